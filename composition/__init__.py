@@ -1,0 +1,1 @@
+"""The domain of image composition: what an edit is, decided and described without torch or bentoml."""
