@@ -162,7 +162,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A worker's right to run a job until its lease lapses; of several `token`s (fencing) only the newest may publish."""
+    """A worker's right to run a job until its lease lapses; only the newest `token` (fencing) may publish."""
 
     job: Job
     worker_id: str

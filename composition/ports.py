@@ -6,7 +6,7 @@ Ports raise only `composition.errors`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from composition.jobs import Claim, Job, JobError, JobEvent, JobPage, JobResult, JobStatus
@@ -76,7 +76,7 @@ class DepthEstimator(Protocol):
 class Diffuser(Protocol):
     """The diffusion model behind its runner."""
 
-    def diffuse(self, request: DiffusionRequest) -> AsyncIterator[DiffusionProgress | DiffusionResult]:
+    def diffuse(self, request: DiffusionRequest) -> AsyncGenerator[DiffusionProgress | DiffusionResult, None]:
         """Progress events, then exactly one result. Closing the iterator cancels the request at the next step."""
         ...
 

@@ -1,0 +1,1 @@
+"""Two ways to run an edit: simple (detect -> mask -> diffuse -> blend) and complex (with pose and depth control)."""

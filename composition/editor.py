@@ -1,0 +1,190 @@
+"""The use case: one edit from decoded request to edited picture, through the router and the pipeline it chose."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from composition.config import Config
+from composition.errors import UnprocessableImage
+from composition.imaging import masks
+from composition.pipelines import complex as complex_pipeline
+from composition.pipelines import simple as simple_pipeline
+from composition.pipelines.context import EditContext, Journal, Models
+from composition.pipelines.painting import Painted
+from composition.pipelines.planning import make_plan
+from composition.pipelines.region import Region
+from composition.ports import ProgressListener
+from composition.routing import Router
+from composition.types import (
+    Analysis,
+    Decision,
+    Detection,
+    EditRequest,
+    EditResult,
+    Pipeline,
+    ReferenceKind,
+    Signals,
+)
+
+PIPELINES = {Pipeline.SIMPLE: simple_pipeline, Pipeline.COMPLEX: complex_pipeline}
+
+
+class Editor:
+    """Runs edits; safe to use from many tasks of one event loop at once, since all state is the edit's own."""
+
+    def __init__(self, *, config: Config, models: Models, native_size: int) -> None:
+        self._config = config
+        self._models = models
+        self._native_size = native_size
+        self._router = Router(config.routing)
+
+    async def edit(
+        self,
+        request: EditRequest,
+        *,
+        request_id: str,
+        listener: ProgressListener,
+        deadline_s: float | None = None,
+    ) -> EditResult:
+        """Edit a picture.
+
+        Args:
+            request: what is asked for, with decoded pictures.
+            request_id: names the edit towards the diffusion runner; unique per attempt.
+            listener: called with every `Progress`, on the event loop.
+            deadline_s: seconds left for the whole edit, passed on to the diffusion model.
+
+        Raises:
+            CompositionError: any of the tree, as the API documents.
+        """
+        start = time.perf_counter()
+        ctx = await self._prepare(request, request_id=request_id, listener=listener, deadline_s=deadline_s)
+        region, painted = await PIPELINES[ctx.plan.decision.pipeline].run(ctx)
+        elapsed_ms = round((time.perf_counter() - start) * 1000)
+        return EditResult(
+            image=painted.image,
+            mask=painted.alpha,
+            pipeline=ctx.plan.decision.pipeline,
+            models_used=tuple(ctx.journal.models_used),
+            processing_time_ms=elapsed_ms,
+            metadata=_metadata(ctx, region, painted),
+        )
+
+    async def analyze(self, request: EditRequest, *, request_id: str) -> Analysis:
+        """A dry run: decision, target, boxes and mask, without depth and diffusion.
+
+        Raises:
+            CompositionError: any of the tree, as the API documents.
+        """
+        ctx = await self._prepare(request, request_id=request_id, listener=lambda _: None, deadline_s=None)
+        region = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
+        return Analysis(
+            decision=ctx.plan.decision,
+            detections=region.detections,
+            mask=region.mask,
+            models_used=tuple(ctx.journal.models_used),
+            metadata={
+                "routing": describe_decision(ctx.plan.decision),
+                "detections": [describe_detection(item) for item in region.detections],
+                "mask_area": masks.area_fraction(region.mask),
+                "timings_ms": ctx.journal.timings_ms,
+                "warnings": _warnings(ctx),
+            },
+        )
+
+    async def _prepare(
+        self, request: EditRequest, *, request_id: str, listener: ProgressListener, deadline_s: float | None
+    ) -> EditContext:
+        """route: gather the signals that can still matter, decide, and resolve the plan."""
+        if request.mask is not None and request.mask.shape != request.base.shape[:2]:
+            raise UnprocessableImage("mask_image must have the size of base_image")
+        journal = Journal(listener=listener)
+        with journal.stage("route"):
+            signals = await self._signals(request, journal)
+            decision = self._router.decide(
+                prompt=request.prompt,
+                options=request.options,
+                signals=signals,
+                has_reference=bool(request.references),
+            )
+        return EditContext(
+            request_id=request_id,
+            request=request,
+            plan=make_plan(request, decision, self._config),
+            signals=signals,
+            models=self._models,
+            journal=journal,
+            native_size=self._native_size,
+            previews=self._config.generation.previews,
+            deadline_s=deadline_s,
+        )
+
+    async def _signals(self, request: EditRequest, journal: Journal) -> Signals:
+        """One call per model, side by side, and none that cannot change the outcome."""
+        needed = self._router.needs(prompt=request.prompt, options=request.options)
+        analyzer = self._models.analyzer
+        calls: dict[str, Any] = {}
+        if needed.objects:
+            calls["objects"] = analyzer.detect_objects(request.base)
+            journal.used("yolox")
+        if needed.reference and request.references:
+            calls["reference"] = analyzer.classify_reference(request.references[0])
+        if needed.prompt:
+            calls["prompt_structural"] = analyzer.classify_prompt(request.prompt)
+        if calls.keys() - {"objects"}:
+            journal.used("clip")
+        with journal.timed("analyze"):
+            answers = await asyncio.gather(*calls.values())
+        return Signals(**dict(zip(calls, answers, strict=True)))
+
+
+def describe_detection(detection: Detection) -> dict[str, Any]:
+    """A detection as the response's metadata shows it: the box as [x0, y0, x1, y1] in pixels."""
+    box = detection.box
+    return {
+        "label": detection.label,
+        "score": round(detection.score, 4),
+        "box": [round(value, 1) for value in (box.x0, box.y0, box.x1, box.y1)],
+    }
+
+
+def describe_decision(decision: Decision) -> dict[str, Any]:
+    """A decision as the response's metadata shows it (`metadata.routing`)."""
+    target = {name: value for name, value in asdict(decision.target).items() if value}
+    return {
+        "pipeline": decision.pipeline.value,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "signals": _plain(decision.signals),
+        "controls": {name.value: weight for name, weight in decision.controls.items()},
+        "target": target,
+        "generation_prompt": decision.generation_prompt,
+    }
+
+
+def _plain(signals: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.value if isinstance(key, ReferenceKind) else str(key): value for key, value in signals.items()}
+
+
+def _warnings(ctx: EditContext) -> list[str]:
+    return [*ctx.plan.decision.warnings, *ctx.journal.warnings]
+
+
+def _metadata(ctx: EditContext, region: Region, painted: Painted) -> dict[str, Any]:
+    height, width = ctx.request.base.shape[:2]
+    resolution = f"{width}x{height}"
+    return {
+        "input_resolution": resolution,
+        "output_resolution": resolution,
+        "seed_used": ctx.plan.seed,
+        "routing": describe_decision(ctx.plan.decision),
+        "detections": [describe_detection(item) for item in region.detections],
+        "mask_area": masks.area_fraction(painted.alpha),
+        "timings_ms": ctx.journal.timings_ms,
+        "cache": ctx.journal.cache,
+        "warnings": _warnings(ctx),
+    }

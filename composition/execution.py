@@ -1,0 +1,96 @@
+"""Runs one job: its blobs become a request, the editor's result becomes blobs and a JSON account.
+
+The same handler serves the embedded queue and the distributed workers, so sync and async edits share one path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from composition.editor import Editor
+from composition.errors import InternalError, Timeout
+from composition.jobs import SCHEMA_VERSION, Job, JobKind, JobResult
+from composition.ports import BlobStore, ImageCodec, ProgressListener
+from composition.types import EditRequest, Image
+
+
+class EditJobHandler:
+    """A `JobHandler` over the editor."""
+
+    def __init__(self, *, editor: Editor, blobs: BlobStore, codec: ImageCodec, timeout_s: float) -> None:
+        self._editor = editor
+        self._blobs = blobs
+        self._codec = codec
+        self._timeout_s = timeout_s
+
+    async def __call__(self, job: Job, listener: ProgressListener) -> JobResult:
+        """Run a job within the time limit.
+
+        Raises:
+            Timeout: the time limit has passed; the models were told to stop.
+            CompositionError: any of the tree.
+        """
+        if job.schema_version != SCHEMA_VERSION:
+            raise InternalError(f"this version cannot run jobs of schema version {job.schema_version}")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                request = await self._load(job)
+                if job.kind is JobKind.ANALYZE:
+                    return await self._analyze(job, request)
+                return await self._edit(job, request, listener)
+        except TimeoutError as error:
+            raise Timeout(f"the request took longer than {self._timeout_s:g} s") from error
+
+    async def _load(self, job: Job) -> EditRequest:
+        payload = job.payload
+        base, *references = await asyncio.gather(
+            *(self._decode(key) for key in (payload.base_key, *payload.reference_keys))
+        )
+        mask = None
+        if payload.mask_key is not None:
+            mask = await asyncio.to_thread(self._codec.decode_mask, await self._blobs.get(payload.mask_key))
+        return EditRequest(
+            base=base,
+            prompt=payload.prompt,
+            negative_prompt=payload.negative_prompt,
+            references=tuple(references),
+            mask=mask,
+            options=payload.options,
+        )
+
+    async def _decode(self, key: str) -> Image:
+        return await asyncio.to_thread(self._codec.decode, await self._blobs.get(key))
+
+    async def _edit(self, job: Job, request: EditRequest, listener: ProgressListener) -> JobResult:
+        result = await self._editor.edit(
+            request, request_id=f"{job.id}-{job.attempt}", listener=listener, deadline_s=self._timeout_s
+        )
+        options = job.payload.options
+        data, media_type = await asyncio.to_thread(self._codec.encode, result.image, options.output_format)
+        mask_key = None
+        if options.return_mask:
+            mask_key = await self._blobs.put(await asyncio.to_thread(self._codec.encode_mask, result.mask))
+        return JobResult(
+            image_key=await self._blobs.put(data),
+            image_media_type=media_type,
+            mask_key=mask_key,
+            account={
+                "pipeline_used": result.pipeline.value,
+                "models_used": list(result.models_used),
+                "processing_time_ms": result.processing_time_ms,
+                "metadata": dict(result.metadata),
+            },
+        )
+
+    async def _analyze(self, job: Job, request: EditRequest) -> JobResult:
+        analysis = await self._editor.analyze(request, request_id=f"{job.id}-{job.attempt}")
+        mask_key = await self._blobs.put(await asyncio.to_thread(self._codec.encode_mask, analysis.mask))
+        return JobResult(
+            image_key=None,
+            image_media_type=None,
+            mask_key=mask_key,
+            account={
+                "pipeline": analysis.decision.pipeline.value,
+                "models_used": list(analysis.models_used),
+                "metadata": dict(analysis.metadata),
+            },
+        )

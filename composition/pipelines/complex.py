@@ -1,0 +1,62 @@
+"""The quality path: detection, pose and depth side by side, then diffusion under ControlNet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+
+from composition.imaging.skeleton import draw_skeleton
+from composition.pipelines.context import EditContext
+from composition.pipelines.painting import Painted, paint
+from composition.pipelines.parallel import together
+from composition.pipelines.region import Region, detect, make_region, people_in
+from composition.types import ControlType, DepthMap, Image, Pose
+
+
+async def locate(ctx: EditContext) -> Region:
+    """Find what to repaint; a pose helps to find a worn thing."""
+    region, _ = await _locate_with_poses(ctx)
+    return region
+
+
+async def run(ctx: EditContext) -> tuple[Region, Painted]:
+    """Find it and repaint it under the structure controls that the plan has a scale for."""
+    (region, poses), depth = await together(_locate_with_poses(ctx), _estimate_depth(ctx))
+    controls: dict[ControlType, Image] = {}
+    with ctx.journal.stage("condition"):
+        if ControlType.POSE in ctx.plan.controls:
+            controls[ControlType.POSE] = await asyncio.to_thread(draw_skeleton, poses, ctx.request.base.shape[:2])
+        if depth is not None:
+            controls[ControlType.DEPTH] = np.repeat(depth[:, :, None], 3, axis=2)
+    return region, await paint(ctx, region, controls)
+
+
+async def _locate_with_poses(ctx: EditContext) -> tuple[Region, Sequence[Pose]]:
+    with ctx.journal.stage("detect"):
+        found, poses = await together(detect(ctx), _estimate_poses(ctx))
+    return await make_region(ctx, found, poses), poses
+
+
+async def _estimate_poses(ctx: EditContext) -> tuple[Pose, ...]:
+    """The poses of everybody in the picture; nobody (or no pose control wanted) costs no model call."""
+    if ControlType.POSE not in ctx.plan.controls:
+        return ()
+    people = people_in(ctx)
+    if not people:
+        ctx.journal.warn("no person was found: the pose control is empty")
+        return ()
+    with ctx.journal.timed("pose"):
+        poses = await ctx.models.pose.estimate_pose(ctx.request.base, people)
+    ctx.journal.used("dwpose")
+    return poses
+
+
+async def _estimate_depth(ctx: EditContext) -> DepthMap | None:
+    if ControlType.DEPTH not in ctx.plan.controls:
+        return None
+    with ctx.journal.timed("depth"):
+        depth = await ctx.models.depth.estimate_depth(ctx.request.base)
+    ctx.journal.used("depth-anything")
+    return depth

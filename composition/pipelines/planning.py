@@ -1,0 +1,70 @@
+"""route -> **plan**: every default of SPEC.md 5.3 resolved, nothing left to guess for the stages."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TypeVar
+
+from composition.config import Config
+from composition.types import ControlType, Decision, EditPlan, EditRequest, RefineMask
+
+T = TypeVar("T")
+
+MAX_SEED = 2**32 - 1
+DEFAULT_IP_ADAPTER_SCALE = 0.6
+DEFAULT_CONTROLNET_SCALE = 1.0
+
+
+def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditPlan:
+    """Resolve what the user left open.
+
+    Args:
+        request: the edit as asked for.
+        decision: what the router made of it.
+        config: the service's defaults.
+    """
+    options, generation = request.options, config.generation
+    user_scale = _given(options.controlnet_conditioning_scale, DEFAULT_CONTROLNET_SCALE)
+    return EditPlan(
+        decision=decision,
+        prompt=decision.generation_prompt,
+        negative_prompt=_negative_prompt(request, decision, config),
+        num_inference_steps=_given(options.num_inference_steps, generation.default_steps),
+        guidance_scale=_given(options.guidance_scale, generation.default_guidance_scale),
+        seed=_resolve_seed(options.seed),
+        strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
+        ip_adapter_scale=_given(options.ip_adapter_scale, DEFAULT_IP_ADAPTER_SCALE),
+        controls={ControlType(name): weight * user_scale for name, weight in decision.controls.items()},
+        refine_mask=_refine(options.refine_mask, decision),
+        mask_dilation_px=options.mask_dilation_px,
+        mask_blur_px=options.mask_blur_px,
+        on_no_detection=options.on_no_detection,
+        crop=options.crop,
+        speed=options.speed,
+        color_match=options.color_match,
+        sharpen=options.sharpen,
+        keep_luminance=decision.recolour and generation.appearance_keep_luminance,
+        loras=dict(options.loras),
+    )
+
+
+def _given(value: T | None, default: T) -> T:
+    return default if value is None else value
+
+
+def _resolve_seed(seed: int | None) -> int:
+    return secrets.randbelow(MAX_SEED + 1) if seed is None or seed < 0 else seed
+
+
+def _negative_prompt(request: EditRequest, decision: Decision, config: Config) -> str:
+    """What the user refuses, what the edit itself excludes, and the service's default where the user says nothing."""
+    stated = request.negative_prompt if request.negative_prompt else config.generation.default_negative_prompt
+    return ", ".join(part for part in (stated, *decision.negative_terms) if part)
+
+
+def _refine(choice: RefineMask, decision: Decision) -> bool:
+    """Silhouettes where the shape must survive; boxes where another shape may take its place."""
+    if choice is RefineMask.AUTO:
+        target = decision.target
+        return decision.keeps_shape or target.complement or target.region is not None
+    return choice is RefineMask.ON

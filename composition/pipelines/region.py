@@ -1,0 +1,168 @@
+"""decode -> route -> **detect -> mask** -> condition: from the words of a target to the pixels to repaint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from composition.errors import EmptyMask, NoDetection
+from composition.imaging import body, masks
+from composition.pipelines.context import EditContext
+from composition.types import Box, Detection, Mask, OnNoDetection, Pose, Position
+
+PERSON = "person"
+SUBJECT_LABELS = (PERSON, "dog", "cat", "horse", "bird", "car", "motorcycle", "bus", "truck", "bicycle")
+"""What counts as the subject in front of a background, in this order, when the prompt does not name it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Region:
+    """Where to repaint: a binary mask (H, W; 0/255) before dilation, and what was found on the way to it.
+
+    `exact`: the mask is the user's own, to be feathered but not dilated.
+    """
+
+    mask: Mask
+    detections: tuple[Detection, ...] = ()
+    exact: bool = False
+
+
+def people_in(ctx: EditContext) -> tuple[Detection, ...]:
+    """The person boxes that the analyzer is sure enough of to estimate a pose in."""
+    return tuple(item for item in ctx.signals.objects if item.label == PERSON)
+
+
+async def detect(ctx: EditContext) -> tuple[Detection, ...]:
+    """Find the instances that the decision's target names; none when the user gave a mask or nothing is named."""
+    phrase = _phrase_to_detect(ctx)
+    if phrase is None or ctx.request.mask is not None:
+        return ()
+    with ctx.journal.timed("detect"):
+        found = await ctx.models.detector.detect(ctx.request.base, phrase)
+    ctx.journal.used("grounding-dino")
+    return found
+
+
+def _phrase_to_detect(ctx: EditContext) -> str | None:
+    target = ctx.plan.decision.target
+    if target.region is not None:
+        return " . ".join(body.GARMENT_WORDS[target.region])
+    if target.phrase is None and target.complement:
+        return _subject_label(ctx)
+    return target.phrase or target.place
+
+
+def _subject_label(ctx: EditContext) -> str:
+    """The likeliest subject that the analyzer saw; a person when it saw none."""
+    seen = {item.label for item in ctx.signals.objects}
+    return next((label for label in SUBJECT_LABELS if label in seen), PERSON)
+
+
+async def make_region(ctx: EditContext, found: tuple[Detection, ...], poses: Sequence[Pose]) -> Region:
+    """Turn detections (and poses, for worn things) into the mask.
+
+    Raises:
+        NoDetection: nothing was found and the request says `on_no_detection: error`.
+        EmptyMask: the user's mask is empty.
+    """
+    target = ctx.plan.decision.target
+    if ctx.request.mask is not None:
+        masks.ensure_not_empty(ctx.request.mask)
+        return Region(mask=ctx.request.mask, exact=True)
+    with ctx.journal.stage("mask"):
+        if target.region is not None:
+            return await _worn_region(ctx, found, poses)
+        if not found:
+            return _nothing_found(ctx)
+        if target.complement:
+            return await _background(ctx, found)
+        if target.phrase is None:
+            return Region(mask=masks.boxes_to_mask([found[0].box], _size(ctx)), detections=found[:1])
+        chosen = choose(found, position=target.position, plural=target.plural)
+        return Region(mask=await _silhouettes(ctx, chosen), detections=chosen)
+
+
+def choose(found: tuple[Detection, ...], *, position: Position | None, plural: bool) -> tuple[Detection, ...]:
+    """All instances for a plural target, the one at a named position, else the best one (SPEC.md 5.2: top-1).
+
+    Args:
+        found: at least one detection, best first.
+        position: left, middle or right, by the boxes' centres.
+        plural: whether the target names all of them.
+    """
+    if position is not None:
+        ordered = sorted(found, key=lambda item: item.box.x0 + item.box.x1)
+        index = {Position.LEFT: 0, Position.MIDDLE: len(ordered) // 2, Position.RIGHT: len(ordered) - 1}[position]
+        return (ordered[index],)
+    return found if plural else found[:1]
+
+
+def _size(ctx: EditContext) -> tuple[int, int]:
+    height, width = ctx.request.base.shape[:2]
+    return height, width
+
+
+def _full(ctx: EditContext) -> Mask:
+    return np.full(_size(ctx), 255, np.uint8)
+
+
+def _nothing_found(ctx: EditContext) -> Region:
+    """SPEC.md 5.2's fallback: the full image, unless the request wants an error."""
+    phrase = _phrase_to_detect(ctx)
+    if phrase is None:
+        ctx.journal.warn("the prompt names no part of the picture: all of it is repainted")
+        return Region(mask=_full(ctx))
+    named = ctx.plan.decision.target.region or phrase
+    if ctx.plan.on_no_detection is OnNoDetection.ERROR:
+        raise NoDetection(f"nothing like '{named}' was found in the picture", details={"target": str(named)})
+    ctx.journal.warn(f"nothing like '{named}' was found: all of the picture is repainted")
+    return Region(mask=_full(ctx))
+
+
+async def _silhouettes(ctx: EditContext, chosen: tuple[Detection, ...]) -> Mask:
+    """SAM's silhouettes when the plan refines masks, else the boxes."""
+    boxes = masks.boxes_to_mask([item.box for item in chosen], _size(ctx))
+    if not ctx.plan.refine_mask:
+        return boxes
+    with ctx.journal.timed("refine"):
+        refined = masks.union(await ctx.models.segmenter.segment(ctx.request.base, chosen))
+    ctx.journal.used("sam")
+    if not refined.any():
+        ctx.journal.warn("the refined mask was empty: the box is used")
+        return boxes
+    return refined
+
+
+async def _background(ctx: EditContext, found: tuple[Detection, ...]) -> Region:
+    people = found if ctx.plan.decision.target.phrase is None else found[:1]
+    mask = masks.complement(await _silhouettes(ctx, people))
+    if not mask.any():
+        raise EmptyMask("the subject fills the picture: no background is left to repaint")
+    return Region(mask=mask, detections=people)
+
+
+async def _worn_region(ctx: EditContext, found: tuple[Detection, ...], poses: Sequence[Pose]) -> Region:
+    """Garment detections on the wearer, intersected with the body part, never the face or the hands."""
+    region = ctx.plan.decision.target.region
+    assert region is not None
+    people = people_in(ctx)
+    wearer = body.main_person(people, ctx.plan.decision.target.position)
+    pose = poses[people.index(wearer)] if wearer is not None and len(poses) == len(people) else None
+    worn = tuple(item for item in found if wearer is None or _overlap(item.box, wearer.box) > 0.5)
+    garment = await _silhouettes(ctx, worn) if worn else None
+    mask = await asyncio.to_thread(
+        body.worn_mask, region, garment, pose, wearer.box if wearer is not None else None, _size(ctx)
+    )
+    if mask is None or not mask.any():
+        return _nothing_found(ctx)
+    return Region(mask=mask, detections=worn)
+
+
+def _overlap(inner: Box, outer: Box) -> float:
+    """The share of `inner` that lies in `outer`, 0..1."""
+    width = min(inner.x1, outer.x1) - max(inner.x0, outer.x0)
+    height = min(inner.y1, outer.y1) - max(inner.y0, outer.y0)
+    return max(0.0, width) * max(0.0, height) / inner.area if inner.area else 0.0
