@@ -1,0 +1,64 @@
+# Two commands matter: `make demo` shows the service at work, `make test` proves it.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+export BENTOML_HOME ?= $(CURDIR)/.bentoml
+export HF_HUB_OFFLINE ?= 1
+export BENTOML_DO_NOT_TRACK := True
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help setup demo serve models test test-unit test-integration test-e2e check format lock build clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+$(READY): requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+setup: $(READY)  ## the virtual environment, exactly as locked
+
+models: $(READY)  ## import the default profile into the model store (.bentoml)
+	@$(BIN)/python -m models_store import $(or $(PROFILE),tiny)
+
+demo: models  ## serve, run the edits of the specification over REST, write out/index.html
+	@$(BIN)/python -m benchmarks.demo
+
+serve: models  ## serve on port 8000
+	$(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port 8000
+
+test: models  ## every test that CI runs
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+test-unit: $(READY)  ## no torch, seconds
+	$(BIN)/python -m pytest tests/unit
+
+test-integration: models  ## real runners on the tiny models
+	$(BIN)/python -m pytest tests/integration
+
+test-e2e: models  ## bentoml serve, from outside
+	$(BIN)/python -m pytest tests/e2e
+
+check: $(READY)  ## formatting, lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(READY)  ## resolve requirements.lock anew
+	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --python-version 3.11 -o requirements.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --python-version 3.11 \
+		--constraint requirements.lock --no-annotate -o deploy/requirements.txt
+
+build: models  ## a Bento
+	$(BIN)/bentoml build
+
+clean:
+	rm -rf out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,105 @@
+"""A `bentoml serve` of this repository as a child process, for the demo, the tests and the benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+STOP_GRACE_S = 20.0
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """`bentoml serve service:ImageComposition` on 127.0.0.1, stopped with everything it started on exit."""
+
+    def __init__(self, *, port: int, log: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._log = log
+        self._environment = dict(environment or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Server:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        defaults = {"BENTOML_HOME": str(ROOT / ".bentoml"), "HF_HUB_OFFLINE": "1", "BENTOML_DO_NOT_TRACK": "True"}
+        command = [
+            *(sys.executable, "-m", "bentoml", "serve", "service:ImageComposition"),
+            *("--host", "127.0.0.1", "--port", str(self._port)),
+        ]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**defaults, **os.environ, **self._environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id (and process group)."""
+        assert self._process is not None
+        return self._process.pid
+
+    def wait_until_healthy(self, *, timeout_s: float) -> dict[str, Any]:
+        """Poll /api/v1/health until the models are loaded; its body.
+
+        Raises:
+            RuntimeError: the server ended, or was not healthy in time; with the end of its log.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self._process is not None and self._process.poll() is not None:
+                break
+            try:
+                answer = httpx.get(f"{self.url}/api/v1/health", timeout=5)
+                if answer.status_code == 200 and answer.json()["status"] == "healthy":
+                    body: dict[str, Any] = answer.json()
+                    return body
+            except (httpx.TransportError, ValueError, KeyError):
+                pass
+            time.sleep(0.2)
+        tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-40:])
+        raise RuntimeError(f"the server is not healthy; the end of {self._log}:\n{tail}")
+
+    def stop(self) -> None:
+        """SIGINT, as Ctrl-C does; SIGKILL for what is left of the process group after the grace time."""
+        if self._process is None:
+            return
+        try:
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGINT)
+                self._process.wait(STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
