@@ -1,0 +1,144 @@
+"""The model's picture back into the photograph: diffuse -> **blend** -> encode.
+
+Everything here works at the picture's own size. Colours are compared in CIE L*a*b*, whose distances are even to the
+eye. Order in the flow: keep_luminance, match_color, sharpen, blend.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+import PIL.ImageFilter
+
+from composition.imaging.masks import dilate, scale_px
+from composition.types import Image, Mask
+
+RING_WIDTH_PX = 16.0
+"""Of the ring in which colours are compared, in pixels of a 512-pixel picture."""
+MIN_RING_PIXELS = 64
+"""Fewer say nothing about a colour shift."""
+MAX_SHIFT = np.array([12.0, 8.0, 8.0], dtype=np.float32)
+"""Largest correction of L*, a*, b*: a decoder's shift is a few units, more is content and not ours to undo."""
+MAX_GAIN = 1.25
+"""Largest correction of a channel's spread, either way."""
+MIN_SPREAD = 3.0
+"""A channel's standard deviation in the ring below which its spread is noise."""
+MIN_CORRELATION = 0.8
+"""Below it the two rings do not show the same thing, and their spreads are not comparable."""
+LUMINANCE_GAIN = (0.5, 2.0)
+"""How far keep_luminance may scale the original's contrast."""
+
+Lab = npt.NDArray[np.float32]
+"""float32 (..., 3): L* 0..100, a* and b* about -127..127."""
+
+
+def blend(original: Image, generated: Image, alpha: Mask) -> Image:
+    """Cross-fade two pictures (H, W, 3) by alpha (H, W): 0 is the original and 255 the generated one, bit for bit.
+
+    Between, the value is rounded to the nearest; halves cannot occur with a divisor of 255, so exchanging the
+    pictures and inverting alpha gives the same result.
+    """
+    weight = alpha[..., None].astype(np.uint16)
+    mixed = original * (np.uint16(255) - weight) + generated * weight
+    blended: Image = ((mixed + np.uint16(127)) // np.uint16(255)).astype(np.uint8)
+    return blended
+
+
+def match_color(generated: Image, original: Image, mask: Mask) -> Image:
+    """Undo the colour shift that the model put on everything, measured where it should have changed nothing.
+
+    In a ring just outside the mask both pictures should be equal. What differs there per L*a*b* channel in mean
+    and, where both show the same structure, in spread is taken back in the whole picture (the blend then takes what
+    is inside). Pixels in the ring whose difference is an outlier (a new shadow, a spilled edge) do not count. The
+    region is never made to look like its surroundings.
+
+    Args:
+        generated: (H, W, 3) the model's picture.
+        original: (H, W, 3) the picture it was made from.
+        mask: (H, W) everything that the model was asked to repaint (> 0), feathering included.
+
+    Returns:
+        The corrected picture (H, W, 3); unchanged when there is no ring, as with a mask of everything.
+    """
+    ring = (dilate(mask, max(2.0, scale_px(RING_WIDTH_PX, mask.shape))) > 0) & (mask == 0)
+    if np.count_nonzero(ring) < MIN_RING_PIXELS:
+        return generated.copy()
+    gain, offset = _shift_between(_to_lab(generated[ring]), _to_lab(original[ring]))
+    if np.array_equal(gain, np.ones(3)) and np.abs(offset).max() < 0.25:
+        return generated.copy()
+    lab = _to_lab(generated)
+    correction = np.clip(lab * gain + offset - lab, -MAX_SHIFT, MAX_SHIFT)
+    return _to_rgb(lab + correction)
+
+
+def keep_luminance(generated: Image, original: Image, mask: Mask) -> Image:
+    """Inside the mask, the generated colour with the original's light and shade: for edits that change only colour.
+
+    The original's L* is moved and scaled to the mean and spread that the generated one has inside the mask, and
+    takes its place; a* and b* stay the generated ones.
+
+    Args:
+        generated: (H, W, 3).
+        original: (H, W, 3).
+        mask: (H, W); > 0 is inside. Outside, the generated picture is returned as it is.
+    """
+    inside = mask > 0
+    if not inside.any():
+        return generated.copy()
+    lab, light = _to_lab(generated[inside]), _to_lab(original[inside])[:, 0]
+    target = lab[:, 0]
+    spread = float(light.std())
+    gain = float(np.clip(target.std() / spread, *LUMINANCE_GAIN)) if spread > 0.0 else 1.0
+    lab[:, 0] = np.clip((light - light.mean()) * gain + target.mean(), 0.0, 100.0)
+    kept = generated.copy()
+    kept[inside] = _to_rgb(lab)
+    return kept
+
+
+def sharpen(image: Image, alpha: Mask) -> Image:
+    """Unsharp mask of radius 1 px and amount 0.3 on a picture (H, W, 3), faded in by alpha (H, W)."""
+    unsharp = PIL.ImageFilter.UnsharpMask(radius=1, percent=30, threshold=0)
+    sharpened = np.array(PIL.Image.fromarray(image).filter(unsharp), dtype=np.uint8)
+    return blend(image, sharpened, alpha)
+
+
+def _shift_between(generated: Lab, original: Lab) -> tuple[Lab, Lab]:
+    """Gain and offset per channel, float32 (3,), that take the generated ring's pixels (N, 3) to the original's."""
+    difference = original - generated
+    deviation = np.abs(difference - np.median(difference, axis=0))
+    # 1.4826 times the median deviation estimates a normal distribution's sigma; half a unit is rounding noise.
+    limit = 3.0 * np.maximum(1.4826 * np.median(deviation, axis=0), 0.5)
+    agreeing = (deviation <= limit).all(axis=1)
+    if np.count_nonzero(agreeing) < MIN_RING_PIXELS:
+        return np.ones(3, np.float32), np.clip(np.median(difference, axis=0), -MAX_SHIFT, MAX_SHIFT)
+    source, wanted = generated[agreeing], original[agreeing]
+    gain = np.array([_gain(source[:, channel], wanted[:, channel]) for channel in range(3)], dtype=np.float32)
+    centre = source.mean(axis=0)
+    shift = np.clip(wanted.mean(axis=0) - centre, -MAX_SHIFT, MAX_SHIFT)
+    return gain, shift + centre * (1.0 - gain)
+
+
+def _gain(source: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> float:
+    spread, wanted_spread = float(source.std()), float(wanted.std())
+    if min(spread, wanted_spread) < MIN_SPREAD:
+        return 1.0
+    covariance = float(np.mean((source - source.mean()) * (wanted - wanted.mean())))
+    if covariance < MIN_CORRELATION * spread * wanted_spread:
+        return 1.0
+    return float(np.clip(wanted_spread / spread, 1.0 / MAX_GAIN, MAX_GAIN))
+
+
+def _to_lab(rgb: npt.NDArray[np.uint8]) -> Lab:
+    """SRGB uint8 (..., 3) to L*a*b* under D65."""
+    pixels = rgb.reshape(-1, 1, 3).astype(np.float32) / np.float32(255)
+    lab: Lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
+    return lab.reshape(rgb.shape)
+
+
+def _to_rgb(lab: Lab) -> npt.NDArray[np.uint8]:
+    """L*a*b* (..., 3) to sRGB uint8, clipped to what sRGB can show."""
+    pixels = cv2.cvtColor(lab.reshape(-1, 1, 3).astype(np.float32), cv2.COLOR_LAB2RGB)
+    rgb: npt.NDArray[np.uint8] = np.clip(np.rint(pixels * 255), 0, 255).astype(np.uint8)
+    return rgb.reshape(lab.shape)

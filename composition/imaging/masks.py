@@ -1,0 +1,190 @@
+"""What is repainted: detect -> **mask** -> condition.
+
+A box or silhouette becomes a binary mask, is grown for context and gets a soft rim. Two masks leave here: the binary
+one, aligned to the latent grid, for the model, and the feathered one (alpha) for the blend. The rim lies wholly
+outside the binary mask. There the model was told to keep the picture, so both sides of the cross-fade show the same
+thing and no ghost of the old object remains; and the thing itself is repainted fully, however thin it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from composition.errors import EmptyMask
+from composition.types import Box, Detection, Mask
+
+REFERENCE_SIZE_PX = 512
+"""Dilation and blur are given in pixels of a picture with this long side."""
+HALF = 128
+"""A user's grey mask is repainted from this value on."""
+
+
+def scale_px(px: float, size_hw: tuple[int, int]) -> float:
+    """Pixels of a 512-pixel picture in pixels of a picture of `size_hw` (height, width), by its long side."""
+    return px * max(size_hw) / REFERENCE_SIZE_PX
+
+
+def binarize(mask: Mask) -> Mask:
+    """0 or 255 per pixel (H, W): 255 from 128 on, so that compression noise in a user's mask does not count."""
+    return _as_mask(mask >= HALF)
+
+
+def clip_box(box: Box, size: tuple[int, int]) -> Box | None:
+    """The part of a box inside a picture of `size` (height, width); None when nothing is left or it is not a box.
+
+    A box with NaN or an infinite side, an inverted one and one without area are not boxes.
+    """
+    if not all(math.isfinite(side) for side in (box.x0, box.y0, box.x1, box.y1)):
+        return None
+    clipped = Box(
+        x0=max(0.0, box.x0), y0=max(0.0, box.y0), x1=min(float(size[1]), box.x1), y1=min(float(size[0]), box.y1)
+    )
+    return clipped if clipped.area > 0.0 else None
+
+
+def boxes_to_mask(boxes: Iterable[Box], size: tuple[int, int]) -> Mask:
+    """255 on every pixel that a box reaches into, as a mask of `size` (height, width); bad boxes add nothing."""
+    mask = np.zeros(size, np.uint8)
+    for box in boxes:
+        inside = clip_box(box, size)
+        if inside is not None:
+            mask[math.floor(inside.y0) : math.ceil(inside.y1), math.floor(inside.x0) : math.ceil(inside.x1)] = 255
+    return mask
+
+
+def union(masks: Sequence[Mask]) -> Mask:
+    """Pixel by pixel the largest value of masks of one size.
+
+    Raises:
+        ValueError: for no masks at all.
+    """
+    largest: Mask = np.stack(masks).max(axis=0)
+    return largest
+
+
+def complement(mask: Mask) -> Mask:
+    """What the mask leaves out: 255 - mask."""
+    return np.subtract(np.uint8(255), mask)
+
+
+def dilate(mask: Mask, px: float) -> Mask:
+    """Every pixel whose centre is at most `px` from the centre of a masked one (> 0): 0 or 255, growth is round.
+
+    By the exact Euclidean distance transform (Felzenszwalb and Huttenlocher 2012), in linear time for any `px`.
+    """
+    masked = mask > 0
+    if not masked.any():
+        return np.zeros(mask.shape, np.uint8)
+    return _as_mask(_distance_to(masked) <= px + 1e-3)
+
+
+def feather(mask: Mask, px: float) -> Mask:
+    """Give a binary mask its soft rim, outwards, by a Gaussian blur.
+
+    A kernel of `px` pixels has the radius px // 2. The mask is grown by half that radius and blurred by a round
+    Gaussian kernel of the other half (sigma as OpenCV derives it from a kernel's size). So the alpha is 255 on the
+    whole mask, and 0 on every pixel farther from it than the radius, both exactly.
+
+    Args:
+        mask: (H, W); > 0 is repainted.
+        px: the kernel in pixels of this picture; an even one counts as the next odd one. Below 5 nothing is blurred,
+            as no pixel lies half-way.
+
+    Returns:
+        The alpha (H, W), 0..255.
+    """
+    half_radius = math.floor(px / 2) / 2
+    binary = _as_mask(mask > 0)
+    if half_radius < 1 or not binary.any():
+        return binary
+    rows, columns = np.flatnonzero(binary.any(axis=1)), np.flatnonzero(binary.any(axis=0))
+    reach = math.ceil(2 * half_radius) + 1
+    window = (
+        slice(max(0, rows[0] - reach), rows[-1] + 1 + reach),
+        slice(max(0, columns[0] - reach), columns[-1] + 1 + reach),
+    )
+    grown = dilate(binary[window], half_radius).astype(np.float32)
+    # A replicated border keeps a mask that runs out of the picture opaque up to the last pixel.
+    soft = cv2.filter2D(grown, cv2.CV_32F, _round_gaussian(half_radius), borderType=cv2.BORDER_REPLICATE)
+    alpha = np.zeros(mask.shape, np.uint8)
+    alpha[window] = np.clip(np.rint(soft), 0, 255).astype(np.uint8)
+    return alpha
+
+
+def align_to_latent_grid(mask: Mask, cell: int = 8) -> Mask:
+    """Every cell of `cell` x `cell` pixels that holds a masked pixel (> 0) becomes 255 as a whole, the others 0.
+
+    Diffusers samples the mask by nearest neighbour at latent size, one pixel per cell: after this, no masked pixel
+    is lost and no two ways of sampling differ. Cells start at the upper left; a last one may be cut by the border.
+    """
+    height, width = mask.shape
+    padded = np.pad(mask > 0, ((0, -height % cell), (0, -width % cell)))
+    cells = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell).any(axis=(1, 3))
+    return _as_mask(cells.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width])
+
+
+def ensure_not_empty(mask: Mask) -> Mask:
+    """The mask itself.
+
+    Raises:
+        EmptyMask: when no pixel is masked.
+    """
+    if not mask.any():
+        raise EmptyMask("the mask is empty: there is nothing to repaint")
+    return mask
+
+
+def area_fraction(mask: Mask) -> float:
+    """Which part of the picture may change (> 0), 0..1."""
+    return float(np.count_nonzero(mask) / mask.size)
+
+
+def intersection_over_union(first: Box, second: Box) -> float:
+    """Shared area of two boxes over their joint area, 0..1."""
+    shared = Box(
+        x0=max(first.x0, second.x0),
+        y0=max(first.y0, second.y0),
+        x1=min(first.x1, second.x1),
+        y1=min(first.y1, second.y1),
+    ).area
+    joint = first.area + second.area - shared
+    return shared / joint if joint > 0.0 else 0.0
+
+
+def nms(detections: Iterable[Detection], threshold: float) -> tuple[Detection, ...]:
+    """Greedy non-maximum suppression, best first: of detections that overlap by more than `threshold` the best stays.
+
+    Labels do not matter: a phrase's words may label one object twice. Equal scores keep their order; a detection
+    whose score is not a number or whose box has no area is dropped.
+    """
+    kept: list[Detection] = []
+    usable = [item for item in detections if math.isfinite(item.score) and item.box.area > 0.0]
+    for candidate in sorted(usable, key=lambda item: -item.score):
+        if all(intersection_over_union(candidate.box, better.box) <= threshold for better in kept):
+            kept.append(candidate)
+    return tuple(kept)
+
+
+def _as_mask(condition: npt.NDArray[np.bool_]) -> Mask:
+    return np.multiply(condition, np.uint8(255), dtype=np.uint8)
+
+
+def _distance_to(masked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    outside = np.logical_not(masked).astype(np.uint8)
+    distance: npt.NDArray[np.float32] = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return distance
+
+
+def _round_gaussian(radius_px: float) -> npt.NDArray[np.float32]:
+    """A normalised Gaussian (k, k) that is 0 beyond the radius: the same softness in every direction."""
+    offsets = np.arange(-math.floor(radius_px), math.floor(radius_px) + 1)
+    squares = np.square(offsets)[:, None] + np.square(offsets)[None, :]
+    sigma = 0.3 * (radius_px - 1) + 0.8
+    weights = np.where(squares <= radius_px**2, np.exp(-squares / (2 * sigma**2)), 0.0)
+    normalised: npt.NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
+    return normalised
