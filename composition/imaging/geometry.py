@@ -8,6 +8,7 @@ starts at the far corner only, so cell (0, 0) of the latent grid is the picture'
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,14 +82,7 @@ class Fit:
         factors = np.array(
             [self.content_size[1] / self.size[1], self.content_size[0] / self.size[0], 1.0], dtype=np.float32
         )
-        return replace(
-            pose,
-            body=pose.body * factors,
-            feet=pose.feet * factors,
-            face=pose.face * factors,
-            left_hand=pose.left_hand * factors,
-            right_hand=pose.right_hand * factors,
-        )
+        return _map_points(pose, lambda points: points * factors)
 
     def from_model(self, image: Image) -> Image:
         """The model's picture (h, w, 3) without its padding, by Lanczos at the picture's own size (H, W, 3).
@@ -191,6 +185,24 @@ def paste(image: npt.NDArray[np.uint8], patch: npt.NDArray[np.uint8], box: Box) 
     pasted = image.copy()
     pasted[y0:y1, x0:x1] = patch
     return pasted
+
+
+def crop_pose(pose: Pose, box: Box) -> Pose:
+    """The same keypoints in pixels of the crop; those outside it keep coordinates outside it."""
+    x0, y0, _, _ = _whole(box)
+    shift = np.array([x0, y0, 0.0], dtype=np.float32)
+    return _map_points(pose, lambda points: points - shift)
+
+
+def _map_points(pose: Pose, change: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]) -> Pose:
+    return replace(
+        pose,
+        body=change(pose.body),
+        feet=change(pose.feet),
+        face=change(pose.face),
+        left_hand=change(pose.left_hand),
+        right_hand=change(pose.right_hand),
+    )
 
 
 def _whole(box: Box) -> tuple[int, int, int, int]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
-import numpy as np
-
-from composition.imaging.skeleton import draw_skeleton
 from composition.pipelines.context import EditContext
-from composition.pipelines.painting import Painted, paint
+from composition.pipelines.painting import Painted, Structure, paint
 from composition.pipelines.parallel import together
 from composition.pipelines.region import Region, detect, make_region, people_in
-from composition.types import ControlType, DepthMap, Image, Pose
+from composition.types import ControlType, DepthMap, Pose
 
 
 async def locate(ctx: EditContext) -> Region:
@@ -24,13 +20,8 @@ async def locate(ctx: EditContext) -> Region:
 async def run(ctx: EditContext) -> tuple[Region, Painted]:
     """Find it and repaint it under the structure controls that the plan has a scale for."""
     (region, poses), depth = await together(_locate_with_poses(ctx), _estimate_depth(ctx))
-    controls: dict[ControlType, Image] = {}
-    with ctx.journal.stage("condition"):
-        if ControlType.POSE in ctx.plan.controls:
-            controls[ControlType.POSE] = await asyncio.to_thread(draw_skeleton, poses, ctx.request.base.shape[:2])
-        if depth is not None:
-            controls[ControlType.DEPTH] = np.repeat(depth[:, :, None], 3, axis=2)
-    return region, await paint(ctx, region, controls)
+    structure = Structure(poses=poses if ControlType.POSE in ctx.plan.controls else None, depth=depth)
+    return region, await paint(ctx, region, structure)
 
 
 async def _locate_with_poses(ctx: EditContext) -> tuple[Region, Sequence[Pose]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from composition.errors import ModelError
 from composition.imaging import blending, geometry, masks
+from composition.imaging.skeleton import draw_skeleton
 from composition.pipelines.context import EditContext
 from composition.pipelines.region import Region
 from composition.types import (
@@ -18,11 +20,13 @@ from composition.types import (
     ControlInput,
     ControlType,
     Crop,
+    DepthMap,
     DiffusionProgress,
     DiffusionRequest,
     DiffusionResult,
     Image,
     Mask,
+    Pose,
 )
 
 LATENT_CELL_PX = 8
@@ -33,16 +37,31 @@ FIT_MULTIPLE_PX = 64
 class Canvas:
     """The part of the picture that the model sees: a crop (None = all of it) fitted to the model's size.
 
-    `alpha` (H, W of the whole picture): 0 = keeps the original bit for bit, 255 = takes the repainted pixel.
+    `mask` and `alpha` (H, W of the whole picture): what the model repaints (0/255), and the blend's weights (0 keeps
+    the original bit for bit; the soft rim lies outside `mask`).
     """
 
+    mask: Mask
     alpha: Mask
     box: Box | None
     fit: geometry.Fit
 
-    def view(self, array: Image) -> Image:
+    def view(self, array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """The part of an image or mask of the whole picture's size that the model sees."""
         return array if self.box is None else geometry.crop(array, self.box)
+
+    def skeleton(self, poses: Sequence[Pose]) -> Image:
+        """The poses (in pixels of the whole picture) drawn at model size, with the line width of model scale."""
+        shown = poses if self.box is None else [geometry.crop_pose(pose, self.box) for pose in poses]
+        return draw_skeleton([self.fit.pose_to_model(pose) for pose in shown], self.fit.model_size)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Structure:
+    """What the ControlNets are to preserve, in pixels of the whole picture; None = that control is off."""
+
+    poses: Sequence[Pose] | None = None
+    depth: DepthMap | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,17 +72,17 @@ class Painted:
     alpha: Mask
 
 
-async def paint(ctx: EditContext, region: Region, controls: Mapping[ControlType, Image]) -> Painted:
+async def paint(ctx: EditContext, region: Region, structure: Structure) -> Painted:
     """Repaint a region.
 
     Args:
         ctx: the edit.
         region: where.
-        controls: control images (H, W, 3) of the whole picture's size, one per type that the plan has a scale for.
+        structure: what to preserve, for the controls that the plan has a scale for.
     """
-    with ctx.journal.timed("condition"):
+    with ctx.journal.stage("condition"):
         canvas = await asyncio.to_thread(_make_canvas, ctx, region)
-        request = await asyncio.to_thread(_make_request, ctx, canvas, controls)
+        request = await asyncio.to_thread(_make_request, ctx, canvas, structure)
     with ctx.journal.stage("diffuse"):
         result = await _diffuse(ctx, request)
     ctx.journal.used(*result.models_used)
@@ -81,17 +100,19 @@ def _make_canvas(ctx: EditContext, region: Region) -> Canvas:
         mask = masks.dilate(mask, masks.scale_px(ctx.plan.mask_dilation_px, size))
     alpha = masks.feather(mask, masks.scale_px(ctx.plan.mask_blur_px, size))
     box = geometry.crop_box(alpha, native_size=ctx.native_size, size=size) if ctx.plan.crop is Crop.AUTO else None
-    view = size if box is None else (int(box.y1 - box.y0), int(box.x1 - box.x0))
-    return Canvas(alpha=alpha, box=box, fit=geometry.fit(view, native_size=ctx.native_size, multiple=FIT_MULTIPLE_PX))
+    view, native = size, ctx.native_size
+    if box is not None:
+        view = (int(box.y1 - box.y0), int(box.x1 - box.x0))
+        native = geometry.crop_native_size(box, size=size, native_size=native, multiple=FIT_MULTIPLE_PX)
+    return Canvas(mask=mask, alpha=alpha, box=box, fit=geometry.fit(view, native_size=native, multiple=FIT_MULTIPLE_PX))
 
 
-def _make_request(ctx: EditContext, canvas: Canvas, controls: Mapping[ControlType, Image]) -> DiffusionRequest:
+def _make_request(ctx: EditContext, canvas: Canvas, structure: Structure) -> DiffusionRequest:
     plan, fit = ctx.plan, canvas.fit
-    painted = np.where(canvas.view(canvas.alpha) > 0, 255, 0).astype(np.uint8)
     return DiffusionRequest(
         request_id=ctx.request_id,
         image=fit.to_model(canvas.view(ctx.request.base)),
-        mask=masks.align_to_latent_grid(fit.mask_to_model(painted), LATENT_CELL_PX),
+        mask=masks.align_to_latent_grid(fit.mask_to_model(canvas.view(canvas.mask)), LATENT_CELL_PX),
         prompt=plan.prompt,
         negative_prompt=plan.negative_prompt,
         num_inference_steps=plan.num_inference_steps,
@@ -100,15 +121,23 @@ def _make_request(ctx: EditContext, canvas: Canvas, controls: Mapping[ControlTyp
         strength=plan.strength,
         references=ctx.request.references,
         ip_adapter_scale=plan.ip_adapter_scale if ctx.request.references else 0.0,
-        controls={
-            kind: ControlInput(image=fit.map_to_model(canvas.view(image)), scale=plan.controls[kind])
-            for kind, image in controls.items()
-        },
+        controls=_controls(ctx, canvas, structure),
         loras=plan.loras,
         speed=plan.speed,
         previews=ctx.previews,
         deadline_s=ctx.deadline_s,
     )
+
+
+def _controls(ctx: EditContext, canvas: Canvas, structure: Structure) -> dict[ControlType, ControlInput]:
+    """Control images at model size, one per structure that is there."""
+    images: dict[ControlType, Image] = {}
+    if structure.poses is not None:
+        images[ControlType.POSE] = canvas.skeleton(structure.poses)
+    if structure.depth is not None:
+        depth = canvas.fit.map_to_model(canvas.view(structure.depth))
+        images[ControlType.DEPTH] = np.repeat(depth[:, :, None], 3, axis=2)
+    return {kind: ControlInput(image=image, scale=ctx.plan.controls[kind]) for kind, image in images.items()}
 
 
 async def _diffuse(ctx: EditContext, request: DiffusionRequest) -> DiffusionResult:
@@ -126,10 +155,10 @@ def _blend(ctx: EditContext, canvas: Canvas, model_image: Image) -> Image:
     plan = ctx.plan
     original, alpha = canvas.view(ctx.request.base), canvas.view(canvas.alpha)
     generated = canvas.fit.from_model(model_image)
-    if plan.color_match:
-        generated = blending.match_color(generated, original, alpha)
     if plan.keep_luminance:
         generated = blending.keep_luminance(generated, original, alpha)
+    if plan.color_match:
+        generated = blending.match_color(generated, original, alpha)
     if plan.sharpen:
         generated = blending.sharpen(generated, alpha)
     blended = blending.blend(original, generated, alpha)

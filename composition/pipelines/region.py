@@ -70,8 +70,7 @@ async def make_region(ctx: EditContext, found: tuple[Detection, ...], poses: Seq
     """
     target = ctx.plan.decision.target
     if ctx.request.mask is not None:
-        masks.ensure_not_empty(ctx.request.mask)
-        return Region(mask=ctx.request.mask, exact=True)
+        return Region(mask=masks.ensure_not_empty(masks.binarize(ctx.request.mask)), exact=True)
     with ctx.journal.stage("mask"):
         if target.region is not None:
             return await _worn_region(ctx, found, poses)

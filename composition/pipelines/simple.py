@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from composition.pipelines.context import EditContext
-from composition.pipelines.painting import Painted, paint
+from composition.pipelines.painting import Painted, Structure, paint
 from composition.pipelines.region import Region, detect, make_region
 
 
@@ -17,4 +17,4 @@ async def locate(ctx: EditContext) -> Region:
 async def run(ctx: EditContext) -> tuple[Region, Painted]:
     """Find it and repaint it."""
     region = await locate(ctx)
-    return region, await paint(ctx, region, {})
+    return region, await paint(ctx, region, Structure())
