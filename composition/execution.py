@@ -6,6 +6,7 @@ The same handler serves the embedded queue and the distributed workers, so sync 
 from __future__ import annotations
 
 import asyncio
+
 from composition.editor import Editor
 from composition.errors import InternalError, Timeout
 from composition.jobs import SCHEMA_VERSION, Job, JobKind, JobResult
