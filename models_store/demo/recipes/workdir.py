@@ -1,0 +1,21 @@
+"""Where training keeps its data and state: outside the source tree."""
+
+import os
+from pathlib import Path
+
+
+def workdir() -> Path:
+    """Returns the folder named by ``DEMO_WORKDIR``, made if it does not exist."""
+    folder = Path(os.environ.get("DEMO_WORKDIR", "~/.cache/image-composition/demo-training")).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def weights_folder(component: str) -> Path:
+    """Returns where a component's averaged weights are kept, in the layout that ``from_pretrained`` reads."""
+    return workdir() / "weights" / component
+
+
+def pause_file() -> Path:
+    """Returns the file whose existence makes every training run wait."""
+    return workdir() / "PAUSE"
