@@ -1,0 +1,78 @@
+"""The command line: `python -m models_store list | import PROFILE | verify PROFILE`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from models_store.manifest import load_manifest, profiles
+
+_MEGABYTE = 1_000_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status is 0 on success, 1 when it could not be done, 2 for bad arguments."""
+    options = _parser().parse_args(arguments)
+    if options.command == "list":
+        return _list()
+    if options.command == "import":
+        return _import(options)
+    return _verify(options.profile)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m models_store", description="The models in the BentoML model store.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="show every profile and what of it is imported")
+    load = commands.add_parser("import", help="import a profile's models (does nothing when they are there)")
+    load.add_argument("profile", choices=profiles())
+    load.add_argument("--role", help="with --repository: import another repository for this role")
+    load.add_argument("--repository", metavar="ORG/NAME", help="a hub repository that the configuration names")
+    load.add_argument("--revision", default="main", help="its commit or branch (default: main)")
+    verify = commands.add_parser("verify", help="check the imported files and load every model")
+    verify.add_argument("profile", choices=profiles())
+    return parser
+
+
+def _list() -> int:
+    from models_store.entries import is_imported
+
+    for profile in profiles():
+        manifest = load_manifest(profile)
+        total = sum(model.size_bytes for model in manifest.models.values())
+        print(f"{profile}  {total / _MEGABYTE:,.0f} MB, {manifest.native_size} px: {manifest.description}")
+        for role, model in manifest.models.items():
+            state = "imported" if is_imported(manifest.tag(role)) else "-"
+            print(f"  {role:17} {state:9} {model.size_bytes / _MEGABYTE:>9,.1f} MB  {model.repository} ({model.licence})")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from models_store.entries import StoreLocked
+    from models_store.importer import import_profile, import_repository
+    from models_store.sources import ImportRefused
+
+    if bool(options.role) != bool(options.repository):
+        print("--role and --repository belong together", file=sys.stderr)
+        return 2
+    try:
+        if options.repository:
+            print(import_repository(options.profile, options.role, options.repository, options.revision))
+            return 0
+        report = import_profile(options.profile)
+    except (ImportRefused, StoreLocked) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{options.profile}: {len(report.imported)} models imported, {len(report.present)} were there")
+    return 0
+
+
+def _verify(profile: str) -> int:
+    from models_store.verification import verify_profile
+
+    failed = 0
+    for finding in verify_profile(profile):
+        print(finding)
+        failed += not finding.ok
+    return 1 if failed else 0

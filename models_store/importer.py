@@ -1,0 +1,98 @@
+"""The importer: a profile's models into the BentoML model store, one entry per role.
+
+manifest -> source -> **import** -> store. Safe to run twice, in parallel, and to kill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from models_store.entries import exclusive, is_imported, publish, record
+from models_store.manifest import Manifest, Model, load_manifest, repository_tag
+from models_store.sources import ImportRefused, download, obtain, require_complete
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """Tags that this call imported, and those that were there before."""
+
+    imported: tuple[str, ...]
+    present: tuple[str, ...]
+
+
+def import_profile(profile: str) -> ImportReport:
+    """Import every model of a profile that the store lacks, showing a progress bar on a terminal.
+
+    Raises:
+        ValueError: there is no such profile.
+        ImportRefused: a model's files cannot be had.
+        StoreLocked: another importer did not finish in time.
+    """
+    manifest = load_manifest(profile)
+    missing, present = _sort_out(manifest)
+    if not missing:
+        return ImportReport(imported=(), present=present)
+    with exclusive() as staging:
+        missing, present = _sort_out(manifest)  # again: another importer may have been at work until now
+        bar = tqdm(missing, unit="model", disable=None)
+        for role in bar:
+            bar.set_description(role)
+            _import_role(manifest, role, staging)
+    return ImportReport(imported=tuple(manifest.tag(role) for role in missing), present=present)
+
+
+def _sort_out(manifest: Manifest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    missing = tuple(role for role in manifest.models if not is_imported(manifest.tag(role)))
+    present = tuple(manifest.tag(role) for role in manifest.models if role not in missing)
+    return missing, present
+
+
+def _import_role(manifest: Manifest, role: str, staging: Path) -> None:
+    folder = staging / role
+    folder.mkdir()
+    _publish(manifest.tag(role), manifest.models[role], role, manifest.profile, obtain(manifest, role, folder), staging)
+
+
+def import_repository(profile: str, role: str, repository: str, revision: str) -> str:
+    """Import another hub repository for a role, for a configuration that overrides the profile's.
+
+    Returns:
+        The tag of its entry.
+
+    Raises:
+        ImportRefused: the role is unknown or the files cannot be had.
+    """
+    manifest = load_manifest(profile)
+    if role not in manifest.models:
+        raise ImportRefused(f"profile {profile} has no role {role}; it has {', '.join(manifest.models)}")
+    pattern = manifest.models[role]
+    model = pattern.model_copy(update={"repository": repository, "revision": revision, "sha256": {}})
+    tag = repository_tag(role, repository)
+    with exclusive() as staging:
+        if not is_imported(tag):
+            content = download(model)
+            require_complete(model, content)
+            _publish(tag, model, role, profile, content, staging)
+    return tag
+
+
+def _publish(tag: str, model: Model, role: str, profile: str, content: Path, staging: Path) -> None:
+    for path, expected in model.sha256.items():
+        if (actual := record(content / path).sha256) != expected:
+            raise ImportRefused(f"{model.repository}: {path} has SHA-256 {actual}, the manifest says {expected}")
+    publish(
+        tag,
+        content,
+        staging,
+        {
+            "profile": profile,
+            "role": role,
+            "repository": model.repository,
+            "revision": model.revision,
+            "licence": model.licence,
+        },
+    )
+

@@ -1,0 +1,53 @@
+"""CLIP: text encoders, image encoders, and the two-tower model that classifies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
+
+from models_store.tiny.dimensions import CLIP_PREPROCESSOR, CROSS_DIM
+from models_store.tiny.saving import randomize
+from models_store.tiny.vocabulary import write_clip_tokenizer, write_json
+
+
+def text_config(vocabulary_size: int, *, hidden: int = CROSS_DIM) -> Any:
+    """A two-layer text encoder; the last two ids are start and end of text, as in the real vocabulary."""
+    return CLIPTextConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=77,
+        projection_dim=hidden,
+        bos_token_id=vocabulary_size - 2,
+        eos_token_id=vocabulary_size - 1,
+        pad_token_id=vocabulary_size - 1,
+    )
+
+
+def vision_config(*, hidden: int = 32, patch_px: int = 32, projection: int = 32) -> Any:
+    """A two-layer vision transformer on 224 px pictures."""
+    return CLIPVisionConfig(
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=224,
+        patch_size=patch_px,
+        projection_dim=projection,
+    )
+
+
+def build_clip(folder: Path) -> None:
+    """openai/clip-vit-base-patch32."""
+    size = write_clip_tokenizer(folder)
+    config = CLIPConfig(
+        text_config=text_config(size).to_dict(), vision_config=vision_config().to_dict(), projection_dim=32
+    )
+    model = CLIPModel(config)
+    randomize(model, gain=1.0)
+    model.save_pretrained(folder)
+    write_json(folder / "preprocessor_config.json", CLIP_PREPROCESSOR)

@@ -1,0 +1,138 @@
+"""What conditions the UNet: ControlNets, IP-Adapters and the LCM LoRA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import ControlNetModel
+from transformers import CLIPVisionModelWithProjection
+
+from models_store.tiny.clip import vision_config
+from models_store.tiny.dimensions import (
+    CHANNELS,
+    CROSS_DIM,
+    CROSS_DIM_XL,
+    GROUPS,
+    IMAGE_EMBED_DIM,
+    IMAGE_HIDDEN_DIM,
+)
+from models_store.tiny.saving import save_tensors, save_with_half
+from models_store.tiny.sdxl import make_sdxl_unet
+from models_store.tiny.stable_diffusion import make_unet
+
+Tensors = dict[str, torch.Tensor]
+
+_IMAGE_TOKENS = 4
+_PLUS_TOKENS = 16
+_PLUS_LAYERS = 4
+_HEAD_DIM = 64
+"""The resampler's head size is fixed in the loaders: the number of heads is read off the weights."""
+_LORA_RANK = 4
+_LORA_LAYERS = (
+    "to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "conv1", "conv2",
+    "conv_shortcut", "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv",
+)  # fmt: skip
+
+
+def build_controlnet(folder: Path) -> None:
+    """lllyasviel/control_v11p_sd15_openpose and control_v11f1p_sd15_depth."""
+    model = ControlNetModel(
+        in_channels=4,
+        layers_per_block=1,
+        block_out_channels=CHANNELS,
+        norm_num_groups=GROUPS,
+        attention_head_dim=2,
+        cross_attention_dim=CROSS_DIM,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        conditioning_embedding_out_channels=(4, 4, 8, 8),
+    )
+    # A fresh ControlNet's output layers are zero: it would change nothing, whatever the control picture.
+    for name, parameter in model.named_parameters():
+        if name.startswith(("controlnet_down_blocks", "controlnet_mid_block", "controlnet_cond_embedding.conv_out")):
+            torch.nn.init.normal_(parameter, std=0.2)
+    save_with_half(model, folder)
+
+
+def build_ip_adapter(folder: Path) -> None:
+    """h94/IP-Adapter: the image encoder, the plain and the plus adapter, and the one for SDXL."""
+    encoder = CLIPVisionModelWithProjection(
+        vision_config(hidden=IMAGE_HIDDEN_DIM, patch_px=56, projection=IMAGE_EMBED_DIM)
+    )
+    encoder.save_pretrained(folder / "models" / "image_encoder")
+    attention = _adapter_attention(make_unet(), CROSS_DIM)
+    adapters = {
+        "models/ip-adapter_sd15": (_linear_projection(CROSS_DIM), attention),
+        "models/ip-adapter-plus_sd15": (_resampler(CROSS_DIM), attention),
+        "sdxl_models/ip-adapter_sdxl_vit-h": (
+            _linear_projection(CROSS_DIM_XL),
+            _adapter_attention(make_sdxl_unet(), CROSS_DIM_XL),
+        ),
+    }
+    for name, (projection, layers) in adapters.items():
+        tensors = {f"image_proj.{key}": tensor for key, tensor in projection.items()}
+        tensors |= {f"ip_adapter.{key}": tensor for key, tensor in layers.items()}
+        save_tensors(tensors, folder / f"{name}.safetensors")
+
+
+def _adapter_attention(unet: Any, cross_dim: int) -> Tensors:
+    """Keys and values for each cross-attention; the published files number them 1, 3, 5 ... in the UNet's order."""
+    crossing = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+    tensors: Tensors = {}
+    for index, name in enumerate(crossing):
+        width = unet.get_submodule(name.removesuffix(".processor")).to_q.out_features
+        for kind in ("k", "v"):
+            tensors[f"{2 * index + 1}.to_{kind}_ip.weight"] = torch.randn(width, cross_dim) * 0.2
+    return tensors
+
+
+def _linear_projection(cross_dim: int) -> Tensors:
+    return {
+        "proj.weight": torch.randn(_IMAGE_TOKENS * cross_dim, IMAGE_EMBED_DIM) * 0.2,
+        "proj.bias": torch.zeros(_IMAGE_TOKENS * cross_dim),
+        "norm.weight": torch.ones(cross_dim),
+        "norm.bias": torch.zeros(cross_dim),
+    }
+
+
+def _resampler(cross_dim: int) -> Tensors:
+    """The plus variant's perceiver, under the names of its first publication."""
+    width = IMAGE_HIDDEN_DIM
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape) * 0.1
+
+    tensors = {
+        "latents": normal(1, _PLUS_TOKENS, width),
+        "proj_in.weight": normal(width, IMAGE_HIDDEN_DIM),
+        "proj_in.bias": normal(width),
+        "proj_out.weight": normal(cross_dim, width),
+        "proj_out.bias": normal(cross_dim),
+        "norm_out.weight": torch.ones(cross_dim),
+        "norm_out.bias": torch.zeros(cross_dim),
+    }
+    for layer in range(_PLUS_LAYERS):
+        attention, feed_forward = f"layers.{layer}.0", f"layers.{layer}.1"
+        for norm in (f"{attention}.norm1", f"{attention}.norm2", f"{feed_forward}.0"):
+            tensors[f"{norm}.weight"], tensors[f"{norm}.bias"] = torch.ones(width), torch.zeros(width)
+        tensors[f"{attention}.to_q.weight"] = normal(_HEAD_DIM, width)
+        tensors[f"{attention}.to_kv.weight"] = normal(2 * _HEAD_DIM, width)
+        tensors[f"{attention}.to_out.weight"] = normal(width, _HEAD_DIM)
+        tensors[f"{feed_forward}.1.weight"] = normal(4 * width, width)
+        tensors[f"{feed_forward}.3.weight"] = normal(width, 4 * width)
+    return tensors
+
+
+def build_lcm_lora(folder: Path) -> None:
+    """latent-consistency/lcm-lora-sdv1-5: one file, layers named as in kohya's scripts."""
+    tensors: Tensors = {}
+    for name, module in make_unet().named_modules():
+        if not name.endswith(_LORA_LAYERS):
+            continue
+        key = "lora_unet_" + name.replace(".", "_")
+        shape = module.weight.shape
+        tensors[f"{key}.lora_down.weight"] = torch.randn(_LORA_RANK, *shape[1:]) * 0.1
+        tensors[f"{key}.lora_up.weight"] = torch.randn(shape[0], _LORA_RANK, *(1 for _ in shape[2:])) * 0.1
+        tensors[f"{key}.alpha"] = torch.tensor(float(_LORA_RANK))
+    save_tensors(tensors, folder / "pytorch_lora_weights.safetensors")

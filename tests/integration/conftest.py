@@ -1,0 +1,33 @@
+"""The tiny models, imported once into the repository's own model store (or BENTOML_HOME, where that is set)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from composition.config import ModelsConfig
+
+REPOSITORY = Path(__file__).parents[2]
+os.environ.setdefault("BENTOML_HOME", str(REPOSITORY / ".bentoml"))
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from models_store.store import ModelSet  # noqa: E402  bentoml reads the environment when it is first used
+
+
+@pytest.fixture(scope="session")
+def bentoml_home() -> Path:
+    """BENTOML_HOME with the tiny profile in it; the importer's lock makes parallel test workers wait for one."""
+    home = Path(os.environ["BENTOML_HOME"])
+    if ModelSet(ModelsConfig(profile="tiny")).missing:
+        subprocess.run([sys.executable, "-m", "models_store", "import", "tiny"], cwd=REPOSITORY, check=True)
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_models(bentoml_home: Path) -> ModelSet:
+    return ModelSet(ModelsConfig(profile="tiny"))
