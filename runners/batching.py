@@ -1,0 +1,96 @@
+"""What every batching runner does with a batch: group what may share a forward, keep one item's failure to itself.
+
+batch of parcels -> **grouped -> forward per group -> answers in the batch's order**
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from composition.errors import CompositionError
+from runners.errors import translated
+from runners.wire import Answer, Failure, Parcel
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class BatchLog:
+    """Counts batches and items per method, and lets one batch run at a time.
+
+    Behind its own server a runner gets one batch at a time anyway. In process, several threads may call it, and
+    tokenizers and caches are not made for that.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._batches: Counter[str] = Counter()
+        self._items: Counter[str] = Counter()
+
+    @contextmanager
+    def batch(self, method: str, size: int) -> Iterator[None]:
+        """Run one batch of `size` items of `method`."""
+        with self._turn:
+            self._batches[method] += 1
+            self._items[method] += size
+            yield
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Per method: how many batches, and how many items they held together."""
+        return {name: {"batches": self._batches[name], "items": self._items[name]} for name in self._batches}
+
+
+def answer_batch(
+    parcels: Sequence[Parcel[Item]],
+    forward: Callable[[Sequence[Item]], Sequence[Result]],
+    *,
+    doing: str,
+    group_by: Callable[[Item], Hashable] = lambda item: None,
+    max_group: int | None = None,
+) -> list[Answer[Result]]:
+    """Answer every parcel, in order.
+
+    Args:
+        parcels: the batch.
+        forward: runs the model over items of one group and gives one result each.
+        doing: the step in plain words, for messages ("finding objects").
+        group_by: what items must agree on to share a forward; may raise a CompositionError for an unusable item.
+        max_group: the most items per forward.
+    """
+    answers: list[Answer[Result] | None] = [None] * len(parcels)
+    groups: dict[Hashable, list[int]] = {}
+    for index, parcel in enumerate(parcels):
+        try:
+            with translated(doing):
+                groups.setdefault(group_by(parcel.content), []).append(index)
+        except CompositionError as error:
+            answers[index] = Answer(Failure.of(error))
+    for members in groups.values():
+        step = max_group or len(members)
+        for start in range(0, len(members), step):
+            chunk = members[start : start + step]
+            for index, answer in zip(chunk, _run([parcels[i].content for i in chunk], forward, doing), strict=True):
+                answers[index] = answer
+    complete = [answer for answer in answers if answer is not None]
+    # BentoML cuts a batch result of another length silently, and so hands items to the wrong callers.
+    assert len(complete) == len(parcels)
+    return complete
+
+
+def _run(
+    items: Sequence[Item], forward: Callable[[Sequence[Item]], Sequence[Result]], doing: str
+) -> list[Answer[Result]]:
+    """One forward; when it fails, every item alone, so that only those that fail by themselves do."""
+    try:
+        with translated(doing):
+            results = forward(items)
+            assert len(results) == len(items)
+            return [Answer(result) for result in results]
+    except CompositionError as error:
+        if len(items) == 1:
+            return [Answer(Failure.of(error))]
+    return [answer for item in items for answer in _run([item], forward, doing)]

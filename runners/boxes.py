@@ -1,0 +1,56 @@
+"""Arithmetic on boxes, as every detector here needs it after its forward."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from composition.types import Box
+
+Boxes = npt.NDArray[np.float32]
+"""float32 (N, 4): x0, y0, x1, y1 in pixels."""
+
+
+def clip_boxes(boxes: Boxes, height: int, width: int) -> Boxes:
+    """The part of each box inside a picture of `height` x `width` pixels."""
+    limits = np.array([width, height, width, height], dtype=np.float32)
+    clipped: Boxes = np.clip(boxes, 0, limits).astype(np.float32)
+    return clipped
+
+
+def has_area(boxes: Boxes) -> npt.NDArray[np.bool_]:
+    """Which boxes cover at least a pixel's worth of picture in both directions."""
+    result: npt.NDArray[np.bool_] = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
+    return result
+
+
+def suppress(boxes: Boxes, scores: npt.NDArray[np.float32], threshold: float) -> list[int]:
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes: (N, 4).
+        scores: (N,).
+        threshold: a box is dropped when its intersection over union with a better one exceeds this.
+
+    Returns:
+        Indices of the boxes kept, best first; equal scores keep their order.
+    """
+    order = np.argsort(-scores, kind="stable")
+    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    kept: list[int] = []
+    while order.size:
+        best, rest = order[0], order[1:]
+        kept.append(int(best))
+        top_left = np.maximum(boxes[best, :2], boxes[rest, :2])
+        bottom_right = np.minimum(boxes[best, 2:], boxes[rest, 2:])
+        common = np.prod(np.maximum(bottom_right - top_left, 0), axis=1)
+        union = areas[best] + areas[rest] - common
+        overlap = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+        order = rest[overlap <= threshold]
+    return kept
+
+
+def to_box(row: npt.NDArray[np.float32]) -> Box:
+    """One row (x0, y0, x1, y1) as the domain's value."""
+    x0, y0, x1, y1 = (float(value) for value in row)
+    return Box(x0=x0, y0=y0, x1=x1, y1=y1)

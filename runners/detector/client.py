@@ -1,0 +1,29 @@
+"""The `Detector` and `Segmenter` ports over the detector's runner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from composition.types import Detection, Image
+from runners.detector.queries import DetectQuery
+from runners.wire import RunnerClient
+
+
+class BentoDetector:
+    """`composition.ports.Detector`.
+
+    Args:
+        handle: the runner, as `bentoml.depends(DetectorRunner)` gives it.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._runner = RunnerClient(handle, name="detector")
+
+    async def detect(self, image: Image, phrase: str) -> tuple[Detection, ...]:
+        """See the port. Raises: InvalidInput (no word to look for), NotReady, Timeout, ModelError, OutOfMemory."""
+        return cast(tuple[Detection, ...], await self._runner.ask("detect", DetectQuery(image=image, phrase=phrase)))
+
+    async def state(self) -> Mapping[str, Any]:
+        """The runner's models and batch counters. Raises: NotReady, Timeout, ModelError."""
+        return cast(Mapping[str, Any], await self._runner.call("state"))

@@ -1,0 +1,36 @@
+"""What an image network looks like to its pre- and post-processing: numpy in, numpy out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Tensor = npt.NDArray[np.float32]
+
+
+class Network(Protocol):
+    """An ONNX model with one input; `fixed_batch` is the batch size that it was exported with, None for any."""
+
+    fixed_batch: int | None
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Every output, in the model's own order."""
+        ...
+
+
+def run_in_batches(network: Network, batch: Tensor) -> tuple[Tensor, ...]:
+    """Run any number of rows through a network that may have been exported with a fixed batch size.
+
+    A fixed size is filled up with zeros, and the filling's outputs are dropped.
+    """
+    size = network.fixed_batch
+    if size is None or size == len(batch):
+        return network(batch)
+    runs = []
+    for start in range(0, len(batch), size):
+        rows = batch[start : start + size]
+        filled = np.concatenate([rows, np.zeros((size - len(rows), *rows.shape[1:]), np.float32)])
+        runs.append(tuple(output[: len(rows)] for output in network(filled)))
+    return tuple(np.concatenate(parts) for parts in zip(*runs, strict=True))

@@ -1,0 +1,1 @@
+"""What must survive the edit: DWPose (bodies) and Depth-Anything V2 (depth)."""
