@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from composition.imaging.skeleton import (
+from composition.imaging.anatomy import (
     LEFT_ARM,
     LEFT_LEG,
     RIGHT_ARM,
