@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from composition.imaging.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
 from composition.imaging.body_shapes import draw_face, draw_hand, draw_region
 from composition.imaging.masks import boxes_to_mask
-from composition.imaging.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
 from composition.types import BodyRegion, Box, Detection, Mask, Pose, Position
 
 GARMENT_WORDS: Mapping[BodyRegion, tuple[str, ...]] = {

@@ -173,11 +173,6 @@ def crop(image: npt.NDArray[np.uint8], box: Box) -> npt.NDArray[np.uint8]:
     return image[y0:y1, x0:x1].copy()
 
 
-def crop_pose(pose: Pose, box: Box) -> Pose:
-    """The same keypoints in pixels of the crop; those outside it keep their place beyond its edges."""
-    return _move_pose(pose, (1.0, 1.0), shift=(-box.x0, -box.y0))
-
-
 def paste(image: npt.NDArray[np.uint8], patch: npt.NDArray[np.uint8], box: Box) -> npt.NDArray[np.uint8]:
     """A copy of `image` with `patch` (of the box's size) in the box: `crop`'s inverse.
 
@@ -208,13 +203,6 @@ def _map_points(pose: Pose, change: Callable[[npt.NDArray[np.float32]], npt.NDAr
         left_hand=change(pose.left_hand),
         right_hand=change(pose.right_hand),
     )
-
-
-def _move_pose(pose: Pose, factors: tuple[float, float], *, shift: tuple[float, float]) -> Pose:
-    """Every keypoint's x and y times `factors` plus `shift`; scores stay."""
-    scale, move = np.array([*factors, 1.0], np.float32), np.array([*shift, 0.0], np.float32)
-    moved = {name: (points * scale + move).astype(np.float32) for name, points in vars(pose).items()}
-    return replace(pose, **moved)
 
 
 def _whole(box: Box) -> tuple[int, int, int, int]:
