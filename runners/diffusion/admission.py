@@ -1,0 +1,253 @@
+"""Encodes a request into its `RequestState`: text, pictures and reference, each looked up by content first.
+
+The order in which random numbers are drawn is the stock pipeline's: picture's latents (only when strength < 1), noise,
+masked picture's latents. Only the encoder's moments are cached, never its samples: a seed gives the same picture
+whether or not the cache was warm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from PIL import Image as PilImage
+
+from composition.errors import InvalidInput
+from composition.types import DiffusionRequest, Image, Speed
+from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
+from runners.diffusion.components import Components
+from runners.diffusion.controlnets import ControlNetPool
+from runners.diffusion.counters import Counters
+from runners.diffusion.loras import LoraSwitch
+from runners.diffusion.residency import Residency
+from runners.diffusion.schedule import build_schedule, fast_parameters
+from runners.diffusion.settings import DiffusionSettings
+from runners.diffusion.state import Control, RequestState
+
+
+@dataclass(kw_only=True)
+class _Lookups:
+    """Whether each kind of encoding was found; one that was looked up twice is a hit only if both were."""
+
+    outcome: dict[str, str] = field(default_factory=dict)
+
+    def note(self, kind: str, hit: bool) -> None:
+        before = self.outcome.get(kind, "hit")
+        self.outcome[kind] = "hit" if hit and before == "hit" else "miss"
+
+
+class Admission:
+    """Turns requests into states; used by one thread at a time."""
+
+    def __init__(
+        self,
+        components: Components,
+        controlnets: ControlNetPool,
+        loras: LoraSwitch,
+        residency: Residency,
+        settings: DiffusionSettings,
+        counters: Counters,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        from diffusers.image_processor import VaeImageProcessor
+
+        self._parts, self._controlnets, self._loras = components, controlnets, loras
+        self._residency, self._settings, self._counters = residency, settings, counters
+        self._control_processor = VaeImageProcessor(
+            vae_scale_factor=components.latent_scale, do_convert_rgb=True, do_normalize=False
+        )
+        self._cache: ExpiringCache[torch.Tensor] = ExpiringCache(
+            max_bytes=settings.cache_max_bytes,
+            ttl_s=settings.cache_ttl_s,
+            size_of=lambda tensor: tensor.untyped_storage().nbytes(),
+            clock=clock,
+        )
+
+    def check(self, request: DiffusionRequest) -> None:
+        """Refuse what no model of this profile can do, before anything is computed.
+
+        Raises:
+            InvalidInput: with what is missing or wrong.
+        """
+        height, width = request.image.shape[:2]
+        multiple = self._parts.latent_scale
+        if request.mask.shape != (height, width) or height % multiple or width % multiple:
+            raise InvalidInput(f"picture and mask must have one size, a multiple of {multiple} px")
+        if any(control.image.shape != request.image.shape for control in request.controls.values()):
+            raise InvalidInput("a control picture must have the picture's size")
+        if len(request.references) > 1:
+            raise InvalidInput("one reference picture is supported")
+        if request.references and self._parts.reference_projection is None:
+            raise InvalidInput("a reference picture needs an IP-Adapter, which this model profile does not have")
+        if request.num_inference_steps < 1 or not 0.0 < request.strength <= 1.0:
+            raise InvalidInput("at least one step and a strength above 0, up to 1, are needed")
+        self._controlnets.check(tuple(request.controls))
+        self._loras.select(request.loras, fast=request.speed is Speed.FAST)
+
+    def admit(self, request: DiffusionRequest) -> RequestState:
+        """Encode everything that a request needs.
+
+        Raises:
+            InvalidInput: see `check`.
+        """
+        parts, lookups = self._parts, _Lookups()
+        fast = request.speed is Speed.FAST
+        steps, guidance = request.num_inference_steps, request.guidance_scale
+        if fast:
+            steps, guidance = fast_parameters(steps, guidance)
+        schedule = build_schedule(
+            parts.pipe.scheduler.config,
+            num_inference_steps=steps,
+            strength=request.strength,
+            fast=fast,
+            device=parts.device,
+        )
+        guided = guidance > 1.0
+        text = self._text(request, guided, lookups)
+        generator = torch.Generator().manual_seed(request.seed)
+        latents, inpainting = self._latents(request, schedule, generator, lookups)
+        state = RequestState(
+            latents=latents,
+            inpainting=inpainting,
+            conditioning={"encoder_hidden_states": text},
+            schedule=schedule,
+            generator=generator,
+            guidance_scale=guidance,
+            guidance_steps=self._guidance_steps(len(schedule.timesteps)) if guided else 0,
+            loras=self._loras.select(request.loras, fast=fast),
+            reference_tokens=self._reference(request, guided, lookups),
+            reference_scale=request.ip_adapter_scale,
+            controls=self._controls(request),
+            cache=lookups.outcome,
+        )
+        state.models_used = _models_used(state)
+        return state
+
+    def cache_counts(self) -> CacheCounts:
+        return self._cache.counts()
+
+    def drop_caches(self) -> None:
+        self._cache.clear()
+
+    def _guidance_steps(self, steps: int) -> int:
+        return max(1, round(steps * self._settings.guidance_end))
+
+    def _text(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor:
+        """(1 or 2, 77, channels), the negative prompt first."""
+        positive = self._prompt(request.prompt, lookups)
+        return torch.cat([self._prompt(request.negative_prompt, lookups), positive]) if guided else positive
+
+    def _prompt(self, prompt: str, lookups: _Lookups) -> torch.Tensor:
+        pipe = self._parts.pipe
+
+        def encode() -> torch.Tensor:
+            self._counters.add("text_encodes")
+            with self._residency.on_device(pipe.text_encoder):
+                embeds: torch.Tensor = pipe.encode_prompt(prompt, self._parts.device, 1, False)[0]
+            return embeds
+
+        embeds, hit = self._cache.get(content_key("text", prompt), encode)
+        lookups.note("text_embeddings", hit)
+        return embeds
+
+    def _latents(
+        self, request: DiffusionRequest, schedule: Any, generator: torch.Generator, lookups: _Lookups
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Starting latents (1, 4, h, w) and the extra input channels (1, 5, h, w)."""
+        from diffusers.utils.torch_utils import randn_tensor
+
+        parts = self._parts
+        height, width = (side // parts.latent_scale for side in request.mask.shape)
+        start = None
+        if request.strength < 1.0:
+            start = self._encode_picture(request.image, generator, lookups)
+        shape = (1, parts.vae.config.latent_channels, height, width)
+        noise = randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
+        if start is None:
+            latents = noise * schedule.solver.init_noise_sigma
+        else:
+            latents = schedule.solver.add_noise(start, noise, schedule.timesteps[:1])
+        masked = self._encode_picture(request.image, generator, lookups, keep=request.mask < 128)
+        mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None, None]
+        mask = F.interpolate(mask, size=(height, width)).to(parts.device, parts.dtype)
+        return latents, torch.cat([mask, masked], dim=1)
+
+    def _encode_picture(
+        self, picture: Image, generator: torch.Generator, lookups: _Lookups, keep: np.ndarray[Any, Any] | None = None
+    ) -> torch.Tensor:
+        """A sample (1, 4, h, w) of the picture's latents, with everything outside `keep` grey (0 after scaling)."""
+        from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+        parts = self._parts
+
+        def encode() -> torch.Tensor:
+            self._counters.add("vae_encodes")
+            pixels = parts.pipe.image_processor.preprocess(PilImage.fromarray(picture)).to(torch.float32)
+            if keep is not None:
+                pixels = pixels * torch.from_numpy(keep)[None, None]
+            with self._residency.on_device(parts.vae):
+                posterior = parts.vae.encode(pixels.to(parts.device, parts.dtype)).latent_dist
+            moments: torch.Tensor = posterior.parameters
+            return moments
+
+        mask_part = b"" if keep is None else np.packbits(keep).tobytes()
+        moments, hit = self._cache.get(content_key("vae", picture, mask_part), encode)
+        lookups.note("vae_moments", hit)
+        sample: torch.Tensor = DiagonalGaussianDistribution(moments).sample(generator=generator)
+        return parts.vae.config.scaling_factor * sample
+
+    def _reference(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor | None:
+        """The IP-Adapter's tokens (1 or 2, tokens, channels); None without a reference or at scale 0."""
+        if not request.references or request.ip_adapter_scale == 0.0:
+            return None
+        picture = request.references[0]
+        key = content_key("reference", picture, "guided" if guided else "alone")
+        tokens, hit = self._cache.get(key, lambda: self._encode_reference(picture, guided))
+        lookups.note("reference_embeddings", hit)
+        return tokens
+
+    def _encode_reference(self, picture: Image, guided: bool) -> torch.Tensor:
+        parts = self._parts
+        self._counters.add("reference_encodes")
+        projection: Any = parts.reference_projection
+        with self._residency.on_device(parts.image_encoder, projection):
+            embeds, blank = parts.pipe.encode_image(
+                PilImage.fromarray(pad_to_square(picture)), parts.device, 1, parts.reference_hidden_states
+            )
+            rows = torch.cat([blank[None], embeds[None]]) if guided else embeds[None]
+            tokens: torch.Tensor = projection([rows])[0]
+        return tokens.squeeze(1)
+
+    def _controls(self, request: DiffusionRequest) -> dict[Any, Control]:
+        parts, controls = self._parts, {}
+        for kind in sorted(request.controls, key=lambda kind: list(type(kind)).index(kind)):
+            given = request.controls[kind]
+            if given.scale == 0.0:
+                continue
+            self._controlnets.get(kind, needed=len(request.controls))
+            pixels = self._control_processor.preprocess(PilImage.fromarray(given.image))
+            controls[kind] = Control(
+                image=pixels.to(parts.device, parts.dtype), scale=given.scale, start=given.start, end=given.end
+            )
+        return controls
+
+
+def pad_to_square(picture: Image) -> Image:
+    """Repeat the edges until the picture is square: the image encoder crops to the centre square."""
+    height, width = picture.shape[:2]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    return np.pad(picture, ((top, side - height - top), (left, side - width - left), (0, 0)), mode="edge")
+
+
+def _models_used(state: RequestState) -> tuple[str, ...]:
+    names = ["sd-inpainting"]
+    if state.reference_tokens is not None:
+        names.append("ip-adapter")
+    names += [f"controlnet-{kind.value}" for kind in state.controls]
+    return (*names, *(name for name, _ in state.loras))

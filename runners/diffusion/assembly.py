@@ -1,0 +1,159 @@
+"""Puts the engine together from local model folders."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from runners.diffusion.admission import Admission
+from runners.diffusion.compilation import RowRunner
+from runners.diffusion.components import Components, load_components
+from runners.diffusion.controlnets import ControlNetPool
+from runners.diffusion.counters import Counters
+from runners.diffusion.engine import EngineParts, StepEngine
+from runners.diffusion.finishing import Finisher
+from runners.diffusion.forward import BatchForward
+from runners.diffusion.ledger import Ledger
+from runners.diffusion.loras import LoraSwitch
+from runners.diffusion.residency import Residency
+from runners.diffusion.row_budget import RowBudget
+from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
+from runners.diffusion.side_work import InlineSideWork, ThreadSideWork
+from runners.diffusion.state import RequestState
+from runners.diffusion.stepping import Stepper
+
+
+def build_engine(
+    paths: DiffusionPaths,
+    settings: DiffusionSettings,
+    device: torch.device,
+    dtype: torch.dtype,
+    clock: Callable[[], float] = time.monotonic,
+) -> StepEngine:
+    """Load the models and start the engine.
+
+    Raises:
+        OSError, ValueError: a folder lacks what it should have.
+    """
+    components = load_components(paths, settings, device, dtype)
+    return assemble_engine(components, settings, clock=clock)
+
+
+def assemble_engine(
+    components: Components,
+    settings: DiffusionSettings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    own_thread_for_side_work: bool | None = None,
+) -> StepEngine:
+    """Start an engine over loaded components.
+
+    Args:
+        components: the models.
+        settings: limits and switches.
+        clock: seconds, rising.
+        own_thread_for_side_work: encode and decode beside the denoising loop; None means on CUDA only.
+    """
+    device, dtype, counters = components.device, components.dtype, Counters()
+    controlnets = ControlNetPool(
+        components.paths.controlnets, max_loaded=settings.max_controlnets, device=device, dtype=dtype
+    )
+    if settings.preload_controlnets:
+        controlnets.preload()
+    loras, residency = LoraSwitch(components), Residency(device, offload=settings.offload)
+    admission = Admission(components, controlnets, loras, residency, settings, counters, clock)
+    runner = _build_runner(components, controlnets, loras, settings)
+    budget = RowBudget(settings.max_rows, lambda: _free_bytes(device))
+
+    def release_memory() -> None:
+        admission.drop_caches()
+        controlnets.drop_all()
+
+    stepper = Stepper(
+        BatchForward(runner, controlnets, counters),
+        runner,
+        loras,
+        budget,
+        counters,
+        device,
+        release_memory=release_memory,
+    )
+    threaded = device.type == "cuda" if own_thread_for_side_work is None else own_thread_for_side_work
+    ledger: Ledger[RequestState] = Ledger(
+        lease_s=settings.lease_s, timeout_s=settings.timeout_s, clock=clock, counters=counters
+    )
+    parts = EngineParts(
+        admission=admission,
+        stepper=stepper,
+        finisher=Finisher(components, residency, counters),
+        ledger=ledger,
+        side_work=ThreadSideWork() if threaded else InlineSideWork(),
+        budget=budget,
+        controlnets=controlnets,
+        counters=counters,
+        names=components.names,
+        release_memory=release_memory,
+    )
+    return StepEngine(parts)
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """What a forward may still take: free on the GPU plus what torch holds unused; None on a CPU."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def _build_runner(
+    components: Components, controlnets: ControlNetPool, loras: LoraSwitch, settings: DiffusionSettings
+) -> RowRunner:
+    unet, config = components.unet, components.unet.config
+    reference_shape = None
+    if components.reference_projection is not None:
+        reference_shape = (_reference_tokens(components.reference_projection), config.cross_attention_dim)
+    compile_with: Callable[[Any], Callable[..., Any]] | None = None
+    if settings.compile_unet:
+        loras.load_all()
+        compile_with = torch.compile
+    runner = RowRunner(
+        unet, compile_with=compile_with, max_rows=settings.max_rows, reference_shape=reference_shape
+    )
+    if settings.compile_unet:
+        side = settings.native_size // components.latent_scale
+        options = {"device": components.device, "dtype": components.dtype}
+        sample = torch.zeros((1, config.in_channels, side, side), **options)
+        text = torch.zeros((1, 77, config.cross_attention_dim), **options)
+        with torch.inference_mode():
+            runner.warm_up(sample, {"encoder_hidden_states": text}, _residuals(unet, sample, controlnets))
+    return runner
+
+
+def _reference_tokens(projection: Any) -> int:
+    layer = projection.image_projection_layers[0]
+    if hasattr(layer, "num_image_text_embeds"):
+        return int(layer.num_image_text_embeds)
+    return int(layer.latents.shape[1])
+
+
+def _residuals(unet: Any, sample: torch.Tensor, controlnets: ControlNetPool) -> Callable[[int], Any] | None:
+    """Zeros of the shapes that the UNet's skip connections and middle block have, for a number of rows."""
+    if not controlnets.available:
+        return None
+    rows, _, height, width = sample.shape
+    channels = unet.config.block_out_channels
+    shapes = [(channels[0], height, width)]
+    for level, width_out in enumerate(channels):
+        shapes += [(width_out, height >> level, width >> level)] * unet.config.layers_per_block
+        if level < len(channels) - 1:
+            shapes.append((width_out, height >> (level + 1), width >> (level + 1)))
+    assert rows == 1
+
+    def zeros(count: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+        down = [sample.new_zeros((count, *shape)) for shape in shapes]
+        return down, sample.new_zeros((count, *shapes[-1]))
+
+    return zeros

@@ -1,0 +1,137 @@
+"""Attention of the UNet: which kernel, and the IP-Adapter's own attention with a scale per batch row.
+
+The stock IP-Adapter processor keeps its scale on the module, where every request of a batch would share it, and the
+stock UNet projects the reference anew in every forward. Here each request brings its projected reference tokens and
+its scale as rows of the batch, so that nothing of one request is left behind on the shared model.
+Formula: IP-Adapter, arXiv 2308.06721, equation 5.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  the name that every reader of torch code expects
+from torch import nn
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReferenceRows:
+    """The references of one batch.
+
+    Attributes:
+        tokens: projected IP-Adapter tokens, shape (rows, tokens, channels), zeros for a row without a reference.
+        scales: float32, shape (rows, 1, 1), 0 for a row without a reference. Kept in float32: rounding the scale
+            itself to the model's format would give other bits than the stock product with a Python float.
+    """
+
+    tokens: torch.Tensor
+    scales: torch.Tensor
+
+
+class ReferenceAttention(nn.Module):
+    """Cross-attention to the text plus, per row, scale x cross-attention to the reference's tokens."""
+
+    def __init__(self, to_k: nn.Module, to_v: nn.Module) -> None:
+        super().__init__()
+        self.to_k_ip = to_k
+        self.to_v_ip = to_v
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        temb: torch.Tensor | None = None,
+        ip_hidden_states: ReferenceRows | None = None,
+    ) -> torch.Tensor:
+        """Attend from the picture to the conditioning.
+
+        Args:
+            attn: the diffusers attention layer that owns the projections.
+            hidden_states: (rows, pixels, channels).
+            encoder_hidden_states: the text, (rows, tokens, channels).
+            attention_mask: always None for these models.
+            temb: unused here, part of the processor's call.
+            ip_hidden_states: None when no row has a reference. The name is one of two that diffusers hands
+                through to processors silently.
+        """
+        heads = attn.heads
+        query = _split_heads(attn.to_q(hidden_states), heads)
+        key, value = attn.to_k(encoder_hidden_states), attn.to_v(encoder_hidden_states)
+        attended = _attend(query, key, value, heads, attention_mask)
+        if ip_hidden_states is not None:
+            tokens = ip_hidden_states.tokens
+            reference = _attend(query, self.to_k_ip(tokens), self.to_v_ip(tokens), heads, None)
+            attended = attended + (ip_hidden_states.scales * reference).to(attended.dtype)
+        projected: torch.Tensor = attn.to_out[1](attn.to_out[0](attended))
+        return projected / attn.rescale_output_factor
+
+
+def _split_heads(states: torch.Tensor, heads: int) -> torch.Tensor:
+    rows, _, channels = states.shape
+    return states.view(rows, -1, heads, channels // heads).transpose(1, 2)
+
+
+def _attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, mask: torch.Tensor | None
+) -> torch.Tensor:
+    """Scaled dot-product attention; `query` already split by heads. Gives (rows, pixels, channels)."""
+    out = F.scaled_dot_product_attention(query, _split_heads(key, heads), _split_heads(value, heads), attn_mask=mask)
+    return out.transpose(1, 2).reshape(query.shape[0], query.shape[2], -1)
+
+
+def adopt_reference_attention(unet: Any) -> nn.Module:
+    """Move a freshly loaded IP-Adapter from the stock processors to `ReferenceAttention`; weights stay where they are.
+
+    Takes the projection of reference embeddings off the UNet as well: it runs once per request, not once per forward.
+
+    Returns:
+        The projection: a list of one tensor (rows, 1, ...) -> a list of one tensor (rows, 1, tokens, channels).
+    """
+    processors: dict[str, Any] = {}
+    for name, processor in unet.attn_processors.items():
+        if hasattr(processor, "to_k_ip"):
+            assert len(processor.to_k_ip) == 1, "one IP-Adapter is loaded at a time"
+            processor = ReferenceAttention(processor.to_k_ip[0], processor.to_v_ip[0])
+        processors[name] = processor
+    unet.set_attn_processor(processors)
+    projection: nn.Module = unet.encoder_hid_proj
+    unet.encoder_hid_proj = None
+    unet.register_to_config(encoder_hid_dim_type=None)
+    return projection
+
+
+def xformers_works(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether xformers' attention really runs here.
+
+    Being importable says nothing: a build for another torch or CUDA imports and then has no kernel.
+    """
+    if device.type != "cuda":
+        return False
+    try:
+        import xformers.ops
+
+        probe = torch.zeros((1, 64, 8, 40), device=device, dtype=dtype)
+        xformers.ops.memory_efficient_attention(probe, probe, probe)
+        torch.cuda.synchronize(device)
+    except Exception as error:  # noqa: BLE001  whatever it raises, the answer is no
+        logger.info("xformers is not usable (%s): PyTorch's own attention is used", type(error).__name__)
+        return False
+    return True
+
+
+def use_xformers_for_self_attention(unet: Any) -> None:
+    """Only self-attention gains: the text has 77 tokens and the reference 4 or 16."""
+    from diffusers.models.attention_processor import XFormersAttnProcessor
+
+    processors = {
+        name: XFormersAttnProcessor() if ".attn1." in name else processor
+        for name, processor in unet.attn_processors.items()
+    }
+    unet.set_attn_processor(processors)

@@ -1,0 +1,92 @@
+"""ControlNets on demand: loaded at first use, the least recently used one dropped when there are too many."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from composition.errors import InvalidInput
+from composition.types import ControlType
+from runners.diffusion.components import weights_variant
+
+
+class ControlNetPool:
+    """At most `max_loaded` ControlNets in memory, and more only while one batch needs more at the same time."""
+
+    def __init__(
+        self, paths: Mapping[ControlType, Path], *, max_loaded: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._paths, self._max_loaded = dict(paths), max_loaded
+        self._device, self._dtype = device, dtype
+        self._loaded: OrderedDict[ControlType, Any] = OrderedDict()
+        self._lock = threading.Lock()
+        self.loads = 0
+
+    def check(self, kinds: Collection[ControlType]) -> None:
+        """Raises: InvalidInput: this profile has no such ControlNet."""
+        for kind in kinds:
+            if kind not in self._paths:
+                raise InvalidInput(f"control type {kind.value} is not available with this model profile")
+
+    def get(self, kind: ControlType, *, needed: int = 1) -> Any:
+        """The ControlNet, loaded when it was not.
+
+        Args:
+            kind: which.
+            needed: how many different ones the caller is going to use in turn; as many stay, whatever the limit.
+        """
+        with self._lock:
+            if kind not in self._loaded:
+                self._trim(max(self._max_loaded, needed) - 1)
+                self._loaded[kind] = self._load(kind)
+                self.loads += 1
+            self._loaded.move_to_end(kind)
+            return self._loaded[kind]
+
+    def preload(self) -> None:
+        """Load as many as may stay."""
+        for kind in list(self._paths)[: self._max_loaded]:
+            self.get(kind)
+
+    def drop_all(self) -> None:
+        """Free the memory of every one; they are loaded again when needed."""
+        with self._lock:
+            self._trim(0)
+
+    @property
+    def available(self) -> frozenset[ControlType]:
+        """Every kind that this profile has, loaded or not."""
+        return frozenset(self._paths)
+
+    @property
+    def loaded(self) -> Mapping[ControlType, Any]:
+        with self._lock:
+            return dict(self._loaded)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"controlnet-{kind.value}" for kind in self.loaded)
+
+    def _trim(self, keep: int) -> None:
+        dropped = len(self._loaded) > keep
+        while len(self._loaded) > keep:
+            self._loaded.popitem(last=False)
+        if dropped:
+            gc.collect()
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _load(self, kind: ControlType) -> Any:
+        from diffusers import ControlNetModel
+
+        folder = self._paths[kind]
+        network = ControlNetModel.from_pretrained(
+            folder, dtype=self._dtype, variant=weights_variant(folder, self._dtype), local_files_only=True
+        )
+        return network.to(self._device).eval()

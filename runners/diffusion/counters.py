@@ -1,0 +1,28 @@
+"""How often each model ran, for health, metrics and for tests that say "just those, and no more"."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+
+
+class Counters:
+    """Thread-safe counts by name; the names in use:
+
+    unet_forwards, unet_rows, controlnet_<type>_forwards, controlnet_<type>_rows, text_encodes, vae_encodes,
+    reference_encodes, vae_decodes, vae_decodes_float32, previews, safety_checks, requests_<outcome>,
+    out_of_memory_splits, out_of_memory_retries.
+    """  # noqa: D415  the list belongs to the sentence
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, name: str, amount: int = 1) -> None:
+        with self._lock:
+            self._counts[name] += amount
+
+    def snapshot(self) -> Mapping[str, int]:
+        with self._lock:
+            return dict(self._counts)

@@ -1,0 +1,88 @@
+"""Latents -> picture, checked by the safety checker before anybody sees it; and small previews on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from composition.errors import ContentPolicy, ModelError
+from composition.types import Image
+from runners.diffusion.components import Components
+from runners.diffusion.counters import Counters
+from runners.diffusion.residency import Residency
+from runners.diffusion.state import RequestState
+
+
+class Finisher:
+    """Decodes; used by one thread at a time, but for `preview`, which only reads."""
+
+    def __init__(self, components: Components, residency: Residency, counters: Counters) -> None:
+        self._parts, self._residency, self._counters = components, residency, counters
+
+    def finish(self, state: RequestState) -> Image:
+        """The picture (H, W, 3).
+
+        Raises:
+            ContentPolicy: the safety checker flags it.
+            ModelError: the model gave no numbers.
+        """
+        pixels = self.decode(state.latents)
+        picture = self._to_picture(pixels)
+        if self._parts.safety_checker is not None:
+            self._check_safety(picture)
+        return picture
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pixels (1, 3, H, W) in -1..1; an overflow in half precision is decoded again in float32."""
+        parts = self._parts
+        if not bool(torch.isfinite(latents).all()):
+            raise ModelError("the denoising gave no finite numbers")
+        scaled = latents / parts.vae.config.scaling_factor
+        self._counters.add("vae_decodes")
+        with self._residency.on_device(parts.vae):
+            pixels: torch.Tensor = parts.vae.decode(scaled, return_dict=False)[0]
+            if not bool(torch.isfinite(pixels).all()):
+                pixels = self._decode_float32(scaled)
+        if not bool(torch.isfinite(pixels).all()):
+            raise ModelError("the decoder gave no finite numbers")
+        return pixels
+
+    def preview(self, state: RequestState) -> Image | None:
+        """A quick small picture of the latents as they are (1/8 of the size times 8, halved); None without TAESD."""
+        taesd = self._parts.taesd
+        if taesd is None:
+            return None
+        self._counters.add("previews")
+        pixels = taesd.decode(state.latents.to(taesd.dtype), return_dict=False)[0]
+        return self._to_picture(torch.nn.functional.avg_pool2d(pixels.float(), 2))
+
+    def _decode_float32(self, scaled: torch.Tensor) -> torch.Tensor:
+        vae = self._parts.vae
+        dtype = vae.dtype
+        self._counters.add("vae_decodes_float32")
+        vae.to(torch.float32)
+        try:
+            pixels: torch.Tensor = vae.decode(scaled.float(), return_dict=False)[0]
+        finally:
+            vae.to(dtype)
+        return pixels
+
+    def _to_picture(self, pixels: torch.Tensor) -> Image:
+        array: Any = self._parts.pipe.image_processor.postprocess(pixels, output_type="np")
+        return np.asarray((array[0] * 255).round(), dtype=np.uint8)
+
+    def _check_safety(self, picture: Image) -> None:
+        from PIL import Image as PilImage
+
+        parts, checker = self._parts, self._parts.safety_checker
+        self._counters.add("safety_checks")
+        inputs = parts.pipe.feature_extractor(PilImage.fromarray(picture), return_tensors="pt").pixel_values
+        with self._residency.on_device(checker):
+            # The checker blackens the pictures it is given: it gets a stand-in, only its verdict counts.
+            _, flags = checker(
+                clip_input=inputs.to(parts.device, parts.dtype), images=[np.zeros((1, 1, 3), dtype=np.float32)]
+            )
+        if flags[0]:
+            raise ContentPolicy("the result was refused by the safety checker")

@@ -1,0 +1,54 @@
+"""Which requests share the next denoising step: fair between requests, one latent shape and one LoRA set per batch.
+
+The request that has waited longest leads; those of its bucket join it, longest waiting first, while rows are left. So
+each of N requests is served at least once in N turns, whatever its bucket, and no mix of sizes can starve one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate(Generic[Key]):
+    """A request that could take its next step.
+
+    Attributes:
+        key: what the caller knows it by.
+        bucket: only requests of one bucket can share a forward.
+        rows: batch rows its next step takes (2 with classifier-free guidance, else 1).
+        last_served: the turn it was last in a batch; for a newcomer the turn it arrived.
+        arrival: its number in order of arrival; breaks ties.
+    """
+
+    key: Key
+    bucket: Hashable
+    rows: int
+    last_served: int
+    arrival: int
+
+
+def next_batch(candidates: Sequence[Candidate[Key]], max_rows: Callable[[Hashable], int]) -> tuple[Key, ...]:
+    """Keys of the requests that take the next step together, in order of arrival.
+
+    The leader always runs, even when its rows alone exceed the limit: there is no smaller way to run it.
+
+    Args:
+        candidates: all that wait.
+        max_rows: how many rows a forward of a bucket may have.
+    """
+    if not candidates:
+        return ()
+    waiting = sorted(candidates, key=lambda c: (c.last_served, c.arrival))
+    leader = waiting[0]
+    limit = max_rows(leader.bucket)
+    chosen, rows = [leader], leader.rows
+    for candidate in waiting[1:]:
+        if candidate.bucket == leader.bucket and rows + candidate.rows <= limit:
+            chosen.append(candidate)
+            rows += candidate.rows
+    return tuple(c.key for c in sorted(chosen, key=lambda c: c.arrival))

@@ -1,0 +1,52 @@
+"""How many rows a forward may have: the configured limit, less when free GPU memory says so or memory ran out before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+_SHARE_OF_FREE = 0.8
+_RECOVER_AFTER = 64
+
+
+class RowBudget:
+    """Learns from the forwards themselves: no figure of any model is built in."""
+
+    def __init__(self, max_rows: int, free_bytes: Callable[[], int | None]) -> None:
+        """Start with the configured limit.
+
+        Args:
+            max_rows: the configured limit.
+            free_bytes: memory that is free now; None where it cannot run short unseen (CPU).
+        """
+        self._max_rows, self._free_bytes = max_rows, free_bytes
+        self._bytes_per_row: dict[Hashable, float] = {}
+        self._ceiling: dict[Hashable, int] = {}
+        self._successes: dict[Hashable, int] = {}
+
+    def limit(self, bucket: Hashable) -> int:
+        """Rows that the next forward of `bucket` may have, at least 1."""
+        rows = min(self._max_rows, self._ceiling.get(bucket, self._max_rows))
+        free, cost = self._free_bytes(), self._bytes_per_row.get(bucket)
+        if free is not None and cost:
+            rows = min(rows, int(free * _SHARE_OF_FREE / cost))
+        return max(1, rows)
+
+    def note_peak(self, bucket: Hashable, rows: int, peak_bytes: int) -> None:
+        """A forward of `rows` rows took `peak_bytes` on top of what was there."""
+        self._bytes_per_row[bucket] = max(self._bytes_per_row.get(bucket, 0.0), peak_bytes / rows)
+
+    def note_success(self, bucket: Hashable) -> None:
+        """After enough good forwards at a lowered ceiling, try one row pair more."""
+        if bucket not in self._ceiling:
+            return
+        self._successes[bucket] = self._successes.get(bucket, 0) + 1
+        if self._successes[bucket] >= _RECOVER_AFTER:
+            self._successes[bucket] = 0
+            self._ceiling[bucket] += 2
+            if self._ceiling[bucket] >= self._max_rows:
+                del self._ceiling[bucket]
+
+    def note_out_of_memory(self, bucket: Hashable, rows: int) -> None:
+        """A forward of `rows` rows did not fit."""
+        self._ceiling[bucket] = max(1, rows // 2)
+        self._successes[bucket] = 0

@@ -1,0 +1,54 @@
+"""The noise schedule of one request: its own scheduler object, because a multistep solver remembers its past."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+LCM_MAX_STEPS = 8
+LCM_MIN_STEPS = 4
+LCM_MAX_GUIDANCE = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Schedule:
+    """`timesteps` (steps,) are those that really run: fewer than asked for when `strength` is below 1."""
+
+    solver: Any
+    timesteps: torch.Tensor
+
+
+def build_schedule(
+    config: Any, *, num_inference_steps: int, strength: float, fast: bool, device: torch.device
+) -> Schedule:
+    """A fresh solver, advanced to where `strength` starts.
+
+    Args:
+        config: the saved scheduler's configuration (betas and prediction type).
+        num_inference_steps: steps of the full schedule.
+        strength: 0..1 as diffusers defines it; at least one step always runs.
+        fast: LCM instead of DPM-Solver++(2M).
+        device: where the timesteps live.
+    """
+    from diffusers import DPMSolverMultistepScheduler, LCMScheduler
+
+    if fast:
+        solver = LCMScheduler.from_config(config)
+    else:
+        # Left alone, the solver takes "linspace" or "leading" depending on which keys the saved file happens to have.
+        solver = DPMSolverMultistepScheduler.from_config(config, timestep_spacing="linspace")
+    solver.set_timesteps(num_inference_steps, device=device)
+    kept = max(1, min(int(num_inference_steps * strength), num_inference_steps))
+    start = num_inference_steps - kept
+    solver.set_begin_index(start)
+    return Schedule(solver=solver, timesteps=solver.timesteps[start:])
+
+
+def fast_parameters(num_inference_steps: int, guidance_scale: float) -> tuple[int, float]:
+    """Steps and guidance within what the LCM-LoRA is trained for: 4..8 steps, guidance 1..2."""
+    return (
+        min(max(num_inference_steps, LCM_MIN_STEPS), LCM_MAX_STEPS),
+        min(max(guidance_scale, 1.0), LCM_MAX_GUIDANCE),
+    )

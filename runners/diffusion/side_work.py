@@ -1,0 +1,97 @@
+"""Encoding and decoding beside the denoising loop: finishing a picture comes before starting one."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol, TypeAlias
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+Task: TypeAlias = Callable[[], None]
+
+
+class Urgency(IntEnum):
+    FINISH = 0
+    ADMIT = 1
+    STOP = 2
+
+
+class SideWork(Protocol):
+    """Runs one task after the other, never two at once."""
+
+    def submit(self, urgency: Urgency, task: Task) -> None: ...
+
+    def run_one(self) -> bool:
+        """Called by the engine between steps; True when a task ran in the caller's thread."""
+        ...
+
+    def stop(self) -> None: ...
+
+
+class InlineSideWork:
+    """One task between two steps, in the engine's own thread: on a CPU a second thread would only share the cores."""
+
+    def __init__(self) -> None:
+        self._tasks: queue.PriorityQueue[tuple[int, int, Task]] = queue.PriorityQueue()
+        self._numbers = itertools.count()
+
+    def submit(self, urgency: Urgency, task: Task) -> None:
+        self._tasks.put((urgency, next(self._numbers), task))
+
+    def run_one(self) -> bool:
+        try:
+            _, _, task = self._tasks.get_nowait()
+        except queue.Empty:
+            return False
+        _run(task)
+        return True
+
+    def stop(self) -> None:
+        """Nothing to do: the tasks end with the engine's thread."""
+
+
+class ThreadSideWork:
+    """A thread of its own, for a GPU: tokenising, image conversion and waiting for pixels do not hold up the next step.
+
+    Both threads issue to the device's default stream, so what one computes is in order for the other.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: queue.PriorityQueue[tuple[int, int, Task]] = queue.PriorityQueue()
+        self._numbers = itertools.count()
+        self._thread = threading.Thread(target=self._run, name="diffusion-side-work", daemon=True)
+        self._thread.start()
+
+    def submit(self, urgency: Urgency, task: Task) -> None:
+        self._tasks.put((urgency, next(self._numbers), task))
+
+    def run_one(self) -> bool:
+        return False
+
+    def stop(self) -> None:
+        """Finish what is queued and end the thread."""
+        self._tasks.put((Urgency.STOP, next(self._numbers), lambda: None))
+        self._thread.join()
+
+    def _run(self) -> None:
+        with torch.inference_mode():
+            while True:
+                urgency, _, task = self._tasks.get()
+                if urgency == Urgency.STOP:
+                    return
+                _run(task)
+
+
+def _run(task: Task) -> None:
+    """A task reports its own failures; one that does not must not end the thread."""
+    try:
+        task()
+    except Exception:
+        logger.exception("a side task failed")

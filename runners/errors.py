@@ -1,0 +1,61 @@
+"""The one place where a model framework's exceptions become errors that a caller can be told about.
+
+| foreign | ours |
+| --- | --- |
+| torch.OutOfMemoryError, "out of memory", a failed CPU allocation, MemoryError | OutOfMemory |
+| TimeoutError | Timeout |
+| any other exception | ModelError |
+
+The text of a foreign exception never reaches the caller: it goes to the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from composition.errors import CompositionError, ModelError, OutOfMemory, Timeout
+
+logger = logging.getLogger(__name__)
+
+_ALLOCATION_FAILURES = ("out of memory", "can't allocate memory", "cannot allocate memory", "failed to allocate")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that an allocation failed, on whichever device (torch.OutOfMemoryError is a RuntimeError)."""
+    if isinstance(error, OutOfMemory | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _ALLOCATION_FAILURES)
+
+
+def translate(error: Exception, doing: str) -> CompositionError:
+    """What the caller is told about `error`; one of ours passes through.
+
+    Args:
+        error: what was raised.
+        doing: the step in plain words, for the message ("encoding the prompt").
+    """
+    if isinstance(error, CompositionError):
+        return error
+    if is_out_of_memory(error):
+        return OutOfMemory(f"not enough memory while {doing}")
+    if isinstance(error, TimeoutError):
+        return Timeout(f"took too long while {doing}")
+    return ModelError(f"the model failed while {doing}")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn every foreign exception of the block into a `CompositionError`, and log it.
+
+    Raises:
+        CompositionError: see this module's table.
+    """
+    try:
+        yield
+    except CompositionError:
+        raise
+    except Exception as error:
+        logger.exception("failed while %s", doing)
+        raise translate(error, doing) from error
