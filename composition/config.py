@@ -117,7 +117,8 @@ class GenerationConfig(_Section):
     """Defaults of the diffusion parameters.
 
     `appearance_strength` is the strength of edits that keep the shape; `appearance_keep_luminance` keeps light and
-    shade of the original when only the colour changes.
+    shade of the original when only the colour changes. `guidance_end`: classifier-free guidance runs for this
+    fraction of the steps; the rest cost half.
     """
 
     default_steps: Annotated[int, Field(ge=1, le=100)] = 25
@@ -130,6 +131,7 @@ class GenerationConfig(_Section):
     appearance_strength: Annotated[float, Field(ge=0.1, le=1.0)] = 0.8
     appearance_keep_luminance: bool = False
     max_rows: Count = 16
+    guidance_end: Fraction = 1.0
     previews: bool = False
 
 
