@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from composition.jobs import Claim, Job, JobError, JobEvent, JobPage, JobResult, JobStatus
+from composition.jobs import Claim, Delivery, Job, JobError, JobEvent, JobPage, JobResult, JobStatus
 from composition.types import (
     DepthMap,
     Detection,
@@ -119,6 +119,10 @@ class Fetcher(Protocol):
         """Raises: UnprocessableUrl, PayloadTooLarge."""
         ...
 
+    async def check(self, url: str) -> None:
+        """Refuse a URL that could never be reached. Raises: UnprocessableUrl."""
+        ...
+
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Send a webhook; the HTTP status. Raises: UnprocessableUrl."""
         ...
@@ -137,6 +141,10 @@ class BlobStore(Protocol):
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete those that exist."""
+        ...
+
+    async def older_than(self, age_s: float) -> tuple[str, ...]:
+        """Keys of blobs put at least `age_s` ago, for the clean-up of what a crash left behind."""
         ...
 
 
@@ -170,12 +178,12 @@ class JobStore(Protocol):
         """Publish the result; False when the claim is no longer the newest (nothing is written)."""
         ...
 
-    async def fail(self, claim: Claim, error: JobError, *, retry: bool) -> bool:
-        """End or, with `retry` and attempts left, requeue; False as for `complete`."""
+    async def fail(self, claim: Claim, error: JobError, *, retry: bool, delay_s: float = 0.0) -> bool:
+        """End or, with `retry` and attempts left, requeue after `delay_s`; False as for `complete`."""
         ...
 
     async def release(self, claim: Claim) -> bool:
-        """Hand an unfinished job back (shutdown): pending again, the attempt not counted."""
+        """Hand an unfinished job back (shutdown): pending again, the attempt not counted; an interactive one ends."""
         ...
 
     async def cancel(self, job_id: str) -> Job:
@@ -186,16 +194,50 @@ class JobStore(Protocol):
         """Requeue or fail jobs whose lease lapsed, drop expired ones; the jobs that are gone or ended, for clean-up."""
         ...
 
+    async def recover(self) -> tuple[Job, ...]:
+        """What `sweep` does to lapsed leases, to every lease: for the start of the only process that runs jobs.
+
+        Interactive jobs that wait are cancelled too: whoever waited for them is gone. Gives the jobs that ended.
+        """
+        ...
+
     async def counts(self) -> Mapping[JobStatus, int]:
         """Jobs per status."""
         ...
 
-    async def append_event(self, job_id: str, type: str, data: Mapping[str, object]) -> JobEvent:
-        """Add to the job's stream (bounded; the oldest progress entries go first)."""
+    async def append_event(self, job_id: str, type: str, data: Mapping[str, object]) -> JobEvent | None:
+        """Add a preview to the job's stream (bounded; the oldest go first); None when the job has ended.
+
+        Status and progress entries are added by the methods above, in the same step as the change itself.
+        """
         ...
 
     async def events(self, job_id: str, *, after: int) -> tuple[JobEvent, ...]:
         """Entries with a sequence above `after`, in order."""
+        ...
+
+    async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]:
+        """Webhooks to send now, each counted as tried and kept from other senders for `hold_s`."""
+        ...
+
+    async def postpone_delivery(self, delivery_id: str, *, delay_s: float) -> None:
+        """Try it again later."""
+        ...
+
+    async def end_delivery(self, delivery_id: str) -> None:
+        """It arrived, or it is given up."""
+        ...
+
+    async def garbage(self, *, limit: int) -> tuple[str, ...]:
+        """Keys of blobs that no job needs any more, noted in the same step as the change that freed them."""
+        ...
+
+    async def forget_garbage(self, keys: Sequence[str]) -> None:
+        """These blobs are deleted."""
+        ...
+
+    async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """Those of `keys` that no job names and no garbage note names: left behind by a crash."""
         ...
 
 
@@ -227,7 +269,11 @@ class JobQueue(Protocol):
         ...
 
     def events(self, job_id: str, *, owner: str, after: int) -> AsyncIterator[JobEvent]:
-        """The job's stream from `after` on, live, ending with its terminal status."""
+        """The job's stream from `after` on, live, ending with its terminal status. Raises: NotFound."""
+        ...
+
+    async def counts(self) -> Mapping[JobStatus, int]:
+        """Jobs per status."""
         ...
 
 

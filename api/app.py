@@ -1,0 +1,43 @@
+"""The FastAPI application: built at import, given its context when the runners exist.
+
+BentoML mounts an app on the service class while that is being defined; the objects behind the ports exist only in the
+running instance, which puts them on `app.state.context`. Requests before that answer 503 NOT_READY.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from api.context import ApiContext
+from api.conversion import API_PREFIX
+from api.errors import install_error_handlers
+from api.metrics import HttpMetrics
+from api.routes import generate, jobs, system
+from api.security.failures import FailureGuard
+
+TITLE = "Image composition"
+VERSION = "0.1.0"
+DESCRIPTION = (
+    "Prompt-driven image editing: repaints just the part of a photo that a sentence is about. "
+    'Every non-2xx body is `{"success": false, "error": {"code", "message", "details"}}`.'
+)
+
+
+def create_app(context: ApiContext | None = None, *, metrics: HttpMetrics | None = None) -> FastAPI:
+    """Build the application; mount it at "/", since its routes carry the whole path.
+
+    Args:
+        context: ready objects, or None to set `app.state.context` later.
+        metrics: series shared with the guards; None makes new ones (`app.state.metrics`).
+    """
+    app = FastAPI(title=TITLE, version=VERSION, description=DESCRIPTION, redirect_slashes=False, redoc_url=None)
+    app.state.context = context
+    app.state.metrics = metrics or HttpMetrics()
+    install_error_handlers(app)
+    # Innermost: the framework's own last resort answers, then raises again, and would do so past our guards.
+    app.add_middleware(FailureGuard)
+    app.include_router(generate.router, prefix=API_PREFIX)
+    app.include_router(jobs.router, prefix=API_PREFIX)
+    app.include_router(system.router, prefix=API_PREFIX)
+    app.include_router(system.metrics_router)
+    return app

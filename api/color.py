@@ -1,0 +1,80 @@
+"""Colour management inside decode: an embedded ICC profile is converted to sRGB, whatever the mode.
+
+A picture without a profile, or with one that is broken or does not fit its mode, counts as sRGB.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from functools import lru_cache
+
+from PIL import Image as PillowImage
+from PIL import ImageCms
+
+logger = logging.getLogger(__name__)
+
+MAX_PROFILE_BYTES = 4 * 1024 * 1024
+"""Real profiles have some kilobytes, printers' up to two megabytes; a larger one is ignored."""
+
+_MODE_OF_COLOR_SPACE = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+
+
+def to_srgb(picture: PillowImage.Image) -> PillowImage.Image:
+    """Convert a decoded 8-bit picture to sRGB.
+
+    Args:
+        picture: any 8-bit mode that Pillow decodes JPEG, PNG and WebP to.
+
+    Returns:
+        RGB, or RGBA when the picture has transparency (the alpha channel is untouched).
+    """
+    alpha = None
+    if picture.has_transparency_data:
+        layered = picture.convert("RGBA")
+        alpha = layered.getchannel("A")
+    color = _converted(_opaque(picture))
+    if alpha is not None:
+        color.putalpha(alpha)
+    return color
+
+
+def _opaque(picture: PillowImage.Image) -> PillowImage.Image:
+    """The colour channels alone, in the mode that a profile speaks about: L, CMYK or RGB."""
+    if picture.mode in ("1", "L", "LA", "La"):
+        return picture.convert("L")
+    return picture if picture.mode == "CMYK" else picture.convert("RGB")
+
+
+def _converted(picture: PillowImage.Image) -> PillowImage.Image:
+    profile = picture.info.get("icc_profile")
+    if not isinstance(profile, bytes) or not 0 < len(profile) <= MAX_PROFILE_BYTES:
+        return picture.convert("RGB")
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = _MODE_OF_COLOR_SPACE.get(source.profile.xcolor_space)
+        if mode is None or _is_srgb(source):
+            return picture.convert("RGB")
+        converted = ImageCms.profileToProfile(
+            picture.convert(mode),
+            source,
+            _srgb(),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        logger.info("an embedded colour profile was ignored: %s", error)
+        return picture.convert("RGB")
+    assert converted is not None
+    return converted
+
+
+@lru_cache(maxsize=1)
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    """By its name: the usual sRGB profiles need no conversion, and 8-bit rounding would change exact pixels."""
+    return (profile.profile.profile_description or "").strip().lower().startswith("srgb")

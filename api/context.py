@@ -1,0 +1,62 @@
+"""What the routes work with: built by the wiring once the runners exist, put on `app.state.context`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+import anyio
+from fastapi import Depends
+from starlette.requests import Request
+
+from composition.config import Config
+from composition.errors import NotReady
+from composition.jobs import JobStatus
+from composition.ports import BlobStore, Fetcher, ImageCodec, JobQueue, ModelHealth
+
+ANONYMOUS = "anonymous"
+STARTING_RETRY_AFTER_S = 5
+
+JobCounts = Callable[[], Awaitable[Mapping[JobStatus, int]]]
+
+
+def _decode_slots() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiContext:
+    """Ready objects behind the ports.
+
+    Attributes:
+        job_counts: jobs per status for /metrics, or None.
+        decode_slots: bounds how many pictures are decoded or encoded at once, and with them the memory that takes.
+    """
+
+    config: Config
+    queue: JobQueue
+    blobs: BlobStore
+    codec: ImageCodec
+    fetcher: Fetcher
+    health: ModelHealth
+    job_counts: JobCounts | None = None
+    decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
+
+
+def current_context(request: Request) -> ApiContext:
+    """Raises: NotReady until the wiring has set the context."""
+    context = getattr(request.app.state, "context", None)
+    if context is None:
+        raise NotReady("the service is starting", retry_after_s=STARTING_RETRY_AFTER_S)
+    return cast(ApiContext, context)
+
+
+def current_owner(request: Request) -> str:
+    """The API key's name that the guard found, or "anonymous"."""
+    return str(getattr(request.state, "owner", ANONYMOUS))
+
+
+Context = Annotated[ApiContext, Depends(current_context)]
+Owner = Annotated[str, Depends(current_owner)]

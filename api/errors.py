@@ -1,0 +1,123 @@
+"""The one place where errors become HTTP: every non-2xx body is the envelope that is made here.
+
+`CompositionError` carries its own status and code; validation errors, the framework's own HTTP errors and anything
+unexpected are translated to one first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from composition.errors import (
+    CompositionError,
+    InternalError,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    NotReady,
+    PayloadTooLarge,
+    RateLimited,
+    Unauthorized,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_LISTED_FIELDS = 20
+"""Of a request with thousands of bad fields only the first are listed."""
+
+_BY_STATUS: Mapping[int, type[CompositionError]] = {
+    401: Unauthorized,
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: PayloadTooLarge,
+    429: RateLimited,
+    503: NotReady,
+}
+_STATUS_MESSAGES: Mapping[int, str] = {
+    404: "there is nothing at this path",
+    405: "this path does not answer this method",
+}
+
+
+def error_body(error: CompositionError) -> dict[str, Any]:
+    """The envelope, JSON-serialisable."""
+    return {"success": False, "error": {"code": error.code, "message": error.message, "details": error.details}}
+
+
+def error_response(error: CompositionError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The error as an HTTP response, with Retry-After where the error says when."""
+    all_headers = dict(headers or {})
+    if error.retry_after_s is not None:
+        all_headers["Retry-After"] = str(error.retry_after_s)
+    if error.status == 401:
+        all_headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(error_body(error), status_code=error.status, headers=all_headers)
+
+
+def unexpected(error: BaseException, request_id: str) -> InternalError:
+    """An opaque error for the caller; what happened goes to the log under the request's id."""
+    logger.error("request %s failed unexpectedly", request_id, exc_info=error)
+    return InternalError("an unexpected error has occurred", details={"request_id": request_id})
+
+
+def from_http_exception(error: HTTPException) -> CompositionError:
+    """The framework's own refusals: unknown paths, wrong methods, unreadable bodies."""
+    if error.status_code in (400, 415, 422):
+        return InvalidInput("the request body cannot be read as JSON")
+    cls = _BY_STATUS.get(error.status_code)
+    if cls is None:
+        return InternalError("the request could not be handled")
+    return cls(_STATUS_MESSAGES.get(error.status_code, str(error.detail)))
+
+
+def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidInput:
+    """One error for all bad fields; `details.fields` lists them as {field, message, type}."""
+    listed = [_describe(item) for item in errors[:MAX_LISTED_FIELDS]]
+    message = "; ".join(f"{item['field']}: {item['message']}" for item in listed[:3])
+    if len(errors) > 3:
+        message += f"; and {len(errors) - 3} more"
+    return InvalidInput(message, details={"fields": listed})
+
+
+def _describe(item: Mapping[str, Any]) -> dict[str, str]:
+    location = [str(part) for part in item["loc"]]
+    kind = str(item["type"])
+    if kind == "json_invalid":
+        reason = str(item.get("ctx", {}).get("error", "")).strip()
+        return {"field": "body", "message": f"is not valid JSON: {reason}", "type": kind}
+    if location == ["body"] and isinstance(item.get("input"), bytes):
+        return {"field": "body", "message": "must be sent as Content-Type: application/json", "type": "content_type"}
+    if location and location[0] in ("body", "query", "path", "header") and len(location) > 1:
+        location = location[1:]
+    message = "is not a known field" if kind == "extra_forbidden" else str(item["msg"])
+    return {"field": ".".join(location)[:200], "message": message, "type": kind}
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error of the app's routes in the envelope."""
+
+    async def composition_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, CompositionError)
+        if error.status >= 500:
+            logger.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.message)
+        return error_response(error)
+
+    async def validation_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return error_response(from_validation(error.errors()))
+
+    async def http_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return error_response(from_http_exception(error), headers=error.headers)
+
+    app.add_exception_handler(CompositionError, composition_error)
+    app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(HTTPException, http_error)

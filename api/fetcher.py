@@ -1,0 +1,210 @@
+"""The only way out to the network: image URLs come in and webhooks go out through the same guard.
+
+A host is resolved once, every address it has is checked, and the connection goes to a checked address itself, so that
+a second answer of the resolver changes nothing. Each redirect starts again from the beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+
+import httpx
+
+from api.addresses import IpAddress, is_public, parse_address
+from composition.config import FetchConfig
+from composition.errors import PayloadTooLarge, UnprocessableUrl
+
+logger = logging.getLogger(__name__)
+
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Host and port to addresses as text. Raises OSError when the name is unknown."""
+
+MAX_URL_CHARS = 8192
+_MAX_ADDRESSES_TRIED = 3
+_REDIRECTS = (301, 302, 303, 307, 308)
+_USER_AGENT = "image-composition"
+
+
+async def resolve_host(host: str, port: int) -> Sequence[str]:
+    """Ask the system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+class GuardedFetcher:
+    """A `Fetcher` that refuses every address that is not public, unless the configuration allows private ones."""
+
+    def __init__(self, config: FetchConfig, *, resolve: Resolver = resolve_host) -> None:
+        self._timeout_s = config.timeout_s
+        self._max_bytes = config.max_size_mb * 1024 * 1024
+        self._max_redirects = config.max_redirects
+        self._allow_private = config.allow_private
+        self._resolve = resolve
+
+    async def fetch(self, url: str) -> bytes:
+        """Download a file.
+
+        Raises:
+            UnprocessableUrl: forbidden, unreachable, too slow, or not answered with 200.
+            PayloadTooLarge: larger than the limit.
+        """
+        async with self._deadline():
+            target = _parse(url)
+            for _ in range(self._max_redirects + 1):
+                async with self._send("GET", target, headers={"Accept": "image/*", "Accept-Encoding": "identity"}) as r:
+                    if r.status_code in _REDIRECTS and "location" in r.headers:
+                        target = _parse_redirect(target, r.headers["location"])
+                        continue
+                    return await self._read(r)
+            raise UnprocessableUrl("the URL redirects too often", details={"max_redirects": self._max_redirects})
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send a webhook; redirects are not followed and the answer's body is not read.
+
+        Returns:
+            The HTTP status.
+
+        Raises:
+            UnprocessableUrl: forbidden, unreachable or too slow.
+        """
+        async with self._deadline(), self._send("POST", _parse(url), headers=headers, body=body) as response:
+            return response.status_code
+
+    async def check(self, url: str) -> None:
+        """Refuse a URL that could never be reached; a name that does not resolve now may resolve later.
+
+        Raises:
+            UnprocessableUrl: malformed, or its host has an address that is not public.
+        """
+        target = _parse(url)
+        async with self._deadline():
+            try:
+                await self._addresses(target)
+            except _UnknownHost:
+                return
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except TimeoutError as error:
+            raise UnprocessableUrl(f"the URL did not answer within {self._timeout_s:g} s") from error
+
+    async def _addresses(self, url: httpx.URL) -> list[IpAddress]:
+        """Every address of a URL's host, all of them checked: one private address refuses the host."""
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            texts = await self._resolve(url.host, port)
+        except (OSError, UnicodeError) as error:
+            raise _UnknownHost from error
+        addresses = list(dict.fromkeys(a for text in texts if (a := parse_address(text)) is not None))
+        if not addresses:
+            raise _UnknownHost
+        if not self._allow_private and not all(is_public(address) for address in addresses):
+            raise UnprocessableUrl("the URL points to an address that is not public")
+        return addresses
+
+    @asynccontextmanager
+    async def _send(
+        self, method: str, url: httpx.URL, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """One exchange with a checked address, without proxies, cookies or pooled connections of other requests."""
+        addresses = await self._addresses(url)
+        async with httpx.AsyncClient(
+            verify=_tls_context(), trust_env=False, follow_redirects=False, timeout=self._timeout_s
+        ) as client:
+            for position, address in enumerate(addresses[:_MAX_ADDRESSES_TRIED]):
+                request = client.build_request(
+                    method,
+                    url.copy_with(host=str(address)),
+                    headers={"User-Agent": _USER_AGENT, **headers, "Host": url.netloc.decode("ascii")},
+                    content=body,
+                    extensions={"sni_hostname": url.host},
+                )
+                try:
+                    response = await client.send(request, stream=True)
+                except httpx.ConnectError as error:
+                    if position + 1 < min(len(addresses), _MAX_ADDRESSES_TRIED):
+                        continue
+                    raise UnprocessableUrl("the URL could not be reached") from error
+                except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                    raise UnprocessableUrl("the URL did not give a usable answer") from error
+                try:
+                    yield response
+                finally:
+                    await response.aclose()
+                return
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        """The body as sent, counted while it arrives; a compressed one is refused, since it may unfold to anything."""
+        if response.status_code != 200:
+            raise UnprocessableUrl(
+                f"the URL was answered with status {response.status_code}", details={"status": response.status_code}
+            )
+        if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
+            raise UnprocessableUrl("the URL gave a compressed answer")
+        declared = response.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self._max_bytes:
+            raise self._too_large()
+        received = bytearray()
+        try:
+            async for chunk in response.aiter_raw():
+                received += chunk
+                if len(received) > self._max_bytes:
+                    raise self._too_large()
+        except httpx.HTTPError as error:
+            raise UnprocessableUrl("the URL's answer broke off") from error
+        return bytes(received)
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(
+            f"the URL's file is larger than {self._max_bytes // 2**20} MB", details={"max_bytes": self._max_bytes}
+        )
+
+
+class _UnknownHost(UnprocessableUrl):
+    """The host's name does not resolve."""
+
+    def __init__(self) -> None:
+        super().__init__("the URL could not be reached")
+
+
+def _parse(url: str) -> httpx.URL:
+    """Raises: UnprocessableUrl for anything but a plain http(s) URL with a host."""
+    if len(url) > MAX_URL_CHARS:
+        raise UnprocessableUrl("the URL is too long")
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError, UnicodeError) as error:
+        raise UnprocessableUrl("the URL is malformed") from error
+    return _admit(parsed)
+
+
+def _parse_redirect(base: httpx.URL, location: str) -> httpx.URL:
+    try:
+        return _admit(base.join(location))
+    except (httpx.InvalidURL, ValueError, UnicodeError) as error:
+        raise UnprocessableUrl("the URL redirects to a malformed one") from error
+
+
+def _admit(url: httpx.URL) -> httpx.URL:
+    if url.scheme not in ("http", "https"):
+        raise UnprocessableUrl("only http and https URLs are fetched")
+    if url.userinfo:
+        raise UnprocessableUrl("a URL with a user name or password is not fetched")
+    if not url.host:
+        raise UnprocessableUrl("the URL has no host")
+    return url
+
+
+@lru_cache(maxsize=1)
+def _tls_context() -> ssl.SSLContext:
+    """One context for all: loading the certificates takes some 20 ms."""
+    return ssl.create_default_context()

@@ -1,0 +1,57 @@
+"""Prometheus series of the HTTP edge, in a registry of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from composition.jobs import JobStatus
+
+MEDIA_TYPE = CONTENT_TYPE_LATEST
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class HttpMetrics:
+    """What the edge has seen; labels have few values (route templates, known methods)."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "composition_http_requests_total",
+            "Answered requests.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._durations = Histogram(
+            "composition_http_request_duration_seconds",
+            "Time from the request's first byte to the answer's last.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._open = Gauge(
+            "composition_http_requests_in_progress", "Requests that are being answered.", registry=self._registry
+        )
+        self._jobs = Gauge("composition_jobs", "Jobs in the store by status.", ("status",), registry=self._registry)
+
+    @contextmanager
+    def in_progress(self) -> Iterator[None]:
+        with self._open.track_inprogress():
+            yield
+
+    def observe(self, *, method: str, route: str, status: int, duration_s: float) -> None:
+        """Count one answered request; status 0 is one whose client left before an answer."""
+        label = method if method in _METHODS else "other"
+        self._requests.labels(label, route, str(status)).inc()
+        self._durations.labels(label, route).observe(duration_s)
+
+    def set_jobs(self, counts: Mapping[JobStatus, int]) -> None:
+        for status in JobStatus:
+            self._jobs.labels(status.value).set(counts.get(status, 0))
+
+    def render(self) -> bytes:
+        """The text format."""
+        return generate_latest(self._registry)

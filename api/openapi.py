@@ -1,0 +1,99 @@
+"""The error answers of each route, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.errors import error_body
+from api.responses import ErrorResponse
+from composition.errors import (
+    Cancelled,
+    CompositionError,
+    ContentPolicy,
+    EmptyMask,
+    IdempotencyConflict,
+    InternalError,
+    InvalidInput,
+    ModelError,
+    NoDetection,
+    NotFound,
+    NotReady,
+    OutOfMemory,
+    PayloadTooLarge,
+    QueueFull,
+    RateLimited,
+    Timeout,
+    Unauthorized,
+    UnprocessableImage,
+    UnprocessableUrl,
+)
+
+_MESSAGES: dict[type[CompositionError], str] = {
+    InvalidInput: "config.num_inference_steps: Input should be greater than or equal to 1",
+    Unauthorized: "a valid API key is needed: Authorization: Bearer KEY, or X-API-Key: KEY",
+    NotFound: "there is no such job",
+    Cancelled: "the job was cancelled",
+    PayloadTooLarge: "the request body is larger than 50 MB",
+    UnprocessableImage: "base_image: is not a JPEG, PNG or WebP picture",
+    UnprocessableUrl: "base_image: the URL points to an address that is not public",
+    EmptyMask: "mask_image: the mask is black everywhere: nothing to repaint",
+    IdempotencyConflict: "this Idempotency-Key came with another request before",
+    NoDetection: "nothing was found for 'rims'",
+    ContentPolicy: "the generated picture was withheld by the safety checker",
+    RateLimited: "more than 60 requests per minute",
+    InternalError: "an unexpected error has occurred",
+    ModelError: "a model failed",
+    OutOfMemory: "the models ran out of memory",
+    NotReady: "the service is starting",
+    QueueFull: "the queue is full",
+    Timeout: "the request took longer than 120 s",
+}
+_DESCRIPTIONS = {
+    400: "The request cannot be read: malformed JSON, a missing, ill-typed, out-of-range or unknown field, bad base64.",
+    401: "No valid API key.",
+    404: "Unknown, expired, or another owner's job.",
+    409: "The job was cancelled while the caller waited.",
+    413: "Body or pixels over the limit.",
+    422: "Well-formed but unusable.",
+    429: "Too many requests; Retry-After says when to come back.",
+    500: "A model failed, memory ran out, or something unexpected happened.",
+    503: "Not ready, or the queue is full; Retry-After says when to come back.",
+    504: "Not done within the time limit.",
+}
+
+ANY = (Unauthorized, InternalError)
+READING = (*ANY, NotReady)
+A_JOB = (*READING, NotFound)
+SUBMITTING = (
+    *READING,
+    InvalidInput,
+    PayloadTooLarge,
+    UnprocessableImage,
+    UnprocessableUrl,
+    EmptyMask,
+    RateLimited,
+    QueueFull,
+)
+WAITING = (*SUBMITTING, NoDetection, Cancelled, ModelError, OutOfMemory, Timeout)
+GENERATING = (*WAITING, ContentPolicy)
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def errors(*classes: type[CompositionError]) -> Responses:
+    """The `responses` of a route that may answer these errors, each code with an example."""
+    by_status: Responses = {}
+    for cls in sorted(set(classes), key=lambda c: (c.status, c.code)):
+        entry = by_status.setdefault(
+            cls.status,
+            {
+                "model": ErrorResponse,
+                "description": _DESCRIPTIONS[cls.status],
+                "content": {"application/json": {"examples": {}}},
+            },
+        )
+        example = {"summary": cls.code, "value": error_body(cls(_MESSAGES[cls]))}
+        entry["content"]["application/json"]["examples"][cls.code] = example
+    # Named so that the framework does not document its own 422 body, which is never sent.
+    by_status["default"] = {"model": ErrorResponse, "description": "Any other error."}
+    return by_status

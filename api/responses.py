@@ -1,0 +1,107 @@
+"""What the service answers: the specified bodies, with the additions of the contract."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from composition.jobs import JobKind, JobStatus
+from composition.types import Pipeline
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class GenerateResult(_Wire):
+    image: str = Field(description="The edited picture, base64, in `config.output_format`.")
+    mask: str | None = Field(None, description="The feathered mask, base64 PNG; only with `config.return_mask`.")
+    pipeline_used: Pipeline
+    models_used: list[str] = Field(examples=[["grounding-dino", "sd-inpainting"]])
+    processing_time_ms: int = Field(examples=[8523])
+    metadata: dict[str, Any] = Field(
+        description="input_resolution, output_resolution, seed_used, routing, detections, mask_area, timings_ms, "
+        "cache, warnings.",
+        examples=[{"input_resolution": "1024x1024", "output_resolution": "1024x1024", "seed_used": 42}],
+    )
+
+
+class GenerateResponse(_Wire):
+    success: Literal[True] = True
+    result: GenerateResult
+
+
+class AnalyzeResult(_Wire):
+    """A dry run: what would be repainted, and why."""
+
+    mask: str = Field(description="The mask that the edit would use, base64 PNG.")
+    pipeline: Pipeline
+    models_used: list[str]
+    metadata: dict[str, Any]
+
+
+class AnalyzeResponse(_Wire):
+    success: Literal[True] = True
+    result: AnalyzeResult
+
+
+class SubmitResponse(_Wire):
+    success: Literal[True] = True
+    job_id: str
+    status_url: str = Field(examples=["/api/v1/status/2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77"])
+
+
+class StatusResponse(_Wire):
+    job_id: str
+    status: JobStatus
+    progress: float = Field(ge=0.0, le=1.0)
+    stage: str = Field(description="The stage it is in: fetch, decode, route, detect, mask, diffuse, blend, encode.")
+    attempt: int
+    created_at: float = Field(description="UTC seconds since the epoch.")
+    finished_at: float | None
+    result: dict[str, Any] | None = Field(
+        None, description="When completed: as in /generate (of an analysis: as in /analyze)."
+    )
+    error: str | None = Field(None, description="When failed or cancelled: why.")
+    error_code: str | None = None
+
+
+class JobSummary(_Wire):
+    job_id: str
+    kind: JobKind
+    status: JobStatus
+    progress: float
+    stage: str
+    prompt: str
+    created_at: float
+    finished_at: float | None
+    error: str | None = None
+    error_code: str | None = None
+    status_url: str
+
+
+class JobListResponse(_Wire):
+    success: Literal[True] = True
+    jobs: list[JobSummary] = Field(description="Newest first.")
+    cursor: str | None = Field(description="Asks for the next page; null at the end.")
+
+
+class HealthResponse(_Wire):
+    status: Literal["healthy"] = "healthy"
+    models_loaded: list[str] = Field(examples=[["sd-inpainting", "grounding-dino", "ip-adapter"]])
+    gpu_available: bool
+    gpu_memory_free_mb: int = Field(examples=[15360])
+
+
+class ErrorInfo(_Wire):
+    code: str = Field(examples=["INVALID_INPUT"])
+    message: str = Field(examples=["config.num_inference_steps: Input should be greater than or equal to 1"])
+    details: dict[str, Any]
+
+
+class ErrorResponse(_Wire):
+    """Every non-2xx body."""
+
+    success: Literal[False] = False
+    error: ErrorInfo

@@ -1,0 +1,117 @@
+"""POST /generate, /generate/async and /analyze."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import anyio.to_thread
+from fastapi import APIRouter, Header, Request
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+
+from api import openapi
+from api.bodies import BoundedJsonRoute
+from api.context import ApiContext, Context, Owner
+from api.conversion import status_url
+from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
+from api.schemas import GenerateRequest
+from api.submission import forget_pictures, load_result, run_interactive, submit
+from composition.errors import Cancelled, IdempotencyConflict, InternalError
+from composition.jobs import Job, JobKind, Priority
+
+router = APIRouter(tags=["edits"], route_class=BoundedJsonRoute)
+
+T = TypeVar("T")
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Submitting again with the same key and body answers the same job; with another body 422.",
+    ),
+]
+
+
+@router.post(
+    "/generate",
+    response_model=GenerateResponse,
+    responses=openapi.errors(*openapi.GENERATING),
+    summary="Edit a picture and wait for it",
+)
+async def generate(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
+    """Blocks until the edit is complete. Closing the connection cancels it."""
+    return await _run(request, context, body, kind=JobKind.EDIT, owner=owner)
+
+
+@router.post(
+    "/generate/async",
+    response_model=SubmitResponse,
+    responses=openapi.errors(*openapi.SUBMITTING, IdempotencyConflict),
+    summary="Edit a picture in the background",
+)
+async def generate_async(
+    body: GenerateRequest, context: Context, owner: Owner, idempotency_key: IdempotencyKey = None
+) -> SubmitResponse:
+    """Answers as soon as the job is accepted durably; ask `status_url` or give a `callback_url` to learn its end."""
+    job = await submit(
+        context, body, kind=JobKind.EDIT, owner=owner, priority=Priority.BATCH, idempotency_key=idempotency_key
+    )
+    return SubmitResponse(job_id=job.id, status_url=status_url(job.id))
+
+
+@router.post(
+    "/analyze",
+    response_model=AnalyzeResponse,
+    responses=openapi.errors(*openapi.WAITING),
+    summary="Say what an edit would do, without doing it",
+)
+async def analyze(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
+    """The same request as /generate: decision, target, boxes and mask; no diffusion."""
+    return await _run(request, context, body, kind=JobKind.ANALYZE, owner=owner)
+
+
+async def _run(request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str) -> Response:
+    job = await _while_connected(request, lambda: run_interactive(context, body, kind=kind, owner=owner))
+    result = await load_result(context, job)
+    if result is None:
+        raise InternalError("the result is gone")
+    content = await anyio.to_thread.run_sync(_rendered, result)
+    return Response(
+        content,
+        media_type="application/json",
+        headers={"X-Job-ID": job.id},
+        background=BackgroundTask(forget_pictures, context, job),
+    )
+
+
+def _rendered(result: dict[str, Any]) -> bytes:
+    return json.dumps({"success": True, "result": result}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def _while_connected(request: Request, work: Callable[[], Awaitable[Job]]) -> Job:
+    """Do the work unless the client leaves, which cancels it.
+
+    Raises:
+        Cancelled: the client has left; nobody will read it.
+    """
+    working = asyncio.ensure_future(work())
+    leaving = asyncio.ensure_future(_disconnection(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise Cancelled("the client has left")
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _disconnection(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

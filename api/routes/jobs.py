@@ -1,0 +1,147 @@
+"""GET /status/{id} and everything under /jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query
+from sse_starlette.sse import EventSourceResponse
+from starlette.responses import Response
+
+from api import openapi
+from api.context import Context, Owner
+from api.conversion import to_status, to_summary
+from api.errors import error_body
+from api.responses import JobListResponse, StatusResponse
+from api.submission import load_result
+from composition.errors import CompositionError, InvalidInput, NotFound
+from composition.jobs import JobEvent, JobStatus
+
+logger = logging.getLogger(__name__)
+
+router = APIRouter(tags=["jobs"])
+
+PING_S = 15
+
+
+def known_form(job_id: str) -> str:
+    """Job ids are UUIDs; anything else is unknown without asking the store."""
+    try:
+        return str(uuid.UUID(job_id))
+    except ValueError as error:
+        raise NotFound("there is no such job") from error
+
+
+JobId = Annotated[str, Depends(known_form)]
+
+
+@router.get(
+    "/status/{job_id}",
+    response_model=StatusResponse,
+    responses=openapi.errors(*openapi.A_JOB),
+    summary="How far a job is, and its result",
+)
+async def status(job_id: JobId, context: Context, owner: Owner) -> Response:
+    """`result` is there once the status is completed, `error` and `error_code` when it failed or was cancelled."""
+    job = await context.queue.get(job_id, owner=owner)
+    result = await load_result(context, job) if job.status is JobStatus.COMPLETED else None
+    content = await asyncio.to_thread(_json, to_status(job, result))
+    return Response(content, media_type="application/json")
+
+
+@router.get(
+    "/jobs",
+    response_model=JobListResponse,
+    responses=openapi.errors(*openapi.READING, InvalidInput),
+    summary="The caller's jobs",
+)
+async def list_jobs(
+    context: Context,
+    owner: Owner,
+    status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=500, description="From the page before.")] = None,
+) -> dict[str, Any]:
+    """Newest first."""
+    page = await context.queue.list(owner=owner, status=status, limit=limit, cursor=cursor)
+    return {"success": True, "jobs": [to_summary(job) for job in page.jobs], "cursor": page.cursor}
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    response_model=StatusResponse,
+    responses=openapi.errors(*openapi.A_JOB),
+    summary="Cancel a job",
+)
+async def cancel_job(job_id: JobId, context: Context, owner: Owner) -> dict[str, Any]:
+    """Idempotent: a job that has ended stays as it is. The answer is its state, without the result."""
+    return to_status(await context.queue.cancel(job_id, owner=owner), None)
+
+
+@router.get(
+    "/jobs/{job_id}/image",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The edited picture.",
+            "content": {
+                media_type: {"schema": {"type": "string", "format": "binary"}}
+                for media_type in ("image/png", "image/jpeg", "image/webp")
+            },
+        },
+        **openapi.errors(*openapi.A_JOB),
+    },
+    summary="The edited picture as a file",
+)
+async def job_image(job_id: JobId, context: Context, owner: Owner) -> Response:
+    """404 while the job has no picture; `details.status` says why."""
+    job = await context.queue.get(job_id, owner=owner)
+    if job.result is None or job.result.image_key is None:
+        raise NotFound("the job has no picture", details={"status": job.status.value})
+    data = await context.blobs.get(job.result.image_key)
+    return Response(data, media_type=job.result.image_media_type)
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"description": "Server-sent events: status, progress, preview.", "content": {"text/event-stream": {}}},
+        **openapi.errors(*openapi.A_JOB, InvalidInput),
+    },
+    summary="A job's events as they happen",
+)
+async def job_events(
+    job_id: JobId,
+    context: Context,
+    owner: Owner,
+    last_event_id: Annotated[
+        int, Header(alias="Last-Event-ID", ge=0, le=2**63 - 1, description="Replay what came after this event.")
+    ] = 0,
+) -> Response:
+    """Replays what is kept, then follows the job; ends with its terminal status."""
+    await context.queue.get(job_id, owner=owner)
+    events = context.queue.events(job_id, owner=owner, after=last_event_id)
+    return EventSourceResponse(_frames(events), ping=PING_S)
+
+
+async def _frames(events: AsyncIterator[JobEvent]) -> AsyncIterator[dict[str, str]]:
+    try:
+        async for event in events:
+            yield {"id": str(event.sequence), "event": event.type, "data": json.dumps(dict(event.data))}
+    except CompositionError as error:
+        # The response has started: an error can only be told as an event.
+        yield {"event": "error", "data": json.dumps(error_body(error))}
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,56 @@
+"""How a guard answers: the envelope, after reading off a bounded part of a body that nobody wants.
+
+A server that closes a connection with unread input resets it, and the client loses the answer; so a guard that
+refuses a request reads on for a while before it answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from api.errors import error_response
+from composition.errors import CompositionError
+
+DRAIN_TIMEOUT_S = 10.0
+DRAIN_FACTOR = 4
+"""Of the body limit: this much more is read off before the connection is given up."""
+
+OPEN_PATHS = frozenset({"/api/v1/health", "/healthz", "/livez", "/readyz"})
+"""For probes and load balancers: neither authenticated nor counted."""
+DOCUMENTATION_PATHS = frozenset({"/", "/docs", "/docs.json", "/openapi.json", "/schema.json"})
+DOCUMENTATION_PREFIXES = ("/static_content/", "/assets/")
+
+
+def is_open(path: str) -> bool:
+    """Whether a path needs no key: probes and the documentation."""
+    return path in OPEN_PATHS or path in DOCUMENTATION_PATHS or path.startswith(DOCUMENTATION_PREFIXES)
+
+
+async def refuse(
+    error: CompositionError, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int, drain: bool = True
+) -> None:
+    """Answer with the envelope and close the connection if there was a body."""
+    headers = Headers(scope=scope)
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    waits_for_leave = headers.get("expect", "").lower() == "100-continue"
+    if has_body and drain and not waits_for_leave:
+        await drain_body(receive, max_bytes=DRAIN_FACTOR * max_body_bytes)
+    response = error_response(error, headers={"Connection": "close"} if has_body else None)
+    await response(scope, receive, send)
+
+
+async def drain_body(receive: Receive, *, max_bytes: int) -> None:
+    """Read and drop what is left of a body, within a limit of size and time."""
+    dropped = 0
+    try:
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            while dropped <= max_bytes:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                dropped += len(message.get("body", b""))
+    except TimeoutError:
+        return

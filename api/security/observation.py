@@ -1,0 +1,67 @@
+"""Every request gets an id, is counted and timed, and may be logged."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.metrics import HttpMetrics
+
+access_logger = logging.getLogger("api.access")
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class ObservationGuard:
+    """Sets `state.request_id` (the caller's own when it is harmless) and answers it in `X-Request-ID`."""
+
+    def __init__(self, app: ASGIApp, *, metrics: HttpMetrics, access_log: bool) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def labelled_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            await send(message)
+
+        started_at = time.perf_counter()
+        with self._metrics.in_progress():
+            try:
+                await self._app(scope, receive, labelled_send)
+            finally:
+                duration_s = time.perf_counter() - started_at
+                route = route_template(scope)
+                self._metrics.observe(method=scope["method"], route=route, status=status, duration_s=duration_s)
+                if self._access_log:
+                    access_logger.info(
+                        "%s %s %d %.1f ms %s", scope["method"], scope["path"], status, duration_s * 1000, request_id
+                    )
+
+
+def route_template(scope: Scope) -> str:
+    """The matched route's path with its parameters' names, so that ids make no new series; "unmatched" for others."""
+    route = scope.get("route")
+    path = getattr(route, "path", None)
+    return path if isinstance(path, str) else "unmatched"
+
+
+def _request_id(headers: Headers) -> str:
+    offered = headers.get(REQUEST_ID_HEADER, "")
+    return offered if _ACCEPTABLE_ID.fullmatch(offered) else uuid.uuid4().hex

@@ -1,0 +1,249 @@
+"""A request on its way into the queue and, for the blocking endpoints, back: fetch -> decode -> submit -> wait.
+
+Everything that can be known to be wrong is found here, before a job is accepted. The pictures go into blobs as they
+were sent; whoever runs the job decodes them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+import anyio.to_thread
+import numpy as np
+
+from api.context import ApiContext
+from api.conversion import to_options, to_result
+from api.features import refuse_unavailable
+from api.images import decode_base64, is_url, naming
+from api.schemas import GenerateRequest
+from composition.errors import (
+    Cancelled,
+    EmptyMask,
+    InternalError,
+    InvalidInput,
+    NotFound,
+    Timeout,
+    UnprocessableImage,
+    from_code,
+)
+from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
+from composition.types import Image, Mask
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pictures:
+    """The files of a request, each known to decode."""
+
+    base: bytes
+    references: tuple[bytes, ...]
+    mask: bytes | None
+
+
+async def submit(
+    context: ApiContext,
+    request: GenerateRequest,
+    *,
+    kind: JobKind,
+    owner: str,
+    priority: Priority,
+    idempotency_key: str | None = None,
+) -> Job:
+    """Check a request completely and have it accepted.
+
+    Returns:
+        The accepted job; with a known idempotency key the one that was accepted first.
+
+    Raises:
+        CompositionError: the request cannot be used, or the queue does not take it.
+    """
+    refuse_unavailable(request)
+    if request.callback_url is not None:
+        with naming("callback_url"):
+            await context.fetcher.check(request.callback_url)
+    pictures = await _load_pictures(context, request)
+    payload = await _store(context, request, pictures)
+    job = Job(
+        id=str(uuid.uuid4()),
+        kind=kind,
+        owner=owner,
+        priority=priority,
+        payload=payload,
+        created_at=time.time(),
+        max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
+        callback_url=request.callback_url,
+        idempotency_key=idempotency_key,
+        body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
+    )
+    try:
+        accepted = await context.queue.submit(replace(job, updated_at=job.created_at))
+    except BaseException:
+        await asyncio.shield(context.blobs.delete(payload.blob_keys))
+        raise
+    if accepted.id != job.id:
+        await context.blobs.delete(payload.blob_keys)
+    return accepted
+
+
+async def run_interactive(context: ApiContext, request: GenerateRequest, *, kind: JobKind, owner: str) -> Job:
+    """Submit and wait; a caller that stops waiting (its task is cancelled) cancels the job.
+
+    Returns:
+        The completed job.
+
+    Raises:
+        Cancelled: somebody cancelled the job.
+        Timeout: it did not end within the time limit; it is cancelled.
+        CompositionError: the job's own error.
+    """
+    if request.callback_url is not None:
+        raise InvalidInput("callback_url is only for /generate/async", details={"field": "callback_url"})
+    limit_s = context.config.limits.request_timeout_seconds
+    job = await submit(context, request, kind=kind, owner=owner, priority=Priority.INTERACTIVE)
+    try:
+        async with asyncio.timeout(limit_s):
+            ended = await context.queue.wait(job.id)
+    except TimeoutError as error:
+        await _abandon(context, job)
+        raise Timeout(f"the request took longer than {limit_s:g} s") from error
+    except asyncio.CancelledError:
+        await asyncio.shield(_abandon(context, job))
+        raise
+    if ended.status is JobStatus.CANCELLED:
+        raise Cancelled("the job was cancelled")
+    if ended.error is not None:
+        raise from_code(ended.error.code, ended.error.message, ended.error.details)
+    if ended.result is None:
+        raise InternalError("the job ended without a result")
+    return ended
+
+
+async def load_result(context: ApiContext, job: Job) -> dict[str, Any] | None:
+    """The result object of a completed job with its pictures; None once they are gone.
+
+    The pictures of an interactive job are deleted when they have been delivered.
+    """
+    result = job.result
+    if result is None:
+        return None
+    try:
+        image = await context.blobs.get(result.image_key) if result.image_key else None
+        mask = await context.blobs.get(result.mask_key) if result.mask_key else None
+    except NotFound:
+        return None
+    return await _in_thread(context, to_result, job, image=image, mask=mask)
+
+
+async def forget_pictures(context: ApiContext, job: Job) -> None:
+    """Delete the pictures of a result that has been delivered."""
+    if job.result is not None:
+        keys = (job.result.image_key, job.result.mask_key)
+        await context.blobs.delete([key for key in keys if key is not None])
+
+
+async def _abandon(context: ApiContext, job: Job) -> None:
+    try:
+        await context.queue.cancel(job.id, owner=job.owner)
+    except NotFound:
+        return
+
+
+async def _load_pictures(context: ApiContext, request: GenerateRequest) -> _Pictures:
+    fields = {
+        "base_image": request.base_image,
+        "reference_image": request.reference_image,
+        "mask_image": request.mask_image,
+    }
+    given = {name: text for name, text in fields.items() if text is not None}
+    loaded = await _all(*(_load(context, name, text) for name, text in given.items()))
+    files = dict(zip(given, loaded, strict=True))
+    base = await _decode(context, "base_image", context.codec.decode, files["base_image"])
+    with naming("base_image"):
+        _check_minimum(base, context.config.limits.min_resolution)
+    if "reference_image" in files:
+        await _decode(context, "reference_image", context.codec.decode, files["reference_image"])
+    if "mask_image" in files:
+        mask = await _decode(context, "mask_image", context.codec.decode_mask, files["mask_image"])
+        with naming("mask_image"):
+            _check_mask(mask, base)
+    references = (files["reference_image"],) if "reference_image" in files else ()
+    return _Pictures(base=files["base_image"], references=references, mask=files.get("mask_image"))
+
+
+async def _load(context: ApiContext, field: str, text: str) -> bytes:
+    with naming(field):
+        if is_url(text):
+            return await context.fetcher.fetch(text.strip())
+        return await _in_thread(context, decode_base64, text)
+
+
+async def _decode(context: ApiContext, field: str, decode: Callable[[bytes], T], data: bytes) -> T:
+    with naming(field):
+        return await _in_thread(context, decode, data)
+
+
+def _check_minimum(image: Image, min_side_px: int) -> None:
+    height, width = image.shape[:2]
+    if min(height, width) < min_side_px:
+        raise UnprocessableImage(
+            f"the picture is {width}x{height} pixels, at least {min_side_px} per side are needed",
+            details={"min_side_px": min_side_px},
+        )
+
+
+def _check_mask(mask: Mask, base: Image) -> None:
+    if mask.shape != base.shape[:2]:
+        sizes = {"mask": f"{mask.shape[1]}x{mask.shape[0]}", "base": f"{base.shape[1]}x{base.shape[0]}"}
+        raise UnprocessableImage(f"the mask is {sizes['mask']} pixels, the base picture {sizes['base']}", details=sizes)
+    if not np.any(mask):
+        raise EmptyMask("the mask is black everywhere: nothing to repaint")
+
+
+async def _store(context: ApiContext, request: GenerateRequest, pictures: _Pictures) -> EditPayload:
+    """Put the files into blobs; those already stored are deleted again when one fails."""
+    keys: list[str] = []
+    try:
+        files = [pictures.base, *pictures.references, *([pictures.mask] if pictures.mask is not None else [])]
+        for data in files:
+            keys.append(await context.blobs.put(data))
+    except BaseException:
+        await asyncio.shield(context.blobs.delete(keys))
+        raise
+    mask_key = keys.pop() if pictures.mask is not None else None
+    return EditPayload(
+        prompt=request.prompt,
+        base_key=keys[0],
+        negative_prompt=request.negative_prompt,
+        reference_keys=tuple(keys[1:]),
+        mask_key=mask_key,
+        options=to_options(request.config),
+    )
+
+
+def _digest(request: GenerateRequest) -> str:
+    """Of what the request means, not of how it was spelled: key order and white space do not matter."""
+    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+
+
+async def _in_thread(context: ApiContext, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=context.decode_slots)
+
+
+async def _all(*awaitables: Any) -> Sequence[bytes]:
+    """Like gather, but the first failure cancels the others."""
+    tasks: list[asyncio.Task[bytes]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(awaitable) for awaitable in awaitables]
+    except BaseExceptionGroup as group_error:
+        raise group_error.exceptions[0] from None
+    return [task.result() for task in tasks]

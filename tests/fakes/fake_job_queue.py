@@ -1,0 +1,95 @@
+"""A `JobQueue` in memory whose jobs end as the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+from composition.errors import IdempotencyConflict, InvalidInput, NotFound
+from composition.jobs import Job, JobError, JobEvent, JobPage, JobResult, JobStatus
+
+Outcome = JobResult | JobError | JobStatus
+"""A result, an error, CANCELLED, or PENDING for a job that never ends."""
+
+
+class FakeJobQueue:
+    """Ends every job at once with what `outcome` gives.
+
+    Attributes:
+        jobs: by id, in the order of acceptance.
+        cancelled: ids that were asked to be cancelled.
+        refusal: raised by the next submissions when set.
+        event_log: the events of each job, for `events`.
+    """
+
+    def __init__(self, outcome: Callable[[Job], Outcome] | None = None) -> None:
+        self._outcome = outcome or (lambda job: JobStatus.PENDING)
+        self.jobs: dict[str, Job] = {}
+        self.cancelled: list[str] = []
+        self.refusal: Exception | None = None
+        self.event_log: dict[str, list[JobEvent]] = {}
+        self.submitted = asyncio.Event()
+        self._changed = asyncio.Condition()
+
+    async def start(self) -> None:
+        return
+
+    async def stop(self, *, grace_s: float) -> None:
+        return
+
+    async def submit(self, job: Job) -> Job:
+        if self.refusal is not None:
+            raise self.refusal
+        for known in self.jobs.values():
+            if job.idempotency_key and (known.owner, known.idempotency_key) == (job.owner, job.idempotency_key):
+                if known.body_digest != job.body_digest:
+                    raise IdempotencyConflict("this Idempotency-Key came with another request before")
+                return known
+        self.jobs[job.id] = job
+        self.submitted.set()
+        outcome = self._outcome(job)
+        if isinstance(outcome, JobResult):
+            self.jobs[job.id] = replace(job, status=JobStatus.COMPLETED, result=outcome, finished_at=job.created_at)
+        elif isinstance(outcome, JobError):
+            self.jobs[job.id] = replace(job, status=JobStatus.FAILED, error=outcome, finished_at=job.created_at)
+        else:
+            self.jobs[job.id] = replace(job, status=outcome)
+        return job
+
+    async def get(self, job_id: str, *, owner: str) -> Job:
+        job = self.jobs.get(job_id)
+        if job is None or job.owner != owner:
+            raise NotFound("there is no such job")
+        return job
+
+    async def list(self, *, owner: str, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage:
+        start = 0
+        if cursor is not None:
+            if not cursor.isdigit():
+                raise InvalidInput("the cursor is not one of ours")
+            start = int(cursor)
+        mine = [j for j in reversed(self.jobs.values()) if j.owner == owner and status in (None, j.status)]
+        page = mine[start : start + limit]
+        more = start + limit < len(mine)
+        return JobPage(jobs=tuple(page), cursor=str(start + limit) if more else None)
+
+    async def wait(self, job_id: str) -> Job:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.jobs[job_id].status.terminal)
+        return self.jobs[job_id]
+
+    async def cancel(self, job_id: str, *, owner: str) -> Job:
+        job = await self.get(job_id, owner=owner)
+        self.cancelled.append(job_id)
+        if not job.status.terminal:
+            self.jobs[job_id] = replace(job, status=JobStatus.CANCELLED)
+        async with self._changed:
+            self._changed.notify_all()
+        return self.jobs[job_id]
+
+    async def events(self, job_id: str, *, owner: str, after: int) -> AsyncIterator[JobEvent]:
+        await self.get(job_id, owner=owner)
+        for event in self.event_log.get(job_id, []):
+            if event.sequence > after:
+                yield event

@@ -1,0 +1,94 @@
+"""The whole HTTP edge in process, over fakes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from api.app import create_app
+from api.codec import PillowCodec
+from api.context import ApiContext
+from api.security import install_guards
+from composition.config import Config
+from composition.jobs import Job, JobKind, JobResult
+from tests.fakes.fake_blob_store import FakeBlobStore
+from tests.fakes.fake_fetcher import FakeFetcher
+from tests.fakes.fake_job_queue import FakeJobQueue, Outcome
+from tests.fakes.fake_model_health import FakeModelHealth
+from tests.unit.api.pictures import encoded, gradient, mask
+
+ACCOUNT = {
+    "pipeline_used": "simple",
+    "models_used": ["grounding-dino", "sd-inpainting"],
+    "processing_time_ms": 12,
+    "metadata": {"input_resolution": "256x256", "output_resolution": "256x256", "seed_used": 7},
+}
+
+
+@dataclass
+class Edge:
+    """A client of the app and everything behind it."""
+
+    client: httpx.AsyncClient
+    context: ApiContext
+    queue: FakeJobQueue
+    blobs: FakeBlobStore
+    fetcher: FakeFetcher
+    health: FakeModelHealth
+
+    @property
+    def only_job(self) -> Job:
+        (job,) = self.queue.jobs.values()
+        return job
+
+
+def completing(blobs: FakeBlobStore) -> Callable[[Job], Outcome]:
+    """Jobs that complete at once with a picture (an analysis: with a mask)."""
+
+    def outcome(job: Job) -> Outcome:
+        blobs.blobs[f"mask-of-{job.id}"] = encoded(mask())
+        mask_key = f"mask-of-{job.id}"
+        if job.kind is JobKind.ANALYZE:
+            account = {"pipeline": "simple", "models_used": [], "metadata": {"mask_area": 0.1}}
+            return JobResult(image_key=None, image_media_type=None, mask_key=mask_key, account=account)
+        blobs.blobs[f"image-of-{job.id}"] = encoded(gradient())
+        return JobResult(
+            image_key=f"image-of-{job.id}",
+            image_media_type="image/png",
+            mask_key=mask_key if job.payload.options.return_mask else None,
+            account=ACCOUNT,
+        )
+
+    return outcome
+
+
+@asynccontextmanager
+async def open_edge(
+    config: Config | None = None, *, outcome: Callable[[Job], Outcome] | None = None
+) -> AsyncIterator[Edge]:
+    config = config or Config()
+    blobs, fetcher, health = FakeBlobStore(), FakeFetcher(), FakeModelHealth()
+    queue = FakeJobQueue(outcome or completing(blobs))
+    context = ApiContext(
+        config=config,
+        queue=queue,
+        blobs=blobs,
+        codec=PillowCodec(max_side_px=config.limits.max_resolution),
+        fetcher=fetcher,
+        health=health,
+    )
+    app = create_app(context)
+    install_guards(app, config.api, app.state.metrics)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        yield Edge(client=client, context=context, queue=queue, blobs=blobs, fetcher=fetcher, health=health)
+
+
+@pytest.fixture
+async def edge() -> AsyncIterator[Edge]:
+    async with open_edge() as opened:
+        yield opened
