@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models_store", description="The models in the BentoML model store.")
+    parser = argparse.ArgumentParser(
+        prog="python -m models_store", description="The models in the BentoML model store."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show every profile and what of it is imported")
     load = commands.add_parser("import", help="import a profile's models (does nothing when they are there)")
@@ -44,7 +46,9 @@ def _list() -> int:
         print(f"{profile}  {total / _MEGABYTE:,.0f} MB, {manifest.native_size} px: {manifest.description}")
         for role, model in manifest.models.items():
             state = "imported" if is_imported(manifest.tag(role)) else "-"
-            print(f"  {role:17} {state:9} {model.size_bytes / _MEGABYTE:>9,.1f} MB  {model.repository} ({model.licence})")
+            print(
+                f"  {role:17} {state:9} {model.size_bytes / _MEGABYTE:>9,.1f} MB  {model.repository} ({model.licence})"
+            )
     return 0
 
 

@@ -8,7 +8,6 @@ place. This is the one module that knows BentoML's folders.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -130,4 +129,4 @@ def publish(tag: str, content: Path, staging: Path, metadata: Mapping[str, Any])
     staged.rename(target)
     pointer = staging / "latest"
     pointer.write_text(version, encoding="utf-8")
-    os.replace(pointer, target.parent / "latest")
+    pointer.replace(target.parent / "latest")

@@ -95,4 +95,3 @@ def _publish(tag: str, model: Model, role: str, profile: str, content: Path, sta
             "licence": model.licence,
         },
     )
-

@@ -6,6 +6,7 @@ The hub download is the only place of the whole product that fetches weights.
 from __future__ import annotations
 
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 from models_store.entries import files_of, working_folder
@@ -60,6 +61,8 @@ def _copy_shipped(profile: str, model: Model, folder: Path) -> None:
             f"Use profile tiny (random weights), or sd15 or sdxl (from the model hub)."
         )
     for path in files_of(origin):
+        if not any(fnmatch(path, pattern) for pattern in model.files):
+            continue
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin / path, target)
@@ -76,9 +79,7 @@ def download(model: Model) -> Path:
 
     folder = working_folder() / "downloads" / f"{model.repository.replace('/', '--')}-{model.digest}"
     try:
-        snapshot_download(
-            model.repository, revision=model.revision, allow_patterns=list(model.files), local_dir=folder
-        )
+        snapshot_download(model.repository, revision=model.revision, allow_patterns=list(model.files), local_dir=folder)
     except RepositoryNotFoundError as error:
         raise ImportRefused(f"the model hub has no repository {model.repository} for you: {error}") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:

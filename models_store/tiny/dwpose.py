@@ -59,7 +59,7 @@ def keypoints() -> Points:
     reach = 0.05 + 0.035 * joint
     angle = (finger - 2) * 0.35
     hand = np.concatenate([[[0.0, 0.0]], np.stack([reach * np.sin(angle), reach * np.cos(angle)], axis=1)])
-    left, right = hand + (0.82, 0.08), hand * (-1, 1) + (-0.82, 0.08)
+    left, right = hand + np.array((0.82, 0.08)), hand * (-1, 1) + np.array((-0.82, 0.08))
     return np.concatenate([_BODY, _FEET, face, left, right]).astype(np.float32)
 
 

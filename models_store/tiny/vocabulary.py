@@ -17,7 +17,7 @@ WORDS = (
     "black white grey silver gold striped shiny old new modern sport sports designer replace swap change make turn "
     "try wear wearing put add remove paint into background photo realistic high quality detailed blurry deformed "
     "distorted low"
-).split()
+).split()  # noqa: SIM905  a wall of quotes says less
 """Whole-word tokens; anything else is spelt in letters."""
 
 _BERT_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
@@ -36,7 +36,7 @@ def write_clip_tokenizer(folder: Path, *, pad_token: str = "<|endoftext|>") -> i
         The vocabulary size; the last two ids are the start and the end of text.
     """
     letters = _byte_alphabet()
-    tokens = {token: None for token in (*letters, *(letter + "</w>" for letter in letters))}
+    tokens = dict.fromkeys((*letters, *(letter + "</w>" for letter in letters)))
     merges: dict[tuple[str, str], None] = {}
     for word in WORDS:
         left = word[0]
@@ -79,7 +79,7 @@ def write_bert_tokenizer(folder: Path) -> None:
         slots[index] = token
     lines = [token or f"[unused{index}]" for index, token in enumerate(slots)]
     (folder / "vocab.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    specials = {name: f"[{name[:-6].upper()}]" for name in ("cls_token", "sep_token", "pad_token", "mask_token", "unk_token")}
+    specials = {f"{name}_token": f"[{name.upper()}]" for name in ("cls", "sep", "pad", "mask", "unk")}
     settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 512}
     write_json(folder / "tokenizer_config.json", {**settings, **specials})
     write_json(folder / "special_tokens_map.json", specials)

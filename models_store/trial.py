@@ -1,0 +1,222 @@
+"""Loads one model with the class that serves it and, if asked, runs it once on a small picture.
+
+Loading is strict: a weight that the file lacks would be filled in at random, which nobody would notice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is in the store: a loader that asks the hub is wrong
+
+import numpy as np
+import onnxruntime
+import torch
+from diffusers import (
+    AutoencoderTiny,
+    ControlNetModel,
+    DiffusionPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionXLInpaintPipeline,
+)
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from diffusers.utils import logging as diffusers_logging
+from PIL import Image
+from safetensors.torch import load_file
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForDepthEstimation,
+    AutoModelForZeroShotObjectDetection,
+    AutoProcessor,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPProcessor,
+    SamModel,
+    SamProcessor,
+)
+from transformers.utils import logging as transformers_logging
+
+from models_store.store import ModelSet
+
+Trial = Callable[[ModelSet, str, bool], str]
+_WEIGHTLESS_NAMES = ("position_ids", "num_batches_tracked")
+
+
+class WeightsDiffer(Exception):
+    """The file's weights are not those of the model's class."""
+
+
+def try_model(models: ModelSet, role: str, *, run: bool) -> str:
+    """Load a role's model, run it if `run`, and say in a few words what came out.
+
+    Raises: whatever its loader raises.
+    """
+    for library in (diffusers_logging, transformers_logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    with torch.inference_mode():
+        return _TRIALS[role](models, role, run)
+
+
+def _picture(side_px: int) -> Image.Image:
+    ramp = np.linspace(0, 255, side_px).astype(np.uint8)
+    red, green = np.meshgrid(ramp, ramp)
+    return Image.fromarray(np.stack([red, green, 255 - red], axis=2))
+
+
+def _load(cls: Any, models: ModelSet, role: str, **options: Any) -> Any:
+    """`from_pretrained`, refusing a file with missing or unknown weights."""
+    model, info = cls.from_pretrained(
+        models.path(role), variant=models.variant(role), output_loading_info=True, **options
+    )
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if names := [name for name in info[kind] if not str(name).endswith(_WEIGHTLESS_NAMES)]:
+            raise WeightsDiffer(f"{kind.replace('_', ' ')}: {names[:3]} ... ({len(names)})")
+    return model.eval()
+
+
+def _pipeline(models: ModelSet, role: str) -> Any:
+    cls = StableDiffusionInpaintPipeline if role == "sd-inpainting" else StableDiffusionXLInpaintPipeline
+    pipeline = cls.from_pretrained(models.path(role), variant=models.variant(role))
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _inpaint(models: ModelSet, role: str, run: bool) -> str:
+    pipeline = _pipeline(models, role)
+    if not run:
+        return type(pipeline).__name__
+    side = models.native_size
+    picture, mask = _picture(side), Image.new("L", (side, side), 255)
+    result = pipeline(
+        "a red car", image=picture, mask_image=mask, height=side, width=side, num_inference_steps=2, strength=1.0
+    )
+    return f"{type(pipeline).__name__}: {result.images[0].size[0]} px in 2 steps"
+
+
+def _ip_adapter(models: ModelSet, role: str, run: bool) -> str:
+    pipeline: DiffusionPipeline = _pipeline(models, models.base_role)
+    weights = models.part(role, models.ip_adapter_variant)
+    encoder = models.part(role, "image_encoder")
+    root = models.path(role)
+    pipeline.load_ip_adapter(
+        str(root),
+        subfolder=str(weights.parent.relative_to(root)),
+        weight_name=weights.name,
+        image_encoder_folder=encoder.relative_to(root).as_posix(),
+    )
+    if not run:
+        return type(pipeline.image_encoder).__name__
+    embeds = pipeline.prepare_ip_adapter_image_embeds([_picture(224)], None, torch.device("cpu"), 1, True)
+    return f"{type(pipeline.image_encoder).__name__}: embeds {tuple(embeds[0].shape)}"
+
+
+def _controlnet(models: ModelSet, role: str, run: bool) -> str:
+    model = _load(ControlNetModel, models, role)
+    if not run:
+        return type(model).__name__
+    side = models.native_size
+    down, mid = model(
+        torch.randn(1, 4, side // 8, side // 8),
+        torch.tensor(500),
+        encoder_hidden_states=torch.randn(1, 77, model.config.cross_attention_dim),
+        controlnet_cond=torch.rand(1, 3, side, side),
+        return_dict=False,
+    )
+    return f"{type(model).__name__}: {len(down) + 1} residuals, the last of size {float(mid.abs().mean()):.2f}"
+
+
+def _grounding_dino(models: ModelSet, role: str, run: bool) -> str:
+    model = _load(AutoModelForZeroShotObjectDetection, models, role)
+    processor = AutoProcessor.from_pretrained(models.path(role))
+    if not run:
+        return type(model).__name__
+    inputs = processor(images=_picture(256), text="a red car .", return_tensors="pt")
+    best = float(model(**inputs).logits.sigmoid().max())
+    return f"{type(model).__name__}: best score {best:.2f}"
+
+
+def _sam(models: ModelSet, role: str, run: bool) -> str:
+    model = _load(SamModel, models, role)
+    processor = SamProcessor.from_pretrained(models.path(role))
+    if not run:
+        return type(model).__name__
+    inputs = processor(_picture(256), input_boxes=[[[40.0, 40.0, 200.0, 200.0]]], return_tensors="pt")
+    masks = model(**inputs).pred_masks
+    return f"{type(model).__name__}: masks {tuple(masks.shape[2:])}"
+
+
+def _depth(models: ModelSet, role: str, run: bool) -> str:
+    model = _load(AutoModelForDepthEstimation, models, role)
+    processor = AutoImageProcessor.from_pretrained(models.path(role))
+    if not run:
+        return type(model).__name__
+    depth = model(**processor(images=_picture(256), return_tensors="pt")).predicted_depth
+    return f"{type(model).__name__}: depth {float(depth.min()):.2f}..{float(depth.max()):.2f}"
+
+
+def _clip(models: ModelSet, role: str, run: bool) -> str:
+    model = _load(CLIPModel, models, role)
+    processor = CLIPProcessor.from_pretrained(models.path(role))
+    if not run:
+        return type(model).__name__
+    inputs = processor(text=["a car", "a dress"], images=_picture(224), return_tensors="pt", padding=True)
+    share = model(**inputs).logits_per_image.softmax(dim=1)[0, 0]
+    return f"{type(model).__name__}: {float(share):.2f} of two texts"
+
+
+def _onnx(models: ModelSet, role: str, run: bool) -> str:
+    session = onnxruntime.InferenceSession(models.part(role, "model"), providers=["CPUExecutionProvider"])
+    if not run:
+        return f"{len(session.get_outputs())} outputs"
+    shape = [size if isinstance(size, int) else 1 for size in session.get_inputs()[0].shape]
+    picture = np.zeros(shape, dtype=np.float32)
+    outputs = session.run(None, {session.get_inputs()[0].name: picture})
+    return ", ".join(str(output.shape) for output in outputs)
+
+
+def _safety_checker(models: ModelSet, role: str, run: bool) -> str:
+    checker = _load(StableDiffusionSafetyChecker, models, role, subfolder="safety_checker")
+    extractor = CLIPImageProcessor.from_pretrained(models.path(role), subfolder="feature_extractor")
+    if not run:
+        return type(checker).__name__
+    pixels = extractor(_picture(224), return_tensors="pt").pixel_values
+    _, flagged = checker(clip_input=pixels, images=np.zeros((1, 8, 8, 3), dtype=np.float32))
+    return f"{type(checker).__name__}: flagged {flagged}"
+
+
+def _taesd(models: ModelSet, role: str, run: bool) -> str:
+    model = _load(AutoencoderTiny, models, role)
+    if not run:
+        return type(model).__name__
+    return f"{type(model).__name__}: {tuple(model.decode(torch.randn(1, 4, 32, 32)).sample.shape)}"
+
+
+def _lora(models: ModelSet, role: str, run: bool) -> str:
+    if not run:
+        return f"{len(load_file(models.part(role, 'weights')))} tensors"
+    pipeline = _pipeline(models, models.base_role)
+    weights = models.part(role, "weights")
+    pipeline.load_lora_weights(str(weights.parent), weight_name=weights.name, adapter_name="lcm")
+    layers = sum(name.endswith("lora_A.lcm") for name, _ in pipeline.unet.named_modules())
+    return f"{layers} layers adapted"
+
+
+_TRIALS: Mapping[str, Trial] = {
+    "sd-inpainting": _inpaint,
+    "sdxl-inpainting": _inpaint,
+    "ip-adapter": _ip_adapter,
+    "controlnet-pose": _controlnet,
+    "controlnet-depth": _controlnet,
+    "safety-checker": _safety_checker,
+    "grounding-dino": _grounding_dino,
+    "sam": _sam,
+    "dwpose": _onnx,
+    "yolox": _onnx,
+    "depth-anything": _depth,
+    "clip": _clip,
+    "taesd": _taesd,
+    "lcm-lora": _lora,
+}
