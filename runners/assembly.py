@@ -1,0 +1,69 @@
+"""From runner handles to the models that the editor works with: clients, behind caches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from composition.caching import (
+    CachedAnalyzer,
+    CachedDepthEstimator,
+    CachedDetector,
+    CachedPoseEstimator,
+    CachedSegmenter,
+    ContentCache,
+)
+from composition.config import Config
+from composition.pipelines.context import Models
+from models_store.store import ModelSet
+from runners.analyzer.client import BentoAnalyzer
+from runners.detector.client import BentoDetector
+from runners.diffusion.client import BentoDiffuser
+from runners.health import RunnersHealth
+from runners.structure.client import BentoStructure
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembly:
+    """The models behind their ports, their health, and the size that they paint at."""
+
+    models: Models
+    health: RunnersHealth
+    native_size: int
+
+
+def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, diffusion: Any) -> Assembly:
+    """Build the ports over runner handles.
+
+    Args:
+        config: the configuration; with `optimization.cache_preprocessors` the same question about the same picture
+            is answered once within the cache's time.
+        analyzer: the handle, as `bentoml.depends` gives it, or a runner in this process; likewise the others.
+    """
+    analyze, detect = BentoAnalyzer(analyzer), BentoDetector(detector)
+    extract, diffuse = BentoStructure(structure), BentoDiffuser(diffusion)
+    models = Models(
+        analyzer=analyze, detector=detect, segmenter=detect, pose=extract, depth=extract, diffuser=diffuse
+    )
+    if config.optimization.cache_preprocessors:
+        models = _cached(models, config)
+    native_size = config.generation.native_size or ModelSet(config.models).native_size
+    return Assembly(
+        models=models, health=RunnersHealth([analyze, detect, extract, diffuse]), native_size=native_size
+    )
+
+
+def _cached(models: Models, config: Config) -> Models:
+    cache = ContentCache(
+        ttl_s=config.optimization.cache_ttl_seconds, max_bytes=config.optimization.cache_max_mb * MEGABYTE
+    )
+    return Models(
+        analyzer=CachedAnalyzer(models.analyzer, cache),
+        detector=CachedDetector(models.detector, cache),
+        segmenter=CachedSegmenter(models.segmenter, cache),
+        pose=CachedPoseEstimator(models.pose, cache),
+        depth=CachedDepthEstimator(models.depth, cache),
+        diffuser=models.diffuser,
+    )

@@ -1,0 +1,111 @@
+"""The one service class: configuration, runners, jobs and the HTTP app, wired together.
+
+client -> front service (this process, no torch) -> jobs -> editor -> runners (one process each)
+
+`bentoml serve service:ImageComposition`
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import bentoml
+
+from api.app import create_app
+from api.codec import PillowCodec
+from api.context import ANONYMOUS, ApiContext
+from api.fetcher import GuardedFetcher
+from api.native import answer_natively, submit_natively
+from api.security import guards
+from composition.config import load_config
+from composition.editor import Editor
+from composition.execution import EditJobHandler
+from jobs.opening import open_embedded_queue
+from runners.analyzer.service import AnalyzerRunner
+from runners.assembly import assemble
+from runners.detector.service import DetectorRunner
+from runners.diffusion.service import DiffusionRunner
+from runners.structure.service import StructureRunner
+
+RESPONSE_MARGIN_S = 30.0
+"""BentoML's own time limit lies this far behind ours, so that ours answers."""
+
+config = load_config()
+logging.getLogger().setLevel(config.logging.level)
+app = create_app()
+
+
+@bentoml.service(
+    name="image-composition",
+    workers=config.api.workers,
+    traffic={"timeout": config.limits.request_timeout_seconds + RESPONSE_MARGIN_S},
+    http={"host": config.api.host, "port": config.api.port},
+    metrics={"enabled": False},
+)
+@bentoml.asgi_app(app, path="/")
+class ImageComposition:
+    """Prompt-driven image composition: repaints just the part of a photo that a sentence is about."""
+
+    analyzer = bentoml.depends(AnalyzerRunner)
+    detector = bentoml.depends(DetectorRunner)
+    structure = bentoml.depends(StructureRunner)
+    diffusion = bentoml.depends(DiffusionRunner)
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def open(self) -> None:
+        """Put the pieces together, recover the jobs, then let requests in."""
+        assembly = assemble(
+            config,
+            analyzer=self.analyzer,
+            detector=self.detector,
+            structure=self.structure,
+            diffusion=self.diffusion,
+        )
+        codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
+        editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
+        self.queue, blobs = open_embedded_queue(
+            config,
+            make_handler=lambda blobs: EditJobHandler(
+                editor=editor, blobs=blobs, codec=codec, timeout_s=config.limits.request_timeout_seconds
+            ),
+            fetcher=fetcher,
+            preview_codec=codec,
+        )
+        await self.queue.start()
+        app.state.context = ApiContext(
+            config=config,
+            queue=self.queue,
+            blobs=blobs,
+            codec=codec,
+            fetcher=fetcher,
+            health=assembly.health,
+            job_counts=self.queue.counts,
+        )
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    async def close(self) -> None:
+        """Accept nothing more; finish or hand back what runs."""
+        app.state.context = None
+        await self.queue.stop(grace_s=config.queue.shutdown_grace_s)
+
+    @bentoml.api(route="/compose")  # type: ignore[untyped-decorator]
+    async def compose(self, request: dict[str, Any], ctx: bentoml.Context) -> dict[str, Any]:
+        """POST /api/v1/generate for BentoML clients: `request` is that route's body, the answer its answer."""
+        status, body = await answer_natively(app.state.context, request, owner=_owner(ctx))
+        ctx.response.status_code = status
+        return body
+
+    @bentoml.task(route="/compose_task")  # type: ignore[untyped-decorator]
+    async def compose_task(self, request: dict[str, Any], ctx: bentoml.Context) -> dict[str, Any]:
+        """POST /api/v1/generate/async for BentoML clients: answers with our durable job's id."""
+        _, body = await submit_natively(app.state.context, request, owner=_owner(ctx))
+        return body
+
+
+def _owner(ctx: bentoml.Context) -> str:
+    return str(ctx.request.scope.get("state", {}).get("owner", ANONYMOUS))
+
+
+for _guard, _options in guards(config.api, app.state.metrics):
+    ImageComposition.add_asgi_middleware(_guard, **_options)

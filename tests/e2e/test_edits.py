@@ -1,0 +1,107 @@
+"""Whole edits over REST on the tiny models: pixels, sizes, seeds, company."""
+
+from __future__ import annotations
+
+import concurrent.futures
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.e2e.pictures import b64, corner_mask, decoded, encoded, from_b64, photo
+
+
+@pytest.fixture(scope="module")
+def client(service_url):
+    with httpx.Client(base_url=service_url, timeout=300) as client:
+        yield client
+
+
+def generate(client, **body):
+    answer = client.post("/api/v1/generate", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["result"]
+
+
+SIZES = [(256, 256), (517, 333), (683, 1024), (2048, 2048)]
+KINDS = ["png", "jpeg", "jpeg-rotated", "webp", "rgba"]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[1]}x{size[0]}")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_pixel_outside_the_mask_is_the_decoded_inputs(client, size, kind):
+    data = encoded(photo(*size), kind)
+    before = decoded(data)
+    height, width = before.shape[:2]
+    result = generate(
+        client,
+        base_image=b64(data),
+        prompt="a glass ball",
+        mask_image=b64(corner_mask(height, width)),
+        config={"seed": 7, "num_inference_steps": 2, "return_mask": True},
+    )
+    after, mask = from_b64(result["image"]), from_b64(result["mask"])
+    assert after.shape == before.shape
+    assert mask.shape == before.shape[:2]
+    outside = mask == 0
+    assert outside.mean() > 0.7
+    assert np.array_equal(after[outside], before[outside])
+    assert (after[mask == 255] != before[mask == 255]).any(axis=1).mean() > 0.9
+    assert result["metadata"]["output_resolution"] == f"{width}x{height}"
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(client):
+    body = {"base_image": b64(encoded(photo(300, 300), "png")), "prompt": "red hat"}
+    first, again, other = (
+        generate(client, **body, config={"num_inference_steps": 4, "seed": seed})["image"] for seed in (7, 7, 8)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_requests_in_company_give_the_images_they_give_alone(client):
+    bodies = []
+    for index in range(6):
+        body = {
+            "base_image": b64(encoded(photo(256 + 40 * index, 300), "png")),
+            "prompt": ["red cup", "replace the head with a ball", "person wearing this jacket"][index % 3],
+            "config": {"seed": index, "num_inference_steps": 3 + index, "guidance_scale": 1.0 + index},
+        }
+        if index % 2:
+            body["reference_image"] = b64(encoded(photo(256, 256 + 10 * index), "png"))
+        if index == 4:
+            body["config"]["force_controlnet"] = True
+        bodies.append(body)
+    alone = [from_b64(generate(client, **body)["image"]) for body in bodies]
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        company = [from_b64(r["image"]) for r in pool.map(lambda body: generate(client, **body), bodies)]
+    for one, other in zip(alone, company, strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 1
+
+
+def test_a_disconnecting_client_leaves_no_job_running(client, service_url):
+    body = {"base_image": b64(encoded(photo(512, 512), "png")), "prompt": "red hat", "config": {"num_inference_steps": 100}}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{service_url}/api/v1/generate", json=body, timeout=1.0)
+    result = generate(client, **{**body, "config": {"num_inference_steps": 1}})
+    assert result["metadata"]["seed_used"] >= 0
+
+
+def test_health_names_the_models_that_are_loaded(client):
+    health = client.get("/api/v1/health").json()
+    assert health["status"] == "healthy"
+    assert {"sd-inpainting", "grounding-dino", "yolox"} <= set(health["models_loaded"])
+    assert health["gpu_available"] is False
+
+
+def test_the_documentation_lists_every_route(client):
+    paths = set(client.get("/docs.json").json()["paths"])
+    assert {
+        "/api/v1/generate",
+        "/api/v1/generate/async",
+        "/api/v1/status/{job_id}",
+        "/api/v1/analyze",
+        "/api/v1/jobs",
+        "/api/v1/health",
+        "/compose",
+    } <= paths

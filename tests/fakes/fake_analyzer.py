@@ -1,0 +1,25 @@
+"""An analyzer that answers what the test planted, and counts its calls."""
+
+from __future__ import annotations
+
+from composition.types import Detection, ReferenceKind
+
+
+class FakeAnalyzer:
+    def __init__(self, *, objects=(), reference=None, prompt_structural=0.0):
+        self.objects: tuple[Detection, ...] = tuple(objects)
+        self.reference: dict[ReferenceKind, float] = reference or {}
+        self.prompt_structural = prompt_structural
+        self.calls: list[str] = []
+
+    async def detect_objects(self, image):
+        self.calls.append("objects")
+        return self.objects
+
+    async def classify_reference(self, image):
+        self.calls.append("reference")
+        return self.reference
+
+    async def classify_prompt(self, prompt):
+        self.calls.append("prompt")
+        return self.prompt_structural

@@ -1,0 +1,25 @@
+"""A segmenter whose silhouette is the ellipse that fills each box, so that tests can compute it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def ellipse(box, size):
+    y, x = np.mgrid[: size[0], : size[1]] + 0.5
+    dx = (x - (box.x0 + box.x1) / 2) / ((box.x1 - box.x0) / 2)
+    dy = (y - (box.y0 + box.y1) / 2) / ((box.y1 - box.y0) / 2)
+    return np.where(dx**2 + dy**2 <= 1, 255, 0).astype(np.uint8)
+
+
+class FakeSegmenter:
+    def __init__(self, *, empty=False):
+        self.empty = empty
+        self.calls = 0
+
+    async def segment(self, image, detections):
+        self.calls += 1
+        size = image.shape[:2]
+        if self.empty:
+            return tuple(np.zeros(size, np.uint8) for _ in detections)
+        return tuple(ellipse(item.box, size) for item in detections)

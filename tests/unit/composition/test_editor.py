@@ -1,0 +1,279 @@
+"""Known-answer models around the real router, masks and blending: which pixels change, and which models ran."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from composition.config import Config
+from composition.errors import EmptyMask, ModelError, NoDetection, UnprocessableImage
+from composition.types import (
+    BodyRegion,
+    ControlType,
+    Crop,
+    EditOptions,
+    EditRequest,
+    OnNoDetection,
+    PipelineChoice,
+    RefineMask,
+)
+from tests.fakes.fake_analyzer import FakeAnalyzer
+from tests.fakes.fake_detector import FakeDetector, detection
+from tests.fakes.fake_diffuser import FakeDiffuser
+from tests.fakes.fake_segmenter import ellipse
+
+MUG = detection("mug", 120, 80, 220, 200)
+PERSON = detection("person", 100, 10, 300, 290)
+PLAIN = {"mask_dilation_px": 0, "mask_blur_px": 0, "color_match": False, "crop": Crop.OFF}
+
+
+def request(photo, prompt="replace the mug with a teapot", *, mask=None, references=(), **options):
+    return EditRequest(
+        base=photo, prompt=prompt, mask=mask, references=references, options=EditOptions(**{"seed": 7, **options})
+    )
+
+
+def changed(before, after):
+    return (before != after).any(axis=2)
+
+
+async def test_only_the_box_of_the_named_thing_is_repainted(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG]}))
+    result = await b.edit(request(photo, **PLAIN))
+    expected = np.zeros((300, 400), bool)
+    expected[80:200, 120:220] = True
+    assert (result.mask > 0).tolist() == expected.tolist()
+    assert not changed(photo, result.image)[~expected].any()
+    assert changed(photo, result.image)[expected].mean() > 0.95
+    assert result.models_used == ("yolox", "clip", "grounding-dino", "sd-inpainting")
+
+
+async def test_outside_the_feathered_mask_every_pixel_is_the_originals_with_all_defaults(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG]}), diffuser=FakeDiffuser(shift=9))
+    result = await b.edit(request(photo))
+    assert 0 < (result.mask > 0).mean() < 1
+    assert np.array_equal(result.image[result.mask == 0], photo[result.mask == 0])
+
+
+async def test_the_diffusion_prompt_names_the_new_thing_and_not_the_old(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG]}))
+    await b.edit(request(photo))
+    asked = b.diffuser.requests[0]
+    assert "teapot" in asked.prompt
+    assert "mug" not in asked.prompt
+
+
+async def test_a_users_mask_overrides_detection_and_is_not_dilated(bench, photo):
+    mask = np.zeros((300, 400), np.uint8)
+    mask[50:60, 70:90] = 255
+    b = bench()
+    result = await b.edit(request(photo, mask=mask, mask_dilation_px=40, mask_blur_px=0, crop=Crop.OFF))
+    assert b.detector.phrases == []
+    assert np.array_equal(result.mask, mask)
+
+
+async def test_a_mask_of_one_pixel_repaints_that_pixel(bench, photo):
+    mask = np.zeros((300, 400), np.uint8)
+    mask[150, 200] = 255
+    result = await bench().edit(request(photo, mask=mask, mask_blur_px=0, color_match=False))
+    assert np.argwhere(changed(photo, result.image)).tolist() in ([[150, 200]], [])
+    assert np.array_equal(result.mask, mask)
+
+
+async def test_a_mask_of_everything_repaints_everything(bench, photo):
+    mask = np.full((300, 400), 255, np.uint8)
+    result = await bench().edit(request(photo, mask=mask))
+    assert (result.mask == 255).all()
+    assert (result.image == (10, 200, 30)).all()
+
+
+async def test_an_empty_mask_is_refused_before_the_diffusion_model_runs(bench, photo):
+    b = bench()
+    with pytest.raises(EmptyMask):
+        await b.edit(request(photo, mask=np.zeros((300, 400), np.uint8)))
+    assert b.diffuser.requests == []
+
+
+async def test_a_mask_of_another_size_is_refused(bench, photo):
+    with pytest.raises(UnprocessableImage):
+        await bench().edit(request(photo, mask=np.full((300, 399), 255, np.uint8)))
+
+
+async def test_sam_gives_the_silhouette_and_switching_it_off_the_box(bench, photo):
+    on = await bench(detector=FakeDetector({"mug": [MUG]})).edit(request(photo, refine_mask=RefineMask.ON, **PLAIN))
+    assert np.array_equal(on.mask, ellipse(MUG.box, (300, 400)))
+    assert "sam" in on.models_used
+    off = await bench(detector=FakeDetector({"mug": [MUG]})).edit(request(photo, refine_mask=RefineMask.OFF, **PLAIN))
+    assert (off.mask[80:200, 120:220] == 255).all()
+    assert "sam" not in off.models_used
+
+
+async def test_a_plural_target_takes_every_instance(bench, photo):
+    two = [detection("mugs", 10, 10, 60, 60), detection("mugs", 300, 200, 380, 280, score=0.5)]
+    result = await bench(detector=FakeDetector({"*": two})).edit(
+        request(photo, "replace all the mugs with vases", refine_mask=RefineMask.OFF, **PLAIN)
+    )
+    expected = np.zeros((300, 400), bool)
+    expected[10:60, 10:60] = expected[200:280, 300:380] = True
+    assert ((result.mask > 0) == expected).all()
+    assert len(result.metadata["detections"]) == 2
+
+
+async def test_a_singular_target_takes_the_best_instance_only(bench, photo):
+    two = [detection("mug", 10, 10, 60, 60), detection("mug", 300, 200, 380, 280, score=0.5)]
+    result = await bench(detector=FakeDetector({"mug": two})).edit(request(photo, **PLAIN))
+    assert not result.mask[200:280, 300:380].any()
+
+
+async def test_a_box_over_the_border_is_clipped(bench, photo):
+    over = detection("mug", 350, 250, 430, 320)
+    result = await bench(detector=FakeDetector({"mug": [over]})).edit(request(photo, **PLAIN))
+    assert (result.mask[250:, 350:] == 255).all()
+    assert np.count_nonzero(result.mask) == 50 * 50
+
+
+async def test_nothing_found_repaints_everything_with_a_warning(bench, photo):
+    result = await bench().edit(request(photo))
+    assert (result.mask == 255).all()
+    assert any("mug" in warning for warning in result.metadata["warnings"])
+
+
+async def test_nothing_found_is_an_error_when_asked_for(bench, photo):
+    with pytest.raises(NoDetection) as caught:
+        await bench().edit(request(photo, on_no_detection=OnNoDetection.ERROR))
+    assert caught.value.details == {"target": "mug"}
+
+
+async def test_a_background_is_the_complement_of_the_subject(bench, photo):
+    b = bench(analyzer=FakeAnalyzer(objects=[PERSON]), detector=FakeDetector({"person": [PERSON]}))
+    result = await b.edit(request(photo, "replace the background with a beach", **PLAIN))
+    assert b.detector.phrases == ["person"]
+    assert np.array_equal(result.mask, 255 - ellipse(PERSON.box, (300, 400)))
+
+
+async def test_try_on_runs_pose_control_on_the_garment_and_never_the_face(bench, photo):
+    jacket = detection("jacket", 130, 10, 270, 170)
+    b = bench(analyzer=FakeAnalyzer(objects=[PERSON]), detector=FakeDetector({"*": [jacket]}))
+    result = await b.edit(
+        request(photo, "person wearing this designer jacket", references=(photo[:100, :100],), **PLAIN)
+    )
+    asked = b.diffuser.requests[0]
+    assert result.pipeline.value == "complex"
+    assert set(asked.controls) == {ControlType.POSE}
+    assert b.pose.calls == 1
+    assert b.depth.calls == 0
+    assert asked.ip_adapter_scale == pytest.approx(0.6)
+    assert result.mask[70:150, 180:220].any(), "the chest"
+    assert not result.mask[25:45, 190:210].any(), "the face"
+    assert result.metadata["routing"]["target"]["region"] == BodyRegion.UPPER
+
+
+async def test_rims_run_depth_control_alone(bench, photo):
+    rims = [detection("rims", 40, 200, 90, 250), detection("rims", 300, 200, 350, 250)]
+    car = detection("car", 20, 100, 380, 260)
+    b = bench(analyzer=FakeAnalyzer(objects=[car]), detector=FakeDetector({"*": rims}))
+    result = await b.edit(request(photo, "car with these sport rims", references=(photo[:64, :64],)))
+    asked = b.diffuser.requests[0]
+    assert set(asked.controls) == {ControlType.DEPTH}
+    assert asked.controls[ControlType.DEPTH].scale == pytest.approx(0.8)
+    assert b.pose.calls == 0
+    assert "controlnet-depth" in result.models_used
+    assert "controlnet-pose" not in result.models_used
+
+
+async def test_both_controls_run_at_their_joint_weights_times_the_users_scale(bench, photo):
+    b = bench(analyzer=FakeAnalyzer(objects=[PERSON]), detector=FakeDetector({"*": [MUG]}))
+    await b.edit(
+        request(
+            photo, control_types=(ControlType.POSE, ControlType.DEPTH), controlnet_conditioning_scale=0.5, crop=Crop.OFF
+        )
+    )
+    controls = b.diffuser.requests[0].controls
+    assert controls[ControlType.POSE].scale == pytest.approx(0.4)
+    assert controls[ControlType.DEPTH].scale == pytest.approx(0.25)
+    assert controls[ControlType.POSE].image.shape == b.diffuser.requests[0].image.shape
+    assert controls[ControlType.POSE].image.any(), "a skeleton is drawn"
+
+
+async def test_the_simple_pipeline_runs_no_structure_model(bench, photo):
+    b = bench(analyzer=FakeAnalyzer(objects=[PERSON]), detector=FakeDetector({"*": [MUG]}))
+    result = await b.edit(request(photo, "person wearing a hat", pipeline=PipelineChoice.SIMPLE))
+    assert (b.pose.calls, b.depth.calls) == (0, 0)
+    assert result.pipeline.value == "simple"
+    assert b.diffuser.requests[0].controls == {}
+
+
+async def test_an_appearance_edit_keeps_the_shape(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG]}))
+    result = await b.edit(request(photo, "make the mug red"))
+    assert b.diffuser.requests[0].strength == Config().generation.appearance_strength
+    assert "sam" in result.models_used
+    assert result.metadata["routing"]["rule"] == "appearance"
+
+
+async def test_a_small_mask_is_painted_from_a_crop_and_the_rest_stays(bench, photo):
+    large = np.tile(photo, (4, 4, 1))
+    b = bench(detector=FakeDetector({"mug": [MUG]}))
+    result = await b.edit(request(large))
+    assert np.array_equal(result.image[result.mask == 0], large[result.mask == 0])
+    whole = bench(detector=FakeDetector({"mug": [MUG]}))
+    await whole.edit(request(large, crop=Crop.OFF))
+    share = [(run.diffuser.requests[0].mask > 0).mean() for run in (b, whole)]
+    assert share[0] > 2 * share[1], "the crop shows the region larger"
+
+
+async def test_the_same_seed_is_passed_on_and_a_missing_one_is_drawn(bench, photo):
+    b = bench()
+    first = await b.edit(request(photo, seed=11))
+    assert first.metadata["seed_used"] == b.diffuser.requests[0].seed == 11
+    second = await b.edit(request(photo, seed=None))
+    third = await b.edit(request(photo, seed=-1))
+    assert second.metadata["seed_used"] != third.metadata["seed_used"]
+
+
+async def test_progress_rises_through_every_step(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG]}))
+    await b.edit(request(photo, num_inference_steps=4))
+    fractions = [item.fraction for item in b.progress]
+    assert fractions == sorted(fractions)
+    assert [item.step for item in b.progress if item.step] == [1, 2, 3, 4]
+    assert {item.stage for item in b.progress} >= {"route", "detect", "mask", "diffuse", "blend"}
+
+
+async def test_a_model_error_reaches_the_caller_as_itself(bench, photo):
+    b = bench(diffuser=FakeDiffuser(error=ModelError("boom")))
+    with pytest.raises(ModelError, match="boom"):
+        await b.edit(request(photo, force_controlnet=True))
+    assert b.diffuser.closed_early == 1
+
+
+async def test_cancelling_an_edit_closes_the_diffusion_stream(bench, photo):
+    b = bench(diffuser=FakeDiffuser(gate=asyncio.Event()))
+    waiting = asyncio.create_task(b.edit(request(photo, num_inference_steps=2)))
+    while len([item for item in b.progress if item.step == 2]) == 0:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert b.diffuser.closed_early == 1
+
+
+async def test_concurrent_edits_do_not_mix(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG], "cup": [detection("cup", 5, 5, 50, 50)]}))
+    prompts = ["replace the mug with a teapot", "replace the cup with a plate"] * 3
+    together = await asyncio.gather(*(b.edit(request(photo, prompt)) for prompt in prompts))
+    alone = [await b.edit(request(photo, prompt)) for prompt in prompts]
+    for one, other in zip(together, alone, strict=True):
+        assert np.array_equal(one.image, other.image)
+        assert one.metadata["routing"] == other.metadata["routing"]
+
+
+async def test_an_analysis_decides_and_masks_without_diffusion(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG]}))
+    analysis = await b.editor.analyze(request(photo), request_id="dry")
+    assert b.diffuser.requests == []
+    assert (analysis.mask[80:200, 120:220] == 255).all()
+    assert analysis.metadata["routing"]["rule"] == "default"
+    assert analysis.detections == (MUG,)
