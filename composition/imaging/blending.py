@@ -82,16 +82,18 @@ def keep_luminance(generated: Image, original: Image, mask: Mask) -> Image:
     Args:
         generated: (H, W, 3).
         original: (H, W, 3).
-        mask: (H, W); > 0 is inside. Outside, the generated picture is returned as it is.
+        mask: (H, W), feathered or not; > 0 is inside. Outside, the generated picture is returned as it is.
     """
     inside = mask > 0
     if not inside.any():
         return generated.copy()
     lab, light = _to_lab(generated[inside]), _to_lab(original[inside])[:, 0]
-    target = lab[:, 0]
-    spread = float(light.std())
+    # The rim shows the kept surroundings: only the core says how light the repainted thing is.
+    core = mask[inside] >= mask.max()
+    target, source = lab[core, 0], light[core]
+    spread = float(source.std())
     gain = float(np.clip(target.std() / spread, *LUMINANCE_GAIN)) if spread > 0.0 else 1.0
-    lab[:, 0] = np.clip((light - light.mean()) * gain + target.mean(), 0.0, 100.0)
+    lab[:, 0] = np.clip((light - source.mean()) * gain + target.mean(), 0.0, 100.0)
     kept = generated.copy()
     kept[inside] = _to_rgb(lab)
     return kept

@@ -12,7 +12,7 @@ import numpy as np
 
 from composition.imaging.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
 from composition.imaging.body_shapes import draw_face, draw_hand, draw_region
-from composition.imaging.masks import boxes_to_mask
+from composition.imaging.masks import boxes_to_mask, dilate
 from composition.types import BodyRegion, Box, Detection, Mask, Pose, Position
 
 GARMENT_WORDS: Mapping[BodyRegion, tuple[str, ...]] = {
@@ -67,6 +67,8 @@ def worn_mask(
     pose: Pose | None,
     person_box: Box | None,
     size: tuple[int, int],
+    *,
+    reach_px: float = 0.0,
 ) -> Mask | None:
     """What is repainted for a thing worn on `region`: 0 or 255, of `size` (height, width).
 
@@ -76,6 +78,8 @@ def worn_mask(
         pose: of the person meant; None when there is none.
         person_box: of the same person; a garment outside it is somebody else's.
         size: of the picture.
+        reach_px: how far the mask is going to grow (dilation and feathering): face and hands are given this much
+            room, so that they stay untouched to the end.
 
     Returns:
         Garment and body part where they agree; the body part alone when the garment is missing or elsewhere; the
@@ -88,7 +92,7 @@ def worn_mask(
     if chosen is None:
         return None
     if pose is not None:
-        chosen[protected_mask(pose, size, region) > 0] = 0
+        chosen[dilate(protected_mask(pose, size, region), reach_px) > 0] = 0
     return chosen if chosen.any() else None
 
 
