@@ -15,6 +15,7 @@ from transformers import CLIPModel, CLIPProcessor
 
 from composition.routing.prototypes import PROMPT_PROTOTYPES, REFERENCE_PROTOTYPES, STRUCTURAL, TEMPERATURE
 from composition.types import Image, ReferenceKind
+from runners.pretrained import load_pretrained
 
 Name = TypeVar("Name", bound=str)
 
@@ -50,7 +51,7 @@ class ClipClassifier:
     @classmethod
     def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> ClipClassifier:
         """From a folder laid out like the hub's repository."""
-        model = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=dtype).to(device)
+        model = load_pretrained(CLIPModel, folder, device, dtype)
         return cls(model, CLIPProcessor.from_pretrained(folder, local_files_only=True))
 
     @torch.inference_mode()

@@ -14,8 +14,8 @@ from runners.batching import BatchLog, answer_batch
 from runners.packing import packed
 from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 
-_MODELS_CONFIG = load_config().models
-_MODELS = ModelSet(_MODELS_CONFIG)
+_CONFIG = load_config()
+_MODELS = ModelSet(_CONFIG.models)
 _MAX_PICTURES = 16
 _MAX_PROMPTS = 64
 
@@ -31,7 +31,7 @@ class AnalyzerRunner:
         # Imports torch: in the runner's own process only, as the front imports this module too.
         from runners.analyzer.models import load_models
 
-        self._models = load_models(_MODELS_CONFIG, _MODELS)
+        self._models = load_models(_CONFIG.models, _MODELS)
         self._log = BatchLog()
 
     @batched(_MAX_PICTURES)

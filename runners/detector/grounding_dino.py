@@ -19,6 +19,7 @@ from composition.types import Detection, Image
 from runners.boxes import clip_boxes, has_area, suppress, to_box
 from runners.detector.phrases import phrase_spans, split_phrases, to_query
 from runners.detector.queries import DetectQuery
+from runners.pretrained import load_pretrained
 
 MAX_TOKENS = 256
 """The length that GroundingDINO's text branch was trained with."""
@@ -46,7 +47,7 @@ class GroundingDino:
     @classmethod
     def load(cls, folder: Path, device: torch.device, *, confidence: float, nms: float) -> GroundingDino:
         """From a folder laid out like the hub's repository."""
-        model = AutoModelForZeroShotObjectDetection.from_pretrained(folder, local_files_only=True).to(device)
+        model = load_pretrained(AutoModelForZeroShotObjectDetection, folder, device, torch.float32)
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         return cls(model, processor, confidence=confidence, nms=nms)
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composition.config import ModelsConfig
+from composition.config import Config
 from models_store.store import ModelSet
 from runners.detector.grounding_dino import GroundingDino
+from runners.detector.sam import SamSegmenter
 from runners.device import choose_device
+from runners.precision import perception_dtype
+
+MAX_EMBEDDINGS_MB = 64
+"""A picture's SAM embedding is 4 MB in float32, and lives on the GPU where there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,17 +20,24 @@ class DetectorModels:
     """Everything that the detector's runner runs."""
 
     dino: GroundingDino
+    sam: SamSegmenter
 
 
-def load_models(config: ModelsConfig, models: ModelSet) -> DetectorModels:
+def load_models(config: Config, models: ModelSet) -> DetectorModels:
     """From the model store, onto the configured device. Raises: ModelsNotImported, DeviceUnavailable."""
-    device = choose_device(config.device)
-    limits = config.detection
+    device = choose_device(config.models.device)
+    limits = config.models.detection
+    keep = config.optimization
+    cache_mb = min(keep.cache_max_mb, MAX_EMBEDDINGS_MB) if keep.cache_preprocessors else 0
     return DetectorModels(
         dino=GroundingDino.load(
-            models.path("grounding-dino"),
+            models.path("grounding-dino"), device, confidence=limits.confidence_threshold, nms=limits.nms_threshold
+        ),
+        sam=SamSegmenter.load(
+            models.path("sam"),
             device,
-            confidence=limits.confidence_threshold,
-            nms=limits.nms_threshold,
-        )
+            perception_dtype(config.models.dtype, device),
+            cache_bytes=cache_mb << 20,
+            cache_ttl_s=keep.cache_ttl_seconds,
+        ),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from composition.types import Image
+from composition.errors import InvalidInput
+from composition.types import Box, Image
 from runners.detector.phrases import split_phrases
 
 
@@ -17,6 +18,14 @@ class DetectQuery:
     phrase: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SegmentQuery:
+    """Whose silhouettes to draw, by their boxes in pixels of the picture."""
+
+    image: Image
+    boxes: tuple[Box, ...]
+
+
 def shape_of(query: DetectQuery) -> Hashable:
     """What queries must agree on to share a forward: padding to a common size would move the boxes.
 
@@ -25,3 +34,14 @@ def shape_of(query: DetectQuery) -> Hashable:
     """
     split_phrases(query.phrase)
     return query.image.shape
+
+
+def has_usable_boxes(query: SegmentQuery) -> Hashable:
+    """All usable queries may share a batch.
+
+    Raises:
+        InvalidInput: a box has no area.
+    """
+    if any(box.area <= 0 for box in query.boxes):
+        raise InvalidInput("a box without area has no silhouette")
+    return None

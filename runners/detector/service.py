@@ -1,36 +1,38 @@
-"""The detector's process: batches from every request -> GroundingDINO -> answers."""
+"""The detector's process: batches from every request -> GroundingDINO or SAM -> answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import bentoml
 
 from composition.config import load_config
-from composition.types import Detection
+from composition.types import Detection, Mask
 from models_store.store import ModelSet
 from runners.batching import BatchLog, answer_batch
-from runners.detector.queries import DetectQuery, shape_of
+from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_boxes, shape_of
 from runners.packing import packed
 from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 
-_MODELS_CONFIG = load_config().models
-_MODELS = ModelSet(_MODELS_CONFIG)
+_CONFIG = load_config()
+_MODELS = ModelSet(_CONFIG.models)
 _MAX_QUERIES = 8
 
 
 @bentoml.service(name="detector-runner", **SERVICE_OPTIONS)
 class DetectorRunner:
-    """GroundingDINO behind BentoML's adaptive batching."""
+    """GroundingDINO and SAM behind BentoML's adaptive batching."""
 
     grounding_dino_model = packed(_MODELS, "grounding-dino")
+    sam_model = packed(_MODELS, "sam")
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
         from runners.detector.models import load_models
 
-        self._models = load_models(_MODELS_CONFIG, _MODELS)
+        self._models = load_models(_CONFIG, _MODELS)
         self._log = BatchLog()
 
     @batched(_MAX_QUERIES)
@@ -39,7 +41,19 @@ class DetectorRunner:
         with self._log.batch("detect", len(items)):
             return answer_batch(items, self._models.dino.detect, doing="looking for the target", group_by=shape_of)
 
+    @batched(_MAX_QUERIES)
+    def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[tuple[Mask, ...]]]:
+        """Silhouettes of each query's boxes."""
+        with self._log.batch("segment", len(items)):
+            return answer_batch(
+                items, self._models.sam.segment, doing="drawing the silhouette", group_by=has_usable_boxes
+            )
+
     @unbatched
     def state(self) -> Mapping[str, Any]:
-        """Keys: models_loaded (names), batches (per method: batches and items so far)."""
-        return {"models_loaded": ["grounding-dino"], "batches": self._log.counts()}
+        """Keys: models_loaded (names), batches (per method: batches and items so far), embeddings (cache counters)."""
+        return {
+            "models_loaded": ["grounding-dino", "sam"],
+            "batches": self._log.counts(),
+            "embeddings": asdict(self._models.sam.cache_counts),
+        }
