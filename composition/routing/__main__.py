@@ -1,0 +1,65 @@
+"""`python -m composition.routing evaluate FILE.jsonl` scores labelled prompts; `explain "PROMPT"` shows a decision."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from composition.config import RoutingConfig
+from composition.routing.evaluation import describe_target, evaluate_file
+from composition.routing.router import Router
+from composition.types import EditOptions, Signals
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 when all matches, 1 for misses, 2 for a file that cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m composition.routing", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    evaluate = commands.add_parser("evaluate", help="score a file of labelled prompts")
+    evaluate.add_argument("file", type=Path)
+    explain = commands.add_parser("explain", help="show what is decided from the words alone")
+    explain.add_argument("prompt")
+    explain.add_argument("--target", help="what config.target would say")
+    options = parser.parse_args(arguments)
+    if options.command == "evaluate":
+        return _evaluate(options.file)
+    return _explain(options.prompt, options.target)
+
+
+def _evaluate(path: Path) -> int:
+    try:
+        score = evaluate_file(path, RoutingConfig())
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for miss in score.misses:
+        print(miss)
+    print(score.summary)
+    return 0 if score.complete else 1
+
+
+def _explain(prompt: str, target: str | None) -> int:
+    decision = Router(RoutingConfig()).decide(
+        prompt=prompt, options=EditOptions(target=target), signals=Signals(), has_reference=False
+    )
+    controls = ", ".join(f"{control.value} {weight}" for control, weight in decision.controls.items())
+    print(f"pipeline     {decision.pipeline.value}")
+    print(f"rule         {decision.rule}: {decision.reason}")
+    print(f"controls     {controls or 'none'}")
+    print(f"target       {describe_target(decision.target)}")
+    print(f"paint        {decision.generation_prompt}")
+    print(f"avoid        {', '.join(decision.negative_terms) or 'nothing'}")
+    print(
+        f"keeps shape  {'yes' if decision.keeps_shape else 'no'}{', only colour changes' if decision.recolour else ''}"
+    )
+    for name, value in decision.signals.items():
+        print(f"signal       {name}: {value}")
+    for warning in decision.warnings:
+        print(f"warning      {warning}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,276 @@
+"""From a sentence to an instruction: tokens -> **politeness off, clauses split, verb found** -> frames.
+
+"Could you please have the mug replaced with a teapot?" becomes (replace; "the mug with a teapot").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from composition.routing.lexicon import people, verbs, words
+from composition.routing.lexicon.inflection import verb_forms
+from composition.routing.vocabulary import tokenise
+
+Tokens = Sequence[str]
+
+DESCRIBE: Final = "describe"
+"""The frame of a clause without an action: it says how things are to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One clause: what is done (a frame of `lexicon.verbs`, or DESCRIBE), by which verb, with which words."""
+
+    frame: str
+    verb: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    frame: str
+    base: str
+    words: tuple[str, ...]
+    is_base: bool
+    is_participle: bool
+
+
+def _phrases(listed: str | Iterable[str]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Phrases by first word, the longest first."""
+    items = listed.split(",") if isinstance(listed, str) else listed
+    by_first: dict[str, list[tuple[str, ...]]] = {}
+    for item in items:
+        tokens = tuple(tokenise(item.strip()))
+        by_first.setdefault(tokens[0], []).append(tokens)
+    return {first: tuple(sorted(group, key=len, reverse=True)) for first, group in by_first.items()}
+
+
+def _verb_forms() -> dict[str, tuple[_Form, ...]]:
+    by_first: dict[str, list[_Form]] = {}
+    for frame, bases in verbs.VERBS.items():
+        for base in bases:
+            first = base.split(" ")[0]
+            forms = verb_forms(base, verbs.IRREGULAR_FORMS.get(first), doubles=first in verbs.DOUBLING)
+            for index, form in enumerate(forms):
+                tokens = tuple(form.split(" "))
+                participle = index >= 2 and not tokens[0].endswith("ing")
+                by_first.setdefault(tokens[0], []).append(_Form(frame, base, tokens, index == 0, participle))
+    return {first: tuple(sorted(group, key=lambda f: -len(f.words))) for first, group in by_first.items()}
+
+
+_OPENINGS: Final = _phrases(words.POLITE_OPENINGS)
+_WISHES: Final = _phrases(words.WISHES)
+_ENDINGS: Final = _phrases(words.POLITE_ENDINGS)
+_ENDING_LASTS: Final = frozenset(p[-1] for group in _ENDINGS.values() for p in group)
+_KEEPING: Final = _phrases(words.KEEPING)
+_FORMS: Final = _verb_forms()
+_PUNCTUATION: Final = frozenset(",.;:!?-")
+_MODALS: Final = frozenset(["should", "must", "would", "could", "can", "shall", "will", "might", "may", "has", "have", "needs", "need", "ought", "wants"])
+_BE: Final = frozenset(["be", "is", "are", "was", "were", "been", "being", "become", "becomes", "gets", "get", "got", "to"])
+_OBJECT_STARTS: Final = (words.DETERMINERS | words.QUANTIFIERS | people.OBJECT_PRONOUNS | words.PRONOUNS) - {"no"}
+_PASSIVE_FRAMES: Final = frozenset(
+    {verbs.REPLACE, verbs.SUBSTITUTE, verbs.CHANGE, verbs.PAINT, verbs.COVER, verbs.REMOVE, verbs.ADD, verbs.APPLY}
+)
+_NOT_PASSIVE: Final = frozenset({"left", "set", "put", "cut", "fit", "stood", "lost", "hidden", "fitted", "printed",
+                                 "patterned", "textured", "tiled", "panelled", "paneled", "plated", "used", "styled",
+                                 "lined", "decorated", "laminated", "faced", "extended", "carpeted", "got", "modified",
+                                 "shaded", "rested", "leaned", "laid"})  # fmt: skip
+
+
+def opening(tokens: Tokens, phrases: dict[str, tuple[tuple[str, ...], ...]], at: int = 0) -> int:
+    """How many tokens at `at` are one of the phrases; 0 for none."""
+    if at >= len(tokens):
+        return 0
+    for phrase in phrases.get(tokens[at], ()):
+        if tuple(tokens[at : at + len(phrase)]) == phrase:
+            return len(phrase)
+    return 0
+
+
+def strip_courtesy(tokens: Tokens) -> list[str]:
+    """Without greetings, requests, thanks and remarks about what is to stay as it is."""
+    rest = list(tokens)
+    for index in range(2, len(rest)):
+        if opening(rest, _KEEPING, index) and not (index >= 2 and rest[index - 1] == "not"):
+            rest = rest[:index]
+            break
+    changed = True
+    while changed and rest:
+        changed = False
+        if rest[0] in _PUNCTUATION:
+            rest, changed = rest[1:], True
+        elif rest[-1] in _PUNCTUATION or (len(rest) > 2 and rest[-1] in ("and", "but", "then")):
+            rest, changed = rest[:-1], True
+        elif (length := opening(rest, _OPENINGS)) and length < len(rest):
+            rest, changed = rest[length:], True
+        elif (length := _ending(rest)) and length < len(rest):
+            rest, changed = rest[:-length], True
+    return rest
+
+
+def _ending(tokens: Tokens) -> int:
+    if tokens[-1] not in _ENDING_LASTS:
+        return 0
+    for start in range(max(1, len(tokens) - 6), len(tokens)):
+        if opening(tokens, _ENDINGS, start) == len(tokens) - start:
+            return len(tokens) - start
+    return 0
+
+
+def strip_wish(tokens: list[str]) -> list[str]:
+    """Without "I'd like" and "show me": what remains describes the wanted state."""
+    length = opening(tokens, _WISHES)
+    return tokens[length:] if length and length < len(tokens) else tokens
+
+
+def verb_at(tokens: Tokens, index: int) -> _Form | None:
+    """The verb that starts at `index`, where it can be one there."""
+    for form in _FORMS.get(tokens[index], ()):
+        end = index + len(form.words)
+        if tuple(tokens[index:end]) != form.words or (form.is_participle and not form.is_base):
+            continue
+        if len(form.words) > 1 or form.words[0] not in verbs.AMBIGUOUS_VERBS:
+            return form
+        if end < len(tokens) and (tokens[end] in _OBJECT_STARTS or _verb_like(tokens, end, form)):
+            return form
+        if form.words[0] in ("cover", "replace", "change", "paint", "color", "colour", "turn") and end == len(tokens):
+            return form
+    return None
+
+
+def _verb_like(tokens: Tokens, end: int, form: _Form) -> bool:
+    """An ambiguous verb before a bare noun: a verb when its own preposition follows ("paint walls in blue")."""
+    if tokens[end] in words.PREPOSITIONS or tokens[end] in _PUNCTUATION or tokens[end] == "'s":
+        return form.frame == verbs.ADD and form.base in ("put", "set") and tokens[end] in ("on", "in")
+    later = tokens[end + 1 :]
+    if form.frame in (verbs.REPLACE, verbs.CHANGE):
+        return any(t in ("to", "for", "with", "into") for t in later)
+    if form.base in (
+        "paint",
+        "dye",
+        "tint",
+        "stain",
+        "color",
+        "colour",
+        "spray",
+        "cover",
+        "wrap",
+        "coat",
+        "tile",
+        "use",
+        "hang",
+        "draw",
+        "put",
+        "place",
+        "stick",
+        "park",
+        "plant",
+        "hide",
+        "clear",
+        "cut",
+        "drop",
+    ):
+        return bool(later)
+    return False
+
+
+def split_clauses(tokens: Tokens) -> list[list[str]]:
+    """The sentence's instructions: cut where a new verb follows a comma, a full stop, "and" or "then"."""
+    clauses: list[list[str]] = [[]]
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        if token in _PUNCTUATION or token in ("and", "then", "but"):
+            after = index
+            while after < len(tokens) and (
+                tokens[after] in _PUNCTUATION or tokens[after] in ("and", "then", "but", "also", "please")
+            ):
+                after += 1
+            if (
+                after < len(tokens)
+                and clauses[-1]
+                and (token in ".;!?:" or ((form := verb_at(tokens, after)) is not None and form.is_base))
+            ):
+                clauses.append([])
+                index = after
+                continue
+        clauses[-1].append(token)
+        index += 1
+    return [clause for clause in clauses if clause]
+
+
+def instruct(tokens: list[str]) -> Instruction:
+    """What one clause asks for."""
+    clause = strip_courtesy(tokens)
+    if not clause:
+        return Instruction(DESCRIBE, "", ())
+    found = _separable(clause) or _leading(clause)
+    if found is not None:
+        return found
+    wished = strip_courtesy(strip_wish(clause))
+    if wished != clause and wished:
+        return _leading(wished) or _passive(wished) or Instruction(DESCRIBE, "", tuple(wished))
+    return _passive(clause) or Instruction(DESCRIBE, "", tuple(clause))
+
+
+def _leading(clause: Tokens) -> Instruction | None:
+    form = verb_at(clause, 0)
+    if form is None or opening(clause, _WISHES) > len(form.words):
+        return None
+    return Instruction(form.frame, form.base, tuple(clause[len(form.words) :]))
+
+
+def _separable(clause: Tokens) -> Instruction | None:
+    """ "Take the bin out", "swap the chair out for a stool": the particle after the object."""
+    first = clause[0]
+    forms = [
+        form for form in _FORMS.get(first, ()) if len(form.words) == 2 and form.words[1] in verbs.SEPARABLE_PARTICLES
+    ]
+    for form in forms:
+        particle = form.words[1]
+        for index in range(2, len(clause)):
+            if clause[index] != particle:
+                continue
+            after = clause[index + 1] if index + 1 < len(clause) else ""
+            if after in ("", "of", "for", "with", "from", "and", ",") or (
+                particle in ("off", "away") and form.frame == verbs.REMOVE
+            ):
+                rest = [*clause[1:index], *(("from", *clause[index + 2 :]) if after == "of" else clause[index + 1 :])]
+                if particle == "off" and after and after not in ("of", "from", "and", ","):
+                    rest = [*clause[1:index], "from", *clause[index + 1 :]]
+                return Instruction(form.frame, form.base, tuple(rest))
+    return None
+
+
+def _passive(clause: Tokens) -> Instruction | None:
+    """ "The mug replaced by a teapot", "the walls should be painted grey": the subject is what the verb is done to."""
+    start = 1 if clause[0] in _MODALS | _BE | {"with"} and len(clause) > 2 else 0
+    for index in range(start + 1, len(clause)):
+        for form in _FORMS.get(clause[index], ()):
+            after_be = clause[index - 1] in _BE
+            made = form.frame == verbs.MAKE and after_be and clause[index] == "made"
+            if not form.is_participle or (form.frame not in _PASSIVE_FRAMES and not made):
+                continue
+            if tuple(clause[index : index + len(form.words)]) != form.words or (
+                clause[index] in _NOT_PASSIVE and not after_be
+            ):
+                continue
+            if clause[index - 1] in words.DETERMINERS or (
+                not after_be and clause[index - 1] in words.PREPOSITIONS | {"and", ","}
+            ):
+                continue
+            subject = list(clause[start:index])
+            while subject and (subject[-1] in _BE or subject[-1] in _MODALS or subject[-1] in ("not", "all", "now")):
+                subject.pop()
+            rest = clause[index + len(form.words) :]
+            if not subject or (
+                not after_be
+                and rest
+                and rest[0] not in words.PREPOSITIONS
+                and form.frame not in (verbs.PAINT, verbs.COVER)
+            ):
+                continue
+            return Instruction(form.frame, form.base, (*subject, *rest))
+    return None

@@ -1,0 +1,55 @@
+"""People: words that name a human, and words that put clothes on one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PERSON_WORDS: Final = frozenset(
+    ["person", "persons", "people", "human", "humans", "man", "men", "woman", "women", "lady", "ladies", "gentleman", "gentlemen", "girl", "girls", "boy", "boys", "guy", "guys", "gal", "gals", "dude", "chap", "bloke", "kid", "kids", "child", "children", "baby", "babies", "infant", "toddler", "toddlers", "teenager", "teenagers", "teen", "teens", "adult", "adults", "senior", "seniors", "grandma", "grandmother", "grandpa", "grandfather", "granny", "mother", "mothers", "mom", "mum", "dad", "daddy", "father", "fathers", "daughter", "daughters", "son", "sons", "brother", "brothers", "sister", "sisters", "husband", "wife", "bride", "brides", "groom", "bridegroom", "bridesmaid", "bridesmaids", "businessman", "businesswoman", "businessmen", "cowboy", "policeman", "policewoman", "fireman", "firefighter", "soldier", "soldiers", "doctor", "nurse", "chef", "waiter", "waitress", "athlete", "athletes", "runner", "dancer", "dancers", "cyclist", "skier", "surfer", "musician", "guitarist", "tourist", "tourists", "pedestrian", "pedestrians", "bystander", "bystanders", "passerby", "student", "students", "worker", "workers", "player", "players", "customer", "shopper", "influencer", "somebody", "someone", "anybody", "anyone", "everybody", "everyone", "individual", "individuals", "couple", "crowd", "selfie", "male", "female", "males", "females", "supermodel"]
+)
+"""Nouns for a human; a compound that continues with another noun ("baby crib") does not count."""
+
+WEAK_PERSON_WORDS: Final = frozenset({"model", "models", "figure", "rider", "driver", "couple"})
+"""Nouns that mean a human only when they head their phrase ("the model", not "model train")."""
+
+NOT_A_PERSON: Final = (
+    "gingerbread man",
+    "iron man",
+    "man made",
+    "man-made",
+    "snow man",
+    "straw man",
+    "child seat",
+    "baby blue",
+    "baby pink",
+    "girl scout cookies",
+)
+"""Phrases in which a person word names no human."""
+
+TRY_ON_PHRASES: Final = (
+    "try on",
+    "tries on",
+    "trying on",
+    "tried on",
+    "try-on",
+    "dressed in",
+    "dressed up in",
+    "dressed as",
+    "dressed like",
+    "clad in",
+    "clothed in",
+)
+"""Fixed phrases of trying something on."""
+
+WEAR_VERBS: Final = frozenset({"wear", "wears", "wearing", "wore", "worn", "sporting", "donning", "don"})
+
+OBJECT_PRONOUNS: Final = frozenset({"me", "him", "her", "them", "us", "myself", "himself", "herself"})
+
+HOLD_VERBS: Final = frozenset(
+    {"holding", "holds", "carrying", "carries", "riding", "rides", "driving", "drives", "playing", "eating", "drinking"}
+)
+"""What a person does with a thing that is to be painted beside them."""
+
+BODY_PARTS: Final = frozenset(
+    ["hair", "hairstyle", "haircut", "beard", "moustache", "mustache", "face", "head", "hand", "hands", "arm", "arms", "leg", "legs", "eyes", "eye", "nose", "lips", "mouth", "skin", "nails", "eyebrows", "tattoo", "makeup"]
+)

@@ -1,0 +1,106 @@
+"""Verbs of editing, by what they do to the picture; inflections are derived, irregular ones listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+REPLACE: Final = "replace"
+SUBSTITUTE: Final = "substitute"
+CHANGE: Final = "change"
+MAKE: Final = "make"
+PAINT: Final = "paint"
+COVER: Final = "cover"
+GIVE: Final = "give"
+ADD: Final = "add"
+APPLY: Final = "apply"
+REMOVE: Final = "remove"
+DRESS: Final = "dress"
+SHOW: Final = "show"
+KEEP: Final = "keep"
+USE: Final = "use"
+
+VERBS: Final[Mapping[str, tuple[str, ...]]] = {
+    REPLACE: ("replace", "swap", "swap out", "exchange", "switch", "switch out", "trade", "trade in", "trade out",
+              "change out", "swap in", "replace out", "interchange", "sub out", "exchange out", "upgrade", "update"),
+    SUBSTITUTE: ("substitute", "sub", "sub in"),
+    CHANGE: ("change", "turn", "transform", "convert", "alter", "modify", "adjust", "morph", "redo", "restyle", "redesign",
+             "transition", "adapt", "edit", "shift", "vary", "remake", "reimagine", "revamp", "rework", "refresh",
+             "customize", "customise", "renovate", "transmute", "remodel"),
+    MAKE: ("make", "render", "have", "let", "get", "keep looking", "leave looking"),
+    PAINT: ("paint", "repaint", "colour", "color", "recolour", "recolor", "re-color", "re-colour", "dye", "redye", "tint",
+            "retint", "stain", "spray", "spray-paint", "spray paint", "colorize", "colourize", "colorise", "colourise",
+            "shade", "bleach", "whitewash", "gild", "respray", "re-paint", "redecorate", "decorate", "lacquer", "varnish"),
+    COVER: ("cover", "wrap", "rewrap", "coat", "upholster", "reupholster", "re-upholster", "clad", "reclad", "tile",
+            "retile", "plate", "wallpaper", "texture", "retexture", "re-texture", "finish", "refinish", "pave", "panel",
+            "carpet", "face", "line", "plaster", "resurface", "laminate", "veneer", "drape", "sheathe", "encase",
+            "overlay", "coat over", "re-cover", "recover", "re-skin", "reskin", "pattern", "print", "repave", "floor"),
+    GIVE: ("give", "fit out", "equip", "outfit", "furnish", "provide", "kit out", "grant"),
+    ADD: ("add", "insert", "place", "put", "include", "draw", "hang", "attach", "mount", "install", "fit", "set", "drop",
+          "introduce", "bring in", "throw in", "stick", "position", "lay", "plant", "park", "build", "create", "generate",
+          "put in", "add in", "append", "affix", "arrange", "leave", "stand", "scatter", "sprinkle", "pop", "compose",
+          "superimpose", "incorporate", "situate", "seat", "toss in", "paint in", "draw in", "photoshop in", "slip",
+          "pour", "fill in", "perch", "rest", "lean", "tuck", "embed", "fasten", "bolt on", "put up", "hang up", "set up"),
+    APPLY: ("apply", "transfer", "map", "project", "copy", "use", "paste", "put over", "spread", "extend"),
+    REMOVE: ("remove", "erase", "delete", "eliminate", "take away", "take out", "take off", "take down", "get rid of",
+             "clear", "clear away", "clear out", "clean up", "wipe out", "wipe away", "wipe off", "edit out", "cut out",
+             "cut", "crop out", "photoshop out", "paint out", "clone out", "drop out", "lose", "hide", "strip",
+             "strip away", "strip off", "rub out", "brush out", "discard", "ditch", "exclude", "omit", "subtract",
+             "extract", "airbrush out", "blot out", "throw out", "throw away", "do away with", "rid", "clean off",
+             "clean away", "pull out", "dispose of", "scrub", "scrub out", "dump", "move out", "retouch out",
+             "scrap", "banish", "detach", "cut off", "tear down", "rip out", "vanish", "heal out", "mask out", "leave out"),
+    DRESS: ("dress", "clothe", "style", "outfit"),
+    SHOW: ("show", "see", "visualize", "visualise", "imagine", "picture", "preview", "display", "find", "view"),
+    KEEP: ("keep", "preserve", "retain", "maintain"),
+}  # fmt: skip
+"""Base forms; a verb of two words must be adjacent ("take out the bin") or, where its particle may follow the object
+("take the bin out"), see `SEPARABLE_PARTICLES`."""
+
+IRREGULAR_FORMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "make": ("made", "making"),
+    "give": ("gave", "given", "giving"),
+    "take": ("took", "taken", "taking"),
+    "get": ("got", "gotten", "getting"),
+    "put": ("put", "putting"),
+    "set": ("set", "setting"),
+    "cut": ("cut", "cutting"),
+    "draw": ("drew", "drawn", "drawing"),
+    "hang": ("hung", "hanging"),
+    "lay": ("laid", "laying"),
+    "stick": ("stuck", "sticking"),
+    "build": ("built", "building"),
+    "see": ("saw", "seen", "seeing"),
+    "hide": ("hid", "hidden", "hiding"),
+    "lose": ("lost", "losing"),
+    "leave": ("left", "leaving"),
+    "bring": ("brought", "bringing"),
+    "throw": ("threw", "thrown", "throwing"),
+    "spread": ("spread", "spreading"),
+    "keep": ("kept", "keeping"),
+    "have": ("had", "having"),
+    "let": ("let", "letting"),
+    "find": ("found", "finding"),
+    "rid": ("rid", "ridding"),
+    "tear": ("torn", "tearing"),
+    "rip": ("ripped", "ripping"),
+    "do": ("did", "done", "doing"),
+    "show": ("showed", "shown", "showing"),
+    "dye": ("dyed", "dyeing", "dying"),
+    "redo": ("redid", "redone", "redoing"),
+    "remake": ("remade", "remaking"),
+    "stand": ("stood", "standing"),
+    "fit": ("fit", "fitted", "fitting"),
+    "panel": ("panelled", "paneled", "panelling", "paneling"),
+    "swap": ("swapped", "swapping", "swop"),
+    "clad": ("clad", "cladding"),
+}
+
+DOUBLING: Final = frozenset({"swap", "map", "wrap", "rewrap", "drop", "rub", "strip", "cut", "put", "set", "scrap",
+                             "pop", "slip", "fit", "outfit", "scrub", "sub", "get", "let", "equip", "crop"})  # fmt: skip
+
+AMBIGUOUS_VERBS: Final = frozenset(
+    ["dress", "place", "plant", "model", "set", "fit", "line", "face", "clear", "leave", "cut", "park", "build", "stand", "plate", "panel", "tile", "floor", "print", "pattern", "texture", "coat", "cover", "finish", "paint", "stain", "tint", "shade", "colour", "color", "spray", "style", "carpet", "wallpaper", "hide", "wrap", "stick", "lay", "sub", "slip", "rest", "seat", "lean", "drop", "pop", "outfit", "picture", "display", "view", "map", "project", "copy", "patch", "strip", "plaster", "light", "update", "shift", "edit", "trade", "exchange", "change", "switch", "swap", "draw", "hang", "sketch", "laminate", "veneer", "overlay", "use", "rid", "find", "left", "show", "drape", "put"]
+)
+"""Verbs that may also be nouns or adjectives: verbs only where an object can follow."""
+
+SEPARABLE_PARTICLES: Final = frozenset({"out", "away", "off", "down", "in", "up", "over"})

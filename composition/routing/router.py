@@ -1,0 +1,106 @@
+"""The router: prompt + signals -> **decision** -> editor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from composition.config import RoutingConfig
+from composition.routing.draft import Intent
+from composition.routing.evidence import Evidence, gather
+from composition.routing.reading import Reading, read_prompt
+from composition.routing.rules import first_match
+from composition.types import ControlType, Decision, EditOptions, Pipeline, PipelineChoice, Signals
+
+ALONE: Final[Mapping[ControlType, float]] = {ControlType.POSE: 1.0, ControlType.DEPTH: 0.8}
+TOGETHER: Final[Mapping[ControlType, float]] = {ControlType.POSE: 0.8, ControlType.DEPTH: 0.5}
+"""ControlNet weights by type (SPEC.md 5.3)."""
+
+NOT_ENGLISH: Final = "the prompt does not look English; the models were trained on English"
+SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or control_types"
+FIRST_EDIT_ONLY: Final = "the prompt asks for several edits; only the first is done"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalsNeeded:
+    """What can still change the decision, so that nothing else need be computed."""
+
+    objects: bool
+    reference: bool
+    prompt: bool
+
+
+class Router:
+    """Decides pipeline, target and words of an edit. Pure: no I/O, the same input gives the same decision."""
+
+    def __init__(self, config: RoutingConfig) -> None:
+        self._config = config
+
+    def decide(self, *, prompt: str, options: EditOptions, signals: Signals, has_reference: bool) -> Decision:
+        """Decide one edit.
+
+        Args:
+            prompt: as the user wrote it, any language and length.
+            options: the request's `config`.
+            signals: what the analyzer found; parts may be absent.
+            has_reference: whether a reference picture came along.
+        """
+        reading = read_prompt(prompt, options.target)
+        evidence = gather(prompt=prompt, reading=reading, options=options, signals=signals, config=self._config)
+        rule = first_match(evidence)
+        pipeline = rule.pipeline(evidence)
+        keeps_shape = reading.intent is Intent.APPEARANCE
+        return Decision(
+            pipeline=pipeline,
+            rule=rule.name,
+            reason=rule.reason(evidence),
+            target=reading.target,
+            generation_prompt=reading.generation_prompt,
+            controls=_controls(evidence, reading) if pipeline is Pipeline.COMPLEX else {},
+            negative_terms=reading.negative_terms,
+            keeps_shape=keeps_shape,
+            recolour=reading.recolour,
+            signals={**evidence.as_signals(signals), "has_reference": has_reference},
+            warnings=_warnings(options, reading),
+        )
+
+    def needs(self, prompt: str, options: EditOptions) -> SignalsNeeded:
+        """Which signals can still matter for this prompt; `reference` applies only when there is one."""
+        reading = read_prompt(prompt, options.target)
+        evidence = gather(prompt=prompt, reading=reading, options=options, signals=Signals(), config=self._config)
+        rule = first_match(evidence)
+        open_ended = rule.name not in ("forced", "requested", "try_on") and evidence.automatic
+        poses = rule.pipeline(evidence) is Pipeline.COMPLEX and (
+            not options.control_types or ControlType.POSE in options.control_types
+        )
+        return SignalsNeeded(
+            objects=open_ended or poses or reading.target.region is not None,
+            reference=open_ended,
+            prompt=open_ended and rule.name not in ("appearance", "structural_object"),
+        )
+
+
+def _controls(evidence: Evidence, reading: Reading) -> dict[ControlType, float]:
+    """Pose when a human is there, depth when a 3D object is the target, both when both; neither: depth."""
+    if evidence.options.control_types:
+        chosen = list(dict.fromkeys(evidence.options.control_types))
+    else:
+        human = evidence.human_score > evidence.threshold or bool(evidence.try_on_words)
+        chosen = [ControlType.POSE] if human else []
+        if reading.structural_target or not human:
+            chosen.append(ControlType.DEPTH)
+    weights = TOGETHER if len(chosen) > 1 else ALONE
+    return {control: weights[control] for control in chosen}
+
+
+def _warnings(options: EditOptions, reading: Reading) -> tuple[str, ...]:
+    forced = options.force_controlnet or bool(options.control_types)
+    found = []
+    if forced and options.pipeline is PipelineChoice.SIMPLE:
+        found.append(SIMPLE_OVERRIDDEN)
+    if not reading.english:
+        found.append(NOT_ENGLISH)
+    if reading.edits > 1:
+        found.append(FIRST_EDIT_ONLY)
+    return tuple(found)

@@ -1,0 +1,90 @@
+"""Worn things: "wearing this jacket" -> **garment, and the part of the body that it covers** -> reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from composition.routing.draft import Draft, Intent, demonstratives_off
+from composition.routing.lexicon import people, words
+from composition.routing.phrases import bare, text_of
+from composition.routing.vocabulary import REGIONS, Kind, Word
+from composition.types import BodyRegion
+
+Words = Sequence[Word]
+
+
+def region_of(items: Words) -> BodyRegion | None:
+    """The body region that the garments among the words cover; several regions of trunk and legs make it full."""
+    found = [REGIONS[word.text] for word in items if word.text in REGIONS]
+    if not found:
+        return None
+    if BodyRegion.FULL in found or {BodyRegion.UPPER, BodyRegion.LOWER} <= set(found):
+        return BodyRegion.FULL
+    return found[0]
+
+
+def trigger(items: Words) -> tuple[int, int] | None:
+    """Where the words say that something is worn: (start, end) of the trigger itself."""
+    for index, word in enumerate(items):
+        text = word.text
+        following = items[index + 1].text if index + 1 < len(items) else ""
+        if text in people.WEAR_VERBS and not (text == "worn" and following == "out"):
+            return index, index + 1
+        if text in ("try", "tries", "trying", "tried"):
+            if following == "on":
+                return index, index + 2
+            if _has_worn(items[index + 1 :]) and any(w.text == "on" for w in items[index + 1 :]):
+                return index, index + 1
+        if text in ("dressed", "clad", "clothed") and following in ("in", "as", "like", "up", "with"):
+            return index, index + 2
+        if text == "in" and _worn_after_in(items, index):
+            return index, index + 1
+        if text in ("put", "puts", "putting") and following == "on" and _opens_with_worn(items[index + 2 :]):
+            return index, index + 2
+    return None
+
+
+def _has_worn(items: Words) -> bool:
+    return any(word.kinds & {Kind.GARMENT, Kind.ACCESSORY} for word in items) or (
+        bool(items) and items[0].text in words.PRONOUNS
+    )
+
+
+def _opens_with_worn(items: Words) -> bool:
+    """Whether the phrase right here is a worn thing, not "a candle"."""
+    for index, word in enumerate(items):
+        if word.kinds & {Kind.GARMENT, Kind.ACCESSORY}:
+            following = items[index + 1] if index + 1 < len(items) else None
+            return following is None or following.text in (",", ".", "and", "with") or following.is_a(Kind.PREPOSITION)
+        if word.is_a(Kind.PREPOSITION):
+            return False
+    return bool(items) and all(word.text in words.PRONOUNS for word in items)
+
+
+def _worn_after_in(items: Words, index: int) -> bool:
+    """ "In these jeans" anywhere; "in a suit" after a person or at the start."""
+    rest = items[index + 1 :]
+    if not rest or not _opens_with_worn(rest) or not any(w.kinds & {Kind.GARMENT} for w in rest):
+        return False
+    if rest[0].text in words.DEMONSTRATIVES:
+        return True
+    if index == 0:
+        return True
+    before = items[index - 1]
+    return before.is_a(Kind.PERSON) or before.text in people.OBJECT_PRONOUNS or before.text in people.WEAK_PERSON_WORDS
+
+
+def wear_draft(items: Words) -> Draft | None:
+    """The draft of words that say what someone wears, or None when they do not."""
+    found = trigger(items)
+    if found is None:
+        return None
+    start, end = found
+    subject = [word for word in bare(items[:start]) if word.text not in ("is", "are", "who", "'s", "to", "while", "of")]
+    garment = [word for word in items[end:] if word.text != "on" or items[-1] is not word]
+    made = demonstratives_off(garment)
+    who = text_of(subject) if any(word.is_a(Kind.PERSON) or not word.kinds for word in subject) else ""
+    if not who or who in people.OBJECT_PRONOUNS or subject[0].text in people.OBJECT_PRONOUNS:
+        who = "person"
+    what = text_of(made)
+    return Draft(intent=Intent.WEAR, made=tuple(garment), paint=f"{who} wearing {what}".strip())
