@@ -183,6 +183,21 @@ class JobEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A webhook that is owed: written in the same step as the job's end, kept until it is delivered or given up.
+
+    `id` is the same at every attempt, so that a receiver can drop duplicates; `body` is the JSON that is signed and
+    sent; `attempts` counts the tries so far.
+    """
+
+    id: str
+    job_id: str
+    url: str
+    body: str
+    attempts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobPage:
     """Newest first; `cursor` asks for the next page, None at the end."""
 

@@ -1,0 +1,220 @@
+"""What may happen to a job, as pure functions: every store loads a record, applies one of these, and writes the change.
+
+One account of the rules for all stores: legal transitions only, fencing by token, attempts counted, the event stream,
+the webhook and the freed blobs noted in the same step as the change that caused them.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from composition.jobs import LEGAL_TRANSITIONS, Delivery, Job, JobError, JobEvent, JobResult, JobStatus, Priority
+from composition.types import Progress
+
+MAX_PROGRESS_EVENTS = 256
+"""Progress entries further than this behind the newest entry are dropped."""
+
+_DELIVERY_NAMESPACE = uuid.UUID("6f0f7b0c-5f7e-4b0c-9b59-0d7f5c7d9a31")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A job with what only its store needs to know.
+
+    Attributes:
+        order: rises with every accepted job; the queue's FIFO and the listing's order.
+        token: rises with every claim; only the holder of the newest may publish (fencing).
+        lease_until: UTC seconds; a processing job past it has lost its worker.
+        not_before: UTC seconds; a pending job rests until then (retry delay).
+        last_sequence: of the newest event.
+    """
+
+    job: Job
+    order: int
+    token: int = 0
+    worker_id: str = ""
+    lease_until: float = 0.0
+    not_before: float = 0.0
+    last_sequence: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a store writes in one atomic step."""
+
+    record: Record
+    events: tuple[JobEvent, ...] = ()
+    garbage: tuple[str, ...] = ()
+    delivery: Delivery | None = None
+
+
+def admit(job: Job, *, order: int, now: float) -> Change:
+    """A new job, pending whatever the caller filled in."""
+    fresh = replace(
+        job, status=JobStatus.PENDING, attempt=0, progress=0.0, stage="", created_at=now, updated_at=now,
+        finished_at=None, result=None, error=None, cancel_requested=False,
+    )  # fmt: skip
+    return _with_status_event(Record(job=fresh, order=order))
+
+
+def claim(record: Record, *, worker_id: str, lease_s: float, now: float) -> Change | None:
+    """Start an attempt; None when the job does not wait (any more)."""
+    if record.job.status is not JobStatus.PENDING or record.not_before > now:
+        return None
+    held = replace(
+        record, token=record.token + 1, worker_id=worker_id, lease_until=now + lease_s,
+        job=replace(record.job, attempt=record.job.attempt + 1, progress=0.0, stage=""),
+    )  # fmt: skip
+    return _move(held, JobStatus.PROCESSING, now)
+
+
+def heartbeat(record: Record, *, token: int, lease_s: float, progress: Progress | None, now: float) -> Change | None:
+    """Renew the lease; progress never falls within an attempt. None when the claim is no longer the newest."""
+    if not _holds(record, token):
+        return None
+    renewed = replace(record, lease_until=now + lease_s, job=replace(record.job, updated_at=now))
+    if progress is None:
+        return Change(record=renewed)
+    fraction = max(renewed.job.progress, min(progress.fraction, 1.0))
+    job = replace(renewed.job, progress=fraction, stage=progress.stage)
+    data = {
+        "stage": progress.stage,
+        "progress": fraction,
+        "step": progress.step,
+        "total_steps": progress.total_steps,
+        "attempt": job.attempt,
+    }
+    return append(replace(renewed, job=job), "progress", data)
+
+
+def complete(record: Record, *, token: int, result: JobResult, now: float) -> Change | None:
+    """Publish; None when the claim is no longer the newest."""
+    if not _holds(record, token):
+        return None
+    return _move(replace(record, job=replace(record.job, result=result, progress=1.0)), JobStatus.COMPLETED, now)
+
+
+def fail(record: Record, *, token: int, error: JobError, retry: bool, delay_s: float, now: float) -> Change | None:
+    """End, or requeue when `retry` and attempts are left. None when the claim is no longer the newest."""
+    if not _holds(record, token):
+        return None
+    if retry and record.job.attempt < record.job.max_attempts:
+        return _requeue(record, now, not_before=now + delay_s)
+    return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)
+
+
+def release(record: Record, *, token: int, now: float) -> Change | None:
+    """Hand back without counting the attempt; nobody waits for an interactive job any more, so it ends."""
+    if not _holds(record, token):
+        return None
+    if record.job.priority is Priority.INTERACTIVE:
+        return _abandon(record, now, "the service shut down before the job ended")
+    uncounted = replace(record, job=replace(record.job, attempt=record.job.attempt - 1))
+    return _requeue(uncounted, now, not_before=0.0)
+
+
+def cancel(record: Record, *, now: float) -> Change | None:
+    """End for the owner at once, whoever runs it; None when it has ended already."""
+    if record.job.status.terminal:
+        return None
+    return _move(replace(record, job=replace(record.job, cancel_requested=True)), JobStatus.CANCELLED, now)
+
+
+def lapse(record: Record, *, now: float, all_workers_dead: bool = False) -> Change | None:
+    """What becomes of a job whose worker died; None when it did not.
+
+    Args:
+        record: the job.
+        now: UTC seconds.
+        all_workers_dead: at the start of the only process that runs jobs no lease needs to be waited for, and nobody
+            waits for an interactive job.
+    """
+    job = record.job
+    if job.status is JobStatus.PENDING and job.priority is Priority.INTERACTIVE and all_workers_dead:
+        return _abandon(record, now, "the service restarted before the job ran")
+    if job.status is not JobStatus.PROCESSING or (record.lease_until > now and not all_workers_dead):
+        return None
+    if job.priority is Priority.INTERACTIVE:
+        return _abandon(record, now, "the worker died while the job ran")
+    if job.attempt < job.max_attempts:
+        return _requeue(record, now, not_before=0.0)
+    error = JobError(code="INTERNAL", message="every worker that ran the job died", details={"attempts": job.attempt})
+    return _move(replace(record, job=replace(job, error=error)), JobStatus.FAILED, now)
+
+
+def append(record: Record, type: str, data: Mapping[str, Any]) -> Change:
+    """One more entry of the job's stream."""
+    sequence = record.last_sequence + 1
+    event = JobEvent(job_id=record.job.id, sequence=sequence, type=type, data=data)
+    return Change(record=replace(record, last_sequence=sequence), events=(event,))
+
+
+def kept(event: JobEvent, *, newest: JobEvent) -> bool:
+    """Whether an older entry stays once `newest` is added: every status, recent progress, only the last preview."""
+    if event.type == "preview":
+        return newest.type != "preview"
+    return event.type == "status" or event.sequence > newest.sequence - MAX_PROGRESS_EVENTS
+
+
+def result_keys(job: Job) -> tuple[str, ...]:
+    """The blobs that go when the job is dropped."""
+    return () if job.result is None else keys_of(job.result)
+
+
+def keys_of(result: JobResult) -> tuple[str, ...]:
+    """The blobs that a result names."""
+    return tuple(key for key in (result.image_key, result.mask_key) if key)
+
+
+def _holds(record: Record, token: int) -> bool:
+    return record.token == token and record.job.status is JobStatus.PROCESSING
+
+
+def _requeue(record: Record, now: float, *, not_before: float) -> Change:
+    reset = replace(record.job, progress=0.0, stage="")
+    return _move(replace(record, job=reset, not_before=not_before), JobStatus.PENDING, now)
+
+
+def _abandon(record: Record, now: float, why: str) -> Change:
+    error = JobError(code="CANCELLED", message=why)
+    return _move(replace(record, job=replace(record.job, error=error)), JobStatus.CANCELLED, now)
+
+
+def _move(record: Record, status: JobStatus, now: float) -> Change:
+    assert status in LEGAL_TRANSITIONS[record.job.status], f"{record.job.status} -> {status}"
+    job = replace(record.job, status=status, updated_at=now, finished_at=now if status.terminal else None)
+    holder = record.worker_id if status is JobStatus.PROCESSING else ""
+    change = _with_status_event(replace(record, job=job, worker_id=holder))
+    if not status.terminal:
+        return change
+    return replace(change, garbage=job.payload.blob_keys, delivery=_delivery(job) if job.callback_url else None)
+
+
+def _with_status_event(record: Record) -> Change:
+    job = record.job
+    data: dict[str, Any] = {"status": job.status.value, "progress": job.progress, "attempt": job.attempt}
+    if job.error is not None:
+        data |= {"error": job.error.message, "error_code": job.error.code}
+    return append(record, "status", data)
+
+
+def _delivery(job: Job) -> Delivery:
+    assert job.callback_url is not None
+    delivery_id = str(uuid.uuid5(_DELIVERY_NAMESPACE, job.id))
+    data: dict[str, Any] = {
+        "job_id": job.id,
+        "kind": job.kind.value,
+        "status": job.status.value,
+        "attempt": job.attempt,
+        "created_at": job.created_at,
+        "finished_at": job.finished_at,
+        "result": dict(job.result.account) if job.result else None,
+        "error": job.error.message if job.error else None,
+        "error_code": job.error.code if job.error else None,
+    }
+    body = json.dumps({"id": delivery_id, "type": f"job.{job.status.value}", "data": data})
+    return Delivery(id=delivery_id, job_id=job.id, url=job.callback_url, body=body)
