@@ -18,7 +18,7 @@ WORDS_FOR: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "car": ("car", "vehicle"),
         "wheels": ("wheels", "wheel"),
         "rims": ("rims", "wheel rims", "rim"),
-        "windows": ("windows", "car window"),
+        "windows": ("car windows", "car window"),
         "table": ("table", "desk"),
         "chair": ("chair",),
         "sofa": ("sofa", "couch"),

@@ -6,13 +6,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import deltaE_ciede2000, rgb2lab
 
 from models_store.demo.world.cars import Car
 from models_store.demo.world.furniture import Furniture
 from models_store.demo.world.palette import COLOURS, PATTERNS, PLAIN, SURFACES
 from models_store.demo.world.people import Person
 from models_store.demo.world.scenes import Scene, SceneSpec, render, sample_spec
+from models_store.demo.world.scoring import colour_difference, mean_colour
 from models_store.demo.world.textures import Appearance, swatch
 from models_store.demo.world.wheels import Rim, rim_reference
 
@@ -74,8 +74,8 @@ def _visible(pair: EditPair) -> bool:
         return False
     if pair.noun == "rims":
         return True
-    before, after = (rgb2lab(s.image[inside].mean(0)[None, None] / 255) for s in (pair.before, pair.after))
-    return float(deltaE_ciede2000(before, after).item()) >= _LEAST_CHANGE
+    before, after = (mean_colour(scene.image, pair.region) for scene in (pair.before, pair.after))
+    return colour_difference(before, after) >= _LEAST_CHANGE
 
 
 def _with_look(spec: SceneSpec, look: Appearance) -> SceneSpec:

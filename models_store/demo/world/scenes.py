@@ -140,6 +140,13 @@ def render(spec: SceneSpec) -> Scene:
     )
 
 
+def render_empty(spec: SceneSpec) -> NDArray[np.uint8]:
+    """Renders the backdrop without the subject, RGB uint8 (256, 256, 3)."""
+    canvas = Canvas()
+    spec.backdrop.draw(canvas)
+    return canvas.picture()
+
+
 def part_mask(canvas: Canvas, parts: tuple[int, ...]) -> NDArray[np.uint8]:
     """Returns where the parts are visible, uint8 (SCENE_PX, SCENE_PX), 255 = fully."""
     chosen = np.isin(canvas.parts, parts).astype(np.float32)

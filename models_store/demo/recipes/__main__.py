@@ -1,0 +1,44 @@
+"""Trains and exports the demo models.
+
+``python -m models_store.demo.recipes train COMPONENT --minutes N`` trains one component until it has had N minutes in
+all, ``train --all`` works through the whole queue, ``export FOLDER`` writes what is trained so far.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Runs one command. Returns the exit status."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    parser = argparse.ArgumentParser(prog="models_store.demo.recipes", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help="train a component, or all in turn")
+    train.add_argument("component", nargs="*")
+    train.add_argument("--all", action="store_true")
+    train.add_argument("--minutes", type=float, help="training time in all; default: what the recipe asks for")
+    commands.add_parser("encode", help="encode scenes for the UNet's recipes; trains beside it")
+    export = commands.add_parser("export", help="write the trained components in the layout of the real repositories")
+    export.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+
+    from models_store.demo.recipes.queue import encode, train_components  # torch takes seconds to import
+
+    if arguments.command == "train":
+        if bool(arguments.component) == arguments.all:
+            parser.error("name components or say --all")
+        return 0 if train_components(arguments.component or None, arguments.minutes) else 1
+    if arguments.command == "encode":
+        encode()
+        return 0
+    from models_store.demo.recipes.export import export_all
+
+    export_all(arguments.folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""The order in which components are trained, and the preparation that each needs."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from models_store.demo.recipes.grounding import GroundingRecipe
+from models_store.demo.recipes.inpainting import InpaintingRecipe
+from models_store.demo.recipes.latents import encode_missing
+from models_store.demo.recipes.shards import SceneSet, render_missing
+from models_store.demo.recipes.training import Recipe, TrainingRun
+from models_store.demo.recipes.vae import AutoencoderRecipe
+from models_store.demo.recipes.workdir import weights_folder, workdir
+
+TRAINING_SCENES: Final = 8000
+_SHARDS_TO_START_WITH: Final = 3
+
+
+def _vae() -> Recipe:
+    return AutoencoderRecipe(scenes=_training(), held_out=_held_out())
+
+
+def _grounding() -> Recipe:
+    return GroundingRecipe(scenes=_training(), held_out=_held_out())
+
+
+def encode(shards: int | None = None) -> None:
+    """Encodes training scenes that have no latents yet, at most so many shards."""
+    encode_missing(workdir() / "data", workdir() / "latents", weights_folder("vae"), shards)
+
+
+def _inpainting() -> Recipe:
+    encode(max(0, _SHARDS_TO_START_WITH - len(list((workdir() / "latents").glob("train-*")))))
+    subprocess.Popen([sys.executable, "-m", "models_store.demo.recipes", "encode"])
+    return InpaintingRecipe(latents_folder=workdir() / "latents")
+
+
+COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
+    "vae": _vae,
+    "inpainting": _inpainting,
+    "grounding-dino": _grounding,
+}
+"""In the order that pays."""
+
+
+def _training() -> SceneSet:
+    return SceneSet.training(workdir() / "data")
+
+
+def _held_out() -> SceneSet:
+    return SceneSet.held_out(workdir() / "data")
+
+
+def train_components(names: Sequence[str] | None, minutes: float | None = None) -> bool:
+    """Trains components in turn, rendering the scenes first where they are missing.
+
+    Args:
+        names: Which; None for all.
+        minutes: Training time each shall have had in all; None for what its recipe asks for.
+
+    Returns:
+        Whether all were finished: False after a request to stop.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    chosen = list(COMPONENTS) if names is None else list(names)
+    if unknown := [name for name in chosen if name not in COMPONENTS]:
+        raise ValueError(f"no component {unknown[0]!r}; known: {', '.join(COMPONENTS)}")
+    render_missing(workdir() / "data", TRAINING_SCENES)
+    for name in chosen:
+        recipe = COMPONENTS[name]()
+        if not TrainingRun(recipe=recipe, minutes=minutes or recipe.settings.minutes).train():
+            return False
+    return True

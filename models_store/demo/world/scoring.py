@@ -1,0 +1,66 @@
+"""How an edit is judged against the truth. Pure functions on arrays."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+OBJECT_DIFFERENCE: Final = 60
+"""Sum of absolute channel differences to the empty scene from which a pixel counts as belonging to an object."""
+
+
+def mean_colour(image: NDArray[np.uint8], region: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Returns the mean RGB (3,), 0..255, of an image (H, W, 3) where the region (H, W) is above 200.
+
+    Raises:
+        ValueError: The region is empty.
+    """
+    inside = region > 200
+    if not inside.any():
+        raise ValueError("an empty region has no colour")
+    return np.asarray(image[inside].mean(axis=0), dtype=np.float64)
+
+
+def colour_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Returns the CIEDE2000 difference of two RGB colours in 0..255."""
+    one, two = (rgb2lab(np.asarray(colour, dtype=np.float64)[None, None] / 255) for colour in (first, second))
+    return float(deltaE_ciede2000(one, two).item())
+
+
+def colour_progress(
+    before: NDArray[np.uint8], result: NDArray[np.uint8], truth: NDArray[np.uint8], region: NDArray[np.uint8]
+) -> float:
+    """Returns how far the mean colour of a region has come from ``before`` (0) to ``truth`` (1); may be negative."""
+    wanted = mean_colour(truth, region)
+    whole = colour_difference(mean_colour(before, region), wanted)
+    if whole == 0:
+        raise ValueError("before and truth have the same colour")
+    return 1 - colour_difference(mean_colour(result, region), wanted) / whole
+
+
+def object_mask(image: NDArray[np.uint8], empty: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Returns where a picture differs from the same scene without its subject."""
+    difference = np.abs(image.astype(np.int16) - empty.astype(np.int16)).sum(axis=2)
+    return np.asarray(difference > OBJECT_DIFFERENCE)
+
+
+def intersection_over_union(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Returns the overlap of two masks; two empty masks are equal."""
+    union = np.logical_or(first, second).sum()
+    return float(np.logical_and(first, second).sum() / union) if union else 1.0
+
+
+def silhouette_overlap(
+    result: NDArray[np.uint8], truth: NDArray[np.uint8], empty: NDArray[np.uint8], window: NDArray[np.bool_]
+) -> float:
+    """Returns the overlap of the objects seen in two pictures, inside a window (H, W).
+
+    Both are found by their difference to the empty scene, so what shadows do to one they do to the other.
+    """
+    return intersection_over_union(object_mask(result, empty) & window, object_mask(truth, empty) & window)
+
+
+def changed_outside(before: NDArray[np.uint8], result: NDArray[np.uint8], mask: NDArray[np.uint8]) -> int:
+    """Returns the number of pixels that differ although the feathered mask (H, W) is 0 there."""
+    return int(((before != result).any(axis=2) & (mask == 0)).sum())
