@@ -180,7 +180,7 @@ class Target:
         phrase: what GroundingDINO looks for, a bare noun phrase ("rims", "front door").
         region: the part of the body that a worn thing covers, instead of or beside `phrase`.
         plural: every instance that is found, not only the best one.
-        complement: everything but `phrase` (or the main subject): "background".
+        complement: everything but the main subject; `phrase` is then only the word for it ("background").
         position: which of several instances.
         place: where something is inserted ("corner", "table"); the mask is made around it.
     """

@@ -50,7 +50,7 @@ def _phrase_to_detect(ctx: EditContext) -> str | None:
     target = ctx.plan.decision.target
     if target.region is not None:
         return " . ".join(body.GARMENT_WORDS[target.region])
-    if target.phrase is None and target.complement:
+    if target.complement:
         return _subject_label(ctx)
     return target.phrase or target.place
 
@@ -136,11 +136,11 @@ async def _silhouettes(ctx: EditContext, chosen: tuple[Detection, ...]) -> Mask:
 
 
 async def _background(ctx: EditContext, found: tuple[Detection, ...]) -> Region:
-    people = found if ctx.plan.decision.target.phrase is None else found[:1]
-    mask = masks.complement(await _silhouettes(ctx, people))
+    """Everything but the subject; several people are one subject."""
+    mask = masks.complement(await _silhouettes(ctx, found))
     if not mask.any():
         raise EmptyMask("the subject fills the picture: no background is left to repaint")
-    return Region(mask=mask, detections=people)
+    return Region(mask=mask, detections=found)
 
 
 async def _worn_region(ctx: EditContext, found: tuple[Detection, ...], poses: Sequence[Pose]) -> Region:
