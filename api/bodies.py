@@ -9,8 +9,6 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from composition.errors import InvalidInput
-
 MAX_PARTS = 10_000
 """Commas and opening brackets in a body: a request has a few dozen, and its pictures' base64 none."""
 
@@ -19,16 +17,16 @@ class BoundedJsonRequest(Request):
     """A request whose `json` refuses bodies of very many parts."""
 
     async def json(self) -> Any:
-        """Raises: InvalidInput or json.JSONDecodeError."""
+        """Raises: json.JSONDecodeError, which the framework turns into a validation error."""
         body = await self.body()
         if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_PARTS:
-            raise InvalidInput("the body has too many parts", details={"max_parts": MAX_PARTS})
+            raise json.JSONDecodeError(f"more than {MAX_PARTS} parts", "", 0)
         try:
             return json.loads(body)
-        except json.JSONDecodeError:
-            raise
-        except (ValueError, RecursionError) as error:
-            raise InvalidInput("the body is not usable JSON") from error
+        except RecursionError as error:
+            raise json.JSONDecodeError("too deeply nested", "", 0) from error
+        except UnicodeDecodeError as error:
+            raise json.JSONDecodeError("not UTF-8", "", 0) from error
 
 
 class BoundedJsonRoute(APIRoute):

@@ -29,13 +29,13 @@ def to_srgb(picture: PillowImage.Image) -> PillowImage.Image:
     Returns:
         RGB, or RGBA when the picture has transparency (the alpha channel is untouched).
     """
-    alpha = None
-    if picture.has_transparency_data:
-        layered = picture.convert("RGBA")
-        alpha = layered.getchannel("A")
-    color = _converted(_opaque(picture))
-    if alpha is not None:
-        color.putalpha(alpha)
+    profile = picture.info.get("icc_profile")
+    if not picture.has_transparency_data:
+        return _converted(_opaque(picture), profile)
+    layered = picture.convert("RGBA")
+    # A palette with transparency loses it with a warning unless it goes through RGBA.
+    color = _converted(_opaque(layered if picture.mode == "P" else picture), profile)
+    color.putalpha(layered.getchannel("A"))
     return color
 
 
@@ -46,17 +46,15 @@ def _opaque(picture: PillowImage.Image) -> PillowImage.Image:
     return picture if picture.mode == "CMYK" else picture.convert("RGB")
 
 
-def _converted(picture: PillowImage.Image) -> PillowImage.Image:
-    profile = picture.info.get("icc_profile")
+def _converted(picture: PillowImage.Image, profile: object) -> PillowImage.Image:
     if not isinstance(profile, bytes) or not 0 < len(profile) <= MAX_PROFILE_BYTES:
         return picture.convert("RGB")
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        mode = _MODE_OF_COLOR_SPACE.get(source.profile.xcolor_space)
-        if mode is None or _is_srgb(source):
+        if _MODE_OF_COLOR_SPACE.get(source.profile.xcolor_space) != picture.mode or _is_srgb(source):
             return picture.convert("RGB")
         converted = ImageCms.profileToProfile(
-            picture.convert(mode),
+            picture,
             source,
             _srgb(),
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,

@@ -11,6 +11,7 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from api.features import UNAVAILABLE
 from composition.config import Config
 from composition.errors import NotReady
 from composition.jobs import JobStatus
@@ -31,6 +32,7 @@ class ApiContext:
     """Ready objects behind the ports.
 
     Attributes:
+        unavailable: names of features that this version refuses, as `features` describes them.
         job_counts: jobs per status for /metrics, or None.
         decode_slots: bounds how many pictures are decoded or encoded at once, and with them the memory that takes.
     """
@@ -41,16 +43,21 @@ class ApiContext:
     codec: ImageCodec
     fetcher: Fetcher
     health: ModelHealth
+    unavailable: frozenset[str] = UNAVAILABLE
     job_counts: JobCounts | None = None
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
 
 
-def current_context(request: Request) -> ApiContext:
-    """Raises: NotReady until the wiring has set the context."""
-    context = getattr(request.app.state, "context", None)
+def require_context(context: ApiContext | None) -> ApiContext:
+    """Raises: NotReady before the wiring has set the context, and after it has taken it away to shut down."""
     if context is None:
-        raise NotReady("the service is starting", retry_after_s=STARTING_RETRY_AFTER_S)
-    return cast(ApiContext, context)
+        raise NotReady("the service is starting or shutting down", retry_after_s=STARTING_RETRY_AFTER_S)
+    return context
+
+
+def current_context(request: Request) -> ApiContext:
+    """Raises: NotReady."""
+    return require_context(cast(ApiContext | None, getattr(request.app.state, "context", None)))
 
 
 def current_owner(request: Request) -> str:

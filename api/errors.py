@@ -97,8 +97,13 @@ def _describe(item: Mapping[str, Any]) -> dict[str, str]:
         return {"field": "body", "message": "must be sent as Content-Type: application/json", "type": "content_type"}
     if location and location[0] in ("body", "query", "path", "header") and len(location) > 1:
         location = location[1:]
-    message = "is not a known field" if kind == "extra_forbidden" else str(item["msg"])
-    return {"field": ".".join(location)[:200], "message": message, "type": kind}
+    message = "is not a known field" if kind == "extra_forbidden" else str(item["msg"]).removeprefix("Value error, ")
+    return {"field": _printable(".".join(location)), "message": _printable(message), "type": kind}
+
+
+def _printable(text: str) -> str:
+    """Names of unknown keys come from the caller: they may be long, and hold what UTF-8 cannot carry."""
+    return text[:200].encode("utf-8", "replace").decode("utf-8")
 
 
 def install_error_handlers(app: FastAPI) -> None:

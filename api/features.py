@@ -16,8 +16,8 @@ from composition.errors import NotAvailableYet
 UNAVAILABLE: frozenset[str] = frozenset({"config.speed: fast", "config.loras"})
 
 
-def refuse_unavailable(request: BaseModel, unavailable: frozenset[str] = UNAVAILABLE) -> None:
-    """Check a valid request against the features of this version.
+def refuse_unavailable(request: BaseModel, unavailable: frozenset[str]) -> None:
+    """Check a valid request against the features that this version lacks.
 
     Raises:
         NotAvailableYet: a field asks for one that is not built.

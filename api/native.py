@@ -7,29 +7,36 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from api.context import ApiContext
+from api.context import ApiContext, require_context
 from api.conversion import status_url
 from api.errors import error_body, from_validation
 from api.schemas import GenerateRequest
-from api.submission import load_result, run_interactive, submit
+from api.submission import delivered_result, forget_pictures, run_interactive, submit
 from composition.errors import CompositionError
 from composition.jobs import JobKind, Priority
 
 
-async def answer_natively(context: ApiContext, body: Mapping[str, Any], *, owner: str) -> tuple[int, dict[str, Any]]:
+async def answer_natively(
+    context: ApiContext | None, body: Mapping[str, Any], *, owner: str
+) -> tuple[int, dict[str, Any]]:
     """What POST /api/v1/generate answers: the status and the body, errors in the envelope."""
     try:
-        request = _parse(body)
-        job = await run_interactive(context, request, kind=JobKind.EDIT, owner=owner)
-        return 200, {"success": True, "result": await load_result(context, job)}
+        ready, request = require_context(context), _parse(body)
+        job = await run_interactive(ready, request, kind=JobKind.EDIT, owner=owner)
+        result = await delivered_result(ready, job)
+        await forget_pictures(ready, job)
+        return 200, {"success": True, "result": result}
     except CompositionError as error:
         return error.status, error_body(error)
 
 
-async def submit_natively(context: ApiContext, body: Mapping[str, Any], *, owner: str) -> tuple[int, dict[str, Any]]:
+async def submit_natively(
+    context: ApiContext | None, body: Mapping[str, Any], *, owner: str
+) -> tuple[int, dict[str, Any]]:
     """What POST /api/v1/generate/async answers: the status and the body, errors in the envelope."""
     try:
-        job = await submit(context, _parse(body), kind=JobKind.EDIT, owner=owner, priority=Priority.BATCH)
+        ready, request = require_context(context), _parse(body)
+        job = await submit(ready, request, kind=JobKind.EDIT, owner=owner, priority=Priority.BATCH)
         return 200, {"success": True, "job_id": job.id, "status_url": status_url(job.id)}
     except CompositionError as error:
         return error.status, error_body(error)

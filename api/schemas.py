@@ -17,7 +17,11 @@ MAX_LORAS = 5
 
 
 def _without_repetition(types: list[ControlType] | None) -> list[ControlType] | None:
-    return None if types is None else list(dict.fromkeys(types))
+    return list(dict.fromkeys(types)) if types else None
+
+
+def _or_none(loras: dict[str, float] | None) -> dict[str, float] | None:
+    return loras or None
 
 
 def _http_url(url: str) -> str:
@@ -76,9 +80,11 @@ class GenerateConfig(BaseModel):
     sharpen: Flag = Field(False, description="Light unsharp mask inside the region.")
     output_format: OutputFormat = Field(OutputFormat.PNG, description="png and webp are lossless, jpeg has quality 95.")
     return_mask: Flag = Field(False, description="Add `result.mask`, a greyscale PNG.")
-    loras: Annotated[dict[LoraName, LoraWeight], Field(max_length=MAX_LORAS)] | None = Field(
-        None, description="Allow-listed LoRA names with weights."
-    )
+    loras: Annotated[
+        dict[LoraName, LoraWeight] | None,
+        Field(max_length=MAX_LORAS, description="Allow-listed LoRA names with weights."),
+        AfterValidator(_or_none),
+    ] = None
 
 
 EXAMPLE_REQUEST: dict[str, Any] = {

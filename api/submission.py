@@ -66,7 +66,7 @@ async def submit(
     Raises:
         CompositionError: the request cannot be used, or the queue does not take it.
     """
-    refuse_unavailable(request)
+    refuse_unavailable(request, context.unavailable)
     if request.callback_url is not None:
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
@@ -141,6 +141,18 @@ async def load_result(context: ApiContext, job: Job) -> dict[str, Any] | None:
     except NotFound:
         return None
     return await _in_thread(context, to_result, job, image=image, mask=mask)
+
+
+async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
+    """The result object for the caller that waited for it.
+
+    Raises:
+        InternalError: its pictures are gone already.
+    """
+    result = await load_result(context, job)
+    if result is None:
+        raise InternalError("the result is gone")
+    return result
 
 
 async def forget_pictures(context: ApiContext, job: Job) -> None:

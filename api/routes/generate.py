@@ -18,8 +18,8 @@ from api.context import ApiContext, Context, Owner
 from api.conversion import status_url
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
-from api.submission import forget_pictures, load_result, run_interactive, submit
-from composition.errors import Cancelled, IdempotencyConflict, InternalError
+from api.submission import delivered_result, forget_pictures, run_interactive, submit
+from composition.errors import Cancelled, IdempotencyConflict
 from composition.jobs import Job, JobKind, Priority
 
 router = APIRouter(tags=["edits"], route_class=BoundedJsonRoute)
@@ -77,9 +77,7 @@ async def analyze(body: GenerateRequest, request: Request, context: Context, own
 
 async def _run(request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str) -> Response:
     job = await _while_connected(request, lambda: run_interactive(context, body, kind=kind, owner=owner))
-    result = await load_result(context, job)
-    if result is None:
-        raise InternalError("the result is gone")
+    result = await delivered_result(context, job)
     content = await anyio.to_thread.run_sync(_rendered, result)
     return Response(
         content,

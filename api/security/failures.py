@@ -39,9 +39,13 @@ class FailureGuard:
 
 
 class UnknownPathGuard:
-    """Puts the bare 404 and 405 of routers that know nothing of the envelope into it."""
+    """Puts the bare 404 and 405 of routers that know nothing of the envelope into it.
+
+    A path with a stray slash at its end is unknown too: the outer router would redirect it, with an empty body.
+    """
 
     _errors: Mapping[int, CompositionError] = {
+        307: NotFound("there is nothing at this path; without the slash at its end there is"),
         404: NotFound("there is nothing at this path"),
         405: MethodNotAllowed("this path does not answer this method"),
     }

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.codec import PillowCodec
 from api.context import ApiContext
 from api.security import install_guards
-from composition.config import Config
+from composition.config import ApiConfig, Config
 from composition.jobs import Job, JobKind, JobResult
 from tests.fakes.fake_blob_store import FakeBlobStore
 from tests.fakes.fake_fetcher import FakeFetcher
@@ -66,9 +68,24 @@ def completing(blobs: FakeBlobStore) -> Callable[[Job], Outcome]:
     return outcome
 
 
+def guarded_app(config: ApiConfig) -> FastAPI:
+    app = create_app()
+    install_guards(app, config, app.state.metrics)
+    return app
+
+
+@lru_cache(maxsize=1)
+def default_app() -> FastAPI:
+    """Building the routes takes some 20 ms, too long for each of hundreds of tests; all state is in the context."""
+    return guarded_app(ApiConfig())
+
+
 @asynccontextmanager
 async def open_edge(
-    config: Config | None = None, *, outcome: Callable[[Job], Outcome] | None = None
+    config: Config | None = None,
+    *,
+    outcome: Callable[[Job], Outcome] | None = None,
+    unavailable: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Edge]:
     config = config or Config()
     blobs, fetcher, health = FakeBlobStore(), FakeFetcher(), FakeModelHealth()
@@ -80,9 +97,10 @@ async def open_edge(
         codec=PillowCodec(max_side_px=config.limits.max_resolution),
         fetcher=fetcher,
         health=health,
+        unavailable=unavailable,
     )
-    app = create_app(context)
-    install_guards(app, config.api, app.state.metrics)
+    app = default_app() if config.api == ApiConfig() else guarded_app(config.api)
+    app.state.context = context
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield Edge(client=client, context=context, queue=queue, blobs=blobs, fetcher=fetcher, health=health)

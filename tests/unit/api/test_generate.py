@@ -1,13 +1,32 @@
+"""POST /generate, /generate/async and /analyze over fakes: bodies, pictures on their way, ends of the wait."""
+
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 
-from tests.unit.api.conftest import ACCOUNT, Edge
-from tests.unit.api.pictures import encoded, gradient, photo
+import pytest
+
+from composition.config import Config, LimitsConfig, QueueConfig
+from composition.errors import NotReady, QueueFull
+from composition.jobs import JobError, JobKind, JobStatus, Priority
+from composition.types import OutputFormat
+from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
+from tests.unit.api.pictures import base64_of, encoded, gradient, mask, photo
+
+GENERATE = "/api/v1/generate"
+ASYNC = "/api/v1/generate/async"
+ANALYZE = "/api/v1/analyze"
+EDIT = {"base_image": photo(), "prompt": "blue car"}
+
+
+def never_ending(job):
+    return JobStatus.PENDING
 
 
 async def test_an_edit_answers_the_specified_body(edge: Edge):
-    response = await edge.client.post("/api/v1/generate", json={"base_image": photo(), "prompt": "blue car"})
+    response = await edge.client.post(GENERATE, json=EDIT)
     assert response.status_code == 200
     body = response.json()
     assert set(body) == {"success", "result"}
@@ -17,12 +36,212 @@ async def test_an_edit_answers_the_specified_body(edge: Edge):
     assert {key: body["result"][key] for key in ACCOUNT} == ACCOUNT
 
 
-async def test_health_answers_the_specified_body(edge: Edge):
-    response = await edge.client.get("/api/v1/health")
+async def test_the_mask_is_there_when_it_was_asked_for(edge: Edge):
+    response = await edge.client.post(GENERATE, json={**EDIT, "config": {"return_mask": True}})
+    assert base64.b64decode(response.json()["result"]["mask"]) == encoded(mask())
+
+
+async def test_a_blocking_edit_is_an_interactive_job_of_one_attempt(edge: Edge):
+    await edge.client.post(GENERATE, json=EDIT)
+    job = edge.only_job
+    assert (job.kind, job.priority, job.max_attempts) == (JobKind.EDIT, Priority.INTERACTIVE, 1)
+    assert (job.owner, job.payload.prompt) == ("anonymous", "blue car")
+    assert job.created_at == job.updated_at > 0
+
+
+async def test_an_async_edit_answers_its_job_and_where_to_ask(edge: Edge):
+    response = await edge.client.post(ASYNC, json={**EDIT, "callback_url": "https://shop.example/hook"})
     assert response.status_code == 200
+    job = edge.only_job
+    assert response.json() == {"success": True, "job_id": job.id, "status_url": f"/api/v1/status/{job.id}"}
+    assert (job.priority, job.max_attempts, job.callback_url) == (Priority.BATCH, 3, "https://shop.example/hook")
+
+
+async def test_an_analysis_answers_the_mask_and_the_account_without_a_picture(edge: Edge):
+    response = await edge.client.post(ANALYZE, json=EDIT)
+    assert response.status_code == 200
+    result = response.json()["result"]
+    assert set(result) == {"mask", "pipeline", "models_used", "metadata"}
+    assert base64.b64decode(result["mask"]) == encoded(mask())
+    assert (edge.only_job.kind, edge.only_job.priority) == (JobKind.ANALYZE, Priority.INTERACTIVE)
+
+
+async def test_all_three_pictures_reach_the_job_as_they_were_sent(edge: Edge):
+    base, reference, painted = encoded(gradient(), "JPEG"), encoded(gradient(64, 80), "WEBP"), encoded(mask())
+    edge.fetcher.files["https://shop.example/jacket.webp"] = reference
+    body = {
+        **EDIT,
+        "base_image": "data:image/jpeg;base64," + base64_of(base),
+        "reference_image": "https://shop.example/jacket.webp",
+        "mask_image": base64_of(painted),
+        "negative_prompt": "blurry",
+        "config": {"output_format": "webp"},
+    }
+    response = await edge.client.post(ASYNC, json=body)
+    assert response.status_code == 200
+    payload = edge.only_job.payload
+    assert edge.blobs.blobs[payload.base_key] == base
+    assert [edge.blobs.blobs[key] for key in payload.reference_keys] == [reference]
+    assert payload.mask_key is not None
+    assert edge.blobs.blobs[payload.mask_key] == painted
+    assert payload.negative_prompt == "blurry"
+    assert payload.options.output_format is OutputFormat.WEBP
+
+
+async def test_delivered_pictures_of_a_blocking_edit_are_deleted(edge: Edge):
+    response = await edge.client.post(GENERATE, json={**EDIT, "config": {"return_mask": True}})
+    job = edge.only_job
+    assert response.headers["x-job-id"] == job.id
+    assert job.result is not None
+    assert job.result.image_key not in edge.blobs.blobs
+    assert job.result.mask_key not in edge.blobs.blobs
+    status = (await edge.client.get(f"/api/v1/status/{job.id}")).json()
+    assert (status["status"], status["result"]) == ("completed", None)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("NO_DETECTION", 422),
+        ("CONTENT_POLICY", 422),
+        ("EMPTY_MASK", 422),
+        ("MODEL_ERROR", 500),
+        ("OUT_OF_MEMORY", 500),
+        ("INTERNAL", 500),
+        ("TIMEOUT", 504),
+        ("NOT_READY", 503),
+        ("CANCELLED", 409),
+    ],
+)
+async def test_a_failed_job_answers_its_own_error(code: str, status: int):
+    error = JobError(code=code, message="this is why", details={"phrase": "rims"})
+    async with open_edge(outcome=lambda job: error) as edge:
+        response = await edge.client.post(GENERATE, json=EDIT)
+    assert response.status_code == status
     assert response.json() == {
-        "status": "healthy",
-        "models_loaded": ["grounding-dino", "sd-inpainting"],
-        "gpu_available": False,
-        "gpu_memory_free_mb": 0,
+        "success": False,
+        "error": {"code": code, "message": "this is why", "details": {"phrase": "rims"}},
+    }
+
+
+async def test_a_job_that_somebody_cancels_answers_409():
+    async with open_edge(outcome=never_ending) as edge:
+        waiting = asyncio.create_task(edge.client.post(GENERATE, json=EDIT))
+        await edge.queue.submitted.wait()
+        await edge.client.delete(f"/api/v1/jobs/{edge.only_job.id}")
+        response = await waiting
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "CANCELLED")
+
+
+async def test_a_job_over_the_time_limit_is_cancelled_and_answers_504():
+    config = Config(limits=LimitsConfig(request_timeout_seconds=0.05))
+    async with open_edge(config, outcome=never_ending) as edge:
+        response = await edge.client.post(GENERATE, json=EDIT)
+        assert (response.status_code, response.json()["error"]["code"]) == (504, "TIMEOUT")
+        assert edge.queue.cancelled == [edge.only_job.id]
+
+
+@pytest.mark.parametrize("path", [GENERATE, ANALYZE])
+async def test_a_client_that_leaves_cancels_its_job(path: str):
+    async with open_edge(outcome=never_ending) as edge:
+        incoming: asyncio.Queue[dict[str, object]] = asyncio.Queue()
+        await incoming.put({"type": "http.request", "body": json.dumps(EDIT).encode(), "more_body": False})
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "scheme": "http",
+            "headers": [(b"content-type", b"application/json")],
+            "client": ("127.0.0.1", 1),
+            "server": ("service", 80),
+        }
+
+        async def send(message: dict[str, object]) -> None:
+            return
+
+        transport = edge.client._transport
+        serving = asyncio.create_task(transport.app(scope, incoming.get, send))
+        await edge.queue.submitted.wait()
+        await incoming.put({"type": "http.disconnect"})
+        await serving
+        assert edge.queue.cancelled == [edge.only_job.id]
+        assert edge.queue.jobs[edge.only_job.id].status is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "code"),
+    [
+        (QueueFull("the queue is full", retry_after_s=7), 503, "QUEUE_FULL"),
+        (NotReady("the job store is away", retry_after_s=3), 503, "NOT_READY"),
+    ],
+)
+@pytest.mark.parametrize("path", [GENERATE, ASYNC, ANALYZE])
+async def test_a_refused_submission_says_when_to_come_back_and_leaves_no_blobs(
+    edge: Edge, path: str, refusal: QueueFull, status: int, code: str
+):
+    edge.queue.refusal = refusal
+    response = await edge.client.post(path, json=EDIT)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert response.headers["retry-after"] == str(refusal.retry_after_s)
+    assert edge.blobs.blobs == {}
+
+
+@pytest.mark.parametrize("path", [GENERATE, ANALYZE])
+async def test_a_callback_is_only_for_async(edge: Edge, path: str):
+    response = await edge.client.post(path, json={**EDIT, "callback_url": "https://shop.example/hook"})
+    assert (response.status_code, response.json()["error"]["details"]) == (400, {"field": "callback_url"})
+    assert edge.queue.jobs == {}
+
+
+async def test_a_callback_to_a_forbidden_address_is_refused_at_submission(edge: Edge):
+    edge.fetcher.forbidden.add("http://10.0.0.1/hook")
+    response = await edge.client.post(ASYNC, json={**EDIT, "callback_url": "http://10.0.0.1/hook"})
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "UNPROCESSABLE_URL")
+    assert edge.queue.jobs == {}
+
+
+async def test_the_same_idempotency_key_and_body_answer_the_same_job(edge: Edge):
+    headers = {"Idempotency-Key": "order-17"}
+    first = await edge.client.post(ASYNC, json=EDIT, headers=headers)
+    stored = dict(edge.blobs.blobs)
+    reordered = dict(reversed(EDIT.items()))
+    again = await edge.client.post(ASYNC, json=reordered, headers=headers)
+    assert again.json() == first.json()
+    assert edge.blobs.blobs == stored
+
+
+async def test_the_same_idempotency_key_with_another_body_is_a_conflict(edge: Edge):
+    headers = {"Idempotency-Key": "order-17"}
+    await edge.client.post(ASYNC, json=EDIT, headers=headers)
+    response = await edge.client.post(ASYNC, json={**EDIT, "prompt": "red car"}, headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "INVALID_INPUT")
+    assert len(edge.queue.jobs) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+async def test_an_unusable_idempotency_key_is_refused(edge: Edge, key: str):
+    response = await edge.client.post(ASYNC, json=EDIT, headers={"Idempotency-Key": key})
+    assert response.status_code == 400
+    assert response.json()["error"]["details"]["fields"][0]["field"] == "Idempotency-Key"
+
+
+async def test_async_attempts_follow_the_configuration():
+    async with open_edge(Config(queue=QueueConfig(max_attempts=5))) as edge:
+        await edge.client.post(ASYNC, json=EDIT)
+        assert edge.only_job.max_attempts == 5
+
+
+async def test_a_feature_that_is_not_built_is_refused_by_name():
+    async with open_edge(unavailable=frozenset({"mask_image"})) as edge:
+        response = await edge.client.post(GENERATE, json={**EDIT, "mask_image": "aGk="})
+    assert response.status_code == 400
+    assert response.json()["error"] == {
+        "code": "INVALID_INPUT",
+        "message": "mask_image is not available yet",
+        "details": {"field": "mask_image"},
     }

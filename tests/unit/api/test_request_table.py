@@ -1,0 +1,236 @@
+"""Every row of the request table: what it accepts, what it refuses, and what it becomes."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from api.conversion import to_options
+from api.schemas import GenerateConfig, GenerateRequest
+from composition.types import (
+    ControlType,
+    Crop,
+    EditOptions,
+    OnNoDetection,
+    OutputFormat,
+    PipelineChoice,
+    RefineMask,
+    Speed,
+)
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+def request(**fields: object) -> GenerateRequest:
+    return GenerateRequest.model_validate({"base_image": "aGk=", "prompt": "blue car", **fields})
+
+
+def options(**config: object) -> EditOptions:
+    return to_options(request(config=config).config)
+
+
+ACCEPTED = [
+    ("pipeline", ["auto", "simple", "complex"]),
+    ("force_controlnet", [True, False]),
+    ("control_types", [["pose"], ["depth"], ["pose", "depth"], [], None]),
+    ("num_inference_steps", [1, 25, 100]),
+    ("guidance_scale", [1, 1.0, 7.5, 20]),
+    ("seed", [-1, 0, 42, 2**32 - 1, None]),
+    ("ip_adapter_scale", [0, 0.6, 1]),
+    ("controlnet_conditioning_scale", [0, 1.5, 2]),
+    ("target", ["rims", "  front door ", None]),
+    ("on_no_detection", ["full", "error"]),
+    ("refine_mask", ["auto", "on", "off"]),
+    ("mask_dilation_px", [0, 15, 64]),
+    ("mask_blur_px", [0, 21, 63]),
+    ("strength", [0.1, 0.5, 1, None]),
+    ("crop", ["auto", "off"]),
+    ("speed", ["normal", "fast"]),
+    ("color_match", [True, False]),
+    ("sharpen", [True, False]),
+    ("output_format", ["png", "jpeg", "webp"]),
+    ("return_mask", [True, False]),
+    ("loras", [{"pixel-art": 0.8}, {}, None]),
+]
+REFUSED = [
+    ("pipeline", ["", "fast", "SIMPLE", 1, None, True]),
+    ("force_controlnet", ["true", 1, 0, None, []]),
+    ("control_types", ["pose", ["canny"], [1], {"pose": 1}, ["pose"] * 17]),
+    ("num_inference_steps", [0, -1, 101, 1.5, 25.0, "25", True, None, NAN, 10**30]),
+    ("guidance_scale", [0.99, -1, 20.01, "7.5", True, None, NAN, INFINITY, -INFINITY, 10**400]),
+    ("seed", [-2, 2**32, 1.0, "7", True, NAN]),
+    ("ip_adapter_scale", [-0.01, 1.01, "0.5", True, None, NAN]),
+    ("controlnet_conditioning_scale", [-0.01, 2.01, "1", False, None, INFINITY]),
+    ("target", ["", "   ", 5, ["rims"], "x" * 201]),
+    ("on_no_detection", ["ignore", None, True]),
+    ("refine_mask", [True, "yes", None]),
+    ("mask_dilation_px", [-1, 65, 1.5, "3", True, None]),
+    ("mask_blur_px", [-1, 64, 2.0, "3", True, None]),
+    ("strength", [0.09, 1.01, 0, "0.5", True, NAN]),
+    ("crop", ["on", True, None]),
+    ("speed", ["slow", None]),
+    ("color_match", [1, "false", None]),
+    ("sharpen", [1, "false", None]),
+    ("output_format", ["gif", "PNG", None]),
+    ("return_mask", [1, "true", None]),
+    ("loras", [["pixel-art"], {"pixel-art": "1"}, {"": 1.0}, {"a": NAN}, {"a": 3}, {str(n): 1.0 for n in range(6)}]),
+    ("unknown", [1, None]),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in ACCEPTED for value in values])
+def test_a_config_value_inside_the_table_is_accepted(field: str, value: object):
+    GenerateConfig.model_validate({field: value})
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in REFUSED for value in values])
+def test_a_config_value_outside_the_table_is_refused_by_its_name(field: str, value: object):
+    with pytest.raises(ValidationError) as caught:
+        request(config={field: value})
+    assert all(error["loc"][:2] == ("config", field) for error in caught.value.errors())
+
+
+def test_the_defaults_are_the_ones_of_the_table():
+    defaults = GenerateConfig()
+    assert defaults.model_dump(mode="json") == {
+        "pipeline": "auto",
+        "force_controlnet": False,
+        "control_types": None,
+        "num_inference_steps": 25,
+        "guidance_scale": 7.5,
+        "seed": None,
+        "ip_adapter_scale": 0.6,
+        "controlnet_conditioning_scale": 1.0,
+        "target": None,
+        "on_no_detection": "full",
+        "refine_mask": "auto",
+        "mask_dilation_px": 15,
+        "mask_blur_px": 21,
+        "strength": None,
+        "crop": "auto",
+        "speed": "normal",
+        "color_match": True,
+        "sharpen": False,
+        "output_format": "png",
+        "return_mask": False,
+        "loras": None,
+    }
+
+
+def test_what_was_not_sent_is_left_to_the_service():
+    assert options() == EditOptions()
+
+
+def test_every_sent_value_reaches_the_options():
+    assert options(
+        pipeline="complex",
+        force_controlnet=True,
+        control_types=["depth", "pose"],
+        num_inference_steps=25,
+        guidance_scale=7,
+        seed=9,
+        ip_adapter_scale=0.6,
+        controlnet_conditioning_scale=1,
+        target=" rims ",
+        on_no_detection="error",
+        refine_mask="on",
+        mask_dilation_px=3,
+        mask_blur_px=4,
+        strength=0.5,
+        crop="off",
+        speed="fast",
+        color_match=False,
+        sharpen=True,
+        output_format="webp",
+        return_mask=True,
+        loras={"pixel-art": 0.5},
+    ) == EditOptions(
+        pipeline=PipelineChoice.COMPLEX,
+        force_controlnet=True,
+        control_types=(ControlType.DEPTH, ControlType.POSE),
+        num_inference_steps=25,
+        guidance_scale=7.0,
+        seed=9,
+        ip_adapter_scale=0.6,
+        controlnet_conditioning_scale=1.0,
+        target="rims",
+        on_no_detection=OnNoDetection.ERROR,
+        refine_mask=RefineMask.ON,
+        mask_dilation_px=3,
+        mask_blur_px=4,
+        strength=0.5,
+        crop=Crop.OFF,
+        speed=Speed.FAST,
+        color_match=False,
+        sharpen=True,
+        output_format=OutputFormat.WEBP,
+        return_mask=True,
+        loras={"pixel-art": 0.5},
+    )
+
+
+def test_seed_minus_one_means_random():
+    assert options(seed=-1).seed is None
+    assert options(seed=0).seed == 0
+
+
+def test_an_empty_list_of_control_types_counts_as_absent():
+    assert options(control_types=[]) == options()
+
+
+def test_a_repeated_control_type_counts_once():
+    assert options(control_types=["depth", "pose", "depth"]).control_types == (ControlType.DEPTH, ControlType.POSE)
+
+
+def test_prompts_are_trimmed_and_limited_after_trimming():
+    assert request(prompt="  blue car \n").prompt == "blue car"
+    assert len(request(prompt=" " + "x" * 1000 + " ").prompt) == 1000
+    assert request(negative_prompt=" blurry ").negative_prompt == "blurry"
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+@pytest.mark.parametrize("value", ["", "   ", "\n\t", "x" * 1001, 5, ["blue"], {}])
+def test_a_prompt_outside_the_table_is_refused(field: str, value: object):
+    with pytest.raises(ValidationError) as caught:
+        request(**{field: value})
+    assert caught.value.errors()[0]["loc"] == (field,)
+
+
+@pytest.mark.parametrize("field", ["base_image", "reference_image", "mask_image"])
+@pytest.mark.parametrize("value", ["", 5, [], {"url": "x"}])
+def test_a_picture_must_be_text(field: str, value: object):
+    with pytest.raises(ValidationError) as caught:
+        request(**{field: value})
+    assert caught.value.errors()[0]["loc"] == (field,)
+
+
+@pytest.mark.parametrize("field", ["base_image", "prompt"])
+def test_what_is_required_cannot_be_left_out_or_null(field: str):
+    complete = {"base_image": "aGk=", "prompt": "blue car"}
+    with pytest.raises(ValidationError):
+        GenerateRequest.model_validate({k: v for k, v in complete.items() if k != field})
+    with pytest.raises(ValidationError):
+        request(**{field: None})
+
+
+def test_what_is_optional_may_be_null():
+    sent = request(reference_image=None, mask_image=None, negative_prompt=None, callback_url=None)
+    assert sent == request()
+
+
+def test_an_unknown_key_is_refused():
+    with pytest.raises(ValidationError) as caught:
+        request(Prompt="blue car")
+    assert [error["type"] for error in caught.value.errors()] == ["extra_forbidden"]
+
+
+@pytest.mark.parametrize("value", ["ftp://example.com/x", "example.com", "", 5, "http://" + "x" * 9000])
+def test_a_callback_must_be_an_http_url(value: object):
+    with pytest.raises(ValidationError):
+        request(callback_url=value)
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 1])
+def test_config_must_be_an_object(value: object):
+    with pytest.raises(ValidationError):
+        request(config=value)
