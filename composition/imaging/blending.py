@@ -12,7 +12,7 @@ import numpy.typing as npt
 import PIL.Image
 import PIL.ImageFilter
 
-from composition.imaging.masks import dilate, scale_px
+from composition.imaging.masks import dilate, scale_px, window
 from composition.types import Image, Mask
 
 RING_WIDTH_PX = 16.0
@@ -21,6 +21,8 @@ MIN_RING_PIXELS = 64
 """Fewer say nothing about a colour shift."""
 MAX_SHIFT = np.array([12.0, 8.0, 8.0], dtype=np.float32)
 """Largest correction of L*, a*, b*: a decoder's shift is a few units, more is content and not ours to undo."""
+NEGLIGIBLE_SHIFT = 0.25
+"""A smaller shift of every channel cannot be seen, and correcting it would only round."""
 MAX_GAIN = 1.25
 """Largest correction of a channel's spread, either way."""
 MIN_SPREAD = 3.0
@@ -40,9 +42,12 @@ def blend(original: Image, generated: Image, alpha: Mask) -> Image:
     Between, the value is rounded to the nearest; halves cannot occur with a divisor of 255, so exchanging the
     pictures and inverting alpha gives the same result.
     """
-    weight = alpha[..., None].astype(np.uint16)
-    mixed = original * (np.uint16(255) - weight) + generated * weight
-    blended: Image = ((mixed + np.uint16(127)) // np.uint16(255)).astype(np.uint8)
+    blended = original.copy()
+    around = window(alpha, 0.0)
+    if around is not None:
+        weight = alpha[around][..., None].astype(np.uint16)
+        mixed = original[around] * (np.uint16(255) - weight) + generated[around] * weight
+        blended[around] = (mixed + np.uint16(127)) // np.uint16(255)
     return blended
 
 
@@ -50,9 +55,9 @@ def match_color(generated: Image, original: Image, mask: Mask) -> Image:
     """Undo the colour shift that the model put on everything, measured where it should have changed nothing.
 
     In a ring just outside the mask both pictures should be equal. What differs there per L*a*b* channel in mean
-    and, where both show the same structure, in spread is taken back in the whole picture (the blend then takes what
-    is inside). Pixels in the ring whose difference is an outlier (a new shadow, a spilled edge) do not count. The
-    region is never made to look like its surroundings.
+    and, where both show the same structure, in spread is taken back in the mask and its ring. Pixels of the ring
+    whose difference is an outlier (a new shadow, a spilled edge) do not count. The region is never made to look
+    like its surroundings.
 
     Args:
         generated: (H, W, 3) the model's picture.
@@ -62,15 +67,21 @@ def match_color(generated: Image, original: Image, mask: Mask) -> Image:
     Returns:
         The corrected picture (H, W, 3); unchanged when there is no ring, as with a mask of everything.
     """
-    ring = (dilate(mask, max(2.0, scale_px(RING_WIDTH_PX, mask.shape))) > 0) & (mask == 0)
+    matched = generated.copy()
+    width_px = max(2.0, scale_px(RING_WIDTH_PX, mask.shape))
+    around = window(mask, width_px)
+    if around is None:
+        return matched
+    ring = (dilate(mask[around], width_px) > 0) & (mask[around] == 0)
     if np.count_nonzero(ring) < MIN_RING_PIXELS:
-        return generated.copy()
-    gain, offset = _shift_between(_to_lab(generated[ring]), _to_lab(original[ring]))
-    if np.array_equal(gain, np.ones(3)) and np.abs(offset).max() < 0.25:
-        return generated.copy()
-    lab = _to_lab(generated)
+        return matched
+    gain, offset = _shift_between(_to_lab(generated[around][ring]), _to_lab(original[around][ring]))
+    if np.array_equal(gain, np.ones(3)) and np.abs(offset).max() < NEGLIGIBLE_SHIFT:
+        return matched
+    lab = _to_lab(generated[around])
     correction = np.clip(lab * gain + offset - lab, -MAX_SHIFT, MAX_SHIFT)
-    return _to_rgb(lab + correction)
+    matched[around] = _to_rgb(lab + correction)
+    return matched
 
 
 def keep_luminance(generated: Image, original: Image, mask: Mask) -> Image:

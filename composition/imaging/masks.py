@@ -77,10 +77,11 @@ def dilate(mask: Mask, px: float) -> Mask:
 
     By the exact Euclidean distance transform (Felzenszwalb and Huttenlocher 2012), in linear time for any `px`.
     """
-    masked = mask > 0
-    if not masked.any():
-        return np.zeros(mask.shape, np.uint8)
-    return _as_mask(_distance_to(masked) <= px + 1e-3)
+    grown = np.zeros(mask.shape, np.uint8)
+    around = window(mask, px)
+    if around is not None:
+        grown[around] = _as_mask(_distance_to(mask[around] > 0) <= px + 1e-3)
+    return grown
 
 
 def feather(mask: Mask, px: float) -> Mask:
@@ -99,20 +100,14 @@ def feather(mask: Mask, px: float) -> Mask:
         The alpha (H, W), 0..255.
     """
     half_radius = math.floor(px / 2) / 2
-    binary = _as_mask(mask > 0)
-    if half_radius < 1 or not binary.any():
-        return binary
-    rows, columns = np.flatnonzero(binary.any(axis=1)), np.flatnonzero(binary.any(axis=0))
-    reach = math.ceil(2 * half_radius) + 1
-    window = (
-        slice(max(0, rows[0] - reach), rows[-1] + 1 + reach),
-        slice(max(0, columns[0] - reach), columns[-1] + 1 + reach),
-    )
-    grown = dilate(binary[window], half_radius).astype(np.float32)
+    around = window(mask, 2 * half_radius)
+    if half_radius < 1 or around is None:
+        return _as_mask(mask > 0)
+    grown = dilate(mask[around], half_radius).astype(np.float32)
     # A replicated border keeps a mask that runs out of the picture opaque up to the last pixel.
     soft = cv2.filter2D(grown, cv2.CV_32F, _round_gaussian(half_radius), borderType=cv2.BORDER_REPLICATE)
     alpha = np.zeros(mask.shape, np.uint8)
-    alpha[window] = np.clip(np.rint(soft), 0, 255).astype(np.uint8)
+    alpha[around] = np.clip(np.rint(soft), 0, 255).astype(np.uint8)
     return alpha
 
 
@@ -126,6 +121,18 @@ def align_to_latent_grid(mask: Mask, cell: int = 8) -> Mask:
     padded = np.pad(mask > 0, ((0, -height % cell), (0, -width % cell)))
     cells = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell).any(axis=(1, 3))
     return _as_mask(cells.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width])
+
+
+def window(mask: Mask, reach_px: float) -> tuple[slice, slice] | None:
+    """Rows and columns that hold every masked pixel (> 0) and `reach_px` around; None for an empty mask."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    reach = math.ceil(reach_px) + 1
+    return (
+        slice(max(0, int(rows[0]) - reach), int(rows[-1]) + 1 + reach),
+        slice(max(0, int(columns[0]) - reach), int(columns[-1]) + 1 + reach),
+    )
 
 
 def ensure_not_empty(mask: Mask) -> Mask:
