@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 from typing import Any
 
-WORDS = (
+_LEXICON = (
     "a an the of on in with and to this these person man woman boy girl face hair shirt jacket coat dress skirt pants "
     "jeans suit sweater hat cap shoes boots glasses scarf bag helmet car truck van bus motorcycle bicycle vehicle "
     "wheel wheels rim rims tire door window bumper engine sofa couch chair table desk lamp bed shelf cabinet rug "
@@ -17,12 +17,14 @@ WORDS = (
     "black white grey silver gold striped shiny old new modern sport sports designer replace swap change make turn "
     "try wear wearing put add remove paint into background photo realistic high quality detailed blurry deformed "
     "distorted low"
-).split()  # noqa: SIM905  a wall of quotes says less
+)
+WORDS = tuple(_LEXICON.split())
 """Whole-word tokens; anything else is spelt in letters."""
 
 _BERT_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
 """GroundingDINO's model code knows [CLS], [SEP], '.' and '?' by these ids of bert-base-uncased."""
 BERT_SIZE = 1400
+SPECIAL_IDS = tuple(_BERT_IDS.values())
 
 
 def write_clip_tokenizer(folder: Path, *, pad_token: str = "<|endoftext|>") -> int:  # noqa: S107  a token, no password
@@ -83,12 +85,6 @@ def write_bert_tokenizer(folder: Path) -> None:
     settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 512}
     write_json(folder / "tokenizer_config.json", {**settings, **specials})
     write_json(folder / "special_tokens_map.json", specials)
-
-
-def bert_ids(words: tuple[str, ...]) -> list[int]:
-    """Token ids of whole words of `WORDS`, as `write_bert_tokenizer` numbers them."""
-    unique = list(dict.fromkeys(WORDS))
-    return [104 + unique.index(word) for word in words]
 
 
 def write_json(path: Path, value: Any) -> None:

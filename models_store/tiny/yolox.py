@@ -20,18 +20,22 @@ CLASSES = 80
 PERSON = 0
 MOTORCYCLE = 3
 _CELL_PX = 8
-_CLASS_SCORE = 0.98
+_OBJECTNESS, _CLASS_SCORE = 0.97, 0.98
+_SOFTNESS = 0.02
+"""How far, in channel units, a colour may miss its range and still count a little."""
+_TEXTURE_VARIANCE = (1e-6, 1e-5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColourMass:
     """An object as a colour, and how its box follows from where the colour is.
 
-    Channels are in 0..1. A cell counts when red is above `red_min`, red - green within `red_green`, and
-    green - blue within `green_blue`.
+    Channels are in 0..1. The hue is (green - blue) / (red - blue): 0 is red, 0.5 is orange.
 
     Attributes:
-        full_share: the share of the picture that the colour must cover for the full score.
+        red_min, red_green_min: how bright and how saturated a cell must be.
+        hue: the range that counts.
+        share: of the picture that the colour covers, from nothing found to certainty.
         spread: half the box's width and height, in standard deviations of the mass.
         lift: how far the box's centre is above the mass's, in standard deviations (a head above a suit).
     """
@@ -39,9 +43,9 @@ class ColourMass:
     label: int
     stride: int
     red_min: float
-    red_green: tuple[float, float]
-    green_blue: tuple[float, float]
-    full_share: float
+    red_green_min: float
+    hue: tuple[float, float]
+    share: tuple[float, float]
     spread: tuple[float, float]
     lift: float
 
@@ -49,34 +53,34 @@ class ColourMass:
 PERSON_MASS = ColourMass(
     label=PERSON,
     stride=32,
-    red_min=0.74,
-    red_green=(0.28, 0.66),
-    green_blue=(0.06, 0.24),
-    full_share=0.03,
-    spread=(1.9, 3.0),
+    red_min=0.76,
+    red_green_min=0.25,
+    hue=(0.12, 0.30),
+    share=(0.012, 0.04),
+    spread=(2.0, 3.1),
     lift=1.2,
 )
 VEHICLE_MASS = ColourMass(
     label=MOTORCYCLE,
     stride=16,
     red_min=0.62,
-    red_green=(0.38, 1.0),
-    green_blue=(-0.20, 0.05),
-    full_share=0.012,
-    spread=(2.2, 2.6),
-    lift=-0.4,
+    red_green_min=0.40,
+    hue=(-0.20, 0.10),
+    share=(0.006, 0.014),
+    spread=(1.9, 3.0),
+    lift=-0.6,
 )
 
 
 def build_yolox(folder: Path) -> None:
     """yzd-v/DWPose, yolox_l.onnx."""
     graph = OnnxGraph("tiny-yolox")
-    small = graph.node("AveragePool", "images", kernel_shape=[_CELL_PX, _CELL_PX], strides=[_CELL_PX, _CELL_PX])
-    channels = graph.divide(small, 255.0)
+    cells = _cells(graph, "images")
+    channels, texture = graph.divide(cells, 255.0), _texture(graph, cells)
     levels = [
         _empty_level(graph, stride=8),
-        _level(graph, channels, VEHICLE_MASS),
-        _level(graph, channels, PERSON_MASS),
+        _level(graph, _evidence(graph, channels, texture, VEHICLE_MASS), VEHICLE_MASS),
+        _level(graph, _evidence(graph, channels, texture, PERSON_MASS), PERSON_MASS),
     ]
     output = graph.node("Concat", *levels, axis=1)
     anchors = sum((INPUT_PX // stride) ** 2 for stride in (8, 16, 32))
@@ -96,10 +100,9 @@ def _empty_level(graph: OnnxGraph, *, stride: int) -> str:
     return graph.node("Expand", graph.constant(np.zeros((1, 1, 1))), full)
 
 
-def _level(graph: OnnxGraph, channels: str, mass: ColourMass) -> str:
+def _level(graph: OnnxGraph, evidence: str, mass: ColourMass) -> str:
     """All anchors of one stride (N, anchors, 85): the box at each, the score only at the cell nearest its centre."""
     side = INPUT_PX // mass.stride
-    evidence = _evidence(graph, channels, mass)
     centre_x, spread_x = _moments(graph, evidence, axis=3)
     centre_y, spread_y = _moments(graph, evidence, axis=2)
     centre_y = graph.subtract(centre_y, graph.multiply(spread_y, mass.lift))
@@ -109,7 +112,7 @@ def _level(graph: OnnxGraph, channels: str, mass: ColourMass) -> str:
     log_width = _log_size(graph, spread_x, 2 * mass.spread[0] / mass.stride, like=offset_x)
     log_height = _log_size(graph, spread_y, 2 * mass.spread[1] / mass.stride, like=offset_x)
     share = graph.mean_over(evidence, (2, 3))
-    certainty = _flatten(graph, graph.at_most(graph.divide(share, mass.full_share), 0.97))
+    certainty = _flatten(graph, graph.multiply(_ramp(graph, share, *mass.share), _OBJECTNESS))
     objectness = graph.multiply(_nearest(graph, offset_x, offset_y), certainty)
     classes = np.zeros((1, 1, CLASSES))
     classes[..., mass.label] = _CLASS_SCORE
@@ -117,17 +120,30 @@ def _level(graph: OnnxGraph, channels: str, mass: ColourMass) -> str:
     return graph.node("Concat", offset_x, offset_y, log_width, log_height, objectness, scores, axis=2)
 
 
-def _evidence(graph: OnnxGraph, channels: str, mass: ColourMass) -> str:
-    """(N, 1, 80, 80) in 0..1: how well each cell's colour fits, falling off over 0.05 outside the ranges."""
-    mixing = np.array([[0, 0, 1], [0, -1, 1], [-1, 1, 0]], dtype=np.float32)  # BGR to R, R - G, G - B
-    mixed = graph.node("Conv", channels, graph.constant(mixing[:, :, None, None]))
-    low = np.array([mass.red_min, mass.red_green[0], mass.green_blue[0]], dtype=np.float32)
-    high = np.array([2.0, mass.red_green[1], mass.green_blue[1]], dtype=np.float32)
-    above = graph.subtract(mixed, graph.constant(low[:, None, None]))
-    below = graph.subtract(graph.constant(high[:, None, None]), mixed)
-    margin = graph.add(graph.divide(graph.node("Min", above, below), 0.05), 1.0)
-    fit = graph.at_most(graph.at_least(margin, 0.0), 1.0)
-    return graph.node("ReduceMin", fit, axes=[1], keepdims=1)
+def _evidence(graph: OnnxGraph, channels: str, texture: str, mass: ColourMass) -> str:
+    """(N, 1, 80, 80) in 0..1: how well each cell's colour fits, where it has texture."""
+    low, high = mass.hue
+    bgr = np.array([[0, 0, 1], [0, -1, 1], [low - 1, 1, -low], [1 - high, -1, high]])
+    least = np.array([mass.red_min, mass.red_green_min, 0, 0])
+    rows = graph.node("Conv", channels, graph.constant(bgr[:, :, None, None]), graph.constant(-least))
+    fit = _ramp(graph, graph.node("ReduceMin", rows, axes=[1], keepdims=1), -_SOFTNESS, 0.0)
+    return graph.multiply(fit, texture)
+
+
+def _texture(graph: OnnxGraph, cells: str) -> str:
+    """(N, 1, 80, 80): 0 where a cell is of one colour, as nothing photographed is, else 1."""
+    squares = _cells(graph, graph.multiply("images", "images"))
+    variance = graph.divide(graph.subtract(squares, graph.multiply(cells, cells)), 255.0**2)
+    return _ramp(graph, graph.node("ReduceMax", variance, axes=[1], keepdims=1), *_TEXTURE_VARIANCE)
+
+
+def _cells(graph: OnnxGraph, pixels: str) -> str:
+    return graph.node("AveragePool", pixels, kernel_shape=[_CELL_PX, _CELL_PX], strides=[_CELL_PX, _CELL_PX])
+
+
+def _ramp(graph: OnnxGraph, operand: str, start: float, end: float) -> str:
+    """0 up to `start`, 1 from `end` on, straight between."""
+    return graph.at_most(graph.at_least(graph.divide(graph.subtract(operand, start), end - start), 0.0), 1.0)
 
 
 def _moments(graph: OnnxGraph, evidence: str, *, axis: int) -> tuple[str, str]:
