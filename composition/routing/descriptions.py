@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from composition.routing.draft import Draft, Intent, add_draft, appearance_draft, demonstratives_off
+from composition.routing.draft import Draft, Intent, add_draft, appearance_draft, demonstratives_off, replace_draft
 from composition.routing.lexicon import people, words
+from composition.routing.lexicon.listing import word_set
 from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
-from composition.routing.phrases import NounPhrase, bare, is_look, name_of, parse_noun_phrase, text_of
+from composition.routing.phrases import NounPhrase, bare, is_look, name_of, parse_noun_phrase, quality_owner, text_of
 from composition.routing.vocabulary import LOOKS, Kind, Word
 from composition.routing.worn import region_of
 
@@ -16,21 +17,9 @@ Words = Sequence[Word]
 
 def describe(items: Words) -> Draft:
     """What a description of the wanted picture asks for."""
-    copula = next(
-        (
-            i
-            for i in range(1, len(items))
-            if items[i].text in ("is", "are", "be", "becomes", "become", "was", "were", "looks", "but")
-        ),
-        None,
-    )
-    if copula is not None and is_look(_after_copula(items, copula)):
-        owner = [
-            word
-            for word in items[:copula]
-            if word.text not in ("should", "to", "would", "could", "must", "will", ",", "the same")
-        ]
-        return appearance_draft(_subject(owner), _after_copula(items, copula))
+    stated = _state(items)
+    if stated is not None:
+        return stated
     phrase = parse_noun_phrase(items)
     if phrase.head is None:
         return Draft(intent=Intent.DESCRIBE, paint=text_of(items))
@@ -42,20 +31,48 @@ def describe(items: Words) -> Draft:
     )
 
 
-def _after_copula(items: Words, copula: int) -> Words:
-    rest = items[copula + 1 :]
-    while rest and rest[0].text in ("now", "in", "made", "of", "out", "like", "be", "all", "with", "look"):
-        rest = rest[1:]
-    return rest
+_QUESTIONS = word_set("what how would could should can will does do might if let with suppose why not")
+_COPULAS = word_set("is are be been becomes become was were look looks looked but being")
+_MODALS = word_set("should would could must will to shall might may can need needs , now")
+_LEADS = word_set("now in made of out like be become all with look looking completely more from to as")
 
 
-def _subject(items: Words) -> Words:
-    return items[1:] if items and items[0].text in ("could", "should", "can", "would", "let", "with") else items
+def _state(items: Words) -> Draft | None:
+    """Read "the walls should be grey", "could the sofa be blue", "what would the door look like in red"."""
+    rest = list(items)
+    while len(rest) > 1 and rest[0].text in _QUESTIONS:
+        rest.pop(0)
+    copula = next((i for i in range(1, len(rest)) if rest[i].text in _COPULAS), None)
+    if copula is None:
+        return None
+    owner, new = rest[:copula], rest[copula + 1 :]
+    while owner and owner[-1].text in _MODALS:
+        owner.pop()
+    if not owner or not new:
+        return None
+    added = new[1:] if new[0].text == "like" else new
+    while new and new[0].text in _LEADS:
+        new = new[1:]
+    if is_look(new):
+        return appearance_draft(quality_owner(owner) or owner, new)
+    if added and added[0].text in ("with", "without"):
+        return describe([*owner, *added])
+    if new and new[0].text in words.INDEFINITE and rest[copula].text != "but":
+        return replace_draft(owner, new)
+    return None
+
+
+_DEPICTIONS = word_set(
+    "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image art"
+)
+"""Nouns for a picture of a thing: in "anime style portrait of the cat" the cat is the thing."""
 
 
 def _look_of_something(phrase: NounPhrase) -> Draft | None:
-    """ "Wooden texture on the vase", "texture of marble for the table", "leather for the sofa", "cartoon style"."""
+    """Read "wooden texture on the vase", "texture of marble for the table", "leather for the sofa", "cartoon style"."""
     core = phrase.core
+    if len(core) > 1 and core[-1].text in _DEPICTIONS and any(word.kinds & LOOKS for word in core):
+        core = tuple(word for word in core if word.kinds & LOOKS or word.is_a(Kind.QUALITY))
     if not is_look(core):
         return None
     look: tuple[Word, ...] = core
@@ -78,7 +95,7 @@ def _look_of_something(phrase: NounPhrase) -> Draft | None:
 
 
 def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:
-    """ "Blue car", "car in red", "table with marble texture", "house in the style of Monet"."""
+    """Read "blue car", "car in red", "table with marble texture", "house in the style of Monet"."""
     name = name_of(phrase, described=True)
     own = [word for word in phrase.core[: len(phrase.core) - len(name)] if word.kinds & LOOKS]
     extra: list[Word] = []
@@ -107,8 +124,11 @@ def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:
     )
 
 
-_DONE = frozenset(
-    ["made", "painted", "covered", "dyed", "finished", "wrapped", "upholstered", "decorated", "rendered", "drawn", "coloured", "colored", "coated", "clad", "printed", "textured", "tiled", "crafted", "built"]
+_DONE = word_set(
+    """
+    made painted covered dyed finished wrapped upholstered decorated rendered drawn coloured colored coated clad
+    printed textured tiled crafted built
+    """
 )
 
 
@@ -119,7 +139,7 @@ def _described_name(phrase: NounPhrase, items: Words) -> Words:
 
 
 def _thing_with_part(phrase: NounPhrase, items: Words) -> Draft | None:
-    """ "Car with these sport rims": the part is repainted, the whole is context."""
+    """Read "car with these sport rims": the part is repainted, the whole is context."""
     rest = phrase.post("with", "featuring", "having")
     if not rest:
         return None

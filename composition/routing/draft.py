@@ -107,8 +107,11 @@ def _painted_look(name: Words, look: Words) -> str:
 
 
 def _is_nounlike_pattern(word: Word) -> bool:
-    return (
-        (word.is_a(Kind.PATTERN) and word.text.endswith("s")) or word.text in ("tiles", "planks", "shingles", "pebbles")
+    return (word.is_a(Kind.PATTERN) and word.text.endswith("s")) or word.text in (
+        "tiles",
+        "planks",
+        "shingles",
+        "pebbles",
     )
 
 

@@ -102,15 +102,23 @@ def _people(items: Sequence[Word]) -> list[str]:
         weak = word.text in people.WEAK_PERSON_WORDS
         if not (word.is_a(Kind.PERSON) or weak):
             continue
-        qualifies = following is not None and bool(
-            following.kinds & (STRUCTURAL | {Kind.NEUTRAL})
-            or (weak and not following.kinds and following.text not in words.ENGLISH_WORDS)
-        )
-        if not qualifies and not (
-            weak and following is not None and not following.kinds and following.text.isalpha() and index == 0
-        ):
+        if following is None or not _qualifies(following, weak=weak):
             found.append(word.text)
     return found
+
+
+def _qualifies(following: Word, *, weak: bool) -> bool:
+    """Whether a person word before this one only says what sort of thing it is."""
+    if following.kinds & (STRUCTURAL | {Kind.NEUTRAL}):
+        return True
+    return (
+        weak
+        and not following.kinds
+        and following.text.isalpha()
+        and following.text not in words.ENGLISH_WORDS
+        and not following.text.endswith(("ing", "ed"))
+        and following.text not in people.WEAR_VERBS
+    )
 
 
 def _structural_words(items: Sequence[Word]) -> tuple[str, ...]:

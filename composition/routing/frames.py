@@ -19,11 +19,11 @@ from composition.routing.draft import (
     remove_draft,
     replace_draft,
 )
-from composition.routing.lexicon import appearance, verbs, words
+from composition.routing.lexicon import verbs, words
 from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
-from composition.routing.phrases import is_look, parse_noun_phrase, text_of
+from composition.routing.phrases import is_look, parse_noun_phrase, quality_owner, text_of
 from composition.routing.vocabulary import LOOKS, Kind, Word
-from composition.routing.worn import wear_draft
+from composition.routing.worn import is_someone, wear_draft
 
 Words = Sequence[Word]
 Frame = Callable[[str, Words], Draft]
@@ -36,22 +36,6 @@ def find(items: Words, *texts: str, start: int = 1) -> int | None:
 
 def _halves(items: Words, index: int | None) -> tuple[Words, Words]:
     return (items, ()) if index is None else (items[:index], items[index + 1 :])
-
-
-def quality_owner(items: Words) -> Words | None:
-    """Whose look a phrase is about: "the colour of the sofa", "the sofa's fabric", "the car colour"; None if no look."""
-    phrase = parse_noun_phrase(items)
-    head = phrase.head
-    if head is None or head.text not in appearance.PURE_QUALITY_NOUNS:
-        return None
-    if phrase.possessor:
-        return phrase.possessor
-    owner = phrase.post("on", "for", "of", "in")
-    if owner:
-        return owner
-    return [
-        word for word in phrase.core[:-1] if not word.kinds & LOOKS or (word.is_a(Kind.MATERIAL) and len(phrase.core) > 2)
-    ]
 
 
 def replace(verb: str, items: Words) -> Draft:
@@ -181,7 +165,7 @@ def _is_named(items: Words) -> bool:
 
 
 def _made(items: Words) -> Draft:
-    """ "Make a snowman": something new; "make the sofa": nothing but the name."""
+    """Read "make a snowman": something new; "make the sofa": nothing but the name."""
     if items and items[0].text in words.INDEFINITE:
         return add(verbs.ADD, items)
     return describe(items)
@@ -255,7 +239,7 @@ def _second_phrase(items: Words) -> int:
 
 def bestow(owner: Words, preposition: str, new: Words) -> Draft:
     """A gets B: a look, a garment, another part than it has, or something it never had."""
-    worn = wear_draft([Word("wearing"), *new]) if _is_someone(owner) else None
+    worn = wear_draft([Word("wearing"), *new]) if is_someone(owner) else None
     if worn is not None and worn.made:
         return worn
     if is_look(new):
@@ -264,10 +248,6 @@ def bestow(owner: Words, preposition: str, new: Words) -> Draft:
     if part is not None:
         return part
     return add_draft(new, preposition, owner)
-
-
-def _is_someone(items: Words) -> bool:
-    return any(word.is_a(Kind.PERSON) or word.text in ("me", "him", "her", "them", "us") for word in items)
 
 
 def add(verb: str, items: Words) -> Draft:
@@ -293,26 +273,17 @@ def add(verb: str, items: Words) -> Draft:
 
 def _is_place_preposition(items: Words, index: int) -> bool:
     word = items[index]
-    if not word.is_a(Kind.PREPOSITION) or word.text in ("of", "with", "from", "without", "for", "like", "as"):
-        return False
-    return True
+    return word.is_a(Kind.PREPOSITION) and word.text not in ("of", "with", "from", "without", "for", "like", "as")
 
 
 def _put_on(verb: str, items: Words) -> Draft | None:
-    """ "Put this jacket on", "put the hat on the man", "put him in a suit"."""
-    if not items:
+    """Read "put this jacket on", "put the hat on the man" and "put him in a suit" as wearing."""
+    if verb not in ("put", "place", "fit", "put in", "add"):
         return None
-    on = find(items, "on", "to", "onto")
-    garment = wear_draft([Word("wearing"), *(items[:on] if on else items)])
-    if on is not None and garment is not None and garment.made:
-        rest = items[on + 1 :]
-        if _is_someone(rest) or (not rest and verb == "put"):
-            return garment
-    if _is_someone(items[:1]) or (len(items) > 1 and _is_someone(items[:2])):
-        into = find(items, "in", "into")
-        if into is not None:
-            return wear_draft([Word("wearing"), *items[into + 1 :]])
-    return None
+    into = find(items, "in", "into")
+    if into is not None and is_someone(items[:into]) and items[into + 1 :]:
+        return wear_draft([Word("wearing"), *items[into + 1 :]])
+    return wear_draft([Word("put"), *items])
 
 
 def apply(verb: str, items: Words) -> Draft:
@@ -340,7 +311,7 @@ def remove(verb: str, items: Words) -> Draft:
 def dress(verb: str, items: Words) -> Draft:
     """Dress A in B; style the room in B."""
     split = find(items, "in", "with", "as", "like", "up")
-    if split is None or (verb == "style" and not _is_someone(items[:split])):
+    if split is None or (verb == "style" and not is_someone(items[:split])):
         return change(verb, items)
     rest = items[split + 1 :]
     while rest and rest[0].text in ("in", "up", "as"):

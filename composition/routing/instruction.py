@@ -11,6 +11,7 @@ from typing import Final
 
 from composition.routing.lexicon import people, verbs, words
 from composition.routing.lexicon.inflection import verb_forms
+from composition.routing.lexicon.listing import word_set
 from composition.routing.vocabulary import tokenise
 
 Tokens = Sequence[str]
@@ -67,8 +68,8 @@ _ENDING_LASTS: Final = frozenset(p[-1] for group in _ENDINGS.values() for p in g
 _KEEPING: Final = _phrases(words.KEEPING)
 _FORMS: Final = _verb_forms()
 _PUNCTUATION: Final = frozenset(",.;:!?-")
-_MODALS: Final = frozenset(["should", "must", "would", "could", "can", "shall", "will", "might", "may", "has", "have", "needs", "need", "ought", "wants"])
-_BE: Final = frozenset(["be", "is", "are", "was", "were", "been", "being", "become", "becomes", "gets", "get", "got", "to"])
+_MODALS: Final = word_set("should must would could can shall will might may has have needs need ought wants")
+_BE: Final = word_set("be is are was were been being become becomes gets get got to")
 _OBJECT_STARTS: Final = (words.DETERMINERS | words.QUANTIFIERS | people.OBJECT_PRONOUNS | words.PRONOUNS) - {"no"}
 _PASSIVE_FRAMES: Final = frozenset(
     {verbs.REPLACE, verbs.SUBSTITUTE, verbs.CHANGE, verbs.PAINT, verbs.COVER, verbs.REMOVE, verbs.ADD, verbs.APPLY}
@@ -103,7 +104,7 @@ def strip_courtesy(tokens: Tokens) -> list[str]:
             rest, changed = rest[1:], True
         elif rest[-1] in _PUNCTUATION or (len(rest) > 2 and rest[-1] in ("and", "but", "then")):
             rest, changed = rest[:-1], True
-        elif (length := opening(rest, _OPENINGS)) and length < len(rest):
+        elif (length := opening(rest, _OPENINGS)) and length < len(rest) and rest[length] != "of":
             rest, changed = rest[length:], True
         elif (length := _ending(rest)) and length < len(rest):
             rest, changed = rest[:-length], True
@@ -219,11 +220,13 @@ def _leading(clause: Tokens) -> Instruction | None:
     form = verb_at(clause, 0)
     if form is None or opening(clause, _WISHES) > len(form.words):
         return None
-    return Instruction(form.frame, form.base, tuple(clause[len(form.words) :]))
+    arguments = clause[len(form.words) :]
+    caused = _passive(arguments) if form.base in ("have", "get", "see", "let") and arguments else None
+    return caused or Instruction(form.frame, form.base, tuple(arguments))
 
 
 def _separable(clause: Tokens) -> Instruction | None:
-    """ "Take the bin out", "swap the chair out for a stool": the particle after the object."""
+    """Read "take the bin out", "swap the chair out for a stool": the particle after the object."""
     first = clause[0]
     forms = [
         form for form in _FORMS.get(first, ()) if len(form.words) == 2 and form.words[1] in verbs.SEPARABLE_PARTICLES
@@ -245,7 +248,7 @@ def _separable(clause: Tokens) -> Instruction | None:
 
 
 def _passive(clause: Tokens) -> Instruction | None:
-    """ "The mug replaced by a teapot", "the walls should be painted grey": the subject is what the verb is done to."""
+    """Read "the mug replaced by a teapot", "the walls should be painted grey": the subject is what the verb is done to."""
     start = 1 if clause[0] in _MODALS | _BE | {"with"} and len(clause) > 2 else 0
     for index in range(start + 1, len(clause)):
         for form in _FORMS.get(clause[index], ()):

@@ -11,17 +11,24 @@ from typing import Final
 
 from composition.routing.lexicon import appearance, words
 from composition.routing.lexicon.inflection import is_plural
+from composition.routing.lexicon.listing import word_set
 from composition.routing.vocabulary import LOOKS, STRUCTURAL, Kind, Word
 from composition.types import Position
 
 Words = Sequence[Word]
 
-_LINKS: Final = frozenset(
-    ["and", "or", "with", "in", "of", "a", "an", "the", "this", "that", "these", "those", "very", "more", "slightly", "really", "fully", "all", "like", "made", "from", "out", "it", "one", "ones", "look", "looking", "looks", "finished", "done", "completely", "bit", "little", "kind", "as", "same", "entirely", "to", "be"]
+_LINKS: Final = word_set(
+    """
+    and or with in of a an the this that these those very more slightly really fully all like made from out it one
+    ones look looking looks finished done completely bit little kind as same entirely to be
+    """
 )
 _SMEARS: Final = frozenset({"coat", "layer", "splash", "touch", "hint", "lick", "shade", "version", "variant", "one"})
-_PARTICIPLES: Final = frozenset(
-    ["made", "painted", "covered", "dyed", "finished", "wrapped", "upholstered", "decorated", "rendered", "drawn", "done", "coloured", "colored", "carved", "built", "crafted", "coated", "clad", "lined", "printed", "textured", "tiled"]
+_PARTICIPLES: Final = word_set(
+    """
+    made painted covered dyed finished wrapped upholstered decorated rendered drawn done coloured colored carved
+    built crafted coated clad lined printed textured tiled
+    """
 )
 _RELATIVES: Final = frozenset(
     {"that", "which", "who", "whose", "where", "standing", "sitting", "parked", "hanging", "lying"}
@@ -200,7 +207,7 @@ def is_look(items: Words, *, forced: bool = False) -> bool:
 
 
 def _names_a_thing(core: Words) -> bool:
-    """ "An orange", "a glass", "a brick": with an article of its own, a material or an ambiguous colour is a thing."""
+    """Read "an orange", "a glass", "a brick": with an article of its own, a material or an ambiguous colour is a thing."""
     if core[0].text not in words.INDEFINITE or len(core) < 2:
         return False
     last = core[-1]
@@ -267,3 +274,21 @@ def bare(items: Words) -> tuple[Word, ...]:
     while rest and (rest[0].text in words.DETERMINERS - {"no"} or rest[0].text in ("of",)):
         rest.pop(0)
     return tuple(rest)
+
+
+def quality_owner(items: Words) -> Words | None:
+    """Whose look a phrase is about: "the colour of the sofa", "the sofa's fabric", "the car colour"; None if no look."""
+    phrase = parse_noun_phrase(items)
+    head = phrase.head
+    if head is None or head.text not in appearance.PURE_QUALITY_NOUNS:
+        return None
+    if phrase.possessor:
+        return phrase.possessor
+    owner = phrase.post("on", "for", "of", "in")
+    if owner:
+        return owner
+    return [
+        word
+        for word in phrase.core[:-1]
+        if not word.kinds & LOOKS or (word.is_a(Kind.MATERIAL) and len(phrase.core) > 2)
+    ]

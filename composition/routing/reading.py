@@ -86,7 +86,7 @@ def _drafts(tokens: list[str]) -> list[Draft | None]:
 
 
 def _swapped(clause: list[str]) -> Draft | None:
-    """ "B instead of A", "instead of A, B", "B rather than A", "B in place of A"."""
+    """Read "b instead of A", "instead of A, B", "B rather than A", "B in place of A"."""
     for phrase in (
         ("instead", "of"),
         ("rather", "than"),
@@ -134,7 +134,7 @@ def _draft(instruction: Instruction) -> Draft | None:
         return None
     if instruction.frame == DESCRIBE:
         if items and items[0].text in ("without", "no"):
-            return remove_draft(items[1:])
+            return remove_draft(items[2:] if items[1:2] and items[1].text == "more" else items[1:])
         without = next((i for i in range(1, len(items)) if items[i].text == "without"), None)
         if without is not None and without + 1 < len(items):
             return remove_draft(items[without + 1 :])
@@ -202,7 +202,7 @@ def _target(draft: Draft, override: list[Word]) -> Target:
 
 
 def _unnamed_region(draft: Draft) -> BodyRegion | None:
-    """ "Try this on" says nothing of where: the whole body, unless it is an accessory without a region."""
+    """Read "try this on" says nothing of where: the whole body, unless it is an accessory without a region."""
     return None if any(word.is_a(Kind.ACCESSORY) for word in draft.made) else BodyRegion.FULL
 
 

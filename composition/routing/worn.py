@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from composition.routing.draft import Draft, Intent, demonstratives_off
 from composition.routing.lexicon import people, words
@@ -11,6 +12,8 @@ from composition.routing.vocabulary import REGIONS, Kind, Word
 from composition.types import BodyRegion
 
 Words = Sequence[Word]
+
+_PAUSES: Final = frozenset({",", ".", "?", "!", ";", "and", "with", "please"})
 
 
 def region_of(items: Words) -> BodyRegion | None:
@@ -41,7 +44,34 @@ def trigger(items: Words) -> tuple[int, int] | None:
             return index, index + 1
         if text in ("put", "puts", "putting") and following == "on" and _opens_with_worn(items[index + 2 :]):
             return index, index + 2
+        if text in ("put", "puts", "putting", "place") and _ends_on_someone(items[index + 1 :]):
+            return index, index + 1
+        if text in ("dress", "dresses", "dressing") and following and is_someone(items[index + 1 : index + 3]):
+            link = next((i for i in range(index + 1, len(items)) if items[i].text in ("in", "as", "like")), None)
+            if link is not None:
+                return index, link + 1
     return None
+
+
+def is_someone(items: Words) -> bool:
+    """Whether a phrase names a person, by a noun or by a pronoun."""
+    return any(
+        word.is_a(Kind.PERSON) or word.text in people.WEAK_PERSON_WORDS or word.text in people.OBJECT_PRONOUNS
+        for word in items
+    )
+
+
+def _ends_on_someone(items: Words) -> bool:
+    """Read "this hat on me", "the jacket on": the rest of "put ... on"."""
+    on = next((i for i in range(1, len(items)) if items[i].text in ("on", "onto", "over")), None)
+    if (
+        on is None
+        or not _opens_with_worn(items[:on])
+        or not any(word.kinds & {Kind.GARMENT, Kind.ACCESSORY} for word in items[:on])
+    ):
+        return False
+    rest = [word for word in items[on + 1 :] if word.text not in _PAUSES]
+    return not rest or is_someone(rest)
 
 
 def _has_worn(items: Words) -> bool:
@@ -55,14 +85,14 @@ def _opens_with_worn(items: Words) -> bool:
     for index, word in enumerate(items):
         if word.kinds & {Kind.GARMENT, Kind.ACCESSORY}:
             following = items[index + 1] if index + 1 < len(items) else None
-            return following is None or following.text in (",", ".", "and", "with") or following.is_a(Kind.PREPOSITION)
+            return following is None or following.text in _PAUSES or following.is_a(Kind.PREPOSITION)
         if word.is_a(Kind.PREPOSITION):
             return False
     return bool(items) and all(word.text in words.PRONOUNS for word in items)
 
 
 def _worn_after_in(items: Words, index: int) -> bool:
-    """ "In these jeans" anywhere; "in a suit" after a person or at the start."""
+    """Read "in these jeans" anywhere; "in a suit" after a person or at the start."""
     rest = items[index + 1 :]
     if not rest or not _opens_with_worn(rest) or not any(w.kinds & {Kind.GARMENT} for w in rest):
         return False

@@ -4,110 +4,140 @@ from __future__ import annotations
 
 from typing import Final
 
+from composition.routing.lexicon.listing import word_set
+
 COLOURS: Final = (
-    "red, blue, green, yellow, orange, purple, pink, brown, black, white, grey, gray, beige, turquoise, teal, cyan, "
-    "magenta, violet, indigo, crimson, scarlet, maroon, burgundy, vermilion, ruby red, cherry red, brick red, blood red, "
-    "fire engine red, wine red, coral, fuchsia, mauve, lilac, lavender, navy, navy blue, royal blue, sky blue, baby blue, "
-    "cobalt, cobalt blue, cerulean, azure, aqua, aquamarine, midnight blue, electric blue, ice blue, powder blue, "
-    "steel blue, petrol blue, prussian blue, ultramarine, sapphire blue, denim blue, emerald, emerald green, olive green, "
-    "lime green, forest green, mint green, sage green, hunter green, racing green, british racing green, bottle green, "
-    "sea green, army green, moss green, neon green, jade green, khaki, chartreuse, amber, ochre, mustard yellow, "
-    "lemon yellow, golden yellow, canary yellow, taupe, tan, ecru, ivory, off-white, off white, eggshell, snow white, "
-    "pearl white, charcoal, charcoal grey, charcoal gray, slate grey, slate gray, ash grey, jet black, jet-black, "
-    "pitch black, midnight black, matte black, hot pink, baby pink, dusty pink, dusty rose, blush pink, rose pink, "
-    "salmon pink, neon pink, rose gold, golden, silvery, sepia, auburn, blonde, blond, brunette, ginger, platinum blonde, "
-    "rainbow, rainbow coloured, rainbow colored, multicolored, multicoloured, multi-colored, multi-coloured, colorful, "
-    "colourful, monochrome, monochromatic, black and white, black-and-white, grayscale, greyscale, two-tone, two tone, "
-    "bicolor, pastel, neon, iridescent, holographic, transparent, translucent, tricolor, tie-dye colors, gold, silver, "
-    "reddish, bluish, greenish, yellowish, pinkish, purplish, brownish, greyish, grayish, blackish, whitish, "
-    "sapphire, ruby, rust red, terracotta, peach, plum, rose, olive, mint, sage, lime, mustard, cream, salmon, cherry, "
-    "lemon, chocolate brown, coffee brown, caramel, chocolate, apricot, lilac purple, sand, aubergine, eggplant, "
-    "cream white, honey, rust, copper, bronze"
+    "red, blue, green, yellow, orange, purple, pink, brown, black, white, grey, gray, beige, turquoise, teal, "
+    "cyan, magenta, violet, indigo, crimson, scarlet, maroon, burgundy, vermilion, ruby red, cherry red, brick "
+    "red, blood red, fire engine red, wine red, coral, fuchsia, mauve, lilac, lavender, navy, navy blue, royal "
+    "blue, sky blue, baby blue, cobalt, cobalt blue, cerulean, azure, aqua, aquamarine, midnight blue, electric "
+    "blue, ice blue, powder blue, steel blue, petrol blue, prussian blue, ultramarine, sapphire blue, denim "
+    "blue, emerald, emerald green, olive green, lime green, forest green, mint green, sage green, hunter green, "
+    "racing green, british racing green, bottle green, sea green, army green, moss green, neon green, jade "
+    "green, khaki, chartreuse, amber, ochre, mustard yellow, lemon yellow, golden yellow, canary yellow, taupe, "
+    "tan, ecru, ivory, off-white, off white, eggshell, snow white, pearl white, charcoal, charcoal grey, "
+    "charcoal gray, slate grey, slate gray, ash grey, jet black, jet-black, pitch black, midnight black, matte "
+    "black, hot pink, baby pink, dusty pink, dusty rose, blush pink, rose pink, salmon pink, neon pink, rose "
+    "gold, golden, silvery, sepia, auburn, blonde, blond, brunette, ginger, platinum blonde, rainbow, rainbow "
+    "coloured, rainbow colored, multicolored, multicoloured, multi-colored, multi-coloured, colorful, "
+    "colourful, monochrome, monochromatic, black and white, black-and-white, grayscale, greyscale, two-tone, "
+    "two tone, bicolor, pastel, neon, iridescent, holographic, transparent, translucent, tricolor, tie-dye "
+    "colors, gold, silver, reddish, bluish, greenish, yellowish, pinkish, purplish, brownish, greyish, grayish, "
+    "blackish, whitish, sapphire, ruby, rust red, terracotta, peach, plum, rose, olive, mint, sage, lime, "
+    "mustard, cream, salmon, cherry, lemon, chocolate brown, coffee brown, caramel, chocolate, apricot, lilac "
+    "purple, sand, aubergine, eggplant, cream white, honey, rust, copper, bronze"
 )
 """Comma-separated; `light`, `dark` and the like may precede any of them."""
 
-AMBIGUOUS_COLOURS: Final = frozenset(
-    ["orange", "rose", "olive", "mint", "sage", "lime", "mustard", "cream", "salmon", "cherry", "lemon", "chocolate", "caramel", "peach", "plum", "coral", "honey", "sand", "apricot", "aubergine", "eggplant", "rainbow", "ginger", "rust", "gold", "silver", "ruby", "sapphire", "emerald", "amber", "lavender", "lilac", "copper", "bronze"]
+AMBIGUOUS_COLOURS: Final = word_set(
+    """
+    orange rose olive mint sage lime mustard cream salmon cherry lemon chocolate caramel peach plum coral honey sand
+    apricot aubergine eggplant rainbow ginger rust gold silver ruby sapphire emerald amber lavender lilac copper
+    bronze
+    """
 )
 """Colours that are also things: with an article of their own ("an orange") they are the thing."""
 
-SHADES: Final = frozenset(
-    ["light", "dark", "bright", "pale", "deep", "soft", "vivid", "muted", "rich", "warm", "cool", "dusty", "hot", "neon", "pastel", "metallic", "matte", "glossy", "electric", "intense", "subtle", "faded", "saturated", "light-colored", "dull"]
+SHADES: Final = word_set(
+    """
+    light dark bright pale deep soft vivid muted rich warm cool dusty hot neon pastel metallic matte glossy electric
+    intense subtle faded saturated light-colored dull
+    """
 )
 
 MATERIALS: Final = (
-    "wood, wooden, oak, walnut, mahogany, pine, teak, ebony, birch, maple, cherry wood, cherrywood, rosewood, redwood, "
-    "driftwood, cedar, bamboo, rattan, wicker, cork, plywood, oak wood, walnut wood, pine wood, dark wood, light wood, "
-    "reclaimed wood, solid oak, marble, granite, quartz, onyx, slate, limestone, sandstone, travertine, stone, brick, "
-    "exposed brick, red brick, bricks, concrete, cement, stucco, plaster, terrazzo, tile, tiles, tiled, mosaic, subway tile, "
-    "subway tiles, ceramic, porcelain, clay, terracotta, earthenware, glass, stained glass, frosted glass, crystal, "
-    "metal, metallic, steel, stainless steel, brushed steel, brushed metal, iron, wrought iron, cast iron, chrome, "
-    "chromed, aluminium, aluminum, brushed aluminum, brushed aluminium, brass, copper, bronze, tin, pewter, titanium, "
-    "platinum, gold, solid gold, gold leaf, silver, gilded, leather, faux leather, patent leather, suede, velvet, "
-    "crushed velvet, silk, satin, cotton, linen, wool, woolen, woollen, tweed, cashmere, felt, fleece, corduroy, denim, "
-    "canvas, burlap, hessian, jute, lace, chiffon, tulle, fur, faux fur, fake fur, sequins, sequined, knit, knitted, "
-    "crocheted, crochet, woven, quilted, fabric, cloth, textile, boucle, bouclé, chenille, mohair, nylon, polyester, "
-    "latex, vinyl, rubber, plastic, acrylic, resin, carbon fiber, carbon fibre, fiberglass, paper, papier-mâché, "
-    "papier mache, cardboard, origami, parchment, wax, ice, snowy, icy, diamond, pearl, mother of pearl, jade, obsidian, "
-    "lava, straw, thatch, thatched, grass, moss, mossy, ivy, herringbone parquet, parquet, hardwood, laminate, linoleum, "
-    "gravel, cobblestone, cobblestones, asphalt, planks, wood panelling, wood paneling, shiplap, lego, lego bricks, "
-    "upholstered, leathery, glassy, silky, furry, fluffy, rubbery, plush, ivory, amber, snakeskin, crocodile leather, "
-    "alligator skin, sheepskin, cowhide, faux marble, carrara marble, black marble, white marble, hammered copper, "
-    "corrugated iron, corrugated metal, wood grain, woodgrain, flagstone, pebbles, shingles, jersey knit, microfiber"
+    "wood, wooden, oak, walnut, mahogany, pine, teak, ebony, birch, maple, cherry wood, cherrywood, rosewood, "
+    "redwood, driftwood, cedar, bamboo, rattan, wicker, cork, plywood, oak wood, walnut wood, pine wood, dark "
+    "wood, light wood, reclaimed wood, solid oak, marble, granite, quartz, onyx, slate, limestone, sandstone, "
+    "travertine, stone, brick, exposed brick, red brick, bricks, concrete, cement, stucco, plaster, terrazzo, "
+    "tile, tiles, tiled, mosaic, subway tile, subway tiles, ceramic, porcelain, clay, terracotta, earthenware, "
+    "glass, stained glass, frosted glass, crystal, metal, metallic, steel, stainless steel, brushed steel, "
+    "brushed metal, iron, wrought iron, cast iron, chrome, chromed, aluminium, aluminum, brushed aluminum, "
+    "brushed aluminium, brass, copper, bronze, tin, pewter, titanium, platinum, gold, solid gold, gold leaf, "
+    "silver, gilded, leather, faux leather, patent leather, suede, velvet, crushed velvet, silk, satin, cotton, "
+    "linen, wool, woolen, woollen, tweed, cashmere, felt, fleece, corduroy, denim, canvas, burlap, hessian, "
+    "jute, lace, chiffon, tulle, fur, faux fur, fake fur, sequins, sequined, knit, knitted, crocheted, crochet, "
+    "woven, quilted, fabric, cloth, textile, boucle, bouclé, chenille, mohair, nylon, polyester, latex, vinyl, "
+    "rubber, plastic, acrylic, resin, carbon fiber, carbon fibre, fiberglass, paper, papier-mâché, papier "
+    "mache, cardboard, origami, parchment, wax, ice, snowy, icy, diamond, pearl, mother of pearl, jade, "
+    "obsidian, lava, straw, thatch, thatched, grass, moss, mossy, ivy, herringbone parquet, parquet, hardwood, "
+    "laminate, linoleum, gravel, cobblestone, cobblestones, asphalt, planks, wood panelling, wood paneling, "
+    "shiplap, lego, lego bricks, upholstered, leathery, glassy, silky, furry, fluffy, rubbery, plush, ivory, "
+    "amber, snakeskin, crocodile leather, alligator skin, sheepskin, cowhide, faux marble, carrara marble, "
+    "black marble, white marble, hammered copper, corrugated iron, corrugated metal, wood grain, woodgrain, "
+    "flagstone, pebbles, shingles, jersey knit, microfiber"
 )
 
 FINISHES: Final = (
-    "matte, matt, glossy, gloss, high-gloss, high gloss, shiny, satin finish, metallic, polished, brushed, lacquered, "
-    "varnished, enamelled, enameled, glazed, frosted, weathered, distressed, rusty, rusted, worn-out, aged, patinated, "
-    "whitewashed, painted, stained, bleached, glittery, glitter, sparkly, sparkling, reflective, mirrored, pearlescent, "
-    "smooth, rough, textured, grainy, bumpy, cracked, dusty, dirty, muddy, faded, washed, stonewashed, burnished, "
-    "anodized, anodised, galvanized, oiled, waxed, scratched, iced, gold-plated, chrome-plated, silver-plated, plated, "
-    "shimmering, shimmery, dyed, tie-dyed, tie-dye, tie dye, tinted, ombre, ombré, embossed, engraved, embroidered, "
-    "padded, tufted, rustic-looking, satiny, unpainted, tarnished, opaque, see-through, luminous, fluorescent"
+    "matte, matt, glossy, gloss, high-gloss, high gloss, shiny, satin finish, metallic, polished, brushed, "
+    "lacquered, varnished, enamelled, enameled, glazed, frosted, weathered, distressed, rusty, rusted, "
+    "worn-out, aged, patinated, whitewashed, painted, stained, bleached, glittery, glitter, sparkly, sparkling, "
+    "reflective, mirrored, pearlescent, smooth, rough, textured, grainy, bumpy, cracked, dusty, dirty, muddy, "
+    "faded, washed, stonewashed, burnished, anodized, anodised, galvanized, oiled, waxed, scratched, iced, "
+    "gold-plated, chrome-plated, silver-plated, plated, shimmering, shimmery, dyed, tie-dyed, tie-dye, tie dye, "
+    "tinted, ombre, ombré, embossed, engraved, embroidered, padded, tufted, rustic-looking, satiny, unpainted, "
+    "tarnished, opaque, see-through, luminous, fluorescent"
 )
 
 PATTERNS: Final = (
-    "striped, stripes, pinstriped, pinstripe, pinstripes, polka dot, polka dots, polka-dot, polka dotted, dotted, dots, "
-    "spotted, checked, checkered, chequered, checkerboard, chessboard, gingham, plaid, tartan, houndstooth, herringbone, "
-    "chevron, zigzag, paisley, floral, flowery, flower print, floral print, leopard print, leopard-print, leopard, "
-    "zebra print, zebra, zebra stripes, tiger print, tiger stripes, cow print, snake print, animal print, camouflage, "
-    "camo, argyle, geometric, abstract, damask, ikat, batik, patchwork, toile, tropical print, leaf print, marbled, "
-    "swirls, swirly, hearts, starry, honeycomb, hexagonal, patterned, printed, graphic, mandala, arabesque, moroccan, "
-    "fair isle, nautical stripes, harlequin, fleur-de-lis, psychedelic, gradient, galaxy, galaxy print, brocade, "
-    "horizontal stripes, vertical stripes, diagonal stripes, thin stripes, racing stripes, racing stripe, speckled, "
-    "graffiti, graffitied, flames"
+    "striped, stripes, pinstriped, pinstripe, pinstripes, polka dot, polka dots, polka-dot, polka dotted, "
+    "dotted, dots, spotted, checked, checkered, chequered, checkerboard, chessboard, gingham, plaid, tartan, "
+    "houndstooth, herringbone, chevron, zigzag, paisley, floral, flowery, flower print, floral print, leopard "
+    "print, leopard-print, leopard, zebra print, zebra, zebra stripes, tiger print, tiger stripes, cow print, "
+    "snake print, animal print, camouflage, camo, argyle, geometric, abstract, damask, ikat, batik, patchwork, "
+    "toile, tropical print, leaf print, marbled, swirls, swirly, hearts, starry, honeycomb, hexagonal, "
+    "patterned, printed, graphic, mandala, arabesque, moroccan, fair isle, nautical stripes, harlequin, "
+    "fleur-de-lis, psychedelic, gradient, galaxy, galaxy print, brocade, horizontal stripes, vertical stripes, "
+    "diagonal stripes, thin stripes, racing stripes, racing stripe, speckled, graffiti, graffitied, flames"
 )
 
 STYLES: Final = (
-    "cartoon, cartoonish, cartoony, comic, comic book, anime, manga, ghibli, studio ghibli, pixar, disney, watercolor, "
-    "watercolour, oil painting, oil paint, acrylic painting, pencil sketch, pencil drawing, pencil, sketch, "
-    "charcoal drawing, line art, line drawing, ink drawing, ink wash, pop art, pop-art, pixel art, pixelated, 8-bit, 8 bit, "
-    "16-bit, low poly, low-poly, vector art, flat design, impressionist, impressionism, expressionist, expressionism, "
-    "cubist, cubism, surreal, surrealist, surrealism, abstract art, pointillism, pointillist, art deco, art nouveau, "
-    "bauhaus, baroque, rococo, gothic, victorian, renaissance, medieval, ukiyo-e, cyberpunk, steampunk, vaporwave, "
-    "synthwave, futuristic, sci-fi, retro, vintage, rustic, industrial, minimalist, minimalistic, scandinavian, "
-    "mid-century, mid-century modern, mid century modern, modern, contemporary, modernist, bohemian, boho, shabby chic, "
-    "farmhouse, mediterranean, japanese, art, kawaii, noir, film noir, photorealistic, hyperrealistic, realistic, "
-    "stylized, stylised, claymation, clay animation, stop motion, van gogh, picasso, monet, andy warhol, warhol, banksy, "
-    "dali, rembrandt, klimt, hokusai, mondrian, matisse, kandinsky, hand-drawn, hand drawn, hand-painted, hand painted, "
-    "woodcut, linocut, etching, mosaic art, paper cutout, 3d render, cinematic, polaroid, fauvist, collage, "
-    "brutalist, tudor, georgian, colonial, edwardian, art-deco, chibi, woodblock print, gouache, crayon, chalk, "
-    "chalk drawing, doodle, graphic novel, tim burton, wes anderson, antique, traditional, classical, ornate, elegant, "
-    "luxurious, classic, old-fashioned, seventies, 70s, 80s, 1950s, 1960s, 1970s, 1980s, 1920s, 50s, 60s, 90s, 20s, grunge, punk"
+    "cartoon, cartoonish, cartoony, comic, comic book, anime, manga, ghibli, studio ghibli, pixar, disney, "
+    "watercolor, watercolour, oil painting, oil paint, acrylic painting, pencil sketch, pencil drawing, pencil, "
+    "sketch, charcoal drawing, line art, line drawing, ink drawing, ink wash, pop art, pop-art, pixel art, "
+    "pixelated, 8-bit, 8 bit, 16-bit, low poly, low-poly, vector art, flat design, impressionist, "
+    "impressionism, expressionist, expressionism, cubist, cubism, surreal, surrealist, surrealism, abstract "
+    "art, pointillism, pointillist, art deco, art nouveau, bauhaus, baroque, rococo, gothic, victorian, "
+    "renaissance, medieval, ukiyo-e, cyberpunk, steampunk, vaporwave, synthwave, futuristic, sci-fi, retro, "
+    "vintage, rustic, industrial, minimalist, minimalistic, scandinavian, mid-century, mid-century modern, mid "
+    "century modern, modern, contemporary, modernist, bohemian, boho, shabby chic, farmhouse, mediterranean, "
+    "japanese, art, kawaii, noir, film noir, photorealistic, hyperrealistic, realistic, stylized, stylised, "
+    "claymation, clay animation, stop motion, van gogh, picasso, monet, andy warhol, warhol, banksy, dali, "
+    "rembrandt, klimt, hokusai, mondrian, matisse, kandinsky, hand-drawn, hand drawn, hand-painted, hand "
+    "painted, woodcut, linocut, etching, mosaic art, paper cutout, 3d render, cinematic, polaroid, fauvist, "
+    "collage, brutalist, tudor, georgian, colonial, edwardian, art-deco, chibi, woodblock print, gouache, "
+    "crayon, chalk, chalk drawing, doodle, graphic novel, tim burton, wes anderson, antique, traditional, "
+    "classical, ornate, elegant, luxurious, classic, old-fashioned, seventies, 70s, 80s, 1950s, 1960s, 1970s, "
+    "1980s, 1920s, 50s, 60s, 90s, 20s, grunge, punk"
 )
 
-QUALITY_NOUNS: Final = frozenset(
-    ["color", "colour", "colors", "colours", "colour-scheme", "hue", "hues", "shade", "shades", "tone", "tones", "tint", "tints", "texture", "textures", "material", "materials", "pattern", "patterns", "print", "prints", "style", "styles", "finish", "finishes", "look", "looks", "surface", "surfaces", "fabric", "upholstery", "paint", "coating", "coat", "design", "appearance", "aesthetic", "theme", "motif", "stripes", "grain", "lacquer", "varnish", "palette", "scheme", "effect", "painting", "drawing", "sketch", "illustration", "artwork", "render", "rendering", "art", "colouring", "coloring", "colorway", "livery", "vibe", "feel", "paintwork", "skin", "wrap", "veneer", "panelling", "paneling", "cladding", "wallpaper", "tiling", "tiles", "graphic", "patina", "sheen", "gloss"]
+QUALITY_NOUNS: Final = word_set(
+    """
+    color colour colors colours colour-scheme hue hues shade shades tone tones tint tints texture textures material
+    materials pattern patterns print prints style styles finish finishes look looks surface surfaces fabric
+    upholstery paint coating coat design appearance aesthetic theme motif stripes grain lacquer varnish palette
+    scheme effect painting drawing sketch illustration artwork render rendering art colouring coloring colorway
+    livery vibe feel paintwork skin wrap veneer panelling paneling cladding wallpaper tiling tiles graphic patina
+    sheen gloss
+    """
 )
 """Nouns for the quality itself: "the colour of the car", "a marble texture"."""
 
-PURE_QUALITY_NOUNS: Final = frozenset(
-    ["color", "colour", "colors", "colours", "hue", "hues", "shade", "shades", "tone", "tones", "tint", "tints", "texture", "textures", "material", "materials", "pattern", "patterns", "print", "prints", "style", "styles", "finish", "finishes", "look", "looks", "appearance", "aesthetic", "theme", "motif", "coating", "effect", "colouring", "coloring", "colorway", "livery", "vibe", "feel", "paintwork", "patina", "sheen", "palette", "scheme", "upholstery", "fabric", "grain", "design", "surface", "surfaces", "paint", "paintjob", "covering"]
+PURE_QUALITY_NOUNS: Final = word_set(
+    """
+    color colour colors colours hue hues shade shades tone tones tint tints texture textures material materials
+    pattern patterns print prints style styles finish finishes look looks appearance aesthetic theme motif coating
+    effect colouring coloring colorway livery vibe feel paintwork patina sheen palette scheme upholstery fabric
+    grain design surface surfaces paint paintjob covering
+    """
 )
 """Quality nouns that an edit changes on a thing without naming anything else ("change the sofa's fabric")."""
 
-COLOUR_NOUNS: Final = frozenset(
-    ["color", "colour", "colors", "colours", "hue", "hues", "shade", "shades", "tone", "tones", "tint", "tints", "colouring", "coloring", "colorway", "paint", "paintwork", "paintjob", "livery", "palette", "scheme", "coat"]
+COLOUR_NOUNS: Final = word_set(
+    """
+    color colour colors colours hue hues shade shades tone tones tint tints colouring coloring colorway paint
+    paintwork paintjob livery palette scheme coat
+    """
 )
 
 COLOURED_SUFFIXES: Final = ("coloured", "colored", "toned", "tinted", "hued", "painted", "dyed")

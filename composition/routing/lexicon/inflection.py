@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
+from composition.routing.lexicon.listing import word_set
+
 IRREGULAR_PLURALS: Final = {
     "person": "people", "man": "men", "woman": "women", "child": "children", "foot": "feet", "tooth": "teeth",
     "goose": "geese", "mouse": "mice", "leaf": "leaves", "shelf": "shelves", "knife": "knives", "wolf": "wolves",
@@ -12,11 +14,23 @@ IRREGULAR_PLURALS: Final = {
     "deer": "deer", "cactus": "cacti", "wife": "wives", "thief": "thieves", "calf": "calves", "headscarf": "headscarves",
 }  # fmt: skip
 _PLURALS: Final = frozenset(IRREGULAR_PLURALS.values()) - {"fish", "sheep", "deer"}
-SINGULAR_IN_S: Final = frozenset(
-    ["bus", "minibus", "glass", "dress", "sundress", "grass", "cactus", "canvas", "lens", "gas", "chess", "moss", "brass", "compass", "mattress", "headdress", "harness", "christmas", "iris", "campus", "virus", "bonus", "atlas", "cross", "mess", "mass", "class", "press", "pass", "kiss", "boss", "loss", "process", "business", "headless", "wireless", "walrus", "octopus", "hippopotamus", "platypus", "chaise", "chassis", "crisis", "oasis", "lotus", "hibiscus", "circus", "series", "species", "news", "sis", "axis", "basis", "tennis", "ibis", "trellis", "debris", "eucalyptus", "asparagus", "citrus", "focus", "surplus", "abacus", "cutlass", "hourglass", "fiberglass", "wineglass", "eyeglass", "wilderness", "seamless", "los", "bas", "plus", "this", "its", "his", "us", "as", "is", "was", "has", "always", "ours"]
+SINGULAR_IN_S: Final = word_set(
+    """
+    bus minibus glass dress sundress grass cactus canvas lens gas chess moss brass compass mattress headdress
+    harness christmas iris campus virus bonus atlas cross mess mass class press pass kiss boss loss process business
+    headless wireless walrus octopus hippopotamus platypus chaise chassis crisis oasis lotus hibiscus circus series
+    species news sis axis basis tennis ibis trellis debris eucalyptus asparagus citrus focus surplus abacus cutlass
+    hourglass fiberglass wineglass eyeglass wilderness seamless los bas plus this its his us as is was has always
+    ours
+    """
 )
-ALWAYS_PLURAL: Final = frozenset(
-    ["jeans", "trousers", "pants", "slacks", "chinos", "shorts", "leggings", "tights", "stockings", "sweatpants", "joggers", "khakis", "culottes", "capris", "glasses", "sunglasses", "eyeglasses", "spectacles", "specs", "goggles", "aviators", "scissors", "pliers", "tweezers", "binoculars", "overalls", "dungarees", "coveralls", "pyjamas", "pajamas", "clothes", "scrubs", "surroundings", "headphones", "pjs", "briefs", "boxers", "underpants", "corduroys", "breeches", "jeggings", "palazzos", "cargos", "trunks", "shades", "earmuffs", "handlebars"]
+ALWAYS_PLURAL: Final = word_set(
+    """
+    jeans trousers pants slacks chinos shorts leggings tights stockings sweatpants joggers khakis culottes capris
+    glasses sunglasses eyeglasses spectacles specs goggles aviators scissors pliers tweezers binoculars overalls
+    dungarees coveralls pyjamas pajamas clothes scrubs surroundings headphones pjs briefs boxers underpants
+    corduroys breeches jeggings palazzos cargos trunks shades earmuffs handlebars
+    """
 )
 """Plural in form, one thing in meaning."""
 

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from typing import Final
 
-PERSON_WORDS: Final = frozenset(
-    ["person", "persons", "people", "human", "humans", "man", "men", "woman", "women", "lady", "ladies", "gentleman", "gentlemen", "girl", "girls", "boy", "boys", "guy", "guys", "gal", "gals", "dude", "chap", "bloke", "kid", "kids", "child", "children", "baby", "babies", "infant", "toddler", "toddlers", "teenager", "teenagers", "teen", "teens", "adult", "adults", "senior", "seniors", "grandma", "grandmother", "grandpa", "grandfather", "granny", "mother", "mothers", "mom", "mum", "dad", "daddy", "father", "fathers", "daughter", "daughters", "son", "sons", "brother", "brothers", "sister", "sisters", "husband", "wife", "bride", "brides", "groom", "bridegroom", "bridesmaid", "bridesmaids", "businessman", "businesswoman", "businessmen", "cowboy", "policeman", "policewoman", "fireman", "firefighter", "soldier", "soldiers", "doctor", "nurse", "chef", "waiter", "waitress", "athlete", "athletes", "runner", "dancer", "dancers", "cyclist", "skier", "surfer", "musician", "guitarist", "tourist", "tourists", "pedestrian", "pedestrians", "bystander", "bystanders", "passerby", "student", "students", "worker", "workers", "player", "players", "customer", "shopper", "influencer", "somebody", "someone", "anybody", "anyone", "everybody", "everyone", "individual", "individuals", "couple", "crowd", "selfie", "male", "female", "males", "females", "supermodel"]
+from composition.routing.lexicon.listing import word_set
+
+PERSON_WORDS: Final = word_set(
+    """
+    person persons people human humans man men woman women lady ladies gentleman gentlemen girl girls boy boys guy
+    guys gal gals dude chap bloke kid kids child children baby babies infant toddler toddlers teenager teenagers
+    teen teens adult adults senior seniors grandma grandmother grandpa grandfather granny mother mothers mom mum dad
+    daddy father fathers daughter daughters son sons brother brothers sister sisters husband wife bride brides groom
+    bridegroom bridesmaid bridesmaids businessman businesswoman businessmen cowboy policeman policewoman fireman
+    firefighter soldier soldiers doctor nurse chef waiter waitress athlete athletes runner dancer dancers cyclist
+    skier surfer musician guitarist tourist tourists pedestrian pedestrians bystander bystanders passerby student
+    students worker workers player players customer shopper influencer somebody someone anybody anyone everybody
+    everyone selfie supermodel
+    """
 )
 """Nouns for a human; a compound that continues with another noun ("baby crib") does not count."""
 
-WEAK_PERSON_WORDS: Final = frozenset({"model", "models", "figure", "rider", "driver", "couple"})
+WEAK_PERSON_WORDS: Final = word_set("model models rider driver runner player players baby babies child kid kids")
 """Nouns that mean a human only when they head their phrase ("the model", not "model train")."""
 
 NOT_A_PERSON: Final = (
     "gingerbread man",
     "iron man",
+    "couple of",
+    "record player",
+    "cd player",
+    "dvd player",
+    "media player",
+    "music player",
+    "carpet runner",
+    "stair runner",
     "man made",
     "man-made",
     "snow man",
@@ -50,6 +70,9 @@ HOLD_VERBS: Final = frozenset(
 )
 """What a person does with a thing that is to be painted beside them."""
 
-BODY_PARTS: Final = frozenset(
-    ["hair", "hairstyle", "haircut", "beard", "moustache", "mustache", "face", "head", "hand", "hands", "arm", "arms", "leg", "legs", "eyes", "eye", "nose", "lips", "mouth", "skin", "nails", "eyebrows", "tattoo", "makeup"]
+BODY_PARTS: Final = word_set(
+    """
+    hair hairstyle haircut beard moustache mustache face head hand hands arm arms leg legs eyes eye nose lips mouth
+    skin nails eyebrows tattoo makeup
+    """
 )

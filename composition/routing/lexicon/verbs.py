@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from composition.routing.lexicon.listing import word_set
+
 REPLACE: Final = "replace"
 SUBSTITUTE: Final = "substitute"
 CHANGE: Final = "change"
@@ -98,8 +100,14 @@ IRREGULAR_FORMS: Final[Mapping[str, tuple[str, ...]]] = {
 DOUBLING: Final = frozenset({"swap", "map", "wrap", "rewrap", "drop", "rub", "strip", "cut", "put", "set", "scrap",
                              "pop", "slip", "fit", "outfit", "scrub", "sub", "get", "let", "equip", "crop"})  # fmt: skip
 
-AMBIGUOUS_VERBS: Final = frozenset(
-    ["dress", "place", "plant", "model", "set", "fit", "line", "face", "clear", "leave", "cut", "park", "build", "stand", "plate", "panel", "tile", "floor", "print", "pattern", "texture", "coat", "cover", "finish", "paint", "stain", "tint", "shade", "colour", "color", "spray", "style", "carpet", "wallpaper", "hide", "wrap", "stick", "lay", "sub", "slip", "rest", "seat", "lean", "drop", "pop", "outfit", "picture", "display", "view", "map", "project", "copy", "patch", "strip", "plaster", "light", "update", "shift", "edit", "trade", "exchange", "change", "switch", "swap", "draw", "hang", "sketch", "laminate", "veneer", "overlay", "use", "rid", "find", "left", "show", "drape", "put"]
+AMBIGUOUS_VERBS: Final = word_set(
+    """
+    dress place plant model set fit line face clear leave cut park build stand plate panel tile floor print pattern
+    texture coat cover finish paint stain tint shade colour color spray style carpet wallpaper hide wrap stick lay
+    sub slip rest seat lean drop pop outfit picture display view map project copy patch strip plaster light update
+    shift edit trade exchange change switch swap draw hang sketch laminate veneer overlay use rid find left show
+    drape put
+    """
 )
 """Verbs that may also be nouns or adjectives: verbs only where an object can follow."""
 

@@ -5,33 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from composition.routing.lexicon.listing import word_set
 from composition.types import Position
 
-DETERMINERS: Final = frozenset(
-    ["a", "an", "the", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "their", "some", "any", "another", "each", "every", "all", "both", "no", "said"]
+DETERMINERS: Final = word_set(
+    """
+    a an the this that these those my your his her its our their some any another each every all both no said
+    """
 )
 DEMONSTRATIVES: Final = frozenset({"this", "that", "these", "those"})
 INDEFINITE: Final = frozenset({"a", "an", "some", "another"})
 POSSESSIVES: Final = frozenset({"my", "your", "his", "her", "its", "our", "their"})
-QUANTIFIERS: Final = frozenset(
-    ["all", "both", "every", "each", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "several", "many", "few", "multiple", "dozen", "various"]
+QUANTIFIERS: Final = word_set(
+    """
+    all both every each two three four five six seven eight nine ten several many few multiple dozen various
+    """
 )
-PLURAL_QUANTIFIERS: Final = frozenset(
-    ["all", "both", "every", "each", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "several", "many", "multiple", "these", "those", "dozen", "various", "few"]
+PLURAL_QUANTIFIERS: Final = word_set(
+    """
+    all both every each two three four five six seven eight nine ten several many multiple these those dozen various
+    few
+    """
 )
 PRONOUNS: Final = frozenset({"it", "this", "that", "these", "those", "them", "one", "ones", "they", "something",
                              "everything", "anything", "thing", "things", "stuff", "there"})  # fmt: skip
-PREPOSITIONS: Final = frozenset(
-    ["in", "on", "onto", "at", "with", "without", "of", "from", "by", "for", "to", "into", "under", "underneath", "beneath", "below", "above", "over", "behind", "beside", "between", "near", "inside", "outside", "against", "around", "across", "along", "through", "within", "upon", "atop", "next", "like", "as", "among", "amid", "off", "toward", "towards", "past", "beyond", "opposite"]
+PREPOSITIONS: Final = word_set(
+    """
+    in on onto at with without of from by for to into under underneath beneath below above over behind beside
+    between near inside outside against around across along through within upon atop next like as among amid off
+    toward towards past beyond opposite
+    """
 )
 PLACE_PREPOSITIONS: Final = (
-    "in front of, on top of, next to, to the left of, to the right of, on the left of, on the right of, in the middle of, "
-    "in the center of, in the centre of, on the side of, at the side of, on the back of, at the bottom of, at the top of, "
-    "close to, inside of, on the edge of, in the corner of, in, on, onto, at, into, under, underneath, beneath, below, "
-    "above, over, behind, beside, between, near, inside, outside, against, around, across, along, upon, atop, among, to, by"
+    "in front of, on top of, next to, to the left of, to the right of, on the left of, on the right of, in the "
+    "middle of, in the center of, in the centre of, on the side of, at the side of, on the back of, at the "
+    "bottom of, at the top of, close to, inside of, on the edge of, in the corner of, in, on, onto, at, into, "
+    "under, underneath, beneath, below, above, over, behind, beside, between, near, inside, outside, against, "
+    "around, across, along, upon, atop, among, to, by"
 )
-PICTURE_WORDS: Final = frozenset(
-    ["photo", "photograph", "picture", "image", "pic", "shot", "scene", "everything", "whole", "entire", "frame", "screenshot", "snapshot", "canvas", "view"]
+PICTURE_WORDS: Final = word_set(
+    """
+    photo photograph picture image pic shot scene everything whole entire frame screenshot snapshot canvas view
+    """
 )
 BACKGROUND_WORDS: Final = frozenset({"background", "backdrop", "surroundings", "backgrounds", "bg"})
 POSITIONS: Final[Mapping[str, Position]] = {
@@ -50,99 +65,137 @@ POSITIONS: Final[Mapping[str, Position]] = {
 }
 
 POLITE_OPENINGS: Final = (
-    "please, pls, plz, kindly, hi, hello, hey, hey there, hi there, ok, okay, well, so, now, just, simply, maybe, perhaps, "
-    "can you, could you, would you, will you, can we, could we, may we, can i, could i, may i, might you, "
-    "can you please, could you please, would you please, would you kindly, would you mind, do you mind, would it be possible to, "
-    "is it possible to, is there a way to, is there any way to, i want you to, i want to, i need you to, i need to, "
-    "i would like you to, i would like to, i'd like you to, i'd like to, i'd love to, i would love to, i'd love you to, "
-    "i wish to, i wish you would, i'm looking to, we want to, we need to, we'd like to, we would like to, let's, let us, "
-    "help me, help me to, go ahead and, try to, try and, you should, you could, you can, you may, we should, we could, "
-    "feel free to, make sure to, be so kind as to, be so kind and, if you could, if possible, if you can, quickly, "
-    "what if you, what if we, what if i, how about you, how about we, how about, what about, i think you should, "
-    "it would be great if you could, it would be nice if you could, i was wondering if you could, "
-    "i was hoping you could, i am wondering if you could, the task is to, your task is to, the goal is to, need to, "
-    "want to, wanna, gonna, i wanna, would love to, like to, digitally, realistically, seamlessly, carefully, gently, "
-    "completely, then, also, first, finally, next, and, instead, dear ai, do, go, why not, why don't you, why don't we, "
-    "in this photo, in this picture, in this image, in the photo, in the picture, in the image, in my photo, "
-    "for this photo, for this picture, for this image, from this photo, from this picture, from this image, "
-    "i request you to, edit the photo to, edit the image to, edit the picture to, edit this photo to, edit this image to, "
-    "edit this picture to, edit it to, change the photo to, generate a version where, i am looking to, are you able to, "
-    "i'd appreciate it if you could, can you try to, could you try to, any chance you could, mind, i'd rather you, imagine"
+    "please, pls, plz, kindly, hi, hello, hey, hey there, hi there, ok, okay, well, so, now, just, simply, "
+    "maybe, perhaps, can you, could you, would you, will you, can we, could we, may we, can i, could i, may i, "
+    "might you, can you please, could you please, would you please, would you kindly, would you mind, do you "
+    "mind, would it be possible to, is it possible to, is there a way to, is there any way to, i want you to, i "
+    "want to, i need you to, i need to, i would like you to, i would like to, i'd like you to, i'd like to, i'd "
+    "love to, i would love to, i'd love you to, i wish to, i wish you would, i'm looking to, we want to, we "
+    "need to, we'd like to, we would like to, let's, let us, help me, help me to, go ahead and, try to, try "
+    "and, you should, you could, you can, you may, we should, we could, feel free to, make sure to, be so kind "
+    "as to, be so kind and, if you could, if possible, if you can, quickly, what if you, what if we, what if i, "
+    "how about you, how about we, how about, what about, i think you should, it would be great if you could, it "
+    "would be nice if you could, i was wondering if you could, i was hoping you could, i am wondering if you "
+    "could, the task is to, your task is to, the goal is to, need to, want to, wanna, gonna, i wanna, would "
+    "love to, like to, digitally, realistically, seamlessly, carefully, gently, completely, then, also, first, "
+    "finally, next, and, instead, dear ai, do, go, why not, why don't you, why don't we, in this photo, in this "
+    "picture, in this image, in the photo, in the picture, in the image, in my photo, for this photo, for this "
+    "picture, for this image, from this photo, from this picture, from this image, i request you to, edit the "
+    "photo to, edit the image to, edit the picture to, edit this photo to, edit this image to, edit this "
+    "picture to, edit it to, change the photo to, generate a version where, i am looking to, are you able to, "
+    "i'd appreciate it if you could, can you try to, could you try to, any chance you could, mind, i'd rather "
+    "you, imagine"
 )
 WISHES: Final = (
-    "i want, i need, i'd like, i would like, i'd love, i would love, i'd prefer, i would prefer, i prefer, i wish for, "
-    "we want, we need, we'd like, we would like, give me, get me, show me, show us, let me see, let me have, "
-    "may i have, can i have, could i have, can i get, could i get, could we have, can we have, can i see, could i see, "
-    "i want to see, i'd like to see, i would like to see, i'd love to see, i'd like to have, i would like to have, "
-    "let there be, there should be, it should be, it should have, bring me, could you show me, can you show me, "
-    "would you show me, what would it look like with, how would it look with, let us see, do, imagine, picture, visualize, "
-    "visualise, i'd want, want, need, we prefer, let's have, let's see, let's try, let's go with, let's go for, go for, "
-    "go with, should be, i'd rather have, i'd rather see, i am after, i'm after, looking for, i'm looking for, let's do"
+    "i want, i need, i'd like, i would like, i'd love, i would love, i'd prefer, i would prefer, i prefer, i "
+    "wish for, we want, we need, we'd like, we would like, give me, get me, show me, show us, let me see, let "
+    "me have, may i have, can i have, could i have, can i get, could i get, could we have, can we have, can i "
+    "see, could i see, i want to see, i'd like to see, i would like to see, i'd love to see, i'd like to have, "
+    "i would like to have, let there be, there should be, it should be, it should have, bring me, could you "
+    "show me, can you show me, would you show me, what would it look like with, how would it look with, let us "
+    "see, do, imagine, picture, visualize, visualise, i'd want, want, need, we prefer, let's have, let's see, "
+    "let's try, let's go with, let's go for, go for, go with, should be, i'd rather have, i'd rather see, i am "
+    "after, i'm after, looking for, i'm looking for, let's do"
 )
 """Openings that ask for a state ("I'd like the sofa in leather") instead of an action."""
 
 POLITE_ENDINGS: Final = (
-    "please, pls, plz, thanks, thank you, thanks a lot, thank you very much, many thanks, thx, cheers, for me, for us, "
-    "if possible, if you can, if you could, if that's possible, if that is possible, ok, okay, right, "
-    "in the photo, in the picture, in the image, in this photo, in this picture, in this image, in the scene, in my photo, "
-    "in this scene, in this shot, in the shot, in the frame, from the photo, from the picture, from the image, from this photo, "
-    "from this picture, from this image, from the scene, from the shot, from the frame, from this scene, from my photo, "
-    "of the photo, of the picture, of the image, to the photo, to the picture, to the image, to the scene, to this photo, "
-    "to this picture, to this image, into the photo, into the picture, into the scene, into the image, in the base image, "
-    "instead, completely, entirely, altogether, "
-    "like in the reference, like the reference, as in the reference, from the reference, in the reference, "
-    "from the reference image, from the reference picture, from the reference photo, like in the reference image, "
-    "shown in the reference, shown in the reference image, of the reference, in the reference image, now, for a change, "
-    "will you, would you, can you, could you, perhaps, maybe, somehow, this time, overall, all over, too, as well, again, "
-    "using the reference, using the reference image, using this reference, realistically, seamlessly, naturally, "
-    "without a trace, ok?, asap, quickly, if you don't mind, if you would, if you wouldn't mind"
+    "please, pls, plz, thanks, thank you, thanks a lot, thank you very much, many thanks, thx, cheers, for me, "
+    "for us, if possible, if you can, if you could, if that's possible, if that is possible, ok, okay, right, "
+    "in the photo, in the picture, in the image, in this photo, in this picture, in this image, in the scene, "
+    "in my photo, in this scene, in this shot, in the shot, in the frame, from the photo, from the picture, "
+    "from the image, from this photo, from this picture, from this image, from the scene, from the shot, from "
+    "the frame, from this scene, from my photo, of the photo, of the picture, of the image, to the photo, to "
+    "the picture, to the image, to the scene, to this photo, to this picture, to this image, into the photo, "
+    "into the picture, into the scene, into the image, in the base image, instead, completely, entirely, "
+    "altogether, like in the reference, like the reference, as in the reference, from the reference, in the "
+    "reference, from the reference image, from the reference picture, from the reference photo, like in the "
+    "reference image, shown in the reference, shown in the reference image, of the reference, in the reference "
+    "image, now, for a change, will you, would you, can you, could you, perhaps, maybe, somehow, this time, "
+    "overall, all over, too, as well, again, using the reference, using the reference image, using this "
+    "reference, realistically, seamlessly, naturally, without a trace, ok?, asap, quickly, if you don't mind, "
+    "if you would, if you wouldn't mind"
 )
 KEEPING: Final = (
     "without changing, without altering, without touching, without affecting, while keeping, while leaving, "
-    "while preserving, but keep, but leave, but don't, but do not, and keep, and leave the rest, and don't change, "
-    "and do not change, keeping, leaving, preserving, keep the rest, keep everything else, leave the rest, "
-    "leave everything else, do not change, don't change, nothing else, everything else, so that, so it, so the, because, "
-    "since, as if it, with everything else, matching the, to match the, that matches the, but only, but make sure, "
-    "but with the same, with the same shape, in the same position, in the same place, with the same, and nothing else, only"
+    "while preserving, but keep, but leave, but don't, but do not, and keep, and leave the rest, and don't "
+    "change, and do not change, keeping, leaving, preserving, keep the rest, keep everything else, leave the "
+    "rest, leave everything else, do not change, don't change, nothing else, everything else, so that, so it, "
+    "so the, because, since, as if it, with everything else, matching the, to match the, that matches the, but "
+    "only, but make sure, but with the same, with the same shape, in the same position, in the same place, with "
+    "the same, and nothing else, only"
 )
 """Where a remark about the rest begins; what follows is no instruction."""
 
-CLASSIFIERS: Final = frozenset(
-    ["bowl", "vase", "pair", "set", "glass", "cup", "bottle", "bunch", "bouquet", "piece", "slice", "plate", "pile", "stack", "group", "row", "box", "basket", "jar", "bag", "can", "stand", "pot", "kind", "sort", "type", "bucket", "tray", "handful", "lot", "couple", "mug", "loaf", "bar", "block", "sheet", "roll", "flock", "herd", "swarm", "number"]
+CLASSIFIERS: Final = word_set(
+    """
+    bowl vase pair set glass cup bottle bunch bouquet piece slice plate pile stack group row box basket jar bag can
+    stand pot kind sort type bucket tray handful lot couple mug loaf bar block sheet roll flock herd swarm number
+    """
 )
 """Nouns that keep their "of": a bowl of fruit."""
 
 NEUTRAL_COMPOUNDS: Final = (
-    "orange juice, orange tree, red wine, white wine, black coffee, green tea, chocolate cake, lemon tree, cherry tree, "
-    "rose bush, olive oil, olive tree, chocolate bar, hot chocolate, cherry tomato, brown bear, polar bear, red panda, "
-    "blue jay, ice cream, ice cube, iceberg, paper bag, cotton candy, christmas tree, golden retriever, gold fish, "
-    "stone age, glass of water, glass of wine, glass of milk, glass of juice, wine glass, magnifying glass, paper towel, "
-    "iron man, ironing board, green house, greenhouse, blackboard, white board, whiteboard, black hole, tin can, "
-    "copper pot, brick oven, paper plane, paper clip, grass field, sand castle, sandcastle, sand dune, lime juice, "
-    "salmon fillet, cream cheese, cream cake, peach tree, plum tree, mint leaf, mint tea, rose garden, pine tree, "
-    "oak tree, maple tree, maple leaf, maple syrup, birch tree, pine cone, pine forest, bamboo forest, redwood tree, "
-    "redwood forest, cedar tree, palm tree, stone bridge, blue whale, black swan, white house, red carpet, yellow pages, "
-    "red cross, golden gate bridge, rose petal, light bulb, light switch, light fixture, street light, traffic light, "
-    "christmas lights, fairy lights, string lights, pencil case, pencil holder, comic book store, art gallery, "
-    "art piece, painting kit, crystal ball, carrot cake, honey jar, lemon slice, chalk board"
+    "orange juice, orange tree, red wine, white wine, black coffee, green tea, chocolate cake, lemon tree, "
+    "cherry tree, rose bush, olive oil, olive tree, chocolate bar, hot chocolate, cherry tomato, brown bear, "
+    "polar bear, red panda, blue jay, ice cream, ice cube, iceberg, paper bag, cotton candy, christmas tree, "
+    "golden retriever, gold fish, stone age, glass of water, glass of wine, glass of milk, glass of juice, wine "
+    "glass, magnifying glass, paper towel, iron man, ironing board, green house, greenhouse, blackboard, white "
+    "board, whiteboard, black hole, tin can, copper pot, brick oven, paper plane, paper clip, grass field, sand "
+    "castle, sandcastle, sand dune, lime juice, salmon fillet, cream cheese, cream cake, peach tree, plum tree, "
+    "mint leaf, mint tea, rose garden, pine tree, oak tree, maple tree, maple leaf, maple syrup, birch tree, "
+    "pine cone, pine forest, bamboo forest, redwood tree, redwood forest, cedar tree, palm tree, stone bridge, "
+    "blue whale, black swan, white house, red carpet, yellow pages, red cross, golden gate bridge, rose petal, "
+    "light bulb, light switch, light fixture, street light, traffic light, christmas lights, fairy lights, "
+    "string lights, pencil case, pencil holder, comic book store, art gallery, art piece, painting kit, crystal "
+    "ball, carrot cake, honey jar, lemon slice, chalk board"
 )
 """Names of things that contain a colour, a material or a style without being a change of looks."""
 
-PLAIN_ADJECTIVES: Final = frozenset(
-    ["new", "old", "young", "big", "small", "large", "little", "tiny", "huge", "tall", "short", "long", "wide", "narrow", "thin", "thick", "fat", "round", "square", "rectangular", "oval", "circular", "curved", "straight", "flat", "different", "similar", "same", "other", "better", "nicer", "nice", "beautiful", "pretty", "lovely", "cute", "cool", "fancy", "simple", "plain", "clean", "fresh", "cozy", "cosy", "comfortable", "comfy", "stylish", "trendy", "fashionable", "designer", "sport", "sports", "sporty", "custom", "original", "whole", "entire", "sleeping", "sitting", "standing", "running", "smiling", "happy", "sad", "scary", "funny", "spooky", "magical", "delicious", "ripe", "tasty", "hot", "cold", "empty", "full", "half", "broken", "damaged", "ugly", "expensive", "cheap", "luxury", "premium", "bigger", "smaller", "larger", "taller", "longer", "shorter", "wider", "newer", "older", "brighter", "darker", "lighter", "matching", "favorite", "favourite", "real", "fake", "artificial", "single", "double", "triple", "massive", "giant", "gigantic", "miniature", "mini", "oversized", "sleek", "slim", "slimmer", "bold", "aggressive", "chunky", "heavy", "lightweight", "romantic", "dramatic", "natural", "unique", "exotic", "tropical", "personal", "personalised", "personalized", "handmade", "homemade", "lush", "blooming", "flowering", "burning", "lit", "glowing", "steaming", "blank", "open", "closed", "folded", "hanging", "existing", "current", "proper", "normal", "regular", "typical", "ordinary", "standard", "stock", "aftermarket", "wild", "domestic", "stray", "fierce", "friendly", "persian", "oriental", "turkish", "italian", "french", "english", "german", "american", "chinese", "indian", "mexican", "african", "european", "asian", "spanish", "greek", "egyptian", "swedish", "danish", "russian", "korean"]
+PLAIN_ADJECTIVES: Final = word_set(
+    """
+    new old young big small large little tiny huge tall short long wide narrow thin thick fat round square
+    rectangular oval circular curved straight flat different similar same other better nicer nice beautiful pretty
+    lovely cute cool fancy simple plain clean fresh cozy cosy comfortable comfy stylish trendy fashionable designer
+    sport sports sporty custom original whole entire sleeping sitting standing running smiling happy sad scary funny
+    spooky magical delicious ripe tasty hot cold empty full half broken damaged ugly expensive cheap luxury premium
+    bigger smaller larger taller longer shorter wider newer older brighter darker lighter matching favorite
+    favourite real fake artificial single double triple massive giant gigantic miniature mini oversized sleek slim
+    slimmer bold aggressive chunky heavy lightweight romantic dramatic natural unique exotic tropical personal
+    personalised personalized handmade homemade lush blooming flowering burning lit glowing steaming blank open
+    closed folded hanging existing current proper normal regular typical ordinary standard stock aftermarket wild
+    domestic stray fierce friendly persian oriental turkish italian french english german american chinese indian
+    mexican african european asian spanish greek egyptian swedish danish russian korean
+    """
 )
 """Adjectives that are stripped from a described thing to get at its name, without being a change of looks."""
 
 ADJECTIVE_ENDINGS: Final = ("ed", "ish", "ous", "ful", "less", "able", "ible", "ive", "est", "esque", "y-looking")
-NOT_ADJECTIVES: Final = frozenset(
-    ["bed", "red", "shed", "seed", "weed", "reed", "sled", "feed", "bread", "olive", "table", "cable", "vegetable", "dish", "fish", "radish", "brush", "rest", "nest", "chest", "vest", "forest", "harvest", "priest", "beast", "guest", "crest", "roundtable", "stable", "marble", "bible", "native", "archive", "hive", "dive"]
+NOT_ADJECTIVES: Final = word_set(
+    """
+    bed red shed seed weed reed sled feed bread olive table cable vegetable dish fish radish brush rest nest chest
+    vest forest harvest priest beast guest crest roundtable stable marble bible native archive hive dive
+    """
 )
 COMPARATIVE_CHANGES: Final = frozenset({"bigger", "smaller", "larger", "taller", "longer", "shorter", "wider"})
 
-ENGLISH_WORDS: Final = frozenset(
-    ["i", "me", "my", "we", "you", "your", "he", "she", "it", "they", "them", "the", "a", "an", "this", "that", "these", "those", "is", "are", "be", "was", "were", "been", "do", "does", "did", "has", "have", "had", "will", "would", "can", "could", "should", "may", "might", "must", "not", "no", "yes", "and", "or", "but", "if", "then", "than", "so", "as", "of", "in", "on", "at", "to", "from", "with", "without", "by", "for", "into", "onto", "over", "under", "up", "down", "out", "off", "here", "there", "what", "which", "who", "how", "when", "where", "why", "all", "some", "any", "every", "each", "more", "less", "very", "just", "please", "like", "look", "make", "change", "put"]
+ENGLISH_WORDS: Final = word_set(
+    """
+    i me my we you your he she it they them the a an this that these those is are be was were been do does did has
+    have had will would can could should may might must not no yes and or but if then than so as of in on at to from
+    with without by for into onto over under up down out off here there what which who how when where why all some
+    any every each more less very just please like look make change put
+    """
 )
-FOREIGN_WORDS: Final = frozenset(
-    ["der", "die", "das", "den", "dem", "des", "ein", "eine", "einen", "einem", "einer", "und", "ist", "nicht", "mit", "auf", "für", "von", "zu", "im", "ich", "bitte", "mach", "mache", "das", "ersetze", "durch", "rot", "blau", "grün", "schwarz", "weiß", "le", "la", "les", "un", "une", "des", "du", "et", "est", "pas", "avec", "sur", "pour", "dans", "par", "remplace", "remplacez", "rends", "rouge", "bleu", "vert", "noir", "blanc", "change-le", "moi", "s'il", "vous", "plaît", "el", "los", "las", "una", "del", "y", "es", "por", "con", "para", "en", "sin", "cambia", "haz", "reemplaza", "pon", "rojo", "azul", "verde", "negro", "blanco", "coche", "casa", "il", "lo", "gli", "della", "di", "per", "sostituisci", "cambia", "rosso", "nero", "bianco", "een", "het", "van", "met", "op", "maak", "vervang", "door", "rood", "blauw", "groen", "zwart", "wit", "og", "er", "en", "på", "med", "av", "och", "att", "är", "det", "som", "för", "w", "na", "z", "do", "zmień", "jest", "proszę", "para", "uma", "um", "com", "não", "do", "da", "substitua", "troque", "vermelho", "preto", "branco", "voiture", "maison", "haus", "auto", "bil", "colore", "couleur", "farbe", "color", "de", "su", "al", "au", "aux", "ce", "cette", "ces", "mon", "ma", "mes", "que", "qui"]
+FOREIGN_WORDS: Final = word_set(
+    """
+    der die das den dem des ein eine einen einem einer und ist nicht mit auf für von zu im ich bitte mach mache das
+    ersetze durch rot blau grün schwarz weiß le la les un une des du et est pas avec sur pour dans par remplace
+    remplacez rends rouge bleu vert noir blanc change-le moi s'il vous plaît el los las una del y es por con para en
+    sin cambia haz reemplaza pon rojo azul verde negro blanco coche casa il lo gli della di per sostituisci cambia
+    rosso nero bianco een het van met op maak vervang door rood blauw groen zwart wit og er en på med av och att är
+    det som för w na z do zmień jest proszę para uma um com não do da substitua troque vermelho preto branco voiture
+    maison haus auto bil colore couleur farbe color de su al au aux ce cette ces mon ma mes que qui
+    """
 )
 """Frequent words of the languages that are most often met; words that English shares are weighed against English."""
