@@ -11,10 +11,10 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 ENV_PREFIX = "COMPOSITION_"
 CONFIG_PATH_VARIABLE = "COMPOSITION_CONFIG"
@@ -75,11 +75,22 @@ class IpAdapterConfig(_Section):
 
 
 class StructureConfig(_Section):
-    """`openpose` goes through controlnet-aux, whose OpenPose code carries a non-commercial notice."""
+    """`openpose` goes through controlnet-aux, whose OpenPose code carries a non-commercial notice.
+
+    No profile imports OpenPose's weights: the key `openpose` is a folder with body_pose_model.pth,
+    hand_pose_model.pth and facenet.pth, as in the hub repository lllyasviel/Annotators.
+    """
 
     pose_estimator: Literal["dwpose", "openpose"] = "dwpose"
     dwpose: str | None = None
+    openpose: str | None = None
     depth_anything: str | None = None
+
+    @model_validator(mode="after")
+    def _openpose_has_a_folder(self) -> Self:
+        if self.pose_estimator == "openpose" and self.openpose is None:
+            raise ValueError("pose_estimator openpose needs the folder of its weights in the key openpose")
+        return self
 
 
 class ModelsConfig(_Section):

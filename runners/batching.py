@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from composition.errors import CompositionError
+from composition.errors import CompositionError, OutOfMemory
 from runners.errors import translated
 from runners.wire import Answer, Failure, Parcel
 
@@ -50,7 +50,7 @@ def answer_batch(
     *,
     doing: str,
     group_by: Callable[[Item], Hashable] = lambda item: None,
-    max_group: int | None = None,
+    make_room: Callable[[], None] = lambda: None,
 ) -> list[Answer[Result]]:
     """Answer every parcel, in order.
 
@@ -59,7 +59,7 @@ def answer_batch(
         forward: runs the model over items of one group and gives one result each.
         doing: the step in plain words, for messages ("finding objects").
         group_by: what items must agree on to share a forward; may raise a CompositionError for an unusable item.
-        max_group: the most items per forward.
+        make_room: frees what memory it can; called when a forward ran out of it, before it is tried again.
     """
     answers: list[Answer[Result] | None] = [None] * len(parcels)
     groups: dict[Hashable, list[int]] = {}
@@ -70,11 +70,9 @@ def answer_batch(
         except CompositionError as error:
             answers[index] = Answer(Failure.of(error))
     for members in groups.values():
-        step = max_group or len(members)
-        for start in range(0, len(members), step):
-            chunk = members[start : start + step]
-            for index, answer in zip(chunk, _run([parcels[i].content for i in chunk], forward, doing), strict=True):
-                answers[index] = answer
+        contents = [parcels[index].content for index in members]
+        for index, answer in zip(members, _run(contents, forward, doing, make_room), strict=True):
+            answers[index] = answer
     complete = [answer for answer in answers if answer is not None]
     # BentoML cuts a batch result of another length silently, and so hands items to the wrong callers.
     assert len(complete) == len(parcels)
@@ -82,15 +80,33 @@ def answer_batch(
 
 
 def _run(
-    items: Sequence[Item], forward: Callable[[Sequence[Item]], Sequence[Result]], doing: str
+    items: Sequence[Item],
+    forward: Callable[[Sequence[Item]], Sequence[Result]],
+    doing: str,
+    make_room: Callable[[], None],
 ) -> list[Answer[Result]]:
     """One forward; when it fails, every item alone, so that only those that fail by themselves do."""
     try:
-        with translated(doing):
-            results = forward(items)
-            assert len(results) == len(items)
-            return [Answer(result) for result in results]
+        return _forward(items, forward, doing)
     except CompositionError as error:
-        if len(items) == 1:
+        if isinstance(error, OutOfMemory):
+            make_room()
+        elif len(items) == 1:
             return [Answer(Failure.of(error))]
-    return [answer for item in items for answer in _run([item], forward, doing)]
+    answers: list[Answer[Result]] = []
+    for item in items:
+        try:
+            answers += _forward([item], forward, doing)
+        except CompositionError as error:
+            answers.append(Answer(Failure.of(error)))
+    return answers
+
+
+def _forward(
+    items: Sequence[Item], forward: Callable[[Sequence[Item]], Sequence[Result]], doing: str
+) -> list[Answer[Result]]:
+    """Raises: CompositionError."""
+    with translated(doing):
+        results = forward(items)
+        assert len(results) == len(items)
+        return [Answer(result) for result in results]

@@ -76,8 +76,10 @@ class SamSegmenter:
         return self._cache.counts()
 
     def forget(self) -> None:
-        """Drop every kept embedding, when memory is short."""
+        """Drop every kept embedding and give its memory back to the device."""
         self._cache.clear()
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     @torch.inference_mode()
     def segment(self, queries: Sequence[SegmentQuery]) -> list[tuple[Mask, ...]]:

@@ -39,14 +39,24 @@ class DetectorRunner:
     def detect(self, items: list[Parcel[DetectQuery]]) -> list[Answer[tuple[Detection, ...]]]:
         """Instances of each query's phrase."""
         with self._log.batch("detect", len(items)):
-            return answer_batch(items, self._models.dino.detect, doing="looking for the target", group_by=shape_of)
+            return answer_batch(
+                items,
+                self._models.dino.detect,
+                doing="looking for the target",
+                group_by=shape_of,
+                make_room=self._models.sam.forget,
+            )
 
     @batched(_MAX_QUERIES)
     def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[tuple[Mask, ...]]]:
         """Silhouettes of each query's boxes."""
         with self._log.batch("segment", len(items)):
             return answer_batch(
-                items, self._models.sam.segment, doing="drawing the silhouette", group_by=has_usable_boxes
+                items,
+                self._models.sam.segment,
+                doing="drawing the silhouette",
+                group_by=has_usable_boxes,
+                make_room=self._models.sam.forget,
             )
 
     @unbatched

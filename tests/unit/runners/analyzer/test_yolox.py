@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.analyzer.yolox import YoloxDetector, letterbox
@@ -30,6 +30,7 @@ def test_a_planted_box_is_found_where_it_is_in_the_picture(height, width, stride
     assert [found.box.x0, found.box.y0, found.box.x1, found.box.y1] == pytest.approx(planted, abs=2)
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     height=st.integers(64, 2048),
     width=st.integers(64, 2048),

@@ -1,0 +1,55 @@
+"""The structure runner's process: batches from every request -> DWPose or Depth-Anything -> answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import bentoml
+
+from composition.config import load_config
+from composition.types import DepthMap, Image, Pose
+from models_store.store import ModelSet
+from runners.batching import BatchLog, answer_batch
+from runners.packing import packed
+from runners.structure.queries import PoseQuery, has_usable_people, shape_of
+from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
+
+_CONFIG = load_config().models
+_MODELS = ModelSet(_CONFIG)
+_MAX_PICTURES = 8
+
+
+@bentoml.service(name="structure-runner", **SERVICE_OPTIONS)
+class StructureRunner:
+    """The pose net and Depth-Anything V2 behind BentoML's adaptive batching."""
+
+    dwpose_model = packed(_MODELS, "dwpose") if _CONFIG.structure.pose_estimator == "dwpose" else None
+    depth_model = packed(_MODELS, "depth-anything")
+
+    def __init__(self) -> None:
+        # Imports torch: in the runner's own process only, as the front imports this module too.
+        from runners.structure.models import load_models
+
+        self._models = load_models(_CONFIG, _MODELS)
+        self._log = BatchLog()
+
+    @batched(_MAX_PICTURES)
+    def estimate_pose(self, items: list[Parcel[PoseQuery]]) -> list[Answer[tuple[Pose, ...]]]:
+        """Poses of each query's people."""
+        with self._log.batch("estimate_pose", len(items)):
+            return answer_batch(items, self._models.pose.estimate, doing="estimating poses", group_by=has_usable_people)
+
+    @batched(_MAX_PICTURES)
+    def estimate_depth(self, items: list[Parcel[Image]]) -> list[Answer[DepthMap]]:
+        """Depth of each picture."""
+        with self._log.batch("estimate_depth", len(items)):
+            return answer_batch(items, self._models.depth.estimate, doing="estimating depth", group_by=shape_of)
+
+    @unbatched
+    def state(self) -> Mapping[str, Any]:
+        """Keys: models_loaded (names), batches (per method: batches and items so far)."""
+        return {
+            "models_loaded": [_CONFIG.structure.pose_estimator, "depth-anything"],
+            "batches": self._log.counts(),
+        }
