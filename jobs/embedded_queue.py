@@ -136,8 +136,12 @@ class EmbeddedJobQueue(StoreJobQueue):
         self._signals.changed(claim.job.id)
         run = asyncio.create_task(self._run(attempt))
         self._runs.add(run)
-        run.add_done_callback(self._runs.discard)
+        run.add_done_callback(self._on_run_ended)
         return True
+
+    def _on_run_ended(self, run: asyncio.Task[None]) -> None:
+        self._runs.discard(run)
+        self._work.set()
 
     async def _run(self, attempt: Attempt) -> None:
         began = self._monotonic()
@@ -148,7 +152,6 @@ class EmbeddedJobQueue(StoreJobQueue):
             if self._attempts.get(attempt.job.id) is attempt:
                 del self._attempts[attempt.job.id]
             self._waited_for.discard(attempt.job.id)
-            self._work.set()
             self._housekeeping.hurry()
             if self._webhooks is not None:
                 self._webhooks.hurry()

@@ -1,0 +1,293 @@
+"""A random life of a job store against a model small enough to be believed.
+
+`Steps` has the rules; a test subclasses it with a store. The model is written from the contract, not from the code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+
+from composition.errors import NotFound, QueueFull
+from composition.jobs import Claim, Job, JobError, JobStatus, Priority
+from composition.ports import JobStore
+from composition.types import Progress
+from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result
+
+MAX_PENDING = 6
+LEASE_S = 10.0
+TTL_S = 100.0
+_T = TypeVar("_T")
+
+P, R, C, F, X = (
+    JobStatus.PENDING, JobStatus.PROCESSING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED,
+)  # fmt: skip
+
+
+@dataclass
+class Expected:
+    """What the model knows of one job."""
+
+    job: Job
+    number: int
+    status: JobStatus = P
+    attempt: int = 0
+    holder: int | None = None
+    lease_until: float = 0.0
+    not_before: float = 0.0
+    ended_at: float | None = None
+    progress: float = 0.0
+    result: str | None = None
+    story: list[JobStatus] = field(default_factory=lambda: [P])
+
+
+class Steps(RuleBasedStateMachine):
+    """Subclasses give `open_store` and, if need be, `close_store`."""
+
+    jobs: Bundle[str] = Bundle("jobs")
+    claims: Bundle[tuple[Claim, int]] = Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.clock = ManualClock()
+        self.model: dict[str, Expected] = {}
+        self.gone: set[str] = set()
+        self.numbers = itertools.count()
+        self.claim_numbers = itertools.count()
+        self.owed: Counter[str] = Counter()
+        self.free: set[str] = set()
+        self.store: JobStore = self.run(self.open_store())
+
+    async def open_store(self) -> JobStore:
+        raise NotImplementedError
+
+    async def close_store(self) -> None:
+        """Nothing to close."""
+
+    def run(self, step: Any) -> Any:
+        return self.loop.run_until_complete(step)
+
+    def teardown(self) -> None:
+        self.check_what_is_owed()
+        self.run(self.close_store())
+        self.loop.close()
+
+    @initialize()
+    def begin(self) -> None:
+        assert self.run(self.store.counts()) == dict.fromkeys(JobStatus, 0)
+
+    @rule(
+        target=jobs,
+        interactive=st.booleans(),
+        owner=st.sampled_from(["alice", "bob"]),
+        max_attempts=st.integers(1, 3),
+        callback=st.booleans(),
+    )
+    def submit(self, interactive: bool, owner: str, max_attempts: int, callback: bool) -> Any:
+        number = next(self.numbers)
+        url = "https://example.com/hook" if callback else None
+        job = sample_job(
+            id=f"job-{number}", base_key=f"in-{number}", interactive=interactive, owner=owner,
+            max_attempts=max_attempts, callback_url=url,
+        )  # fmt: skip
+        if sum(e.status is P for e in self.model.values()) >= MAX_PENDING:
+            try:
+                self.run(self.store.add(job))
+            except QueueFull:
+                return multiple()
+            raise AssertionError("the bounded queue took one more")
+        self.run(self.store.add(job))
+        self.model[job.id] = Expected(job=job, number=number)
+        return job.id
+
+    @rule(target=claims)
+    def claim(self) -> Any:
+        claim = self.run(self.store.claim(worker_id="w", lease_s=LEASE_S))
+        due = [e for e in self.model.values() if e.status is P and e.not_before <= self.clock.now]
+        if not due:
+            assert claim is None
+            return multiple()
+        first = min(due, key=lambda e: (e.job.priority, e.number))
+        assert claim is not None
+        assert claim.job.id == first.job.id
+        first.holder = next(self.claim_numbers)
+        first.attempt += 1
+        first.lease_until = self.clock.now + LEASE_S
+        first.progress = 0.0
+        self.move(first, R)
+        assert claim.job.attempt == first.attempt
+        return claim, first.holder
+
+    @rule(claim=claims, fraction=st.none() | st.floats(0, 1))
+    def heartbeat(self, claim: tuple[Claim, int], fraction: float | None) -> None:
+        progress = None if fraction is None else Progress(stage="diffuse", fraction=fraction)
+        alive = self.run(self.store.heartbeat(claim[0], lease_s=LEASE_S, progress=progress))
+        expected = self.held(claim)
+        assert alive == (expected is not None)
+        if expected is not None:
+            expected.lease_until = self.clock.now + LEASE_S
+            expected.progress = max(expected.progress, fraction or 0.0)
+
+    @rule(claim=claims)
+    def complete(self, claim: tuple[Claim, int]) -> None:
+        image = f"out-{claim[1]}"
+        published = self.run(self.store.complete(claim[0], sample_result(image)))
+        expected = self.held(claim)
+        assert published == (expected is not None)
+        if expected is not None:
+            expected.result, expected.progress = image, 1.0
+            self.end(expected, C)
+
+    @rule(claim=claims, retry=st.booleans(), delay_s=st.sampled_from([0.0, 20.0]))
+    def fail(self, claim: tuple[Claim, int], retry: bool, delay_s: float) -> None:
+        error = JobError(code="MODEL_ERROR", message="no", details={})
+        written = self.run(self.store.fail(claim[0], error, retry=retry, delay_s=delay_s))
+        expected = self.held(claim)
+        assert written == (expected is not None)
+        if expected is None:
+            return
+        if retry and expected.attempt < expected.job.max_attempts:
+            self.requeue(expected, self.clock.now + delay_s)
+        else:
+            self.end(expected, F)
+
+    @rule(claim=claims)
+    def release(self, claim: tuple[Claim, int]) -> None:
+        written = self.run(self.store.release(claim[0]))
+        expected = self.held(claim)
+        assert written == (expected is not None)
+        if expected is None:
+            return
+        if expected.job.priority is Priority.INTERACTIVE:
+            self.end(expected, X)
+        else:
+            expected.attempt -= 1
+            self.requeue(expected, 0.0)
+
+    @rule(job_id=jobs)
+    def cancel(self, job_id: str) -> None:
+        if job_id in self.gone:
+            try:
+                self.run(self.store.cancel(job_id))
+            except NotFound:
+                return
+            raise AssertionError("an expired job was cancelled")
+        expected = self.model[job_id]
+        if not expected.status.terminal:
+            self.end(expected, X)
+        assert self.run(self.store.cancel(job_id)).status is expected.status
+
+    @rule(seconds=st.sampled_from([1.0, 9.0, 11.0, 60.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule()
+    def sweep(self) -> None:
+        touched = {job.id for job in self.run(self.store.sweep(result_ttl_s=TTL_S))}
+        now, expected_ids = self.clock.now, set()
+        for expected in list(self.model.values()):
+            if expected.status is R and expected.lease_until <= now:
+                self.lose_worker(expected)
+                if expected.status.terminal:
+                    expected_ids.add(expected.job.id)
+            elif expected.ended_at is not None and expected.ended_at <= now - TTL_S:
+                expected_ids.add(expected.job.id)
+                self.gone.add(expected.job.id)
+                if expected.result:
+                    self.free.add(expected.result)
+                del self.model[expected.job.id]
+        assert touched == expected_ids
+
+    @rule()
+    def everything_crashes_and_starts_again(self) -> None:
+        self.run(self.store.recover())
+        for expected in self.model.values():
+            if expected.status is R:
+                self.lose_worker(expected)
+            elif expected.status is P and expected.job.priority is Priority.INTERACTIVE:
+                self.end(expected, X)
+
+    @invariant()
+    def the_store_agrees_with_the_model(self) -> None:
+        counted = Counter(e.status for e in self.model.values())
+        assert self.run(self.store.counts()) == {status: counted[status] for status in JobStatus}
+        for job_id, expected in self.model.items():
+            job = self.run(self.store.get(job_id))
+            assert (job.status, job.attempt, job.progress) == (expected.status, expected.attempt, expected.progress)
+            assert (job.result.image_key if job.result else None) == expected.result
+            assert (job.finished_at is None) == (not job.status.terminal)
+
+    @invariant()
+    def the_stream_tells_every_transition_in_order(self) -> None:
+        for job_id, expected in self.model.items():
+            stream = self.run(self.store.events(job_id, after=0))
+            assert [JobStatus(e.data["status"]) for e in stream if e.type == "status"] == expected.story
+            sequences = [e.sequence for e in stream]
+            assert sequences == sorted(set(sequences))
+
+    @invariant()
+    def listing_shows_each_owner_its_jobs_newest_first(self) -> None:
+        for owner in ("alice", "bob"):
+            mine = [e for e in self.model.values() if e.job.owner == owner]
+            newest_first = [e.job.id for e in sorted(mine, key=lambda e: -e.number)]
+            seen, cursor = [], None
+            while True:
+                page = self.run(self.store.list(owner=owner, status=None, limit=3, cursor=cursor))
+                seen += [job.id for job in page.jobs]
+                if (cursor := page.cursor) is None:
+                    break
+            assert seen == newest_first
+            pending = self.run(self.store.list(owner=owner, status=P, limit=99, cursor=None))
+            assert {job.id for job in pending.jobs} == {e.job.id for e in mine if e.status is P}
+
+    def check_what_is_owed(self) -> None:
+        """Every ended job's inputs are free and its webhook is owed once."""
+        garbage = self.run(self.store.garbage(limit=10_000))
+        assert set(garbage) == self.free
+        assert len(garbage) == len(set(garbage))
+        due = self.run(self.store.due_deliveries(limit=10_000, hold_s=60.0))
+        assert Counter(delivery.job_id for delivery in due) == self.owed
+        assert self.run(self.store.due_deliveries(limit=10_000, hold_s=60.0)) == ()
+        self.clock.advance(61.0)
+        again = self.run(self.store.due_deliveries(limit=10_000, hold_s=60.0))
+        assert {replace(d, attempts=1) for d in again} == set(due)
+        results = {e.result for e in self.model.values() if e.result}
+        inputs = {e.job.payload.base_key for e in self.model.values() if not e.status.terminal}
+        asked = sorted(results | inputs | self.free | {"never-named"})
+        assert self.run(self.store.unreferenced(asked)) == ("never-named",)
+
+    def held(self, claim: tuple[Claim, int]) -> Expected | None:
+        """The job, when this claim may still publish."""
+        expected = self.model.get(claim[0].job.id)
+        current = expected is not None and expected.status is R and expected.holder == claim[1]
+        return expected if current else None
+
+    def move(self, expected: Expected, status: JobStatus) -> None:
+        expected.status = status
+        expected.story.append(status)
+
+    def requeue(self, expected: Expected, not_before: float) -> None:
+        expected.not_before, expected.progress = not_before, 0.0
+        self.move(expected, P)
+
+    def end(self, expected: Expected, status: JobStatus) -> None:
+        expected.ended_at = self.clock.now
+        self.free.add(expected.job.payload.base_key)
+        if expected.job.callback_url:
+            self.owed[expected.job.id] += 1
+        self.move(expected, status)
+
+    def lose_worker(self, expected: Expected) -> None:
+        if expected.job.priority is Priority.INTERACTIVE:
+            self.end(expected, X)
+        elif expected.attempt < expected.job.max_attempts:
+            self.requeue(expected, 0.0)
+        else:
+            self.end(expected, F)
