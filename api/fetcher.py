@@ -40,11 +40,17 @@ async def resolve_host(host: str, port: int) -> Sequence[str]:
 class GuardedFetcher:
     """A `Fetcher` that refuses every address that is not public, unless the configuration allows private ones."""
 
-    def __init__(self, config: FetchConfig, *, resolve: Resolver = resolve_host) -> None:
+    def __init__(
+        self,
+        config: FetchConfig,
+        *,
+        resolve: Resolver = resolve_host,
+        admits: Callable[[IpAddress], bool] = is_public,
+    ) -> None:
         self._timeout_s = config.timeout_s
         self._max_bytes = config.max_size_mb * 1024 * 1024
         self._max_redirects = config.max_redirects
-        self._allow_private = config.allow_private
+        self._admits = _anything if config.allow_private else admits
         self._resolve = resolve
 
     async def fetch(self, url: str) -> bytes:
@@ -101,13 +107,13 @@ class GuardedFetcher:
         """Every address of a URL's host, all of them checked: one private address refuses the host."""
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            texts = await self._resolve(url.host, port)
+            texts = await self._resolve(_ascii_host(url), port)
         except (OSError, UnicodeError) as error:
             raise _UnknownHost from error
         addresses = list(dict.fromkeys(a for text in texts if (a := parse_address(text)) is not None))
         if not addresses:
             raise _UnknownHost
-        if not self._allow_private and not all(is_public(address) for address in addresses):
+        if not all(self._admits(address) for address in addresses):
             raise UnprocessableUrl("the URL points to an address that is not public")
         return addresses
 
@@ -126,7 +132,7 @@ class GuardedFetcher:
                     url.copy_with(host=str(address)),
                     headers={"User-Agent": _USER_AGENT, **headers, "Host": url.netloc.decode("ascii")},
                     content=body,
-                    extensions={"sni_hostname": url.host},
+                    extensions={"sni_hostname": _ascii_host(url)},
                 )
                 try:
                     response = await client.send(request, stream=True)
@@ -169,6 +175,10 @@ class GuardedFetcher:
         )
 
 
+def _anything(address: IpAddress) -> bool:
+    return True
+
+
 class _UnknownHost(UnprocessableUrl):
     """The host's name does not resolve."""
 
@@ -199,9 +209,16 @@ def _admit(url: httpx.URL) -> httpx.URL:
         raise UnprocessableUrl("only http and https URLs are fetched")
     if url.userinfo:
         raise UnprocessableUrl("a URL with a user name or password is not fetched")
-    if not url.host:
+    if not url.raw_host:
         raise UnprocessableUrl("the URL has no host")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise UnprocessableUrl("the URL has no such port")
     return url
+
+
+def _ascii_host(url: httpx.URL) -> str:
+    """The host as the resolver and TLS know it: an international name in its ASCII form, IPv6 without brackets."""
+    return url.raw_host.decode("ascii")
 
 
 @lru_cache(maxsize=1)

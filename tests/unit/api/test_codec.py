@@ -1,0 +1,361 @@
+"""Decoding what cameras, editors and attackers make, and encoding the answer."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as PillowImage
+from PIL import ImageCms, PngImagePlugin
+
+from api.codec import PillowCodec
+from composition.errors import CompositionError, PayloadTooLarge, UnprocessableImage
+from composition.types import OutputFormat
+from tests.unit.api.bombs import deflated_zeros, one_bit_png, png_chunk
+from tests.unit.api.pictures import encoded, gradient, mask
+
+CODEC = PillowCodec(max_side_px=2048)
+ORIENTATION = 0x0112
+
+
+def oriented(picture: np.ndarray, orientation: int, file_format: str, **options: object) -> bytes:
+    exif = PillowImage.Exif()
+    exif[ORIENTATION] = orientation
+    return encoded(picture, file_format, exif=exif, **options)
+
+
+@pytest.mark.parametrize(("file_format", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
+def test_a_lossless_picture_is_decoded_exactly(file_format: str, options: dict[str, object]):
+    pixels = gradient(300, 200)
+    decoded = CODEC.decode(encoded(pixels, file_format, **options))
+    assert decoded.dtype == np.uint8
+    assert decoded.flags["C_CONTIGUOUS"]
+    assert np.array_equal(decoded, pixels)
+
+
+def test_a_jpeg_is_decoded_as_pillow_does():
+    data = encoded(gradient(300, 200), "JPEG")
+    assert np.array_equal(CODEC.decode(data), np.asarray(PillowImage.open(io.BytesIO(data))))
+
+
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize(("file_format", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
+def test_the_orientation_of_the_camera_is_applied(orientation: int, file_format: str, options: dict[str, object]):
+    pixels = gradient(60, 40)
+    decoded = CODEC.decode(oriented(pixels, orientation, file_format, **options))
+    assert np.array_equal(decoded, UPRIGHT[orientation](pixels))
+
+
+def test_a_rotated_jpeg_is_turned_upright():
+    data = oriented(gradient(300, 200), 6, "JPEG", quality=95)
+    raw = np.asarray(PillowImage.open(io.BytesIO(data)))
+    assert np.array_equal(CODEC.decode(data), np.rot90(raw, -1))
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 4711])
+def test_an_orientation_that_does_not_exist_is_ignored(orientation: int):
+    pixels = gradient(60, 40)
+    assert np.array_equal(CODEC.decode(oriented(pixels, orientation, "PNG")), pixels)
+
+
+def test_a_broken_exif_block_is_ignored():
+    pixels = gradient(60, 40)
+    data = encoded(pixels, "PNG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff broken")
+    assert np.array_equal(CODEC.decode(data), pixels)
+
+
+def test_transparency_is_laid_over_white():
+    rgba = np.dstack([gradient(64, 48), np.full((48, 64), 255, np.uint8)])
+    rgba[:, :16, 3] = 0
+    rgba[:, 16:32, 3] = 128
+    decoded = CODEC.decode(encoded(rgba))
+    assert (decoded[:, :16] == 255).all()
+    expected = gradient(64, 48)[:, 16:32] * (128 / 255) + 255 * (127 / 255)
+    assert np.abs(decoded[:, 16:32] - expected).max() <= 1
+    assert np.array_equal(decoded[:, 32:], gradient(64, 48)[:, 32:])
+
+
+def test_grey_with_transparency_is_laid_over_white():
+    picture = PillowImage.merge("LA", [PillowImage.new("L", (8, 8), 100), PillowImage.new("L", (8, 8), 0)])
+    assert (CODEC.decode(encoded(picture)) == 255).all()
+
+
+def test_a_palette_keeps_its_colours():
+    picture = PillowImage.fromarray(gradient(64, 48)).quantize(16)
+    assert np.array_equal(CODEC.decode(encoded(picture)), np.asarray(picture.convert("RGB")))
+
+
+def test_a_transparent_palette_entry_becomes_white():
+    picture = PillowImage.new("P", (8, 8), 1)
+    picture.putpalette([10, 20, 30, 200, 100, 50])
+    picture.putpixel((0, 0), 0)
+    decoded = CODEC.decode(encoded(picture, transparency=1))
+    assert decoded[0, 0].tolist() == [10, 20, 30]
+    assert (decoded[1:] == 255).all()
+
+
+def test_partly_transparent_palette_entries_are_blended():
+    picture = PillowImage.new("P", (8, 8), 1)
+    picture.putpalette([10, 20, 30, 200, 100, 50])
+    decoded = CODEC.decode(encoded(picture, transparency=bytes([255, 0])))
+    assert (decoded == 255).all()
+
+
+def test_a_colour_key_becomes_white():
+    picture = PillowImage.fromarray(gradient(64, 48))
+    picture.putpixel((3, 3), (1, 2, 3))
+    decoded = CODEC.decode(encoded(picture, transparency=(1, 2, 3)))
+    assert decoded[3, 3].tolist() == [255, 255, 255]
+    assert np.array_equal(decoded[0], gradient(64, 48)[0])
+
+
+def test_sixteen_bit_grey_keeps_its_range():
+    values = np.linspace(0, 65535, 64).astype(np.uint16)
+    decoded = CODEC.decode(encoded(PillowImage.fromarray(np.tile(values, (32, 1)))))
+    assert np.array_equal(decoded[0, :, 0], (values >> 8).astype(np.uint8))
+    assert np.array_equal(decoded[..., 0], decoded[..., 2])
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_grey_pictures_become_three_equal_channels(mode: str):
+    picture = PillowImage.fromarray(gradient(64, 48)).convert(mode)
+    decoded = CODEC.decode(encoded(picture))
+    assert np.array_equal(decoded, np.asarray(picture.convert("RGB")))
+
+
+def test_cmyk_is_converted():
+    picture = PillowImage.fromarray(gradient(64, 48)).convert("CMYK")
+    data = encoded(picture, "JPEG", quality=95)
+    assert np.array_equal(CODEC.decode(data), np.asarray(PillowImage.open(io.BytesIO(data)).convert("RGB")))
+
+
+def swapped_profile() -> bytes:
+    """A profile whose red primary is sRGB's green and the other way round, made from an sRGB one."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    entries = {bytes(profile[i : i + 4]): i for i in range(132, 132 + 12 * int.from_bytes(profile[128:132], "big"), 12)}
+    red, green = entries[b"rXYZ"], entries[b"gXYZ"]
+    profile[red : red + 4], profile[green : green + 4] = b"gXYZ", b"rXYZ"
+    return bytes(profile).replace("sRGB built-in".encode("utf-16-be"), "swapped house".encode("utf-16-be"))
+
+
+@pytest.mark.parametrize(("file_format", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
+def test_a_colour_profile_is_converted_to_srgb(file_format: str, options: dict[str, object]):
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 0] = 255
+    decoded = CODEC.decode(encoded(red, file_format, icc_profile=swapped_profile(), **options))
+    assert np.abs(decoded.astype(int) - [0, 255, 0]).max() <= 2
+
+
+def test_a_colour_profile_leaves_transparency_alone():
+    rgba = np.zeros((8, 8, 4), np.uint8)
+    rgba[..., 0] = 255
+    rgba[:4, :, 3] = 255
+    decoded = CODEC.decode(encoded(rgba, icc_profile=swapped_profile()))
+    assert np.abs(decoded[:4].astype(int) - [0, 255, 0]).max() <= 2
+    assert (decoded[4:] == 255).all()
+
+
+def test_a_picture_in_srgb_is_not_touched_by_its_profile():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert np.array_equal(CODEC.decode(encoded(gradient(), icc_profile=profile)), gradient())
+
+
+@pytest.mark.parametrize("profile", [b"not a profile", b"\x00" * 200, swapped_profile()[:300]])
+def test_a_broken_colour_profile_is_ignored(profile: bytes):
+    assert np.array_equal(CODEC.decode(encoded(gradient(), icc_profile=profile)), gradient())
+
+
+def test_a_profile_for_another_mode_is_ignored():
+    grey = PillowImage.fromarray(gradient()).convert("L")
+    decoded = CODEC.decode(encoded(grey, icc_profile=swapped_profile()))
+    assert np.array_equal(decoded[..., 0], np.asarray(grey))
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "BMP", "TIFF", "PPM", "ICO"])
+def test_other_formats_are_refused_whatever_they_are_called(file_format: str):
+    with pytest.raises(UnprocessableImage, match="not a JPEG, PNG or WebP"):
+        CODEC.decode(encoded(gradient(64, 64), file_format))
+
+
+@pytest.mark.parametrize("file_format", ["WEBP", "PNG"])
+def test_animations_are_refused(file_format: str):
+    frames = [PillowImage.fromarray(gradient(64, 64)), PillowImage.fromarray(255 - gradient(64, 64))]
+    data = encoded(frames[0], file_format, save_all=True, append_images=frames[1:], duration=100)
+    with pytest.raises(UnprocessableImage, match="animated"):
+        CODEC.decode(data)
+
+
+def test_the_first_picture_of_a_stereo_jpeg_is_taken():
+    frames = [PillowImage.fromarray(gradient(64, 64)), PillowImage.fromarray(255 - gradient(64, 64))]
+    data = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], quality=95)
+    assert np.abs(CODEC.decode(data).astype(int) - gradient(64, 64)).mean() < 3
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_truncated_file_is_refused(file_format: str, kept: float):
+    data = encoded(gradient(300, 300), file_format)
+    with pytest.raises(UnprocessableImage):
+        CODEC.decode(data[: int(len(data) * kept)])
+
+
+def test_a_side_at_the_limit_is_accepted_and_one_above_is_not():
+    assert CODEC.decode(encoded(gradient(2048, 8))).shape == (8, 2048, 3)
+    for size in ((2049, 8), (8, 2049)):
+        with pytest.raises(PayloadTooLarge):
+            CODEC.decode(encoded(gradient(*size)))
+
+
+@pytest.mark.parametrize("side_px", [4000, 12_000, 30_000])
+def test_a_pixel_bomb_costs_no_memory(side_px: int):
+    data = one_bit_png(side_px)
+    tracemalloc.start()
+    try:
+        with pytest.raises(PayloadTooLarge):
+            CODEC.decode(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+def test_a_webp_that_claims_a_huge_canvas_is_refused():
+    data = bytearray(encoded(gradient(64, 64), "WEBP", lossless=True, exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00"))
+    assert data[12:16] == b"VP8X"
+    data[24:30] = (16_382).to_bytes(3, "little") * 2
+    with pytest.raises((PayloadTooLarge, UnprocessableImage)):
+        CODEC.decode(bytes(data))
+
+
+def compressed_profile_chunk(size_bytes: int) -> bytes:
+    return png_chunk(b"iCCP", b"house\x00\x00" + deflated_zeros(size_bytes))
+
+
+def compressed_text_chunk(size_bytes: int) -> bytes:
+    return png_chunk(b"iTXt", b"Comment\x00\x01\x00\x00\x00" + deflated_zeros(size_bytes))
+
+
+@pytest.mark.parametrize("chunk", [compressed_profile_chunk, compressed_text_chunk])
+def test_a_bomb_in_a_side_chunk_does_not_unfold(chunk):
+    data = one_bit_png(256, extra=chunk(64 * 2**20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnprocessableImage):
+            CODEC.decode(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_texts_in_a_png_are_harmless():
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("Comment", "holiday", zip=True)
+    assert np.array_equal(CODEC.decode(encoded(gradient(), pnginfo=info)), gradient())
+
+
+SEEDS = [
+    encoded(gradient(40, 30), "PNG"),
+    encoded(gradient(40, 30), "JPEG"),
+    encoded(gradient(40, 30), "WEBP"),
+    oriented(gradient(40, 30), 6, "JPEG", icc_profile=swapped_profile()),
+    encoded(PillowImage.fromarray(gradient(40, 30)).quantize(8), "PNG", transparency=1),
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.sampled_from(SEEDS),
+    edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
+    kept=st.floats(0.05, 1),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_corrupt_bytes_become_a_picture_or_one_of_two_errors(seed: bytes, edits: list[tuple[float, int]], kept: float):
+    data = bytearray(seed[: max(1, int(len(seed) * kept))])
+    for position, value in edits:
+        data[int(position * len(data))] = value
+    for decode in (CODEC.decode, CODEC.decode_mask):
+        try:
+            pixels = decode(bytes(data))
+        except CompositionError as error:
+            assert type(error) in (PayloadTooLarge, UnprocessableImage)
+        else:
+            assert pixels.dtype == np.uint8
+            assert max(pixels.shape) <= 2048
+
+
+@given(data=st.binary(max_size=200))
+@settings(max_examples=50, deadline=None)
+def test_random_bytes_are_not_a_picture(data: bytes):
+    with pytest.raises(UnprocessableImage):
+        CODEC.decode(data)
+
+
+def test_a_mask_is_cut_at_the_middle():
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+    decoded = CODEC.decode_mask(encoded(ramp))
+    assert decoded.shape == (4, 256)
+    assert np.array_equal(decoded[0], np.where(np.arange(256) >= 128, 255, 0))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA"])
+def test_a_mask_may_come_in_any_mode(mode: str):
+    picture = PillowImage.fromarray(mask(64, 48)).convert(mode)
+    assert np.array_equal(CODEC.decode_mask(encoded(picture)), mask(64, 48))
+
+
+def test_a_sixteen_bit_mask_is_not_clipped():
+    values = np.array([[0, 255, 32_767, 32_768, 65_535]], np.uint16)
+    assert CODEC.decode_mask(encoded(PillowImage.fromarray(values)))[0].tolist() == [0, 0, 0, 255, 255]
+
+
+def test_white_strokes_on_a_transparent_layer_are_a_mask():
+    layer = np.full((8, 8, 4), 255, np.uint8)
+    layer[:, :4, 3] = 0
+    decoded = CODEC.decode_mask(encoded(layer))
+    assert (decoded[:, :4] == 0).all()
+    assert (decoded[:, 4:] == 255).all()
+
+
+def test_a_mask_is_oriented_like_its_picture():
+    decoded = CODEC.decode_mask(oriented(mask(64, 48), 6, "PNG"))
+    assert np.array_equal(decoded, np.rot90(mask(64, 48), -1))
+
+
+@pytest.mark.parametrize("output_format", [OutputFormat.PNG, OutputFormat.WEBP])
+def test_lossless_answers_decode_to_the_same_pixels(output_format: OutputFormat):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    data, media_type = CODEC.encode(pixels, output_format)
+    assert media_type == f"image/{output_format.value}"
+    assert np.array_equal(CODEC.decode(data), pixels)
+
+
+def test_a_jpeg_answer_is_close_and_keeps_its_colour_edges():
+    pixels = gradient(64, 64)
+    pixels[:, ::2] = 255 - pixels[:, ::2]
+    data, media_type = CODEC.encode(pixels, OutputFormat.JPEG)
+    assert media_type == "image/jpeg"
+    assert np.abs(CODEC.decode(data).astype(int) - pixels).mean() < 2.5
+
+
+def test_an_encoded_mask_keeps_its_feathering():
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+    picture = PillowImage.open(io.BytesIO(CODEC.encode_mask(ramp)))
+    assert (picture.format, picture.mode) == ("PNG", "L")
+    assert np.array_equal(np.asarray(picture), ramp)

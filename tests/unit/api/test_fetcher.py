@@ -1,0 +1,366 @@
+"""The guarded fetcher against a real server on the loopback and a resolver in the test's hand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from api.addresses import IpAddress, is_public
+from api.fetcher import GuardedFetcher
+from composition.config import FetchConfig
+from composition.errors import CompositionError, PayloadTooLarge, UnprocessableUrl
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\npicture"
+
+
+@dataclass
+class Site:
+    """A server that answers each path with raw bytes and remembers the requests."""
+
+    port: int = 0
+    answers: dict[str, bytes | Callable[[asyncio.StreamWriter], object]] = field(default_factory=dict)
+    requests: list[bytes] = field(default_factory=list)
+    visits: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def url(self, path: str = "/x", host: str = "pictures.example") -> str:
+        return f"http://{host}:{self.port}{path}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = asyncio.current_task()
+        assert visit is not None
+        self.visits.add(visit)
+        try:
+            await self._answer(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def leave(self) -> None:
+        for visit in self.visits:
+            visit.cancel()
+        await asyncio.gather(*self.visits, return_exceptions=True)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                (int(x.split(b":")[1]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-le")), 0
+            )
+            self.requests.append(head + await reader.readexactly(length))
+            answer = self.answers.get(
+                head.split(b" ")[1].decode(), b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+            )
+            if callable(answer):
+                await answer(writer)
+            else:
+                writer.write(answer)
+                await writer.drain()
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    served = Site(answers={"/x": OK})
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
+    served.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield served
+        await served.leave()
+
+
+class Names:
+    """A resolver: every host's answers, one list per call, the last repeated."""
+
+    def __init__(self, **answers: list[list[str]]) -> None:
+        self._answers = {name.replace("_", "."): lists for name, lists in answers.items()}
+        self.asked: list[str] = []
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        self.asked.append(host)
+        lists = self._answers.get(host)
+        if lists is None:
+            raise socket.gaierror("unknown")
+        return lists.pop(0) if len(lists) > 1 else lists[0]
+
+
+def loopback_is_public(address: IpAddress) -> bool:
+    return str(address) == "127.0.0.1" or is_public(address)
+
+
+def fetcher(names: Names | None = None, **config: object) -> GuardedFetcher:
+    """One for which 127.0.0.1 is the internet; every other private address stays private."""
+    resolve = names or Names(pictures_example=[["127.0.0.1"]])
+    return GuardedFetcher(
+        FetchConfig.model_validate({"timeout_s": 5, **config}), resolve=resolve, admits=loopback_is_public
+    )
+
+
+async def refused(what: GuardedFetcher, url: str) -> CompositionError:
+    with pytest.raises(CompositionError) as caught:
+        await what.fetch(url)
+    return caught.value
+
+
+async def test_a_file_is_downloaded_from_the_checked_address_under_its_own_name(site: Site):
+    assert await fetcher().fetch(site.url()) == b"picture"
+    head = site.requests[-1].decode()
+    assert head.startswith("GET /x HTTP/1.1\r\n")
+    assert f"Host: pictures.example:{site.port}\r\n" in head
+    assert "Accept-Encoding: identity\r\n" in head
+
+
+FORBIDDEN_HOSTS = [
+    "127.0.0.1",
+    "127.1",
+    "2130706433",
+    "0x7f.0.0.1",
+    "0177.0.0.1",
+    "localhost",
+    "0.0.0.0",
+    "0",
+    "10.0.0.1",
+    "100.64.0.1",
+    "169.254.169.254",
+    "192.168.0.1",
+    "224.0.0.1",
+    "[::1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+    "[fe80::1]",
+    "[fd00::1]",
+    "[::127.0.0.1]",
+]
+
+
+@pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_an_address_inside_the_network_is_refused_however_it_is_written(scheme: str, host: str):
+    error = await refused(GuardedFetcher(FetchConfig()), f"{scheme}://{host}:9/x.png")
+    assert isinstance(error, UnprocessableUrl)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://pictures.example/x",
+        "file:///etc/passwd",
+        "gopher://pictures.example/x",
+        "http://",
+        "http:///x",
+        "http://user@pictures.example/x",
+        "http://user:secret@pictures.example/x",
+        "http://[::1",
+        "http://pictures.example:99999/x",
+        "http://pictures.example:port/x",
+        "http://pic\x00tures.example/x",
+        "http://" + "a" * 9000,
+        "http://xn--.example/",
+        "http://\u2488\u2488/",
+    ],
+)
+async def test_what_is_not_a_plain_web_address_is_refused(url: str):
+    assert isinstance(await refused(fetcher(), url), UnprocessableUrl)
+
+
+async def test_a_host_with_one_private_address_is_refused_altogether(site: Site):
+    names = Names(pictures_example=[["127.0.0.1", "10.0.0.1"]])
+    error = await refused(fetcher(names), site.url())
+    assert "not public" in error.message
+    assert site.requests == []
+
+
+async def test_a_second_answer_of_the_resolver_is_never_asked_for(site: Site):
+    names = Names(pictures_example=[["127.0.0.1"], ["10.0.0.1"]])
+    assert await fetcher(names).fetch(site.url()) == b"picture"
+    assert names.asked == ["pictures.example"]
+
+
+async def test_an_unknown_name_is_unreachable():
+    error = await refused(fetcher(Names()), "http://nowhere.example/x")
+    assert error.message == "the URL could not be reached"
+
+
+async def test_a_closed_port_is_unreachable_and_the_error_names_no_address(site: Site):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        error = await refused(fetcher(), f"http://pictures.example:{free.getsockname()[1]}/x")
+    assert error.message == "the URL could not be reached"
+    assert "127" not in str(error.details)
+
+
+async def test_when_an_address_does_not_answer_the_next_one_is_tried(site: Site):
+    names = Names(pictures_example=[["127.0.0.9", "127.0.0.1"]])
+    trying = GuardedFetcher(FetchConfig(allow_private=True), resolve=names)
+    assert await trying.fetch(site.url()) == b"picture"
+
+
+def redirect(location: str, status: int = 302) -> bytes:
+    return f"HTTP/1.1 {status} Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_followed(site: Site, status: int):
+    site.answers["/old"] = redirect("/x", status)
+    assert await fetcher().fetch(site.url("/old")) == b"picture"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://10.0.0.1/x",
+        "http://inside.example/x",
+        "//127.0.0.2/x",
+        "file:///etc/passwd",
+        "http://user:secret@pictures.example/x",
+        "http://[::1",
+    ],
+)
+async def test_a_redirect_to_a_forbidden_place_is_refused(site: Site, location: str):
+    names = Names(
+        pictures_example=[["127.0.0.1"]],
+        inside_example=[["192.168.0.1"]],
+        **{"127_0_0_2": [["127.0.0.2"]], "10_0_0_1": [["10.0.0.1"]]},
+    )
+    site.answers["/old"] = redirect(location)
+    assert isinstance(await refused(fetcher(names), site.url("/old")), UnprocessableUrl)
+    assert len(site.requests) == 1
+
+
+async def test_every_hop_is_resolved_and_checked_again(site: Site):
+    names = Names(pictures_example=[["127.0.0.1"], ["10.0.0.1"]])
+    site.answers["/old"] = redirect("/x")
+    error = await refused(fetcher(names), site.url("/old"))
+    assert "not public" in error.message
+    assert names.asked == ["pictures.example"] * 2
+
+
+async def test_redirects_are_limited(site: Site):
+    site.answers["/loop"] = redirect("/loop")
+    error = await refused(fetcher(max_redirects=2), site.url("/loop"))
+    assert "redirects too often" in error.message
+    assert len(site.requests) == 3
+
+
+@pytest.mark.parametrize("status", [204, 206, 304, 401, 404, 500])
+async def test_an_answer_other_than_200_is_refused(site: Site, status: int):
+    site.answers["/x"] = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
+    error = await refused(fetcher(), site.url())
+    assert (type(error), error.details) == (UnprocessableUrl, {"status": status})
+
+
+async def test_a_declared_length_over_the_limit_is_refused_at_once(site: Site):
+    site.answers["/x"] = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"
+    assert isinstance(await refused(fetcher(max_size_mb=1), site.url()), PayloadTooLarge)
+
+
+async def test_an_endless_answer_is_cut_at_the_limit(site: Site):
+    sent = 0
+
+    async def pour(writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"10000\r\n" + bytes(65_536) + b"\r\n")
+            await writer.drain()
+            sent += 65_536
+
+    site.answers["/x"] = pour
+    assert isinstance(await refused(fetcher(max_size_mb=1), site.url()), PayloadTooLarge)
+    assert sent < 16 * 2**20
+
+
+async def test_a_compressed_answer_is_refused(site: Site):
+    site.answers["/x"] = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\npicture"
+    assert "compressed" in (await refused(fetcher(), site.url())).message
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-server\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut"])
+async def test_an_answer_that_is_not_http_or_breaks_off_is_refused(site: Site, answer: bytes):
+    site.answers["/x"] = answer
+    assert isinstance(await refused(fetcher(), site.url()), UnprocessableUrl)
+
+
+async def test_a_server_that_drips_is_given_up_after_the_time_limit(site: Site):
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b".")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    site.answers["/x"] = drip
+    error = await refused(fetcher(timeout_s=0.2), site.url())
+    assert (type(error), error.message) == (UnprocessableUrl, "the URL did not answer within 0.2 s")
+
+
+async def test_a_resolver_that_hangs_is_given_up_after_the_time_limit():
+    async def hanging(host: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    error = await refused(GuardedFetcher(FetchConfig(timeout_s=0.05), resolve=hanging), "http://pictures.example/x")
+    assert isinstance(error, UnprocessableUrl)
+
+
+async def test_the_proxy_of_the_environment_is_not_used(site: Site, monkeypatch: pytest.MonkeyPatch):
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    assert await fetcher().fetch(site.url()) == b"picture"
+
+
+async def test_a_cookie_of_one_download_is_not_sent_with_the_next(site: Site):
+    site.answers["/x"] = OK.replace(b"200 OK\r\n", b"200 OK\r\nSet-Cookie: session=1\r\n")
+    one = fetcher()
+    await one.fetch(site.url())
+    await one.fetch(site.url())
+    assert b"ookie" not in site.requests[-1]
+
+
+async def test_private_addresses_are_reached_when_the_configuration_allows_it(site: Site):
+    allowed = GuardedFetcher(FetchConfig(allow_private=True))
+    assert await allowed.fetch(site.url(host="127.0.0.1")) == b"picture"
+
+
+async def test_a_webhook_is_posted_with_its_headers(site: Site):
+    site.answers["/hook"] = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+    status = await fetcher().post(site.url("/hook"), b'{"job_id":"1"}', {"X-Signature": "abc"})
+    assert status == 202
+    request = site.requests[0]
+    assert request.startswith(b"POST /hook HTTP/1.1\r\n")
+    assert b"X-Signature: abc\r\n" in request
+    assert request.endswith(b'\r\n\r\n{"job_id":"1"}')
+
+
+async def test_a_webhook_does_not_follow_redirects(site: Site):
+    site.answers["/hook"] = redirect("http://10.0.0.1/")
+    assert await fetcher().post(site.url("/hook"), b"{}", {}) == 302
+    assert len(site.requests) == 1
+
+
+async def test_a_webhook_to_a_private_address_is_refused():
+    with pytest.raises(UnprocessableUrl):
+        await GuardedFetcher(FetchConfig()).post("http://169.254.169.254/hook", b"{}", {})
+
+
+async def test_checking_refuses_a_forbidden_url_and_lets_an_unknown_name_pass():
+    names = Names(inside_example=[["10.0.0.1"]], pictures_example=[["127.0.0.1"]])
+    checking = fetcher(names)
+    await checking.check("http://pictures.example/hook")
+    await checking.check("http://later.example/hook")
+    for url in ("http://inside.example/hook", "ftp://pictures.example", "http://a:b@pictures.example"):
+        with pytest.raises(UnprocessableUrl):
+            await checking.check(url)
+
+
+async def test_an_international_name_is_resolved_in_its_ascii_form(site: Site):
+    names = Names(**{"xn--bcher-kva_example": [["127.0.0.1"]]})
+    assert await fetcher(names).fetch(site.url(host="b\u00fccher.example")) == b"picture"
+    assert names.asked == ["xn--bcher-kva.example"]
