@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from composition.routing.draft import Draft, Intent, add_draft, appearance_draft, demonstratives_off, replace_draft
-from composition.routing.lexicon import people, words
+from composition.routing.lexicon import appearance, people, words
 from composition.routing.lexicon.listing import word_set
 from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
 from composition.routing.phrases import NounPhrase, bare, is_look, name_of, parse_noun_phrase, quality_owner, text_of
@@ -98,6 +98,8 @@ def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:
     """Read "blue car", "car in red", "table with marble texture", "house in the style of Monet"."""
     name = name_of(phrase, described=True)
     own = [word for word in phrase.core[: len(phrase.core) - len(name)] if word.kinds & LOOKS]
+    if all(word.text in appearance.WEAK_LOOKS for word in own):
+        own = []
     extra: list[Word] = []
     for preposition, rest in phrase.posts:
         if (

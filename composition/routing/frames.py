@@ -20,10 +20,13 @@ from composition.routing.draft import (
     replace_draft,
 )
 from composition.routing.lexicon import verbs, words
+from composition.routing.lexicon.listing import word_set
 from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
 from composition.routing.phrases import is_look, parse_noun_phrase, quality_owner, text_of
 from composition.routing.vocabulary import LOOKS, Kind, Word
 from composition.routing.worn import is_someone, wear_draft
+
+_BEING: Final = word_set("is are was were stands stood sits sat hangs used to be now currently standing")
 
 Words = Sequence[Word]
 Frame = Callable[[str, Words], Draft]
@@ -108,6 +111,9 @@ def make(_verb: str, items: Words) -> Draft:
     worn = wear_draft(items)
     if worn is not None:
         return worn
+    gone = find(items, "disappear", "vanish", "invisible", "gone", "go")
+    if gone is not None and gone >= len(items) - 2:
+        return remove_draft(items[:gone])
     seem = find(items, "look", "looks", "appear", "seem", "be", "become", "resemble")
     if seem is not None:
         return become(items[:seem], items[seem + 1 :])
@@ -127,7 +133,7 @@ def _complement(items: Words) -> Draft | None:
     """A B without a preposition between: "the car red", "all the chairs a dark wood", "the table round"."""
     for index in range(1, len(items)):
         left, right = items[:index], items[index:]
-        if _is_named(left) and is_look(right):
+        if _is_named(left) and is_look(right) and not right[0].is_a(Kind.QUALITY):
             return appearance_draft(_unless_picture(left), right)
     for index in range(2 if len(items) > 2 else 1, len(items)):
         left, right = items[:index], items[index:]
@@ -255,7 +261,10 @@ def add(verb: str, items: Words) -> Draft:
     worn = _put_on(verb, items)
     if worn is not None:
         return worn
-    split = next((i for i in range(1, len(items)) if _is_place_preposition(items, i)), None)
+    taken = _in_the_place_of(items)
+    if taken is not None:
+        return taken
+    split = next((i for i in range(1, len(items)) if _is_place_preposition(verb, items, i)), None)
     if split is None:
         return add_draft(items, "", ())
     new, preposition, place = items[:split], items[split].text, items[split + 1 :]
@@ -271,8 +280,21 @@ def add(verb: str, items: Words) -> Draft:
     return add_draft(new, "on" if preposition in ("to", "onto") else preposition, place)
 
 
-def _is_place_preposition(items: Words, index: int) -> bool:
+def _in_the_place_of(items: Words) -> Draft | None:
+    """Read "a globe where the radio is" as the radio's replacement."""
+    where = find(items, "where")
+    if where is None or items[-1].text not in _BEING:
+        return None
+    old = list(items[where + 1 :])
+    while old and old[-1].text in _BEING:
+        old.pop()
+    return replace_draft(old, items[:where]) if old else None
+
+
+def _is_place_preposition(verb: str, items: Words, index: int) -> bool:
     word = items[index]
+    if word.text == "from" and verb in ("hang", "hang up"):
+        return True
     return word.is_a(Kind.PREPOSITION) and word.text not in ("of", "with", "from", "without", "for", "like", "as")
 
 

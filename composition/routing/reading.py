@@ -135,6 +135,8 @@ def _draft(instruction: Instruction) -> Draft | None:
     if instruction.frame == DESCRIBE:
         if items and items[0].text in ("without", "no"):
             return remove_draft(items[2:] if items[1:2] and items[1].text == "more" else items[1:])
+        if len(items) > 1 and items[-1].text in ("gone", "removed", "deleted", "erased"):
+            return remove_draft([word for word in items[:-1] if word.text not in ("to", "be", "all")])
         without = next((i for i in range(1, len(items)) if items[i].text == "without"), None)
         if without is not None and without + 1 < len(items):
             return remove_draft(items[without + 1 :])

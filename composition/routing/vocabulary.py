@@ -124,7 +124,7 @@ def _build() -> dict[tuple[str, ...], set[Kind]]:
     enter(words.BACKGROUND_WORDS, Kind.BACKGROUND)
     enter(words.PLAIN_ADJECTIVES, Kind.ADJECTIVE)
     for item in _nouns(structures.NOT_STRUCTURAL) + _nouns(words.NEUTRAL_COMPOUNDS) + list(people.NOT_A_PERSON):
-        table[tuple(tokenise(item))] = {Kind.NEUTRAL}
+        table.setdefault(tuple(tokenise(item)), {Kind.NEUTRAL})
     return table
 
 

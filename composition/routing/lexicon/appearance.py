@@ -111,6 +111,17 @@ STYLES: Final = (
     "1980s, 1920s, 50s, 60s, 90s, 20s, grunge, punk"
 )
 
+WEAK_LOOKS: Final = word_set(
+    """
+    fluffy furry plush shiny smooth rough dirty dusty muddy cracked faded aged worn-out sparkling modern contemporary
+    elegant classic classical traditional antique luxurious realistic snowy icy burning ornate grassy mossy icy art
+    sparkly reflective padded washed scratched luminous old-fashioned abstract graphic starry hot dark light bright warm
+    cool rich soft deep dull neon-lit textured printed see-through opaque transparent clear
+    """
+)
+"""Words that in front of a noun merely describe it ("a fluffy rabbit", "a modern sofa"), but are a look when asked for
+as one ("make the rug fluffy", "in a modern style")."""
+
 QUALITY_NOUNS: Final = word_set(
     """
     color colour colors colours colour-scheme hue hues shade shades tone tones tint tints texture textures material

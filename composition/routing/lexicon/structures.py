@@ -23,7 +23,7 @@ VEHICLES: Final = (
 )
 
 VEHICLE_PARTS: Final = (
-    "rim, wheel rim, alloy rim, wheel, alloy wheel, front wheel, rear wheel, back wheel, spoke wheel, alloy, "
+    "rim, wheel rim, engine, alloy rim, wheel, alloy wheel, front wheel, rear wheel, back wheel, spoke wheel, alloy, "
     "hubcap, hub cap, wheel cover, tire, tyre, winter tire, bumper, front bumper, rear bumper, headlight, "
     "headlamp, taillight, tail light, rear light, fog light, brake light, windshield, windscreen, wiper, hood "
     "scoop, spoiler, rear spoiler, rear wing, fender, mudguard, grille, radiator grille, exhaust, exhaust pipe, "
@@ -70,12 +70,10 @@ ALWAYS_PRESENT_PARTS: Final = word_set(
 """Parts that the thing in the photo already has: "car with these sport rims" repaints the rims."""
 
 NOT_STRUCTURAL: Final = (
-    "table lamp, desk lamp, bedside lamp, bed sheet, bed linen, bed spread, table cloth, table runner, table "
-    "tennis, chair lift, car park, bench press, cable car station, bus stop, train station, bike lane, bed of "
-    "roses, bed of flowers, flower bed, shelf life, vanity mirror, ship's wheel, ferris wheel, water wheel, "
-    "spinning wheel, cheese wheel, tank top, boat neck, boat shoe, boat shoes, train tracks, mustang horse, "
-    "periodic table, table of contents, seat belt sign, rocker switch, jet black, jet-black, fiat currency, "
-    "truck stop, bus shelter, bus station, river bed, riverbed, traffic cone, car keys, car key, car wash, car "
-    "horn, taxi stand, carriage clock, bicycle shop, bed bug"
+    "table tennis, chair lift, car park, bench press, bus stop, train station, bike lane, bed of roses, bed of flowers, "
+    "flower bed, shelf life, ship's wheel, ferris wheel, water wheel, spinning wheel, cheese wheel, boat neck, boat shoe, "
+    "train track, periodic table, table of contents, rocker switch, fiat currency, truck stop, bus shelter, bus station, "
+    "river bed, riverbed, traffic cone, car key, car wash, taxi stand, carriage clock, bed bug, hot wheels, jet of water, "
+    "table of numbers, bus lane, cable car station, garden bed, raised bed, flat iron, bike path, ocean bed, sea bed"
 )
 """Phrases in which a vehicle or furniture word names neither."""

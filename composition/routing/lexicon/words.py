@@ -78,7 +78,7 @@ POLITE_OPENINGS: Final = (
     "would be nice if you could, i was wondering if you could, i was hoping you could, i am wondering if you "
     "could, the task is to, your task is to, the goal is to, need to, want to, wanna, gonna, i wanna, would "
     "love to, like to, digitally, realistically, seamlessly, carefully, gently, completely, then, also, first, "
-    "finally, next, and, instead, dear ai, do, go, why not, why don't you, why don't we, in this photo, in this "
+    "finally, next, and, instead, dear ai, why not, why don't you, why don't we, in this photo, in this "
     "picture, in this image, in the photo, in the picture, in the image, in my photo, for this photo, for this "
     "picture, for this image, from this photo, from this picture, from this image, i request you to, edit the "
     "photo to, edit the image to, edit the picture to, edit this photo to, edit this image to, edit this "
@@ -93,7 +93,7 @@ WISHES: Final = (
     "see, could i see, i want to see, i'd like to see, i would like to see, i'd love to see, i'd like to have, "
     "i would like to have, let there be, there should be, it should be, it should have, bring me, could you "
     "show me, can you show me, would you show me, what would it look like with, how would it look with, let us "
-    "see, do, imagine, picture, visualize, visualise, i'd want, want, need, we prefer, let's have, let's see, "
+    "see, imagine, picture, visualize, visualise, i'd want, want, need, we prefer, let's have, let's see, "
     "let's try, let's go with, let's go for, go for, go with, should be, i'd rather have, i'd rather see, i am "
     "after, i'm after, looking for, i'm looking for, let's do"
 )
