@@ -199,7 +199,8 @@ class Admission:
         moments, hit = self._cache.get(content_key("vae", picture, mask_part), encode)
         lookups.note("vae_moments", hit)
         sample: torch.Tensor = DiagonalGaussianDistribution(moments).sample(generator=generator)
-        return parts.vae.config.scaling_factor * sample
+        # Pictures come in as channels-last; kernels, and so last bits, depend on the layout: the stock one is this.
+        return (parts.vae.config.scaling_factor * sample).contiguous()
 
     def _reference(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor | None:
         """The IP-Adapter's tokens (1 or 2, tokens, channels); None without a reference or at scale 0."""
@@ -232,7 +233,10 @@ class Admission:
             self._controlnets.get(kind, needed=len(request.controls))
             pixels = self._control_processor.preprocess(PilImage.fromarray(given.image))
             controls[kind] = Control(
-                image=pixels.to(parts.device, parts.dtype), scale=given.scale, start=given.start, end=given.end
+                image=pixels.to(parts.device, parts.dtype).contiguous(),
+                scale=given.scale,
+                start=given.start,
+                end=given.end,
             )
         return controls
 

@@ -39,17 +39,17 @@ def build_engine(
         OSError, ValueError: a folder lacks what it should have.
     """
     components = load_components(paths, settings, device, dtype)
-    return assemble_engine(components, settings, clock=clock)
+    return StepEngine(assemble_parts(components, settings, clock=clock))
 
 
-def assemble_engine(
+def assemble_parts(
     components: Components,
     settings: DiffusionSettings,
     *,
     clock: Callable[[], float] = time.monotonic,
     own_thread_for_side_work: bool | None = None,
-) -> StepEngine:
-    """Start an engine over loaded components.
+) -> EngineParts:
+    """Build an engine's parts over loaded components.
 
     Args:
         components: the models.
@@ -85,7 +85,7 @@ def assemble_engine(
     ledger: Ledger[RequestState] = Ledger(
         lease_s=settings.lease_s, timeout_s=settings.timeout_s, clock=clock, counters=counters
     )
-    parts = EngineParts(
+    return EngineParts(
         admission=admission,
         stepper=stepper,
         finisher=Finisher(components, residency, counters),
@@ -97,7 +97,6 @@ def assemble_engine(
         names=components.names,
         release_memory=release_memory,
     )
-    return StepEngine(parts)
 
 
 def _free_bytes(device: torch.device) -> int | None:

@@ -1,3 +1,122 @@
-"""The diffusion runner as a BentoML service: models on the device, requests batched in flight by the step engine."""
+"""The diffusion runner's process: framed request in, framed events out, all requests through one step engine."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, TypeVar, cast
+
+import bentoml
+
+from composition.config import load_config
+from composition.errors import CompositionError, InvalidInput
+from models_store.store import ModelSet
+from runners.diffusion.frames import FrameError, decode_single, encode_frame
+from runners.diffusion.wire import Alive, Event, event_to_frame, request_from_frame
+from runners.packing import packed
+from runners.wire import CALL_TIMEOUT_S, SERVICE_OPTIONS
+
+_CONFIG = load_config()
+_MODELS = ModelSet(_CONFIG.models)
+_ALIVE_INTERVAL_S = 10.0
+_TIMEOUT_MARGIN_S = 60.0
+# The proxy's timeout covers the whole stream, from the queue in front of the engine to the last frame.
+_TIMEOUT_S = max(CALL_TIMEOUT_S, _CONFIG.limits.request_timeout_seconds + _TIMEOUT_MARGIN_S)
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _api(method: Method) -> Method:
+    return cast(Method, bentoml.api(method))
+
+
+def _packed(role: str) -> Any:
+    return packed(_MODELS, role) if role in _MODELS.roles else None
+
+
+@bentoml.service(name="diffusion-runner", **{**SERVICE_OPTIONS, "traffic": {"timeout": _TIMEOUT_S}})
+class DiffusionRunner:
+    """The step engine behind three methods.
+
+    BentoML does not tell a runner that its consumer went away: a consumer says so with `cancel`, and renews a lease
+    as long as it is there.
+    """
+
+    base_model = _packed(_MODELS.base_role)
+    ip_adapter_model = _packed("ip-adapter")
+    controlnet_pose_model = _packed("controlnet-pose")
+    controlnet_depth_model = _packed("controlnet-depth")
+    lcm_lora_model = _packed("lcm-lora")
+    taesd_model = _packed("taesd")
+
+    def __init__(self) -> None:
+        # Imports torch: in the runner's own process only, as the front imports this module too.
+        from runners.diffusion.models import start_engine
+        from runners.device import choose_device, gpu_memory
+
+        self._device = choose_device(_CONFIG.models.device)
+        self._gpu_memory = gpu_memory
+        self._engine = start_engine(_CONFIG, _MODELS, self._device)
+
+    @_api
+    async def generate(self, request: bytes) -> AsyncGenerator[bytes, None]:
+        """Frames of one request's events: ACCEPTED at once, then PROGRESS, in the end exactly one RESULT or ERROR.
+
+        Args:
+            request: a REQUEST frame.
+        """
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        request_id, ended = "", False
+        try:
+            try:
+                decoded = request_from_frame(decode_single(request))
+                self._engine.submit(decoded, lambda event: loop.call_soon_threadsafe(events.put_nowait, event))
+                request_id = decoded.request_id
+            except FrameError as error:
+                events.put_nowait(InvalidInput(f"the request cannot be read: {error}"))
+            except CompositionError as error:
+                events.put_nowait(error)
+            while not ended:
+                frame = event_to_frame(await _next_event(events))
+                ended = frame.kind.terminal
+                yield encode_frame(frame)
+        finally:
+            if request_id and not ended:
+                self._engine.cancel(request_id)
+
+    @_api
+    async def cancel(self, request_id: str) -> bool:
+        """End a request at its next step; False when it is not running (it is then refused should it still come)."""
+        return self._engine.cancel(request_id)
+
+    @_api
+    async def renew(self, request_id: str) -> bool:
+        """Extend a request's lease; False when it is not running."""
+        return self._engine.renew(request_id)
+
+    @_api
+    async def state(self) -> Mapping[str, Any]:
+        """`StepEngine.stats`, and ready, gpu_available and gpu_memory_free_mb."""
+        memory = self._gpu_memory(self._device)
+        return {
+            **self._engine.stats(),
+            "ready": self._engine.alive,
+            "gpu_available": memory.available,
+            "gpu_memory_free_mb": memory.free_mb,
+        }
+
+    @bentoml.on_shutdown
+    def stop(self) -> None:
+        """End every request with NOT_READY."""
+        self._engine.stop()
+
+
+async def _next_event(events: asyncio.Queue[Event]) -> Event:
+    """The next event, or `Alive` when nothing has happened for a while, so that a silent stream means a dead runner."""
+    try:
+        return await asyncio.wait_for(events.get(), _ALIVE_INTERVAL_S)
+    except TimeoutError:
+        return Alive()
+
+

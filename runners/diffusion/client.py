@@ -1,0 +1,140 @@
+"""The `Diffuser` port over the diffusion runner: frames back into events, and the consumer's end of the agreement.
+
+The consumer's end: renew the lease while somebody listens, cancel when nobody does, and take a stream that stops
+without a terminal frame for the failure that it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from typing import Any
+
+import aiohttp
+from bentoml.exceptions import BentoMLException, ServiceUnavailable
+
+from composition.errors import CompositionError, ModelError, NotReady, Timeout
+from composition.types import DiffusionProgress, DiffusionRequest, DiffusionResult
+from runners.diffusion.frames import FrameDecoder, FrameError, encode_frame
+from runners.diffusion.wire import Accepted, Alive, Event, event_from_frame, request_to_frame
+from runners.wire import RETRY_AFTER_S
+
+logger = logging.getLogger(__name__)
+
+_RENEWALS_PER_LEASE = 3
+_DRAIN_S = 2.0
+
+
+class DiffusionClient:
+    """`composition.ports.Diffuser`.
+
+    Args:
+        handle: the runner, as `bentoml.depends(DiffusionRunner)` gives it: a remote proxy, or the runner itself.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._runner = getattr(handle, "to_async", handle)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def diffuse(self, request: DiffusionRequest) -> AsyncGenerator[DiffusionProgress | DiffusionResult, None]:
+        """See the port.
+
+        Raises:
+            InvalidInput, ContentPolicy, Cancelled, Timeout, OutOfMemory, ModelError, NotReady.
+        """
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        # Read by a task of its own: a consumer that is cancelled would otherwise break the stream off in the middle,
+        # and the runner's connection with it.
+        reader = self._spawn(self._read(request, events))
+        renewer: asyncio.Task[None] | None = None
+        ended = False
+        try:
+            while not ended:
+                event = await events.get()
+                if isinstance(event, Accepted):
+                    renewer = self._spawn(self._renew(request.request_id, event.lease_s / _RENEWALS_PER_LEASE))
+                elif isinstance(event, CompositionError):
+                    ended = True
+                    raise event
+                elif not isinstance(event, Alive):
+                    ended = isinstance(event, DiffusionResult)
+                    yield event
+        finally:
+            if renewer is not None:
+                renewer.cancel()
+            if not ended:
+                await asyncio.shield(self._spawn(self._abandon(request.request_id, reader)))
+
+    async def health(self) -> Mapping[str, object]:
+        """Keys ready, models_loaded, gpu_available, gpu_memory_free_mb. Raises: NotReady, Timeout, ModelError."""
+        state = await self.stats()
+        return {key: state[key] for key in ("ready", "models_loaded", "gpu_available", "gpu_memory_free_mb")}
+
+    async def stats(self) -> Mapping[str, Any]:
+        """The runner's counters (`StepEngine.stats`) and health. Raises: NotReady, Timeout, ModelError."""
+        try:
+            state: Mapping[str, Any] = await self._runner.state()
+        except Exception as error:
+            raise transport_error(error, accepted=False) from error
+        return state
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _read(self, request: DiffusionRequest, events: asyncio.Queue[Event]) -> None:
+        """Put every event of the stream in the queue, the last one terminal whatever happens."""
+        decoder, ended = FrameDecoder(), False
+        accepted = False
+        try:
+            stream: AsyncIterator[bytes] = self._runner.generate(encode_frame(request_to_frame(request)))
+            async for chunk in stream:
+                for frame in decoder.feed(bytes(chunk)):
+                    accepted, ended = True, frame.kind.terminal
+                    events.put_nowait(event_from_frame(frame))
+            decoder.close()
+            if not ended:
+                raise FrameError("the stream ended without a result")
+        except Exception as error:
+            if not ended:
+                logger.warning("the diffusion runner's stream broke: %r", error)
+                events.put_nowait(transport_error(error, accepted=accepted))
+
+    async def _renew(self, request_id: str, interval_s: float) -> None:
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await self._runner.renew(request_id)
+            except Exception as error:  # noqa: BLE001  the next renewal may get through; the stream tells the rest
+                logger.warning("a lease could not be renewed: %r", error)
+
+    async def _abandon(self, request_id: str, reader: asyncio.Task[None]) -> None:
+        """Have the runner stop, then let the stream run out, so that its connection stays usable."""
+        try:
+            await self._runner.cancel(request_id)
+        except Exception as error:  # noqa: BLE001  the lease lapses instead
+            logger.warning("a request could not be cancelled: %r", error)
+        _, pending = await asyncio.wait({reader}, timeout=_DRAIN_S)
+        for task in pending:
+            task.cancel()
+
+
+def transport_error(error: Exception, *, accepted: bool) -> CompositionError:
+    """What a failure on the way to the runner or back means.
+
+    Args:
+        error: from aiohttp, BentoML or the frames.
+        accepted: whether the runner had the request: then it has failed in the middle, else it is not there.
+    """
+    if isinstance(error, CompositionError):
+        return error
+    if isinstance(error, TimeoutError):
+        return Timeout("the diffusion runner did not answer in time")
+    if isinstance(error, BentoMLException) and error.error_code == Timeout.status:
+        return Timeout("the diffusion runner did not answer in time")
+    if not accepted and isinstance(error, aiohttp.ClientError | OSError | ServiceUnavailable):
+        return NotReady("the diffusion runner is not available", retry_after_s=RETRY_AFTER_S)
+    return ModelError("the diffusion runner failed")

@@ -1,0 +1,87 @@
+"""Components of the tiny profile, loaded once per format and IP-Adapter; engines are cheap and made per test."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from models_store.store import ModelSet
+from runners.diffusion.assembly import assemble_parts
+from runners.diffusion.components import Components, load_components
+from runners.diffusion.engine import StepEngine
+from runners.diffusion.models import diffusion_paths
+from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
+from tests.integration.runners.diffusion.stock import StockPipelines
+
+CPU = torch.device("cpu")
+
+FOREIGN_WARNINGS = (
+    # diffusers' DPM solver under numpy 2.4, and bentoml's import of pathspec.
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
+    "ignore:GitWildMatchPattern:DeprecationWarning",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in FOREIGN_WARNINGS:
+        config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def paths(tiny_models: ModelSet) -> DiffusionPaths:
+    return diffusion_paths(tiny_models)
+
+
+@pytest.fixture(scope="session")
+def load(paths: DiffusionPaths) -> Callable[..., Components]:
+    """load(dtype, ip_adapter_variant) -> Components; a variant of None leaves the IP-Adapter out."""
+
+    @functools.cache
+    def load_once(dtype: torch.dtype = torch.float32, variant: str | None = "sd15") -> Components:
+        chosen = dataclasses.replace(
+            paths, ip_adapter=paths.ip_adapter if variant else None, ip_adapter_variant=variant
+        )
+        return load_components(chosen, DiffusionSettings(), CPU, dtype)
+
+    return load_once
+
+
+@pytest.fixture
+def make_engine(load: Callable[..., Components]) -> Iterator[Callable[..., StepEngine]]:
+    """make_engine(components=None, threaded=False, clock=..., **settings) -> a running engine, stopped at the end."""
+    engines: list[StepEngine] = []
+
+    def make(components: Components | None = None, *, threaded: bool = False, **options: Any) -> StepEngine:
+        extra = {"clock": options.pop("clock")} if "clock" in options else {}
+        parts = assemble_parts(
+            components or load(), DiffusionSettings(**options), own_thread_for_side_work=threaded, **extra
+        )
+        engine = StepEngine(parts)
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.stop()
+
+
+@pytest.fixture
+def engine(make_engine: Callable[..., StepEngine]) -> StepEngine:
+    return make_engine()
+
+
+@pytest.fixture(scope="session")
+def stock(paths: DiffusionPaths) -> Callable[[torch.dtype], StockPipelines]:
+    return functools.cache(functools.partial(StockPipelines, paths))
+
+

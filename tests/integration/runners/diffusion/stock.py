@@ -1,0 +1,92 @@
+"""The reference: stock diffusers pipelines over the same folders, one request at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import (
+    ControlNetModel,
+    DPMSolverMultistepScheduler,
+    LCMScheduler,
+    StableDiffusionControlNetInpaintPipeline,
+    StableDiffusionInpaintPipeline,
+)
+from PIL import Image as PilImage
+
+from composition.types import DiffusionRequest, Speed
+from runners.diffusion.admission import pad_to_square
+from runners.diffusion.settings import IP_ADAPTER_FILES, DiffusionPaths
+
+
+class StockPipelines:
+    """Loads each combination once; every call gets the pipeline in a fresh state."""
+
+    def __init__(self, paths: DiffusionPaths, dtype: torch.dtype) -> None:
+        self._paths, self._dtype = paths, dtype
+        self._bases: dict[str | None, Any] = {}
+        self._controlnets: dict[Any, Any] = {}
+
+    def latents(self, request: DiffusionRequest, ip_variant: str | None) -> torch.Tensor:
+        """The final latents (1, 4, h, w); `ip_variant` None is a pipeline that never had an IP-Adapter."""
+        height, width = request.mask.shape
+        options: dict[str, Any] = {
+            "prompt": request.prompt,
+            "negative_prompt": request.negative_prompt,
+            "image": PilImage.fromarray(request.image),
+            "mask_image": PilImage.fromarray(request.mask),
+            "num_inference_steps": request.num_inference_steps,
+            "guidance_scale": request.guidance_scale,
+            "strength": request.strength,
+            "generator": torch.Generator().manual_seed(request.seed),
+            "height": height,
+            "width": width,
+            "output_type": "latent",
+        }
+        pipe = self._base(ip_variant)
+        if ip_variant is not None:
+            pipe.set_ip_adapter_scale(request.ip_adapter_scale)
+            options["ip_adapter_image"] = PilImage.fromarray(pad_to_square(request.references[0]))
+        if request.speed is Speed.FAST:
+            pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
+        else:
+            pipe.scheduler = DPMSolverMultistepScheduler.from_config(
+                pipe.scheduler.config, timestep_spacing="linspace"
+            )
+        if request.controls:
+            kinds = list(request.controls)
+            controls = [request.controls[kind] for kind in kinds]
+            pipe = StableDiffusionControlNetInpaintPipeline(
+                **{**pipe.components, "controlnet": [self._controlnet(kind) for kind in kinds]},
+                requires_safety_checker=False,
+            )
+            options |= {
+                "control_image": [PilImage.fromarray(control.image) for control in controls],
+                "controlnet_conditioning_scale": [control.scale for control in controls],
+                "control_guidance_start": [control.start for control in controls],
+                "control_guidance_end": [control.end for control in controls],
+            }
+        pipe.set_progress_bar_config(disable=True)
+        latents: torch.Tensor = pipe(**options).images
+        return latents
+
+    def add_lora(self, ip_variant: str | None, folder: Any) -> None:
+        """Put the LCM-LoRA on one of the pipelines, for good."""
+        self._base(ip_variant).load_lora_weights(str(folder), weight_name="pytorch_lora_weights.safetensors")
+
+    def _base(self, ip_variant: str | None) -> Any:
+        if ip_variant not in self._bases:
+            pipe = StableDiffusionInpaintPipeline.from_pretrained(
+                self._paths.base, dtype=self._dtype, safety_checker=None, requires_safety_checker=False
+            )
+            if ip_variant is not None:
+                pipe.load_ip_adapter(
+                    str(self._paths.ip_adapter), subfolder="models", weight_name=IP_ADAPTER_FILES[ip_variant]
+                )
+            self._bases[ip_variant] = pipe
+        return self._bases[ip_variant]
+
+    def _controlnet(self, kind: Any) -> Any:
+        if kind not in self._controlnets:
+            self._controlnets[kind] = ControlNetModel.from_pretrained(self._paths.controlnets[kind], dtype=self._dtype)
+        return self._controlnets[kind]
