@@ -17,6 +17,8 @@ from composition.types import Image, Mask
 
 RING_WIDTH_PX = 16.0
 """Of the ring in which colours are compared, in pixels of a 512-pixel picture."""
+GRAIN_PX = 3.0
+"""Detail smaller than this, in pixels of a 512-pixel picture, differs for other reasons than colour."""
 MIN_RING_PIXELS = 64
 """Fewer say nothing about a colour shift."""
 MAX_SHIFT = np.array([12.0, 8.0, 8.0], dtype=np.float32)
@@ -27,7 +29,7 @@ MAX_GAIN = 1.25
 """Largest correction of a channel's spread, either way."""
 MIN_SPREAD = 3.0
 """A channel's standard deviation in the ring below which its spread is noise."""
-MIN_CORRELATION = 0.8
+MIN_CORRELATION = 0.9
 """Below it the two rings do not show the same thing, and their spreads are not comparable."""
 LUMINANCE_GAIN = (0.5, 2.0)
 """How far keep_luminance may scale the original's contrast."""
@@ -75,7 +77,10 @@ def match_color(generated: Image, original: Image, mask: Mask) -> Image:
     ring = (dilate(mask[around], width_px) > 0) & (mask[around] == 0)
     if np.count_nonzero(ring) < MIN_RING_PIXELS:
         return matched
-    gain, offset = _shift_between(_to_lab(generated[around][ring]), _to_lab(original[around][ring]))
+    grain_px = scale_px(GRAIN_PX, mask.shape)
+    gain, offset = _shift_between(
+        _smoothed(generated[around], ring, grain_px), _smoothed(original[around], ring, grain_px)
+    )
     if np.array_equal(gain, np.ones(3)) and np.abs(offset).max() < NEGLIGIBLE_SHIFT:
         return matched
     lab = _to_lab(generated[around])
@@ -131,6 +136,17 @@ def _shift_between(generated: Lab, original: Lab) -> tuple[Lab, Lab]:
     centre = source.mean(axis=0)
     shift = np.clip(wanted.mean(axis=0) - centre, -MAX_SHIFT, MAX_SHIFT)
     return gain, shift + centre * (1.0 - gain)
+
+
+def _smoothed(image: Image, ring: npt.NDArray[np.bool_], grain_px: float) -> Lab:
+    """The ring's pixels (N, 3) as means of the ring around them: a decoder's grain and blur are no colour shift."""
+    size = (2 * round(grain_px) + 1,) * 2
+    weight = ring.astype(np.float32)
+    total = cv2.boxFilter(image.astype(np.float32) * weight[..., None], cv2.CV_32F, size, normalize=False)
+    count = cv2.boxFilter(weight, cv2.CV_32F, size, normalize=False)
+    means = (total[ring] / count[ring][:, None]).reshape(-1, 1, 3) / np.float32(255)
+    lab: Lab = cv2.cvtColor(means, cv2.COLOR_RGB2LAB)
+    return lab.reshape(-1, 3)
 
 
 def _gain(source: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> float:

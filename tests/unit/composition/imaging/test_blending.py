@@ -211,3 +211,12 @@ def test_sharpening_steepens_an_edge_by_its_amount():
 def test_a_flat_picture_has_nothing_to_sharpen():
     image = np.full((20, 20, 3), 77, np.uint8)
     assert np.array_equal(sharpen(image, np.full((20, 20), 255, np.uint8)), image)
+
+
+def test_a_decoders_grain_and_blur_are_no_colour_shift():
+    original, mask = picture(), middle_mask()
+    grain = np.random.default_rng(9).normal(0, 3, original.shape)
+    generated = np.clip(cv2.GaussianBlur(original.astype(np.float32), (0, 0), 1.0) + grain, 0, 255).astype(np.uint8)
+    matched = match_color(generated, original, mask)
+    drift = cv2.blur(lab(matched) - lab(generated), (15, 15))[mask > 0]
+    assert np.abs(drift).max() <= 1.0
