@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ THREADED_DIGEST_BYTES = 1 << 20
 """Larger pictures are digested in a thread: the event loop never waits longer than about a millisecond."""
 
 T = TypeVar("T")
+Port = TypeVar("Port")
+Part: TypeAlias = npt.NDArray[np.uint8] | str | Sequence[Detection]
+"""What a key is made of."""
 _outcomes: ContextVar[dict[str, str] | None] = ContextVar("cache_outcomes", default=None)
 
 
@@ -202,23 +205,20 @@ def size_bytes(value: Any) -> int:
     """What a frozen value counts against the limit."""
     if isinstance(value, np.ndarray):
         return value.nbytes + VALUE_OVERHEAD_BYTES
-    if isinstance(value, tuple):
-        return VALUE_OVERHEAD_BYTES + sum(size_bytes(item) for item in value)
-    if isinstance(value, Mapping):
-        return VALUE_OVERHEAD_BYTES + sum(size_bytes(item) for item in value.values())
-    if isinstance(value, Pose):
-        return VALUE_OVERHEAD_BYTES + sum(size_bytes(points) for points in vars(value).values())
-    return VALUE_OVERHEAD_BYTES
+    if isinstance(value, Mapping | Pose):
+        return size_bytes(tuple(value.values() if isinstance(value, Mapping) else vars(value).values()))
+    parts = value if isinstance(value, tuple) else ()
+    return VALUE_OVERHEAD_BYTES + sum(size_bytes(part) for part in parts)
 
 
-async def content_key(*parts: npt.NDArray[np.uint8] | str | Sequence[Detection]) -> bytes:
+async def content_key(*parts: Part) -> bytes:
     """A digest of the parts, each with its type, shape and length: different parts never share a key."""
     if any(isinstance(part, np.ndarray) and part.nbytes > THREADED_DIGEST_BYTES for part in parts):
         return await asyncio.to_thread(_digest, parts)
     return _digest(parts)
 
 
-def _digest(parts: Sequence[npt.NDArray[np.uint8] | str | Sequence[Detection]]) -> bytes:
+def _digest(parts: Sequence[Part]) -> bytes:
     digest = hashlib.blake2b(digest_size=32)
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -227,31 +227,23 @@ def _digest(parts: Sequence[npt.NDArray[np.uint8] | str | Sequence[Detection]]) 
         else:
             text = part if isinstance(part, str) else repr(tuple(part))
             encoded = text.encode("utf-8", "surrogatepass")
-            digest.update(f"{type(part).__name__} {len(encoded)};".encode())
+            digest.update(f"{'text' if isinstance(part, str) else 'detections'} {len(encoded)};".encode())
             digest.update(encoded)
     return digest.digest()
 
 
-class _CachedPort:
-    def __init__(self, cache: ContentCache, variant: str) -> None:
+class _CachedPort(Generic[Port]):
+    def __init__(self, inner: Port, cache: ContentCache, *, variant: str = "") -> None:
+        self._inner = inner
         self._cache = cache
         self._variant = variant
 
-    async def _get(
-        self,
-        name: str,
-        compute: Callable[[], Awaitable[T]],
-        *parts: npt.NDArray[np.uint8] | str | Sequence[Detection],
-    ) -> T:
+    async def _get(self, name: str, compute: Callable[[], Awaitable[T]], *parts: Part) -> T:
         return await self._cache.get(name, await content_key(name, self._variant, *parts), compute)
 
 
-class CachedAnalyzer(_CachedPort):
+class CachedAnalyzer(_CachedPort[Analyzer]):
     """An `Analyzer` that looks at the same picture and reads the same prompt once."""
-
-    def __init__(self, inner: Analyzer, cache: ContentCache, *, variant: str = "") -> None:
-        super().__init__(cache, variant)
-        self._inner = inner
 
     async def detect_objects(self, image: Image) -> tuple[Detection, ...]:
         return await self._get("objects", lambda: self._inner.detect_objects(image), image)
@@ -263,47 +255,31 @@ class CachedAnalyzer(_CachedPort):
         return await self._get("prompt", lambda: self._inner.classify_prompt(prompt), prompt)
 
 
-class CachedDetector(_CachedPort):
+class CachedDetector(_CachedPort[Detector]):
     """A `Detector` that looks for the same phrase in the same picture once."""
-
-    def __init__(self, inner: Detector, cache: ContentCache, *, variant: str = "") -> None:
-        super().__init__(cache, variant)
-        self._inner = inner
 
     async def detect(self, image: Image, phrase: str) -> tuple[Detection, ...]:
         return await self._get("detections", lambda: self._inner.detect(image, phrase), image, phrase)
 
 
-class CachedSegmenter(_CachedPort):
+class CachedSegmenter(_CachedPort[Segmenter]):
     """A `Segmenter` that cuts the same detections out of the same picture once."""
-
-    def __init__(self, inner: Segmenter, cache: ContentCache, *, variant: str = "") -> None:
-        super().__init__(cache, variant)
-        self._inner = inner
 
     async def segment(self, image: Image, detections: Sequence[Detection]) -> tuple[Mask, ...]:
         asked = tuple(detections)
         return await self._get("masks", lambda: self._inner.segment(image, asked), image, asked)
 
 
-class CachedPoseEstimator(_CachedPort):
+class CachedPoseEstimator(_CachedPort[PoseEstimator]):
     """A `PoseEstimator` that poses the same people in the same picture once."""
-
-    def __init__(self, inner: PoseEstimator, cache: ContentCache, *, variant: str = "") -> None:
-        super().__init__(cache, variant)
-        self._inner = inner
 
     async def estimate_pose(self, image: Image, people: Sequence[Detection]) -> tuple[Pose, ...]:
         asked = tuple(people)
         return await self._get("pose", lambda: self._inner.estimate_pose(image, asked), image, asked)
 
 
-class CachedDepthEstimator(_CachedPort):
+class CachedDepthEstimator(_CachedPort[DepthEstimator]):
     """A `DepthEstimator` that measures the same picture once."""
-
-    def __init__(self, inner: DepthEstimator, cache: ContentCache, *, variant: str = "") -> None:
-        super().__init__(cache, variant)
-        self._inner = inner
 
     async def estimate_depth(self, image: Image) -> DepthMap:
         return await self._get("depth", lambda: self._inner.estimate_depth(image), image)
