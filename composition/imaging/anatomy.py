@@ -195,8 +195,8 @@ def draw_hull(canvas: Mask, shape: Sequence[Disc]) -> None:
     outline = np.concatenate([disc.centre + disc.radius * circle for disc in shape])
     # Far-away points would overflow OpenCV's fixed-point coordinates.
     reach = 4 * max(canvas.shape)
-    corners = np.clip(outline, -reach, reach).astype(np.float32)
-    cv2.fillConvexPoly(canvas, np.rint(cv2.convexHull(corners)).astype(np.int32), 255)
+    corners = np.rint(np.clip(outline, -reach, reach)).astype(np.int32)
+    cv2.fillConvexPoly(canvas, cv2.convexHull(corners), 255)
 
 
 def _certain_rows(points: npt.NDArray[np.float32]) -> list[Point | None]:

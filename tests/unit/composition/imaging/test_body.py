@@ -176,6 +176,15 @@ def test_a_hand_without_its_elbow_is_protected_around_the_wrist():
     assert at(protected_mask(pose, SIZE, BodyRegion.UPPER), (105, 336), (105, 360)) == [1, 1]
 
 
+def test_one_lone_keypoint_is_no_garment_and_no_error():
+    for index, name in enumerate(NAMES):
+        lone = pose_of(np.zeros((18, 2), np.float32), without=[other for other in NAMES if other != name])
+        assert lone.body[index, 2] == 1
+        for region in BodyRegion:
+            assert region_mask(region, lone, SIZE) is None
+            assert np.count_nonzero(protected_mask(lone, SIZE, region)) <= 1
+
+
 def box_mask(x0, y0, x1, y1, size=SIZE):
     mask = np.zeros(size, np.uint8)
     mask[y0:y1, x0:x1] = 255
