@@ -9,7 +9,6 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from api.context import ApiContext
-from api.conversion import API_PREFIX
 from api.errors import install_error_handlers
 from api.metrics import HttpMetrics
 from api.routes import generate, jobs, system
@@ -36,8 +35,8 @@ def create_app(context: ApiContext | None = None, *, metrics: HttpMetrics | None
     install_error_handlers(app)
     # Innermost: the framework's own last resort answers, then raises again, and would do so past our guards.
     app.add_middleware(FailureGuard)
-    app.include_router(generate.router, prefix=API_PREFIX)
-    app.include_router(jobs.router, prefix=API_PREFIX)
-    app.include_router(system.router, prefix=API_PREFIX)
+    app.include_router(generate.router)
+    app.include_router(jobs.router)
+    app.include_router(system.router)
     app.include_router(system.metrics_router)
     return app

@@ -15,14 +15,14 @@ from starlette.responses import Response
 from api import openapi
 from api.bodies import BoundedJsonRoute
 from api.context import ApiContext, Context, Owner
-from api.conversion import status_url
+from api.conversion import API_PREFIX, status_url
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
 from api.submission import delivered_result, forget_pictures, run_interactive, submit
 from composition.errors import Cancelled, IdempotencyConflict
 from composition.jobs import Job, JobKind, Priority
 
-router = APIRouter(tags=["edits"], route_class=BoundedJsonRoute)
+router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRoute)
 
 T = TypeVar("T")
 

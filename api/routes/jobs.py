@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from api import openapi
 from api.context import Context, Owner
-from api.conversion import to_status, to_summary
+from api.conversion import API_PREFIX, to_status, to_summary
 from api.errors import error_body
 from api.responses import JobListResponse, StatusResponse
 from api.submission import load_result
@@ -24,7 +24,7 @@ from composition.jobs import JobEvent, JobStatus
 
 logger = logging.getLogger(__name__)
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(prefix=API_PREFIX, tags=["jobs"])
 
 PING_S = 15
 

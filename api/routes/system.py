@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from api import openapi
 from api.context import STARTING_RETRY_AFTER_S, ApiContext, Context
+from api.conversion import API_PREFIX
 from api.metrics import MEDIA_TYPE, HttpMetrics
 from api.responses import HealthResponse
 from composition.errors import InternalError, NotReady
 
-router = APIRouter(tags=["system"])
+router = APIRouter(prefix=API_PREFIX, tags=["system"])
 metrics_router = APIRouter(tags=["system"])
 
 

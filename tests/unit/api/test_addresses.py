@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from api.addresses import is_public, parse_address
 
 INSIDE = [
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104  nothing is bound here
     "0.1.2.3",
     "10.0.0.1",
     "100.64.0.1",

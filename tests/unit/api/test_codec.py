@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tracemalloc
 
@@ -13,7 +14,7 @@ from PIL import Image as PillowImage
 from PIL import ImageCms, PngImagePlugin
 
 from api.codec import PillowCodec
-from composition.errors import CompositionError, PayloadTooLarge, UnprocessableImage
+from composition.errors import PayloadTooLarge, UnprocessableImage
 from composition.types import OutputFormat
 from tests.unit.api.bombs import deflated_zeros, one_bit_png, png_chunk
 from tests.unit.api.pictures import encoded, gradient, mask
@@ -279,7 +280,7 @@ SEEDS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     seed=st.sampled_from(SEEDS),
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
@@ -291,11 +292,8 @@ def test_corrupt_bytes_become_a_picture_or_one_of_two_errors(seed: bytes, edits:
     for position, value in edits:
         data[int(position * len(data))] = value
     for decode in (CODEC.decode, CODEC.decode_mask):
-        try:
+        with contextlib.suppress(PayloadTooLarge, UnprocessableImage):
             pixels = decode(bytes(data))
-        except CompositionError as error:
-            assert type(error) in (PayloadTooLarge, UnprocessableImage)
-        else:
             assert pixels.dtype == np.uint8
             assert max(pixels.shape) <= 2048
 

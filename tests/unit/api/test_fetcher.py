@@ -121,7 +121,7 @@ FORBIDDEN_HOSTS = [
     "0x7f.0.0.1",
     "0177.0.0.1",
     "localhost",
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104  nothing is bound here
     "0",
     "10.0.0.1",
     "100.64.0.1",

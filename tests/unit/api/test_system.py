@@ -1,0 +1,180 @@
+"""Health, metrics, start-up, documentation and the last line of defence."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from api.app import create_app
+from api.security import install_guards
+from composition.config import ApiConfig
+from composition.jobs import JobStatus
+from tests.unit.api.conftest import Edge, open_edge
+from tests.unit.api.pictures import photo
+
+EDIT = {"base_image": photo(), "prompt": "blue car"}
+ROUTES = {
+    ("post", "/api/v1/generate"),
+    ("post", "/api/v1/generate/async"),
+    ("post", "/api/v1/analyze"),
+    ("get", "/api/v1/status/{job_id}"),
+    ("get", "/api/v1/jobs"),
+    ("delete", "/api/v1/jobs/{job_id}"),
+    ("get", "/api/v1/jobs/{job_id}/image"),
+    ("get", "/api/v1/jobs/{job_id}/events"),
+    ("get", "/api/v1/health"),
+    ("get", "/metrics"),
+}
+
+
+async def test_health_answers_the_specified_body(edge: Edge):
+    response = await edge.client.get("/api/v1/health")
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "healthy",
+        "models_loaded": ["grounding-dino", "sd-inpainting"],
+        "gpu_available": False,
+        "gpu_memory_free_mb": 0,
+    }
+
+
+async def test_health_answers_503_until_the_models_are_loaded(edge: Edge):
+    edge.health.report["ready"] = False
+    edge.health.report["models_loaded"] = ["grounding-dino"]
+    response = await edge.client.get("/api/v1/health")
+    assert response.status_code == 503
+    error = response.json()["error"]
+    assert (error["code"], error["details"]["models_loaded"]) == ("NOT_READY", ["grounding-dino"])
+    assert response.headers["retry-after"] == "5"
+
+
+async def test_before_the_wiring_is_done_every_route_answers_503():
+    app = create_app()
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        for method, path in sorted(ROUTES - {("get", "/metrics")}):
+            body = {"json": EDIT} if method == "post" else {}
+            url = path.format(job_id="2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77")
+            response = await client.request(method, url, **body)
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "NOT_READY"), path
+            assert response.headers["retry-after"] == "5"
+        assert (await client.get("/metrics")).status_code == 200
+
+
+async def test_metrics_count_by_route_template_and_not_by_path():
+    async with open_edge() as edge:
+        for _ in range(3):
+            await edge.client.get("/api/v1/status/2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77")
+        for path in ("/a", "/b"):
+            await edge.client.get(path)
+        await edge.client.request("BREW", "/c")
+        text = (await edge.client.get("/metrics")).text
+    assert 'route="/api/v1/status/{job_id}",status="404"' in text
+    assert 'method="GET",route="unmatched",status="404"' in text
+    assert 'method="other",route="unmatched"' in text
+    assert "2f4c7b0e" not in text
+    assert "composition_http_request_duration_seconds_bucket" in text
+
+
+async def test_metrics_show_the_jobs_of_the_store(edge: Edge):
+    async def counts():
+        return {JobStatus.PENDING: 7}
+
+    object.__setattr__(edge.context, "job_counts", counts)
+    text = (await edge.client.get("/metrics")).text
+    assert 'composition_jobs{status="pending"} 7.0' in text
+    assert 'composition_jobs{status="failed"} 0.0' in text
+
+
+async def test_an_unexpected_error_is_opaque_and_carries_the_request_id(edge: Edge, caplog: pytest.LogCaptureFixture):
+    edge.queue.refusal = RuntimeError("the password is 1234")
+    response = await edge.client.post("/api/v1/generate", json=EDIT, headers={"X-Request-ID": "order-17"})
+    assert response.status_code == 500
+    assert response.json() == {
+        "success": False,
+        "error": {
+            "code": "INTERNAL",
+            "message": "an unexpected error has occurred",
+            "details": {"request_id": "order-17"},
+        },
+    }
+    assert "order-17" in caplog.text
+    assert "the password is 1234" in caplog.text
+    assert edge.blobs.blobs == {}
+
+
+async def test_a_failing_store_of_pictures_leaves_nothing_behind(edge: Edge):
+    edge.blobs.failure = OSError("disk full")
+    response = await edge.client.post("/api/v1/generate/async", json=EDIT)
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "INTERNAL")
+    assert edge.queue.jobs == {}
+
+
+@pytest.mark.parametrize(
+    ("offered", "kept"), [("order-17", True), ("a" * 128, True), ("a" * 129, False), ("a b", False), ("a\tb", False)]
+)
+async def test_a_harmless_request_id_is_kept(edge: Edge, offered: str, kept: bool):
+    response = await edge.client.get("/api/v1/health", headers={"X-Request-ID": offered})
+    assert (response.headers["x-request-id"] == offered) is kept
+    assert response.headers["x-request-id"]
+
+
+def document() -> dict:
+    return create_app().openapi()
+
+
+def test_the_documentation_shows_every_route():
+    shown = {(method, path) for path, methods in document()["paths"].items() for method in methods}
+    assert shown == ROUTES
+
+
+def test_every_route_documents_its_errors_in_the_envelope():
+    for path, methods in document()["paths"].items():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                if status == "200":
+                    continue
+                body = response["content"]["application/json"]
+                assert body["schema"] == {"$ref": "#/components/schemas/ErrorResponse"}, (path, status)
+                for code, example in body.get("examples", {}).items():
+                    assert example["value"]["success"] is False
+                    assert example["value"]["error"]["code"] == code
+
+
+def test_generate_documents_every_status_of_the_contract():
+    operation = document()["paths"]["/api/v1/generate"]["post"]
+    assert set(operation["responses"]) == {
+        "200", "400", "401", "409", "413", "422", "429", "500", "503", "504", "default",
+    }  # fmt: skip
+    codes = {
+        code
+        for status, response in operation["responses"].items()
+        if status not in ("200", "default")
+        for code in response["content"]["application/json"]["examples"]
+    }
+    assert codes == {
+        "INVALID_INPUT", "UNAUTHORIZED", "CANCELLED", "PAYLOAD_TOO_LARGE", "UNPROCESSABLE_IMAGE", "UNPROCESSABLE_URL",
+        "EMPTY_MASK", "NO_DETECTION", "CONTENT_POLICY", "RATE_LIMITED", "MODEL_ERROR", "OUT_OF_MEMORY", "INTERNAL",
+        "NOT_READY", "QUEUE_FULL", "TIMEOUT",
+    }  # fmt: skip
+
+
+def test_the_documented_example_is_a_valid_request_but_for_its_pictures():
+    schemas = document()["components"]["schemas"]
+    example = schemas["GenerateRequest"]["example"]
+    assert set(example) <= set(schemas["GenerateRequest"]["properties"])
+    assert set(example["config"]) <= set(schemas["GenerateConfig"]["properties"])
+
+
+def test_the_framework_s_own_error_body_is_not_documented():
+    assert "HTTPValidationError" not in json.dumps(document())
+
+
+async def test_the_guards_cover_the_app_of_a_service_without_bentoml():
+    app = create_app()
+    install_guards(app, ApiConfig(api_keys={"ann": "secret"}), app.state.metrics)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as client:
+        assert (await client.get("/api/v1/jobs")).status_code == 401
+        assert (await client.get("/api/v1/health")).status_code == 503
