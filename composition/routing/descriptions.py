@@ -10,7 +10,7 @@ from composition.routing.lexicon.listing import word_set
 from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
 from composition.routing.phrases import NounPhrase, bare, is_look, name_of, parse_noun_phrase, quality_owner, text_of
 from composition.routing.vocabulary import LOOKS, Kind, Word
-from composition.routing.worn import region_of
+from composition.routing.worn import is_someone, region_of, wear_draft
 
 Words = Sequence[Word]
 
@@ -32,9 +32,13 @@ def describe(items: Words) -> Draft:
 
 
 _QUESTIONS = word_set("what how would could should can will does do might if let with suppose why not")
-_COPULAS = word_set("is are be been becomes become was were look looks looked but being")
+_COPULAS = word_set("is are be been becomes become was were look looks looked but being turns turned goes went")
+_HAVING = word_set("have has had having get gets got contain contains")
 _MODALS = word_set("should would could must will to shall might may can need needs , now")
-_LEADS = word_set("now in made of out like be become all with look looking completely more from to as")
+_LEADS = word_set(
+    "now in made of out like be become all with look looking completely more from to as better nicer great good nice best "
+    "amazing cool lovely awesome perfect fantastic prettier different being entirely painted done"
+)
 
 
 def _state(items: Words) -> Draft | None:
@@ -42,12 +46,16 @@ def _state(items: Words) -> Draft | None:
     rest = list(items)
     while len(rest) > 1 and rest[0].text in _QUESTIONS:
         rest.pop(0)
+    existing = _existence(rest)
+    if existing is not None:
+        return existing
+    having = next((i for i in range(1, len(rest)) if rest[i].text in _HAVING), None)
+    if having is not None and having + 1 < len(rest):
+        return bestow(_without_modals(rest[:having]), "on", rest[having + 1 :])
     copula = next((i for i in range(1, len(rest)) if rest[i].text in _COPULAS), None)
     if copula is None:
         return None
-    owner, new = rest[:copula], rest[copula + 1 :]
-    while owner and owner[-1].text in _MODALS:
-        owner.pop()
+    owner, new = _without_modals(rest[:copula]), rest[copula + 1 :]
     if not owner or not new:
         return None
     added = new[1:] if new[0].text == "like" else new
@@ -66,6 +74,39 @@ _DEPICTIONS = word_set(
     "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image art"
 )
 """Nouns for a picture of a thing: in "anime style portrait of the cat" the cat is the thing."""
+
+
+def _without_modals(items: Words) -> list[Word]:
+    owner = list(items)
+    while owner and owner[-1].text in _MODALS:
+        owner.pop()
+    return owner
+
+
+def _existence(items: Words) -> Draft | None:
+    """Read "there could be a boat on the lake": something is to be there."""
+    if items[0].text not in ("there", "it"):
+        return None
+    be = next((i for i in range(1, len(items)) if items[i].text in _COPULAS - {"look", "looks", "but"}), None)
+    if be is None or be + 1 >= len(items) or (items[0].text == "it" and items[be + 1].text not in words.INDEFINITE):
+        return None
+    return insertion(items[be + 1 :])
+
+
+def insertion(items: Words) -> Draft:
+    """Something new, at a place when one is named."""
+    place = next((i for i in range(1, len(items)) if is_place(items[i])), None)
+    if place is None:
+        return add_draft(items, "", ())
+    return add_draft(items[:place], items[place].text, items[place + 1 :])
+
+
+def is_place(word: Word) -> bool:
+    """Whether a preposition says where something is."""
+    return word.is_a(Kind.PREPOSITION) and word.text not in _NOT_PLACES
+
+
+_NOT_PLACES = word_set("of with from without for like as to by")
 
 
 def _look_of_something(phrase: NounPhrase) -> Draft | None:
@@ -150,41 +191,39 @@ def _thing_with_part(phrase: NounPhrase, items: Words) -> Draft | None:
     if head is None:
         return None
     paint = text_of(bare(demonstratives_off(items)))
-    if head.kinds & {Kind.GARMENT} and region_of(rest) is not None and _is_someone(phrase.core):
+    if head.kinds & {Kind.GARMENT} and region_of(rest) is not None and is_someone(phrase.core):
         return Draft(intent=Intent.WEAR, made=tuple(rest), paint=paint)
-    known = head.text in ALWAYS_PRESENT_PARTS or head.is_a(Kind.VEHICLE_PART) or head.is_a(Kind.FURNITURE_PART)
     pointed = bool(part.determiners) and part.determiners[0] in words.DEMONSTRATIVES
-    if known or pointed or head.is_a(Kind.BODY_PART):
-        looks = [word for word in part.core[:-1] if word.kinds & LOOKS]
-        own = any(word.is_a(Kind.ADJECTIVE) for word in part.core) or pointed
-        intent = Intent.APPEARANCE if looks and not own else Intent.REPLACE
-        return Draft(
-            intent=intent, named=tuple(rest), described=True, looks=tuple(looks), made=tuple(rest), paint=paint
-        )
+    if pointed or is_part(head):
+        return _part_draft(part, rest, paint, pointed=pointed)
     return Draft(intent=Intent.ADD, made=tuple(rest), place=phrase.core, paint=paint)
 
 
-def _is_someone(items: Words) -> bool:
-    return any(word.is_a(Kind.PERSON) or word.text in people.WEAK_PERSON_WORDS for word in items)
+def is_part(head: Word) -> bool:
+    """Whether the noun names a part that things of its kind have already."""
+    last = head.text.split(" ")[-1]
+    return last in ALWAYS_PRESENT_PARTS or head.is_a(Kind.BODY_PART)
 
 
-def part_of(items: Words) -> Draft | None:
-    """A part that the thing in the photo has already, to be repainted in place."""
+def _part_draft(part: NounPhrase, items: Words, paint: str, *, pointed: bool) -> Draft:
+    """A part is repainted in place; when only its colour or material is said, that is all that changes."""
+    looks = [word for word in part.core[:-1] if word.kinds & LOOKS]
+    replaced = pointed or any(word.is_a(Kind.ADJECTIVE) for word in part.core)
+    intent = Intent.APPEARANCE if looks and not replaced else Intent.REPLACE
+    return Draft(intent=intent, named=tuple(items), described=True, looks=tuple(looks), made=tuple(items), paint=paint)
+
+
+def part_of(items: Words, *, added: bool = False) -> Draft | None:
+    """A part that the thing in the photo has already, to be repainted in place.
+
+    Args:
+        items: the part's noun phrase.
+        added: the verb says that it is put on, so that it replaces the old one whatever its look.
+    """
     phrase = parse_noun_phrase(items)
-    head = phrase.head
-    if head is None or not (
-        head.text in ALWAYS_PRESENT_PARTS
-        or head.is_a(Kind.BODY_PART)
-        or head.text.split(" ")[-1] in ALWAYS_PRESENT_PARTS
-    ):
+    if phrase.head is None or not is_part(phrase.head):
         return None
-    return Draft(
-        intent=Intent.REPLACE,
-        named=tuple(items),
-        described=True,
-        made=tuple(items),
-        paint=text_of(bare(demonstratives_off(items))),
-    )
+    return _part_draft(phrase, items, text_of(bare(demonstratives_off(items))), pointed=added)
 
 
 def _thing(phrase: NounPhrase, items: Words) -> Draft:
@@ -193,9 +232,28 @@ def _thing(phrase: NounPhrase, items: Words) -> Draft:
     pronoun = phrase.head is None or phrase.head.text in words.PRONOUNS
     if pronoun or (phrase.head is not None and phrase.head.is_a(Kind.PICTURE)):
         return Draft(intent=Intent.DESCRIBE, paint=paint)
-    if _is_someone(phrase.core):
+    if is_someone(phrase.core):
         return Draft(intent=Intent.ADD, made=tuple(items), place=phrase.core, paint=paint)
+    if (
+        phrase.determiners
+        and phrase.determiners[0] in words.INDEFINITE
+        and any(is_place(Word(preposition, frozenset({Kind.PREPOSITION}))) for preposition, _ in phrase.posts)
+    ):
+        return insertion(items)
     held = [word for word in items if word.text in people.HOLD_VERBS]
     if held:
         return add_draft(items, "", ())
     return Draft(intent=Intent.DESCRIBE, named=tuple(items), described=True, made=phrase.core, paint=paint)
+
+
+def bestow(owner: Words, preposition: str, new: Words) -> Draft:
+    """A gets B: a look, a garment, another part than it has, or something it never had."""
+    worn = wear_draft([Word("wearing"), *new]) if is_someone(owner) else None
+    if worn is not None and worn.made:
+        return worn
+    if is_look(new):
+        return appearance_draft(owner, new)
+    part = part_of(new)
+    if part is not None:
+        return part
+    return add_draft(new, preposition, owner)

@@ -45,6 +45,7 @@ class Draft:
         place: where something is inserted.
         paint: the generation prompt.
         removed: what must not come back.
+        wearer: the noun phrase of who is to wear `made`.
     """
 
     intent: Intent
@@ -55,6 +56,7 @@ class Draft:
     place: tuple[Word, ...] = ()
     paint: str = ""
     removed: tuple[Word, ...] = ()
+    wearer: tuple[Word, ...] = ()
 
 
 def is_pronoun(items: Words) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from composition.routing.descriptions import describe, part_of
+from composition.routing.descriptions import bestow, describe, part_of
 from composition.routing.draft import (
     Draft,
     Intent,
@@ -20,6 +20,7 @@ from composition.routing.draft import (
     replace_draft,
 )
 from composition.routing.lexicon import verbs, words
+from composition.routing.lexicon.inflection import verb_forms
 from composition.routing.lexicon.listing import word_set
 from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
 from composition.routing.phrases import is_look, parse_noun_phrase, quality_owner, text_of
@@ -27,6 +28,10 @@ from composition.routing.vocabulary import LOOKS, Kind, Word
 from composition.routing.worn import is_someone, wear_draft
 
 _BEING: Final = word_set("is are was were stands stood sits sat hangs used to be now currently standing")
+
+_RESULT: Final = word_set("that it they is are becomes become has have looks look will would be should")
+_HIDING: Final = word_set("cover line drape encase face overlay wrap")
+_FILLING: Final = word_set("fill top garnish stuff load surround adorn populate frost decorate")
 
 Words = Sequence[Word]
 Frame = Callable[[str, Words], Draft]
@@ -74,6 +79,10 @@ def substitute(verb: str, items: Words) -> Draft:
 
 def change(_verb: str, items: Words) -> Draft:
     """Change A (from X) to B; turn A into B; turn A B."""
+    so = find(items, "so")
+    if so is not None:
+        rest = [word for word in items[so + 1 :] if word.text not in _RESULT]
+        return become(items[:so], rest)
     start = find(items, "from")
     arrow = find(items, "to", "into", start=(start or 0) + 1)
     if arrow is None:
@@ -95,9 +104,15 @@ def become(old: Words, new: Words, *, into: bool = True) -> Draft:
     owner = quality_owner(old)
     if owner is not None and new:
         return appearance_draft(owner, new)
-    if is_look(new):
+    if is_look(new) and not _is_substance(old):
         return appearance_draft(_unless_picture(old), new)
     return replace_draft(_unless_picture(old), new)
+
+
+def _is_substance(items: Words) -> bool:
+    """Whether the thing is itself a material ("the grass"): another one replaces it."""
+    name = parse_noun_phrase(items).core
+    return len(name) == 1 and name[0].is_a(Kind.MATERIAL)
 
 
 def _unless_picture(items: Words) -> Words:
@@ -106,11 +121,19 @@ def _unless_picture(items: Words) -> Words:
     return () if head is not None and head.is_a(Kind.PICTURE) else items
 
 
-def make(_verb: str, items: Words) -> Draft:
+def make(verb: str, items: Words) -> Draft:
     """Make A B; make A look like B; make A out of B."""
     worn = wear_draft(items)
     if worn is not None:
         return worn
+    if items[0].text in ("there", "it") and len(items) > 2 and items[1].text == "be":
+        return describe(items)
+    having = find(items, "have", "has", "had", "contain")
+    if having is not None and having + 1 < len(items):
+        return bestow(items[:having], "on", items[having + 1 :])
+    so = find(items, "so")
+    if so is not None:
+        return change(verb, items)
     gone = find(items, "disappear", "vanish", "invisible", "gone", "go")
     if gone is not None and gone >= len(items) - 2:
         return remove_draft(items[:gone])
@@ -126,7 +149,7 @@ def make(_verb: str, items: Words) -> Draft:
             return appearance_draft(items[:source], new)
         if items[source].text == "into":
             return become(items[:source], new)
-    return _complement(items) or _made(items)
+    return _complement(items) or _made(verb, items)
 
 
 def _complement(items: Words) -> Draft | None:
@@ -170,8 +193,10 @@ def _is_named(items: Words) -> bool:
     return not last.kinds & LOOKS or bool(last.kinds & {Kind.QUALITY})
 
 
-def _made(items: Words) -> Draft:
+def _made(verb: str, items: Words) -> Draft:
     """Read "make a snowman": something new; "make the sofa": nothing but the name."""
+    if verb in ("have", "get"):
+        return describe(items)
     if items and items[0].text in words.INDEFINITE:
         return add(verbs.ADD, items)
     return describe(items)
@@ -208,14 +233,20 @@ def cover(verb: str, items: Words) -> Draft:
     if split is None:
         return _complement(items) or appearance_draft(items, ())
     old, new = items[:split], items[split + 1 :]
-    if is_look(new, forced=True) or verb not in ("cover", "line", "drape", "encase", "face", "overlay", "wrap"):
+    if is_look(new, forced=verb not in _FILLING) or verb not in _HIDING | _FILLING:
         return appearance_draft(old, new)
     draft = replace_draft(old, new)
     return Draft(
         intent=Intent.REPLACE,
         named=draft.named,
         made=draft.made,
-        paint=f"{text_of(demonstratives_off(old))} covered with {draft.paint}",
+        paint=f"{text_of(demonstratives_off(old))} {_done(verb)} with {draft.paint}",
+    )
+
+
+def _done(verb: str) -> str:
+    return next(
+        (form for form in verb_forms(verb, None, doubles=verb in verbs.DOUBLING) if form.endswith("ed")), "covered"
     )
 
 
@@ -243,19 +274,6 @@ def _second_phrase(items: Words) -> int:
     return len(items) - 1 if len(items) > 1 else len(items)
 
 
-def bestow(owner: Words, preposition: str, new: Words) -> Draft:
-    """A gets B: a look, a garment, another part than it has, or something it never had."""
-    worn = wear_draft([Word("wearing"), *new]) if is_someone(owner) else None
-    if worn is not None and worn.made:
-        return worn
-    if is_look(new):
-        return appearance_draft(owner, new)
-    part = part_of(new)
-    if part is not None:
-        return part
-    return add_draft(new, preposition, owner)
-
-
 def add(verb: str, items: Words) -> Draft:
     """Add B (at place); looks can be added too, and parts that replace those in place."""
     worn = _put_on(verb, items)
@@ -272,7 +290,7 @@ def add(verb: str, items: Words) -> Draft:
         return appearance_draft(_unless_picture(place), new)
     head = parse_noun_phrase(new).head
     if head is not None and head.text in ALWAYS_PRESENT_PARTS and preposition in ("on", "onto", "to", "in"):
-        part = part_of(new)
+        part = part_of(new, added=True)
         if part is not None:
             return part
     if preposition == "with":
@@ -343,7 +361,7 @@ def dress(verb: str, items: Words) -> Draft:
 
 def show(_verb: str, items: Words) -> Draft:
     """Show A B: the rest is a description."""
-    return _complement(items) or describe(items)
+    return wear_draft(items) or _complement(items) or describe(items)
 
 
 FRAMES: Final[Mapping[str, Frame]] = {

@@ -63,6 +63,7 @@ def _verb_forms() -> dict[str, tuple[_Form, ...]]:
 
 _OPENINGS: Final = _phrases(words.POLITE_OPENINGS)
 _WISHES: Final = _phrases(words.WISHES)
+_REFUSALS: Final = _phrases(words.REFUSALS)
 _ENDINGS: Final = _phrases(words.POLITE_ENDINGS)
 _ENDING_LASTS: Final = frozenset(p[-1] for group in _ENDINGS.values() for p in group)
 _KEEPING: Final = _phrases(words.KEEPING)
@@ -104,7 +105,10 @@ def strip_courtesy(tokens: Tokens) -> list[str]:
             rest, changed = rest[1:], True
         elif rest[-1] in _PUNCTUATION or (len(rest) > 2 and rest[-1] in ("and", "but", "then")):
             rest, changed = rest[:-1], True
-        elif (length := opening(rest, _OPENINGS)) and length < len(rest) and rest[length] != "of":
+        elif (
+            (length := opening(rest, _OPENINGS))
+            and max(opening(rest, _WISHES), opening(rest, _REFUSALS)) < length < len(rest)
+        ) and rest[length] != "of":
             rest, changed = rest[length:], True
         elif (length := _ending(rest)) and length < len(rest):
             rest, changed = rest[:-length], True
@@ -207,6 +211,9 @@ def instruct(tokens: list[str]) -> Instruction:
     clause = strip_courtesy(tokens)
     if not clause:
         return Instruction(DESCRIBE, "", ())
+    refused = opening(clause, _REFUSALS)
+    if 0 < refused < len(clause):
+        return Instruction(verbs.REMOVE, "remove", tuple(clause[refused:]))
     found = _separable(clause) or _leading(clause)
     if found is not None:
         return found

@@ -87,7 +87,7 @@ def parse_noun_phrase(items: Words) -> NounPhrase:
     mark = next((i for i in range(len(core) - 1, -1, -1) if core[i].text == "'s"), None)
     if mark is not None and mark < len(core) - 1:
         possessor, core = core[:mark], core[mark + 1 :]
-    while core and _is_determiner(core[0]):
+    while core and (_is_determiner(core[0]) or _opens_partitive(core)):
         determiners.append(core.pop(0).text)
         if core and core[0].text == "of" and len(core) > 1:
             core.pop(0)
@@ -105,6 +105,11 @@ def parse_noun_phrase(items: Words) -> NounPhrase:
     return NounPhrase(tuple(determiners), tuple(core), tuple(kept), position, tuple(possessor))
 
 
+def _opens_partitive(items: list[Word]) -> bool:
+    """Whether these are "one of the ...", "most of the ..."."""
+    return len(items) > 2 and items[1].text == "of" and items[0].text in ("one", "most", "none", "half", "part")
+
+
 def _is_determiner(word: Word) -> bool:
     return word.is_a(Kind.DETERMINER) or word.text in words.QUANTIFIERS or word.text.isdigit()
 
@@ -114,7 +119,11 @@ def _split_core(items: list[Word]) -> tuple[list[Word], list[Word]]:
     for index, word in enumerate(items):
         if index == 0:
             continue
-        if word.text == "of" and (_is_determiner(items[index - 1]) or _bare_classifier(items, index)):
+        if word.text == "of" and (
+            _is_determiner(items[index - 1])
+            or _bare_classifier(items, index)
+            or (index == 1 and _opens_partitive(items))
+        ):
             continue
         if word.is_a(Kind.PREPOSITION) or word.text in (",", "but"):
             return items[:index], items[index:]

@@ -11,6 +11,8 @@ from composition.routing.frames import FRAMES
 from composition.routing.instruction import DESCRIBE, Instruction, instruct, split_clauses, strip_courtesy
 from composition.routing.language import looks_english
 from composition.routing.lexicon import verbs
+from composition.routing.lexicon.garments import CARRIER_OF_ACCESSORY
+from composition.routing.lexicon.inflection import is_plural
 from composition.routing.phrases import colours_only, name_of, parse_noun_phrase, text_of
 from composition.routing.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
 from composition.routing.worn import region_of, trigger, wear_draft
@@ -137,13 +139,23 @@ def _draft(instruction: Instruction) -> Draft | None:
             return remove_draft(items[2:] if items[1:2] and items[1].text == "more" else items[1:])
         if len(items) > 1 and items[-1].text in ("gone", "removed", "deleted", "erased"):
             return remove_draft([word for word in items[:-1] if word.text not in ("to", "be", "all")])
-        without = next((i for i in range(1, len(items)) if items[i].text == "without"), None)
+        without = next((i for i in range(1, len(items)) if _excludes(items, i)), None)
         if without is not None and without + 1 < len(items):
             return remove_draft(items[without + 1 :])
+        if items and items[0].text == "not":
+            but = next((i for i in range(2, len(items)) if items[i].text == "but"), None)
+            if but is not None and but + 1 < len(items):
+                return replace_draft(items[1:but], items[but + 1 :])
         return wear_draft(items) or describe(items)
     if not items:
         return None
     return FRAMES[instruction.frame](instruction.verb, items)
+
+
+def _excludes(items: Words, index: int) -> bool:
+    """Whether "without", "minus" or "with no" stands here."""
+    text = items[index].text
+    return text in ("without", "minus") or (text == "no" and items[index - 1].text == "with")
 
 
 def _merge(drafts: list[Draft]) -> Draft:
@@ -184,9 +196,8 @@ def _with_override(draft: Draft, override: list[Word]) -> Draft:
 
 def _target(draft: Draft, override: list[Word]) -> Target:
     named = override or list(draft.named)
-    worn = region_of(draft.made) if draft.intent is Intent.WEAR else None
     if draft.intent is Intent.WEAR and not override:
-        return Target(region=worn or _unnamed_region(draft))
+        return _worn_target(draft)
     if not named:
         place = parse_noun_phrase(draft.place)
         return Target(
@@ -203,9 +214,17 @@ def _target(draft: Draft, override: list[Word]) -> Target:
     return Target(phrase=text_of(name) or None, region=region, plural=phrase.plural, position=phrase.position)
 
 
-def _unnamed_region(draft: Draft) -> BodyRegion | None:
-    """Read "try this on" says nothing of where: the whole body, unless it is an accessory without a region."""
-    return None if any(word.is_a(Kind.ACCESSORY) for word in draft.made) else BodyRegion.FULL
+def _worn_target(draft: Draft) -> Target:
+    """The part of the body that a garment covers, or what carries an accessory; unnamed things cover the whole body."""
+    position = parse_noun_phrase(draft.wearer).position or parse_noun_phrase(draft.made).position
+    region = region_of(draft.made)
+    if region is not None:
+        return Target(region=region, position=position)
+    accessory = next((word.text for word in draft.made if word.is_a(Kind.ACCESSORY)), None)
+    if accessory is None:
+        return Target(region=BodyRegion.FULL, position=position)
+    carrier = next((place for name, place in CARRIER_OF_ACCESSORY.items() if accessory.startswith(name)), None)
+    return Target(phrase=carrier, place=None if carrier else "person", plural=is_plural(accessory), position=position)
 
 
 def _is_structural(items: Words) -> bool:

@@ -38,7 +38,9 @@ def trigger(items: Words) -> tuple[int, int] | None:
                 return index, index + 2
             if _has_worn(items[index + 1 :]) and any(w.text == "on" for w in items[index + 1 :]):
                 return index, index + 1
-        if text in ("dressed", "clad", "clothed") and following in ("in", "as", "like", "up", "with"):
+        if text == "dressed" and following in ("in", "as", "like", "up", "with"):
+            return index, index + 2
+        if text in ("clad", "clothed") and following == "in" and _has_worn(items[index + 2 :]):
             return index, index + 2
         if text == "in" and _worn_after_in(items, index):
             return index, index + 1
@@ -100,8 +102,7 @@ def _worn_after_in(items: Words, index: int) -> bool:
         return True
     if index == 0:
         return True
-    before = items[index - 1]
-    return before.is_a(Kind.PERSON) or before.text in people.OBJECT_PRONOUNS or before.text in people.WEAK_PERSON_WORDS
+    return is_someone(items[max(0, index - 6) : index]) and rest[0].text not in words.POSSESSIVES | {"the"}
 
 
 def wear_draft(items: Words) -> Draft | None:
@@ -117,4 +118,4 @@ def wear_draft(items: Words) -> Draft | None:
     if not who or who in people.OBJECT_PRONOUNS or subject[0].text in people.OBJECT_PRONOUNS:
         who = "person"
     what = text_of(made)
-    return Draft(intent=Intent.WEAR, made=tuple(garment), paint=f"{who} wearing {what}".strip())
+    return Draft(intent=Intent.WEAR, made=tuple(garment), wearer=tuple(subject), paint=f"{who} wearing {what}".strip())

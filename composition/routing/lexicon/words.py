@@ -45,7 +45,7 @@ PLACE_PREPOSITIONS: Final = (
 )
 PICTURE_WORDS: Final = word_set(
     """
-    photo photograph picture image pic shot scene everything whole entire frame screenshot snapshot canvas view
+    photo photograph picture image pic shot scene everything screenshot snapshot
     """
 )
 BACKGROUND_WORDS: Final = frozenset({"background", "backdrop", "surroundings", "backgrounds", "bg"})
@@ -65,6 +65,9 @@ POSITIONS: Final[Mapping[str, Position]] = {
 }
 
 POLITE_OPENINGS: Final = (
+    "i think that, i think, i feel like, i believe, i guess, i wonder if, it would be nice if, it'd be nice if, it would be great if, "
+    "it'd be great if, it would be better if, it would be cool if, it would be lovely if, it'd be cool if, it would be good if, "
+    "imagine that, imagine if, imagine, suppose, what if, picture this, ensure that, ensure, see to it that, be sure to, "
     "please, pls, plz, kindly, hi, hello, hey, hey there, hi there, ok, okay, well, so, now, just, simply, "
     "maybe, perhaps, can you, could you, would you, will you, can we, could we, may we, can i, could i, may i, "
     "might you, can you please, could you please, would you please, would you kindly, would you mind, do you "
@@ -72,7 +75,7 @@ POLITE_OPENINGS: Final = (
     "want to, i need you to, i need to, i would like you to, i would like to, i'd like you to, i'd like to, i'd "
     "love to, i would love to, i'd love you to, i wish to, i wish you would, i'm looking to, we want to, we "
     "need to, we'd like to, we would like to, let's, let us, help me, help me to, go ahead and, try to, try "
-    "and, you should, you could, you can, you may, we should, we could, feel free to, make sure to, be so kind "
+    "and, you should, you could, you can, you may, we should, we could, feel free to, make sure to, make sure that, make sure, be so kind "
     "as to, be so kind and, if you could, if possible, if you can, quickly, what if you, what if we, what if i, "
     "how about you, how about we, how about, what about, i think you should, it would be great if you could, it "
     "would be nice if you could, i was wondering if you could, i was hoping you could, i am wondering if you "
@@ -86,6 +89,13 @@ POLITE_OPENINGS: Final = (
     "i'd appreciate it if you could, can you try to, could you try to, any chance you could, mind, i'd rather "
     "you, imagine"
 )
+REFUSALS: Final = (
+    "i don't want to see, i don't want, i do not want to see, i do not want, we don't want, don't show, do not show, "
+    "there should be no, there shouldn't be any, there shouldn't be a, there should not be any, there should not be a, "
+    "let there be no, i don't need, we don't need, don't include, do not include, i don't like, have no, show no, "
+    "no more, make there be no, i want no, i'd like no, i could do without, i can do without"
+)
+"""Openings that ask for something to go."""
 WISHES: Final = (
     "i want, i need, i'd like, i would like, i'd love, i would love, i'd prefer, i would prefer, i prefer, i "
     "wish for, we want, we need, we'd like, we would like, give me, get me, show me, show us, let me see, let "
@@ -120,8 +130,8 @@ KEEPING: Final = (
     "without changing, without altering, without touching, without affecting, while keeping, while leaving, "
     "while preserving, but keep, but leave, but don't, but do not, and keep, and leave the rest, and don't "
     "change, and do not change, keeping, leaving, preserving, keep the rest, keep everything else, leave the "
-    "rest, leave everything else, do not change, don't change, nothing else, everything else, so that, so it, "
-    "so the, because, since, as if it, with everything else, matching the, to match the, that matches the, but "
+    "rest, leave everything else, do not change, don't change, nothing else, everything else, "
+    "because, since, as if it, with everything else, matching the, to match the, that matches the, but "
     "only, but make sure, but with the same, with the same shape, in the same position, in the same place, with "
     "the same, and nothing else, only"
 )
