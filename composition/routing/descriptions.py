@@ -20,6 +20,8 @@ def describe(items: Words) -> Draft:
     stated = _state(items)
     if stated is not None:
         return stated
+    if len(items) > 1 and _is_plain_colour(items[-1]) and is_thing(items[-2]):
+        return appearance_draft(items[:-1], items[-1:])
     phrase = parse_noun_phrase(items)
     if phrase.head is None:
         return Draft(intent=Intent.DESCRIBE, paint=text_of(items))
@@ -74,6 +76,22 @@ _DEPICTIONS = word_set(
     "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image art"
 )
 """Nouns for a picture of a thing: in "anime style portrait of the cat" the cat is the thing."""
+
+
+def _is_plain_colour(word: Word) -> bool:
+    return word.is_a(Kind.COLOUR) and not word.is_a(Kind.MATERIAL) and word.text not in appearance.AMBIGUOUS_COLOURS
+
+
+def is_thing(word: Word) -> bool:
+    """Whether a word can be the noun of a thing."""
+    return not word.kinds & (
+        LOOKS | {Kind.ADJECTIVE, Kind.PREPOSITION, Kind.DETERMINER}
+    ) and word.text not in words.PRONOUNS | {
+        "and",
+        ",",
+        "'s",
+        "very",
+    }
 
 
 def _without_modals(items: Words) -> list[Word]:
@@ -249,7 +267,7 @@ def _thing(phrase: NounPhrase, items: Words) -> Draft:
 def bestow(owner: Words, preposition: str, new: Words) -> Draft:
     """A gets B: a look, a garment, another part than it has, or something it never had."""
     worn = wear_draft([Word("wearing"), *new]) if is_someone(owner) else None
-    if worn is not None and worn.made:
+    if worn is not None and any(word.kinds & {Kind.GARMENT, Kind.ACCESSORY} for word in worn.made):
         return worn
     if is_look(new):
         return appearance_draft(owner, new)

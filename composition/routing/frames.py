@@ -58,7 +58,8 @@ def replace(verb: str, items: Words) -> Draft:
         return change(verb, items)
     owner = quality_owner(old)
     if owner is not None and new:
-        return appearance_draft(owner, new)
+        on = find(new, "on", "of", "in") if not owner else None
+        return appearance_draft(new[on + 1 :], new[:on]) if on is not None else appearance_draft(owner, new)
     return replace_draft(old, new)
 
 
@@ -267,6 +268,8 @@ def give(_verb: str, items: Words) -> Draft:
 
 def _second_phrase(items: Words) -> int:
     for index in range(1, len(items)):
+        if index < len(items) - 1 and is_someone(items[index - 1 : index]) and items[index].text != "'s":
+            return index
         if _is_named(items[:index]) and (
             items[index].is_a(Kind.DETERMINER) or items[index].kinds & LOOKS or items[index].is_a(Kind.ADJECTIVE)
         ):

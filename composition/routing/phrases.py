@@ -196,7 +196,8 @@ def is_look(items: Words, *, forced: bool = False) -> bool:
     head_end = next(
         (i for i, w in enumerate(core) if i and w.is_a(Kind.PREPOSITION) and w.text not in ("in", "like")), len(core)
     )
-    if core[head_end - 1].text in appearance.QUALITY_NOUNS and not core[head_end - 1].is_a(Kind.MATERIAL):
+    pointed = core[0].text in words.DEMONSTRATIVES | {"the"}
+    if core[head_end - 1].text in appearance.QUALITY_NOUNS and (pointed or not core[head_end - 1].is_a(Kind.MATERIAL)):
         return True
     if not forced and _names_a_thing(core):
         return False
@@ -289,6 +290,8 @@ def quality_owner(items: Words) -> Words | None:
     """Whose look a phrase is about: "the colour of the sofa", "the sofa's fabric", "the car colour"; None if no look."""
     phrase = parse_noun_phrase(items)
     head = phrase.head
+    if head is not None and head.is_a(Kind.MATERIAL) and phrase.possessor:
+        return phrase.possessor
     if head is None or head.text not in appearance.PURE_QUALITY_NOUNS:
         return None
     if phrase.possessor:

@@ -80,7 +80,7 @@ FINISHES: Final = (
 )
 
 PATTERNS: Final = (
-    "striped, stripes, pinstriped, pinstripe, pinstripes, polka dot, polka dots, polka-dot, polka dotted, "
+    "striped, stripes, checks, spots, pinstriped, pinstripe, pinstripes, polka dot, polka dots, polka-dot, polka dotted, "
     "dotted, dots, spotted, checked, checkered, chequered, checkerboard, chessboard, gingham, plaid, tartan, "
     "houndstooth, herringbone, chevron, zigzag, paisley, floral, flowery, flower print, floral print, leopard "
     "print, leopard-print, leopard, zebra print, zebra, zebra stripes, tiger print, tiger stripes, cow print, "
