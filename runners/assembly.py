@@ -18,7 +18,7 @@ from composition.pipelines.context import Models
 from models_store.store import ModelSet
 from runners.analyzer.client import BentoAnalyzer
 from runners.detector.client import BentoDetector
-from runners.diffusion.client import BentoDiffuser
+from runners.diffusion.client import DiffusionClient
 from runners.health import RunnersHealth
 from runners.structure.client import BentoStructure
 
@@ -40,18 +40,21 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
     Args:
         config: the configuration; with `optimization.cache_preprocessors` the same question about the same picture
             is answered once within the cache's time.
-        analyzer: the handle, as `bentoml.depends` gives it, or a runner in this process; likewise the others.
+        analyzer: the handle of the AnalyzerRunner, as `bentoml.depends` gives it, or a runner in this process.
+        detector: likewise of the DetectorRunner.
+        structure: likewise of the StructureRunner.
+        diffusion: likewise of the DiffusionRunner.
     """
     analyze, detect = BentoAnalyzer(analyzer), BentoDetector(detector)
-    extract, diffuse = BentoStructure(structure), BentoDiffuser(diffusion)
-    models = Models(
-        analyzer=analyze, detector=detect, segmenter=detect, pose=extract, depth=extract, diffuser=diffuse
-    )
+    extract, diffuse = BentoStructure(structure), DiffusionClient(diffusion)
+    models = Models(analyzer=analyze, detector=detect, segmenter=detect, pose=extract, depth=extract, diffuser=diffuse)
     if config.optimization.cache_preprocessors:
         models = _cached(models, config)
     native_size = config.generation.native_size or ModelSet(config.models).native_size
     return Assembly(
-        models=models, health=RunnersHealth([analyze, detect, extract, diffuse]), native_size=native_size
+        models=models,
+        health=RunnersHealth([analyze.state, detect.state, extract.state, diffuse.health]),
+        native_size=native_size,
     )
 
 

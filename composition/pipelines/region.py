@@ -153,11 +153,23 @@ async def _worn_region(ctx: EditContext, found: tuple[Detection, ...], poses: Se
     worn = tuple(item for item in found if wearer is None or _overlap(item.box, wearer.box) > 0.5)
     garment = await _silhouettes(ctx, worn) if worn else None
     mask = await asyncio.to_thread(
-        body.worn_mask, region, garment, pose, wearer.box if wearer is not None else None, _size(ctx)
+        body.worn_mask,
+        region,
+        garment,
+        pose,
+        wearer.box if wearer is not None else None,
+        _size(ctx),
+        reach_px=_growth_px(ctx),
     )
     if mask is None or not mask.any():
         return _nothing_found(ctx)
     return Region(mask=mask, detections=worn)
+
+
+def _growth_px(ctx: EditContext) -> float:
+    """How far dilation and feathering are going to grow a mask, in pixels of this picture."""
+    plan = ctx.plan
+    return masks.scale_px(plan.mask_dilation_px + plan.mask_blur_px / 2, _size(ctx))
 
 
 def _overlap(inner: Box, outer: Box) -> float:
