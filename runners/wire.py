@@ -10,7 +10,8 @@ Between processes the transport is pickle (BentoML refuses it on a public port),
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
@@ -52,7 +53,7 @@ def batched(max_batch_size: int) -> Callable[[Method], Method]:
 
 
 def unbatched(method: Method) -> Method:
-    """A runner's method that is called as it is."""
+    """A runner's method that is called as it is. A coroutine answers beside a running batch, a function after it."""
     return cast(Method, bentoml.api(method))
 
 
@@ -131,8 +132,7 @@ class RunnerClient:
     async def call(self, method: str, *arguments: Any) -> Any:
         """Call any method of the runner. Raises: as `ask`, but for an item's own failure."""
         if self._remote is None:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._turn, getattr(self._handle, method), *arguments)
+            return await self._call_here(getattr(self._handle, method), arguments)
         try:
             return await getattr(self._remote, method)(*arguments)
         except (TimeoutError, aiohttp.ServerTimeoutError) as error:
@@ -143,3 +143,8 @@ class RunnerClient:
             if error.error_code == Timeout.status:
                 raise Timeout(f"the {self._name} did not answer in time") from error
             raise ModelError(f"the {self._name} failed") from error
+
+    async def _call_here(self, method: Any, arguments: Sequence[Any]) -> Any:
+        if inspect.iscoroutinefunction(getattr(method, "func", method)):  # BentoML wraps it in a plain function
+            return await method(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._turn, method, *arguments)

@@ -53,6 +53,6 @@ class AnalyzerRunner:
             return answer_batch(items, self._models.clip.classify_prompts, doing="classifying the prompt")
 
     @unbatched
-    def state(self) -> Mapping[str, Any]:
+    async def state(self) -> Mapping[str, Any]:
         """Keys: models_loaded (names), batches (per method: batches and items so far)."""
         return {"models_loaded": ["yolox", "clip"], "batches": self._log.counts()}

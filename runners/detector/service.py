@@ -60,7 +60,7 @@ class DetectorRunner:
             )
 
     @unbatched
-    def state(self) -> Mapping[str, Any]:
+    async def state(self) -> Mapping[str, Any]:
         """Keys: models_loaded (names), batches (per method: batches and items so far), embeddings (cache counters)."""
         return {
             "models_loaded": ["grounding-dino", "sam"],

@@ -47,7 +47,7 @@ class StructureRunner:
             return answer_batch(items, self._models.depth.estimate, doing="estimating depth", group_by=shape_of)
 
     @unbatched
-    def state(self) -> Mapping[str, Any]:
+    async def state(self) -> Mapping[str, Any]:
         """Keys: models_loaded (names), batches (per method: batches and items so far)."""
         return {
             "models_loaded": [_CONFIG.structure.pose_estimator, "depth-anything"],

@@ -24,7 +24,7 @@ class EchoRunner:
         self.asked += [item.content for item in items]
         return self.answers or [Answer(item.content) for item in items]
 
-    def state(self):
+    async def state(self):
         return {"models_loaded": ["echo"]}
 
 
@@ -67,8 +67,26 @@ async def test_a_failure_becomes_the_error_that_it_was(make):
     assert caught.value.details == {"target": "unicorn"}
 
 
-async def test_a_method_that_is_not_batched_is_called_as_it_is():
-    assert await RunnerClient(EchoRunner(), name="echo").call("state") == {"models_loaded": ["echo"]}
+async def test_a_runners_state_is_told_while_a_batch_runs():
+    class BusyRunner(EchoRunner):
+        def __init__(self):
+            super().__init__()
+            self.started, self.may_end = threading.Event(), threading.Event()
+
+        def echo(self, items):
+            self.started.set()
+            assert self.may_end.wait(10)
+            return super().echo(items)
+
+    runner = BusyRunner()
+    client = RunnerClient(runner, name="echo")
+    batch = asyncio.create_task(client.ask("echo", 1))
+    await asyncio.to_thread(runner.started.wait, 10)
+
+    assert await client.call("state") == {"models_loaded": ["echo"]}
+    assert not batch.done()
+    runner.may_end.set()
+    assert await batch == 1
 
 
 @pytest.mark.parametrize(
