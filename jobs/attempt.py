@@ -81,6 +81,7 @@ class Attempt:
         self._preview_codec = preview_codec
         self._latest: Progress | None = None
         self._news = asyncio.Event()
+        self._store_away = False
         self._interruption: Interruption | None = None
         self._work: asyncio.Task[JobResult] | None = None
 
@@ -144,8 +145,11 @@ class Attempt:
                     self.interrupt(Interruption.NOT_OURS)
                     return
                 await self._show_preview(progress)
+                self._store_away = False
             except NotReady:
-                logger.warning("job %s: no heartbeat, the store is away", self.job.id)
+                if not self._store_away:
+                    logger.warning("job %s: no heartbeat, the store is away", self.job.id)
+                self._store_away = True
             if progress is not None:
                 self._on_change(self.job.id)
             await asyncio.sleep(self._settings.progress_interval_s)
@@ -194,7 +198,7 @@ class Attempt:
         """An outcome outlives a short absence of the store."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(NotReady),
-            wait=wait_exponential(multiplier=0.1, max=5.0),
+            wait=wait_exponential(multiplier=0.1, max=self._settings.lease_s / 5),
             stop=stop_after_delay(self._settings.publish_timeout_s),
             reraise=True,
         ):

@@ -63,8 +63,9 @@ class EmbeddedJobQueue(StoreJobQueue):
         self._dispatcher: asyncio.Task[None] | None = None
         self._webhooks = webhooks
         self._housekeeping = Housekeeping(
-            store, blobs, result_ttl_s=result_ttl_s, interval_s=min(lease_s / 3, 5.0), on_ended=self._on_swept
-        )
+            store, blobs, result_ttl_s=result_ttl_s, interval_s=min(lease_s / 3, 5.0), settle_s=lease_s,
+            on_ended=self._on_swept,
+        )  # fmt: skip
         self._mean_run_s = 10.0
 
     async def start(self) -> None:

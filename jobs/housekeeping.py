@@ -17,7 +17,11 @@ _BATCH = 200
 
 
 class Housekeeping:
-    """A task that sweeps every `interval_s`, sooner after `hurry`, and collects orphaned blobs every `orphan_age_s`."""
+    """A task that sweeps every `interval_s`, deletes at once after `hurry`, and looks for orphans every `orphan_age_s`.
+
+    Leases are judged only when the store has been there for `settle_s`: after its absence the workers, who could not
+    renew them, speak first.
+    """
 
     def __init__(
         self,
@@ -26,6 +30,7 @@ class Housekeeping:
         *,
         result_ttl_s: float,
         interval_s: float,
+        settle_s: float,
         on_ended: Callable[[Job], None],
         orphan_age_s: float = 3600.0,
     ) -> None:
@@ -33,6 +38,7 @@ class Housekeeping:
         self._blobs = blobs
         self._result_ttl_s = result_ttl_s
         self._interval_s = interval_s
+        self._settle_s = settle_s
         self._on_ended = on_ended
         self._orphan_age_s = orphan_age_s
         self._wake = asyncio.Event()
@@ -74,7 +80,7 @@ class Housekeeping:
 
     async def _keep_tidy(self) -> None:
         loop = asyncio.get_running_loop()
-        next_sweep = loop.time()
+        next_sweep = loop.time() + self._settle_s
         next_orphans = loop.time()
         while True:
             self._wake.clear()
@@ -88,6 +94,7 @@ class Housekeeping:
                     await self.collect_orphans()
             except CompositionError as error:
                 logger.warning("housekeeping waits: %s", error)
+                next_sweep = loop.time() + self._settle_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s):
                     await self._wake.wait()

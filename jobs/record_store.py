@@ -54,6 +54,10 @@ class RecordJobStore(ABC):
     async def _lapsed(self, now: float) -> tuple[str, ...]:
         """Processing jobs whose lease ended before `now`."""
 
+    async def _abandoned(self, now: float) -> tuple[str, ...]:
+        """Interactive jobs that nobody waits for any more; a store of one process learns of that by `cancel`."""
+        return ()
+
     @abstractmethod
     async def _unfinished(self) -> tuple[str, ...]:
         """Every pending or processing job."""
@@ -128,11 +132,16 @@ class RecordJobStore(ABC):
         )
 
     async def complete(self, claim: Claim, result: JobResult) -> bool:
-        """Publish the result; False when the claim is no longer the newest (nothing is written)."""
+        """Publish the result; False when the claim is no longer the newest (nothing is written).
+
+        True again for a repeat, whose first reply may have been lost.
+        """
         now = await self._now()
-        return await self._changed(
-            claim.job.id, lambda record: lifecycle.complete(record, token=claim.token, result=result, now=now)
-        )
+        publish = partial(lifecycle.complete, token=claim.token, result=result, now=now)
+        if await self._changed(claim.job.id, publish):
+            return True
+        record = await self._load(claim.job.id)
+        return record is not None and record.token == claim.token and record.job.result == result
 
     async def fail(self, claim: Claim, error: JobError, *, retry: bool, delay_s: float = 0.0) -> bool:
         """End or, with `retry` and attempts left, requeue after `delay_s`; False as for `complete`."""
@@ -158,7 +167,10 @@ class RecordJobStore(ABC):
     async def sweep(self, *, result_ttl_s: float) -> tuple[Job, ...]:
         """Requeue or end jobs whose lease lapsed, drop expired ones; the jobs that ended or are gone."""
         now = await self._now()
-        ended = await self._lapse(await self._lapsed(now), now, all_workers_dead=False)
+        ended = [
+            *await self._lapse(await self._lapsed(now), now, all_workers_dead=False),
+            *await self._lapse(await self._abandoned(now), now, all_workers_dead=True),
+        ]
         oldest = now - result_ttl_s
         gone = [
             await self._drop(job_id, lambda record: (record.job.finished_at or now) <= oldest)

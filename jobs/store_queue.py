@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 
-from composition.errors import CompositionError, NotFound, NotReady
+from composition.errors import CompositionError, IdempotencyConflict, NotFound, NotReady, QueueFull
 from composition.jobs import Job, JobEvent, JobPage, JobStatus, Priority
 from composition.ports import BlobStore, JobStore
 from jobs.signals import JobSignals
@@ -37,7 +37,8 @@ class StoreJobQueue:
     async def submit(self, job: Job) -> Job:
         """Accept a job durably; a refused or repeated submission's pictures are deleted.
 
-        A caller that goes away meanwhile leaves no interactive job behind.
+        Not so after NotReady: the store may have taken the job before its answer was lost. A caller that goes away
+        meanwhile leaves no interactive job behind.
 
         Raises: QueueFull, IdempotencyConflict, NotReady.
         """
@@ -112,7 +113,7 @@ class StoreJobQueue:
     async def _accept(self, job: Job) -> Job:
         try:
             accepted = await self._store.add(job)
-        except CompositionError:
+        except (QueueFull, IdempotencyConflict):
             await self._discard_inputs(job)
             raise
         if accepted.id != job.id:

@@ -140,7 +140,8 @@ class Steps(RuleBasedStateMachine):
         image = f"out-{claim[1]}"
         published = self.run(self.store.complete(claim[0], sample_result(image)))
         expected = self.held(claim)
-        assert published == (expected is not None)
+        known = self.model.get(claim[0].job.id)
+        assert published == (expected is not None or (known is not None and known.result == image))
         if expected is not None:
             expected.result, expected.progress = image, 1.0
             self.end(expected, C)

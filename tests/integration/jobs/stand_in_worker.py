@@ -1,0 +1,65 @@
+"""A Celery worker whose handler only waits: `celery -A tests.integration.jobs.stand_in_worker worker`.
+
+Settings come from `COMPOSITION_*`; `STAND_IN_JOB_S` is how long a job takes, `STAND_IN_LOG` collects a line
+"<pid> <what> <job id>" for every start and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from composition.config import load_config
+from composition.jobs import Job, JobResult
+from composition.ports import ProgressListener
+from composition.types import Progress
+from jobs.celery_app import create_celery_app
+from jobs.celery_worker import CeleryWorker
+from jobs.redis_blobs import RedisBlobStore
+from jobs.redis_store import RedisJobStore, connect
+from jobs.tickets import Tickets
+from jobs.worker_node import WorkerParts
+
+config = load_config()
+app = create_celery_app(config.queue, concurrency=config.limits.max_concurrent_requests)
+STEPS = 10
+
+
+class StandInHealth:
+    async def health(self) -> Mapping[str, object]:
+        return {"ready": True, "models_loaded": ["stand-in"], "gpu_available": False, "gpu_memory_free_mb": 100}
+
+
+def note(what: str, job: Job) -> None:
+    with Path(os.environ["STAND_IN_LOG"]).open("a") as log:
+        log.write(f"{os.getpid()} {what} {job.id}\n")
+
+
+async def assemble() -> WorkerParts:
+    redis = connect(config.queue.redis_url)
+    store = RedisJobStore(redis, max_pending=config.queue.max_pending)
+    blobs = RedisBlobStore(redis)
+
+    async def handle(job: Job, listen: ProgressListener) -> JobResult:
+        note("start", job)
+        base = await blobs.get(job.payload.base_key)
+        try:
+            for step in range(STEPS):
+                await asyncio.sleep(float(os.environ["STAND_IN_JOB_S"]) / STEPS)
+                listen(Progress(stage="diffuse", fraction=(step + 1) / STEPS, step=step + 1, total_steps=STEPS))
+        except asyncio.CancelledError:
+            note("stopped", job)
+            raise
+        note("end", job)
+        key = await blobs.put(base + f" edited by {os.getpid()}".encode())
+        return JobResult(image_key=key, image_media_type="text/plain", mask_key=None, account={"by": os.getpid()})
+
+    return WorkerParts(
+        redis=redis, store=store, blobs=blobs, tickets=Tickets(app, redis, store), handler=handle,
+        health=StandInHealth(), close=redis.aclose,
+    )  # fmt: skip
+
+
+worker = CeleryWorker(app, assemble, config)
