@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ _MEGABYTE = 1_000_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0 on success, 1 when it could not be done, 2 for bad arguments."""
     options = _parser().parse_args(arguments)
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # else every entry is reported to BentoML's makers
     if options.command == "list":
         return _list()
     if options.command == "import":

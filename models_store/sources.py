@@ -19,13 +19,14 @@ class ImportRefused(Exception):
     """A profile cannot be imported; the message says why and what to do."""
 
 
-def obtain(manifest: Manifest, role: str, folder: Path) -> Path:
+def obtain(manifest: Manifest, role: str, folder: Path, *, shipped: Path = SHIPPED) -> Path:
     """Put a role's files below a folder.
 
     Args:
         manifest: the profile's manifest.
         role: one of its models.
         folder: an empty folder for files that are made here.
+        shipped: where a shipped profile's repositories are, as `org/name/...`.
 
     Returns:
         The folder that holds exactly the files to publish; on the same file system as `folder`.
@@ -39,7 +40,7 @@ def obtain(manifest: Manifest, role: str, folder: Path) -> Path:
 
         build_role(role, folder)
     elif manifest.source is Source.SHIPPED:
-        _copy_shipped(manifest.profile, model, folder)
+        _copy_shipped(manifest.profile, model, shipped, folder)
     else:
         folder = download(model)
     require_complete(model, folder)
@@ -53,8 +54,8 @@ def require_complete(model: Model, folder: Path) -> None:
         raise ImportRefused(f"{model.repository} ({model.revision}) lacks {', '.join(absent)}")
 
 
-def _copy_shipped(profile: str, model: Model, folder: Path) -> None:
-    origin = SHIPPED / model.repository
+def _copy_shipped(profile: str, model: Model, shipped: Path, folder: Path) -> None:
+    origin = shipped / model.repository
     if not origin.is_dir():
         raise ImportRefused(
             f"the weights of profile {profile!r} are not shipped yet: {origin} does not exist. "

@@ -1,0 +1,33 @@
+"""A BentoML model store of the test's own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.models.model import ModelStore
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # bentoml's use of pydantic, at the first import only
+    from bentoml.models import BentoModel  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BentoML reports the creation of models to its makers unless told not to."""
+    monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
+
+
+@pytest.fixture
+def store_folder(tmp_path: Path) -> Iterator[Path]:
+    """An empty model store, in use until the test ends."""
+    folder = tmp_path / "bentoml" / "models"
+    folder.mkdir(parents=True)
+    BentoMLContainer.model_store_dir.set(str(folder))
+    BentoMLContainer.model_store.set(ModelStore(folder))
+    yield folder
+    BentoMLContainer.model_store_dir.reset()
+    BentoMLContainer.model_store.reset()

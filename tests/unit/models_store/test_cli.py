@@ -1,0 +1,51 @@
+"""The command line answers with exit statuses and plain words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models_store.cli import main
+from models_store.manifest import load_manifest
+
+
+def test_list_shows_every_profile_and_what_is_imported(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, version = load_manifest("tiny").tag("clip").split(":")
+    (store_folder / name / version).mkdir(parents=True)
+    (store_folder / name / version / "model.yaml").write_text("")
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    clips = [line.split()[:2] for line in lines if line.strip().startswith("clip ")]
+    assert clips == [["clip", "-"], ["clip", "-"], ["clip", "-"], ["clip", "imported"]]
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["demo", "sd15", "sdxl", "tiny"]
+
+
+def test_an_unknown_profile_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["import", "huge"])
+    assert caught.value.code == 2
+    assert "invalid choice: 'huge'" in capsys.readouterr().err
+
+
+def test_a_role_without_a_repository_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "sd15", "--role", "clip"]) == 2
+    assert "belong together" in capsys.readouterr().err
+
+
+def test_verify_of_a_profile_that_is_not_imported_fails(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "sd15"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(load_manifest("sd15").models)
+    assert all(line.startswith("FAILED") and line.endswith("is not imported") for line in lines)
+
+
+def test_nothing_but_a_build_loads_torch() -> None:
+    program = (
+        "import sys; import models_store.cli, models_store.store, models_store.importer, models_store.verification; "
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules or 'diffusers' in sys.modules)"
+    )
+    root = Path(__file__).parents[3]
+    assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0

@@ -1,0 +1,121 @@
+"""Where the models of a configuration are: the profile's entries, unless the configuration names others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from composition.config import DetectionConfig, IpAdapterConfig, ModelsConfig, StructureConfig
+from models_store.entries import exclusive, publish
+from models_store.manifest import load_manifest, repository_tag
+from models_store.store import ModelSet, ModelsNotImported
+
+
+def put(tag: str, path: str = "config.json") -> None:
+    """Publish an entry with one small file."""
+    with exclusive() as staging:
+        content = staging / "content"
+        (content / path).parent.mkdir(parents=True)
+        (content / path).write_text("{}")
+        publish(tag, content, staging, {})
+
+
+def test_the_profiles_own_models_are_the_default() -> None:
+    models = ModelSet(ModelsConfig(profile="tiny"))
+    manifest = load_manifest("tiny")
+    assert models.native_size == 256
+    assert models.base_role == "sd-inpainting"
+    assert models.ip_adapter_variant == "sd15"
+    assert {role: models.tag(role) for role in models.roles} == {r: manifest.tag(r) for r in manifest.models}
+
+
+def test_a_missing_model_names_the_command_that_imports_it(store_folder: Path) -> None:
+    models = ModelSet(ModelsConfig(profile="sd15"))
+    with pytest.raises(ModelsNotImported, match="run: python -m models_store import sd15") as caught:
+        models.path("clip")
+    assert caught.value.status == 503
+    assert caught.value.details == {"role": "clip", "profile": "sd15"}
+    assert models.missing == models.roles
+
+
+def test_a_role_that_the_profile_lacks_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        ModelSet(ModelsConfig(profile="sd15")).tag("sdxl-inpainting")
+
+
+def test_an_imported_model_is_found_and_can_be_packed(store_folder: Path) -> None:
+    models = ModelSet(ModelsConfig(profile="tiny"))
+    put(models.tag("yolox"), "yolox_l.onnx")
+    name, version = models.tag("yolox").split(":")
+    assert models.path("yolox") == store_folder / name / version
+    assert models.part("yolox", "model").read_text() == "{}"
+    assert str(models.bento_model("yolox").tag) == models.tag("yolox")
+    assert "yolox" not in models.missing
+    assert "clip" in models.missing
+
+
+def test_a_repository_id_of_the_profile_means_the_profiles_entry() -> None:
+    config = ModelsConfig(
+        profile="tiny",
+        base_model="stable-diffusion-v1-5/stable-diffusion-inpainting",
+        structure=StructureConfig(depth_anything="depth-anything/Depth-Anything-V2-Small"),
+    )
+    own, named = ModelSet(ModelsConfig(profile="tiny")), ModelSet(config)
+    assert {role: named.tag(role) for role in named.roles} == {role: own.tag(role) for role in own.roles}
+
+
+def test_another_repository_is_looked_for_under_its_own_tag(store_folder: Path) -> None:
+    models = ModelSet(ModelsConfig(profile="sd15", base_model="someone/better-inpainting"))
+    assert models.tag("sd-inpainting") == repository_tag("sd-inpainting", "someone/better-inpainting")
+    with pytest.raises(
+        ModelsNotImported, match="import sd15 --role sd-inpainting --repository someone/better-inpainting"
+    ):
+        models.path("sd-inpainting")
+    put(models.tag("sd-inpainting"))
+    assert (models.path("sd-inpainting") / "config.json").is_file()
+
+
+def test_a_tag_is_taken_as_it_is(store_folder: Path) -> None:
+    models = ModelSet(ModelsConfig(profile="sd15", detection=DetectionConfig(grounding_dino="our-dino:v3")))
+    assert models.tag("grounding-dino") == "our-dino:v3"
+    put("our-dino:v3")
+    assert models.path("grounding-dino") == store_folder / "our-dino" / "v3"
+
+
+def test_a_folder_is_used_in_place_and_not_packed(tmp_path: Path) -> None:
+    models = ModelSet(ModelsConfig(profile="sd15", clip=str(tmp_path)))
+    assert models.path("clip") == tmp_path
+    with pytest.raises(ValueError, match="not a store entry"):
+        models.tag("clip")
+    assert len(models.bento_models()) == len(models.roles) - 1
+
+
+def test_a_folder_that_does_not_exist_is_missing(tmp_path: Path) -> None:
+    models = ModelSet(ModelsConfig(profile="sd15", clip=str(tmp_path / "gone")))
+    with pytest.raises(ModelsNotImported, match="put the model's files into"):
+        models.path("clip")
+
+
+def test_base_model_replaces_only_the_base_role(tmp_path: Path) -> None:
+    models = ModelSet(ModelsConfig(profile="tiny", base_model=str(tmp_path)))
+    assert models.path("sd-inpainting") == tmp_path
+    assert models.tag("sdxl-inpainting") == load_manifest("tiny").tag("sdxl-inpainting")
+
+
+def test_the_configured_adapter_variant_wins() -> None:
+    config = ModelsConfig(profile="tiny", ip_adapter=IpAdapterConfig(variant="sd15-plus"))
+    assert ModelSet(config).ip_adapter_variant == "sd15-plus"
+
+
+def test_half_precision_variants_are_named_for_the_loaders() -> None:
+    models = ModelSet(ModelsConfig(profile="sd15"))
+    assert models.variant("sd-inpainting") == "fp16"
+    assert models.variant("clip") is None
+
+
+def test_the_safety_checker_is_the_base_models_or_one_beside_it(store_folder: Path) -> None:
+    for profile, role in (("tiny", "sd-inpainting"), ("sdxl", "safety-checker")):
+        models = ModelSet(ModelsConfig.model_validate({"profile": profile}))
+        put(models.tag(role))
+        assert models.safety_checker_path == models.path(role)
