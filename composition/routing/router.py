@@ -75,7 +75,7 @@ class Router:
             not options.control_types or ControlType.POSE in options.control_types
         )
         return SignalsNeeded(
-            objects=open_ended or poses or reading.target.region is not None,
+            objects=open_ended or poses or reading.target.region is not None or reading.target.complement,
             reference=open_ended,
             prompt=open_ended and rule.name not in ("appearance", "structural_object"),
         )

@@ -7,6 +7,17 @@ from typing import Final
 from composition.routing.lexicon.listing import word_set
 
 COLOURS: Final = (
+    "seafoam, seafoam green, pistachio green, sunburst orange, burnt orange, pumpkin orange, "
+    "rust orange, duck egg blue, cornflower blue, tiffany blue, ocean blue, peacock blue, turquoise blue, teal blue, "
+    "pastel blue, pastel pink, pastel green, pastel yellow, kelly green, avocado green, apple green, grass green, "
+    "pine green, jungle green, leaf green, candy apple red, ferrari red, ruby, rose red, raspberry red, "
+    "tomato red, oxblood, flamingo pink, bubblegum pink, shocking pink, magenta pink, peach pink, "
+    "periwinkle, periwinkle blue, plum purple, royal purple, sand beige, "
+    "walnut brown, chestnut brown, sienna, umber, anthracite, gunmetal, gunmetal grey, graphite grey, "
+    "pewter grey, dove grey, pearl grey, silver grey, smoke grey, onyx black, ebony black, coal black, raven black, bone white, "
+    "cream-coloured, alabaster, chalk white, ivory white, arctic white, sunshine yellow, butter yellow, sunflower yellow, "
+    "mustard, ochre yellow, gold yellow, electric green, fluorescent yellow, fluorescent green, neon yellow, "
+    "neon orange, neon blue, gunmetal gray, dove gray, pearl gray, silver gray, ultraviolet, denim-blue, bordeaux, "
     "red, blue, green, yellow, orange, purple, pink, brown, black, white, grey, gray, beige, turquoise, teal, "
     "cyan, magenta, violet, indigo, crimson, scarlet, maroon, burgundy, vermilion, ruby red, cherry red, brick "
     "red, blood red, fire engine red, wine red, coral, fuchsia, mauve, lilac, lavender, navy, navy blue, royal "

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from composition.config import RoutingConfig
+from composition.routing import Router
+from composition.types import Box, Decision, Detection, EditOptions, ReferenceKind, Signals
+
+Decide = Callable[..., Decision]
+
+
+def seen(**scores: float) -> tuple[Detection, ...]:
+    return tuple(Detection(label=label, score=score, box=Box(x0=0, y0=0, x1=9, y1=9)) for label, score in scores.items())
+
+
+@pytest.fixture
+def decide() -> Decide:
+    def _decide(
+        prompt: str,
+        *,
+        options: EditOptions | None = None,
+        config: RoutingConfig | None = None,
+        objects: Mapping[str, float] | None = None,
+        reference: Mapping[ReferenceKind, float] | None = None,
+        clip: float | None = None,
+    ) -> Decision:
+        return Router(config or RoutingConfig()).decide(
+            prompt=prompt,
+            options=options or EditOptions(),
+            signals=Signals(objects=seen(**(objects or {})), reference=reference or {}, prompt_structural=clip),
+            has_reference=bool(reference),
+        )
+
+    return _decide

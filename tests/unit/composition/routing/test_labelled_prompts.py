@@ -1,0 +1,73 @@
+"""The labelled prompts, and the command line that scores them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from composition.config import RoutingConfig
+from composition.routing.__main__ import main
+from composition.routing.evaluation import evaluate_file
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize("name", ["router_prompts.jsonl", "more_prompts.jsonl"])
+def test_every_labelled_prompt_is_read_as_labelled(name):
+    score = evaluate_file(HERE / name, RoutingConfig())
+    assert score.misses == []
+    assert score.totals["pipelines"] >= 60
+
+
+def test_evaluate_prints_the_score_last_and_succeeds(capsys):
+    assert main(["evaluate", str(HERE / "router_prompts.jsonl")]) == 0
+    assert capsys.readouterr().out.splitlines() == ["pipelines 62/62 rules 62/62 controls 59/59 targets 49/49 paints 15/15"]
+
+
+def test_evaluate_prints_each_miss_and_fails(tmp_path, capsys):
+    row = {
+        "id": 7,
+        "prompt": "replace the mug with a teapot",
+        "base": ["mug"],
+        "reference": None,
+        "expect": {"pipeline": "complex", "target": ["mug"], "paint": {"has": ["teapot"], "lacks": ["teapot"]}},
+    }
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n\n", encoding="utf-8")
+    assert main(["evaluate", str(path)]) == 1
+    *misses, summary = capsys.readouterr().out.splitlines()
+    assert summary == "pipelines 0/1 rules 0/0 controls 0/0 targets 1/1 paints 0/1"
+    assert len(misses) == 2
+    assert all(miss.startswith("7 ") for miss in misses)
+
+
+@pytest.mark.parametrize("text", ["not json", '{"prompt": "x"}', '{"prompt": "x", "expect": {}, "config": {"pipeline": "?"}}'])
+def test_evaluate_names_the_line_that_is_no_labelled_prompt(tmp_path, capsys, text):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(text, encoding="utf-8")
+    assert main(["evaluate", str(path)]) == 2
+    assert "rows.jsonl:1" in capsys.readouterr().err
+
+
+def test_evaluate_says_when_there_is_no_file(tmp_path, capsys):
+    assert main(["evaluate", str(tmp_path / "none.jsonl")]) == 2
+    assert "none.jsonl" in capsys.readouterr().err
+
+
+def test_explain_prints_the_decision(capsys):
+    assert main(["explain", "could you replace the sofa with a bench?"]) == 0
+    out = capsys.readouterr().out
+    assert "pipeline     complex" in out
+    assert "rule         structural_object: the prompt is about a vehicle or furniture (sofa, bench)" in out
+    assert "controls     depth 0.8" in out
+    assert "target       sofa" in out
+    assert "paint        a bench" in out
+
+
+def test_explain_takes_a_target(capsys):
+    assert main(["explain", "make it wooden", "--target", "vase"]) == 0
+    out = capsys.readouterr().out
+    assert "target       vase" in out
+    assert "paint        wooden vase" in out
