@@ -1,0 +1,95 @@
+"""A front service for tests: composes the batching runners as the product does, and floods them.
+
+Served with `bentoml serve`, so that calls cross processes and BentoML's adaptive batching is at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import bentoml
+import numpy as np
+
+from composition.errors import CompositionError
+from composition.types import Box, Detection
+from runners.analyzer.client import BentoAnalyzer
+from runners.analyzer.service import AnalyzerRunner
+from runners.detector.client import BentoDetector
+from runners.detector.service import DetectorRunner
+from runners.structure.client import BentoStructure
+from runners.structure.service import StructureRunner
+
+HEIGHT, WIDTH = 256, 320
+
+
+def picture(seed: int) -> Any:
+    return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+def thing(x0: float = 40, width: float = 150) -> Detection:
+    return Detection(label="person", score=0.9, box=Box(x0=x0, y0=30, x1=x0 + width, y1=220))
+
+
+@bentoml.service(name="runner-probe", traffic={"timeout": 300}, metrics={"enabled": False})
+class RunnerProbe:
+    analyzer = bentoml.depends(AnalyzerRunner)
+    detector = bentoml.depends(DetectorRunner)
+    structure = bentoml.depends(StructureRunner)
+
+    @bentoml.on_startup
+    async def wire(self) -> None:
+        self.clients = (BentoAnalyzer(self.analyzer), BentoDetector(self.detector), BentoStructure(self.structure))
+
+    @bentoml.api
+    async def flood(self, method: str, count: int, bad: int = -1) -> dict[str, Any]:
+        """`count` concurrent calls of `method`, each with its own input; number `bad` is one that must fail.
+
+        Gives a fingerprint or the error code per call, and how many batches and items they made.
+        """
+        analyzer, detector, structure = self.clients
+        client, ask = {
+            "detect_objects": (analyzer, lambda i: analyzer.detect_objects(picture(i))),
+            "classify_reference": (analyzer, lambda i: analyzer.classify_reference(picture(i))),
+            "classify_prompt": (analyzer, lambda i: analyzer.classify_prompt(f"make the wall number {i} red")),
+            "detect": (detector, lambda i: detector.detect(picture(i), " . " if i == bad else "red car")),
+            "segment": (detector, lambda i: detector.segment(picture(i), [thing(width=0 if i == bad else 150)])),
+            "estimate_pose": (
+                structure,
+                lambda i: structure.estimate_pose(picture(i), [thing(x0=i, width=0 if i == bad else 150)]),
+            ),
+            "estimate_depth": (structure, lambda i: structure.estimate_depth(picture(i))),
+        }[method]
+        before = (await client.state())["batches"].get(method, {"batches": 0, "items": 0})
+        answers = await asyncio.gather(*[self._fingerprint(ask(index)) for index in range(count)])
+        after = (await client.state())["batches"][method]
+        return {
+            "answers": answers,
+            "batches": after["batches"] - before["batches"],
+            "items": after["items"] - before["items"],
+        }
+
+    async def _fingerprint(self, answer: Any) -> str:
+        try:
+            return fingerprint(await answer)
+        except CompositionError as error:
+            return error.code
+
+    @bentoml.api
+    async def states(self) -> list[dict[str, Any]]:
+        return [dict(await client.state()) for client in self.clients]
+
+
+def fingerprint(value: Any) -> str:
+    """Tells answers apart and survives the hop; numbers to three digits, as batches differ in the last ones."""
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {float(value.mean()):.1f}"
+    if hasattr(value, "items"):
+        return " ".join(f"{key}={number:.3f}" for key, number in value.items())
+    if isinstance(value, tuple):
+        return f"{len(value)}: " + "; ".join(fingerprint(item) for item in value)
+    if isinstance(value, Detection):
+        return f"{value.label} {value.score:.3f} {value.box.x0:.0f} {value.box.y0:.0f}"
+    if hasattr(value, "body"):
+        return fingerprint(value.body)
+    return f"{value:.3f}"

@@ -1,0 +1,121 @@
+"""The batching runners behind a real `bentoml serve`: concurrent calls share batches, and nothing mixes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+START_LIMIT_S = 240
+METHODS = (
+    "detect_objects",
+    "classify_reference",
+    "classify_prompt",
+    "detect",
+    "segment",
+    "estimate_pose",
+    "estimate_depth",
+)
+
+pytestmark = pytest.mark.xdist_group("runner_probe")
+
+
+@pytest.fixture(scope="module")
+def probe(bentoml_home, tmp_path_factory):
+    """A client of the served probe. Everything that the server started ends with it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("probe") / "serve.log"
+    command = [sys.executable, "-m", "bentoml", "serve", "tests.integration.runners.runner_probe:RunnerProbe"]
+    environment = {**os.environ, "BENTOML_HOME": str(bentoml_home), "OMP_NUM_THREADS": "1"}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
+            wait_until_ready(client, server, log)
+            yield client
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def wait_until_ready(client, server, log):
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()
+        try:
+            if client.post("/states", json={}).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError(log.read_text())
+
+
+def flood(probe, method, count, bad=-1):
+    response = probe.post("/flood", json={"method": method, "count": count, "bad": bad})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_eight_concurrent_calls_make_fewer_than_eight_batches_and_answer_like_each_alone(probe, method):
+    alone = flood(probe, method, 1)
+    assert alone["batches"] == alone["items"] == 1
+
+    together = flood(probe, method, 8)
+    again = flood(probe, method, 8)
+
+    assert together["items"] == again["items"] == 8
+    assert together["batches"] < 8
+    assert together["answers"][0] == alone["answers"][0]
+    assert again["answers"] == together["answers"]
+    assert not any(re.fullmatch("[A-Z_]+", answer) for answer in together["answers"])
+
+
+@pytest.mark.parametrize("method", ["detect", "segment", "estimate_pose"])
+def test_one_bad_item_fails_alone_with_its_own_code(probe, method):
+    good = flood(probe, method, 4)["answers"]
+
+    answers = flood(probe, method, 4, bad=2)["answers"]
+
+    assert answers[2] == "INVALID_INPUT"
+    assert [answers[index] for index in (0, 1, 3)] == [good[index] for index in (0, 1, 3)]
+
+
+def test_hundreds_of_calls_in_a_row_lose_none(probe):
+    result = flood(probe, "classify_prompt", 250)
+
+    assert result["items"] == 250
+    assert all(re.fullmatch(r"[01]\.\d{3}", answer) for answer in result["answers"])
+
+
+def test_every_runner_says_which_models_it_holds(probe):
+    states = probe.post("/states", json={}).json()
+
+    assert [state["models_loaded"] for state in states] == [
+        ["yolox", "clip"],
+        ["grounding-dino", "sam"],
+        ["dwpose", "depth-anything"],
+    ]

@@ -1,0 +1,129 @@
+"""The batching runners as plain objects, as a worker or a mounted application uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from composition.errors import InvalidInput
+from composition.types import Box, Detection, ReferenceKind
+
+REPOSITORY = Path(__file__).parents[3]
+NO_FRAMEWORK = """
+import sys
+import runners.analyzer.client, runners.detector.client, runners.structure.client
+import runners.analyzer.service, runners.detector.service, runners.structure.service
+print(sorted({"torch", "transformers", "onnxruntime", "controlnet_aux"} & set(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="module")
+def analyzer(bentoml_home):
+    from runners.analyzer.client import BentoAnalyzer
+    from runners.analyzer.service import AnalyzerRunner
+
+    return BentoAnalyzer(AnalyzerRunner())
+
+
+@pytest.fixture(scope="module")
+def detector(bentoml_home):
+    from runners.detector.client import BentoDetector
+    from runners.detector.service import DetectorRunner
+
+    return BentoDetector(DetectorRunner())
+
+
+@pytest.fixture(scope="module")
+def structure(bentoml_home):
+    from runners.structure.client import BentoStructure
+    from runners.structure.service import StructureRunner
+
+    return BentoStructure(StructureRunner())
+
+
+def picture(seed=0, height=256, width=320):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def person(x0=40.0, x1=200.0):
+    return Detection(label="person", score=0.9, box=Box(x0=x0, y0=30, x1=x1, y1=220))
+
+
+def test_the_front_can_import_runners_and_clients_without_any_model_framework(bentoml_home):
+    done = subprocess.run(
+        [sys.executable, "-c", NO_FRAMEWORK], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+async def test_the_analyzer_answers_its_port(analyzer):
+    objects = await analyzer.detect_objects(picture())
+    kinds = await analyzer.classify_reference(picture())
+    structural = await analyzer.classify_prompt("a blue car")
+
+    assert isinstance(objects, tuple)
+    assert set(kinds) == set(ReferenceKind)
+    assert sum(kinds.values()) == pytest.approx(1, abs=1e-5)
+    assert 0 <= structural <= 1
+
+
+async def test_the_detector_answers_its_ports(detector):
+    found = await detector.detect(picture(), "red car")
+    masks = await detector.segment(picture(), [person(), person(x0=100)])
+
+    assert all(item.label == "red car" for item in found)
+    assert [mask.shape for mask in masks] == [(256, 320), (256, 320)]
+    assert await detector.segment(picture(), []) == ()
+
+
+async def test_the_structure_runner_answers_its_ports(structure):
+    poses = await structure.estimate_pose(picture(), [person(), person(x0=100)])
+    depth = await structure.estimate_depth(picture())
+
+    assert [pose.body.shape for pose in poses] == [(18, 3), (18, 3)]
+    assert (depth.shape, depth.dtype) == ((256, 320), np.uint8)
+
+
+async def test_nobody_in_the_picture_is_no_pose_and_no_call(structure):
+    before = (await structure.state())["batches"].get("estimate_pose")
+
+    assert await structure.estimate_pose(picture(), []) == ()
+    assert (await structure.state())["batches"].get("estimate_pose") == before
+
+
+async def test_a_bad_question_raises_what_it_raises_remotely(detector, structure):
+    with pytest.raises(InvalidInput):
+        await detector.detect(picture(), " ? ")
+    with pytest.raises(InvalidInput):
+        await detector.segment(picture(), [person(x0=200, x1=200)])
+    with pytest.raises(InvalidInput):
+        await structure.estimate_pose(picture(), [person(x0=220, x1=200)])
+
+
+async def test_concurrent_calls_of_all_kinds_are_taken_in_turn_and_all_answered(detector):
+    seeds = range(6)
+    alone = [await detector.detect(picture(seed), "red car") for seed in seeds]
+
+    together = await asyncio.gather(
+        *[detector.detect(picture(seed), "red car") for seed in seeds],
+        *[detector.segment(picture(seed), [person()]) for seed in seeds],
+    )
+
+    assert list(together[: len(seeds)]) == alone
+    assert all(mask.shape == (256, 320) for (mask,) in together[len(seeds) :])
+
+
+async def test_sams_embedding_of_a_picture_is_kept_between_calls(detector):
+    before = (await detector.state())["embeddings"]
+    for x0 in (10.0, 20.0, 30.0):
+        await detector.segment(picture(99), [person(x0=x0)])
+    after = (await detector.state())["embeddings"]
+
+    assert after["misses"] - before["misses"] == 1
+    assert after["hits"] - before["hits"] == 2
