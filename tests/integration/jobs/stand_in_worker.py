@@ -13,17 +13,10 @@ from pathlib import Path
 
 from composition.config import load_config
 from composition.jobs import Job, JobResult
-from composition.ports import ProgressListener
+from composition.ports import BlobStore, ProgressListener
 from composition.types import Progress
-from jobs.celery_app import create_celery_app
-from jobs.celery_worker import CeleryWorker
-from jobs.redis_blobs import RedisBlobStore
-from jobs.redis_store import RedisJobStore, connect
-from jobs.tickets import Tickets
-from jobs.worker_node import WorkerParts
+from jobs.distributed import WorkerModels, celery_worker_app
 
-config = load_config()
-app = create_celery_app(config.queue, concurrency=config.limits.max_concurrent_requests)
 STEPS = 10
 
 
@@ -37,11 +30,7 @@ def note(what: str, job: Job) -> None:
         log.write(f"{os.getpid()} {what} {job.id}\n")
 
 
-async def assemble() -> WorkerParts:
-    redis = connect(config.queue.redis_url)
-    store = RedisJobStore(redis, max_pending=config.queue.max_pending)
-    blobs = RedisBlobStore(redis)
-
+async def load(blobs: BlobStore) -> WorkerModels:
     async def handle(job: Job, listen: ProgressListener) -> JobResult:
         note("start", job)
         base = await blobs.get(job.payload.base_key)
@@ -56,10 +45,11 @@ async def assemble() -> WorkerParts:
         key = await blobs.put(base + f" edited by {os.getpid()}".encode())
         return JobResult(image_key=key, image_media_type="text/plain", mask_key=None, account={"by": os.getpid()})
 
-    return WorkerParts(
-        redis=redis, store=store, blobs=blobs, tickets=Tickets(app, redis, store), handler=handle,
-        health=StandInHealth(), close=redis.aclose,
-    )  # fmt: skip
+    return WorkerModels(handler=handle, health=StandInHealth(), close=nothing)
 
 
-worker = CeleryWorker(app, assemble, config)
+async def nothing() -> None:
+    return None
+
+
+app = celery_worker_app(load_config(), load)

@@ -1,0 +1,99 @@
+"""Puts the distributed queue together for service.py (API nodes) and worker.py, as the configuration says.
+
+Needs the optional dependencies of the `distributed` extra; nothing else in the service imports this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from celery import Celery
+from redis.asyncio import Redis
+
+from composition.config import Config
+from composition.ports import BlobStore, Fetcher, ImageCodec, JobHandler, ModelHealth
+from jobs.assembly import ApiJobs, webhook_sender
+from jobs.blob_stores import open_blob_store
+from jobs.celery_app import create_celery_app
+from jobs.celery_queue import CeleryJobQueue
+from jobs.celery_worker import CeleryWorker
+from jobs.fleet_health import FleetHealth
+from jobs.patient_blobs import PatientBlobStore
+from jobs.redis_store import RedisJobStore, connect
+from jobs.tickets import Tickets
+from jobs.worker_node import WorkerParts
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerModels:
+    """What a worker runs jobs with, built in its event loop; `close` frees it."""
+
+    handler: JobHandler
+    health: ModelHealth
+    close: Callable[[], Awaitable[None]]
+
+
+def distributed_jobs(config: Config, fetcher: Fetcher) -> ApiJobs:
+    """The queue of an API node whose jobs run in Celery workers elsewhere.
+
+    Raises:
+        ConfigError: the picture storage is not one that workers on other machines can reach, or cannot be used.
+    """
+    blobs = _shared_blobs(config)
+    redis, store = _redis_store(config)
+    tickets = Tickets(_celery(config), redis, store)
+    queue = CeleryJobQueue(
+        store,
+        blobs,
+        tickets,
+        lease_s=config.queue.lease_s,
+        result_ttl_s=config.queue.result_ttl_seconds,
+        webhooks=webhook_sender(config, store, fetcher),
+    )
+    return ApiJobs(queue=queue, blobs=blobs, fleet=FleetHealth(redis), close=redis.aclose)
+
+
+def celery_worker_app(
+    config: Config,
+    load_models: Callable[[BlobStore], Awaitable[WorkerModels]],
+    *,
+    preview_codec: ImageCodec | None = None,
+) -> Celery:
+    """The application for `celery -A worker worker`; `load_models` is awaited when the worker starts.
+
+    Raises:
+        ConfigError: as `distributed_jobs`.
+    """
+    blobs = _shared_blobs(config)
+    app = _celery(config)
+
+    async def assemble() -> WorkerParts:
+        redis, store = _redis_store(config)
+        models = await load_models(PatientBlobStore(blobs))
+
+        async def close() -> None:
+            await models.close()
+            await redis.aclose()
+
+        return WorkerParts(
+            redis=redis, store=store, blobs=blobs, tickets=Tickets(app, redis, store), handler=models.handler,
+            health=models.health, close=close, preview_codec=preview_codec,
+        )  # fmt: skip
+
+    CeleryWorker(app, assemble, config)
+    return app
+
+
+def _redis_store(config: Config) -> tuple[Redis, RedisJobStore]:
+    redis = connect(config.queue.redis_url)
+    return redis, RedisJobStore(redis, max_pending=config.queue.max_pending)
+
+
+def _shared_blobs(config: Config) -> BlobStore:
+    location = config.storage.blobs
+    return open_blob_store(config.queue.redis_url if location == "memory" else location)
+
+
+def _celery(config: Config) -> Celery:
+    return create_celery_app(config.queue, concurrency=config.limits.max_concurrent_requests)
