@@ -124,7 +124,7 @@ def functional_pad(mask: Tensor, length: int) -> Tensor:
 
 def normalised(images: NDArray[np.uint8]) -> Tensor:
     """Returns RGB uint8 (N, H, W, 3) as float32 (N, 3, H, W), standardised as ImageNet models expect."""
-    planes = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+    planes = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255
     return (planes - _MEAN) / _STD
 
 

@@ -5,13 +5,17 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from models_store.demo.recipes.depth import DepthRecipe
 from models_store.demo.recipes.grounding import GroundingRecipe
 from models_store.demo.recipes.inpainting import InpaintingRecipe
 from models_store.demo.recipes.latents import encode_missing
+from models_store.demo.recipes.pose import PoseRecipe
+from models_store.demo.recipes.sam import SegmentRecipe
 from models_store.demo.recipes.shards import SceneSet, render_missing
 from models_store.demo.recipes.training import Recipe, TrainingRun
 from models_store.demo.recipes.vae import AutoencoderRecipe
 from models_store.demo.recipes.workdir import weights_folder, workdir
+from models_store.demo.recipes.yolox import YoloxRecipe
 
 TRAINING_SCENES: Final = 8000
 _SHARDS_TO_START_WITH: Final = 3
@@ -36,10 +40,30 @@ def _inpainting() -> Recipe:
     return InpaintingRecipe(latents_folder=workdir() / "latents")
 
 
+def _yolox() -> Recipe:
+    return YoloxRecipe(scenes=_training(), held_out=_held_out())
+
+
+def _dwpose() -> Recipe:
+    return PoseRecipe(scenes=_training(), held_out=_held_out())
+
+
+def _sam() -> Recipe:
+    return SegmentRecipe(scenes=_training(), held_out=_held_out())
+
+
+def _depth() -> Recipe:
+    return DepthRecipe(scenes=_training(), held_out=_held_out())
+
+
 COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "vae": _vae,
     "inpainting": _inpainting,
     "grounding-dino": _grounding,
+    "yolox": _yolox,
+    "dwpose": _dwpose,
+    "sam": _sam,
+    "depth-anything": _depth,
 }
 """In the order that pays."""
 

@@ -32,13 +32,13 @@ class Settings:
     """How a component is trained.
 
     Attributes:
-        minutes: Training time that the recipe asks for, on one core.
+        minutes: Training time that the recipe asks for, in minutes of one core.
         learning_rate: Peak of the cosine.
         warmup_steps: Steps of linear rise.
         weight_decay: Of AdamW.
         ema_decay: Of the averaged weights, which are the ones that are scored and kept.
         bf16: Whether the forward pass runs under bfloat16 autocast.
-        save_every_s: Seconds between checkpoints.
+        save_every_s: Processor seconds between checkpoints.
     """
 
     minutes: float
@@ -96,7 +96,8 @@ class TrainingRun:
 
     Attributes:
         recipe: What to train.
-        minutes: Training time that the checkpoint shall have had in all, earlier runs included.
+        minutes: Processor time that the checkpoint shall have had in all, earlier runs included: what other programs
+            take does not count.
     """
 
     recipe: Recipe
@@ -145,7 +146,7 @@ class TrainingRun:
         while not self._stopping and self.progress.seconds < self.minutes * 60:
             while pause_file().exists() and not self._stopping:
                 time.sleep(2)
-            started = time.monotonic()
+            started = time.process_time()
             for group in optimizer.param_groups:
                 group["lr"] = self._learning_rate()
             torch.manual_seed(self.progress.step)
@@ -156,7 +157,7 @@ class TrainingRun:
             optimizer.step()
             average.step(trainable)
             self.progress.step += 1
-            self.progress.seconds += time.monotonic() - started
+            self.progress.seconds += time.process_time() - started
             recent.append({name: float(value.detach()) for name, value in losses.items()})
             if self.progress.step % _LOG_EVERY_STEPS == 0 or self.progress.step in (3, 20):
                 self._log({name: float(np.mean([row[name] for row in recent])) for name in recent[0]})
@@ -183,7 +184,8 @@ class TrainingRun:
         building = target.with_name(f".{target.name}.new")
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
-        self.recipe.save(module, building)
+        with torch.no_grad():
+            self.recipe.save(module, building)
         record = {"minutes": round(self.progress.seconds / 60, 1), "steps": self.progress.step, "scores": dict(scores)}
         (building / "training.json").write_text(json.dumps(record, indent=2))
         shutil.rmtree(target, ignore_errors=True)

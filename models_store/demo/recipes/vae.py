@@ -38,7 +38,7 @@ _CONFIG: Final = {
 
 def as_input(images: NDArray[np.uint8]) -> Tensor:
     """Returns RGB uint8 (N, H, W, 3) as float32 (N, 3, H, W) in -1..1, channels last."""
-    planes = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    planes = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
     return planes.contiguous(memory_format=torch.channels_last)
 
 
