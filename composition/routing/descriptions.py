@@ -72,7 +72,7 @@ def _state(items: Words) -> Draft | None:
     return None
 
 
-_DEPICTIONS = word_set(
+DEPICTIONS = word_set(
     "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image art"
 )
 """Nouns for a picture of a thing: in "anime style portrait of the cat" the cat is the thing."""
@@ -130,7 +130,7 @@ _NOT_PLACES = word_set("of with from without for like as to by")
 def _look_of_something(phrase: NounPhrase) -> Draft | None:
     """Read "wooden texture on the vase", "texture of marble for the table", "leather for the sofa", "cartoon style"."""
     core = phrase.core
-    if len(core) > 1 and core[-1].text in _DEPICTIONS and any(word.kinds & LOOKS for word in core):
+    if len(core) > 1 and core[-1].text in DEPICTIONS and any(word.kinds & LOOKS for word in core):
         core = tuple(word for word in core if word.kinds & LOOKS or word.is_a(Kind.QUALITY))
     if not is_look(core):
         return None

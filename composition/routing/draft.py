@@ -138,6 +138,8 @@ def replace_draft(named: Words, made: Words) -> Draft:
 def _kept_of(old: Words, new: Words) -> tuple[Word, ...]:
     """What "one" stands for: the old thing's name without the adjectives that "one" gets anew."""
     kept = [word for word in old if not word.is_a(Kind.ADJECTIVE)]
+    if kept and kept[-1].is_a(Kind.VEHICLE_PART):
+        kept = [Word(kept[-1].text.rpartition(" ")[2], kept[-1].kinds)]
     return without_looks(kept or list(old)[-1:], new)
 
 

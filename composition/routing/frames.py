@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from composition.routing.descriptions import bestow, describe, part_of
+from composition.routing.descriptions import DEPICTIONS, bestow, describe, part_of
 from composition.routing.draft import (
     Draft,
     Intent,
@@ -22,8 +22,7 @@ from composition.routing.draft import (
 from composition.routing.lexicon import verbs, words
 from composition.routing.lexicon.inflection import verb_forms
 from composition.routing.lexicon.listing import word_set
-from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
-from composition.routing.phrases import is_look, parse_noun_phrase, quality_owner, text_of
+from composition.routing.phrases import colours_only, is_look, parse_noun_phrase, quality_owner, text_of
 from composition.routing.vocabulary import LOOKS, Kind, Word
 from composition.routing.worn import is_someone, wear_draft
 
@@ -105,9 +104,16 @@ def become(old: Words, new: Words, *, into: bool = True) -> Draft:
     owner = quality_owner(old)
     if owner is not None and new:
         return appearance_draft(owner, new)
-    if is_look(new) and not _is_substance(old):
+    if is_look(new) and not _is_substance(old) and not _is_another(new):
         return appearance_draft(_unless_picture(old), new)
+    if not _unless_picture(old) and any(word.kinds & LOOKS for word in new):
+        return appearance_draft((), new)
     return replace_draft(_unless_picture(old), new)
+
+
+def _is_another(items: Words) -> bool:
+    """Whether "a leather one" asks for another thing; "a red one" is only a colour."""
+    return items[-1].text in ("one", "ones") and items[0].text in words.INDEFINITE and not colours_only(items)
 
 
 def _is_substance(items: Words) -> bool:
@@ -289,16 +295,28 @@ def add(verb: str, items: Words) -> Draft:
     if split is None:
         return add_draft(items, "", ())
     new, preposition, place = items[:split], items[split].text, items[split + 1 :]
-    if is_look(new) and not new[0].text.isdigit():
+    if is_look(new) and not new[0].text.isdigit() and not _is_depiction(new):
         return appearance_draft(_unless_picture(place), new)
-    head = parse_noun_phrase(new).head
-    if head is not None and head.text in ALWAYS_PRESENT_PARTS and preposition in ("on", "onto", "to", "in"):
+    if preposition in ("on", "onto", "to", "in") and not _is_one_more(new):
         part = part_of(new, added=True)
         if part is not None:
             return part
     if preposition == "with":
         return add_draft(items, "", ())
     return add_draft(new, "on" if preposition in ("to", "onto") else preposition, place)
+
+
+def _is_one_more(items: Words) -> bool:
+    """Whether a part is added to those in place ("a mirror"), not put in their stead ("a new roof", "these rims")."""
+    phrase = parse_noun_phrase(items)
+    single = bool(phrase.determiners) and phrase.determiners[0] in words.INDEFINITE
+    return single and not any(word.is_a(Kind.ADJECTIVE) for word in phrase.core)
+
+
+def _is_depiction(items: Words) -> bool:
+    """Whether a thing to be added is a picture ("a watercolor painting"), not a look."""
+    head = parse_noun_phrase(items).head
+    return head is not None and head.text.split(" ")[-1] in DEPICTIONS and items[0].text not in words.DEMONSTRATIVES
 
 
 def _in_the_place_of(items: Words) -> Draft | None:
@@ -315,6 +333,8 @@ def _in_the_place_of(items: Words) -> Draft | None:
 def _is_place_preposition(verb: str, items: Words, index: int) -> bool:
     word = items[index]
     if word.text == "from" and verb in ("hang", "hang up"):
+        return True
+    if word.text == "from" and items[index - 1].text.endswith("ing"):
         return True
     return word.is_a(Kind.PREPOSITION) and word.text not in ("of", "with", "from", "without", "for", "like", "as")
 

@@ -196,6 +196,8 @@ def is_look(items: Words, *, forced: bool = False) -> bool:
     head_end = next(
         (i for i, w in enumerate(core) if i and w.is_a(Kind.PREPOSITION) and w.text not in ("in", "like")), len(core)
     )
+    if _is_surface_noun(core):
+        return False
     pointed = core[0].text in words.DEMONSTRATIVES | {"the"}
     if core[head_end - 1].text in appearance.QUALITY_NOUNS and (pointed or not core[head_end - 1].is_a(Kind.MATERIAL)):
         return True
@@ -214,6 +216,17 @@ def is_look(items: Words, *, forced: bool = False) -> bool:
             return False
         seen = seen or word.is_a(Kind.QUALITY)
     return seen
+
+
+def _is_surface_noun(core: Words) -> bool:
+    """Whether a noun such as "wallpaper" or "painting" stands there without a look: then it is the thing itself."""
+    last = core[-1].text
+    return (
+        last in appearance.QUALITY_NOUNS - appearance.PURE_QUALITY_NOUNS
+        and core[0].text not in words.DEMONSTRATIVES
+        and not any(word.kinds & LOOKS for word in core)
+        and all(word.is_a(Kind.ADJECTIVE) or word.is_a(Kind.DETERMINER) for word in core[:-1])
+    )
 
 
 def _names_a_thing(core: Words) -> bool:

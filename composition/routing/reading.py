@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from composition.routing.descriptions import describe
 from composition.routing.draft import Draft, Intent, is_pronoun, remove_draft, replace_draft
@@ -13,12 +14,16 @@ from composition.routing.language import looks_english
 from composition.routing.lexicon import verbs
 from composition.routing.lexicon.garments import CARRIER_OF_ACCESSORY
 from composition.routing.lexicon.inflection import is_plural
+from composition.routing.lexicon.listing import word_set
 from composition.routing.phrases import colours_only, name_of, parse_noun_phrase, text_of
 from composition.routing.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
 from composition.routing.worn import region_of, trigger, wear_draft
 from composition.types import BodyRegion, Target
 
 Words = Sequence[Word]
+
+_GONE: Final = word_set("gone removed deleted erased disappear vanish disappeared vanished away")
+_TOWARDS_GONE: Final = word_set("to be all should would could must shall can will just totally completely go")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,13 +83,9 @@ def read_prompt(prompt: str, target: str | None = None) -> Reading:
 
 
 def _drafts(tokens: list[str]) -> list[Draft | None]:
-    clauses = split_clauses(strip_courtesy(tokens))
-    instructions = [_swapped(clause) or instruct(clause) for clause in clauses]
-    return (
-        [_draft(item) for item in instructions if not isinstance(item, Draft)]
-        if all(isinstance(item, Instruction) for item in instructions)
-        else [item if isinstance(item, Draft) else _draft(item) for item in instructions]
-    )
+    stripped = strip_courtesy(tokens)
+    clauses = [stripped] if stripped[:1] in (["instead"], ["rather"]) else split_clauses(stripped)
+    return [_swapped(clause) or _draft(instruct(clause)) for clause in clauses]
 
 
 def _swapped(clause: list[str]) -> Draft | None:
@@ -137,8 +138,8 @@ def _draft(instruction: Instruction) -> Draft | None:
     if instruction.frame == DESCRIBE:
         if items and items[0].text in ("without", "no"):
             return remove_draft(items[2:] if items[1:2] and items[1].text == "more" else items[1:])
-        if len(items) > 1 and items[-1].text in ("gone", "removed", "deleted", "erased"):
-            return remove_draft([word for word in items[:-1] if word.text not in ("to", "be", "all")])
+        if len(items) > 1 and items[-1].text in _GONE:
+            return remove_draft([word for word in items[:-1] if word.text not in _TOWARDS_GONE])
         without = next((i for i in range(1, len(items)) if _excludes(items, i)), None)
         if without is not None and without + 1 < len(items):
             return remove_draft(items[without + 1 :])

@@ -78,7 +78,8 @@ def normalise(prompt: str) -> str:
 def tokenise(text: str) -> list[str]:
     """Written words and punctuation of a normalised text; a possessive "'s" is its own token."""
     tokens: list[str] = []
-    for token in _TOKEN.findall(text):
+    for written in _TOKEN.findall(text):
+        token = words.SHORTHAND.get(written, written)
         if token.endswith("'s") and len(token) > 2 and token not in _CONTRACTIONS:
             tokens += [token[:-2], "'s"]
         else:

@@ -65,7 +65,7 @@ def is_someone(items: Words) -> bool:
 
 def _ends_on_someone(items: Words) -> bool:
     """Read "this hat on me", "the jacket on": the rest of "put ... on"."""
-    on = next((i for i in range(1, len(items)) if items[i].text in ("on", "onto", "over")), None)
+    on = next((i for i in range(1, len(items)) if items[i].text in ("on", "onto", "over", "to")), None)
     if (
         on is None
         or not _opens_with_worn(items[:on])

@@ -57,7 +57,7 @@ SHADES: Final = word_set(
 )
 
 MATERIALS: Final = (
-    "wood, wooden, oak, walnut, mahogany, pine, teak, ebony, birch, maple, cherry wood, cherrywood, rosewood, "
+    "foil, gold foil, tinfoil, wood, wooden, oak, walnut, mahogany, pine, teak, ebony, birch, maple, cherry wood, cherrywood, rosewood, "
     "redwood, driftwood, cedar, bamboo, rattan, wicker, cork, plywood, oak wood, walnut wood, pine wood, dark "
     "wood, light wood, reclaimed wood, solid oak, marble, granite, quartz, onyx, slate, limestone, sandstone, "
     "travertine, stone, brick, exposed brick, red brick, bricks, concrete, cement, stucco, plaster, terrazzo, "

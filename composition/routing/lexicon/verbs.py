@@ -54,7 +54,7 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
              "scrap", "banish", "detach", "cut off", "tear down", "rip out", "vanish", "heal out", "mask out", "leave out", "get out", "get off", "kill",
              "banish", "purge", "weed out", "pick up", "chop down", "cut down", "knock down", "demolish"),
     DRESS: ("dress", "clothe", "style", "outfit"),
-    SHOW: ("show", "see", "visualize", "visualise", "imagine", "picture", "preview", "display", "find", "view"),
+    SHOW: ("take", "select", "choose", "pick", "grab", "look at", "consider", "show", "see", "visualize", "visualise", "imagine", "picture", "preview", "display", "find", "view"),
     KEEP: ("keep", "preserve", "retain", "maintain"),
 }  # fmt: skip
 """Base forms; a verb of two words must be adjacent ("take out the bin") or, where its particle may follow the object

@@ -12,7 +12,9 @@ Decide = Callable[..., Decision]
 
 
 def seen(**scores: float) -> tuple[Detection, ...]:
-    return tuple(Detection(label=label, score=score, box=Box(x0=0, y0=0, x1=9, y1=9)) for label, score in scores.items())
+    return tuple(
+        Detection(label=label, score=score, box=Box(x0=0, y0=0, x1=9, y1=9)) for label, score in scores.items()
+    )
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ def test_every_labelled_prompt_is_read_as_labelled(name):
 
 def test_evaluate_prints_the_score_last_and_succeeds(capsys):
     assert main(["evaluate", str(HERE / "router_prompts.jsonl")]) == 0
-    assert capsys.readouterr().out.splitlines() == ["pipelines 62/62 rules 62/62 controls 59/59 targets 49/49 paints 15/15"]
+    assert capsys.readouterr().out.splitlines() == [
+        "pipelines 62/62 rules 62/62 controls 59/59 targets 49/49 paints 15/15"
+    ]
 
 
 def test_evaluate_prints_each_miss_and_fails(tmp_path, capsys):
@@ -43,7 +45,9 @@ def test_evaluate_prints_each_miss_and_fails(tmp_path, capsys):
     assert all(miss.startswith("7 ") for miss in misses)
 
 
-@pytest.mark.parametrize("text", ["not json", '{"prompt": "x"}', '{"prompt": "x", "expect": {}, "config": {"pipeline": "?"}}'])
+@pytest.mark.parametrize(
+    "text", ["not json", '{"prompt": "x"}', '{"prompt": "x", "expect": {}, "config": {"pipeline": "?"}}']
+)
 def test_evaluate_names_the_line_that_is_no_labelled_prompt(tmp_path, capsys, text):
     path = tmp_path / "rows.jsonl"
     path.write_text(text, encoding="utf-8")

@@ -20,7 +20,9 @@ PROMPTS = [
     json.loads(line)["prompt"]
     for line in (Path(__file__).parent / "more_prompts.jsonl").read_text(encoding="utf-8").splitlines()
 ]
-PIECES = sorted({word for prompt in PROMPTS for word in prompt.lower().split()} | {"'s", ",", "?", "of", "#0f0", "-", "…"})
+PIECES = sorted(
+    {word for prompt in PROMPTS for word in prompt.lower().split()} | {"'s", ",", "?", "of", "#0f0", "-", "…"}
+)
 
 
 def decided(prompt: str, target: str | None = None) -> Decision:
@@ -59,7 +61,21 @@ def test_any_target_gives_a_decision(target):
 
 @pytest.mark.parametrize(
     "prompt",
-    ["?", "...", "'", "'s", "🦄🦄🦄", "make the 🚗 red", "a" * 1000, "the " * 250, "with " * 200, "日本語のプロンプト", "\u202eabc", "1 2 3", "of of of"],
+    [
+        "?",
+        "...",
+        "'",
+        "'s",
+        "🦄🦄🦄",
+        "make the 🚗 red",
+        "a" * 1000,
+        "the " * 250,
+        "with " * 200,
+        "日本語のプロンプト",
+        "\u202eabc",
+        "1 2 3",
+        "of of of",
+    ],
 )
 def test_odd_prompts_give_a_decision(prompt):
     decided(prompt)

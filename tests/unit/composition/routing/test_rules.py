@@ -106,7 +106,9 @@ def test_garments_and_accessories_count_together_as_clothing(decide):
     assert decision.rule == "clothing_reference"
 
 
-@pytest.mark.parametrize("prompt", ["blue car", "table with marble texture", "cartoon style", "make the van matte black"])
+@pytest.mark.parametrize(
+    "prompt", ["blue car", "table with marble texture", "cartoon style", "make the van matte black"]
+)
 def test_a_change_of_looks_only_takes_the_simple_pipeline(decide, prompt):
     decision = decide(prompt, objects={"car": 0.95}, clip=0.99)
     assert (decision.pipeline, decision.rule) == (Pipeline.SIMPLE, "appearance")
@@ -128,7 +130,11 @@ def test_a_vehicle_in_the_picture_takes_the_complex_pipeline(decide):
 
 def test_clip_takes_the_complex_pipeline_when_it_is_sure(decide):
     decision = decide("something with more horsepower", clip=0.71)
-    assert (decision.pipeline, decision.rule, dict(decision.controls)) == (Pipeline.COMPLEX, "structural_clip", {DEPTH: 0.8})
+    assert (decision.pipeline, decision.rule, dict(decision.controls)) == (
+        Pipeline.COMPLEX,
+        "structural_clip",
+        {DEPTH: 0.8},
+    )
     assert decide("something with more horsepower", clip=0.7).rule == "default"
 
 
