@@ -1,4 +1,4 @@
-"""Loading a transformers model from a folder of the model store."""
+"""Between us and transformers: models from a folder of the model store, pictures as its processors take them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from transformers.utils import logging
+
+from composition.types import Image
 
 
 def load_pretrained(model_class: Any, folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
@@ -21,3 +23,8 @@ def load_pretrained(model_class: Any, folder: Path, device: torch.device, dtype:
     logging.disable_progress_bar()
     model = model_class.from_pretrained(folder, local_files_only=True, dtype=dtype)
     return model.to(device).eval()
+
+
+def for_processor(image: Image) -> Image:
+    """The picture as an array that torch may wrap: a copy when it is read-only, as all that came over the wire are."""
+    return image if image.flags.writeable else image.copy()

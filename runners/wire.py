@@ -40,6 +40,7 @@ SERVICE_OPTIONS: Mapping[str, Any] = {
     "threads": 1,
     "traffic": {"timeout": CALL_TIMEOUT_S},
     "metrics": {"enabled": False},
+    "logging": {"access": {"enabled": False}},
     # BentoML's proxy renews its HTTP session every 100 calls and closes the old one under the calls still in flight.
     "runner_connection": {"max_requests": _CONNECTION_REQUESTS, "max_age": _CONNECTION_AGE_S},
 }

@@ -15,7 +15,7 @@ from transformers import CLIPModel, CLIPProcessor
 
 from composition.routing.prototypes import PROMPT_PROTOTYPES, REFERENCE_PROTOTYPES, STRUCTURAL, TEMPERATURE
 from composition.types import Image, ReferenceKind
-from runners.pretrained import load_pretrained
+from runners.pretrained import for_processor, load_pretrained
 
 Name = TypeVar("Name", bound=str)
 
@@ -57,7 +57,7 @@ class ClipClassifier:
     @torch.inference_mode()
     def classify_references(self, images: Sequence[Image]) -> list[dict[ReferenceKind, float]]:
         """Probability per kind for every picture (H, W, 3; sizes may differ); each sums to 1."""
-        inputs = self._processor(images=list(images), return_tensors="pt")
+        inputs = self._processor(images=[for_processor(image) for image in images], return_tensors="pt")
         pixels = inputs["pixel_values"].to(self._model.device, self._model.dtype)
         embedded = _normalised(self._model.get_image_features(pixel_values=pixels).pooler_output)
         rows = self._probabilities(embedded, self._kind_means)

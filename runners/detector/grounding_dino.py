@@ -19,7 +19,7 @@ from composition.types import Detection, Image
 from runners.boxes import clip_boxes, has_area, suppress, to_box
 from runners.detector.phrases import phrase_spans, split_phrases, to_query
 from runners.detector.queries import DetectQuery
-from runners.pretrained import load_pretrained
+from runners.pretrained import for_processor, load_pretrained
 
 MAX_TOKENS = 256
 """The length that GroundingDINO's text branch was trained with."""
@@ -61,7 +61,7 @@ class GroundingDino:
         assert len({query.image.shape for query in queries}) == 1
         phrases = [split_phrases(query.phrase) for query in queries]
         inputs = self._processor(
-            images=[query.image for query in queries],
+            images=[for_processor(query.image) for query in queries],
             text=[to_query(item) for item in phrases],
             padding=True,
             truncation=True,

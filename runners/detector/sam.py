@@ -20,7 +20,7 @@ from transformers import SamModel, SamProcessor
 from composition.types import Box, Image, Mask
 from runners.detector.queries import SegmentQuery
 from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
-from runners.pretrained import load_pretrained
+from runners.pretrained import for_processor, load_pretrained
 
 MAX_BOXES_PER_FORWARD = 8
 """Every box's logits are scaled up to 1024 x 1024 in float32: 4 MB each."""
@@ -96,7 +96,7 @@ class SamSegmenter:
         return tuple(masks)
 
     def _encode(self, image: Image) -> _Encoded:
-        inputs = self._processor(images=image, return_tensors="pt")
+        inputs = self._processor(images=for_processor(image), return_tensors="pt")
         pixels = inputs["pixel_values"].to(self._model.device, self._model.dtype)
         height, width = inputs["reshaped_input_sizes"][0].tolist()
         return _Encoded(

@@ -16,7 +16,7 @@ from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
 from composition.errors import ModelError
 from composition.types import DepthMap, Image
-from runners.pretrained import load_pretrained
+from runners.pretrained import for_processor, load_pretrained
 
 FLAT_RANGE = 1e-4
 """A map whose values differ by less than this share of the largest is flat: what differs is rounding."""
@@ -48,7 +48,7 @@ class DepthAnything:
             ModelError: the model gave values that are no numbers.
         """
         (size,) = {image.shape[:2] for image in images}
-        inputs = self._processor(images=list(images), return_tensors="pt")
+        inputs = self._processor(images=[for_processor(image) for image in images], return_tensors="pt")
         outputs = self._model(inputs["pixel_values"].to(self._model.device, self._model.dtype))
         depth = torch.nn.functional.interpolate(
             outputs.predicted_depth.float()[:, None], size=size, mode="bicubic", align_corners=False

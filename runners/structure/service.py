@@ -17,7 +17,7 @@ from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 
 _CONFIG = load_config().models
 _MODELS = ModelSet(_CONFIG)
-_MAX_PICTURES = 8
+_MAX_PICTURES = 4
 
 
 @bentoml.service(name="structure-runner", **SERVICE_OPTIONS)

@@ -80,15 +80,16 @@ def flood(probe, method, count, bad=-1):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_eight_concurrent_calls_make_fewer_than_eight_batches_and_answer_like_each_alone(probe, method):
+def test_concurrent_calls_share_batches_and_answer_like_each_alone(probe, method):
+    calls = 64 if method == "classify_prompt" else 8  # a prompt takes 3 ms: fewer may be answered as they come
     alone = flood(probe, method, 1)
     assert alone["batches"] == alone["items"] == 1
 
-    together = flood(probe, method, 8)
-    again = flood(probe, method, 8)
+    together = flood(probe, method, calls)
+    again = flood(probe, method, calls)
 
-    assert together["items"] == again["items"] == 8
-    assert together["batches"] < 8
+    assert together["items"] == again["items"] == calls
+    assert together["batches"] < calls
     assert together["answers"][0] == alone["answers"][0]
     assert again["answers"] == together["answers"]
     assert not any(re.fullmatch("[A-Z_]+", answer) for answer in together["answers"])
