@@ -2,7 +2,8 @@
 
 client -> front service (this process, no torch) -> jobs -> editor -> runners (one process each)
 
-`bentoml serve service:ImageComposition`
+`bentoml serve service:ImageComposition`. With `queue.backend: celery` this is an API node: it declares no runner and
+loads no model; the workers (worker.py) do.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from api.security import guards
 from composition.config import load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
+from composition.ports import BlobStore, JobQueue, ModelHealth
 from jobs.opening import open_embedded_queue
+from models_store.store import ModelSet
 from runners.analyzer.service import AnalyzerRunner
 from runners.assembly import assemble
 from runners.detector.service import DetectorRunner
@@ -34,6 +37,7 @@ RESPONSE_MARGIN_S = 30.0
 config = load_config()
 logging.getLogger().setLevel(config.logging.level)
 app = create_app()
+embedded = config.queue.backend == "embedded"
 
 
 @bentoml.service(
@@ -47,31 +51,17 @@ app = create_app()
 class ImageComposition:
     """Prompt-driven image composition: repaints just the part of a photo that a sentence is about."""
 
-    analyzer = bentoml.depends(AnalyzerRunner)
-    detector = bentoml.depends(DetectorRunner)
-    structure = bentoml.depends(StructureRunner)
-    diffusion = bentoml.depends(DiffusionRunner)
+    if embedded:
+        analyzer = bentoml.depends(AnalyzerRunner)
+        detector = bentoml.depends(DetectorRunner)
+        structure = bentoml.depends(StructureRunner)
+        diffusion = bentoml.depends(DiffusionRunner)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def open(self) -> None:
         """Put the pieces together, recover the jobs, then let requests in."""
-        assembly = assemble(
-            config,
-            analyzer=self.analyzer,
-            detector=self.detector,
-            structure=self.structure,
-            diffusion=self.diffusion,
-        )
         codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
-        editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
-        self.queue, blobs = open_embedded_queue(
-            config,
-            make_handler=lambda blobs: EditJobHandler(
-                editor=editor, blobs=blobs, codec=codec, timeout_s=config.limits.request_timeout_seconds
-            ),
-            fetcher=fetcher,
-            preview_codec=codec,
-        )
+        self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
         await self.queue.start()
         app.state.context = ApiContext(
             config=config,
@@ -79,9 +69,28 @@ class ImageComposition:
             blobs=blobs,
             codec=codec,
             fetcher=fetcher,
-            health=assembly.health,
+            health=health,
             job_counts=self.queue.counts,
         )
+
+    def _open_embedded(self, codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
+        assembly = assemble(
+            config,
+            analyzer=self.analyzer,
+            detector=self.detector,
+            structure=self.structure,
+            diffusion=self.diffusion,
+        )
+        editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
+        queue, blobs = open_embedded_queue(
+            config,
+            make_handler=lambda blobs: EditJobHandler(
+                editor=editor, blobs=blobs, codec=codec, timeout_s=config.limits.request_timeout_seconds
+            ),
+            fetcher=fetcher,
+            preview_codec=codec,
+        )
+        return queue, blobs, assembly.health
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def close(self) -> None:
@@ -103,9 +112,20 @@ class ImageComposition:
         return body
 
 
+def _open_distributed(codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
+    # Needs the packages of the `distributed` extra, which an embedded queue does without.
+    from jobs.distributed import open_celery_queue
+
+    return open_celery_queue(config, fetcher=fetcher)
+
+
 def _owner(ctx: bentoml.Context) -> str:
     return str(ctx.request.scope.get("state", {}).get("owner", ANONYMOUS))
 
 
+_service: Any = ImageComposition
+if not embedded:
+    # No runner declares them here, but the workers run from the same Bento.
+    _service.models.extend(ModelSet(config.models).bento_models())
 for _guard, _options in guards(config.api, app.state.metrics):
-    ImageComposition.add_asgi_middleware(_guard, **_options)
+    _service.add_asgi_middleware(_guard, **_options)

@@ -29,7 +29,10 @@ def free_port() -> int:
 
 
 class Server:
-    """`bentoml serve service:ImageComposition` on 127.0.0.1, stopped with everything it started on exit."""
+    """`bentoml serve service:ImageComposition` on 127.0.0.1, stopped with everything it started on exit.
+
+    Its jobs live beside its log, so that servers of one checkout do not meet.
+    """
 
     def __init__(self, *, port: int, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -40,7 +43,14 @@ class Server:
 
     def __enter__(self) -> Server:
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        defaults = {"BENTOML_HOME": str(ROOT / ".bentoml"), "HF_HUB_OFFLINE": "1", "BENTOML_DO_NOT_TRACK": "True"}
+        state = self._log.with_suffix(".state")
+        defaults = {
+            "BENTOML_HOME": str(ROOT / ".bentoml"),
+            "HF_HUB_OFFLINE": "1",
+            "BENTOML_DO_NOT_TRACK": "True",
+            "COMPOSITION_STORAGE__JOBS": str(state / "jobs.sqlite3"),
+            "COMPOSITION_STORAGE__BLOBS": str(state / "blobs"),
+        }
         command = [
             *(sys.executable, "-m", "bentoml", "serve", "service:ImageComposition"),
             *("--host", "127.0.0.1", "--port", str(self._port)),

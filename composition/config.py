@@ -180,8 +180,8 @@ class QueueConfig(_Section):
 class StorageConfig(_Section):
     """`jobs` is a SQLite file, or "memory"; `blobs` is a folder or an fsspec URL (s3://bucket/prefix), or "memory"."""
 
-    jobs: str = "memory"
-    blobs: str = "memory"
+    jobs: str = "var/jobs.sqlite3"
+    blobs: str = "var/blobs"
 
 
 class LoggingConfig(_Section):

@@ -1,0 +1,58 @@
+"""A worker of the distributed queue: the editor with its models in this process, jobs from Redis.
+
+`celery -A worker worker` with `queue.backend: celery`; every task of the process shares one set of weights and the
+step engine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+
+from api.codec import PillowCodec
+from composition.config import load_config
+from composition.editor import Editor
+from composition.execution import EditJobHandler
+from composition.ports import BlobStore
+from jobs.distributed import WorkerModels, celery_worker_app
+from runners.analyzer.service import AnalyzerRunner
+from runners.assembly import assemble
+from runners.detector.service import DetectorRunner
+from runners.diffusion.service import DiffusionRunner
+from runners.structure.service import StructureRunner
+
+config = load_config()
+codec = PillowCodec(max_side_px=config.limits.max_resolution)
+
+
+async def load_models(blobs: BlobStore) -> WorkerModels:
+    """Load every model into this process and put the job handler on top."""
+    diffusion = _in_process(DiffusionRunner)
+    assembly = assemble(
+        config,
+        analyzer=_in_process(AnalyzerRunner),
+        detector=_in_process(DetectorRunner),
+        structure=_in_process(StructureRunner),
+        diffusion=diffusion,
+    )
+    editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
+
+    async def close() -> None:
+        diffusion.stop()
+
+    return WorkerModels(
+        handler=EditJobHandler(
+            editor=editor, blobs=blobs, codec=codec, timeout_s=config.limits.request_timeout_seconds
+        ),
+        health=assembly.health,
+        close=close,
+    )
+
+
+def _in_process(runner: Any) -> Any:
+    """The object behind a BentoML service, without a server of its own."""
+    return runner.inner()
+
+
+app: Celery = celery_worker_app(config, load_models, preview_codec=codec)
