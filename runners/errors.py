@@ -23,7 +23,7 @@ _ALLOCATION_FAILURES = ("out of memory", "can't allocate memory", "cannot alloca
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that an allocation failed, on whichever device (torch.OutOfMemoryError is a RuntimeError)."""
+    """Whether `error` says that an allocation failed, on whichever device (torch raises a RuntimeError)."""
     if isinstance(error, OutOfMemory | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _ALLOCATION_FAILURES)

@@ -1,1 +1,1 @@
-"""The diffusion runner: condition -> **diffuse** -> blend, with requests joining and leaving at every denoising step."""
+"""The diffusion runner: condition -> **diffuse** -> blend; requests join and leave at every denoising step."""

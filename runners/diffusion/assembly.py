@@ -118,9 +118,7 @@ def _build_runner(
     if settings.compile_unet:
         loras.load_all()
         compile_with = torch.compile
-    runner = RowRunner(
-        unet, compile_with=compile_with, max_rows=settings.max_rows, reference_shape=reference_shape
-    )
+    runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.max_rows, reference_shape=reference_shape)
     if settings.compile_unet:
         side = settings.native_size // components.latent_scale
         options = {"device": components.device, "dtype": components.dtype}

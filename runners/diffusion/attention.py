@@ -120,7 +120,7 @@ def xformers_works(device: torch.device, dtype: torch.dtype) -> bool:
         probe = torch.zeros((1, 64, 8, 40), device=device, dtype=dtype)
         xformers.ops.memory_efficient_attention(probe, probe, probe)
         torch.cuda.synchronize(device)
-    except Exception as error:  # noqa: BLE001  whatever it raises, the answer is no
+    except Exception as error:
         logger.info("xformers is not usable (%s): PyTorch's own attention is used", type(error).__name__)
         return False
     return True

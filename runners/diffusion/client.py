@@ -108,14 +108,14 @@ class DiffusionClient:
             await asyncio.sleep(interval_s)
             try:
                 await self._runner.renew(request_id)
-            except Exception as error:  # noqa: BLE001  the next renewal may get through; the stream tells the rest
+            except Exception as error:
                 logger.warning("a lease could not be renewed: %r", error)
 
     async def _abandon(self, request_id: str, reader: asyncio.Task[None]) -> None:
         """Have the runner stop, then let the stream run out, so that its connection stays usable."""
         try:
             await self._runner.cancel(request_id)
-        except Exception as error:  # noqa: BLE001  the lease lapses instead
+        except Exception as error:
             logger.warning("a request could not be cancelled: %r", error)
         _, pending = await asyncio.wait({reader}, timeout=_DRAIN_S)
         for task in pending:

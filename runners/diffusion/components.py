@@ -120,14 +120,17 @@ def _silence_progress_bars() -> None:
 
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
-    # Its warning announces the black picture that this service never returns.
-    logging.getLogger("diffusers.pipelines.stable_diffusion.safety_checker").setLevel(logging.ERROR)
+    # One announces the black picture that this service never returns, the other warns of an empty list at every move.
+    for name in ("diffusers.pipelines.stable_diffusion.safety_checker", "diffusers.models.modeling_utils"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def weights_variant(folder: Path, dtype: torch.dtype) -> str | None:
     """The file variant to read: "fp16" where the repository ships it and half precision runs, or ships nothing else."""
     half = any(folder.rglob("*.fp16.safetensors"))
-    full = any(not path.name.endswith(".fp16.safetensors") for path in folder.rglob("diffusion_pytorch_model*.safetensors"))
+    full = any(
+        not path.name.endswith(".fp16.safetensors") for path in folder.rglob("diffusion_pytorch_model*.safetensors")
+    )
     return "fp16" if half and (dtype is torch.float16 or not full) else None
 
 

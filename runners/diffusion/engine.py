@@ -192,7 +192,7 @@ class StepEngine:
             return
         try:
             state = self._with_retry("encoding the request", lambda: self._parts.admission.admit(ticket.request))
-        except Exception as error:  # noqa: BLE001  the consumer is told
+        except Exception as error:
             self._ledger.end(ticket, translate(error, "encoding the request"))
             return
         ticket.state = state
@@ -206,7 +206,7 @@ class StepEngine:
             return
         try:
             picture = self._with_retry("decoding the picture", lambda: self._parts.finisher.finish(state))
-        except Exception as error:  # noqa: BLE001  the consumer is told
+        except Exception as error:
             self._ledger.end(ticket, translate(error, "decoding the picture"))
             return
         checked = ("safety-checker",) if "safety-checker" in self._parts.names else ()

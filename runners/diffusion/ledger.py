@@ -61,9 +61,7 @@ class Ticket(Generic[State]):
 class Ledger(Generic[State]):
     """Thread-safe."""
 
-    def __init__(
-        self, *, lease_s: float, timeout_s: float, clock: Callable[[], float], counters: Counters
-    ) -> None:
+    def __init__(self, *, lease_s: float, timeout_s: float, clock: Callable[[], float], counters: Counters) -> None:
         self.lease_s, self._timeout_s, self._clock, self._counters = lease_s, timeout_s, clock, counters
         self._tickets: dict[str, Ticket[State]] = {}
         self._cancelled_early: dict[str, float] = {}
@@ -107,7 +105,7 @@ class Ledger(Generic[State]):
             return
         try:
             ticket.listener(event)
-        except Exception as error:  # noqa: BLE001  a consumer's failure is its own
+        except Exception as error:
             logger.info("a listener is gone (%s)", type(error).__name__)
             self.end(ticket, Cancelled("the consumer is gone"))
 
@@ -123,7 +121,7 @@ class Ledger(Generic[State]):
         self._counters.add(f"requests_{outcome}")
         try:
             ticket.listener(event)
-        except Exception as error:  # noqa: BLE001  nobody is left to hear it
+        except Exception as error:
             logger.info("a listener is gone (%s)", type(error).__name__)
         return True
 

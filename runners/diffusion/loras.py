@@ -24,12 +24,12 @@ class LoraSwitch:
         self._paths: dict[str, Path] = dict(paths.loras)
         if paths.lcm_lora is not None:
             self._paths[LCM] = paths.lcm_lora
-        self._loaded: set[str] = set()
-        self._active: LoraSet = ()
+        self._active: LoraSet | None = None
 
     @property
     def loaded(self) -> frozenset[str]:
-        return frozenset(self._loaded)
+        """Adapters whose weights the UNet carries, active or not."""
+        return frozenset(getattr(self._pipe.unet, "peft_config", {}))
 
     def select(self, loras: Mapping[str, float], *, fast: bool) -> LoraSet:
         """The set that a request asks for.
@@ -59,12 +59,11 @@ class LoraSwitch:
         unet_state = {key: value for key, value in state.items() if key.startswith("unet.")}
         self._pipe.load_lora_into_unet(unet_state, network_alphas=alphas, unet=self._pipe.unet, adapter_name=name)
         set_adapter_layers(self._pipe.unet, enabled=False)
-        self._loaded.add(name)
         self._active = ()
 
     def load_all(self) -> None:
         """Load every allow-listed adapter, so that the UNet's structure never changes afterwards."""
-        for name in sorted(self._paths.keys() - self._loaded):
+        for name in sorted(self._paths.keys() - self.loaded):
             self.load(name)
 
     def activate(self, loras: LoraSet) -> None:
@@ -74,12 +73,12 @@ class LoraSwitch:
         if loras == self._active:
             return
         for name, _ in loras:
-            if name not in self._loaded:
+            if name not in self.loaded:
                 self.load(name)
         unet: Any = self._pipe.unet
         if loras:
             set_adapter_layers(unet, enabled=True)
             unet.set_adapters([name for name, _ in loras], [weight for _, weight in loras])
-        else:
+        elif self.loaded:
             set_adapter_layers(unet, enabled=False)
         self._active = loras

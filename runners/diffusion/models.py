@@ -21,9 +21,7 @@ def start_engine(config: Config, models: ModelSet, device: torch.device) -> Step
     Raises:
         ModelsNotImported: the store lacks the base model, or another that the profile names.
     """
-    settings = DiffusionSettings.from_config(
-        config, on_cuda=device.type == "cuda", native_size=models.native_size
-    )
+    settings = DiffusionSettings.from_config(config, on_cuda=device.type == "cuda", native_size=models.native_size)
     return build_engine(diffusion_paths(models), settings, device, choose_dtype(config.models.dtype, device))
 
 

@@ -1,4 +1,4 @@
-"""How many rows a forward may have: the configured limit, less when free GPU memory says so or memory ran out before."""
+"""How many rows a forward may have: the configured limit, less when GPU memory is short or ran out before."""
 
 from __future__ import annotations
 

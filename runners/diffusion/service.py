@@ -51,8 +51,8 @@ class DiffusionRunner:
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
-        from runners.diffusion.models import start_engine
         from runners.device import choose_device, gpu_memory
+        from runners.diffusion.models import start_engine
 
         self._device = choose_device(_CONFIG.models.device)
         self._gpu_memory = gpu_memory
@@ -118,5 +118,3 @@ async def _next_event(events: asyncio.Queue[Event]) -> Event:
         return await asyncio.wait_for(events.get(), _ALIVE_INTERVAL_S)
     except TimeoutError:
         return Alive()
-
-

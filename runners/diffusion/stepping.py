@@ -20,7 +20,7 @@ from runners.diffusion.forward import BatchForward
 from runners.diffusion.loras import LoraSwitch
 from runners.diffusion.row_budget import RowBudget
 from runners.diffusion.state import RequestState
-from runners.errors import is_out_of_memory, translate
+from runners.errors import is_out_of_memory, translate, translated
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,11 @@ class Stepper:
 
     def step(self, states: Sequence[RequestState]) -> list[StepOutcome]:
         """Advance every request of one bucket by one step, or say why it could not."""
-        self._loras.activate(states[0].loras)
+        try:
+            with translated("applying the LoRA"):
+                self._loras.activate(states[0].loras)
+        except CompositionError as error:
+            return [StepOutcome(state=state, error=error) for state in states]
         self._runner.plain_weights = not states[0].loras
         return self._step(states, last_try=False)
 
@@ -125,7 +129,7 @@ class Stepper:
     def _advance_again(self, state: RequestState, noise: torch.Tensor) -> StepOutcome:
         try:
             state.advance(noise)
-        except Exception as error:  # noqa: BLE001  the caller is told
+        except Exception as error:
             return StepOutcome(state=state, error=translate(error, "denoising"))
         return StepOutcome(state=state)
 

@@ -83,5 +83,3 @@ def engine(make_engine: Callable[..., StepEngine]) -> StepEngine:
 @pytest.fixture(scope="session")
 def stock(paths: DiffusionPaths) -> Callable[[torch.dtype], StockPipelines]:
     return functools.cache(functools.partial(StockPipelines, paths))
-
-

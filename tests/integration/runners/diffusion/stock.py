@@ -50,9 +50,7 @@ class StockPipelines:
         if request.speed is Speed.FAST:
             pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
         else:
-            pipe.scheduler = DPMSolverMultistepScheduler.from_config(
-                pipe.scheduler.config, timestep_spacing="linspace"
-            )
+            pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, timestep_spacing="linspace")
         if request.controls:
             kinds = list(request.controls)
             controls = [request.controls[kind] for kind in kinds]

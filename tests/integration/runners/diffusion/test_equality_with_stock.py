@@ -49,7 +49,7 @@ def test_a_request_without_a_reference_is_bit_equal_whether_or_not_an_ip_adapter
 def test_a_fast_request_is_bit_equal_to_the_stock_pipeline_with_the_lcm_lora(load, stock, paths):
     from runners.diffusion.components import load_components
 
-    fast = request(speed=Speed.FAST, num_inference_steps=4, guidance_scale=1.5)
+    fast = request(height=128, width=128, speed=Speed.FAST, num_inference_steps=4, guidance_scale=1.5)
     fresh = load_components(paths, DiffusionSettings(), torch.device("cpu"), torch.float32)
     parts = assemble_parts(fresh, DiffusionSettings())
     pipelines = type(stock(torch.float32))(paths, torch.float32)
