@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from composition.config import RoutingConfig
-from composition.routing.draft import Intent
+from composition.routing.grammar.draft import Intent
+from composition.routing.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise
 from composition.routing.lexicon import people, words
 from composition.routing.reading import Reading
-from composition.routing.vocabulary import STRUCTURAL, Kind, Word, normalise
 from composition.types import EditOptions, Pipeline, ReferenceKind, Signals
 
 VEHICLE_LABELS: Final = frozenset(

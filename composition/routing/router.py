@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from composition.config import RoutingConfig
-from composition.routing.draft import Intent
 from composition.routing.evidence import Evidence, gather
+from composition.routing.grammar.draft import Intent
 from composition.routing.reading import Reading, read_prompt
 from composition.routing.rules import first_match
 from composition.types import ControlType, Decision, EditOptions, Pipeline, PipelineChoice, Signals

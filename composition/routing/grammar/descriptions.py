@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from composition.routing.draft import Draft, Intent, add_draft, appearance_draft, demonstratives_off, replace_draft
+from composition.routing.grammar.draft import (
+    Draft,
+    Intent,
+    add_draft,
+    appearance_draft,
+    demonstratives_off,
+    replace_draft,
+)
+from composition.routing.grammar.looks import is_look, quality_owner
+from composition.routing.grammar.phrases import NounPhrase, bare, name_of, parse_noun_phrase, text_of
+from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
+from composition.routing.grammar.worn import is_someone, region_of, wear_draft
 from composition.routing.lexicon import appearance, people, words
 from composition.routing.lexicon.listing import word_set
 from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
-from composition.routing.phrases import NounPhrase, bare, is_look, name_of, parse_noun_phrase, quality_owner, text_of
-from composition.routing.vocabulary import LOOKS, Kind, Word
-from composition.routing.worn import is_someone, region_of, wear_draft
 
 Words = Sequence[Word]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from composition.routing.instruction import verb_at
+from composition.routing.grammar.instruction import verb_at
+from composition.routing.grammar.vocabulary import Word
 from composition.routing.lexicon import words
-from composition.routing.vocabulary import Word
 
 
 def looks_english(tokens: Sequence[str], tagged: Sequence[Word]) -> bool:

@@ -1,30 +1,20 @@
-"""Noun phrases and looks: words -> **what a phrase names, and how it should look** -> reading.
-
-A *look* is a phrase that only says how something looks ("emerald green", "marble texture", "in the style of Monet").
-"""
+"""Noun phrases: words -> **what a phrase names, which one and how many** -> looks and drafts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
-from composition.routing.lexicon import appearance, words
+from composition.routing.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
+from composition.routing.lexicon import words
 from composition.routing.lexicon.inflection import is_plural
 from composition.routing.lexicon.listing import word_set
-from composition.routing.vocabulary import LOOKS, STRUCTURAL, Kind, Word
 from composition.types import Position
 
-Words = Sequence[Word]
+Words: TypeAlias = Sequence[Word]
 
-_LINKS: Final = word_set(
-    """
-    and or with in of a an the this that these those very more slightly really fully all like made from out it one
-    ones look looking looks finished done completely bit little kind as same entirely to be
-    """
-)
-_SMEARS: Final = frozenset({"coat", "layer", "splash", "touch", "hint", "lick", "shade", "version", "variant", "one"})
-_PARTICIPLES: Final = word_set(
+PARTICIPLES: Final = word_set(
     """
     made painted covered dyed finished wrapped upholstered decorated rendered drawn done coloured colored carved
     built crafted coated clad lined printed textured tiled
@@ -33,7 +23,6 @@ _PARTICIPLES: Final = word_set(
 _RELATIVES: Final = frozenset(
     {"that", "which", "who", "whose", "where", "standing", "sitting", "parked", "hanging", "lying"}
 )
-_OBJECT_LOOKS: Final = frozenset({Kind.MATERIAL, Kind.PATTERN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +118,7 @@ def _split_core(items: list[Word]) -> tuple[list[Word], list[Word]]:
             return items[:index], items[index:]
         if word.text in _RELATIVES and not (word.text == "that" and _is_determiner(items[index - 1])):
             return items[:index], items[index:]
-        if word.text in _PARTICIPLES and index + 1 < len(items) and not _is_determiner(items[index - 1]):
+        if word.text in PARTICIPLES and index + 1 < len(items) and not _is_determiner(items[index - 1]):
             following = items[index + 1]
             if following.is_a(Kind.PREPOSITION) or following.kinds & LOOKS:
                 return items[:index], items[index:]
@@ -181,74 +170,6 @@ def _side(preposition: str, items: Words) -> Position | None:
     return words.POSITIONS.get(names[0]) if len(names) == 1 else None
 
 
-def is_look(items: Words, *, forced: bool = False) -> bool:
-    """Whether a phrase says only how something looks.
-
-    Args:
-        items: the phrase, "in" or "with" already taken off.
-        forced: after a verb of painting, where "rose" and "orange" are colours whatever their article.
-    """
-    core = [word for word in items if word.text not in (",", "-", ".", "!", "?")]
-    while core and core[-1].text in ("one", "ones", "instead", "version", "variant"):
-        core.pop()
-    if not core:
-        return False
-    head_end = next(
-        (i for i, w in enumerate(core) if i and w.is_a(Kind.PREPOSITION) and w.text not in ("in", "like")), len(core)
-    )
-    if _is_surface_noun(core):
-        return False
-    pointed = core[0].text in words.DEMONSTRATIVES | {"the"}
-    if core[head_end - 1].text in appearance.QUALITY_NOUNS and (pointed or not core[head_end - 1].is_a(Kind.MATERIAL)):
-        return True
-    if not forced and _names_a_thing(core):
-        return False
-    seen = False
-    for word in core:
-        if word.kinds & LOOKS:
-            seen = True
-        elif (
-            word.text not in _LINKS
-            and word.text not in _SMEARS
-            and not word.is_a(Kind.QUALITY)
-            and word.text not in _PARTICIPLES
-        ):
-            return False
-        seen = seen or word.is_a(Kind.QUALITY)
-    return seen
-
-
-def _is_surface_noun(core: Words) -> bool:
-    """Whether a noun such as "wallpaper" or "painting" stands there without a look: then it is the thing itself."""
-    last = core[-1].text
-    return (
-        last in appearance.QUALITY_NOUNS - appearance.PURE_QUALITY_NOUNS
-        and core[0].text not in words.DEMONSTRATIVES
-        and not any(word.kinds & LOOKS for word in core)
-        and all(word.is_a(Kind.ADJECTIVE) or word.is_a(Kind.DETERMINER) for word in core[:-1])
-    )
-
-
-def _names_a_thing(core: Words) -> bool:
-    """Read "an orange", "a glass", "a brick": with an article of its own, a material or an ambiguous colour is a thing."""
-    if core[0].text not in words.INDEFINITE or len(core) < 2:
-        return False
-    last = core[-1]
-    if last.text in appearance.AMBIGUOUS_COLOURS:
-        return not any(word.kinds & {Kind.SHADE} for word in core[1:-1])
-    return bool(last.kinds & {Kind.MATERIAL}) and not last.kinds & {Kind.COLOUR, Kind.FINISH, Kind.STYLE}
-
-
-def colours_only(items: Words) -> bool:
-    """Whether a look changes nothing but colour."""
-    kinds = [word.kinds & LOOKS for word in items if word.kinds & LOOKS]
-    return (
-        bool(kinds)
-        and all(k & {Kind.COLOUR, Kind.SHADE} for k in kinds)
-        and not any(word.is_a(Kind.QUALITY) and word.text not in appearance.COLOUR_NOUNS for word in items)
-    )
-
-
 def name_of(phrase: NounPhrase, *, described: bool = False) -> tuple[Word, ...]:
     """The words that name the thing.
 
@@ -278,19 +199,6 @@ def _is_adjective(word: Word, following: Word) -> bool:
     return word.text.endswith(words.ADJECTIVE_ENDINGS) or following.text == ","
 
 
-def without_looks(items: Words, replaced_by: Words) -> tuple[Word, ...]:
-    """A name without the looks that `replaced_by` takes the place of: a red car painted blue is a blue car."""
-    new = {kind for word in replaced_by for kind in word.kinds & LOOKS}
-    if Kind.SHADE in new or Kind.COLOUR in new:
-        new |= {Kind.COLOUR, Kind.SHADE}
-    if Kind.MATERIAL in new:
-        new |= {Kind.FINISH}
-    if not new or Kind.STYLE in new or any(word.is_a(Kind.QUALITY) for word in replaced_by):
-        new |= {Kind.COLOUR, Kind.SHADE, Kind.MATERIAL, Kind.FINISH, Kind.PATTERN}
-    kept = tuple(word for index, word in enumerate(items) if index == len(items) - 1 or not word.kinds & new)
-    return kept or tuple(items)
-
-
 def bare(items: Words) -> tuple[Word, ...]:
     """A phrase without its leading articles and demonstratives."""
     rest = list(items)
@@ -299,21 +207,28 @@ def bare(items: Words) -> tuple[Word, ...]:
     return tuple(rest)
 
 
-def quality_owner(items: Words) -> Words | None:
-    """Whose look a phrase is about: "the colour of the sofa", "the sofa's fabric", "the car colour"; None if no look."""
-    phrase = parse_noun_phrase(items)
-    head = phrase.head
-    if head is not None and head.is_a(Kind.MATERIAL) and phrase.possessor:
-        return phrase.possessor
-    if head is None or head.text not in appearance.PURE_QUALITY_NOUNS:
-        return None
-    if phrase.possessor:
-        return phrase.possessor
-    owner = phrase.post("on", "for", "of", "in")
-    if owner:
-        return owner
-    return [
-        word
-        for word in phrase.core[:-1]
-        if not word.kinds & LOOKS or (word.is_a(Kind.MATERIAL) and len(phrase.core) > 2)
-    ]
+def find(items: Words, *texts: str, start: int = 1) -> int | None:
+    """Where the first of these words is, after at least `start` others."""
+    return next((i for i in range(start, len(items)) if items[i].text in texts), None)
+
+
+def halves(items: Words, index: int | None) -> tuple[Words, Words]:
+    return (items, ()) if index is None else (items[:index], items[index + 1 :])
+
+
+def unless_picture(items: Words) -> Words:
+    """Nothing is named when the whole picture is."""
+    head = parse_noun_phrase(items).head
+    return () if head is not None and head.is_a(Kind.PICTURE) else items
+
+
+def is_named(items: Words) -> bool:
+    """Whether the phrase is complete: it ends with a noun or a pronoun, not with an article or an adjective."""
+    last = items[-1]
+    if last.is_a(Kind.DETERMINER) and last.text not in words.PRONOUNS:
+        return False
+    if last.is_a(Kind.PREPOSITION) or last.text in ("'s", "and", ",") or last.text in words.QUANTIFIERS:
+        return False
+    if last.is_a(Kind.ADJECTIVE):
+        return False
+    return not last.kinds & LOOKS or bool(last.kinds & {Kind.QUALITY})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from composition.routing.draft import Draft, Intent, demonstratives_off
+from composition.routing.grammar.draft import Draft, Intent, demonstratives_off
+from composition.routing.grammar.phrases import bare, text_of
+from composition.routing.grammar.vocabulary import REGIONS, Kind, Word
 from composition.routing.lexicon import people, words
-from composition.routing.phrases import bare, text_of
-from composition.routing.vocabulary import REGIONS, Kind, Word
 from composition.types import BodyRegion
 
 Words = Sequence[Word]

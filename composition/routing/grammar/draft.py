@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from composition.routing.grammar.looks import without_looks
+from composition.routing.grammar.phrases import bare, name_of, parse_noun_phrase, text_of
+from composition.routing.grammar.vocabulary import Kind, Word
 from composition.routing.lexicon import appearance, words
-from composition.routing.phrases import (
-    bare,
-    name_of,
-    parse_noun_phrase,
-    text_of,
-    without_looks,
-)
-from composition.routing.vocabulary import Kind, Word
 
 Words = Sequence[Word]
 SURROUNDINGS: Final = "empty background, seamless continuation of the surroundings"

@@ -1,0 +1,1 @@
+"""How words combine: prompt -> words -> phrases -> instructions -> drafts. What words mean is the lexicon's business."""

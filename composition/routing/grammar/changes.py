@@ -1,0 +1,221 @@
+"""Verbs that change a thing in place: replace, change, make, paint, cover. Instruction -> **draft** -> reading."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from composition.routing.grammar.descriptions import bestow, describe, insertion
+from composition.routing.grammar.draft import (
+    Draft,
+    Intent,
+    appearance_draft,
+    demonstratives_off,
+    remove_draft,
+    replace_draft,
+)
+from composition.routing.grammar.looks import colours_only, is_look, quality_owner
+from composition.routing.grammar.phrases import (
+    Words,
+    bare,
+    find,
+    halves,
+    is_named,
+    parse_noun_phrase,
+    text_of,
+    unless_picture,
+)
+from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
+from composition.routing.grammar.worn import wear_draft
+from composition.routing.lexicon import verbs, words
+from composition.routing.lexicon.inflection import verb_forms
+from composition.routing.lexicon.listing import word_set
+
+_RESULT: Final = word_set("that it they is are becomes become has have looks look will would be should")
+_HIDING: Final = word_set("cover line drape encase face overlay wrap")
+_FILLING: Final = word_set("fill top garnish stuff load surround adorn populate frost decorate")
+
+
+def replace(verb: str, items: Words) -> Draft:
+    """Replace A with B; swap A for B."""
+    if items and items[0].text == "in" and len(items) > 1:
+        return substitute(verb, items[1:])
+    split = _with_or_by(items) or find(items, "for") or find(items, "to", "into", "in exchange for")
+    if split is None and verb not in ("replace", "upgrade", "update"):
+        split = find(items, "and")
+    old, new = halves(items, split)
+    if split is not None and items[split].text in ("to", "into"):
+        return change(verb, items)
+    owner = quality_owner(old)
+    if owner is not None and new:
+        on = find(new, "on", "of", "in") if not owner else None
+        return appearance_draft(new[on + 1 :], new[:on]) if on is not None else appearance_draft(owner, new)
+    return replace_draft(old, new)
+
+
+def _with_or_by(items: Words) -> int | None:
+    found = [i for i in range(1, len(items)) if items[i].text in ("with", "by")]
+    if len(found) > 1 and found[0] + 1 < len(items) and items[found[0] + 1].text == "the":
+        return found[1]
+    return found[0] if found else None
+
+
+def substitute(verb: str, items: Words) -> Draft:
+    """Substitute B for A, but: substitute A with B."""
+    split = find(items, "for", "in place of")
+    if split is not None:
+        return replace(verb, [*items[split + 1 :], Word("with"), *items[:split]])
+    return replace(verb, items)
+
+
+def change(_verb: str, items: Words) -> Draft:
+    """Change A (from X) to B; turn A into B; turn A B."""
+    so = find(items, "so")
+    if so is not None:
+        rest = [word for word in items[so + 1 :] if word.text not in _RESULT]
+        return become(items[:so], rest)
+    start = find(items, "from")
+    arrow = find(items, "to", "into", start=(start or 0) + 1)
+    if arrow is None:
+        arrow = find(items, "in", "for", "with", "as")
+        if arrow is not None and items[arrow].text == "in" and not is_look(items[arrow + 1 :]):
+            arrow = None
+    old, new = halves(items, arrow)
+    if start is not None and arrow is not None and start < arrow:
+        old = items[:start]
+    if not new:
+        return complement_of(old) or replace_draft(old, ())
+    return become(old, new, into=arrow is not None and items[arrow].text in ("to", "into", "as"))
+
+
+def become(old: Words, new: Words, *, into: bool = True) -> Draft:
+    """A ends up as B: a look, or another thing."""
+    while new and new[0].text in ("be", "become", "look", "looks", "appear", "seem", "like", "being"):
+        new = new[1:]
+    owner = quality_owner(old)
+    if owner is not None and new:
+        return appearance_draft(owner, new)
+    if is_look(new) and not _is_substance(old) and not _is_another(new):
+        return appearance_draft(unless_picture(old), new)
+    if not unless_picture(old) and any(word.kinds & LOOKS for word in new):
+        return appearance_draft((), new)
+    return replace_draft(unless_picture(old), new)
+
+
+def _is_another(items: Words) -> bool:
+    """Whether "a leather one" asks for another thing; "a red one" is only a colour."""
+    return items[-1].text in ("one", "ones") and items[0].text in words.INDEFINITE and not colours_only(items)
+
+
+def _is_substance(items: Words) -> bool:
+    """Whether the thing is itself a material ("the grass"): another one replaces it."""
+    name = parse_noun_phrase(items).core
+    return len(name) == 1 and name[0].is_a(Kind.MATERIAL)
+
+
+def make(verb: str, items: Words) -> Draft:
+    """Make A B; make A look like B; make A out of B."""
+    worn = wear_draft(items)
+    if worn is not None:
+        return worn
+    if items[0].text in ("there", "it") and len(items) > 2 and items[1].text == "be":
+        return describe(items)
+    having = find(items, "have", "has", "had", "contain")
+    if having is not None and having + 1 < len(items):
+        return bestow(items[:having], "on", items[having + 1 :])
+    so = find(items, "so")
+    if so is not None:
+        return change(verb, items)
+    gone = find(items, "disappear", "vanish", "invisible", "gone", "go")
+    if gone is not None and gone >= len(items) - 2:
+        return remove_draft(items[:gone])
+    seem = find(items, "look", "looks", "appear", "seem", "be", "become", "resemble")
+    if seem is not None:
+        return become(items[:seem], items[seem + 1 :])
+    source = find(items, "out", "from", "of", "into", "in", "with")
+    if source is not None:
+        new = items[source + 1 :]
+        if new and new[0].text == "of":
+            new = new[1:]
+        if is_look(new):
+            return appearance_draft(items[:source], new)
+        if items[source].text == "into":
+            return become(items[:source], new)
+    return complement_of(items) or _made(verb, items)
+
+
+def _made(verb: str, items: Words) -> Draft:
+    """Read "make a snowman": something new; "make the sofa": nothing but the name."""
+    if verb in ("have", "get"):
+        return describe(items)
+    if items and items[0].text in words.INDEFINITE:
+        return insertion(items)
+    return describe(items)
+
+
+def paint(verb: str, items: Words) -> Draft:
+    """Paint A (in) B; paint a B on A."""
+    on = find(items, "on", "onto", "over", "across")
+    if on is not None:
+        look, owner = items[:on], items[on + 1 :]
+        return appearance_draft(owner, look) if is_look(look, forced=True) else insertion(items)
+    split = find(items, "in", "with", "to", "into", "using", "like", "as")
+    if split is not None:
+        left, right = items[:split], items[split + 1 :]
+        done = complement_of(left)
+        return done if done is not None and done.looks else become_painted(left, right)
+    for index in range(1, len(items)):
+        if is_named(items[:index]) and is_look(items[index:], forced=True):
+            return appearance_draft(items[:index], items[index:])
+    return complement_of(items) or appearance_draft(items, ())
+
+
+def become_painted(old: Words, new: Words) -> Draft:
+    """Whatever a thing is painted with is its look."""
+    while new and new[0].text in ("look", "be", "like"):
+        new = new[1:]
+    owner = quality_owner(old)
+    return appearance_draft(unless_picture(owner or old), new)
+
+
+def cover(verb: str, items: Words) -> Draft:
+    """Cover A with B: a look when B is a material or a pattern, else something that hides A."""
+    split = find(items, "in", "with", "by", "using", "to")
+    if split is None:
+        return complement_of(items) or appearance_draft(items, ())
+    old, new = items[:split], items[split + 1 :]
+    if is_look(new, forced=verb not in _FILLING) or verb not in _HIDING | _FILLING:
+        return appearance_draft(old, new)
+    draft = replace_draft(old, new)
+    return Draft(
+        intent=Intent.REPLACE,
+        named=draft.named,
+        made=draft.made,
+        paint=f"{text_of(demonstratives_off(old))} {_done(verb)} with {draft.paint}",
+    )
+
+
+def _done(verb: str) -> str:
+    return next(
+        (form for form in verb_forms(verb, None, doubles=verb in verbs.DOUBLING) if form.endswith("ed")), "covered"
+    )
+
+
+def complement_of(items: Words) -> Draft | None:
+    """A B without a preposition between: "the car red", "all the chairs a dark wood", "the table round"."""
+    for index in range(1, len(items)):
+        left, right = items[:index], items[index:]
+        if is_named(left) and is_look(right) and not right[0].is_a(Kind.QUALITY):
+            return appearance_draft(unless_picture(left), right)
+    for index in range(2 if len(items) > 2 else 1, len(items)):
+        left, right = items[:index], items[index:]
+        if is_look(right) and left[-1].kinds & LOOKS and not left[-1].is_a(Kind.DETERMINER):
+            return appearance_draft(left, right)
+    for index in range(1, len(items)):
+        if items[index].text in words.INDEFINITE and is_named(items[:index]):
+            return replace_draft(items[:index], items[index:])
+    last = items[-1] if items else None
+    if last is not None and len(items) > 1 and is_named(items[:-1]):
+        if last.is_a(Kind.ADJECTIVE) or last.text.endswith(("er", "ed")):
+            left = items[:-1]
+            return replace_draft(left, [last, *bare(left)])
+    return None

@@ -1,0 +1,124 @@
+"""Looks: phrases that only say how something looks ("emerald green", "marble texture", "in the style of Monet").
+
+Where it sits: words -> **is this a look, and whose?** -> drafts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from composition.routing.grammar.phrases import PARTICIPLES, Words, parse_noun_phrase
+from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
+from composition.routing.lexicon import appearance, words
+from composition.routing.lexicon.listing import word_set
+
+_LINKS: Final = word_set(
+    """
+    and or with in of a an the this that these those very more slightly really fully all like made from out it one
+    ones look looking looks finished done completely bit little kind as same entirely to be
+    """
+)
+"""Small words that may stand in a look."""
+_SMEARS: Final = word_set("coat layer splash touch hint lick shade version variant one")
+"""Nouns that carry a look: "a coat of red paint"."""
+
+
+def is_look(items: Words, *, forced: bool = False) -> bool:
+    """Whether a phrase says only how something looks.
+
+    Args:
+        items: the phrase, "in" or "with" already taken off.
+        forced: after a verb of painting, where "rose" and "orange" are colours whatever their article.
+    """
+    core = [word for word in items if word.text not in (",", "-", ".", "!", "?")]
+    while core and core[-1].text in ("one", "ones", "instead", "version", "variant"):
+        core.pop()
+    if not core:
+        return False
+    head_end = next(
+        (i for i, w in enumerate(core) if i and w.is_a(Kind.PREPOSITION) and w.text not in ("in", "like")), len(core)
+    )
+    if _is_surface_noun(core):
+        return False
+    pointed = core[0].text in words.DEMONSTRATIVES | {"the"}
+    if core[head_end - 1].text in appearance.QUALITY_NOUNS and (pointed or not core[head_end - 1].is_a(Kind.MATERIAL)):
+        return True
+    if not forced and _names_a_thing(core):
+        return False
+    seen = False
+    for word in core:
+        if word.kinds & LOOKS:
+            seen = True
+        elif (
+            word.text not in _LINKS
+            and word.text not in _SMEARS
+            and not word.is_a(Kind.QUALITY)
+            and word.text not in PARTICIPLES
+        ):
+            return False
+        seen = seen or word.is_a(Kind.QUALITY)
+    return seen
+
+
+def _is_surface_noun(core: Words) -> bool:
+    """Whether a noun such as "wallpaper" or "painting" stands there without a look: then it is the thing itself."""
+    last = core[-1].text
+    return (
+        last in appearance.QUALITY_NOUNS - appearance.PURE_QUALITY_NOUNS
+        and core[0].text not in words.DEMONSTRATIVES
+        and not any(word.kinds & LOOKS for word in core)
+        and all(word.is_a(Kind.ADJECTIVE) or word.is_a(Kind.DETERMINER) for word in core[:-1])
+    )
+
+
+def _names_a_thing(core: Words) -> bool:
+    """Read "an orange", "a glass", "a brick": with an article of its own, a material or an ambiguous colour is a thing."""
+    if core[0].text not in words.INDEFINITE or len(core) < 2:
+        return False
+    last = core[-1]
+    if last.text in appearance.AMBIGUOUS_COLOURS:
+        return not any(word.kinds & {Kind.SHADE} for word in core[1:-1])
+    return bool(last.kinds & {Kind.MATERIAL}) and not last.kinds & {Kind.COLOUR, Kind.FINISH, Kind.STYLE}
+
+
+def colours_only(items: Words) -> bool:
+    """Whether a look changes nothing but colour."""
+    kinds = [word.kinds & LOOKS for word in items if word.kinds & LOOKS]
+    return (
+        bool(kinds)
+        and all(k & {Kind.COLOUR, Kind.SHADE} for k in kinds)
+        and not any(word.is_a(Kind.QUALITY) and word.text not in appearance.COLOUR_NOUNS for word in items)
+    )
+
+
+def without_looks(items: Words, replaced_by: Words) -> tuple[Word, ...]:
+    """A name without the looks that `replaced_by` takes the place of: a red car painted blue is a blue car."""
+    new = {kind for word in replaced_by for kind in word.kinds & LOOKS}
+    if Kind.SHADE in new or Kind.COLOUR in new:
+        new |= {Kind.COLOUR, Kind.SHADE}
+    if Kind.MATERIAL in new:
+        new |= {Kind.FINISH}
+    if not new or Kind.STYLE in new or any(word.is_a(Kind.QUALITY) for word in replaced_by):
+        new |= {Kind.COLOUR, Kind.SHADE, Kind.MATERIAL, Kind.FINISH, Kind.PATTERN}
+    kept = tuple(word for index, word in enumerate(items) if index == len(items) - 1 or not word.kinds & new)
+    return kept or tuple(items)
+
+
+def quality_owner(items: Words) -> Words | None:
+    """Whose look a phrase is about: "the colour of the sofa", "the sofa's fabric", "the car colour"; None if no look."""
+    phrase = parse_noun_phrase(items)
+    head = phrase.head
+    if head is not None and head.is_a(Kind.MATERIAL) and phrase.possessor:
+        return phrase.possessor
+    if head is None or head.text not in appearance.PURE_QUALITY_NOUNS:
+        return None
+    if phrase.possessor:
+        return phrase.possessor
+    owner = phrase.post("on", "for", "of", "in")
+    if owner:
+        return owner
+    return [
+        word
+        for word in phrase.core[:-1]
+        if not word.kinds & LOOKS or (word.is_a(Kind.MATERIAL) and len(phrase.core) > 2)
+    ]

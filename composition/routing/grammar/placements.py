@@ -1,0 +1,154 @@
+"""Verbs that bring things in or take them out: give, add, apply, remove, dress. Instruction -> **draft** -> reading."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from composition.routing.grammar.changes import change, complement_of
+from composition.routing.grammar.descriptions import DEPICTIONS, bestow, describe, part_of
+from composition.routing.grammar.draft import (
+    Draft,
+    add_draft,
+    appearance_draft,
+    is_pronoun,
+    remove_draft,
+    replace_draft,
+)
+from composition.routing.grammar.looks import is_look, quality_owner
+from composition.routing.grammar.phrases import Words, find, is_named, parse_noun_phrase, unless_picture
+from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
+from composition.routing.grammar.worn import is_someone, wear_draft
+from composition.routing.lexicon import words
+from composition.routing.lexicon.listing import word_set
+
+_BEING: Final = word_set("is are was were stands stood sits sat hangs used to be now currently standing")
+
+
+def give(_verb: str, items: Words) -> Draft:
+    """Give A B; give B to A."""
+    split = find(items, "to", "with")
+    if split is not None and items[split].text == "to":
+        owner, new = items[split + 1 :], items[:split]
+    elif split is not None:
+        owner, new = items[:split], items[split + 1 :]
+    else:
+        start = _second_phrase(items)
+        owner, new = items[:start], items[start:]
+    if not new:
+        return describe(items)
+    return bestow(owner, "on", new)
+
+
+def _second_phrase(items: Words) -> int:
+    for index in range(1, len(items)):
+        if index < len(items) - 1 and is_someone(items[index - 1 : index]) and items[index].text != "'s":
+            return index
+        if is_named(items[:index]) and (
+            items[index].is_a(Kind.DETERMINER) or items[index].kinds & LOOKS or items[index].is_a(Kind.ADJECTIVE)
+        ):
+            return index
+    return len(items) - 1 if len(items) > 1 else len(items)
+
+
+def add(verb: str, items: Words) -> Draft:
+    """Add B (at place); looks can be added too, and parts that replace those in place."""
+    worn = _put_on(verb, items)
+    if worn is not None:
+        return worn
+    taken = _in_the_place_of(items)
+    if taken is not None:
+        return taken
+    split = next((i for i in range(1, len(items)) if _is_place_preposition(verb, items, i)), None)
+    if split is None:
+        return add_draft(items, "", ())
+    new, preposition, place = items[:split], items[split].text, items[split + 1 :]
+    if is_look(new) and not new[0].text.isdigit() and not _is_depiction(new):
+        return appearance_draft(unless_picture(place), new)
+    if preposition in ("on", "onto", "to", "in") and not _is_one_more(new):
+        part = part_of(new, added=True)
+        if part is not None:
+            return part
+    if preposition == "with":
+        return add_draft(items, "", ())
+    return add_draft(new, "on" if preposition in ("to", "onto") else preposition, place)
+
+
+def _is_one_more(items: Words) -> bool:
+    """Whether a part is added to those in place ("a mirror"), not put in their stead ("a new roof", "these rims")."""
+    phrase = parse_noun_phrase(items)
+    single = bool(phrase.determiners) and phrase.determiners[0] in words.INDEFINITE
+    return single and not any(word.is_a(Kind.ADJECTIVE) for word in phrase.core)
+
+
+def _is_depiction(items: Words) -> bool:
+    """Whether a thing to be added is a picture ("a watercolor painting"), not a look."""
+    head = parse_noun_phrase(items).head
+    return head is not None and head.text.split(" ")[-1] in DEPICTIONS and items[0].text not in words.DEMONSTRATIVES
+
+
+def _in_the_place_of(items: Words) -> Draft | None:
+    """Read "a globe where the radio is" as the radio's replacement."""
+    where = find(items, "where")
+    if where is None or items[-1].text not in _BEING:
+        return None
+    old = list(items[where + 1 :])
+    while old and old[-1].text in _BEING:
+        old.pop()
+    return replace_draft(old, items[:where]) if old else None
+
+
+def _is_place_preposition(verb: str, items: Words, index: int) -> bool:
+    word = items[index]
+    if word.text == "from" and verb in ("hang", "hang up"):
+        return True
+    if word.text == "from" and items[index - 1].text.endswith("ing"):
+        return True
+    return word.is_a(Kind.PREPOSITION) and word.text not in ("of", "with", "from", "without", "for", "like", "as")
+
+
+def _put_on(verb: str, items: Words) -> Draft | None:
+    """Read "put this jacket on", "put the hat on the man" and "put him in a suit" as wearing."""
+    if verb not in ("put", "place", "fit", "put in", "add"):
+        return None
+    into = find(items, "in", "into")
+    if into is not None and is_someone(items[:into]) and items[into + 1 :]:
+        return wear_draft([Word("wearing"), *items[into + 1 :]])
+    return wear_draft([Word("put"), *items])
+
+
+def apply(verb: str, items: Words) -> Draft:
+    """Apply B to A; use B for A."""
+    split = find(items, "to", "on", "onto", "over", "across", "for", "upon", "into", "as")
+    if split is None:
+        return describe(items)
+    new, old = items[:split], items[split + 1 :]
+    if items[split].text == "as":
+        return replace_draft(old, new)
+    if is_look(new) or is_pronoun(new):
+        return appearance_draft(unless_picture(old), new)
+    return bestow(old, items[split].text, new) if verb in ("use", "apply") else add(verb, items)
+
+
+def remove(verb: str, items: Words) -> Draft:
+    """Remove A (from B)."""
+    split = find(items, "from", "off")
+    old = items[:split] if split else items
+    if split and quality_owner(old) is not None and not parse_noun_phrase(old).possessor:
+        return appearance_draft(items[split + 1 :], ())
+    return remove_draft(unless_picture(old))
+
+
+def dress(verb: str, items: Words) -> Draft:
+    """Dress A in B; style the room in B."""
+    split = find(items, "in", "with", "as", "like", "up")
+    if split is None or (verb == "style" and not is_someone(items[:split])):
+        return change(verb, items)
+    rest = items[split + 1 :]
+    while rest and rest[0].text in ("in", "up", "as"):
+        rest = rest[1:]
+    return wear_draft([Word("wearing"), *rest]) or change(verb, items)
+
+
+def show(_verb: str, items: Words) -> Draft:
+    """Show A B: the rest is a description."""
+    return wear_draft(items) or complement_of(items) or describe(items)
