@@ -69,6 +69,14 @@ class RunnerProbe:
             "items": after["items"] - before["items"],
         }
 
+    @bentoml.api
+    async def segment_many(self, count: int) -> list[str]:
+        """`count` concurrent segmentations of different pictures: a fingerprint or the error code each."""
+        _, detector, _ = self.clients
+        return await asyncio.gather(
+            *[self._fingerprint(detector.segment(picture(1000 + index), [thing()])) for index in range(count)]
+        )
+
     async def _fingerprint(self, answer: Any) -> str:
         try:
             return fingerprint(await answer)

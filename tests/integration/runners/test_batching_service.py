@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 REPOSITORY = Path(__file__).parents[3]
@@ -30,8 +32,8 @@ pytestmark = pytest.mark.xdist_group("runner_probe")
 
 
 @pytest.fixture(scope="module")
-def probe(bentoml_home, tmp_path_factory):
-    """A client of the served probe. Everything that the server started ends with it."""
+def served(bentoml_home, tmp_path_factory):
+    """The probe behind `bentoml serve`: a client and the process. Everything that it started ends with it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -50,7 +52,7 @@ def probe(bentoml_home, tmp_path_factory):
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
             wait_until_ready(client, server, log)
-            yield client
+            yield client, server
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         try:
@@ -58,6 +60,16 @@ def probe(bentoml_home, tmp_path_factory):
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+@pytest.fixture
+def probe(served):
+    return served[0]
+
+
+@pytest.fixture
+def server_process(served):
+    return served[1]
 
 
 def wait_until_ready(client, server, log):
@@ -110,6 +122,27 @@ def test_hundreds_of_calls_in_a_row_lose_none(probe):
 
     assert result["items"] == 250
     assert all(re.fullmatch(r"[01]\.\d{3}", answer) for answer in result["answers"])
+
+
+def test_calls_to_a_runner_that_is_killed_fail_as_not_ready_or_are_answered_and_it_comes_back(probe, server_process):
+    expected = probe.post("/segment_many", json={"count": 4}).json()
+    (runner,) = [
+        child
+        for child in psutil.Process(server_process.pid).children(recursive=True)
+        if "detector-runner" in child.cmdline()
+    ]
+
+    with ThreadPoolExecutor(1) as pool:
+        calls = pool.submit(probe.post, "/segment_many", json={"count": 4})
+        runner.kill()
+        answers = calls.result(timeout=120).json()
+
+    assert all(answer in ("NOT_READY", right) for answer, right in zip(answers, expected, strict=True))
+    deadline = time.monotonic() + START_LIMIT_S
+    while (answers := probe.post("/segment_many", json={"count": 4}).json()) != expected:
+        assert set(answers) <= {"NOT_READY", *expected}
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 def test_every_runner_says_which_models_it_holds(probe):
