@@ -151,6 +151,14 @@ class BlobStore(Protocol):
 class JobStore(Protocol):
     """The durable record of jobs. Every method is atomic; only legal transitions happen."""
 
+    async def open(self) -> None:
+        """Before the first use. Raises: ConfigError when the place it keeps jobs in cannot be used."""
+        ...
+
+    async def close(self) -> None:
+        """After the last use."""
+        ...
+
     async def add(self, job: Job) -> Job:
         """Accept a job durably; for a known idempotency key the job that was accepted first.
 

@@ -50,6 +50,7 @@ class CeleryJobQueue(StoreJobQueue):
 
     async def start(self) -> None:
         """Redis may still be away: submissions are refused until it answers."""
+        await self._store.open()
         self._accepting = True
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._look_after())]
         self._housekeeping.start()
@@ -72,6 +73,7 @@ class CeleryJobQueue(StoreJobQueue):
         if self._webhooks is not None:
             await self._webhooks.stop()
         self._tickets.close()
+        await self._store.close()
 
     async def wait(self, job_id: str) -> Job:
         """Until the job is terminal, also when Redis is away for a while. Raises: NotFound."""

@@ -13,12 +13,12 @@ from redis.asyncio import Redis
 
 from composition.config import Config
 from composition.ports import BlobStore, Fetcher, ImageCodec, JobHandler, ModelHealth
-from jobs.assembly import ApiJobs, webhook_sender
 from jobs.blob_stores import open_blob_store
 from jobs.celery_app import create_celery_app
 from jobs.celery_queue import CeleryJobQueue
 from jobs.celery_worker import CeleryWorker
 from jobs.fleet_health import FleetHealth
+from jobs.opening import webhook_sender
 from jobs.patient_blobs import PatientBlobStore
 from jobs.redis_store import RedisJobStore, connect
 from jobs.tickets import Tickets
@@ -34,24 +34,23 @@ class WorkerModels:
     close: Callable[[], Awaitable[None]]
 
 
-def distributed_jobs(config: Config, fetcher: Fetcher) -> ApiJobs:
-    """The queue of an API node whose jobs run in Celery workers elsewhere.
+def open_celery_queue(config: Config, *, fetcher: Fetcher) -> tuple[CeleryJobQueue, BlobStore, ModelHealth]:
+    """An API node's queue, the blobs it shares with the workers, and the workers' health; start the queue before use.
 
     Raises:
-        ConfigError: the picture storage is not one that workers on other machines can reach, or cannot be used.
+        ConfigError: the storage cannot be used.
     """
     blobs = _shared_blobs(config)
     redis, store = _redis_store(config)
-    tickets = Tickets(_celery(config), redis, store)
     queue = CeleryJobQueue(
         store,
         blobs,
-        tickets,
+        Tickets(_celery(config), redis, store),
         lease_s=config.queue.lease_s,
         result_ttl_s=config.queue.result_ttl_seconds,
         webhooks=webhook_sender(config, store, fetcher),
     )
-    return ApiJobs(queue=queue, blobs=blobs, fleet=FleetHealth(redis), close=redis.aclose)
+    return queue, blobs, FleetHealth(redis)
 
 
 def celery_worker_app(
@@ -63,7 +62,7 @@ def celery_worker_app(
     """The application for `celery -A worker worker`; `load_models` is awaited when the worker starts.
 
     Raises:
-        ConfigError: as `distributed_jobs`.
+        ConfigError: the storage cannot be used.
     """
     blobs = _shared_blobs(config)
     app = _celery(config)
@@ -71,14 +70,9 @@ def celery_worker_app(
     async def assemble() -> WorkerParts:
         redis, store = _redis_store(config)
         models = await load_models(PatientBlobStore(blobs))
-
-        async def close() -> None:
-            await models.close()
-            await redis.aclose()
-
         return WorkerParts(
             redis=redis, store=store, blobs=blobs, tickets=Tickets(app, redis, store), handler=models.handler,
-            health=models.health, close=close, preview_codec=preview_codec,
+            health=models.health, close=models.close, preview_codec=preview_codec,
         )  # fmt: skip
 
     CeleryWorker(app, assemble, config)

@@ -69,7 +69,12 @@ class EmbeddedJobQueue(StoreJobQueue):
         self._mean_run_s = 10.0
 
     async def start(self) -> None:
-        """Recover what a crash left, then run. Raises: NotReady when the store cannot be opened."""
+        """Open the store, recover what a crash left, then run.
+
+        Raises:
+            ConfigError: the store is another process's, or cannot be used.
+        """
+        await self._store.open()
         for job in await self._store.recover():
             logger.warning("job %s is %s after a restart", job.id, job.status.value)
         self._accepting = True
@@ -94,6 +99,7 @@ class EmbeddedJobQueue(StoreJobQueue):
         await self._housekeeping.stop()
         if self._webhooks is not None:
             await self._webhooks.stop()
+        await self._store.close()
 
     async def submit(self, job: Job) -> Job:
         """As `StoreJobQueue.submit`; a refusal says when a place is likely to be free."""

@@ -25,6 +25,12 @@ class MemoryJobStore(RecordJobStore):
         self._deliveries: dict[str, tuple[float, Delivery]] = {}
         self._garbage: dict[str, None] = {}
 
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """What it holds ends with the process."""
+
     async def add(self, job: Job) -> Job:
         """Raises: QueueFull, IdempotencyConflict."""
         key = (job.owner, job.idempotency_key) if job.idempotency_key is not None else None

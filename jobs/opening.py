@@ -1,14 +1,16 @@
-"""Opens the job store, the blobs and the queue that a configuration names."""
+"""Makes the job store, the blobs and the queue of one machine, as the configuration says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from composition.config import Config
+from composition.config import Config, ConfigError
 from composition.ports import BlobStore, Fetcher, ImageCodec, JobHandler, JobStore
+from jobs.blob_stores import open_blob_store
 from jobs.embedded_queue import EmbeddedJobQueue
-from jobs.memory_blobs import MemoryBlobStore
 from jobs.memory_store import MemoryJobStore
+from jobs.sqlite_store import SqliteJobStore
 from jobs.webhooks import WebhookSender
 
 
@@ -17,7 +19,7 @@ def open_embedded_queue(
     *,
     make_handler: Callable[[BlobStore], JobHandler],
     fetcher: Fetcher,
-    preview_codec: ImageCodec,
+    preview_codec: ImageCodec | None = None,
 ) -> tuple[EmbeddedJobQueue, BlobStore]:
     """The queue of a single machine, with the blobs that its jobs' pictures live in; start it before use.
 
@@ -26,29 +28,39 @@ def open_embedded_queue(
         make_handler: builds what runs a job, over the blobs.
         fetcher: sends webhooks.
         preview_codec: encodes previews for the event stream.
+
+    Raises:
+        ConfigError: more than one API worker, or the storage cannot be used.
     """
-    store, blobs = _open_store(config), _open_blobs(config)
-    queue = config.queue
-    webhooks = WebhookSender(store, fetcher, secret=queue.webhook_secret, max_attempts=queue.webhook_attempts)
-    return (
-        EmbeddedJobQueue(
-            store,
-            make_handler(blobs),
-            blobs,
-            concurrency=config.limits.max_concurrent_requests,
-            lease_s=queue.lease_s,
-            result_ttl_s=queue.result_ttl_seconds,
-            job_timeout_s=config.limits.request_timeout_seconds,
-            webhooks=webhooks,
-            preview_codec=preview_codec,
-        ),
+    if config.api.workers > 1:
+        raise ConfigError(
+            f"api.workers: the embedded queue runs in exactly one API worker, got {config.api.workers};"
+            " several need queue.backend: celery"
+        )
+    store, blobs = _make_store(config), open_blob_store(config.storage.blobs)
+    queue = EmbeddedJobQueue(
+        store,
+        make_handler(blobs),
         blobs,
+        concurrency=config.limits.max_concurrent_requests,
+        lease_s=config.queue.lease_s,
+        result_ttl_s=config.queue.result_ttl_seconds,
+        job_timeout_s=config.limits.request_timeout_seconds,
+        webhooks=webhook_sender(config, store, fetcher),
+        preview_codec=preview_codec,
     )
+    return queue, blobs
 
 
-def _open_store(config: Config) -> JobStore:
-    return MemoryJobStore(max_pending=config.queue.max_pending)
+def webhook_sender(config: Config, store: JobStore, fetcher: Fetcher) -> WebhookSender:
+    """Sends what the store's outbox owes; several nodes may each have one."""
+    queue = config.queue
+    return WebhookSender(store, fetcher, secret=queue.webhook_secret, max_attempts=queue.webhook_attempts)
 
 
-def _open_blobs(config: Config) -> BlobStore:
-    return MemoryBlobStore()
+def _make_store(config: Config) -> JobStore:
+    if config.storage.jobs == "memory":
+        return MemoryJobStore(max_pending=config.queue.max_pending)
+    if config.storage.blobs == "memory":
+        raise ConfigError("storage.blobs: jobs that outlive the process need pictures that do; name a folder")
+    return SqliteJobStore(Path(config.storage.jobs), max_pending=config.queue.max_pending)

@@ -26,6 +26,12 @@ class RecordJobStore(ABC):
     """The rules of a job store; its subclasses hold the records."""
 
     @abstractmethod
+    async def open(self) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
     async def _now(self) -> float:
         """UTC seconds by the clock that all users of the store share."""
 

@@ -83,6 +83,13 @@ class RedisJobStore(RecordJobStore):
         self._next_script = redis.register_script(redis_scripts.NEXT)
         self._take_script = redis.register_script(redis_scripts.TAKE_DELIVERIES)
 
+    async def open(self) -> None:
+        """Connections are opened when they are needed: Redis may come later."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
     async def add(self, job: Job) -> Job:
         """Raises: QueueFull, IdempotencyConflict, NotReady."""
         now = await self._now()

@@ -121,6 +121,7 @@ class WorkerNode:
             logger.warning("redis is away, this worker's presence lapses by itself")
         self._parts.tickets.close()
         await self._parts.close()
+        await self._parts.store.close()
 
     async def _follow(self) -> None:
         """A cancelled job's handler stops at once, not at its next heartbeat."""

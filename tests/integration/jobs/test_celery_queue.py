@@ -108,7 +108,6 @@ async def node_of(server: RedisServer) -> AsyncIterator[Node]:
         yield node
     finally:
         await node.queue.stop(grace_s=0)
-        await node.redis.aclose()
 
 
 async def until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
