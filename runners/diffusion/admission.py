@@ -18,7 +18,7 @@ import torch.nn.functional as F  # noqa: N812
 from PIL import Image as PilImage
 
 from composition.errors import InvalidInput
-from composition.types import DiffusionRequest, Image, Speed
+from composition.types import ControlType, DiffusionRequest, Image, Speed
 from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
 from runners.diffusion.components import Components
 from runners.diffusion.controlnets import ControlNetPool
@@ -200,7 +200,8 @@ class Admission:
         lookups.note("vae_moments", hit)
         sample: torch.Tensor = DiagonalGaussianDistribution(moments).sample(generator=generator)
         # Pictures come in as channels-last; kernels, and so last bits, depend on the layout: the stock one is this.
-        return (parts.vae.config.scaling_factor * sample).contiguous()
+        scaling: float = parts.vae.config.scaling_factor
+        return (scaling * sample).contiguous()
 
     def _reference(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor | None:
         """The IP-Adapter's tokens (1 or 2, tokens, channels); None without a reference or at scale 0."""
@@ -224,11 +225,12 @@ class Admission:
             tokens: torch.Tensor = projection([rows])[0]
         return tokens.squeeze(1)
 
-    def _controls(self, request: DiffusionRequest) -> dict[Any, Control]:
+    def _controls(self, request: DiffusionRequest) -> dict[ControlType, Control]:
+        """In the order of `ControlType`, without those that contribute nothing."""
         parts, controls = self._parts, {}
-        for kind in sorted(request.controls, key=lambda kind: list(type(kind)).index(kind)):
-            given = request.controls[kind]
-            if given.scale == 0.0:
+        for kind in ControlType:
+            given = request.controls.get(kind)
+            if given is None or given.scale == 0.0:
                 continue
             self._controlnets.get(kind, needed=len(request.controls))
             pixels = self._control_processor.preprocess(PilImage.fromarray(given.image))

@@ -121,9 +121,9 @@ def _build_runner(
     runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.max_rows, reference_shape=reference_shape)
     if settings.compile_unet:
         side = settings.native_size // components.latent_scale
-        options = {"device": components.device, "dtype": components.dtype}
-        sample = torch.zeros((1, config.in_channels, side, side), **options)
-        text = torch.zeros((1, 77, config.cross_attention_dim), **options)
+        device, dtype = components.device, components.dtype
+        sample = torch.zeros((1, config.in_channels, side, side), device=device, dtype=dtype)
+        text = torch.zeros((1, 77, config.cross_attention_dim), device=device, dtype=dtype)
         with torch.inference_mode():
             runner.warm_up(sample, {"encoder_hidden_states": text}, _residuals(unet, sample, controlnets))
     return runner

@@ -70,7 +70,8 @@ class ReferenceAttention(nn.Module):
             reference = _attend(query, self.to_k_ip(tokens), self.to_v_ip(tokens), heads, None)
             attended = attended + (ip_hidden_states.scales * reference).to(attended.dtype)
         projected: torch.Tensor = attn.to_out[1](attn.to_out[0](attended))
-        return projected / attn.rescale_output_factor
+        rescaled: torch.Tensor = projected / attn.rescale_output_factor
+        return rescaled
 
 
 def _split_heads(states: torch.Tensor, heads: int) -> torch.Tensor:

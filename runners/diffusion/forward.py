@@ -71,12 +71,10 @@ class BatchForward:
         for kind, chosen in wanted.items():
             network = self._controlnets.get(kind, needed=len(wanted))
             index = torch.tensor([number for number, _ in chosen], device=latents.device)
-            everyone = len(chosen) == len(rows)
-            take = (lambda t: t) if everyone else (lambda t, index=index: t[index])
             down, mid = network(
-                take(latents),
-                take(timesteps),
-                encoder_hidden_states=take(text),
+                _take(latents, index),
+                _take(timesteps, index),
+                encoder_hidden_states=_take(text, index),
                 controlnet_cond=torch.cat([control.image for _, control in chosen]),
                 return_dict=False,
             )
@@ -95,6 +93,10 @@ def _rows_wanting(rows: Sequence[_Row], kind: ControlType) -> list[tuple[int, Co
         if control is not None and control.active(row.state.step, row.state.steps):
             chosen.append((number, control))
     return chosen
+
+
+def _take(tensor: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    return tensor if len(index) == tensor.shape[0] else tensor[index]
 
 
 def _spread(residual: torch.Tensor, scales: torch.Tensor, index: torch.Tensor, rows: int) -> torch.Tensor:

@@ -30,6 +30,10 @@ def _api(method: Method) -> Method:
     return cast(Method, bentoml.api(method))
 
 
+def _on_shutdown(method: Method) -> Method:
+    return cast(Method, bentoml.on_shutdown(method))
+
+
 def _packed(role: str) -> Any:
     return packed(_MODELS, role) if role in _MODELS.roles else None
 
@@ -68,10 +72,14 @@ class DiffusionRunner:
         events: asyncio.Queue[Event] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         request_id, ended = "", False
+
+        def listen(event: Event) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
         try:
             try:
                 decoded = request_from_frame(decode_single(request))
-                self._engine.submit(decoded, lambda event: loop.call_soon_threadsafe(events.put_nowait, event))
+                self._engine.submit(decoded, listen)
                 request_id = decoded.request_id
             except FrameError as error:
                 events.put_nowait(InvalidInput(f"the request cannot be read: {error}"))
@@ -106,7 +114,7 @@ class DiffusionRunner:
             "gpu_memory_free_mb": memory.free_mb,
         }
 
-    @bentoml.on_shutdown
+    @_on_shutdown
     def stop(self) -> None:
         """End every request with NOT_READY."""
         self._engine.stop()
