@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from composition.routing.grammar.clauses import draft_clauses, merge
+from composition.routing.grammar.clauses import read_clauses
 from composition.routing.grammar.draft import Draft, Intent
 from composition.routing.grammar.language import looks_english
 from composition.routing.grammar.looks import colours_only
-from composition.routing.grammar.phrases import name_of, parse_noun_phrase, text_of
+from composition.routing.grammar.phrases import Words, name_of, parse_noun_phrase, text_of
 from composition.routing.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
 from composition.routing.grammar.worn import region_of, trigger
 from composition.routing.lexicon.garments import CARRIER_OF_ACCESSORY
 from composition.routing.lexicon.inflection import is_plural
 from composition.types import BodyRegion, Target
-
-Words = Sequence[Word]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,8 +55,7 @@ def read_prompt(prompt: str, target: str | None = None) -> Reading:
     tokens = tokenise(normalise(prompt))
     everything = tag(tokens)
     override = tag(tokenise(normalise(target))) if target else []
-    drafts = [draft for draft in draft_clauses(tokens) if draft is not None]
-    draft = merge(drafts) if drafts else Draft(intent=Intent.DESCRIBE)
+    draft, edits = read_clauses(tokens)
     draft = _with_override(draft, override)
     return Reading(
         words=(*everything, *override),
@@ -71,7 +67,7 @@ def read_prompt(prompt: str, target: str | None = None) -> Reading:
         says_worn=trigger(everything) is not None,
         structural_target=_is_structural(draft.named) or _is_structural(draft.made),
         english=looks_english(tokens, everything),
-        edits=max(1, len(drafts)),
+        edits=edits,
     )
 
 

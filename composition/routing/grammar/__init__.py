@@ -1,1 +1,1 @@
-"""How words combine: prompt -> words -> phrases -> instructions -> drafts. What words mean is the lexicon's business."""
+"""How words combine: prompt -> words -> phrases -> instructions -> drafts. What they mean, the lexicon says."""

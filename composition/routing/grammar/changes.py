@@ -213,9 +213,7 @@ def complement_of(items: Words) -> Draft | None:
     for index in range(1, len(items)):
         if items[index].text in words.INDEFINITE and is_named(items[:index]):
             return replace_draft(items[:index], items[index:])
-    last = items[-1] if items else None
-    if last is not None and len(items) > 1 and is_named(items[:-1]):
-        if last.is_a(Kind.ADJECTIVE) or last.text.endswith(("er", "ed")):
-            left = items[:-1]
-            return replace_draft(left, [last, *bare(left)])
+    left, last = items[:-1], items[-1]
+    if left and is_named(left) and (last.is_a(Kind.ADJECTIVE) or last.text.endswith(("er", "ed"))):
+        return replace_draft(left, [last, *bare(left)])
     return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from composition.routing.grammar.draft import (
     Draft,
     Intent,
@@ -13,14 +11,12 @@ from composition.routing.grammar.draft import (
     replace_draft,
 )
 from composition.routing.grammar.looks import is_look, quality_owner
-from composition.routing.grammar.phrases import NounPhrase, bare, name_of, parse_noun_phrase, text_of
+from composition.routing.grammar.phrases import NounPhrase, Words, bare, name_of, parse_noun_phrase, text_of
 from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
 from composition.routing.grammar.worn import is_someone, region_of, wear_draft
 from composition.routing.lexicon import appearance, people, words
 from composition.routing.lexicon.listing import word_set
 from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
-
-Words = Sequence[Word]
 
 
 def describe(items: Words) -> Draft:
@@ -46,7 +42,8 @@ _COPULAS = word_set("is are be been becomes become was were look looks looked bu
 _HAVING = word_set("have has had having get gets got contain contains")
 _MODALS = word_set("should would could must will to shall might may can need needs , now")
 _LEADS = word_set(
-    "now in made of out like be become all with look looking completely more from to as better nicer great good nice best "
+    "now in made of out like be become all with look looking completely more from to as better nicer great good nice "
+    "best "
     "amazing cool lovely awesome perfect fantastic prettier different being entirely painted done"
 )
 
@@ -81,7 +78,8 @@ def _state(items: Words) -> Draft | None:
 
 
 DEPICTIONS = word_set(
-    "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image art"
+    "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image "
+    "art"
 )
 """Nouns for a picture of a thing: in "anime style portrait of the cat" the cat is the thing."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from composition.routing.grammar.looks import without_looks
-from composition.routing.grammar.phrases import bare, name_of, parse_noun_phrase, text_of
+from composition.routing.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
 from composition.routing.grammar.vocabulary import Kind, Word
 from composition.routing.lexicon import appearance, words
 
-Words = Sequence[Word]
+_POINTING: Final = words.DEMONSTRATIVES | words.POSSESSIVES | {"said"}
 SURROUNDINGS: Final = "empty background, seamless continuation of the surroundings"
 PLAIN_BACKDROP: Final = "plain neutral studio backdrop"
 
@@ -59,14 +58,9 @@ def is_pronoun(items: Words) -> bool:
     return all(word.text in words.PRONOUNS or word.is_a(Kind.DETERMINER) for word in items)
 
 
-def article_for(text: str) -> str:
-    """ "a" or "an" by spelling."""
-    return "an" if text[:1] in "aeiou" else "a"
-
-
 def demonstratives_off(items: Words) -> tuple[Word, ...]:
-    """ "these sport rims" as a description: the reference picture is not beside the words any more."""
-    return tuple(word for word in items if word.text not in words.DEMONSTRATIVES | words.POSSESSIVES | {"my", "said"})
+    """Without "these" and "my": beside the diffusion model's words there is no picture to point at."""
+    return tuple(word for word in items if word.text not in _POINTING)
 
 
 def appearance_draft(named: Words, look: Words, *, described: bool = False) -> Draft:
@@ -83,7 +77,7 @@ def appearance_draft(named: Words, look: Words, *, described: bool = False) -> D
 
 
 def _painted_look(name: Words, look: Words) -> str:
-    """ "emerald green sofa", "curtains with striped pattern", "table in the style of Monet"."""
+    """Say "emerald green sofa", "curtains with striped pattern" or "table in the style of Monet"."""
     core = [word for word in demonstratives_off(bare(look)) if word.text not in ("one", "ones", "out", ",")]
     while core and core[0].text in ("of", "in", "with", "to", "look", "looking", "like", "made", "from", "and", "be"):
         core.pop(0)

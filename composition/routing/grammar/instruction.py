@@ -69,8 +69,11 @@ _ENDING_LASTS: Final = frozenset(p[-1] for group in _ENDINGS.values() for p in g
 _KEEPING: Final = _phrases(words.KEEPING)
 _FORMS: Final = _verb_forms()
 _PUNCTUATION: Final = frozenset(",.;:!?-")
+_SEPARATORS: Final = _PUNCTUATION | {"and", "then", "but"}
+_FILLERS: Final = _SEPARATORS | {"also", "please"}
 _MODALS: Final = word_set("should must would could can shall will might may has have needs need ought wants")
 _BE: Final = word_set("be is are was were been being become becomes gets get got to")
+_BEFORE_PARTICIPLE: Final = _BE | _MODALS | {"not", "all", "now"}
 _OBJECT_STARTS: Final = (words.DETERMINERS | words.QUANTIFIERS | people.OBJECT_PRONOUNS | words.PRONOUNS) - {"no"}
 _PASSIVE_FRAMES: Final = frozenset(
     {verbs.REPLACE, verbs.SUBSTITUTE, verbs.CHANGE, verbs.PAINT, verbs.COVER, verbs.REMOVE, verbs.ADD, verbs.APPLY}
@@ -186,24 +189,23 @@ def split_clauses(tokens: Tokens) -> list[list[str]]:
     clauses: list[list[str]] = [[]]
     index = 0
     while index < len(tokens):
-        token = tokens[index]
-        if token in _PUNCTUATION or token in ("and", "then", "but"):
-            after = index
-            while after < len(tokens) and (
-                tokens[after] in _PUNCTUATION or tokens[after] in ("and", "then", "but", "also", "please")
-            ):
-                after += 1
-            if (
-                after < len(tokens)
-                and clauses[-1]
-                and (token in ".;!?:" or ((form := verb_at(tokens, after)) is not None and form.is_base))
-            ):
-                clauses.append([])
-                index = after
-                continue
-        clauses[-1].append(token)
+        after = index
+        while after < len(tokens) and tokens[after] in (_SEPARATORS if after == index else _FILLERS):
+            after += 1
+        if index < after < len(tokens) and clauses[-1] and _starts_clause(tokens, index, after):
+            clauses.append([])
+            index = after
+        clauses[-1].append(tokens[index])
         index += 1
     return [clause for clause in clauses if clause]
+
+
+def _starts_clause(tokens: Tokens, index: int, after: int) -> bool:
+    """Whether the words at `after`, behind punctuation or a conjunction at `index`, are an instruction of their own."""
+    if tokens[index] in (".", ";", "!", "?", ":"):
+        return True
+    form = verb_at(tokens, after)
+    return form is not None and form.is_base
 
 
 def instruct(tokens: list[str]) -> Instruction:
@@ -233,54 +235,58 @@ def _leading(clause: Tokens) -> Instruction | None:
 
 
 def _separable(clause: Tokens) -> Instruction | None:
-    """Read "take the bin out", "swap the chair out for a stool": the particle after the object."""
-    first = clause[0]
-    forms = [
-        form for form in _FORMS.get(first, ()) if len(form.words) == 2 and form.words[1] in verbs.SEPARABLE_PARTICLES
-    ]
-    for form in forms:
+    """Read "take the bin out" and "swap the chair out for a stool": the particle stands after the object."""
+    for form in _FORMS.get(clause[0], ()):
+        if len(form.words) != 2 or form.words[1] not in verbs.SEPARABLE_PARTICLES:
+            continue
         particle = form.words[1]
         for index in range(2, len(clause)):
-            if clause[index] != particle:
-                continue
-            after = clause[index + 1] if index + 1 < len(clause) else ""
-            if after in ("", "of", "for", "with", "from", "and", ",") or (
-                particle in ("off", "away") and form.frame == verbs.REMOVE
-            ):
-                rest = [*clause[1:index], *(("from", *clause[index + 2 :]) if after == "of" else clause[index + 1 :])]
-                if particle == "off" and after and after not in ("of", "from", "and", ","):
-                    rest = [*clause[1:index], "from", *clause[index + 1 :]]
-                return Instruction(form.frame, form.base, tuple(rest))
+            if clause[index] == particle and (rest := _behind_particle(form, clause[index + 1 :])) is not None:
+                return Instruction(form.frame, form.base, (*clause[1:index], *rest))
+    return None
+
+
+def _behind_particle(form: _Form, rest: Tokens) -> list[str] | None:
+    """What follows the particle, "off the wall" as "from the wall"; None where it is a plain preposition."""
+    following = rest[0] if rest else ""
+    if following == "of":
+        return ["from", *rest[1:]]
+    if following in ("", "for", "with", "from", "and", ","):
+        return list(rest)
+    if form.frame == verbs.REMOVE and form.words[1] in ("off", "away"):
+        return ["from", *rest]
     return None
 
 
 def _passive(clause: Tokens) -> Instruction | None:
-    """Read "the mug replaced by a teapot", "the walls should be painted grey": the subject is what the verb is done to."""
+    """Read "the mug replaced by a teapot" and "the walls should be painted grey" as done to their subject."""
     start = 1 if clause[0] in _MODALS | _BE | {"with"} and len(clause) > 2 else 0
     for index in range(start + 1, len(clause)):
-        for form in _FORMS.get(clause[index], ()):
-            after_be = clause[index - 1] in _BE
-            made = form.frame == verbs.MAKE and after_be and clause[index] == "made"
-            if not form.is_participle or (form.frame not in _PASSIVE_FRAMES and not made):
-                continue
-            if tuple(clause[index : index + len(form.words)]) != form.words or (
-                clause[index] in _NOT_PASSIVE and not after_be
-            ):
-                continue
-            if clause[index - 1] in words.DETERMINERS or (
-                not after_be and clause[index - 1] in words.PREPOSITIONS | {"and", ","}
-            ):
-                continue
-            subject = list(clause[start:index])
-            while subject and (subject[-1] in _BE or subject[-1] in _MODALS or subject[-1] in ("not", "all", "now")):
-                subject.pop()
-            rest = clause[index + len(form.words) :]
-            if not subject or (
-                not after_be
-                and rest
-                and rest[0] not in words.PREPOSITIONS
-                and form.frame not in (verbs.PAINT, verbs.COVER)
-            ):
-                continue
-            return Instruction(form.frame, form.base, (*subject, *rest))
+        form = next((form for form in _FORMS.get(clause[index], ()) if _is_done_to(form, clause, index)), None)
+        if form is None:
+            continue
+        subject = list(clause[start:index])
+        while subject and subject[-1] in _BEFORE_PARTICIPLE:
+            subject.pop()
+        if subject:
+            return Instruction(form.frame, form.base, (*subject, *clause[index + len(form.words) :]))
     return None
+
+
+def _is_done_to(form: _Form, clause: Tokens, index: int) -> bool:
+    """Whether the participle at `index` says what is done to the words before it."""
+    end = index + len(form.words)
+    if not form.is_participle or tuple(clause[index:end]) != form.words:
+        return False
+    before, after = clause[index - 1], clause[end] if end < len(clause) else ""
+    if before in words.DETERMINERS:
+        return False
+    if before in _BE:
+        return form.frame in _PASSIVE_FRAMES or form.words == ("made",)
+    if (
+        form.frame not in _PASSIVE_FRAMES
+        or form.words[0] in _NOT_PASSIVE
+        or before in words.PREPOSITIONS | {"and", ","}
+    ):
+        return False
+    return not after or after in words.PREPOSITIONS or form.frame in (verbs.PAINT, verbs.COVER)

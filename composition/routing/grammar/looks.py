@@ -72,7 +72,7 @@ def _is_surface_noun(core: Words) -> bool:
 
 
 def _names_a_thing(core: Words) -> bool:
-    """Read "an orange", "a glass", "a brick": with an article of its own, a material or an ambiguous colour is a thing."""
+    """Whether a material or an ambiguous colour has an article of its own: "an orange", "a glass" are things."""
     if core[0].text not in words.INDEFINITE or len(core) < 2:
         return False
     last = core[-1]
@@ -105,7 +105,7 @@ def without_looks(items: Words, replaced_by: Words) -> tuple[Word, ...]:
 
 
 def quality_owner(items: Words) -> Words | None:
-    """Whose look a phrase is about: "the colour of the sofa", "the sofa's fabric", "the car colour"; None if no look."""
+    """Whose look a phrase is about: "the colour of the sofa", "the sofa's fabric"; None when it is about no look."""
     phrase = parse_noun_phrase(items)
     head = phrase.head
     if head is not None and head.is_a(Kind.MATERIAL) and phrase.possessor:

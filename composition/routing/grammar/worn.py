@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from composition.routing.grammar.draft import Draft, Intent, demonstratives_off
-from composition.routing.grammar.phrases import bare, text_of
-from composition.routing.grammar.vocabulary import REGIONS, Kind, Word
+from composition.routing.grammar.phrases import Words, bare, text_of
+from composition.routing.grammar.vocabulary import REGIONS, Kind
 from composition.routing.lexicon import people, words
 from composition.types import BodyRegion
-
-Words = Sequence[Word]
 
 _PAUSES: Final = frozenset({",", ".", "?", "!", ";", "and", "with", "please"})
 

@@ -7,36 +7,37 @@ from typing import Final
 from composition.routing.lexicon.listing import word_set
 
 COLOURS: Final = (
-    "seafoam, seafoam green, pistachio green, sunburst orange, burnt orange, pumpkin orange, "
-    "rust orange, duck egg blue, cornflower blue, tiffany blue, ocean blue, peacock blue, turquoise blue, teal blue, "
-    "pastel blue, pastel pink, pastel green, pastel yellow, kelly green, avocado green, apple green, grass green, "
-    "pine green, jungle green, leaf green, candy apple red, ferrari red, ruby, rose red, raspberry red, "
-    "tomato red, oxblood, flamingo pink, bubblegum pink, shocking pink, magenta pink, peach pink, "
-    "periwinkle, periwinkle blue, plum purple, royal purple, sand beige, "
-    "walnut brown, chestnut brown, sienna, umber, anthracite, gunmetal, gunmetal grey, graphite grey, "
-    "pewter grey, dove grey, pearl grey, silver grey, smoke grey, onyx black, ebony black, coal black, raven black, bone white, "
-    "cream-coloured, alabaster, chalk white, ivory white, arctic white, sunshine yellow, butter yellow, sunflower yellow, "
+    "seafoam, seafoam green, pistachio green, sunburst orange, burnt orange, pumpkin orange, rust orange, "
+    "duck egg blue, cornflower blue, tiffany blue, ocean blue, peacock blue, turquoise blue, teal blue, "
+    "pastel blue, pastel pink, pastel green, pastel yellow, kelly green, avocado green, apple green, grass "
+    "green, pine green, jungle green, leaf green, candy apple red, ferrari red, ruby, rose red, raspberry "
+    "red, tomato red, oxblood, flamingo pink, bubblegum pink, shocking pink, magenta pink, peach pink, "
+    "periwinkle, periwinkle blue, plum purple, royal purple, sand beige, walnut brown, chestnut brown, "
+    "sienna, umber, anthracite, gunmetal, gunmetal grey, graphite grey, pewter grey, dove grey, pearl grey, "
+    "silver grey, smoke grey, onyx black, ebony black, coal black, raven black, bone white, cream-coloured, "
+    "alabaster, chalk white, ivory white, arctic white, sunshine yellow, butter yellow, sunflower yellow, "
     "mustard, ochre yellow, gold yellow, electric green, fluorescent yellow, fluorescent green, neon yellow, "
-    "neon orange, neon blue, gunmetal gray, dove gray, pearl gray, silver gray, ultraviolet, denim-blue, bordeaux, "
-    "red, blue, green, yellow, orange, purple, pink, brown, black, white, grey, gray, beige, turquoise, teal, "
-    "cyan, magenta, violet, indigo, crimson, scarlet, maroon, burgundy, vermilion, ruby red, cherry red, brick "
-    "red, blood red, fire engine red, wine red, coral, fuchsia, mauve, lilac, lavender, navy, navy blue, royal "
-    "blue, sky blue, baby blue, cobalt, cobalt blue, cerulean, azure, aqua, aquamarine, midnight blue, electric "
-    "blue, ice blue, powder blue, steel blue, petrol blue, prussian blue, ultramarine, sapphire blue, denim "
-    "blue, emerald, emerald green, olive green, lime green, forest green, mint green, sage green, hunter green, "
-    "racing green, british racing green, bottle green, sea green, army green, moss green, neon green, jade "
-    "green, khaki, chartreuse, amber, ochre, mustard yellow, lemon yellow, golden yellow, canary yellow, taupe, "
-    "tan, ecru, ivory, off-white, off white, eggshell, snow white, pearl white, charcoal, charcoal grey, "
-    "charcoal gray, slate grey, slate gray, ash grey, jet black, jet-black, pitch black, midnight black, matte "
-    "black, hot pink, baby pink, dusty pink, dusty rose, blush pink, rose pink, salmon pink, neon pink, rose "
-    "gold, golden, silvery, sepia, auburn, blonde, blond, brunette, ginger, platinum blonde, rainbow, rainbow "
-    "coloured, rainbow colored, multicolored, multicoloured, multi-colored, multi-coloured, colorful, "
-    "colourful, monochrome, monochromatic, black and white, black-and-white, grayscale, greyscale, two-tone, "
-    "two tone, bicolor, pastel, neon, iridescent, holographic, transparent, translucent, tricolor, tie-dye "
-    "colors, gold, silver, reddish, bluish, greenish, yellowish, pinkish, purplish, brownish, greyish, grayish, "
-    "blackish, whitish, sapphire, ruby, rust red, terracotta, peach, plum, rose, olive, mint, sage, lime, "
-    "mustard, cream, salmon, cherry, lemon, chocolate brown, coffee brown, caramel, chocolate, apricot, lilac "
-    "purple, sand, aubergine, eggplant, cream white, honey, rust, copper, bronze"
+    "neon orange, neon blue, gunmetal gray, dove gray, pearl gray, silver gray, ultraviolet, denim-blue, "
+    "bordeaux, red, blue, green, yellow, orange, purple, pink, brown, black, white, grey, gray, beige, "
+    "turquoise, teal, cyan, magenta, violet, indigo, crimson, scarlet, maroon, burgundy, vermilion, ruby red, "
+    "cherry red, brick red, blood red, fire engine red, wine red, coral, fuchsia, mauve, lilac, lavender, "
+    "navy, navy blue, royal blue, sky blue, baby blue, cobalt, cobalt blue, cerulean, azure, aqua, "
+    "aquamarine, midnight blue, electric blue, ice blue, powder blue, steel blue, petrol blue, prussian blue, "
+    "ultramarine, sapphire blue, denim blue, emerald, emerald green, olive green, lime green, forest green, "
+    "mint green, sage green, hunter green, racing green, british racing green, bottle green, sea green, army "
+    "green, moss green, neon green, jade green, khaki, chartreuse, amber, ochre, mustard yellow, lemon "
+    "yellow, golden yellow, canary yellow, taupe, tan, ecru, ivory, off-white, off white, eggshell, snow "
+    "white, pearl white, charcoal, charcoal grey, charcoal gray, slate grey, slate gray, ash grey, jet black, "
+    "jet-black, pitch black, midnight black, matte black, hot pink, baby pink, dusty pink, dusty rose, blush "
+    "pink, rose pink, salmon pink, neon pink, rose gold, golden, silvery, sepia, auburn, blonde, blond, "
+    "brunette, ginger, platinum blonde, rainbow, rainbow coloured, rainbow colored, multicolored, "
+    "multicoloured, multi-colored, multi-coloured, colorful, colourful, monochrome, monochromatic, black and "
+    "white, black-and-white, grayscale, greyscale, two-tone, two tone, bicolor, pastel, neon, iridescent, "
+    "holographic, transparent, translucent, tricolor, tie-dye colors, gold, silver, reddish, bluish, "
+    "greenish, yellowish, pinkish, purplish, brownish, greyish, grayish, blackish, whitish, sapphire, ruby, "
+    "rust red, terracotta, peach, plum, rose, olive, mint, sage, lime, mustard, cream, salmon, cherry, lemon, "
+    "chocolate brown, coffee brown, caramel, chocolate, apricot, lilac purple, sand, aubergine, eggplant, "
+    "cream white, honey, rust, copper, bronze"
 )
 """Comma-separated; `light`, `dark` and the like may precede any of them."""
 
@@ -57,26 +58,27 @@ SHADES: Final = word_set(
 )
 
 MATERIALS: Final = (
-    "foil, gold foil, tinfoil, wood, wooden, oak, walnut, mahogany, pine, teak, ebony, birch, maple, cherry wood, cherrywood, rosewood, "
-    "redwood, driftwood, cedar, bamboo, rattan, wicker, cork, plywood, oak wood, walnut wood, pine wood, dark "
-    "wood, light wood, reclaimed wood, solid oak, marble, granite, quartz, onyx, slate, limestone, sandstone, "
-    "travertine, stone, brick, exposed brick, red brick, bricks, concrete, cement, stucco, plaster, terrazzo, "
-    "tile, tiles, tiled, mosaic, subway tile, subway tiles, ceramic, porcelain, clay, terracotta, earthenware, "
-    "glass, stained glass, frosted glass, crystal, metal, metallic, steel, stainless steel, brushed steel, "
-    "brushed metal, iron, wrought iron, cast iron, chrome, chromed, aluminium, aluminum, brushed aluminum, "
-    "brushed aluminium, brass, copper, bronze, tin, pewter, titanium, platinum, gold, solid gold, gold leaf, "
-    "silver, gilded, leather, faux leather, patent leather, suede, velvet, crushed velvet, silk, satin, cotton, "
-    "linen, wool, woolen, woollen, tweed, cashmere, felt, fleece, corduroy, denim, canvas, burlap, hessian, "
-    "jute, lace, chiffon, tulle, fur, faux fur, fake fur, sequins, sequined, knit, knitted, crocheted, crochet, "
-    "woven, quilted, fabric, cloth, textile, boucle, bouclé, chenille, mohair, nylon, polyester, latex, vinyl, "
-    "rubber, plastic, acrylic, resin, carbon fiber, carbon fibre, fiberglass, paper, papier-mâché, papier "
-    "mache, cardboard, origami, parchment, wax, ice, snowy, icy, diamond, pearl, mother of pearl, jade, "
-    "obsidian, lava, straw, thatch, thatched, grass, moss, mossy, ivy, herringbone parquet, parquet, hardwood, "
-    "laminate, linoleum, gravel, cobblestone, cobblestones, asphalt, planks, wood panelling, wood paneling, "
-    "shiplap, lego, lego bricks, upholstered, leathery, glassy, silky, furry, fluffy, rubbery, plush, ivory, "
-    "amber, snakeskin, crocodile leather, alligator skin, sheepskin, cowhide, faux marble, carrara marble, "
-    "black marble, white marble, hammered copper, corrugated iron, corrugated metal, wood grain, woodgrain, "
-    "flagstone, pebbles, shingles, jersey knit, microfiber"
+    "foil, gold foil, tinfoil, wood, wooden, oak, walnut, mahogany, pine, teak, ebony, birch, maple, cherry "
+    "wood, cherrywood, rosewood, redwood, driftwood, cedar, bamboo, rattan, wicker, cork, plywood, oak wood, "
+    "walnut wood, pine wood, dark wood, light wood, reclaimed wood, solid oak, marble, granite, quartz, onyx, "
+    "slate, limestone, sandstone, travertine, stone, brick, exposed brick, red brick, bricks, concrete, "
+    "cement, stucco, plaster, terrazzo, tile, tiles, tiled, mosaic, subway tile, subway tiles, ceramic, "
+    "porcelain, clay, terracotta, earthenware, glass, stained glass, frosted glass, crystal, metal, metallic, "
+    "steel, stainless steel, brushed steel, brushed metal, iron, wrought iron, cast iron, chrome, chromed, "
+    "aluminium, aluminum, brushed aluminum, brushed aluminium, brass, copper, bronze, tin, pewter, titanium, "
+    "platinum, gold, solid gold, gold leaf, silver, gilded, leather, faux leather, patent leather, suede, "
+    "velvet, crushed velvet, silk, satin, cotton, linen, wool, woolen, woollen, tweed, cashmere, felt, "
+    "fleece, corduroy, denim, canvas, burlap, hessian, jute, lace, chiffon, tulle, fur, faux fur, fake fur, "
+    "sequins, sequined, knit, knitted, crocheted, crochet, woven, quilted, fabric, cloth, textile, boucle, "
+    "bouclé, chenille, mohair, nylon, polyester, latex, vinyl, rubber, plastic, acrylic, resin, carbon fiber, "
+    "carbon fibre, fiberglass, paper, papier-mâché, papier mache, cardboard, origami, parchment, wax, ice, "
+    "snowy, icy, diamond, pearl, mother of pearl, jade, obsidian, lava, straw, thatch, thatched, grass, moss, "
+    "mossy, ivy, herringbone parquet, parquet, hardwood, laminate, linoleum, gravel, cobblestone, "
+    "cobblestones, asphalt, planks, wood panelling, wood paneling, shiplap, lego, lego bricks, upholstered, "
+    "leathery, glassy, silky, furry, fluffy, rubbery, plush, ivory, amber, snakeskin, crocodile leather, "
+    "alligator skin, sheepskin, cowhide, faux marble, carrara marble, black marble, white marble, hammered "
+    "copper, corrugated iron, corrugated metal, wood grain, woodgrain, flagstone, pebbles, shingles, jersey "
+    "knit, microfiber"
 )
 
 FINISHES: Final = (
@@ -91,15 +93,16 @@ FINISHES: Final = (
 )
 
 PATTERNS: Final = (
-    "striped, stripes, checks, spots, pinstriped, pinstripe, pinstripes, polka dot, polka dots, polka-dot, polka dotted, "
-    "dotted, dots, spotted, checked, checkered, chequered, checkerboard, chessboard, gingham, plaid, tartan, "
-    "houndstooth, herringbone, chevron, zigzag, paisley, floral, flowery, flower print, floral print, leopard "
-    "print, leopard-print, leopard, zebra print, zebra, zebra stripes, tiger print, tiger stripes, cow print, "
-    "snake print, animal print, camouflage, camo, argyle, geometric, abstract, damask, ikat, batik, patchwork, "
-    "toile, tropical print, leaf print, marbled, swirls, swirly, hearts, starry, honeycomb, hexagonal, "
-    "patterned, printed, graphic, mandala, arabesque, moroccan, fair isle, nautical stripes, harlequin, "
-    "fleur-de-lis, psychedelic, gradient, galaxy, galaxy print, brocade, horizontal stripes, vertical stripes, "
-    "diagonal stripes, thin stripes, racing stripes, racing stripe, speckled, graffiti, graffitied, flames"
+    "striped, stripes, checks, spots, pinstriped, pinstripe, pinstripes, polka dot, polka dots, polka-dot, "
+    "polka dotted, dotted, dots, spotted, checked, checkered, chequered, checkerboard, chessboard, gingham, "
+    "plaid, tartan, houndstooth, herringbone, chevron, zigzag, paisley, floral, flowery, flower print, floral "
+    "print, leopard print, leopard-print, leopard, zebra print, zebra, zebra stripes, tiger print, tiger "
+    "stripes, cow print, snake print, animal print, camouflage, camo, argyle, geometric, abstract, damask, "
+    "ikat, batik, patchwork, toile, tropical print, leaf print, marbled, swirls, swirly, hearts, starry, "
+    "honeycomb, hexagonal, patterned, printed, graphic, mandala, arabesque, moroccan, fair isle, nautical "
+    "stripes, harlequin, fleur-de-lis, psychedelic, gradient, galaxy, galaxy print, brocade, horizontal "
+    "stripes, vertical stripes, diagonal stripes, thin stripes, racing stripes, racing stripe, speckled, "
+    "graffiti, graffitied, flames"
 )
 
 STYLES: Final = (
@@ -162,8 +165,12 @@ COLOUR_NOUNS: Final = word_set(
     """
 )
 
-COLOURED_SUFFIXES: Final = ("coloured", "colored", "toned", "tinted", "hued", "painted", "dyed")
+COLOURED_SUFFIXES: Final = word_set("coloured colored toned tinted hued painted dyed")
 """What follows a hyphen in "mint-coloured"."""
 
-TEXTURED_SUFFIXES: Final = ("textured", "patterned", "clad", "covered", "plated", "upholstered", "style", "styled",
-                            "like", "effect", "look", "print", "themed", "printed", "finished", "inspired", "lined")  # fmt: skip
+TEXTURED_SUFFIXES: Final = word_set(
+    """
+    textured patterned clad covered plated upholstered style styled like effect look print themed printed finished
+    inspired lined
+    """
+)

@@ -61,12 +61,14 @@ TRY_ON_PHRASES: Final = (
 )
 """Fixed phrases of trying something on."""
 
-WEAR_VERBS: Final = frozenset({"wear", "wears", "wearing", "wore", "worn", "sporting", "donning", "don"})
+WEAR_VERBS: Final = word_set("wear wears wearing wore worn sporting donning don")
 
-OBJECT_PRONOUNS: Final = frozenset({"me", "him", "her", "them", "us", "myself", "himself", "herself"})
+OBJECT_PRONOUNS: Final = word_set("me him her them us myself himself herself")
 
-HOLD_VERBS: Final = frozenset(
-    {"holding", "holds", "carrying", "carries", "riding", "rides", "driving", "drives", "playing", "eating", "drinking"}
+HOLD_VERBS: Final = word_set(
+    """
+    holding holds carrying carries riding rides driving drives playing eating drinking
+    """
 )
 """What a person does with a thing that is to be painted beside them."""
 

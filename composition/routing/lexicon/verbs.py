@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from composition.routing.lexicon.listing import word_set
+from composition.routing.lexicon.listing import phrase_list, word_set
 
 REPLACE: Final = "replace"
 SUBSTITUTE: Final = "substitute"
@@ -20,43 +20,57 @@ REMOVE: Final = "remove"
 DRESS: Final = "dress"
 SHOW: Final = "show"
 KEEP: Final = "keep"
-USE: Final = "use"
 
 VERBS: Final[Mapping[str, tuple[str, ...]]] = {
-    REPLACE: ("replace", "swap", "swap out", "exchange", "switch", "switch out", "trade", "trade in", "trade out",
-              "change out", "swap in", "replace out", "interchange", "sub out", "exchange out", "upgrade", "update"),
-    SUBSTITUTE: ("substitute", "sub", "sub in"),
-    CHANGE: ("change", "turn", "transform", "convert", "alter", "modify", "adjust", "morph", "redo", "restyle", "redesign",
-             "transition", "adapt", "edit", "shift", "vary", "remake", "reimagine", "revamp", "rework", "refresh",
-             "customize", "customise", "renovate", "transmute", "remodel"),
-    MAKE: ("make", "render", "have", "let", "get", "keep looking", "leave looking"),
-    PAINT: ("paint", "repaint", "colour", "color", "recolour", "recolor", "re-color", "re-colour", "dye", "redye", "tint",
-            "retint", "stain", "spray", "spray-paint", "spray paint", "colorize", "colourize", "colorise", "colourise",
-            "shade", "bleach", "whitewash", "gild", "respray", "re-paint", "lacquer", "varnish"),
-    COVER: ("cover", "wrap", "rewrap", "coat", "upholster", "reupholster", "re-upholster", "clad", "reclad", "tile",
-            "retile", "plate", "wallpaper", "texture", "retexture", "re-texture", "finish", "refinish", "pave", "panel",
-            "carpet", "face", "line", "plaster", "resurface", "laminate", "veneer", "drape", "sheathe", "encase",
-            "overlay", "coat over", "re-cover", "recover", "re-skin", "reskin", "pattern", "print", "repave", "floor",
-            "decorate", "redecorate", "fill", "top", "garnish", "stuff", "load", "surround", "adorn", "populate", "frost"),
-    GIVE: ("give", "fit out", "equip", "outfit", "furnish", "provide", "kit out", "grant"),
-    ADD: ("add", "insert", "place", "put", "include", "draw", "hang", "attach", "mount", "install", "fit", "set", "drop",
-          "introduce", "bring in", "throw in", "stick", "position", "lay", "plant", "park", "build", "create", "generate",
-          "put in", "add in", "append", "affix", "arrange", "leave", "stand", "scatter", "sprinkle", "pop", "compose",
-          "superimpose", "incorporate", "situate", "seat", "toss in", "paint in", "draw in", "photoshop in", "slip",
-          "pour", "fill in", "perch", "rest", "lean", "tuck", "embed", "fasten", "bolt on", "put up", "hang up", "set up"),
-    APPLY: ("apply", "transfer", "map", "project", "copy", "use", "paste", "put over", "spread", "extend"),
-    REMOVE: ("remove", "erase", "delete", "eliminate", "take away", "take out", "take off", "take down", "get rid of",
-             "clear", "clear away", "clear out", "clean up", "wipe out", "wipe away", "wipe off", "edit out", "cut out",
-             "cut", "crop out", "photoshop out", "paint out", "clone out", "drop out", "lose", "hide", "strip",
-             "strip away", "strip off", "rub out", "brush out", "discard", "ditch", "exclude", "omit", "subtract",
-             "extract", "airbrush out", "blot out", "throw out", "throw away", "do away with", "rid", "clean off",
-             "clean away", "pull out", "dispose of", "scrub", "scrub out", "dump", "move out", "retouch out",
-             "scrap", "banish", "detach", "cut off", "tear down", "rip out", "vanish", "heal out", "mask out", "leave out", "get out", "get off", "kill",
-             "banish", "purge", "weed out", "pick up", "chop down", "cut down", "knock down", "demolish"),
-    DRESS: ("dress", "clothe", "style", "outfit"),
-    SHOW: ("take", "select", "choose", "pick", "grab", "look at", "consider", "show", "see", "visualize", "visualise", "imagine", "picture", "preview", "display", "find", "view"),
-    KEEP: ("keep", "preserve", "retain", "maintain"),
-}  # fmt: skip
+    REPLACE: phrase_list(
+        "replace, swap, swap out, exchange, switch, switch out, trade, trade in, trade out, change out, swap "
+        "in, replace out, interchange, sub out, exchange out, upgrade, update"
+    ),
+    SUBSTITUTE: phrase_list("substitute, sub, sub in"),
+    CHANGE: phrase_list(
+        "change, turn, transform, convert, alter, modify, adjust, morph, redo, restyle, redesign, transition, "
+        "adapt, edit, shift, vary, remake, reimagine, revamp, rework, refresh, customize, customise, "
+        "renovate, transmute, remodel"
+    ),
+    MAKE: phrase_list("make, render, have, let, get, keep looking, leave looking"),
+    PAINT: phrase_list(
+        "paint, repaint, colour, color, recolour, recolor, re-color, re-colour, dye, redye, tint, retint, "
+        "stain, spray, spray-paint, spray paint, colorize, colourize, colorise, colourise, shade, bleach, "
+        "whitewash, gild, respray, re-paint, lacquer, varnish"
+    ),
+    COVER: phrase_list(
+        "cover, wrap, rewrap, coat, upholster, reupholster, re-upholster, clad, reclad, tile, retile, plate, "
+        "wallpaper, texture, retexture, re-texture, finish, refinish, pave, panel, carpet, face, line, "
+        "plaster, resurface, laminate, veneer, drape, sheathe, encase, overlay, coat over, re-cover, recover, "
+        "re-skin, reskin, pattern, print, repave, floor, decorate, redecorate, fill, top, garnish, stuff, "
+        "load, surround, adorn, populate, frost"
+    ),
+    GIVE: phrase_list("give, fit out, equip, outfit, furnish, provide, kit out, grant"),
+    ADD: phrase_list(
+        "add, insert, place, put, include, draw, hang, attach, mount, install, fit, set, drop, introduce, "
+        "bring in, throw in, stick, position, lay, plant, park, build, create, generate, put in, add in, "
+        "append, affix, arrange, leave, stand, scatter, sprinkle, pop, compose, superimpose, incorporate, "
+        "situate, seat, toss in, paint in, draw in, photoshop in, slip, pour, fill in, perch, rest, lean, "
+        "tuck, embed, fasten, bolt on, put up, hang up, set up"
+    ),
+    APPLY: phrase_list("apply, transfer, map, project, copy, use, paste, put over, spread, extend"),
+    REMOVE: phrase_list(
+        "remove, erase, delete, eliminate, take away, take out, take off, take down, get rid of, clear, clear "
+        "away, clear out, clean up, wipe out, wipe away, wipe off, edit out, cut out, cut, crop out, "
+        "photoshop out, paint out, clone out, drop out, lose, hide, strip, strip away, strip off, rub out, "
+        "brush out, discard, ditch, exclude, omit, subtract, extract, airbrush out, blot out, throw out, "
+        "throw away, do away with, rid, clean off, clean away, pull out, dispose of, scrub, scrub out, dump, "
+        "move out, retouch out, scrap, banish, detach, cut off, tear down, rip out, vanish, heal out, mask "
+        "out, leave out, get out, get off, kill, purge, weed out, pick up, chop down, cut down, knock down, "
+        "demolish"
+    ),
+    DRESS: phrase_list("dress, clothe, style, outfit"),
+    SHOW: phrase_list(
+        "take, select, choose, pick, grab, look at, consider, show, see, visualize, visualise, imagine, "
+        "picture, preview, display, find, view"
+    ),
+    KEEP: phrase_list("keep, preserve, retain, maintain"),
+}
 """Base forms; a verb of two words must be adjacent ("take out the bin") or, where its particle may follow the object
 ("take the bin out"), see `SEPARABLE_PARTICLES`."""
 
@@ -99,8 +113,11 @@ IRREGULAR_FORMS: Final[Mapping[str, tuple[str, ...]]] = {
     "clad": ("clad", "cladding"),
 }
 
-DOUBLING: Final = frozenset({"swap", "map", "wrap", "rewrap", "drop", "rub", "strip", "cut", "put", "set", "scrap",
-                             "pop", "slip", "fit", "outfit", "scrub", "sub", "get", "let", "equip", "crop"})  # fmt: skip
+DOUBLING: Final = word_set(
+    """
+    swap map wrap rewrap drop rub strip cut put set scrap pop slip fit outfit scrub sub get let equip crop
+    """
+)
 
 AMBIGUOUS_VERBS: Final = word_set(
     """
@@ -113,4 +130,4 @@ AMBIGUOUS_VERBS: Final = word_set(
 )
 """Verbs that may also be nouns or adjectives: verbs only where an object can follow."""
 
-SEPARABLE_PARTICLES: Final = frozenset({"out", "away", "off", "down", "in", "up", "over"})
+SEPARABLE_PARTICLES: Final = word_set("out away off down in up over")

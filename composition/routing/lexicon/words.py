@@ -13,9 +13,9 @@ DETERMINERS: Final = word_set(
     a an the this that these those my your his her its our their some any another each every all both no said
     """
 )
-DEMONSTRATIVES: Final = frozenset({"this", "that", "these", "those"})
-INDEFINITE: Final = frozenset({"a", "an", "some", "another"})
-POSSESSIVES: Final = frozenset({"my", "your", "his", "her", "its", "our", "their"})
+DEMONSTRATIVES: Final = word_set("this that these those")
+INDEFINITE: Final = word_set("a an some another")
+POSSESSIVES: Final = word_set("my your his her its our their")
 QUANTIFIERS: Final = word_set(
     """
     all both every each two three four five six seven eight nine ten several many few multiple dozen various
@@ -27,8 +27,11 @@ PLURAL_QUANTIFIERS: Final = word_set(
     few
     """
 )
-PRONOUNS: Final = frozenset({"it", "this", "that", "these", "those", "them", "one", "ones", "they", "something",
-                             "everything", "anything", "thing", "things", "stuff", "there"})  # fmt: skip
+PRONOUNS: Final = word_set(
+    """
+    it this that these those them one ones they something everything anything thing things stuff there
+    """
+)
 PREPOSITIONS: Final = word_set(
     """
     in on onto at with without of from by for to into under underneath beneath below above over behind beside
@@ -48,7 +51,7 @@ PICTURE_WORDS: Final = word_set(
     photo photograph picture image pic shot scene everything screenshot snapshot
     """
 )
-BACKGROUND_WORDS: Final = frozenset({"background", "backdrop", "surroundings", "backgrounds", "bg"})
+BACKGROUND_WORDS: Final = word_set("background backdrop surroundings backgrounds bg")
 POSITIONS: Final[Mapping[str, Position]] = {
     "left": Position.LEFT,
     "leftmost": Position.LEFT,
@@ -75,35 +78,37 @@ SHORTHAND: Final[Mapping[str, str]] = {
 """How people type, and what they mean."""
 
 POLITE_OPENINGS: Final = (
-    "i think that, i think, i feel like, i believe, i guess, i wonder if, it would be nice if, it'd be nice if, it would be great if, "
-    "it'd be great if, it would be better if, it would be cool if, it would be lovely if, it'd be cool if, it would be good if, "
-    "imagine that, imagine if, imagine, suppose, what if, picture this, ensure that, ensure, see to it that, be sure to, "
-    "please, pls, plz, kindly, hi, hello, hey, hey there, hi there, ok, okay, well, so, now, just, simply, "
-    "maybe, perhaps, can you, could you, would you, will you, can we, could we, may we, can i, could i, may i, "
-    "might you, can you please, could you please, would you please, would you kindly, would you mind, do you "
-    "mind, would it be possible to, is it possible to, is there a way to, is there any way to, i want you to, i "
-    "want to, i need you to, i need to, i would like you to, i would like to, i'd like you to, i'd like to, i'd "
-    "love to, i would love to, i'd love you to, i wish to, i wish you would, i'm looking to, we want to, we "
-    "need to, we'd like to, we would like to, let's, let us, help me, help me to, go ahead and, try to, try "
-    "and, you should, you could, you can, you may, we should, we could, feel free to, make sure to, make sure that, make sure, be so kind "
-    "as to, be so kind and, if you could, if possible, if you can, quickly, what if you, what if we, what if i, "
-    "how about you, how about we, how about, what about, i think you should, it would be great if you could, it "
-    "would be nice if you could, i was wondering if you could, i was hoping you could, i am wondering if you "
-    "could, the task is to, your task is to, the goal is to, need to, want to, wanna, gonna, i wanna, would "
-    "love to, like to, digitally, realistically, seamlessly, carefully, gently, completely, then, also, first, "
-    "finally, next, and, instead, dear ai, why not, why don't you, why don't we, in this photo, in this "
-    "picture, in this image, in the photo, in the picture, in the image, in my photo, for this photo, for this "
-    "picture, for this image, from this photo, from this picture, from this image, i request you to, edit the "
-    "photo to, edit the image to, edit the picture to, edit this photo to, edit this image to, edit this "
-    "picture to, edit it to, change the photo to, generate a version where, i am looking to, are you able to, "
-    "i'd appreciate it if you could, can you try to, could you try to, any chance you could, mind, i'd rather "
-    "you, imagine"
+    "i think that, i think, i feel like, i believe, i guess, i wonder if, it would be nice if, it'd be nice "
+    "if, it would be great if, it'd be great if, it would be better if, it would be cool if, it would be "
+    "lovely if, it'd be cool if, it would be good if, imagine that, imagine if, imagine, suppose, what if, "
+    "picture this, ensure that, ensure, see to it that, be sure to, please, pls, plz, kindly, hi, hello, hey, "
+    "hey there, hi there, ok, okay, well, so, now, just, simply, maybe, perhaps, can you, could you, would "
+    "you, will you, can we, could we, may we, can i, could i, may i, might you, can you please, could you "
+    "please, would you please, would you kindly, would you mind, do you mind, would it be possible to, is it "
+    "possible to, is there a way to, is there any way to, i want you to, i want to, i need you to, i need to, "
+    "i would like you to, i would like to, i'd like you to, i'd like to, i'd love to, i would love to, i'd "
+    "love you to, i wish to, i wish you would, i'm looking to, we want to, we need to, we'd like to, we would "
+    "like to, let's, let us, help me, help me to, go ahead and, try to, try and, you should, you could, you "
+    "can, you may, we should, we could, feel free to, make sure to, make sure that, make sure, be so kind as "
+    "to, be so kind and, if you could, if possible, if you can, quickly, what if you, what if we, what if i, "
+    "how about you, how about we, how about, what about, i think you should, it would be great if you could, "
+    "it would be nice if you could, i was wondering if you could, i was hoping you could, i am wondering if "
+    "you could, the task is to, your task is to, the goal is to, need to, want to, wanna, gonna, i wanna, "
+    "would love to, like to, digitally, realistically, seamlessly, carefully, gently, completely, then, also, "
+    "first, finally, next, and, instead, dear ai, why not, why don't you, why don't we, in this photo, in "
+    "this picture, in this image, in the photo, in the picture, in the image, in my photo, for this photo, "
+    "for this picture, for this image, from this photo, from this picture, from this image, i request you to, "
+    "edit the photo to, edit the image to, edit the picture to, edit this photo to, edit this image to, edit "
+    "this picture to, edit it to, change the photo to, generate a version where, i am looking to, are you "
+    "able to, i'd appreciate it if you could, can you try to, could you try to, any chance you could, mind, "
+    "i'd rather you, imagine"
 )
 REFUSALS: Final = (
-    "i don't want to see, i don't want, i do not want to see, i do not want, we don't want, don't show, do not show, "
-    "there should be no, there shouldn't be any, there shouldn't be a, there should not be any, there should not be a, "
-    "let there be no, i don't need, we don't need, don't include, do not include, i don't like, have no, show no, "
-    "no more, make there be no, i want no, i'd like no, i could do without, i can do without"
+    "i don't want to see, i don't want, i do not want to see, i do not want, we don't want, don't show, do "
+    "not show, there should be no, there shouldn't be any, there shouldn't be a, there should not be any, "
+    "there should not be a, let there be no, i don't need, we don't need, don't include, do not include, i "
+    "don't like, have no, show no, no more, make there be no, i want no, i'd like no, i could do without, i "
+    "can do without"
 )
 """Openings that ask for something to go."""
 WISHES: Final = (
@@ -197,7 +202,7 @@ NOT_ADJECTIVES: Final = word_set(
     vest forest harvest priest beast guest crest roundtable stable marble bible native archive hive dive
     """
 )
-COMPARATIVE_CHANGES: Final = frozenset({"bigger", "smaller", "larger", "taller", "longer", "shorter", "wider"})
+COMPARATIVE_CHANGES: Final = word_set("bigger smaller larger taller longer shorter wider")
 
 ENGLISH_WORDS: Final = word_set(
     """
