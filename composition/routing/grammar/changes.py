@@ -89,7 +89,22 @@ def change(_verb: str, items: Words) -> Draft:
 
 def become(old: Words, new: Words, *, into: bool = True) -> Draft:
     """A ends up as B: a look, or another thing."""
-    while new and new[0].text in ("be", "become", "look", "looks", "appear", "seem", "like", "being"):
+    while new and new[0].text in (
+        "be",
+        "become",
+        "look",
+        "looks",
+        "appear",
+        "seem",
+        "like",
+        "being",
+        "it's",
+        "it",
+        "they",
+        "is",
+        "are",
+        "was",
+    ):
         new = new[1:]
     owner = quality_owner(old)
     if owner is not None and new:

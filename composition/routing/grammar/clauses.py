@@ -10,6 +10,7 @@ from composition.routing.grammar.descriptions import describe
 from composition.routing.grammar.draft import Draft, Intent, is_pronoun, remove_draft, replace_draft
 from composition.routing.grammar.frames import FRAMES
 from composition.routing.grammar.instruction import DESCRIBE, Instruction, instruct, split_clauses, strip_courtesy
+from composition.routing.grammar.looks import is_look
 from composition.routing.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of
 from composition.routing.grammar.vocabulary import tag
 from composition.routing.grammar.worn import wear_draft
@@ -72,6 +73,8 @@ def _instead(new: list[str], old: list[str]) -> Draft:
         draft = FRAMES[instruction.frame](instruction.verb, made)
         if draft.intent is Intent.APPEARANCE:
             return draft
+    if is_look(tag(old)) and not is_look(made):
+        return describe(made)
     return wear_draft(made) or replace_draft(tag(old), made)
 
 
@@ -93,6 +96,10 @@ def _absence(items: Words) -> Draft | None:
     without = next((i for i in range(1, len(items) - 1) if _excludes(items, i)), None)
     if without is not None:
         return remove_draft(items[without + 1 :])
+    contrast = find(items, "not")
+    if contrast is not None and items[contrast - 1].text == "," and contrast + 1 < len(items):
+        new, old = items[: contrast - 1], items[contrast + 1 :]
+        return describe(new) if is_look(old) else replace_draft(old, new)
     but = find(items, "but", start=2)
     if items[0].text == "not" and but is not None and but + 1 < len(items):
         return replace_draft(items[1:but], items[but + 1 :])

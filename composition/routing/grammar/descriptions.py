@@ -11,7 +11,15 @@ from composition.routing.grammar.draft import (
     replace_draft,
 )
 from composition.routing.grammar.looks import is_look, quality_owner
-from composition.routing.grammar.phrases import NounPhrase, Words, bare, name_of, parse_noun_phrase, text_of
+from composition.routing.grammar.phrases import (
+    PARTICIPLES,
+    NounPhrase,
+    Words,
+    bare,
+    name_of,
+    parse_noun_phrase,
+    text_of,
+)
 from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
 from composition.routing.grammar.worn import is_someone, region_of, wear_draft
 from composition.routing.lexicon import appearance, people, words
@@ -72,7 +80,10 @@ def _state(items: Words) -> Draft | None:
         return appearance_draft(quality_owner(owner) or owner, new)
     if added and added[0].text in ("with", "without"):
         return describe([*owner, *added])
-    if new and new[0].text in words.INDEFINITE and rest[copula].text != "but":
+    becomes = rest[copula].text.startswith("becom") or (
+        rest[copula].text in ("turns", "turned") and rest[copula + 1].text == "into"
+    )
+    if new and rest[copula].text != "but" and (becomes or new[0].text in words.INDEFINITE):
         return replace_draft(owner, new)
     return None
 
@@ -142,12 +153,13 @@ def _look_of_something(phrase: NounPhrase) -> Draft | None:
         return None
     look: tuple[Word, ...] = core
     owner: tuple[Word, ...] = ()
+    located = any(preposition in ("on", "for", "onto") for preposition, _ in phrase.posts)
     for preposition, rest in phrase.posts:
         if preposition in ("on", "for", "to", "over", "onto", "across") or (
-            preposition == "of" and not is_look(rest) and core[-1].is_a(Kind.QUALITY)
+            preposition == "of" and not is_look(rest) and core[-1].is_a(Kind.QUALITY) and not located
         ):
             owner = owner or rest
-        elif preposition == "of" and is_look(rest):
+        elif preposition == "of" and (is_look(rest) or core[-1].is_a(Kind.QUALITY)):
             look = (*look, Word("of", frozenset({Kind.PREPOSITION})), *rest)
         elif preposition in ("like", "as"):
             look = (*look, *rest)
@@ -169,7 +181,7 @@ def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:
     for preposition, rest in phrase.posts:
         if (
             preposition in ("in", "with", "of", "out", "from", "as", "like", "to", "but", "using")
-            or preposition in _DONE
+            or preposition in PARTICIPLES
         ):
             stripped = rest[1:] if rest and rest[0].text in ("in", "with", "of", "from", "to", "but") else rest
             if is_look(stripped):
@@ -189,14 +201,6 @@ def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:
         looks=draft.looks,
         paint=text_of(bare(demonstratives_off(items))),
     )
-
-
-_DONE = word_set(
-    """
-    made painted covered dyed finished wrapped upholstered decorated rendered drawn coloured colored coated clad
-    printed textured tiled crafted built
-    """
-)
 
 
 def _described_name(phrase: NounPhrase, items: Words) -> Words:

@@ -17,7 +17,7 @@ Words: TypeAlias = Sequence[Word]
 PARTICIPLES: Final = word_set(
     """
     made painted covered dyed finished wrapped upholstered decorated rendered drawn done coloured colored carved
-    built crafted coated clad lined printed textured tiled
+    built crafted coated woven knitted cast sewn clad lined printed textured tiled
     """
 )
 _RELATIVES: Final = frozenset(
@@ -118,11 +118,19 @@ def _split_core(items: list[Word]) -> tuple[list[Word], list[Word]]:
             return items[:index], items[index:]
         if word.text in _RELATIVES and not (word.text == "that" and _is_determiner(items[index - 1])):
             return items[:index], items[index:]
-        if word.text in PARTICIPLES and index + 1 < len(items) and not _is_determiner(items[index - 1]):
-            following = items[index + 1]
-            if following.is_a(Kind.PREPOSITION) or following.kinds & LOOKS:
-                return items[:index], items[index:]
+        if index + 1 < len(items) and _is_post_participle(items, index):
+            return items[:index], items[index:]
     return items, []
+
+
+def _is_post_participle(items: list[Word], index: int) -> bool:
+    """Whether a participle behind its noun stands here: "a wall *clad* in slate", "walls *painted* grey"."""
+    text, following = items[index].text, items[index + 1]
+    if _is_determiner(items[index - 1]):
+        return False
+    if text in PARTICIPLES:
+        return following.is_a(Kind.PREPOSITION) or bool(following.kinds & LOOKS) or following.text == "out"
+    return text.endswith("ed") and following.text in ("from", "of", "in", "with", "by", "out")
 
 
 def _bare_classifier(items: list[Word], index: int) -> bool:

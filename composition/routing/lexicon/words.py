@@ -78,6 +78,7 @@ SHORTHAND: Final[Mapping[str, str]] = {
 """How people type, and what they mean."""
 
 POLITE_OPENINGS: Final = (
+    "i wish, if only, "
     "i think that, i think, i feel like, i believe, i guess, i wonder if, it would be nice if, it'd be nice "
     "if, it would be great if, it'd be great if, it would be better if, it would be cool if, it would be "
     "lovely if, it'd be cool if, it would be good if, imagine that, imagine if, imagine, suppose, what if, "
