@@ -163,12 +163,17 @@ class LimitsConfig(_Section):
 
 
 class QueueConfig(_Section):
-    """`embedded` keeps jobs in this process's store; `celery` hands them to workers through Redis."""
+    """`embedded` keeps jobs in this process's store; `celery` hands them to workers through Redis.
+
+    `retry_delay_s` is the rest before the second attempt after a transient failure, four times longer before each
+    next one, at most a minute.
+    """
 
     backend: Literal["embedded", "celery"] = "embedded"
     max_pending: Count = 1000
     max_attempts: Count = 3
     lease_s: Seconds = 15.0
+    retry_delay_s: Seconds = 5.0
     shutdown_grace_s: Seconds = 30.0
     result_ttl_seconds: Seconds = 86_400.0
     redis_url: str = "redis://127.0.0.1:6379/0"

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 TRANSIENT_CODES = frozenset({"NOT_READY", "QUEUE_FULL"})
 """Another attempt may succeed: a runner died or is still loading. Everything else would fail the same way again."""
 
+MAX_RETRY_DELAY_S = 60.0
+
 _T = TypeVar("_T")
 
 
@@ -45,7 +47,8 @@ class AttemptSettings:
     Attributes:
         lease_s: how long a silent worker keeps its job; heartbeats come three times as often.
         progress_interval_s: at most one progress entry in this time.
-        retry_delay_s: rest before the second attempt after a transient failure; four times longer before each next.
+        retry_delay_s: rest before the second attempt after a transient failure; four times longer before each next,
+            at most a minute.
         job_timeout_s: an attempt that runs longer fails with TIMEOUT; None leaves it to the handler.
         publish_timeout_s: how long an outcome is offered to a store that is away.
     """
@@ -113,10 +116,6 @@ class Attempt:
             self._interruption = why
             if self._work is not None:
                 self._work.cancel()
-
-    def check(self) -> None:
-        """Ask the store now, not at the next heartbeat, whether the job is still ours."""
-        self._news.set()
 
     async def _handle(self) -> JobResult:
         if self.job.schema_version != SCHEMA_VERSION:
@@ -186,7 +185,7 @@ class Attempt:
     async def _fail(self, error: CompositionError, *, retry: bool) -> None:
         record = JobError(code=error.code, message=error.message, details=error.details)
         again = retry and self.job.priority is not Priority.INTERACTIVE
-        delay_s = self._settings.retry_delay_s * 4.0 ** (self.job.attempt - 1)
+        delay_s = min(self._settings.retry_delay_s * 4.0 ** (self.job.attempt - 1), MAX_RETRY_DELAY_S)
         await self._persistently(lambda: self._store.fail(self._claim, record, retry=again, delay_s=delay_s))
 
     async def _publish(self, result: JobResult) -> None:

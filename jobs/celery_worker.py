@@ -84,7 +84,7 @@ class CeleryWorker:
         queue = self._config.queue
         node = WorkerNode(
             await self._assemble(),
-            settings=AttemptSettings(lease_s=queue.lease_s),
+            settings=AttemptSettings(lease_s=queue.lease_s, retry_delay_s=queue.retry_delay_s),
             result_ttl_s=queue.result_ttl_seconds,
             concurrency=self._config.limits.max_concurrent_requests,
         )

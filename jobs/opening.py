@@ -44,6 +44,7 @@ def open_embedded_queue(
         blobs,
         concurrency=config.limits.max_concurrent_requests,
         lease_s=config.queue.lease_s,
+        retry_delay_s=config.queue.retry_delay_s,
         result_ttl_s=config.queue.result_ttl_seconds,
         job_timeout_s=config.limits.request_timeout_seconds,
         webhooks=webhook_sender(config, store, fetcher),

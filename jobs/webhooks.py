@@ -23,7 +23,7 @@ from composition.ports import Fetcher, JobStore
 logger = logging.getLogger(__name__)
 
 _BATCH = 8
-_HOLD_S = 60.0
+_HOLD_S = 30.0
 _MAX_DELAY_S = 3600.0
 
 

@@ -1,0 +1,166 @@
+"""The service with models that only take time, for `benchmarks.chaos` and `benchmarks.backlog`.
+
+Everything but the models is the product's own: the REST edge, the stores, the queues, the webhooks. `front` is the API
+node; `runner` plays a model runner behind it in a process of its own. In the distributed mode the workers are
+`celery -A benchmarks.chaos_worker worker`. Settings come from `COMPOSITION_*` and `CHAOS_*`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from api.app import create_app
+from api.codec import PillowCodec
+from api.context import ApiContext
+from api.fetcher import GuardedFetcher
+from composition.config import Config, load_config
+from composition.errors import NotReady
+from composition.jobs import Job, JobResult
+from composition.ports import BlobStore, JobHandler, JobQueue, ModelHealth, ProgressListener
+from composition.types import Progress
+from jobs.opening import open_embedded_queue
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from jobs.distributed import WorkerModels
+
+STEPS = 20
+
+
+class StandInHealth:
+    """Always ready."""
+
+    async def health(self) -> Mapping[str, object]:
+        """As the `ModelHealth` port."""
+        return {"ready": True, "models_loaded": [], "gpu_available": False, "gpu_memory_free_mb": 0}
+
+
+def job_seconds() -> float:
+    """How long a job takes."""
+    return float(os.environ.get("CHAOS_JOB_S", "1"))
+
+
+def result_of(job: Job, image_key: str) -> JobResult:
+    """What a real edit's account holds, with constant values."""
+    account = {
+        "pipeline_used": "simple",
+        "models_used": ["sd-inpainting"],
+        "processing_time_ms": int(job_seconds() * 1000),
+        "metadata": {"input_resolution": "256x256", "output_resolution": "256x256", "seed_used": 7},
+    }
+    return JobResult(image_key=image_key, image_media_type="image/png", mask_key=None, account=account)
+
+
+def handler_in_process(blobs: BlobStore) -> JobHandler:
+    """Runs the steps here, as a worker does."""
+
+    async def handle(job: Job, listen: ProgressListener) -> JobResult:
+        base = await blobs.get(job.payload.base_key)
+        for step in range(STEPS):
+            await asyncio.sleep(job_seconds() / STEPS)
+            listen(Progress(stage="diffuse", fraction=(step + 1) / STEPS, step=step + 1, total_steps=STEPS))
+        return result_of(job, await blobs.put(base + job.payload.prompt.encode()))
+
+    return handle
+
+
+def handler_behind_runner(blobs: BlobStore, port: int) -> JobHandler:
+    """Has the steps run by the runner process; a runner that dies or is away is a transient failure."""
+
+    async def handle(job: Job, listen: ProgressListener) -> JobResult:
+        base = await blobs.get(job.payload.base_key)
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError as error:
+            raise NotReady("the runner is away") from error
+        try:
+            for _ in range(STEPS):
+                line = await reader.readline()
+                if not line.endswith(b"\n"):
+                    raise NotReady("the runner died")
+                step = int(line)
+                listen(Progress(stage="diffuse", fraction=step / STEPS, step=step, total_steps=STEPS))
+        except OSError as error:
+            raise NotReady("the runner died") from error
+        finally:
+            writer.close()
+        return result_of(job, await blobs.put(base + job.payload.prompt.encode()))
+
+    return handle
+
+
+async def run_runner(port: int) -> None:
+    """One line per step to every connection."""
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            for step in range(STEPS):
+                await asyncio.sleep(job_seconds() / STEPS)
+                writer.write(f"{step + 1}\n".encode())
+                await writer.drain()
+        except ConnectionError:
+            return
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    await server.serve_forever()
+
+
+async def run_front(port: int, runner_port: int) -> None:
+    """The REST service on 127.0.0.1."""
+    config = load_config()
+    codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
+    queue, blobs, health = _open(config, fetcher, runner_port)
+    await queue.start()
+    context = ApiContext(
+        config=config, queue=queue, blobs=blobs, codec=codec, fetcher=fetcher, health=health, unavailable=frozenset()
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(context), host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    )
+    await server.serve()
+    await queue.stop(grace_s=config.queue.shutdown_grace_s)
+
+
+def _open(config: Config, fetcher: GuardedFetcher, runner_port: int) -> tuple[JobQueue, BlobStore, ModelHealth]:
+    if config.queue.backend == "celery":
+        from jobs.distributed import open_celery_queue  # only here: Celery is an optional dependency
+
+        return open_celery_queue(config, fetcher=fetcher)
+    queue, blobs = open_embedded_queue(
+        config,
+        make_handler=lambda blobs: handler_behind_runner(blobs, runner_port) if runner_port else _paused,
+        fetcher=fetcher,
+    )
+    return queue, blobs, StandInHealth()
+
+
+async def _paused(job: Job, listen: ProgressListener) -> JobResult:
+    raise await asyncio.Future()  # never: without a runner jobs only wait
+
+
+def celery_app() -> Celery:
+    """The worker of the distributed mode."""
+    from jobs.distributed import WorkerModels, celery_worker_app
+
+    async def load(blobs: BlobStore) -> WorkerModels:
+        return WorkerModels(handler=handler_in_process(blobs), health=StandInHealth(), close=_nothing)
+
+    return celery_worker_app(load_config(), load)
+
+
+async def _nothing() -> None:
+    return None
+
+
+if __name__ == "__main__":
+    role, *ports = sys.argv[1:]
+    asyncio.run(run_runner(int(ports[0])) if role == "runner" else run_front(int(ports[0]), int(ports[1])))
