@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 from composition.config import RoutingConfig
 from composition.routing.grammar.draft import Intent
-from composition.routing.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise
-from composition.routing.lexicon import people, words
+from composition.routing.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
+from composition.routing.grammar.worn import qualifies
+from composition.routing.lexicon import people
 from composition.routing.reading import Reading
 from composition.types import EditOptions, Pipeline, ReferenceKind, Signals
 
@@ -31,6 +33,7 @@ VEHICLE_LABELS: Final = frozenset(
 )
 """The vehicles among the detector's COCO labels, under their common spellings."""
 HUMAN_LABEL: Final = "person"
+_THINGS: Final = STRUCTURAL | {Kind.NEUTRAL}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,30 +98,16 @@ def _try_on_words(reading: Reading) -> tuple[str, ...]:
 
 
 def _people(items: Sequence[Word]) -> list[str]:
-    """Words for a human; one that only qualifies another noun ("baby crib") is none."""
+    """Words for a human; one that only qualifies another noun ("baby crib", "child seat") is none."""
     found: list[str] = []
-    for index, word in enumerate(items):
-        following = items[index + 1] if index + 1 < len(items) else None
-        weak = word.text in people.WEAK_PERSON_WORDS
-        if not (word.is_a(Kind.PERSON) or weak):
-            continue
-        if following is None or not _qualifies(following, weak=weak):
+    for word, following in zip_longest(items, items[1:]):
+        if word.text in people.WEAK_PERSON_WORDS:
+            is_human = not qualifies(following)
+        else:
+            is_human = word.is_a(Kind.PERSON) and not (following is not None and following.kinds & _THINGS)
+        if is_human:
             found.append(word.text)
     return found
-
-
-def _qualifies(following: Word, *, weak: bool) -> bool:
-    """Whether a person word before this one only says what sort of thing it is."""
-    if following.kinds & (STRUCTURAL | {Kind.NEUTRAL}):
-        return True
-    return (
-        weak
-        and not following.kinds
-        and following.text.isalpha()
-        and following.text not in words.ENGLISH_WORDS
-        and not following.text.endswith(("ing", "ed"))
-        and following.text not in people.WEAR_VERBS
-    )
 
 
 def _structural_words(items: Sequence[Word]) -> tuple[str, ...]:
@@ -128,9 +117,16 @@ def _structural_words(items: Sequence[Word]) -> tuple[str, ...]:
 def _configured(prompt: str, keywords: Sequence[str]) -> tuple[str, ...]:
     """Keywords of the configuration that the prompt holds as whole words, except those of the try-on lists."""
     text = f" {' '.join(''.join(c if c.isalnum() else ' ' for c in normalise(prompt)).split())} "
-    known = people.PERSON_WORDS | people.WEAR_VERBS | set(people.TRY_ON_PHRASES)
     return tuple(
         keyword
         for keyword in (normalise(item) for item in keywords)
-        if keyword and keyword not in known and f" {' '.join(keyword.replace('-', ' ').split())} " in text
+        if keyword and not _is_built_in(keyword) and f" {' '.join(keyword.replace('-', ' ').split())} " in text
     )
+
+
+def _is_built_in(keyword: str) -> bool:
+    """Whether the lexicon has the keyword for one of the rules already, with its own care for compounds."""
+    if keyword in people.WEAR_VERBS or keyword in people.TRY_ON_PHRASES:
+        return True
+    tagged = tag(tokenise(keyword))
+    return len(tagged) == 1 and bool(tagged[0].kinds & (STRUCTURAL | {Kind.PERSON}))

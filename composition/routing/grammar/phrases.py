@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from composition.routing.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
-from composition.routing.lexicon import words
+from composition.routing.lexicon import appearance, words
 from composition.routing.lexicon.inflection import is_plural
 from composition.routing.lexicon.listing import word_set
 from composition.types import Position
@@ -200,6 +200,10 @@ def name_of(phrase: NounPhrase, *, described: bool = False) -> tuple[Word, ...]:
 
 
 def _is_adjective(word: Word, following: Word) -> bool:
+    if following.text == "of" or (
+        word.text in appearance.AMBIGUOUS_COLOURS and following.text in appearance.FOOD_AND_PLANTS
+    ):
+        return False
     if word.kinds & (LOOKS | {Kind.ADJECTIVE}) or word.text in ("very", "slightly", "more", "and", ","):
         return True
     if word.kinds or word.text in words.NOT_ADJECTIVES:

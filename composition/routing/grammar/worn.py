@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Final
 
 from composition.routing.grammar.draft import Draft, Intent, demonstratives_off
 from composition.routing.grammar.phrases import Words, bare, text_of
-from composition.routing.grammar.vocabulary import REGIONS, Kind
+from composition.routing.grammar.vocabulary import REGIONS, STRUCTURAL, Kind, Word
 from composition.routing.lexicon import people, words
 from composition.types import BodyRegion
 
@@ -55,8 +56,22 @@ def trigger(items: Words) -> tuple[int, int] | None:
 def is_someone(items: Words) -> bool:
     """Whether a phrase names a person, by a noun or by a pronoun."""
     return any(
-        word.is_a(Kind.PERSON) or word.text in people.WEAK_PERSON_WORDS or word.text in people.OBJECT_PRONOUNS
-        for word in items
+        (word.is_a(Kind.PERSON) and word.text not in people.WEAK_PERSON_WORDS)
+        or word.text in people.OBJECT_PRONOUNS
+        or (word.text in people.WEAK_PERSON_WORDS and not qualifies(following))
+        for word, following in zip_longest(items, items[1:])
+    )
+
+
+def qualifies(following: Word | None) -> bool:
+    """Whether a word such as "baby" or "model" before this one only says what sort of thing it is."""
+    return (
+        following is not None
+        and (not following.kinds or bool(following.kinds & (STRUCTURAL | {Kind.NEUTRAL})))
+        and following.text.isalpha()
+        and following.text not in words.ENGLISH_WORDS
+        and not following.text.endswith(("ing", "ed"))
+        and following.text not in people.WEAR_VERBS
     )
 
 

@@ -50,6 +50,18 @@ AMBIGUOUS_COLOURS: Final = word_set(
 )
 """Colours that are also things: with an article of their own ("an orange") they are the thing."""
 
+FOOD_AND_PLANTS: Final = word_set(
+    """
+    cake cakes pie pies tart tarts juice tea jam sauce cookie cookies biscuit muffin muffins bread tree trees bush
+    bushes plant plants leaf leaves petal petals bouquet bouquets garden flower flowers fruit fruits slice slices wedge wedges
+    oil soup salad steak steaks fillet fillets candy candies bar bars syrup milk milkshake smoothie cocktail cupcake
+    cupcakes donut donuts doughnut pudding mousse blossom blossoms orchard grove branch branches tomato tomatoes cheese
+    pancakes waffle waffles croissant ice-cream sorbet lemonade soda chips truffle truffles peel zest seeds root field
+    reef castle dune dunes beach box pot jar hearts egg eggs bunny bunnies roll rolls sundae brownie stem stems thorn
+    """
+)
+"""Before these a colour that is also a thing means the thing: "lemon tart", "rose bouquet"."""
+
 SHADES: Final = word_set(
     """
     light dark bright pale deep soft vivid muted rich warm cool dusty hot neon pastel metallic matte glossy electric
