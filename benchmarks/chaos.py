@@ -223,9 +223,8 @@ class Chaos:
             for job_id, job in account.jobs.items()
         )
         print(f"  {len(account.kills)} kills: {dict(Counter(account.kills))}")
-        print(
-            f"  jobs by attempts {dict(sorted(attempts.items()))}, callbacks {sum(map(len, account.callbacks.values()))}"
-        )
+        callbacks = sum(map(len, account.callbacks.values()))
+        print(f"  jobs by attempts: {dict(sorted(attempts.items()))}; {callbacks} callbacks")
         print(f"chaos {mode}: {once}/{self._jobs} once", flush=True)
         return once == self._jobs and not account.wrong and len(account.kills) >= self._kills
 

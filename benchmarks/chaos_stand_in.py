@@ -144,7 +144,9 @@ def _open(config: Config, fetcher: GuardedFetcher, runner_port: int) -> tuple[Jo
 
 
 async def _paused(job: Job, listen: ProgressListener) -> JobResult:
-    raise await asyncio.Future()  # never: without a runner jobs only wait
+    """Without a runner, jobs only wait."""
+    never: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
+    return await never
 
 
 def celery_app() -> Celery:
