@@ -66,7 +66,7 @@ def export_pipeline(folder: Path) -> bool:
     checker = weights_folder("safety-checker")
     for part in _OPTIONAL:
         if checker.exists():
-            copy_half(checker / part, target / part)
+            copy_half(checker / part, target / part, _with_nested_vision)
     scheduler = {"_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", **SCHEDULE}
     scheduler |= {"set_alpha_to_one": False, "skip_prk_steps": True, "trained_betas": None, "clip_sample": False}
     _write_json(target / "scheduler" / "scheduler_config.json", scheduler)
@@ -96,6 +96,10 @@ def _halved(tensor: torch.Tensor) -> torch.Tensor:
 
 def _with_text_prefix(key: str) -> str:
     return key if key.startswith(_TEXT_PREFIX) else _TEXT_PREFIX + key
+
+
+def _with_nested_vision(key: str) -> str:
+    return f"vision_model.{key}" if key.startswith("vision_model.") else key
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

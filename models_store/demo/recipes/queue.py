@@ -5,11 +5,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from models_store.demo.recipes.clip import ClipRecipe
+from models_store.demo.recipes.controlnet import DEPTH, POSE, ControlRecipe
 from models_store.demo.recipes.depth import DepthRecipe
 from models_store.demo.recipes.grounding import GroundingRecipe
 from models_store.demo.recipes.inpainting import InpaintingRecipe
-from models_store.demo.recipes.latents import encode_missing
+from models_store.demo.recipes.ip_adapter import AdapterRecipe
+from models_store.demo.recipes.latents import LatentSet, encode_missing
 from models_store.demo.recipes.pose import PoseRecipe
+from models_store.demo.recipes.safety import SafetyRecipe
 from models_store.demo.recipes.sam import SegmentRecipe
 from models_store.demo.recipes.shards import SceneSet, render_missing
 from models_store.demo.recipes.training import Recipe, TrainingRun
@@ -56,6 +60,26 @@ def _depth() -> Recipe:
     return DepthRecipe(scenes=_training(), held_out=_held_out())
 
 
+def _adapter() -> Recipe:
+    return AdapterRecipe(scenes=_training(), latents=LatentSet(workdir() / "latents"))
+
+
+def _controlnet_depth() -> Recipe:
+    return ControlRecipe(kind=DEPTH, scenes=_training(), latents=LatentSet(workdir() / "latents"))
+
+
+def _controlnet_pose() -> Recipe:
+    return ControlRecipe(kind=POSE, scenes=_training(), latents=LatentSet(workdir() / "latents"))
+
+
+def _clip() -> Recipe:
+    return ClipRecipe(scenes=_training())
+
+
+def _safety() -> Recipe:
+    return SafetyRecipe(scenes=_training(), held_out=_held_out())
+
+
 COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "vae": _vae,
     "inpainting": _inpainting,
@@ -63,7 +87,12 @@ COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "yolox": _yolox,
     "dwpose": _dwpose,
     "sam": _sam,
+    "clip": _clip,
     "depth-anything": _depth,
+    "ip-adapter": _adapter,
+    "controlnet-depth": _controlnet_depth,
+    "controlnet-pose": _controlnet_pose,
+    "safety-checker": _safety,
 }
 """In the order that pays."""
 

@@ -129,6 +129,19 @@ class SceneSet:
             rows.append(getattr(shard, array)[row])
         return np.stack(rows)
 
+    def index_of(self, seed: int) -> int:
+        """Returns the index of the scene with a seed.
+
+        Raises:
+            KeyError: No shard has it.
+        """
+        first = 0
+        for shard in self._shards:
+            if 0 <= seed - shard.first_seed < len(shard):
+                return first + seed - shard.first_seed
+            first += len(shard)
+        raise KeyError(seed)
+
     def spec(self, index: int) -> SceneSpec:
         """Returns the specification of a scene."""
         shard, row = self._locate(index)

@@ -1,6 +1,7 @@
 """Tokenizers: files as the real repositories ship them, with a vocabulary of this world's size."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +51,7 @@ def byte_alphabet() -> list[str]:
     return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
 
 
-def write_clip_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> int:
+def write_clip_tokenizer(folder: Path, pad: str = "<|endoftext|>", more_words: Sequence[str] = ()) -> int:
     """Writes vocab.json and merges.txt of a CLIP tokenizer. Returns the size of its vocabulary.
 
     The start and end marks are the last two ids, as in the real one.
@@ -60,7 +61,7 @@ def write_clip_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> int:
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     trainer = trainers.BpeTrainer(vocab_size=100_000, end_of_word_suffix="</w>", show_progress=False, min_frequency=1)
-    tokenizer.train_from_iterator(sorted(words()), trainer)
+    tokenizer.train_from_iterator(sorted({*words(), *more_words}), trainer)
     merges = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
     vocabulary = [*alphabet, *(char + "</w>" for char in alphabet)]
     vocabulary = list(dict.fromkeys([*vocabulary, *(first + second for first, second in merges)]))

@@ -6,13 +6,14 @@ from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models_store.demo.world.canvas import Canvas, Stencil
 from models_store.demo.world.geometry import Points, limb_outline, point, smooth_outline
 from models_store.demo.world.ground import Ground
 from models_store.demo.world.palette import GARMENTS, HAIR_TONES, PATTERNS, PLAIN, SKIN_TONES, Rgb, darker, jittered
 from models_store.demo.world.shading import rounded_shade
-from models_store.demo.world.textures import Appearance, texture
+from models_store.demo.world.textures import SWATCH_PX, Appearance, texture
 
 SKIN, GARMENT, TROUSERS, SHOES, HAIR = 1, 2, 3, 4, 5
 NOSE, NECK, R_SHOULDER, R_ELBOW, R_WRIST, L_SHOULDER, L_ELBOW, L_WRIST = range(8)
@@ -246,6 +247,21 @@ class Person:
         brush.canvas.line(nose, darker(self.skin, 0.72), 2)
         mouth = joints[NOSE] + unit * np.array([[-0.12, 0.19], [0.0, 0.225], [0.12, 0.19]])
         brush.canvas.line(mouth, (150, 66, 62), 3)
+
+
+def garment_picture(person: Person) -> NDArray[np.uint8]:
+    """Returns the garment alone as a shop would show it, on light grey, RGB uint8 (SWATCH_PX, SWATCH_PX, 3)."""
+    canvas = Canvas()
+    person.draw(canvas, Ground(horizon_px=0, gain_per_px=1))
+    cloth = canvas.parts == GARMENT
+    rows, columns = np.flatnonzero(cloth.any(axis=1)), np.flatnonzero(cloth.any(axis=0))
+    side = int(1.1 * max(np.ptp(rows), np.ptp(columns)))
+    plain = np.full((side, side, 3), 228, np.uint8)
+    top, left = (side - np.ptp(rows)) // 2, (side - np.ptp(columns)) // 2
+    box = np.s_[rows[0] : rows[-1], columns[0] : columns[-1]]
+    window = plain[top : top + np.ptp(rows), left : left + np.ptp(columns)]
+    window[cloth[box]] = np.clip(canvas.rgb[box][cloth[box]], 0, 255)
+    return np.asarray(Image.fromarray(plain).resize((SWATCH_PX, SWATCH_PX), Image.Resampling.BOX))
 
 
 @dataclass(frozen=True, kw_only=True)
