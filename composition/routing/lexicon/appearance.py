@@ -53,11 +53,12 @@ AMBIGUOUS_COLOURS: Final = word_set(
 FOOD_AND_PLANTS: Final = word_set(
     """
     cake cakes pie pies tart tarts juice tea jam sauce cookie cookies biscuit muffin muffins bread tree trees bush
-    bushes plant plants leaf leaves petal petals bouquet bouquets garden flower flowers fruit fruits slice slices wedge wedges
-    oil soup salad steak steaks fillet fillets candy candies bar bars syrup milk milkshake smoothie cocktail cupcake
-    cupcakes donut donuts doughnut pudding mousse blossom blossoms orchard grove branch branches tomato tomatoes cheese
-    pancakes waffle waffles croissant ice-cream sorbet lemonade soda chips truffle truffles peel zest seeds root field
-    reef castle dune dunes beach box pot jar hearts egg eggs bunny bunnies roll rolls sundae brownie stem stems thorn
+    bushes plant plants leaf leaves petal petals bouquet bouquets garden flower flowers fruit fruits slice slices
+    wedge wedges oil soup salad steak steaks fillet fillets candy candies bar bars syrup milk milkshake smoothie
+    cocktail cupcake cupcakes donut donuts doughnut pudding mousse blossom blossoms orchard grove branch branches
+    tomato tomatoes cheese pancakes waffle waffles croissant ice-cream sorbet lemonade soda chips truffle truffles
+    peel zest seeds root field reef castle dune dunes beach box pot jar hearts egg eggs bunny bunnies roll rolls
+    sundae brownie stem stems thorn
     """
 )
 """Before these a colour that is also a thing means the thing: "lemon tart", "rose bouquet"."""
@@ -139,10 +140,10 @@ STYLES: Final = (
 
 WEAK_LOOKS: Final = word_set(
     """
-    fluffy furry plush shiny smooth rough dirty dusty muddy cracked faded aged worn-out sparkling modern contemporary
-    elegant classic classical traditional antique luxurious realistic snowy icy burning ornate grassy mossy icy art
-    sparkly reflective padded washed scratched luminous old-fashioned abstract graphic starry hot dark light bright warm
-    cool rich soft deep dull neon-lit textured printed see-through opaque transparent clear
+    fluffy furry plush shiny smooth rough dirty dusty muddy cracked faded aged worn-out sparkling modern
+    contemporary elegant classic classical traditional antique luxurious realistic snowy icy burning ornate grassy
+    mossy icy art sparkly reflective padded washed scratched luminous old-fashioned abstract graphic starry hot dark
+    light bright warm cool rich soft deep dull neon-lit textured printed see-through opaque transparent clear
     """
 )
 """Words that in front of a noun merely describe it ("a fluffy rabbit", "a modern sofa"), but are a look when asked for
