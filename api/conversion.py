@@ -10,6 +10,8 @@ from composition.jobs import Job, JobStatus
 from composition.types import EditOptions
 
 API_PREFIX = "/api/v1"
+PRIVATE = {"Cache-Control": "private, no-store"}
+"""For answers that carry somebody's pictures."""
 _CANCELLED_MESSAGE = "the job was cancelled"
 
 

@@ -157,7 +157,7 @@ class GuardedFetcher:
         if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
             raise UnprocessableUrl("the URL gave a compressed answer")
         declared = response.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self._max_bytes:
+        if declared.isdecimal() and int(declared) > self._max_bytes:
             raise self._too_large()
         received = bytearray()
         try:

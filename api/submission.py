@@ -94,8 +94,17 @@ async def submit(
     return accepted
 
 
-async def run_interactive(context: ApiContext, request: GenerateRequest, *, kind: JobKind, owner: str) -> Job:
+async def run_interactive(
+    context: ApiContext, request: GenerateRequest, *, kind: JobKind, owner: str, spent_s: float = 0.0
+) -> Job:
     """Submit and wait; a caller that stops waiting (its task is cancelled) cancels the job.
+
+    Args:
+        context: what the routes work with.
+        request: a valid request.
+        kind: an edit or an analysis.
+        owner: whose job it is.
+        spent_s: how much of the time limit is over, for reading the request.
 
     Returns:
         The completed job.
@@ -108,9 +117,10 @@ async def run_interactive(context: ApiContext, request: GenerateRequest, *, kind
     if request.callback_url is not None:
         raise InvalidInput("callback_url is only for /generate/async", details={"field": "callback_url"})
     limit_s = context.config.limits.request_timeout_seconds
+    deadline = asyncio.get_running_loop().time() + limit_s - spent_s
     job = await submit(context, request, kind=kind, owner=owner, priority=Priority.INTERACTIVE)
     try:
-        async with asyncio.timeout(limit_s):
+        async with asyncio.timeout_at(deadline):
             ended = await context.queue.wait(job.id)
     except TimeoutError as error:
         await _abandon(context, job)

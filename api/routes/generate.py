@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from api import openapi
 from api.bodies import BoundedJsonRoute
 from api.context import ApiContext, Context, Owner
-from api.conversion import API_PREFIX, status_url
+from api.conversion import API_PREFIX, PRIVATE, status_url
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
 from api.submission import delivered_result, forget_pictures, run_interactive, submit
@@ -76,13 +77,16 @@ async def analyze(body: GenerateRequest, request: Request, context: Context, own
 
 
 async def _run(request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str) -> Response:
-    job = await _while_connected(request, lambda: run_interactive(context, body, kind=kind, owner=owner))
+    spent_s = time.perf_counter() - getattr(request.state, "started_at", time.perf_counter())
+    job = await _while_connected(
+        request, lambda: run_interactive(context, body, kind=kind, owner=owner, spent_s=spent_s)
+    )
     result = await delivered_result(context, job)
     content = await anyio.to_thread.run_sync(_rendered, result)
     return Response(
         content,
         media_type="application/json",
-        headers={"X-Job-ID": job.id},
+        headers={"X-Job-ID": job.id, **PRIVATE},
         background=BackgroundTask(forget_pictures, context, job),
     )
 

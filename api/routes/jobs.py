@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from api import openapi
 from api.context import Context, Owner
-from api.conversion import API_PREFIX, to_status, to_summary
+from api.conversion import API_PREFIX, PRIVATE, to_status, to_summary
 from api.errors import error_body
 from api.responses import JobListResponse, StatusResponse
 from api.submission import load_result
@@ -51,7 +51,7 @@ async def status(job_id: JobId, context: Context, owner: Owner) -> Response:
     job = await context.queue.get(job_id, owner=owner)
     result = await load_result(context, job) if job.status is JobStatus.COMPLETED else None
     content = await asyncio.to_thread(_json, to_status(job, result))
-    return Response(content, media_type="application/json")
+    return Response(content, media_type="application/json", headers=PRIVATE)
 
 
 @router.get(
@@ -104,7 +104,7 @@ async def job_image(job_id: JobId, context: Context, owner: Owner) -> Response:
     if job.result is None or job.result.image_key is None:
         raise NotFound("the job has no picture", details={"status": job.status.value})
     data = await context.blobs.get(job.result.image_key)
-    return Response(data, media_type=job.result.image_media_type)
+    return Response(data, media_type=job.result.image_media_type, headers=PRIVATE)
 
 
 @router.get(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,6 +14,8 @@ from api.conversion import API_PREFIX
 from api.metrics import MEDIA_TYPE, HttpMetrics
 from api.responses import HealthResponse
 from composition.errors import InternalError, NotReady
+
+HEALTH_TIMEOUT_S = 5.0
 
 router = APIRouter(prefix=API_PREFIX, tags=["system"])
 metrics_router = APIRouter(tags=["system"])
@@ -26,7 +29,11 @@ metrics_router = APIRouter(tags=["system"])
 )
 async def health(context: Context) -> dict[str, Any]:
     """200 when the models are loaded, else 503 NOT_READY with the same facts in `details`."""
-    found = dict(await context.health.health())
+    try:
+        async with asyncio.timeout(HEALTH_TIMEOUT_S):
+            found = dict(await context.health.health())
+    except TimeoutError as error:
+        raise NotReady("the models do not answer", retry_after_s=STARTING_RETRY_AFTER_S) from error
     facts = {
         "models_loaded": list(_names(found.get("models_loaded"))),
         "gpu_available": bool(found.get("gpu_available")),

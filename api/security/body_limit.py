@@ -1,81 +1,162 @@
-"""No body over the limit gets past: a declared length is checked at once, a chunked body is counted as it comes."""
+"""No body over the limit gets past: a declared length is checked at once, a chunked body is counted as it comes.
+
+All bodies that are being answered share a budget too, and a sender that stalls is given up: neither many clients nor
+slow ones can fill the memory or hold connections for ever.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.security.answers import refuse
-from composition.errors import PayloadTooLarge
+from composition.errors import CompositionError, PayloadTooLarge, QueueFull, Timeout
 
 logger = logging.getLogger(__name__)
 
+BODIES_AT_ONCE = 16
+"""The shared budget, in bodies of the largest allowed size."""
+STALL_TIMEOUT_S = 20.0
+"""Between two pieces of a body."""
+BUSY_RETRY_AFTER_S = 5
+
 
 class BodyLimitGuard:
-    """Answers 413 for a body over the limit, whatever the app makes of the part it saw."""
+    """Answers 413, 503 or 504 for a body that is too large, one too many, or stalls, whatever the app made of it."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, stall_timeout_s: float = STALL_TIMEOUT_S) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._stall_timeout_s = stall_timeout_s
+        self._budget = _Budget(BODIES_AT_ONCE * max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > self._max_body_bytes:
-            await self._refuse(scope, receive, send)
+        if declared.isdecimal() and int(declared) > self._max_body_bytes:
+            await self._refuse(self._too_large(), scope, receive, send)
             return
-        counted = _CountedBody(receive, send, self._max_body_bytes)
+        body = _WatchedBody(
+            receive,
+            send,
+            too_large=self._too_large(),
+            max_bytes=self._max_body_bytes,
+            stall_timeout_s=self._stall_timeout_s,
+            budget=self._budget,
+        )
         try:
-            await self._app(scope, counted.receive, counted.send)
+            await self._app(scope, body.receive, body.send)
         except Exception as error:
-            if not counted.exceeded:
+            if body.refusal is None:
                 raise
-            logger.info("a route gave up on a body over the limit: %r", error)
-        if counted.exceeded and not counted.answered:
-            await self._refuse(scope, receive, send)
+            logger.info("a route gave up on a refused body: %r", error)
+        finally:
+            body.release()
+        if body.refusal is not None and not body.answered:
+            await self._refuse(body.refusal, scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, error: CompositionError, scope: Scope, receive: Receive, send: Send) -> None:
+        stalls = isinstance(error, Timeout)
+        await refuse(error, scope, receive, send, max_body_bytes=self._max_body_bytes, drain=not stalls)
+
+    def _too_large(self) -> PayloadTooLarge:
         limit_mb = self._max_body_bytes / 2**20
-        error = PayloadTooLarge(
+        return PayloadTooLarge(
             f"the request body is larger than {limit_mb:g} MB", details={"max_bytes": self._max_body_bytes}
         )
-        await refuse(error, scope, receive, send, max_body_bytes=self._max_body_bytes)
 
 
-class _CountedBody:
-    """Stands between the server and the app: counts what is received, and mutes an app that saw too much.
+class _Budget:
+    """Bytes that all bodies together may take."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left_bytes = max_bytes
+
+    def take(self, size_bytes: int) -> bool:
+        """False when there is not so much left; nothing is taken then."""
+        if size_bytes > self._left_bytes:
+            return False
+        self._left_bytes -= size_bytes
+        return True
+
+    def give_back(self, size_bytes: int) -> None:
+        self._left_bytes += size_bytes
+
+
+class _WatchedBody:
+    """Stands between the server and the app: counts what is received, and mutes an app whose request is refused.
 
     Attributes:
-        exceeded: the limit was passed before the app answered.
+        refusal: why the body was refused, before the app answered; None when it was not.
         answered: the app's response has started.
     """
 
-    def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        *,
+        too_large: PayloadTooLarge,
+        max_bytes: int,
+        stall_timeout_s: float,
+        budget: _Budget,
+    ) -> None:
         self._receive = receive
         self._send = send
+        self._too_large = too_large
         self._max_bytes = max_bytes
-        self._received = 0
-        self.exceeded = False
+        self._stall_timeout_s = stall_timeout_s
+        self._budget = budget
+        self._received_bytes = 0
+        self._complete = False
+        self.refusal: CompositionError | None = None
         self.answered = False
 
     async def receive(self) -> Message:
-        """The next message; once over the limit the app is told that the client has left, so that it stops."""
-        if self.exceeded:
+        """The next message; once the body is refused the app is told that the client has left, so that it stops."""
+        if self.refusal is not None:
             return {"type": "http.disconnect"}
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._received += len(message.get("body", b""))
-            if self._received > self._max_bytes and not self.answered:
-                self.exceeded = True
-                return {"type": "http.disconnect"}
-        return message
+        if self._complete:
+            return await self._receive()
+        message = await self._next_piece()
+        return message if self.refusal is None else {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        if self.exceeded and not self.answered:
+        if self.refusal is not None and not self.answered:
             return
         self.answered = True
         await self._send(message)
+
+    def release(self) -> None:
+        """Give the budget back what the body took."""
+        self._budget.give_back(self._received_bytes)
+        self._received_bytes = 0
+
+    async def _next_piece(self) -> Message:
+        try:
+            async with asyncio.timeout(self._stall_timeout_s):
+                message = await self._receive()
+        except TimeoutError:
+            self._refuse(Timeout(f"the request body stalled for {self._stall_timeout_s:g} s"))
+            return {"type": "http.disconnect"}
+        if message["type"] != "http.request":
+            return message
+        size_bytes = len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        if self._received_bytes + size_bytes > self._max_bytes:
+            self._refuse(self._too_large)
+        elif self._budget.take(size_bytes):
+            self._received_bytes += size_bytes
+        else:
+            error = QueueFull("too many large requests at once", retry_after_s=BUSY_RETRY_AFTER_S)
+            self._refuse(error)
+        return message
+
+    def _refuse(self, error: CompositionError) -> None:
+        if not self.answered:
+            self.refusal = error

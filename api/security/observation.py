@@ -19,7 +19,10 @@ _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class ObservationGuard:
-    """Sets `state.request_id` (the caller's own when it is harmless) and answers it in `X-Request-ID`."""
+    """Sets `state.request_id` (the caller's own when it is harmless) and answers it in `X-Request-ID`.
+
+    `state.started_at` is the `time.perf_counter` of the request's arrival.
+    """
 
     def __init__(self, app: ASGIApp, *, metrics: HttpMetrics, access_log: bool) -> None:
         self._app = app
@@ -31,17 +34,19 @@ class ObservationGuard:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope))
-        scope.setdefault("state", {})["request_id"] = request_id
+        started_at = time.perf_counter()
+        scope.setdefault("state", {}).update(request_id=request_id, started_at=started_at)
         status = 0
 
         async def labelled_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
-        started_at = time.perf_counter()
         with self._metrics.in_progress():
             try:
                 await self._app(scope, receive, labelled_send)

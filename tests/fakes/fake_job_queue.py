@@ -66,7 +66,7 @@ class FakeJobQueue:
     async def list(self, *, owner: str, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage:
         start = 0
         if cursor is not None:
-            if not cursor.isdigit():
+            if not cursor.isdecimal():
                 raise InvalidInput("the cursor is not one of ours")
             start = int(cursor)
         mine = [j for j in reversed(self.jobs.values()) if j.owner == owner and status in (None, j.status)]

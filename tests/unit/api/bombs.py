@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import lru_cache
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+@lru_cache
 def one_bit_png(side_px: int, *, extra: bytes = b"") -> bytes:
     """A black one-bit PNG of any size: 30000 x 30000 pixels in 110 kB. `extra` chunks go before the pixels."""
     packer = zlib.compressobj(9)

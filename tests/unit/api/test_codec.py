@@ -223,7 +223,7 @@ def test_a_side_at_the_limit_is_accepted_and_one_above_is_not():
             CODEC.decode(encoded(gradient(*size)))
 
 
-@pytest.mark.parametrize("side_px", [4000, 12_000, 30_000])
+@pytest.mark.parametrize("side_px", [4000, 30_000])
 def test_a_pixel_bomb_costs_no_memory(side_px: int):
     data = one_bit_png(side_px)
     tracemalloc.start()
@@ -254,7 +254,7 @@ def compressed_text_chunk(size_bytes: int) -> bytes:
 
 @pytest.mark.parametrize("chunk", [compressed_profile_chunk, compressed_text_chunk])
 def test_a_bomb_in_a_side_chunk_does_not_unfold(chunk):
-    data = one_bit_png(256, extra=chunk(64 * 2**20))
+    data = one_bit_png(256, extra=chunk(32 * 2**20))
     tracemalloc.start()
     try:
         with pytest.raises(UnprocessableImage):
@@ -280,7 +280,7 @@ SEEDS = [
 ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.sampled_from(SEEDS),
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
@@ -299,7 +299,7 @@ def test_corrupt_bytes_become_a_picture_or_one_of_two_errors(seed: bytes, edits:
 
 
 @given(data=st.binary(max_size=200))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_random_bytes_are_not_a_picture(data: bytes):
     with pytest.raises(UnprocessableImage):
         CODEC.decode(data)

@@ -364,3 +364,18 @@ async def test_an_international_name_is_resolved_in_its_ascii_form(site: Site):
     names = Names(**{"xn--bcher-kva_example": [["127.0.0.1"]]})
     assert await fetcher(names).fetch(site.url(host="b\u00fccher.example")) == b"picture"
     assert names.asked == ["xn--bcher-kva.example"]
+
+
+async def test_a_secure_connection_asks_for_the_name_and_not_for_the_address(site: Site):
+    greeting = asyncio.get_running_loop().create_future()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greeting.set_result(await reader.read(4096))
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        error = await refused(fetcher(), f"https://pictures.example:{port}/x")
+    assert error.message == "the URL could not be reached"
+    assert b"pictures.example" in greeting.result()
+    assert b"127.0.0.1" not in greeting.result()

@@ -8,8 +8,10 @@ import json
 
 import pytest
 
+from api.schemas import GenerateRequest
+from api.submission import run_interactive
 from composition.config import Config, LimitsConfig, QueueConfig
-from composition.errors import NotReady, QueueFull
+from composition.errors import NotReady, QueueFull, Timeout
 from composition.jobs import JobError, JobKind, JobStatus, Priority
 from composition.types import OutputFormat
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
@@ -139,6 +141,21 @@ async def test_a_job_over_the_time_limit_is_cancelled_and_answers_504():
         response = await edge.client.post(GENERATE, json=EDIT)
         assert (response.status_code, response.json()["error"]["code"]) == (504, "TIMEOUT")
         assert edge.queue.cancelled == [edge.only_job.id]
+
+
+async def test_reading_the_request_counts_towards_the_time_limit():
+    config = Config(limits=LimitsConfig(request_timeout_seconds=1000))
+    async with open_edge(config, outcome=never_ending) as edge:
+        request = GenerateRequest.model_validate(EDIT)
+        with pytest.raises(Timeout):
+            await run_interactive(edge.context, request, kind=JobKind.EDIT, owner="ann", spent_s=1001)
+        assert edge.queue.cancelled == [edge.only_job.id]
+
+
+async def test_pictures_are_not_kept_by_caches(edge: Edge):
+    response = await edge.client.post(GENERATE, json=EDIT)
+    assert response.headers["cache-control"] == "private, no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("path", [GENERATE, ANALYZE])

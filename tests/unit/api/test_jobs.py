@@ -65,7 +65,9 @@ async def test_a_waiting_job_has_neither_result_nor_error():
         ("GET", "/api/v1/jobs/{id}/events"),
     ],
 )
-@pytest.mark.parametrize("job_id", ["7e57ab1e-0000-4000-8000-000000000000", "1", "not-an-id", "%00", "..%2F..", "x" * 3000])
+@pytest.mark.parametrize(
+    "job_id", ["7e57ab1e-0000-4000-8000-000000000000", "1", "not-an-id", "%00", "..%2F..", "x" * 3000]
+)
 async def test_an_unknown_job_answers_404(edge: Edge, method: str, path: str, job_id: str):
     response = await edge.client.request(method, path.format(id=job_id))
     assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from api.metrics import HttpMetrics
 from api.security import guards
 from api.security.api_keys import ApiKeyGuard
-from api.security.body_limit import BodyLimitGuard
+from api.security.body_limit import BODIES_AT_ONCE, BodyLimitGuard
 from api.security.failures import FailureGuard, UnknownPathGuard
 from api.security.rate_limit import MAX_CLIENTS, RateLimitGuard
 from composition.config import ApiConfig, Config
@@ -24,8 +24,7 @@ from tests.unit.api.pictures import photo
 LIMIT = 1000
 
 
-async def reading_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Reads the whole body and answers its length and who sent it."""
+async def whole_body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
@@ -33,7 +32,12 @@ async def reading_app(scope: Scope, receive: Receive, send: Send) -> None:
             raise ConnectionError("the client has left")
         body += message.get("body", b"")
         if not message.get("more_body", False):
-            break
+            return body
+
+
+async def reading_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads the whole body and answers its length and who sent it."""
+    body = await whole_body(receive)
     owner = scope.get("state", {}).get("owner")
     await JSONResponse({"length": len(body), "owner": owner})(scope, receive, send)
 
@@ -84,6 +88,54 @@ async def test_an_app_that_answers_without_reading_is_left_alone():
         assert (await client.post("/", content=chunks(11))).text == "no thanks"
 
 
+async def test_bodies_share_a_budget_that_is_given_back():
+    reading = asyncio.Semaphore(0)
+    go_on = asyncio.Event()
+
+    async def holding(scope: Scope, receive: Receive, send: Send) -> None:
+        await whole_body(receive)
+        reading.release()
+        await go_on.wait()
+        await PlainTextResponse("fine")(scope, receive, send)
+
+    guard = BodyLimitGuard(holding, max_body_bytes=LIMIT)
+    async with client_of(guard) as client:
+        held = [asyncio.create_task(client.post("/", content=bytes(LIMIT))) for _ in range(BODIES_AT_ONCE)]
+        for _ in held:
+            await reading.acquire()
+        refused = await client.post("/", content=b"one too many")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "QUEUE_FULL")
+        assert refused.headers["retry-after"] == "5"
+        go_on.set()
+        assert [answer.status_code for answer in await asyncio.gather(*held)] == [200] * BODIES_AT_ONCE
+        assert (await client.post("/", content=bytes(LIMIT))).status_code == 200
+
+
+async def test_a_body_that_stalls_is_given_up():
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-length", b"10")]}
+    guard = BodyLimitGuard(reading_app, max_body_bytes=LIMIT, stall_timeout_s=0.02)
+    await guard(scope, asyncio.Event().wait, send)
+    assert sent[0]["status"] == 504
+    assert b'"TIMEOUT"' in sent[1]["body"]
+
+
+async def test_a_client_may_wait_for_its_answer_longer_than_a_body_may_stall():
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await whole_body(receive)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.06):
+                await receive()
+        await PlainTextResponse("fine")(scope, receive, send)
+
+    async with client_of(BodyLimitGuard(slow, max_body_bytes=LIMIT, stall_timeout_s=0.02)) as client:
+        assert (await client.post("/", content=b"x")).text == "fine"
+
+
 async def test_an_endless_body_is_given_up():
     received = 0
 
@@ -101,6 +153,21 @@ async def test_an_endless_body_is_given_up():
     await BodyLimitGuard(reading_app, max_body_bytes=LIMIT)(scope, endless, send)
     assert sent[0]["status"] == 413
     assert LIMIT < received < 10 * LIMIT
+
+
+@pytest.mark.parametrize("declared", [b"\xb2", b"-1", b"1e9", b""])
+async def test_a_length_that_is_no_number_is_left_to_the_server(declared: bytes):
+    async def nothing() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-length", declared)]}
+    await BodyLimitGuard(reading_app, max_body_bytes=LIMIT)(scope, nothing, send)
+    assert sent[0]["status"] == 200
 
 
 async def test_who_waits_for_leave_to_send_is_answered_without_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 import httpx
 import pytest
@@ -121,6 +122,7 @@ async def test_a_harmless_request_id_is_kept(edge: Edge, offered: str, kept: boo
     assert response.headers["x-request-id"]
 
 
+@lru_cache
 def document() -> dict:
     return create_app().openapi()
 
