@@ -66,7 +66,7 @@ async def test_a_waiting_job_has_neither_result_nor_error():
     ],
 )
 @pytest.mark.parametrize(
-    "job_id", ["7e57ab1e-0000-4000-8000-000000000000", "1", "not-an-id", "%00", "..%2F..", "x" * 3000]
+    "job_id", ["7e57ab1e-0000-4000-8000-0000000000", "1", "not-an-id", "%00", "..%2F..", "x" * 3000]
 )
 async def test_an_unknown_job_answers_404(edge: Edge, method: str, path: str, job_id: str):
     response = await edge.client.request(method, path.format(id=job_id))
