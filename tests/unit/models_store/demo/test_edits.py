@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from models_store.demo.world.edits import KINDS, MATERIAL, RECOLOUR, REFERENCE, STRUCTURE, sample_edit
+from models_store.demo.world.scenes import FIRST_TRAINING_SEED
+from models_store.demo.world.scoring import colour_progress
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_only_the_region_differs_between_before_and_after(kind, seed):
+    pair = sample_edit(seed, kind)
+    changed = (pair.before.image != pair.after.image).any(axis=2)
+    assert changed.any()
+    assert np.array_equal(pair.before.depth, pair.after.depth)
+    assert np.array_equal(pair.before.parts, pair.after.parts)
+    assert changed[pair.silhouette == 0].mean() < 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_edit_is_deterministic(kind):
+    first, second = sample_edit(5, kind), sample_edit(5, kind)
+    assert first.prompt == second.prompt
+    assert np.array_equal(first.after.image, second.after.image)
+
+
+def test_only_reference_edits_have_a_reference():
+    assert {kind: sample_edit(1, kind).reference is not None for kind in KINDS} == {
+        RECOLOUR: False,
+        MATERIAL: False,
+        REFERENCE: True,
+        STRUCTURE: False,
+    }
+
+
+def test_the_truth_scores_in_full():
+    pair = sample_edit(2, RECOLOUR)
+    images = pair.before.image, pair.after.image, pair.after.image
+    assert colour_progress(*images, pair.region) == pytest.approx(1.0)
+
+
+def test_edits_of_the_first_half_million_seeds_use_no_training_scene():
+    assert FIRST_TRAINING_SEED > 500_000 * 1000 + 999
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="no edit 'magic'"):
+        sample_edit(0, "magic")
