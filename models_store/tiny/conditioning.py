@@ -18,12 +18,13 @@ from models_store.tiny.dimensions import (
     IMAGE_EMBED_DIM,
     IMAGE_HIDDEN_DIM,
 )
-from models_store.tiny.saving import save_tensors, save_with_half
+from models_store.tiny.saving import randomize, save_tensors, save_with_half
 from models_store.tiny.sdxl import make_sdxl_unet
 from models_store.tiny.stable_diffusion import make_unet
 
 Tensors = dict[str, torch.Tensor]
 
+_CONTROL_GAIN, _CONTROL_STD = 2.3, 0.2
 _IMAGE_TOKENS = 4
 _PLUS_TOKENS = 16
 _PLUS_LAYERS = 4
@@ -48,10 +49,10 @@ def build_controlnet(folder: Path) -> None:
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         conditioning_embedding_out_channels=(4, 4, 8, 8),
     )
-    # A fresh ControlNet's output layers are zero: it would change nothing, whatever the control picture.
-    for name, parameter in model.named_parameters():
-        if name.startswith(("controlnet_down_blocks", "controlnet_mid_block", "controlnet_cond_embedding.conv_out")):
-            torch.nn.init.normal_(parameter, std=0.2)
+    # A fresh ControlNet's last layers are zero, and little of the control picture reaches them: it would do nothing.
+    randomize(model.controlnet_cond_embedding, gain=_CONTROL_GAIN)
+    for layer in (*model.controlnet_down_blocks, model.controlnet_mid_block):
+        torch.nn.init.normal_(layer.weight, std=_CONTROL_STD)
     save_with_half(model, folder)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 NATIVE_PX: Final = 256
 LATENT: Final = NATIVE_PX // 8
+LATENT_CHANNELS: Final = 4
 CROSS_DIM: Final = 32
 """Width of the text conditioning of the SD 1.5 shape (768 in the real one)."""
 CROSS_DIM_XL: Final = 32

@@ -11,7 +11,15 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from transformers import CLIPConfig, CLIPTextModel
 
 from models_store.tiny.clip import text_config, vision_config
-from models_store.tiny.dimensions import CHANNELS, CLIP_PREPROCESSOR, CROSS_DIM, GROUPS, LATENT, NATIVE_PX
+from models_store.tiny.dimensions import (
+    CHANNELS,
+    CLIP_PREPROCESSOR,
+    CROSS_DIM,
+    GROUPS,
+    LATENT,
+    LATENT_CHANNELS,
+    NATIVE_PX,
+)
 from models_store.tiny.saving import add_half_variant, prefix_names, randomize, save_with_half
 from models_store.tiny.vocabulary import write_clip_tokenizer, write_json
 
@@ -19,12 +27,18 @@ _CONCEPT_THRESHOLD = 0.99
 """Cosine above which a picture is flagged. Random concepts are nearly orthogonal to any picture (|cos| < 0.8)."""
 
 
+_VAE_GAIN = 1.2
+_LATENT_GAIN = 4.0
+_LATENT_LOG_VARIANCE = -12.0
+"""As of a trained autoencoder: what it samples is hardly noisy."""
+
+
 def make_unet() -> Any:
     """The nine-channel UNet: latents, mask, masked image."""
     return UNet2DConditionModel(
         sample_size=LATENT,
-        in_channels=9,
-        out_channels=4,
+        in_channels=2 * LATENT_CHANNELS + 1,
+        out_channels=LATENT_CHANNELS,
         layers_per_block=1,
         block_out_channels=CHANNELS,
         norm_num_groups=GROUPS,
@@ -36,17 +50,25 @@ def make_unet() -> Any:
 
 
 def make_vae(*, scaling_factor: float, sample_px: int = NATIVE_PX) -> Any:
-    """An autoencoder with the real one's stride of 8."""
-    return AutoencoderKL(
+    """An autoencoder with the real one's stride of 8, whose latents follow the picture and have the real ones' size."""
+    model = AutoencoderKL(
         block_out_channels=(4, 4, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
+        latent_channels=LATENT_CHANNELS,
         layers_per_block=1,
         norm_num_groups=GROUPS,
         sample_size=sample_px,
         scaling_factor=scaling_factor,
     )
+    randomize(model, gain=_VAE_GAIN)
+    mean, log_variance = slice(0, LATENT_CHANNELS), slice(LATENT_CHANNELS, None)
+    moments = model.quant_conv
+    with torch.no_grad():
+        moments.weight[mean] *= _LATENT_GAIN
+        moments.weight[log_variance] = 0.0
+        moments.bias[log_variance] = _LATENT_LOG_VARIANCE
+    return model
 
 
 def save_text_encoder(model: Any, folder: Path) -> None:

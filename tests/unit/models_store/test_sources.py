@@ -54,5 +54,5 @@ def test_a_profile_that_is_not_shipped_yet_says_what_to_use_instead(manifest: Ma
 
 def test_an_incomplete_repository_is_refused_with_what_it_lacks(manifest: Manifest, tmp_path: Path) -> None:
     ship(tmp_path / "shipped", "config.json")
-    with pytest.raises(ImportRefused, match="lacks unet/weights.bin"):
+    with pytest.raises(ImportRefused, match=r"lacks unet/weights\.bin"):
         obtain(manifest, "sd-inpainting", tmp_path / "new", shipped=tmp_path / "shipped")
