@@ -16,7 +16,7 @@ from runners.diffusion.components import Components, load_components
 from runners.diffusion.engine import StepEngine
 from runners.diffusion.models import diffusion_paths
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
-from tests.integration.runners.diffusion.stock import StockPipelines
+from benchmarks.stock import StockPipelines
 
 CPU = torch.device("cpu")
 

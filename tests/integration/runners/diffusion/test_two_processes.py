@@ -55,7 +55,7 @@ class FrontServer:
         return counters
 
     def wait_until_ready(self) -> None:
-        @retry(retry=retry_if_exception_type(httpx.HTTPError), wait=wait_fixed(0.5), stop=stop_after_delay(90))
+        @retry(retry=retry_if_exception_type(httpx.HTTPError), wait=wait_fixed(0.5), stop=stop_after_delay(240))
         def probe() -> None:
             self._http.get("/readyz", timeout=5).raise_for_status()
 

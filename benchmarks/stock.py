@@ -1,9 +1,10 @@
-"""The reference: stock diffusers pipelines over the same folders, one request at a time."""
+"""What we are measured against: stock diffusers pipelines over the same model folders, one request at a time."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import (
     ControlNetModel,
@@ -14,7 +15,7 @@ from diffusers import (
 )
 from PIL import Image as PilImage
 
-from composition.types import DiffusionRequest, Speed
+from composition.types import DiffusionRequest, Image, Speed
 from runners.diffusion.admission import pad_to_square
 from runners.diffusion.settings import IP_ADAPTER_FILES, DiffusionPaths
 
@@ -29,6 +30,14 @@ class StockPipelines:
 
     def latents(self, request: DiffusionRequest, ip_variant: str | None) -> torch.Tensor:
         """The final latents (1, 4, h, w); `ip_variant` None is a pipeline that never had an IP-Adapter."""
+        latents: torch.Tensor = self._run(request, ip_variant, "latent")
+        return latents
+
+    def picture(self, request: DiffusionRequest, ip_variant: str | None) -> Image:
+        """The model's picture (H, W, 3)."""
+        return np.asarray(self._run(request, ip_variant, "pil")[0])
+
+    def _run(self, request: DiffusionRequest, ip_variant: str | None, output_type: str) -> Any:
         height, width = request.mask.shape
         options: dict[str, Any] = {
             "prompt": request.prompt,
@@ -41,7 +50,7 @@ class StockPipelines:
             "generator": torch.Generator().manual_seed(request.seed),
             "height": height,
             "width": width,
-            "output_type": "latent",
+            "output_type": output_type,
         }
         pipe = self._base(ip_variant)
         if ip_variant is not None:
@@ -65,8 +74,7 @@ class StockPipelines:
                 "control_guidance_end": [control.end for control in controls],
             }
         pipe.set_progress_bar_config(disable=True)
-        latents: torch.Tensor = pipe(**options).images
-        return latents
+        return pipe(**options).images
 
     def add_lora(self, ip_variant: str | None, folder: Any) -> None:
         """Put the LCM-LoRA on one of the pipelines, for good."""
