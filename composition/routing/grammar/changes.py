@@ -24,6 +24,7 @@ from composition.routing.grammar.phrases import (
     text_of,
     unless_picture,
 )
+from composition.routing.grammar.states import state
 from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
 from composition.routing.grammar.worn import wear_draft
 from composition.routing.lexicon import verbs, words
@@ -31,6 +32,8 @@ from composition.routing.lexicon.inflection import verb_forms
 from composition.routing.lexicon.listing import word_set
 
 _RESULT: Final = word_set("that it they is are becomes become has have looks look will would be should")
+_FORMS: Final = word_set("shape size form height length width")
+_SEEMING: Final = word_set("be become look looks appear seem like being it's it they is are was")
 _HIDING: Final = word_set("cover line drape encase face overlay wrap")
 _FILLING: Final = word_set("fill top garnish stuff load surround adorn populate frost decorate")
 
@@ -82,33 +85,24 @@ def change(_verb: str, items: Words) -> Draft:
     old, new = halves(items, arrow)
     if start is not None and arrow is not None and start < arrow:
         old = items[:start]
-    if not new:
-        return complement_of(old) or replace_draft(old, ())
-    return become(old, new, into=arrow is not None and items[arrow].text in ("to", "into", "as"))
+    if new:
+        return become(old, new)
+    owner = quality_owner(old)
+    if owner is not None:
+        return appearance_draft(owner, ())
+    return complement_of(old) or replace_draft(old, ())
 
 
-def become(old: Words, new: Words, *, into: bool = True) -> Draft:
+def become(old: Words, new: Words) -> Draft:
     """A ends up as B: a look, or another thing."""
-    while new and new[0].text in (
-        "be",
-        "become",
-        "look",
-        "looks",
-        "appear",
-        "seem",
-        "like",
-        "being",
-        "it's",
-        "it",
-        "they",
-        "is",
-        "are",
-        "was",
-    ):
+    while new and new[0].text in _SEEMING:
         new = new[1:]
     owner = quality_owner(old)
     if owner is not None and new:
         return appearance_draft(owner, new)
+    shaped = parse_noun_phrase(old)
+    if shaped.head is not None and shaped.head.text in _FORMS and shaped.possessor:
+        return replace_draft(shaped.possessor, [*new, *bare(shaped.possessor)])
     if is_look(new) and not _is_substance(old) and not _is_another(new):
         return appearance_draft(unless_picture(old), new)
     if not unless_picture(old) and any(word.kinds & LOOKS for word in new):
@@ -133,7 +127,7 @@ def make(verb: str, items: Words) -> Draft:
     if worn is not None:
         return worn
     if items[0].text in ("there", "it") and len(items) > 2 and items[1].text == "be":
-        return describe(items)
+        return state(items) or describe(items)
     having = find(items, "have", "has", "had", "contain")
     if having is not None and having + 1 < len(items):
         return bestow(items[:having], "on", items[having + 1 :])
@@ -161,10 +155,10 @@ def make(verb: str, items: Words) -> Draft:
 def _made(verb: str, items: Words) -> Draft:
     """Read "make a snowman": something new; "make the sofa": nothing but the name."""
     if verb in ("have", "get"):
-        return describe(items)
+        return state(items) or describe(items)
     if items and items[0].text in words.INDEFINITE:
         return insertion(items)
-    return describe(items)
+    return state(items) or describe(items)
 
 
 def paint(verb: str, items: Words) -> Draft:

@@ -7,18 +7,21 @@ from dataclasses import replace
 from typing import Final
 
 from composition.routing.grammar.descriptions import describe
-from composition.routing.grammar.draft import Draft, Intent, is_pronoun, remove_draft, replace_draft
+from composition.routing.grammar.draft import Draft, Intent, appearance_draft, is_pronoun, remove_draft, replace_draft
 from composition.routing.grammar.frames import FRAMES
 from composition.routing.grammar.instruction import DESCRIBE, Instruction, instruct, split_clauses, strip_courtesy
 from composition.routing.grammar.looks import is_look
 from composition.routing.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of
+from composition.routing.grammar.states import state
 from composition.routing.grammar.vocabulary import tag
 from composition.routing.grammar.worn import wear_draft
 from composition.routing.lexicon import verbs
 from composition.routing.lexicon.listing import word_set
 
 _GONE: Final = word_set("gone removed deleted erased disappear vanish disappeared vanished away")
-_TOWARDS_GONE: Final = word_set("to be all should would could must shall can will just totally completely go")
+_TOWARDS_GONE: Final = word_set(
+    "to be all should would could must shall can will just totally completely go have has needs need"
+)
 _SWAPS: Final = (
     ("instead", "of"),
     ("rather", "than"),
@@ -27,6 +30,7 @@ _SWAPS: Final = (
     ("in", "exchange", "for"),
 )
 """What stands between the new thing and the old one: "B instead of A"."""
+_THERE: Final = frozenset({"its place", "their place", "its spot", "the same place", "its stead", "that spot"})
 _SWAP_VERBS: Final = word_set("put show add have use place")
 
 
@@ -51,7 +55,8 @@ def read_clauses(tokens: Sequence[str]) -> tuple[Draft, int]:
 
 def _swapped(clause: list[str]) -> Draft | None:
     """Read "B instead of A", "instead of A, B", "B rather than A" and "B in place of A"."""
-    for phrase in _SWAPS:
+    rather = clause[:2] == ["i'd", "rather"]
+    for phrase in (*_SWAPS, ("than",)) if rather else _SWAPS:
         for index in range(len(clause) - len(phrase)):
             if tuple(clause[index : index + len(phrase)]) != phrase:
                 continue
@@ -73,9 +78,13 @@ def _instead(new: list[str], old: list[str]) -> Draft:
         draft = FRAMES[instruction.frame](instruction.verb, made)
         if draft.intent is Intent.APPEARANCE:
             return draft
-    if is_look(tag(old)) and not is_look(made):
+    named = tag(old)
+    if is_look(made):
+        place = find(named, "for", "on", "of")
+        return replace_draft(named, made) if place is None else appearance_draft(named[place + 1 :], made)
+    if is_look(named):
         return describe(made)
-    return wear_draft(made) or replace_draft(tag(old), made)
+    return wear_draft(made) or replace_draft(named, made)
 
 
 def _draft(instruction: Instruction) -> Draft | None:
@@ -83,7 +92,7 @@ def _draft(instruction: Instruction) -> Draft | None:
     if instruction.frame == verbs.KEEP or not items:
         return None
     if instruction.frame == DESCRIBE:
-        return _absence(items) or wear_draft(items) or describe(items)
+        return _absence(items) or wear_draft(items) or state(items) or describe(items)
     return FRAMES[instruction.frame](instruction.verb, items)
 
 
@@ -91,7 +100,7 @@ def _absence(items: Words) -> Draft | None:
     """Read "no weeds", "the street without bins", "the logo should disappear" and "not a cat but a dog"."""
     if items[0].text in ("without", "no") and len(items) > 1:
         return remove_draft(items[2:] if items[1].text == "more" else items[1:])
-    if len(items) > 1 and items[-1].text in _GONE:
+    if len(items) > 1 and (items[-1].text in _GONE or [word.text for word in items[-2:]] == ["to", "go"]):
         return remove_draft([word for word in items[:-1] if word.text not in _TOWARDS_GONE])
     without = next((i for i in range(1, len(items) - 1) if _excludes(items, i)), None)
     if without is not None:
@@ -115,7 +124,7 @@ def _excludes(items: Words, index: int) -> bool:
 def _joined(first: Draft, later: Draft) -> Draft | None:
     """Two clauses as one edit, where the second goes on about the first; None for an edit of its own."""
     if first.intent is Intent.REMOVE and later.intent in (Intent.ADD, Intent.REPLACE) and later.made:
-        in_its_place = not later.place or is_pronoun(later.place)
+        in_its_place = not later.place or is_pronoun(later.place) or text_of(later.place) in _THERE
         if in_its_place and not later.named:
             return replace_draft(first.named, [word for word in later.made if word.text not in ("there", "instead")])
     if first.intent is not Intent.DESCRIBE or later.named:

@@ -8,9 +8,8 @@ from composition.routing.grammar.draft import (
     add_draft,
     appearance_draft,
     demonstratives_off,
-    replace_draft,
 )
-from composition.routing.grammar.looks import is_look, quality_owner
+from composition.routing.grammar.looks import is_look
 from composition.routing.grammar.phrases import (
     PARTICIPLES,
     NounPhrase,
@@ -19,6 +18,7 @@ from composition.routing.grammar.phrases import (
     name_of,
     parse_noun_phrase,
     text_of,
+    unless_picture,
 )
 from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
 from composition.routing.grammar.worn import is_someone, region_of, wear_draft
@@ -29,9 +29,6 @@ from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
 
 def describe(items: Words) -> Draft:
     """What a description of the wanted picture asks for."""
-    stated = _state(items)
-    if stated is not None:
-        return stated
     if len(items) > 1 and _is_plain_colour(items[-1]) and is_thing(items[-2]):
         return appearance_draft(items[:-1], items[-1:])
     phrase = parse_noun_phrase(items)
@@ -43,49 +40,6 @@ def describe(items: Words) -> Draft:
         or _thing_with_part(phrase, items)
         or _thing(phrase, items)
     )
-
-
-_QUESTIONS = word_set("what how would could should can will does do might if let with suppose why not")
-_COPULAS = word_set("is are be been becomes become was were look looks looked but being turns turned goes went")
-_HAVING = word_set("have has had having get gets got contain contains")
-_MODALS = word_set("should would could must will to shall might may can need needs , now")
-_LEADS = word_set(
-    "now in made of out like be become all with look looking completely more from to as better nicer great good nice "
-    "best "
-    "amazing cool lovely awesome perfect fantastic prettier different being entirely painted done"
-)
-
-
-def _state(items: Words) -> Draft | None:
-    """Read "the walls should be grey", "could the sofa be blue", "what would the door look like in red"."""
-    rest = list(items)
-    while len(rest) > 1 and rest[0].text in _QUESTIONS:
-        rest.pop(0)
-    existing = _existence(rest)
-    if existing is not None:
-        return existing
-    having = next((i for i in range(1, len(rest)) if rest[i].text in _HAVING), None)
-    if having is not None and having + 1 < len(rest):
-        return bestow(_without_modals(rest[:having]), "on", rest[having + 1 :])
-    copula = next((i for i in range(1, len(rest)) if rest[i].text in _COPULAS), None)
-    if copula is None:
-        return None
-    owner, new = _without_modals(rest[:copula]), rest[copula + 1 :]
-    if not owner or not new:
-        return None
-    added = new[1:] if new[0].text == "like" else new
-    while new and new[0].text in _LEADS:
-        new = new[1:]
-    if is_look(new):
-        return appearance_draft(quality_owner(owner) or owner, new)
-    if added and added[0].text in ("with", "without"):
-        return describe([*owner, *added])
-    becomes = rest[copula].text.startswith("becom") or (
-        rest[copula].text in ("turns", "turned") and rest[copula + 1].text == "into"
-    )
-    if new and rest[copula].text != "but" and (becomes or new[0].text in words.INDEFINITE):
-        return replace_draft(owner, new)
-    return None
 
 
 DEPICTIONS = word_set(
@@ -109,23 +63,6 @@ def is_thing(word: Word) -> bool:
         "'s",
         "very",
     }
-
-
-def _without_modals(items: Words) -> list[Word]:
-    owner = list(items)
-    while owner and owner[-1].text in _MODALS:
-        owner.pop()
-    return owner
-
-
-def _existence(items: Words) -> Draft | None:
-    """Read "there could be a boat on the lake": something is to be there."""
-    if items[0].text not in ("there", "it"):
-        return None
-    be = next((i for i in range(1, len(items)) if items[i].text in _COPULAS - {"look", "looks", "but"}), None)
-    if be is None or be + 1 >= len(items) or (items[0].text == "it" and items[be + 1].text not in words.INDEFINITE):
-        return None
-    return insertion(items[be + 1 :])
 
 
 def insertion(items: Words) -> Draft:
@@ -164,11 +101,25 @@ def _look_of_something(phrase: NounPhrase) -> Draft | None:
         elif preposition in ("like", "as"):
             look = (*look, *rest)
     owner = owner or phrase.possessor
+    if not owner and _is_surface(phrase):
+        return None
     if core[-1].text in ("style", "manner") and phrase.possessor and not owner[1:]:
         owner = ()
-    if parse_noun_phrase(owner).head is not None and parse_noun_phrase(owner).head.is_a(Kind.PICTURE):  # type: ignore[union-attr]
-        owner = ()
-    return appearance_draft(owner, look)
+    return appearance_draft(unless_picture(owner), look)
+
+
+def _is_surface(phrase: NounPhrase) -> bool:
+    """Whether a material is meant as the thing in the picture: "the tiles in black", "blush pink wallpaper"."""
+    last = phrase.core[-1]
+    if last.text in _SURFACES:
+        return True
+    definite = bool(phrase.determiners) and phrase.determiners[0] not in words.INDEFINITE | words.DEMONSTRATIVES
+    return last.is_a(Kind.MATERIAL) and not last.is_a(Kind.COLOUR) and (definite or phrase.post("in") is not None)
+
+
+_SURFACES = word_set(
+    "wallpaper panelling paneling cladding tiling veneer parquet tiles planks shingles cobblestones bricks"
+)
 
 
 def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:

@@ -263,7 +263,7 @@ def _passive(clause: Tokens) -> Instruction | None:
     start = 1 if clause[0] in _MODALS | _BE | {"with"} and len(clause) > 2 else 0
     for index in range(start + 1, len(clause)):
         form = next((form for form in _FORMS.get(clause[index], ()) if _is_done_to(form, clause, index)), None)
-        if form is None:
+        if form is None or "like" in clause[:index]:
             continue
         subject = list(clause[start:index])
         while subject and subject[-1] in _BEFORE_PARTICIPLE:

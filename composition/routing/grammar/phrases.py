@@ -20,6 +20,7 @@ PARTICIPLES: Final = word_set(
     built crafted coated woven knitted cast sewn clad lined printed textured tiled
     """
 )
+_PORTIONS: Final = frozenset({"one", "most", "none", "half", "each", "part"})
 _RELATIVES: Final = frozenset(
     {"that", "which", "who", "whose", "where", "standing", "sitting", "parked", "hanging", "lying"}
 )
@@ -96,7 +97,7 @@ def parse_noun_phrase(items: Words) -> NounPhrase:
 
 def _opens_partitive(items: list[Word]) -> bool:
     """Whether these are "one of the ...", "most of the ..."."""
-    return len(items) > 2 and items[1].text == "of" and items[0].text in ("one", "most", "none", "half", "part")
+    return len(items) > 2 and items[1].text == "of" and items[0].text in _PORTIONS
 
 
 def _is_determiner(word: Word) -> bool:
@@ -109,14 +110,12 @@ def _split_core(items: list[Word]) -> tuple[list[Word], list[Word]]:
         if index == 0:
             continue
         if word.text == "of" and (
-            _is_determiner(items[index - 1])
-            or _bare_classifier(items, index)
-            or (index == 1 and _opens_partitive(items))
+            _is_determiner(items[index - 1]) or items[index - 1].text in _PORTIONS or _bare_classifier(items, index)
         ):
             continue
-        if word.is_a(Kind.PREPOSITION) or word.text in (",", "but"):
+        if word.is_a(Kind.PREPOSITION) or word.text in (",", "but") or _is_out_of(items, index):
             return items[:index], items[index:]
-        if word.text in _RELATIVES and not (word.text == "that" and _is_determiner(items[index - 1])):
+        if word.text in _RELATIVES and not _is_determiner(items[index - 1]):
             return items[:index], items[index:]
         if index + 1 < len(items) and _is_post_participle(items, index):
             return items[:index], items[index:]
@@ -133,6 +132,10 @@ def _is_post_participle(items: list[Word], index: int) -> bool:
     return text.endswith("ed") and following.text in ("from", "of", "in", "with", "by", "out")
 
 
+def _is_out_of(items: list[Word], index: int) -> bool:
+    return items[index].text == "out" and index + 1 < len(items) and items[index + 1].text == "of"
+
+
 def _bare_classifier(items: list[Word], index: int) -> bool:
     return (
         items[index - 1].text in words.CLASSIFIERS and index + 1 < len(items) and not _is_determiner(items[index + 1])
@@ -140,6 +143,8 @@ def _bare_classifier(items: list[Word], index: int) -> bool:
 
 
 def _split_posts(tail: list[Word]) -> list[tuple[str, tuple[Word, ...]]]:
+    while tail and tail[0].text == ",":
+        tail = tail[1:]
     posts: list[tuple[str, tuple[Word, ...]]] = []
     start = 0
     for index in range(1, len(tail) + 1):

@@ -16,6 +16,7 @@ from composition.routing.grammar.draft import (
 )
 from composition.routing.grammar.looks import is_look, quality_owner
 from composition.routing.grammar.phrases import Words, find, is_named, parse_noun_phrase, unless_picture
+from composition.routing.grammar.states import state
 from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
 from composition.routing.grammar.worn import is_someone, wear_draft
 from composition.routing.lexicon import words
@@ -35,7 +36,7 @@ def give(_verb: str, items: Words) -> Draft:
         start = _second_phrase(items)
         owner, new = items[:start], items[start:]
     if not new:
-        return describe(items)
+        return state(items) or describe(items)
     return bestow(owner, "on", new)
 
 
@@ -87,14 +88,17 @@ def _is_depiction(items: Words) -> bool:
 
 
 def _in_the_place_of(items: Words) -> Draft | None:
-    """Read "a globe where the radio is" as the radio's replacement."""
+    """Read "a globe where the radio is" and "a drum in the harp's place" as replacements."""
     where = find(items, "where")
-    if where is None or items[-1].text not in _BEING:
-        return None
-    old = list(items[where + 1 :])
-    while old and old[-1].text in _BEING:
-        old.pop()
-    return replace_draft(old, items[:where]) if old else None
+    if where is not None and items[-1].text in _BEING:
+        old = list(items[where + 1 :])
+        while old and old[-1].text in _BEING:
+            old.pop()
+        return replace_draft(old, items[:where]) if old else None
+    inside = find(items, "in")
+    if inside is not None and [word.text for word in items[-2:]] in (["'s", "place"], ["'s", "stead"], ["'s", "spot"]):
+        return replace_draft(items[inside + 1 : -2], items[:inside])
+    return None
 
 
 def _is_place_preposition(verb: str, items: Words, index: int) -> bool:
@@ -120,7 +124,7 @@ def apply(verb: str, items: Words) -> Draft:
     """Apply B to A; use B for A."""
     split = find(items, "to", "on", "onto", "over", "across", "for", "upon", "into", "as")
     if split is None:
-        return describe(items)
+        return state(items) or describe(items)
     new, old = items[:split], items[split + 1 :]
     if items[split].text == "as":
         return replace_draft(old, new)
@@ -151,4 +155,4 @@ def dress(verb: str, items: Words) -> Draft:
 
 def show(_verb: str, items: Words) -> Draft:
     """Show A B: the rest is a description."""
-    return wear_draft(items) or complement_of(items) or describe(items)
+    return wear_draft(items) or complement_of(items) or state(items) or describe(items)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Final
 
 from composition.routing.grammar.draft import Draft, Intent, demonstratives_off
-from composition.routing.grammar.phrases import Words, bare, text_of
+from composition.routing.grammar.phrases import Words, bare, find, text_of
 from composition.routing.grammar.vocabulary import REGIONS, STRUCTURAL, Kind, Word
 from composition.routing.lexicon import people, words
+from composition.routing.lexicon.listing import word_set
 from composition.types import BodyRegion
 
 _PAUSES: Final = frozenset({",", ".", "?", "!", ";", "and", "with", "please"})
@@ -27,30 +29,52 @@ def region_of(items: Words) -> BodyRegion | None:
 def trigger(items: Words) -> tuple[int, int] | None:
     """Where the words say that something is worn: (start, end) of the trigger itself."""
     for index, word in enumerate(items):
-        text = word.text
-        following = items[index + 1].text if index + 1 < len(items) else ""
-        if text in people.WEAR_VERBS and not (text == "worn" and following == "out"):
+        for starts, length_of in _TRIGGERS:
+            length = length_of(items[index + 1 :]) if word.text in starts else 0
+            if length:
+                return index, index + length
+        if word.text in ("in", "with") and _says_worn(items, index):
             return index, index + 1
-        if text in ("try", "tries", "trying", "tried"):
-            if following == "on":
-                return index, index + 2
-            if _has_worn(items[index + 1 :]) and any(w.text == "on" for w in items[index + 1 :]):
-                return index, index + 1
-        if text == "dressed" and following in ("in", "as", "like", "up", "with"):
-            return index, index + 2
-        if text in ("clad", "clothed") and following == "in" and _has_worn(items[index + 2 :]):
-            return index, index + 2
-        if text == "in" and _worn_after_in(items, index):
-            return index, index + 1
-        if text in ("put", "puts", "putting") and following == "on" and _opens_with_worn(items[index + 2 :]):
-            return index, index + 2
-        if text in ("put", "puts", "putting", "place") and _ends_on_someone(items[index + 1 :]):
-            return index, index + 1
-        if text in ("dress", "dresses", "dressing") and following and is_someone(items[index + 1 : index + 3]):
-            link = next((i for i in range(index + 1, len(items)) if items[i].text in ("in", "as", "like")), None)
-            if link is not None:
-                return index, link + 1
     return None
+
+
+def _try_on(rest: Words) -> int:
+    """Read "try on" and "try this jacket on"."""
+    if rest and rest[0].text == "on":
+        return 2
+    return int(_has_worn(rest) and any(word.text == "on" for word in rest))
+
+
+def _dressed(rest: Words) -> int:
+    return 2 if rest and rest[0].text in ("in", "as", "like", "up", "with") else 0
+
+
+def _clad(rest: Words) -> int:
+    return 2 if rest and rest[0].text == "in" and _has_worn(rest[1:]) else 0
+
+
+def _put_on(rest: Words) -> int:
+    """Read "put on this jacket" and "put this jacket on (me)", but not "put a candle on the windowsill"."""
+    if rest and rest[0].text == "on" and _opens_with_worn(rest[1:]):
+        return 2
+    return int(_ends_on_someone(rest))
+
+
+def _dress_someone(rest: Words) -> int:
+    """Read "dress him in a suit": everything up to "in" is the trigger."""
+    link = find(rest, "in", "as", "like")
+    return link + 2 if link is not None and is_someone(rest[:link]) else 0
+
+
+_TRIGGERS: Final[tuple[tuple[frozenset[str], Callable[[Words], int]], ...]] = (
+    (people.WEAR_VERBS, lambda rest: int(not (rest and rest[0].text == "out"))),
+    (word_set("try tries trying tried"), _try_on),
+    (word_set("dressed"), _dressed),
+    (word_set("clad clothed"), _clad),
+    (word_set("put puts putting place"), _put_on),
+    (word_set("dress dresses dressing"), _dress_someone),
+)
+"""Words that may open a phrase of wearing, and how long the trigger is, given the words behind it; 0 for none."""
 
 
 def is_someone(items: Words) -> bool:
@@ -105,14 +129,14 @@ def _opens_with_worn(items: Words) -> bool:
     return bool(items) and all(word.text in words.PRONOUNS for word in items)
 
 
-def _worn_after_in(items: Words, index: int) -> bool:
-    """Read "in these jeans" anywhere; "in a suit" after a person or at the start."""
+def _says_worn(items: Words, index: int) -> bool:
+    """Read "in these jeans" anywhere, "in a suit" after a person or first, "with this jacket (on)" only first."""
     rest = items[index + 1 :]
-    if not rest or not _opens_with_worn(rest) or not any(w.kinds & {Kind.GARMENT} for w in rest):
+    if not _opens_with_worn(rest) or not any(word.is_a(Kind.GARMENT) for word in rest):
         return False
-    if rest[0].text in words.DEMONSTRATIVES:
-        return True
-    if index == 0:
+    if items[index].text == "with":
+        return index == 0
+    if index == 0 or rest[0].text in words.DEMONSTRATIVES:
         return True
     return is_someone(items[max(0, index - 6) : index]) and rest[0].text not in words.POSSESSIVES | {"the"}
 

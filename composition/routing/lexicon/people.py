@@ -15,8 +15,8 @@ PERSON_WORDS: Final = word_set(
     bridegroom bridesmaid bridesmaids businessman businesswoman businessmen cowboy policeman policewoman fireman
     firefighter soldier soldiers doctor nurse chef waiter waitress athlete athletes runner dancer dancers cyclist
     skier surfer musician guitarist tourist tourists pedestrian pedestrians bystander bystanders passerby student
-    students worker workers player players customer shopper influencer somebody someone anybody anyone everybody
-    everyone selfie supermodel
+    students worker workers player players customer shopper influencer crowd somebody someone anybody anyone
+    everybody everyone selfie supermodel
     """
 )
 """Nouns for a human; a compound that continues with another noun ("baby crib") does not count."""

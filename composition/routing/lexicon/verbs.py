@@ -23,10 +23,10 @@ KEEP: Final = "keep"
 
 VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     REPLACE: phrase_list(
-        "replace, swap, swap out, exchange, switch, switch out, trade, trade in, trade out, change out, swap "
-        "in, replace out, interchange, sub out, exchange out, upgrade, update"
+        "replace, swap, swap out, exchange, switch, switch out, trade, trade in, trade out, change out, "
+        "replace out, interchange, sub out, exchange out, upgrade, update"
     ),
-    SUBSTITUTE: phrase_list("substitute, sub, sub in"),
+    SUBSTITUTE: phrase_list("substitute, sub, sub in, swap in"),
     CHANGE: phrase_list(
         "change, turn, transform, convert, alter, modify, adjust, morph, redo, restyle, redesign, transition, "
         "adapt, edit, shift, vary, remake, reimagine, revamp, rework, refresh, customize, customise, "
