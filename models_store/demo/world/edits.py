@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from models_store.demo.world.cars import Car
 from models_store.demo.world.furniture import Furniture
@@ -24,6 +25,7 @@ KINDS: Final = (RECOLOUR, MATERIAL, REFERENCE, STRUCTURE)
 _LEAST_CHANGE: Final = 14.0
 """CIEDE2000 between the mean colours before and after; a smaller change could not be judged."""
 _SEEDS_PER_EDIT: Final = 1000
+_WINDOW_MARGIN_PX: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +52,12 @@ class EditPair:
     silhouette: NDArray[np.uint8]
     reference: NDArray[np.uint8] | None
 
+    @property
+    def silhouette_window(self) -> NDArray[np.bool_]:
+        """Where the painted shape is compared with the true one: the thing and a margin for what strays from it."""
+        margin = 2 * _WINDOW_MARGIN_PX + 1
+        return np.asarray(ndimage.maximum_filter(self.silhouette > 127, size=margin))
+
 
 def sample_edit(seed: int, kind: str) -> EditPair:
     """Draws an edit of a kind; deterministic. Edits of unequal seeds share no scene.
@@ -72,8 +80,6 @@ def _visible(pair: EditPair) -> bool:
     inside = pair.region > 200
     if inside.sum() < 60:
         return False
-    if pair.noun == "rims":
-        return True
     before, after = (mean_colour(scene.image, pair.region) for scene in (pair.before, pair.after))
     return colour_difference(before, after) >= _LEAST_CHANGE
 

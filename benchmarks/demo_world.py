@@ -1,0 +1,191 @@
+"""Edits of the demo world, judged by ground truth: the service's own editor on scenes that no model has seen.
+
+Usage: python -m benchmarks.demo_world --first-seed N --scenes M [--profile demo] [--out out/demo_world]
+
+Writes one contact sheet per kind (before, mask, after, truth) and prints last
+`recolour A/N material B/N reference C/N structure D/N`. An edit succeeds when its region's mean colour comes at least
+halfway to the truth (CIEDE2000), its silhouette overlaps the true one by at least 0.7, and no pixel outside the
+feathered mask has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PilImage
+from PIL import ImageDraw
+
+from composition.types import ControlType, EditOptions, EditRequest, EditResult, RefineMask
+from models_store.demo.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
+from models_store.demo.world.scenes import render_empty
+from models_store.demo.world.scoring import changed_outside, colour_progress, silhouette_overlap
+
+if TYPE_CHECKING:
+    from composition.editor import Editor
+
+HALFWAY = 0.5
+SAME_SHAPE = 0.7
+STEPS = 20
+THUMBNAIL_PX = 160
+CAPTION_PX = 14
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How one edit was judged.
+
+    Attributes:
+        colour: how far the region's mean colour came, 0 = unchanged, 1 = the truth.
+        shape: overlap of the painted silhouette with the true one.
+        strayed_px: pixels changed although the feathered mask is 0 there.
+    """
+
+    kind: str
+    seed: int
+    prompt: str
+    colour: float
+    shape: float
+    strayed_px: int
+
+    @property
+    def success(self) -> bool:
+        """All three at once: averages that pass blobs do not count."""
+        return self.colour >= HALFWAY and self.shape >= SAME_SHAPE and self.strayed_px == 0
+
+
+def judge(pair: EditPair, seed: int, picture: Picture, mask: Picture) -> Verdict:
+    """Compare an edited picture (256, 256, 3) and its feathered mask (256, 256) with the truth."""
+    before, truth = pair.before.image, pair.after.image
+    return Verdict(
+        kind=pair.kind,
+        seed=seed,
+        prompt=pair.prompt,
+        colour=colour_progress(before, picture, truth, pair.region),
+        shape=silhouette_overlap(picture, truth, render_empty(pair.before.spec), window=pair.silhouette_window),
+        strayed_px=changed_outside(before, picture, mask),
+    )
+
+
+def request_for(pair: EditPair, seed: int) -> EditRequest:
+    """What a user would send. Structure edits ask for depth control in a box, which gives the shape not away."""
+    options = EditOptions(seed=seed, num_inference_steps=STEPS)
+    if pair.kind == STRUCTURE:
+        options = EditOptions(
+            seed=seed,
+            num_inference_steps=STEPS,
+            force_controlnet=True,
+            control_types=(ControlType.DEPTH,),
+            refine_mask=RefineMask.OFF,
+        )
+    references = () if pair.reference is None else (pair.reference,)
+    return EditRequest(base=pair.before.image, prompt=pair.prompt, references=references, options=options)
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """The last line: successes of each kind."""
+    counts = []
+    for kind in KINDS:
+        of_kind = [verdict for verdict in verdicts if verdict.kind == kind]
+        counts.append(f"{kind} {sum(verdict.success for verdict in of_kind)}/{len(of_kind)}")
+    return " ".join(counts)
+
+
+def contact_sheet(rows: Sequence[tuple[Verdict, EditPair, EditResult]]) -> PilImage.Image:
+    """Before, mask, after, truth and reference of every edit, with its verdict above."""
+    columns = 5 if any(pair.kind == REFERENCE for _, pair, _ in rows) else 4
+    height = THUMBNAIL_PX + CAPTION_PX
+    sheet = PilImage.new("RGB", (columns * THUMBNAIL_PX, height * len(rows)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, (verdict, pair, result) in enumerate(rows):
+        top = number * height
+        word = "yes" if verdict.success else "no"
+        numbers = f"colour {verdict.colour:.2f} shape {verdict.shape:.2f} strayed {verdict.strayed_px}"
+        pen.text((2, top + 1), f"{word}: {pair.prompt} ({numbers})", fill="black")
+        grey = np.repeat(result.mask[..., None], 3, axis=2)
+        pictures = [pair.before.image, grey, result.image, pair.after.image]
+        if pair.reference is not None:
+            pictures.append(pair.reference)
+        for column, picture in enumerate(pictures):
+            small = PilImage.fromarray(picture).resize((THUMBNAIL_PX, THUMBNAIL_PX), PilImage.Resampling.LANCZOS)
+            sheet.paste(small, (column * THUMBNAIL_PX, top + CAPTION_PX))
+    return sheet
+
+
+async def run(editor: Editor, first_seed: int, scenes: int, out: Path) -> list[Verdict]:
+    """Edit and judge `scenes` scenes of every kind; writes the sheets and verdicts.json to the folder `out`."""
+    verdicts: list[Verdict] = []
+    for kind in KINDS:
+        rows = []
+        for seed in range(first_seed, first_seed + scenes):
+            pair = sample_edit(seed, kind)
+            result = await editor.edit(
+                request_for(pair, seed), request_id=f"{kind}-{seed}", listener=lambda progress: None
+            )
+            verdict = judge(pair, seed, result.image, result.mask)
+            rows.append((verdict, pair, result))
+            print(f"{kind} {seed} {'yes' if verdict.success else 'no '} {verdict.prompt}", flush=True)
+        verdicts += [verdict for verdict, _, _ in rows]
+        contact_sheet(rows).save(out / f"{kind}.png")
+    lines = [asdict(verdict) | {"success": verdict.success} for verdict in verdicts]
+    (out / "verdicts.json").write_text(json.dumps(lines, indent=1))
+    return verdicts
+
+
+def local_editor() -> tuple[Editor, Callable[[], None]]:
+    """The editor over runners in this process, as the configuration describes them, and what stops them."""
+    from composition.config import load_config
+    from composition.editor import Editor
+    from runners.analyzer.service import AnalyzerRunner
+    from runners.assembly import assemble
+    from runners.detector.service import DetectorRunner
+    from runners.diffusion.service import DiffusionRunner
+    from runners.structure.service import StructureRunner
+
+    config = load_config()
+    analyzer, detector, structure, diffusion = (
+        _in_process(runner) for runner in (AnalyzerRunner, DetectorRunner, StructureRunner, DiffusionRunner)
+    )
+    assembly = assemble(config, analyzer=analyzer, detector=detector, structure=structure, diffusion=diffusion)
+    return Editor(config=config, models=assembly.models, native_size=assembly.native_size), diffusion.stop
+
+
+def _in_process(runner: Any) -> Any:
+    return runner.inner()
+
+
+async def _measure(options: argparse.Namespace) -> list[Verdict]:
+    editor, stop = local_editor()
+    try:
+        return await run(editor, options.first_seed, options.scenes, options.out)
+    finally:
+        stop()
+
+
+def main() -> None:
+    """Measure and print the summary last."""
+    parser = argparse.ArgumentParser(prog="benchmarks.demo_world", description=__doc__)
+    parser.add_argument("--first-seed", type=int, required=True)
+    parser.add_argument("--scenes", type=int, required=True, help="scenes of each kind")
+    parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
+    parser.add_argument("--out", type=Path, default=Path("out/demo_world"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    # The runners read the configuration when they are imported.
+    os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
+    verdicts = asyncio.run(_measure(options))
+    print(summary(verdicts))
+
+
+if __name__ == "__main__":
+    main()
