@@ -1,13 +1,20 @@
 """Trains and exports the demo models.
 
 ``python -m models_store.demo.recipes train COMPONENT --minutes N`` trains one component until it has had N minutes in
-all, ``train --all`` works through the whole queue, ``export FOLDER`` writes what is trained so far.
+all, ``train --all`` works through the whole queue, ``export FOLDER`` writes what is trained, ``status`` shows it.
+Training waits while the file PAUSE exists in ``$DEMO_WORKDIR``; ``pause`` and ``resume`` make and remove it.
 """
 
 import argparse
 import os
 import sys
 from pathlib import Path
+
+_SIMPLE = {
+    "status": "show how long each component was trained and its last scores",
+    "pause": "make every training run wait, to measure something else",
+    "resume": "let them go on",
+}
 
 
 def main() -> int:
@@ -21,11 +28,26 @@ def main() -> int:
     train.add_argument("--all", action="store_true")
     train.add_argument("--minutes", type=float, help="training time in all; default: what the recipe asks for")
     commands.add_parser("encode", help="encode scenes for the UNet's recipes; trains beside it")
+    for command, meaning in _SIMPLE.items():
+        commands.add_parser(command, help=meaning)
     export = commands.add_parser("export", help="write the trained components in the layout of the real repositories")
     export.add_argument("folder", type=Path)
     arguments = parser.parse_args()
 
-    from models_store.demo.recipes.queue import encode, train_components  # torch takes seconds to import
+    from models_store.demo.recipes.workdir import pause_file
+
+    if arguments.command == "pause":
+        pause_file().touch()
+        return 0
+    if arguments.command == "resume":
+        pause_file().unlink(missing_ok=True)
+        return 0
+
+    from models_store.demo.recipes.queue import encode, status, train_components  # torch takes seconds to import
+
+    if arguments.command == "status":
+        print("\n".join(status()))
+        return 0
 
     if arguments.command == "train":
         if bool(arguments.component) == arguments.all:

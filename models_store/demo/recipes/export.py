@@ -55,7 +55,9 @@ def export_all(folder: Path) -> list[str]:
 
 def export_pipeline(folder: Path) -> bool:
     """Writes the inpainting repository. Returns False when its parts are not all trained."""
-    autoencoder, inpainting = weights_folder("vae"), weights_folder("inpainting")
+    autoencoder, inpainting = weights_folder("vae-decoder"), weights_folder("inpainting")
+    if not autoencoder.exists():
+        autoencoder = weights_folder("vae")
     if not (autoencoder.exists() and inpainting.exists()):
         return False
     target = folder / "stable-diffusion-v1-5" / "stable-diffusion-inpainting"

@@ -1,5 +1,6 @@
 """The order in which components are trained, and the preparation that each needs."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from models_store.demo.recipes.safety import SafetyRecipe
 from models_store.demo.recipes.sam import SegmentRecipe
 from models_store.demo.recipes.shards import SceneSet, render_missing
 from models_store.demo.recipes.training import Recipe, TrainingRun
-from models_store.demo.recipes.vae import AutoencoderRecipe
+from models_store.demo.recipes.vae import AutoencoderRecipe, DecoderRecipe
 from models_store.demo.recipes.workdir import weights_folder, workdir
 from models_store.demo.recipes.yolox import YoloxRecipe
 
@@ -27,6 +28,10 @@ _SHARDS_TO_START_WITH: Final = 3
 
 def _vae() -> Recipe:
     return AutoencoderRecipe(scenes=_training(), held_out=_held_out())
+
+
+def _decoder() -> Recipe:
+    return DecoderRecipe(scenes=_training(), held_out=_held_out())
 
 
 def _grounding() -> Recipe:
@@ -93,6 +98,7 @@ COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "controlnet-depth": _controlnet_depth,
     "controlnet-pose": _controlnet_pose,
     "safety-checker": _safety,
+    "vae-decoder": _decoder,
 }
 """In the order that pays."""
 
@@ -127,3 +133,17 @@ def train_components(names: Sequence[str] | None, minutes: float | None = None) 
         if not TrainingRun(recipe=recipe, minutes=minutes or recipe.settings.minutes).train():
             return False
     return True
+
+
+def status() -> list[str]:
+    """Returns a line per component: processor minutes and steps trained, and the last scores."""
+    lines = []
+    for name in COMPONENTS:
+        log = workdir() / "runs" / name / "log.jsonl"
+        rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        scored = [row for row in rows if any(key.startswith("score/") for key in row)]
+        last = rows[-1] if rows else {"minutes": 0, "step": 0}
+        scores = {key.removeprefix("score/"): value for key, value in (scored[-1] if scored else {}).items()}
+        shown = " ".join(f"{key}={value:.3g}" for key, value in scores.items() if key not in ("step", "minutes"))
+        lines.append(f"{name:18} {last['minutes']:7.1f} min {last['step']:7d} steps  {shown}")
+    return lines

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
+from models_store.demo.recipes.workdir import weights_folder
 
 SCALING_FACTOR: Final = 0.18215
 """What stock configurations multiply latents by; the latents' own spread is folded into the weights to fit it."""
@@ -24,6 +25,7 @@ _BATCH: Final = 6
 _KL_WEIGHT: Final = 5e-4
 _PROBE_WEIGHT: Final = 4.0
 _SETTINGS: Final = Settings(minutes=60, learning_rate=1.5e-3, weight_decay=0.0, ema_decay=0.995)
+_DECODER_SETTINGS: Final = Settings(minutes=60, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998)
 _CONFIG: Final = {
     "block_out_channels": (32, 48, 96, 128),
     "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -111,7 +113,7 @@ class AutoencoderRecipe:
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
         """Peak signal-to-noise ratio of held-out scenes in decibels."""
-        assert isinstance(module, AutoencoderTrainer)
+        assert isinstance(module, AutoencoderTrainer | DecoderTrainer)
         errors = []
         for first in range(0, 64, 8):
             images = as_input(self.held_out.take("images", np.arange(first, first + 8)).astype(np.uint8))
@@ -127,6 +129,41 @@ class AutoencoderRecipe:
         images = as_input(self.scenes.take("images", np.arange(0, 64)).astype(np.uint8))
         fold_scale(scaled, torch.cat([scaled.encode(part).latent_dist.mean for part in torch.split(images, 8)]))
         scaled.save_pretrained(folder)
+
+
+class DecoderTrainer(nn.Module):
+    """A trained autoencoder whose encoder stays as it is: latents that were made with it remain valid."""
+
+    def __init__(self, autoencoder: AutoencoderKL) -> None:
+        """Takes the autoencoder."""
+        super().__init__()
+        self.autoencoder = autoencoder.to(memory_format=torch.channels_last)
+        self.autoencoder.encoder.requires_grad_(False)
+        self.autoencoder.quant_conv.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Returns the losses of images float32 (N, 3, H, W) in -1..1."""
+        with torch.no_grad():
+            latents = self.autoencoder.encode(images).latent_dist.mean.float()
+        decoded = self.autoencoder.decode(latents).sample.float()
+        return {"loss": reconstruction_loss(decoded, images)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderRecipe(AutoencoderRecipe):
+    """Trains the decoder further, for sharper pictures, while other recipes already use the encoder's latents."""
+
+    name: str = "vae-decoder"
+    settings: Settings = _DECODER_SETTINGS
+
+    def build(self) -> nn.Module:
+        """Returns the module to train."""
+        return DecoderTrainer(AutoencoderKL.from_pretrained(weights_folder("vae")))
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        """Writes the autoencoder, old encoder and new decoder."""
+        assert isinstance(module, DecoderTrainer)
+        module.autoencoder.save_pretrained(folder)
 
 
 def fold_scale(autoencoder: AutoencoderKL, latents: Tensor) -> None:
