@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _list()
     if options.command == "import":
         return _import(options)
-    return _verify(options.profile)
+    return _verify(options.profile, files_only=options.files)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--revision", default="main", help="its commit or branch (default: main)")
     verify = commands.add_parser("verify", help="check the imported files and load every model")
     verify.add_argument("profile", choices=profiles())
+    verify.add_argument("--files", action="store_true", help="only compare the files with those that were imported")
     return parser
 
 
@@ -74,11 +75,11 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
-def _verify(profile: str) -> int:
+def _verify(profile: str, *, files_only: bool) -> int:
     from models_store.verification import verify_profile
 
     failed = 0
-    for finding in verify_profile(profile):
-        print(finding)
+    for finding in verify_profile(profile, files_only=files_only):
+        print(finding, flush=True)
         failed += not finding.ok
     return 1 if failed else 0

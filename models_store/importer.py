@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models_store.entries import exclusive, is_imported, publish, record
+from models_store.entries import exclusive, is_imported, publish
 from models_store.manifest import Manifest, Model, load_manifest, repository_tag
-from models_store.sources import ImportRefused, download, obtain, require_complete
+from models_store.sources import Content, ImportRefused, download, obtain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,8 @@ def _sort_out(manifest: Manifest) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _import_role(manifest: Manifest, role: str, staging: Path) -> None:
     folder = staging / role
     folder.mkdir()
-    _publish(manifest.tag(role), manifest.models[role], role, manifest.profile, obtain(manifest, role, folder), staging)
+    content = obtain(manifest, role, folder)
+    _publish(manifest.tag(role), manifest.models[role], content, staging, profile=manifest.profile, role=role)
 
 
 def import_repository(profile: str, role: str, repository: str, revision: str) -> str:
@@ -64,34 +65,26 @@ def import_repository(profile: str, role: str, repository: str, revision: str) -
 
     Raises:
         ImportRefused: the role is unknown or the files cannot be had.
+        StoreLocked: another importer did not finish in time.
     """
     manifest = load_manifest(profile)
     if role not in manifest.models:
         raise ImportRefused(f"profile {profile} has no role {role}; it has {', '.join(manifest.models)}")
-    pattern = manifest.models[role]
-    model = pattern.model_copy(update={"repository": repository, "revision": revision, "sha256": {}})
+    own = manifest.models[role]
+    model = own.model_copy(update={"repository": repository, "revision": revision, "sha256": {}})
     tag = repository_tag(role, repository)
     with exclusive() as staging:
         if not is_imported(tag):
-            content = download(model)
-            require_complete(model, content)
-            _publish(tag, model, role, profile, content, staging)
+            _publish(tag, model, download(model), staging, profile=profile, role=role)
     return tag
 
 
-def _publish(tag: str, model: Model, role: str, profile: str, content: Path, staging: Path) -> None:
-    for path, expected in model.sha256.items():
-        if (actual := record(content / path).sha256) != expected:
-            raise ImportRefused(f"{model.repository}: {path} has SHA-256 {actual}, the manifest says {expected}")
-    publish(
-        tag,
-        content,
-        staging,
-        {
-            "profile": profile,
-            "role": role,
-            "repository": model.repository,
-            "revision": model.revision,
-            "licence": model.licence,
-        },
-    )
+def _publish(tag: str, model: Model, content: Content, staging: Path, *, profile: str, role: str) -> None:
+    facts = {
+        "profile": profile,
+        "role": role,
+        "repository": model.repository,
+        "revision": content.revision,
+        "licence": model.licence,
+    }
+    publish(tag, content.folder, staging, facts)

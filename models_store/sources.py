@@ -5,53 +5,69 @@ The hub download is the only place of the whole product that fetches weights.
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from models_store.entries import files_of, working_folder
+from models_store.entries import files_of, record, working_folder
 from models_store.manifest import Manifest, Model, Source
+from models_store.soundness import find_fault
 
 SHIPPED = Path(__file__).parent / "demo" / "weights"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_GIGABYTE = 1_000_000_000
 
 
 class ImportRefused(Exception):
     """A profile cannot be imported; the message says why and what to do."""
 
 
-def obtain(manifest: Manifest, role: str, folder: Path, *, shipped: Path = SHIPPED) -> Path:
-    """Put a role's files below a folder.
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A model's files, complete and checked: all that is in `folder`. `revision` is a commit where there is one."""
+
+    folder: Path
+    revision: str
+
+
+def obtain(manifest: Manifest, role: str, folder: Path, *, shipped: Path = SHIPPED) -> Content:
+    """Get a role's files.
 
     Args:
         manifest: the profile's manifest.
         role: one of its models.
-        folder: an empty folder for files that are made here.
+        folder: an empty folder for files that are made here, on the store's file system.
         shipped: where a shipped profile's repositories are, as `org/name/...`.
-
-    Returns:
-        The folder that holds exactly the files to publish; on the same file system as `folder`.
 
     Raises:
         ImportRefused: the files cannot be had, or are not what the manifest says.
     """
     model = manifest.models[role]
+    if manifest.source is Source.HUB:
+        return download(model)
     if manifest.source is Source.BUILD:
         from models_store.tiny.build import build_role
 
         build_role(role, folder)
-    elif manifest.source is Source.SHIPPED:
-        _copy_shipped(manifest.profile, model, shipped, folder)
     else:
-        folder = download(model)
-    require_complete(model, folder)
-    return folder
+        _copy_shipped(manifest.profile, model, shipped, folder)
+    require_sound(model, folder)
+    return Content(folder=folder, revision=model.revision)
 
 
-def require_complete(model: Model, folder: Path) -> None:
-    """Raises: ImportRefused when a required file is not below `folder`."""
-    present = set(files_of(folder))
+def require_sound(model: Model, folder: Path) -> None:
+    """Raises: ImportRefused when a required file is missing, or any file is not what it should be."""
+    present = files_of(folder)
     if absent := [path for path in model.required if path not in present]:
         raise ImportRefused(f"{model.repository} ({model.revision}) lacks {', '.join(absent)}")
+    for path in present:
+        expected = model.sha256.get(path)
+        if expected and (actual := record(folder / path).sha256) != expected:
+            raise ImportRefused(f"{model.repository}: {path} has SHA-256 {actual}, the manifest says {expected}")
+        if not expected and (fault := find_fault(folder / path)):
+            raise ImportRefused(f"{model.repository}: {path} {fault}")
 
 
 def _copy_shipped(profile: str, model: Model, shipped: Path, folder: Path) -> None:
@@ -69,24 +85,42 @@ def _copy_shipped(profile: str, model: Model, shipped: Path, folder: Path) -> No
         shutil.copyfile(origin / path, target)
 
 
-def download(model: Model) -> Path:
+def download(model: Model) -> Content:
     """Fetch a repository's files from the hub; an interrupted download resumes where it stopped.
 
     Raises:
-        ImportRefused: the hub cannot be reached, or does not have them.
+        ImportRefused: the hub cannot be reached or does not have them, the disk is too small, or a file is broken.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     folder = working_folder() / "downloads" / f"{model.repository.replace('/', '--')}-{model.digest}"
+    folder.mkdir(parents=True, exist_ok=True)
+    _require_room(model, folder)
     try:
-        snapshot_download(model.repository, revision=model.revision, allow_patterns=list(model.files), local_dir=folder)
+        commit = model.revision
+        if not _COMMIT.fullmatch(commit):
+            commit = HfApi().model_info(model.repository, revision=model.revision).sha or model.revision
+        snapshot_download(model.repository, revision=commit, allow_patterns=list(model.files), local_dir=folder)
     except RepositoryNotFoundError as error:
         raise ImportRefused(f"the model hub has no repository {model.repository} for you: {error}") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except Exception as error:  # its own, the system's and those of its HTTP library
         raise ImportRefused(
-            f"{model.repository} cannot be downloaded ({type(error).__name__}: {error}). Importing this profile needs "
+            f"{model.repository} cannot be downloaded ({type(error).__name__}: {error}). Importing it needs "
             f"the model hub (is HF_HUB_OFFLINE set?); profile tiny is built without it."
         ) from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    return folder
+    try:
+        require_sound(model, folder)
+    except ImportRefused:
+        shutil.rmtree(folder)  # what is broken now would be taken for downloaded the next time
+        raise
+    return Content(folder=folder, revision=commit)
+
+
+def _require_room(model: Model, folder: Path) -> None:
+    held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    free = shutil.disk_usage(folder).free
+    if free < model.size_bytes - held:
+        need = (model.size_bytes - held) / _GIGABYTE
+        raise ImportRefused(f"{model.repository} needs {need:.1f} GB in {folder}, {free / _GIGABYTE:.1f} GB are free")

@@ -27,10 +27,14 @@ class Finding:
         return f"{'ok    ' if self.ok else 'FAILED'} {self.role:17} {self.message}"
 
 
-def verify_profile(profile: str) -> Iterator[Finding]:
+def verify_profile(profile: str, *, files_only: bool = False) -> Iterator[Finding]:
     """Check every model of a profile, one finding each; nothing is raised for a broken model.
 
-    The models of a built profile also run once; downloaded ones are only loaded, as a forward may need a GPU.
+    The models of a built or shipped profile also run once; downloaded ones are only loaded, as they may need a GPU.
+
+    Args:
+        profile: its name.
+        files_only: compare the files, load nothing.
 
     Raises:
         ValueError: there is no such profile.
@@ -38,16 +42,16 @@ def verify_profile(profile: str) -> Iterator[Finding]:
     models = ModelSet(ModelsConfig.model_validate({"profile": profile}))
     run = load_manifest(profile).source is not Source.HUB
     for role in models.roles:
-        if role in models.missing:
-            yield Finding(role=role, ok=False, message="is not imported")
-            continue
-        try:
-            problems = compare_files(models.path(role), recorded_files(models.tag(role)))
-            message = "; ".join(problems) if problems else _try_model(models, role, run=run)
-        except Exception as error:  # whatever a loader raises is the finding
-            problems = [repr(error)]
-            message = f"does not load: {type(error).__name__}: {error}"
-        yield Finding(role=role, ok=not problems, message=message)
+        finding = _verify_files(models, role)
+        yield finding if files_only or not finding.ok else _verify_model(models, role, run=run)
+
+
+def _verify_files(models: ModelSet, role: str) -> Finding:
+    if role in models.missing:
+        return Finding(role=role, ok=False, message="is not imported")
+    recorded = recorded_files(models.tag(role))
+    problems = compare_files(models.path(role), recorded)
+    return Finding(role=role, ok=not problems, message="; ".join(problems) or f"{len(recorded)} files as imported")
 
 
 def compare_files(folder: Path, recorded: dict[str, FileRecord]) -> list[str]:
@@ -61,7 +65,10 @@ def compare_files(folder: Path, recorded: dict[str, FileRecord]) -> list[str]:
     return problems
 
 
-def _try_model(models: ModelSet, role: str, *, run: bool) -> str:
+def _verify_model(models: ModelSet, role: str, *, run: bool) -> Finding:
     from models_store.trial import try_model
 
-    return try_model(models, role, run=run)
+    try:
+        return Finding(role=role, ok=True, message=try_model(models, role, run=run))
+    except Exception as error:  # whatever a loader raises is the finding
+        return Finding(role=role, ok=False, message=f"does not load: {type(error).__name__}: {error}")

@@ -29,7 +29,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "BENTOML_HOME": str(home)}
+    environment = {**os.environ, "BENTOML_HOME": str(home), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command(*arguments), cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -93,7 +93,7 @@ def test_a_damaged_file_fails_verification(fresh_home: Path, tmp_path: Path) -> 
     content = bytearray(network.read_bytes())
     content[len(content) // 2] ^= 1
     network.write_bytes(content)
-    status, said = run(home, "verify", "tiny")
+    status, said = run(home, "verify", "tiny", "--files")
     failed = [line for line in said.splitlines() if line.startswith("FAILED")]
     assert status == 1
     assert [line.split(maxsplit=2)[1:] for line in failed] == [["yolox", "yolox_l.onnx is not what was imported"]]

@@ -13,7 +13,7 @@ MODEL = {
     "repository": "org/name",
     "licence": "MIT",
     "files": ["*.json", "unet/*"],
-    "required": ["config.json", "unet/weights.bin"],
+    "required": ["config.json", "unet/weights.pt"],
     "size_bytes": 1,
 }
 
@@ -37,13 +37,13 @@ def ship(folder: Path, *paths: str) -> None:
     for path in paths:
         target = folder / "org" / "name" / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(path)
+        target.write_text("{}")
 
 
 def test_a_shipped_profile_is_copied_from_its_folder(manifest: Manifest, tmp_path: Path) -> None:
-    ship(tmp_path / "shipped", "config.json", "unet/weights.bin", "notes.md")
-    folder = obtain(manifest, "sd-inpainting", tmp_path / "new", shipped=tmp_path / "shipped")
-    assert (folder / "unet" / "weights.bin").read_text() == "unet/weights.bin"
+    ship(tmp_path / "shipped", "config.json", "unet/weights.pt", "notes.md")
+    folder = obtain(manifest, "sd-inpainting", tmp_path / "new", shipped=tmp_path / "shipped").folder
+    assert (folder / "unet" / "weights.pt").read_text() == "{}"
     assert not (folder / "notes.md").exists()
 
 
@@ -54,5 +54,20 @@ def test_a_profile_that_is_not_shipped_yet_says_what_to_use_instead(manifest: Ma
 
 def test_an_incomplete_repository_is_refused_with_what_it_lacks(manifest: Manifest, tmp_path: Path) -> None:
     ship(tmp_path / "shipped", "config.json")
-    with pytest.raises(ImportRefused, match=r"lacks unet/weights\.bin"):
+    with pytest.raises(ImportRefused, match=r"lacks unet/weights\.pt"):
+        obtain(manifest, "sd-inpainting", tmp_path / "new", shipped=tmp_path / "shipped")
+
+
+def test_a_file_with_another_digest_is_refused(manifest: Manifest, tmp_path: Path) -> None:
+    ship(tmp_path / "shipped", "config.json", "unet/weights.pt")
+    model = manifest.models["sd-inpainting"].model_copy(update={"sha256": {"unet/weights.pt": "0" * 64}})
+    pinned = manifest.model_copy(update={"models": {"sd-inpainting": model}})
+    with pytest.raises(ImportRefused, match=r"unet/weights\.pt has SHA-256 44136fa.*the manifest says 000"):
+        obtain(pinned, "sd-inpainting", tmp_path / "new", shipped=tmp_path / "shipped")
+
+
+def test_a_broken_file_is_refused(manifest: Manifest, tmp_path: Path) -> None:
+    ship(tmp_path / "shipped", "config.json", "unet/weights.pt")
+    (tmp_path / "shipped" / "org" / "name" / "config.json").write_text("<html>not found</html>")
+    with pytest.raises(ImportRefused, match=r"org/name: config\.json is not JSON"):
         obtain(manifest, "sd-inpainting", tmp_path / "new", shipped=tmp_path / "shipped")

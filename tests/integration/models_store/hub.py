@@ -1,0 +1,91 @@
+"""A model hub on the loopback interface: the few requests that downloading a repository makes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "1234567890abcdef1234567890abcdef12345678"
+
+
+class Hub:
+    """Serves `files` by repository and path; `requested` lists the paths of files that were sent."""
+
+    def __init__(self, files: Mapping[str, Mapping[str, bytes]]) -> None:
+        self.files = {repository: dict(content) for repository, content in files.items()}
+        self.requested: list[str] = []
+        self.endpoint = ""
+
+
+@contextmanager
+def serve(files: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
+    hub = Hub(files)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            self._answer(with_body=False)
+
+        def do_GET(self) -> None:
+            self._answer(with_body=True)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+        def _answer(self, *, with_body: bool) -> None:
+            parts = unquote(urlsplit(self.path).path).strip("/").split("/")
+            if parts[:2] == ["api", "models"]:
+                content = hub.files.get("/".join(parts[2:4]))
+                reply = None if content is None else self._about(parts[4], "/".join(parts[2:4]), content)
+                self._send(
+                    200 if reply is not None else 404,
+                    json.dumps(reply or {"error": "Repository not found"}).encode(),
+                    {},
+                    with_body=with_body,
+                )
+                return
+            path = "/".join(parts[4:])
+            data = hub.files.get("/".join(parts[:2]), {}).get(path)
+            if data is not None and with_body:
+                hub.requested.append(path)
+            facts = {"ETag": f'"{digest(data)}"', "X-Repo-Commit": COMMIT} if data is not None else {}
+            self._send(200 if data is not None else 404, data or b"", facts, with_body=with_body)
+
+        def _about(self, kind: str, repository: str, content: Mapping[str, bytes]) -> object:
+            if kind == "tree":
+                entries = content.items()
+                return [{"type": "file", "path": p, "size": len(d), "oid": digest(d)} for p, d in entries]
+            return {"id": repository, "sha": COMMIT, "siblings": [{"rfilename": path} for path in content]}
+
+        def _send(self, status: int, body: bytes, headers: Mapping[str, str], *, with_body: bool) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            if status == 404:
+                self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if with_body:
+                self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def digest(data: bytes | None) -> str:
+    """Forty hexadecimal digits, as the hub's identifiers have."""
+    return hashlib.sha256(data or b"").hexdigest()[:40]

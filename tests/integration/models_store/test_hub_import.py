@@ -1,0 +1,113 @@
+"""Downloads from a hub: what is asked for, what is refused, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import bentoml
+import numpy as np
+import pytest
+from bentoml._internal.models.model import ModelStore
+from safetensors.numpy import save
+
+from models_store.manifest import repository_tag
+from tests.integration.models_store.hub import COMMIT, Hub, serve
+
+REPOSITORY = Path(__file__).parents[3]
+WEIGHTS = save({"weight": np.arange(6, dtype=np.float32)})
+CONTROLNET = {
+    "config.json": json.dumps({"_class_name": "ControlNetModel"}).encode(),
+    "diffusion_pytorch_model.fp16.safetensors": WEIGHTS,
+    "diffusion_pytorch_model.bin": b"a pickle that nobody wants",
+    "README.md": b"# A ControlNet",
+}
+TAG = repository_tag("controlnet-pose", "someone/controlnet")
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with serve({"someone/controlnet": CONTROLNET}) as served:
+        yield served
+
+
+def import_controlnet(hub: Hub, home: Path, repository: str = "someone/controlnet") -> tuple[int, str]:
+    environment = {
+        **os.environ,
+        "BENTOML_HOME": str(home),
+        "HF_HOME": str(home / "hub"),
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HUB_OFFLINE": "0",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+    command = [sys.executable, "-m", "models_store", "import", "sd15"]
+    chosen = ["--role", "controlnet-pose", "--repository", repository]
+    done = subprocess.run(
+        [*command, *chosen], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def entries(home: Path) -> list[Path]:
+    return [path.parent for path in home.glob("models/*/*/model.yaml")]
+
+
+def test_a_repository_is_imported_with_only_the_files_that_are_needed(hub: Hub, tmp_path: Path) -> None:
+    status, said = import_controlnet(hub, tmp_path)
+    assert (status, said.splitlines()[0]) == (0, TAG), said
+    (entry,) = entries(tmp_path)
+    wanted = {"config.json", "diffusion_pytorch_model.fp16.safetensors"}
+    assert {path.name for path in entry.iterdir()} == wanted | {"model.yaml"}
+    assert (entry / "diffusion_pytorch_model.fp16.safetensors").read_bytes() == WEIGHTS
+    assert set(hub.requested) == wanted
+    metadata = bentoml.models.get(TAG, _model_store=ModelStore(tmp_path / "models")).info.metadata
+    assert (metadata["repository"], metadata["revision"]) == ("someone/controlnet", COMMIT)
+
+
+def test_a_second_import_asks_the_hub_for_nothing(hub: Hub, tmp_path: Path) -> None:
+    assert import_controlnet(hub, tmp_path)[0] == 0
+    hub.requested.clear()
+    hub.files.clear()
+    assert import_controlnet(hub, tmp_path)[0] == 0
+    assert hub.requested == []
+
+
+def test_an_unknown_repository_is_refused(hub: Hub, tmp_path: Path) -> None:
+    status, said = import_controlnet(hub, tmp_path, "someone/nothing")
+    assert status == 1
+    assert "the model hub has no repository someone/nothing for you" in said
+    assert "Traceback" not in said
+    assert entries(tmp_path) == []
+
+
+def test_a_repository_without_a_required_file_is_refused(hub: Hub, tmp_path: Path) -> None:
+    del hub.files["someone/controlnet"]["diffusion_pytorch_model.fp16.safetensors"]
+    status, said = import_controlnet(hub, tmp_path)
+    assert status == 1
+    assert "someone/controlnet (main) lacks diffusion_pytorch_model.fp16.safetensors" in said
+    assert entries(tmp_path) == []
+
+
+def test_broken_weights_are_refused_and_fetched_anew(hub: Hub, tmp_path: Path) -> None:
+    served = hub.files["someone/controlnet"]
+    served["diffusion_pytorch_model.fp16.safetensors"] = WEIGHTS[:-4]
+    status, said = import_controlnet(hub, tmp_path)
+    assert status == 1
+    assert "diffusion_pytorch_model.fp16.safetensors has" in said
+    assert entries(tmp_path) == []
+    served["diffusion_pytorch_model.fp16.safetensors"] = WEIGHTS
+    assert import_controlnet(hub, tmp_path)[0] == 0
+
+
+def test_an_unreachable_hub_is_refused(hub: Hub, tmp_path: Path) -> None:
+    hub.endpoint = "http://127.0.0.1:9"
+    status, said = import_controlnet(hub, tmp_path)
+    assert status == 1
+    assert "someone/controlnet cannot be downloaded" in said
+    assert "Traceback" not in said
+    assert entries(tmp_path) == []
