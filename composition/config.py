@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 ENV_PREFIX = "COMPOSITION_"
 CONFIG_PATH_VARIABLE = "COMPOSITION_CONFIG"
 PROFILES = ("tiny", "demo", "sd15", "sdxl")
+LOCAL_BLOBS = "var/blobs"
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
@@ -183,10 +184,14 @@ class QueueConfig(_Section):
 
 
 class StorageConfig(_Section):
-    """`jobs` is a SQLite file, or "memory"; `blobs` is a folder or an fsspec URL (s3://bucket/prefix), or "memory"."""
+    """Where the embedded queue's jobs and every queue's pictures are.
+
+    `jobs` is a SQLite file, or "memory". `blobs` is a folder, an fsspec or redis:// URL, or "memory"; null is
+    `LOCAL_BLOBS` with the embedded queue and the queue's Redis with Celery, whose nodes share no disk.
+    """
 
     jobs: str = "var/jobs.sqlite3"
-    blobs: str = "var/blobs"
+    blobs: str | None = None
 
 
 class LoggingConfig(_Section):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from celery import Celery
 from redis.asyncio import Redis
 
-from composition.config import Config
+from composition.config import Config, ConfigError
 from composition.ports import BlobStore, Fetcher, ImageCodec, JobHandler, ModelHealth
 from jobs.blob_stores import open_blob_store
 from jobs.celery_app import create_celery_app
@@ -85,8 +85,12 @@ def _redis_store(config: Config) -> tuple[Redis, RedisJobStore]:
 
 
 def _shared_blobs(config: Config) -> BlobStore:
-    location = config.storage.blobs
-    return open_blob_store(config.queue.redis_url if location == "memory" else location)
+    """Raises: ConfigError."""
+    if config.storage.blobs == "memory":
+        raise ConfigError(
+            "storage.blobs: nodes share no memory; null keeps pictures in Redis"
+        )
+    return open_blob_store(config.storage.blobs or config.queue.redis_url)
 
 
 def _celery(config: Config) -> Celery:

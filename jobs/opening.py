@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from composition.config import Config, ConfigError
+from composition.config import LOCAL_BLOBS, Config, ConfigError
 from composition.ports import BlobStore, Fetcher, ImageCodec, JobHandler, JobStore
 from jobs.blob_stores import open_blob_store
 from jobs.embedded_queue import EmbeddedJobQueue
@@ -37,7 +37,7 @@ def open_embedded_queue(
             f"api.workers: the embedded queue runs in exactly one API worker, got {config.api.workers};"
             " several need queue.backend: celery"
         )
-    store, blobs = _make_store(config), open_blob_store(config.storage.blobs)
+    store, blobs = _make_store(config), open_blob_store(config.storage.blobs or LOCAL_BLOBS)
     queue = EmbeddedJobQueue(
         store,
         make_handler(blobs),
