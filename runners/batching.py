@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from composition.errors import CompositionError, OutOfMemory
@@ -19,8 +18,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class BatchLog:
-    """Counts batches and items per method, and lets one batch run at a time.
+class BatchDesk:
+    """Answers batches one at a time, and counts them.
 
     Behind its own server a runner gets one batch at a time anyway. In process, several threads may call it, and
     tokenizers and caches are not made for that.
@@ -28,20 +27,33 @@ class BatchLog:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._batches: Counter[str] = Counter()
-        self._items: Counter[str] = Counter()
+        self._counts: dict[str, Counter[str]] = {}
 
-    @contextmanager
-    def batch(self, method: str, size: int) -> Iterator[None]:
-        """Run one batch of `size` items of `method`."""
+    def answer(
+        self,
+        method: str,
+        parcels: Sequence[Parcel[Item]],
+        forward: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        doing: str,
+        group_by: Callable[[Item], Hashable] = lambda item: None,
+        make_room: Callable[[], None] = lambda: None,
+    ) -> list[Answer[Result]]:
+        """`answer_batch` in turn, counted under `method`."""
+
+        def counted(items: Sequence[Item]) -> Sequence[Result]:
+            counts["forwards"] += 1
+            return forward(items)
+
         with self._turn:
-            self._batches[method] += 1
-            self._items[method] += size
-            yield
+            counts = self._counts.setdefault(method, Counter())
+            counts["batches"] += 1
+            counts["items"] += len(parcels)
+            return answer_batch(parcels, counted, doing=doing, group_by=group_by, make_room=make_room)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Per method: how many batches, and how many items they held together."""
-        return {name: {"batches": self._batches[name], "items": self._items[name]} for name in self._batches}
+        """Per method since the start: `batches`, the `items` in them, and the `forwards` that they took."""
+        return {method: dict(counts) for method, counts in list(self._counts.items())}
 
 
 def answer_batch(

@@ -10,7 +10,7 @@ import bentoml
 from composition.config import load_config
 from composition.types import Detection, Image, ReferenceKind
 from models_store.store import ModelSet
-from runners.batching import BatchLog, answer_batch
+from runners.batching import BatchDesk
 from runners.packing import packed
 from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 
@@ -32,27 +32,28 @@ class AnalyzerRunner:
         from runners.analyzer.models import load_models
 
         self._models = load_models(_CONFIG.models, _MODELS)
-        self._log = BatchLog()
+        self._desk = BatchDesk()
 
     @batched(_MAX_PICTURES)
     def detect_objects(self, items: list[Parcel[Image]]) -> list[Answer[tuple[Detection, ...]]]:
         """COCO objects per picture."""
-        with self._log.batch("detect_objects", len(items)):
-            return answer_batch(items, self._models.yolox.detect, doing="looking for objects")
+        return self._desk.answer("detect_objects", items, self._models.yolox.detect, doing="looking for objects")
 
     @batched(_MAX_PICTURES)
     def classify_reference(self, items: list[Parcel[Image]]) -> list[Answer[dict[ReferenceKind, float]]]:
         """Probability per kind of what each reference shows."""
-        with self._log.batch("classify_reference", len(items)):
-            return answer_batch(items, self._models.clip.classify_references, doing="classifying the reference")
+        return self._desk.answer(
+            "classify_reference", items, self._models.clip.classify_references, doing="classifying the reference"
+        )
 
     @batched(_MAX_PROMPTS)
     def classify_prompt(self, items: list[Parcel[str]]) -> list[Answer[float]]:
         """Probability that each prompt is about a body, a vehicle or furniture."""
-        with self._log.batch("classify_prompt", len(items)):
-            return answer_batch(items, self._models.clip.classify_prompts, doing="classifying the prompt")
+        return self._desk.answer(
+            "classify_prompt", items, self._models.clip.classify_prompts, doing="classifying the prompt"
+        )
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:
-        """Keys: models_loaded (names), batches (per method: batches and items so far)."""
-        return {"models_loaded": ["yolox", "clip"], "batches": self._log.counts()}
+        """Keys: models_loaded (names), batches (counts per method so far)."""
+        return {"models_loaded": ["yolox", "clip"], "batches": self._desk.counts()}

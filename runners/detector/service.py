@@ -11,7 +11,7 @@ import bentoml
 from composition.config import load_config
 from composition.types import Detection, Mask
 from models_store.store import ModelSet
-from runners.batching import BatchLog, answer_batch
+from runners.batching import BatchDesk
 from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_boxes, shape_of
 from runners.packing import packed
 from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
@@ -34,37 +34,37 @@ class DetectorRunner:
         from runners.detector.models import load_models
 
         self._models = load_models(_CONFIG, _MODELS)
-        self._log = BatchLog()
+        self._desk = BatchDesk()
 
     @batched(_MAX_QUERIES)
     def detect(self, items: list[Parcel[DetectQuery]]) -> list[Answer[tuple[Detection, ...]]]:
         """Instances of each query's phrase."""
-        with self._log.batch("detect", len(items)):
-            return answer_batch(
-                items,
-                self._models.dino.detect,
-                doing="looking for the target",
-                group_by=shape_of,
-                make_room=self._models.sam.forget,
-            )
+        return self._desk.answer(
+            "detect",
+            items,
+            self._models.dino.detect,
+            doing="looking for the target",
+            group_by=shape_of,
+            make_room=self._models.sam.forget,
+        )
 
     @batched(_MAX_QUERIES)
     def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[tuple[Mask, ...]]]:
         """Silhouettes of each query's boxes."""
-        with self._log.batch("segment", len(items)):
-            return answer_batch(
-                items,
-                self._models.sam.segment,
-                doing="drawing the silhouette",
-                group_by=has_usable_boxes,
-                make_room=self._models.sam.forget,
-            )
+        return self._desk.answer(
+            "segment",
+            items,
+            self._models.sam.segment,
+            doing="drawing the silhouette",
+            group_by=has_usable_boxes,
+            make_room=self._models.sam.forget,
+        )
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:
-        """Keys: models_loaded (names), batches (per method: batches and items so far), embeddings (cache counters)."""
+        """Keys: models_loaded (names), batches (counts per method so far), embeddings (SAM's cache counters)."""
         return {
             "models_loaded": ["grounding-dino", "sam"],
-            "batches": self._log.counts(),
+            "batches": self._desk.counts(),
             "embeddings": asdict(self._models.sam.cache_counts),
         }

@@ -10,7 +10,7 @@ import bentoml
 from composition.config import load_config
 from composition.types import DepthMap, Image, Pose
 from models_store.store import ModelSet
-from runners.batching import BatchLog, answer_batch
+from runners.batching import BatchDesk
 from runners.packing import packed
 from runners.structure.queries import PoseQuery, has_usable_people, shape_of
 from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
@@ -32,24 +32,26 @@ class StructureRunner:
         from runners.structure.models import load_models
 
         self._models = load_models(_CONFIG, _MODELS)
-        self._log = BatchLog()
+        self._desk = BatchDesk()
 
     @batched(_MAX_PICTURES)
     def estimate_pose(self, items: list[Parcel[PoseQuery]]) -> list[Answer[tuple[Pose, ...]]]:
         """Poses of each query's people."""
-        with self._log.batch("estimate_pose", len(items)):
-            return answer_batch(items, self._models.pose.estimate, doing="estimating poses", group_by=has_usable_people)
+        return self._desk.answer(
+            "estimate_pose", items, self._models.pose.estimate, doing="estimating poses", group_by=has_usable_people
+        )
 
     @batched(_MAX_PICTURES)
     def estimate_depth(self, items: list[Parcel[Image]]) -> list[Answer[DepthMap]]:
         """Depth of each picture."""
-        with self._log.batch("estimate_depth", len(items)):
-            return answer_batch(items, self._models.depth.estimate, doing="estimating depth", group_by=shape_of)
+        return self._desk.answer(
+            "estimate_depth", items, self._models.depth.estimate, doing="estimating depth", group_by=shape_of
+        )
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:
-        """Keys: models_loaded (names), batches (per method: batches and items so far)."""
+        """Keys: models_loaded (names), batches (counts per method so far)."""
         return {
             "models_loaded": [_CONFIG.structure.pose_estimator, "depth-anything"],
-            "batches": self._log.counts(),
+            "batches": self._desk.counts(),
         }

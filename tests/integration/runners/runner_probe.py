@@ -45,7 +45,7 @@ class RunnerProbe:
     async def flood(self, method: str, count: int, bad: int = -1) -> dict[str, Any]:
         """`count` concurrent calls of `method`, each with its own input; number `bad` is one that must fail.
 
-        Gives a fingerprint or the error code per call, and how many batches and items they made.
+        Gives a fingerprint or the error code per call, and how many batches, items and forwards they made.
         """
         analyzer, detector, structure = self.clients
         client, ask = {
@@ -60,14 +60,11 @@ class RunnerProbe:
             ),
             "estimate_depth": (structure, lambda i: structure.estimate_depth(picture(i))),
         }[method]
-        before = (await client.state())["batches"].get(method, {"batches": 0, "items": 0})
+        before = (await client.state())["batches"].get(method, {})
         answers = await asyncio.gather(*[self._fingerprint(ask(index)) for index in range(count)])
         after = (await client.state())["batches"][method]
-        return {
-            "answers": answers,
-            "batches": after["batches"] - before["batches"],
-            "items": after["items"] - before["items"],
-        }
+        made = {name: after[name] - before.get(name, 0) for name in ("batches", "items", "forwards")}
+        return {"answers": answers, **made}
 
     @bentoml.api
     async def segment_many(self, count: int) -> list[str]:

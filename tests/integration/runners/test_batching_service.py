@@ -101,7 +101,7 @@ def test_concurrent_calls_share_batches_and_answer_like_each_alone(probe, method
     again = flood(probe, method, calls)
 
     assert together["items"] == again["items"] == calls
-    assert together["batches"] < calls
+    assert together["batches"] <= together["forwards"] < calls
     assert together["answers"][0] == alone["answers"][0]
     assert again["answers"] == together["answers"]
     assert not any(re.fullmatch("[A-Z_]+", answer) for answer in together["answers"])

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from composition.errors import InvalidInput, ModelError, OutOfMemory
-from runners.batching import BatchLog, answer_batch
+from runners.batching import BatchDesk, answer_batch
 from runners.wire import Parcel
 
 
@@ -110,26 +110,30 @@ def test_a_model_that_gives_too_few_results_fails_the_items_not_their_order():
     assert [code(answer) for answer in answers] == ["MODEL_ERROR", "MODEL_ERROR"]
 
 
-def test_batches_and_items_are_counted_per_method():
-    log = BatchLog()
-    for size in (3, 1):
-        with log.batch("detect", size):
-            pass
-    with log.batch("segment", 2):
-        pass
+def test_batches_items_and_forwards_are_counted_per_method():
+    desk = BatchDesk()
+    desk.answer("detect", parcels("a", "b", "cc"), lambda items: items, doing="looking", group_by=len)
+    desk.answer("detect", parcels("a"), lambda items: items, doing="looking")
+    desk.answer("segment", parcels("a", "b"), lambda items: items, doing="drawing")
 
-    assert log.counts() == {"detect": {"batches": 2, "items": 4}, "segment": {"batches": 1, "items": 2}}
+    assert desk.counts() == {
+        "detect": {"batches": 2, "items": 4, "forwards": 3},
+        "segment": {"batches": 1, "items": 2, "forwards": 1},
+    }
 
 
-def test_only_one_batch_runs_at_a_time():
-    log, running, most = BatchLog(), [], []
+def test_only_one_batch_is_answered_at_a_time():
+    desk, running, most = BatchDesk(), [], []
+
+    def forward(items):
+        running.append(1)
+        most.append(len(running))
+        running.pop()
+        return items
 
     def run():
         for _ in range(200):
-            with log.batch("detect", 1):
-                running.append(1)
-                most.append(len(running))
-                running.pop()
+            desk.answer("detect", parcels(1), forward, doing="looking")
 
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
@@ -138,4 +142,4 @@ def test_only_one_batch_runs_at_a_time():
         thread.join()
 
     assert max(most) == 1
-    assert log.counts()["detect"]["batches"] == 800
+    assert desk.counts()["detect"]["batches"] == 800
