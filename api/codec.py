@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-from api.color import to_srgb
+from api.color import in_mode, to_srgb
 from composition.errors import CompositionError, PayloadTooLarge, UnprocessableImage
 from composition.types import Image, Mask, OutputFormat
 
@@ -39,6 +39,8 @@ _ORIENTATIONS = {
     7: PillowImage.Transpose.TRANSVERSE,
     8: PillowImage.Transpose.ROTATE_90,
 }
+_FIRST_TURNED_ORIENTATION = 5
+"""From here on width and height change places."""
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -61,10 +63,22 @@ class PillowCodec:
             UnprocessableImage: not a picture, of another format, animated, truncated or corrupt.
             PayloadTooLarge: a side is over the limit.
         """
-        with self._opened(data) as picture:
+        with self._opened(data) as (picture, _):
             orientation = _orientation(picture)
             rgb = _over_white(to_srgb(_eight_bit(picture)))
             return np.array(_oriented(rgb, orientation), dtype=np.uint8)
+
+    def measure(self, data: bytes) -> tuple[int, int]:
+        """Whether a picture decodes, and its size: reads it to its end, a JPEG at an eighth of its resolution.
+
+        Returns:
+            Width and height after orientation, in pixels.
+
+        Raises:
+            UnprocessableImage, PayloadTooLarge: as `decode`.
+        """
+        with self._opened(data, reduced=True) as (picture, size):
+            return size if _orientation(picture) < _FIRST_TURNED_ORIENTATION else size[::-1]
 
     def decode_mask(self, data: bytes) -> Mask:
         """A mask: grey value of `MASK_THRESHOLD` and above is repainted, transparent is kept.
@@ -75,7 +89,7 @@ class PillowCodec:
         Raises:
             UnprocessableImage, PayloadTooLarge: as `decode`.
         """
-        with self._opened(data) as picture:
+        with self._opened(data) as (picture, _):
             orientation = _orientation(picture)
             grey = _over_black(_eight_bit(picture))
             pixels = np.asarray(_oriented(grey, orientation), dtype=np.uint8)
@@ -104,13 +118,16 @@ class PillowCodec:
         return buffer.getvalue()
 
     @contextmanager
-    def _opened(self, data: bytes) -> Iterator[PillowImage.Image]:
-        """The picture, its header checked; whatever decoding it raises inside is translated."""
+    def _opened(self, data: bytes, *, reduced: bool = False) -> Iterator[tuple[PillowImage.Image, tuple[int, int]]]:
+        """The picture and its size, the header checked; whatever decoding raises inside is translated."""
         try:
             with PillowImage.open(io.BytesIO(data), formats=FORMATS) as picture:
                 self._check_header(picture)
+                size = picture.size
+                if reduced:
+                    picture.draft(None, (max(1, size[0] // 8), max(1, size[1] // 8)))
                 picture.load()
-                yield picture
+                yield picture, size
         except CompositionError:
             raise
         except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
@@ -163,7 +180,7 @@ def _eight_bit(picture: PillowImage.Image) -> PillowImage.Image:
 
 def _over_white(picture: PillowImage.Image) -> PillowImage.Image:
     if picture.mode != "RGBA":
-        return picture.convert("RGB")
+        return in_mode(picture, "RGB")
     white = PillowImage.new("RGB", picture.size, (255, 255, 255))
     white.paste(picture.convert("RGB"), mask=picture.getchannel("A"))
     return white
@@ -172,7 +189,7 @@ def _over_white(picture: PillowImage.Image) -> PillowImage.Image:
 def _over_black(picture: PillowImage.Image) -> PillowImage.Image:
     """Grey values with transparent parts black: strokes painted on a transparent layer are a usual mask."""
     if not picture.has_transparency_data:
-        return picture.convert("L")
+        return in_mode(picture, "L")
     layered = picture.convert("RGBA")
     black = PillowImage.new("L", picture.size, 0)
     black.paste(layered.convert("L"), mask=layered.getchannel("A"))

@@ -34,7 +34,7 @@ from composition.errors import (
     from_code,
 )
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
-from composition.types import Image, Mask
+from composition.types import Mask
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -188,15 +188,15 @@ async def _load_pictures(context: ApiContext, request: GenerateRequest) -> _Pict
     given = {name: text for name, text in fields.items() if text is not None}
     loaded = await _all(*(_load(context, name, text) for name, text in given.items()))
     files = dict(zip(given, loaded, strict=True))
-    base = await _decode(context, "base_image", context.codec.decode, files["base_image"])
+    size = await _decode(context, "base_image", context.codec.measure, files["base_image"])
     with naming("base_image"):
-        _check_minimum(base, context.config.limits.min_resolution)
+        _check_minimum(size, context.config.limits.min_resolution)
     if "reference_image" in files:
-        await _decode(context, "reference_image", context.codec.decode, files["reference_image"])
+        await _decode(context, "reference_image", context.codec.measure, files["reference_image"])
     if "mask_image" in files:
         mask = await _decode(context, "mask_image", context.codec.decode_mask, files["mask_image"])
         with naming("mask_image"):
-            _check_mask(mask, base)
+            _check_mask(mask, size)
     references = (files["reference_image"],) if "reference_image" in files else ()
     return _Pictures(base=files["base_image"], references=references, mask=files.get("mask_image"))
 
@@ -213,18 +213,18 @@ async def _decode(context: ApiContext, field: str, decode: Callable[[bytes], T],
         return await _in_thread(context, decode, data)
 
 
-def _check_minimum(image: Image, min_side_px: int) -> None:
-    height, width = image.shape[:2]
-    if min(height, width) < min_side_px:
+def _check_minimum(size: tuple[int, int], min_side_px: int) -> None:
+    width, height = size
+    if min(size) < min_side_px:
         raise UnprocessableImage(
             f"the picture is {width}x{height} pixels, at least {min_side_px} per side are needed",
             details={"min_side_px": min_side_px},
         )
 
 
-def _check_mask(mask: Mask, base: Image) -> None:
-    if mask.shape != base.shape[:2]:
-        sizes = {"mask": f"{mask.shape[1]}x{mask.shape[0]}", "base": f"{base.shape[1]}x{base.shape[0]}"}
+def _check_mask(mask: Mask, base_size: tuple[int, int]) -> None:
+    if mask.shape != base_size[::-1]:
+        sizes = {"mask": f"{mask.shape[1]}x{mask.shape[0]}", "base": f"{base_size[0]}x{base_size[1]}"}
         raise UnprocessableImage(f"the mask is {sizes['mask']} pixels, the base picture {sizes['base']}", details=sizes)
     if not np.any(mask):
         raise EmptyMask("the mask is black everywhere: nothing to repaint")

@@ -99,6 +99,13 @@ class ImageCodec(Protocol):
         """
         ...
 
+    def measure(self, data: bytes) -> tuple[int, int]:
+        """Width and height of what `decode` gives, known to succeed, but cheaper where the format allows.
+
+        Raises: as `decode`.
+        """
+        ...
+
     def decode_mask(self, data: bytes) -> Mask:
         """Like `decode`, to one channel; white = repaint."""
         ...

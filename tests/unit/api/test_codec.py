@@ -291,11 +291,39 @@ def test_corrupt_bytes_become_a_picture_or_one_of_two_errors(seed: bytes, edits:
     data = bytearray(seed[: max(1, int(len(seed) * kept))])
     for position, value in edits:
         data[int(position * len(data))] = value
-    for decode in (CODEC.decode, CODEC.decode_mask):
-        with contextlib.suppress(PayloadTooLarge, UnprocessableImage):
-            pixels = decode(bytes(data))
-            assert pixels.dtype == np.uint8
-            assert max(pixels.shape) <= 2048
+    with contextlib.suppress(PayloadTooLarge, UnprocessableImage):
+        width, height = CODEC.measure(bytes(data))
+        assert max(width, height) <= 2048
+        pixels = whatever_was_measured_decodes(bytes(data))
+        assert (pixels.shape, pixels.dtype) == ((height, width, 3), np.uint8)
+
+
+def whatever_was_measured_decodes(data: bytes) -> np.ndarray:
+    try:
+        return CODEC.decode(data)
+    except UnprocessableImage as error:
+        raise AssertionError("measured, but does not decode") from error
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_measuring_gives_the_size_of_the_decoded_picture(orientation: int, file_format: str):
+    data = oriented(gradient(301, 203), orientation, file_format)
+    height, width = CODEC.decode(data).shape[:2]
+    assert CODEC.measure(data) == (width, height)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_measuring_refuses_what_decoding_refuses(file_format: str, kept: float):
+    data = encoded(gradient(300, 300), file_format)
+    with pytest.raises(UnprocessableImage):
+        CODEC.measure(data[: int(len(data) * kept)])
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
+def test_measuring_works_for_every_kind_of_jpeg(mode: str):
+    assert CODEC.measure(encoded(PillowImage.new(mode, (9, 301)), "JPEG")) == (9, 301)
 
 
 @given(data=st.binary(max_size=200))
