@@ -6,13 +6,14 @@ Served with `bentoml serve`, so that calls cross processes and BentoML's adaptiv
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import bentoml
 import numpy as np
 
 from composition.errors import CompositionError
-from composition.types import Box, Detection
+from composition.types import Box, Detection, Pose
 from runners.analyzer.client import BentoAnalyzer
 from runners.analyzer.service import AnalyzerRunner
 from runners.detector.client import BentoDetector
@@ -45,7 +46,7 @@ class RunnerProbe:
     async def flood(self, method: str, count: int, bad: int = -1) -> dict[str, Any]:
         """`count` concurrent calls of `method`, each with its own input; number `bad` is one that must fail.
 
-        Gives a fingerprint or the error code per call, and how many batches, items and forwards they made.
+        Gives the answer in numbers or the error code per call, and how many batches, items and forwards they made.
         """
         analyzer, detector, structure = self.clients
         client, ask = {
@@ -61,22 +62,22 @@ class RunnerProbe:
             "estimate_depth": (structure, lambda i: structure.estimate_depth(picture(i))),
         }[method]
         before = (await client.state())["batches"].get(method, {})
-        answers = await asyncio.gather(*[self._fingerprint(ask(index)) for index in range(count)])
+        answers = await asyncio.gather(*[self._numbers(ask(index)) for index in range(count)])
         after = (await client.state())["batches"][method]
         made = {name: after[name] - before.get(name, 0) for name in ("batches", "items", "forwards")}
         return {"answers": answers, **made}
 
     @bentoml.api
-    async def segment_many(self, count: int) -> list[str]:
-        """`count` concurrent segmentations of different pictures: a fingerprint or the error code each."""
+    async def segment_many(self, count: int) -> list[list[float] | str]:
+        """`count` concurrent segmentations of different pictures: numbers or the error code each."""
         _, detector, _ = self.clients
         return await asyncio.gather(
-            *[self._fingerprint(detector.segment(picture(1000 + index), [thing()])) for index in range(count)]
+            *[self._numbers(detector.segment(picture(1000 + index), [thing()])) for index in range(count)]
         )
 
-    async def _fingerprint(self, answer: Any) -> str:
+    async def _numbers(self, answer: Any) -> list[float] | str:
         try:
-            return fingerprint(await answer)
+            return numbers_of(await answer)
         except CompositionError as error:
             return error.code
 
@@ -85,16 +86,16 @@ class RunnerProbe:
         return [dict(await client.state()) for client in self.clients]
 
 
-def fingerprint(value: Any) -> str:
-    """Tells answers apart and survives the hop; numbers to three digits, as batches differ in the last ones."""
+def numbers_of(value: Any) -> list[float]:
+    """An answer as numbers: they tell answers apart, survive the hop and can be compared within a tolerance."""
     if isinstance(value, np.ndarray):
-        return f"{value.shape} {float(value.mean()):.1f}"
-    if hasattr(value, "items"):
-        return " ".join(f"{key}={number:.3f}" for key, number in value.items())
-    if isinstance(value, tuple):
-        return f"{len(value)}: " + "; ".join(fingerprint(item) for item in value)
+        return [*value.shape, float(value.mean())]
     if isinstance(value, Detection):
-        return f"{value.label} {value.score:.3f} {value.box.x0:.0f} {value.box.y0:.0f}"
-    if hasattr(value, "body"):
-        return fingerprint(value.body)
-    return f"{value:.3f}"
+        return [value.score, value.box.x0, value.box.y0, value.box.x1, value.box.y1]
+    if isinstance(value, Pose):
+        return numbers_of(value.body)
+    if isinstance(value, Mapping):
+        return [float(number) for number in value.values()]
+    if isinstance(value, tuple):
+        return [len(value), *(number for item in value for number in numbers_of(item))]
+    return [float(value)]

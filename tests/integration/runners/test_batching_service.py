@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -39,7 +38,12 @@ def served(bentoml_home, tmp_path_factory):
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("probe") / "serve.log"
     command = [sys.executable, "-m", "bentoml", "serve", "tests.integration.runners.runner_probe:RunnerProbe"]
-    environment = {**os.environ, "BENTOML_HOME": str(bentoml_home), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "BENTOML_HOME": str(bentoml_home),
+        "OMP_NUM_THREADS": "1",
+        "COMPOSITION_MODELS__PROFILE": "tiny",
+    }
     with log.open("wb") as output:
         server = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],
@@ -91,6 +95,11 @@ def flood(probe, method, count, bad=-1):
     return response.json()
 
 
+def nearly(numbers):
+    """Batches of different sizes differ in the last digits."""
+    return pytest.approx(numbers, rel=1e-3, abs=1e-3)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_concurrent_calls_share_batches_and_answer_like_each_alone(probe, method):
     calls = 64 if method == "classify_prompt" else 8  # a prompt takes 3 ms: fewer may be answered as they come
@@ -102,9 +111,9 @@ def test_concurrent_calls_share_batches_and_answer_like_each_alone(probe, method
 
     assert together["items"] == again["items"] == calls
     assert together["batches"] <= together["forwards"] < calls
-    assert together["answers"][0] == alone["answers"][0]
-    assert again["answers"] == together["answers"]
-    assert not any(re.fullmatch("[A-Z_]+", answer) for answer in together["answers"])
+    assert together["answers"][0] == nearly(alone["answers"][0])
+    for first, second in zip(together["answers"], again["answers"], strict=True):
+        assert first == nearly(second)
 
 
 @pytest.mark.parametrize("method", ["detect", "segment", "estimate_pose"])
@@ -114,14 +123,15 @@ def test_one_bad_item_fails_alone_with_its_own_code(probe, method):
     answers = flood(probe, method, 4, bad=2)["answers"]
 
     assert answers[2] == "INVALID_INPUT"
-    assert [answers[index] for index in (0, 1, 3)] == [good[index] for index in (0, 1, 3)]
+    for index in (0, 1, 3):
+        assert answers[index] == nearly(good[index])
 
 
 def test_hundreds_of_calls_in_a_row_lose_none(probe):
     result = flood(probe, "classify_prompt", 250)
 
     assert result["items"] == 250
-    assert all(re.fullmatch(r"[01]\.\d{3}", answer) for answer in result["answers"])
+    assert all(0 <= probability <= 1 for (probability,) in result["answers"])
 
 
 def test_calls_to_a_runner_that_is_killed_fail_as_not_ready_or_are_answered_and_it_comes_back(probe, server_process):
@@ -140,7 +150,7 @@ def test_calls_to_a_runner_that_is_killed_fail_as_not_ready_or_are_answered_and_
     assert all(answer in ("NOT_READY", right) for answer, right in zip(answers, expected, strict=True))
     deadline = time.monotonic() + START_LIMIT_S
     while (answers := probe.post("/segment_many", json={"count": 4}).json()) != expected:
-        assert set(answers) <= {"NOT_READY", *expected}
+        assert all(answer in ("NOT_READY", right) for answer, right in zip(answers, expected, strict=True))
         assert time.monotonic() < deadline
         time.sleep(0.5)
 

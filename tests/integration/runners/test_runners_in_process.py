@@ -23,7 +23,7 @@ print(sorted({"torch", "transformers", "onnxruntime", "controlnet_aux"} & set(sy
 
 
 @pytest.fixture(scope="module")
-def analyzer(bentoml_home):
+def analyzer(configured_models):
     from runners.analyzer.client import BentoAnalyzer
     from runners.analyzer.service import AnalyzerRunner
 
@@ -31,7 +31,7 @@ def analyzer(bentoml_home):
 
 
 @pytest.fixture(scope="module")
-def detector(bentoml_home):
+def detector(configured_models):
     from runners.detector.client import BentoDetector
     from runners.detector.service import DetectorRunner
 
@@ -39,7 +39,7 @@ def detector(bentoml_home):
 
 
 @pytest.fixture(scope="module")
-def structure(bentoml_home):
+def structure(configured_models):
     from runners.structure.client import BentoStructure
     from runners.structure.service import StructureRunner
 
