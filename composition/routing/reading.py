@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from composition.routing.grammar.clauses import read_clauses
 from composition.routing.grammar.draft import Draft, Intent
+from composition.routing.grammar.instruction import split_quality_tags
 from composition.routing.grammar.language import looks_english
 from composition.routing.grammar.looks import colours_only
-from composition.routing.grammar.phrases import Words, name_of, parse_noun_phrase, text_of
+from composition.routing.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
 from composition.routing.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
 from composition.routing.grammar.worn import region_of, trigger
 from composition.routing.lexicon.garments import CARRIER_OF_ACCESSORY
 from composition.routing.lexicon.inflection import is_plural
+from composition.routing.lexicon.listing import word_set
 from composition.types import BodyRegion, Target
+
+_VERTICAL: Final = word_set("top bottom upper lower far near front back")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,13 +61,14 @@ def read_prompt(prompt: str, target: str | None = None) -> Reading:
     tokens = tokenise(normalise(prompt))
     everything = tag(tokens)
     override = tag(tokenise(normalise(target))) if target else []
-    draft, edits = read_clauses(tokens)
+    instruction, tags = split_quality_tags(tokens)
+    draft, edits = read_clauses(instruction)
     draft = _with_override(draft, override)
     return Reading(
         words=(*everything, *override),
         intent=draft.intent,
         target=_target(draft, override),
-        generation_prompt=draft.paint or text_of(everything) or prompt.strip(),
+        generation_prompt=_with_tags(draft.paint, tags) or text_of(everything) or prompt.strip(),
         negative_terms=(text_of(draft.removed),) if draft.removed else (),
         recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),
         says_worn=trigger(everything) is not None,
@@ -71,12 +78,16 @@ def read_prompt(prompt: str, target: str | None = None) -> Reading:
     )
 
 
+def _with_tags(paint: str, tags: Sequence[str]) -> str:
+    return ", ".join((paint, *tags)) if paint else ""
+
+
 def _with_override(draft: Draft, override: list[Word]) -> Draft:
     """`config.target` names the thing that "it" and "one" stand for."""
     if not override or draft.named:
         return draft
     paint = draft.paint
-    name = text_of(override)
+    name = text_of(bare(override))
     if draft.intent is Intent.APPEARANCE and name not in paint:
         paint = f"{paint} {name}"
     if draft.intent is Intent.REMOVE and not draft.removed:
@@ -95,7 +106,8 @@ def _target(draft: Draft, override: list[Word]) -> Target:
     if not named:
         place = parse_noun_phrase(draft.place)
         return Target(
-            place=text_of(name_of(place)) or None, position=place.position or parse_noun_phrase(draft.made).position
+            place=text_of([word for word in name_of(place) if word.text not in _VERTICAL]) or None,
+            position=place.position or parse_noun_phrase(draft.made).position,
         )
     phrase = parse_noun_phrase(named)
     name = name_of(phrase, described=draft.described and not override)
@@ -105,7 +117,8 @@ def _target(draft: Draft, override: list[Word]) -> Target:
     new_region = region_of(draft.made)
     if region is not None and new_region is BodyRegion.FULL:
         region = new_region
-    return Target(phrase=text_of(name) or None, region=region, plural=phrase.plural, position=phrase.position)
+    several = phrase.plural or any(word.text == "and" for word in name)
+    return Target(phrase=text_of(name) or None, region=region, plural=several, position=phrase.position)
 
 
 def _worn_target(draft: Draft) -> Target:

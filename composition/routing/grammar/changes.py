@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 from composition.routing.grammar.descriptions import bestow, describe, insertion
@@ -10,6 +11,7 @@ from composition.routing.grammar.draft import (
     Intent,
     appearance_draft,
     demonstratives_off,
+    is_pronoun,
     remove_draft,
     replace_draft,
 )
@@ -32,6 +34,7 @@ from composition.routing.lexicon.inflection import verb_forms
 from composition.routing.lexicon.listing import word_set
 
 _RESULT: Final = word_set("that it they is are becomes become has have looks look will would be should")
+_DEGREES: Final = word_set("more less very much far even way slightly bit a little lot")
 _FORMS: Final = word_set("shape size form height length width")
 _SEEMING: Final = word_set("be become look looks appear seem like being it's it they is are was")
 _HIDING: Final = word_set("cover line drape encase face overlay wrap")
@@ -42,6 +45,8 @@ def replace(verb: str, items: Words) -> Draft:
     """Replace A with B; swap A for B."""
     if items and items[0].text == "in" and len(items) > 1:
         return substitute(verb, items[1:])
+    if items and items[0].text in ("with", "by", "for"):
+        return replace_draft((), items[1:])
     split = _with_or_by(items) or find(items, "for") or find(items, "to", "into", "in exchange for")
     if split is None and verb not in ("replace", "upgrade", "update"):
         split = find(items, "and")
@@ -76,6 +81,8 @@ def change(_verb: str, items: Words) -> Draft:
     if so is not None:
         rest = [word for word in items[so + 1 :] if word.text not in _RESULT]
         return become(items[:so], rest)
+    if items and items[0].text in ("to", "into"):
+        return become((), items[1:])
     start = find(items, "from")
     arrow = find(items, "to", "into", start=(start or 0) + 1)
     if arrow is None:
@@ -149,6 +156,8 @@ def make(verb: str, items: Words) -> Draft:
             return appearance_draft(items[:source], new)
         if items[source].text == "into":
             return become(items[:source], new)
+    if items[0].text == "it" and len(items) > 1:
+        return complement_of(items) or become(items[:1], items[1:])
     return complement_of(items) or _made(verb, items)
 
 
@@ -164,7 +173,7 @@ def _made(verb: str, items: Words) -> Draft:
 def paint(verb: str, items: Words) -> Draft:
     """Paint A (in) B; paint a B on A."""
     on = find(items, "on", "onto", "over", "across")
-    if on is not None:
+    if on is not None and not (items[0].is_a(Kind.DETERMINER) and is_look(items[-1:])):
         look, owner = items[:on], items[on + 1 :]
         return appearance_draft(owner, look) if is_look(look, forced=True) else insertion(items)
     split = find(items, "in", "with", "to", "into", "using", "like", "as")
@@ -175,7 +184,24 @@ def paint(verb: str, items: Words) -> Draft:
     for index in range(1, len(items)):
         if is_named(items[:index]) and is_look(items[index:], forced=True):
             return appearance_draft(items[:index], items[index:])
-    return complement_of(items) or appearance_draft(items, ())
+    return complement_of(items) or treated(verb, items)
+
+
+def treated(verb: str, items: Words) -> Draft:
+    """The thing with the verb's own look: "varnish the table" asks for a varnished table."""
+    done = Word(participle_of(verb), frozenset({Kind.FINISH}))
+    return appearance_draft(unless_picture(items), (done,))
+
+
+def adjust(verb: str, items: Words) -> Draft:
+    """Darken A, open A, enlarge A: the thing stays, in another state."""
+    if not items:
+        return Draft(intent=Intent.DESCRIBE, paint=verb)
+    look = verbs.LOOK_VERBS.get(verb)
+    if look is not None:
+        return appearance_draft(unless_picture(items), (Word(look, frozenset({Kind.FINISH})),))
+    draft = replace_draft(unless_picture(items), ())
+    return dataclasses.replace(draft, paint=f"{participle_of(verb)} {draft.paint}".strip()) if draft.paint else draft
 
 
 def become_painted(old: Words, new: Words) -> Draft:
@@ -190,7 +216,7 @@ def cover(verb: str, items: Words) -> Draft:
     """Cover A with B: a look when B is a material or a pattern, else something that hides A."""
     split = find(items, "in", "with", "by", "using", "to")
     if split is None:
-        return complement_of(items) or appearance_draft(items, ())
+        return complement_of(items) or treated(verb, items)
     old, new = items[:split], items[split + 1 :]
     if is_look(new, forced=verb not in _FILLING) or verb not in _HIDING | _FILLING:
         return appearance_draft(old, new)
@@ -199,14 +225,15 @@ def cover(verb: str, items: Words) -> Draft:
         intent=Intent.REPLACE,
         named=draft.named,
         made=draft.made,
-        paint=f"{text_of(demonstratives_off(old))} {_done(verb)} with {draft.paint}",
+        paint=f"{text_of(demonstratives_off(old))} {participle_of(verb)} with {draft.paint}",
     )
 
 
-def _done(verb: str) -> str:
-    return next(
-        (form for form in verb_forms(verb, None, doubles=verb in verbs.DOUBLING) if form.endswith("ed")), "covered"
-    )
+def participle_of(verb: str) -> str:
+    """What has been done to the thing: "covered", "blurred", "broken"."""
+    first = verb.split(" ")[0]
+    forms = verb_forms(first, verbs.IRREGULAR_FORMS.get(first), doubles=first in verbs.DOUBLING)
+    return next(form for form in forms[2:] if not form.endswith("ing"))
 
 
 def complement_of(items: Words) -> Draft | None:
@@ -223,6 +250,9 @@ def complement_of(items: Words) -> Draft | None:
         if items[index].text in words.INDEFINITE and is_named(items[:index]):
             return replace_draft(items[:index], items[index:])
     left, last = items[:-1], items[-1]
+    while left and left[-1].text in _DEGREES:
+        left = left[:-1]
     if left and is_named(left) and (last.is_a(Kind.ADJECTIVE) or last.text.endswith(("er", "ed"))):
-        return replace_draft(left, [last, *bare(left)])
+        name = () if is_pronoun(left) else bare(left)
+        return replace_draft(unless_picture(left), [last, *name])
     return None

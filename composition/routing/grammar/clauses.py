@@ -14,9 +14,10 @@ from composition.routing.grammar.looks import is_look
 from composition.routing.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of
 from composition.routing.grammar.states import state
 from composition.routing.grammar.vocabulary import tag
-from composition.routing.grammar.worn import wear_draft
+from composition.routing.grammar.worn import trigger, wear_draft
 from composition.routing.lexicon import verbs
 from composition.routing.lexicon.listing import word_set
+from composition.routing.lexicon.words import ENGLISH_WORDS, PRONOUNS
 
 _GONE: Final = word_set("gone removed deleted erased disappear vanish disappeared vanished away")
 _TOWARDS_GONE: Final = word_set(
@@ -31,6 +32,9 @@ _SWAPS: Final = (
 )
 """What stands between the new thing and the old one: "B instead of A"."""
 _THERE: Final = frozenset({"its place", "their place", "its spot", "the same place", "its stead", "that spot"})
+_ELLIPTIC: Final = frozenset({verbs.MAKE, verbs.PAINT, verbs.CHANGE, verbs.REPLACE})
+_LINKS: Final = {verbs.REPLACE: {"with", "by", "for"}, verbs.CHANGE: {"to", "into"}}
+"""What both halves must have where the verb is said once."""
 _SWAP_VERBS: Final = word_set("put show add have use place")
 
 
@@ -42,7 +46,7 @@ def read_clauses(tokens: Sequence[str]) -> tuple[Draft, int]:
     """
     stripped = strip_courtesy(tokens)
     clauses = [stripped] if stripped[:1] in (["instead"], ["rather"]) else split_clauses(stripped)
-    drafts = [draft for clause in clauses if (draft := _swapped(clause) or _draft(instruct(clause))) is not None]
+    drafts = [draft for clause in clauses for draft in _drafts(clause)]
     if not drafts:
         return Draft(intent=Intent.DESCRIBE), 1
     first, count = drafts[0], len(drafts)
@@ -51,6 +55,31 @@ def read_clauses(tokens: Sequence[str]) -> tuple[Draft, int]:
         if joined is not None:
             first, count = joined, count - 1
     return first, count
+
+
+def _drafts(clause: list[str]) -> list[Draft]:
+    """A clause's edits: one, or two where the verb is said once ("make the car red and the wheels black")."""
+    swapped = _swapped(clause)
+    if swapped is not None:
+        return [swapped]
+    instruction = instruct(clause)
+    drafts = _elliptic(instruction) or [_draft(instruction)]
+    return [draft for draft in drafts if draft is not None]
+
+
+def _elliptic(instruction: Instruction) -> list[Draft | None]:
+    """Both edits of "the car red and the wheels black"; none for one edit of several things or looks."""
+    if instruction.frame not in _ELLIPTIC:
+        return []
+    links = _LINKS.get(instruction.frame)
+    for index, token in enumerate(instruction.arguments):
+        parts = instruction.arguments[:index], instruction.arguments[index + 1 :]
+        if token not in ("and", ",") or (links and not all(links & set(part) for part in parts)):
+            continue
+        halves = [_draft(replace(instruction, arguments=part)) for part in parts]
+        if all(half is not None and half.named and (half.looks or links) for half in halves):
+            return halves
+    return []
 
 
 def _swapped(clause: list[str]) -> Draft | None:
@@ -92,8 +121,26 @@ def _draft(instruction: Instruction) -> Draft | None:
     if instruction.frame == verbs.KEEP or not items:
         return None
     if instruction.frame == DESCRIBE:
+        if _is_unknown_verb(items):
+            return replace_draft(items[1:], ())
         return _absence(items) or wear_draft(items) or state(items) or describe(items)
     return FRAMES[instruction.frame](instruction.verb, items)
+
+
+def _is_unknown_verb(items: Words) -> bool:
+    """Whether the sentence opens with a word that is in no list, followed by "the" or "my": it must be a verb."""
+    if (
+        len(items) < 3
+        or items[0].kinds
+        or items[0].text.endswith("ing")
+        or trigger(items) is not None
+        or not items[0].text.isalpha()
+        or items[0].text in ENGLISH_WORDS
+    ):
+        return False
+    return (
+        items[1].text in ("the", "my", "his", "her", "their", "our", "this", "these") and items[0].text not in PRONOUNS
+    )
 
 
 def _absence(items: Words) -> Draft | None:
@@ -127,7 +174,11 @@ def _joined(first: Draft, later: Draft) -> Draft | None:
         in_its_place = not later.place or is_pronoun(later.place) or text_of(later.place) in _THERE
         if in_its_place and not later.named:
             return replace_draft(first.named, [word for word in later.made if word.text not in ("there", "instead")])
-    if first.intent is not Intent.DESCRIBE or later.named:
+    if later.named or first.intent not in (Intent.DESCRIBE, Intent.APPEARANCE):
+        return None
+    if later.intent is Intent.APPEARANCE and first.named:
+        return appearance_draft(first.named, later.looks, described=first.described)
+    if first.intent is Intent.APPEARANCE:
         return None
     if not first.named:
         return later

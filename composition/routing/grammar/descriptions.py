@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from composition.routing.grammar.draft import (
     Draft,
     Intent,
@@ -34,6 +36,9 @@ def describe(items: Words) -> Draft:
     phrase = parse_noun_phrase(items)
     if phrase.head is None:
         return Draft(intent=Intent.DESCRIBE, paint=text_of(items))
+    shown = phrase.possessor or phrase.post("of")
+    if phrase.head.is_a(Kind.PICTURE) and shown and not any(word.kinds & LOOKS for word in phrase.core):
+        return replace(describe(shown), paint=text_of(bare(demonstratives_off(items))))
     return (
         _look_of_something(phrase)
         or _something_with_look(phrase, items)

@@ -110,9 +110,9 @@ def replace_draft(named: Words, made: Words) -> Draft:
     """Something else takes the place of `named`; a pronoun on either side points at the other or at the reference."""
     old = name_of(parse_noun_phrase(named)) if not is_pronoun(named) else ()
     new = list(demonstratives_off(made))
-    if new and new[-1].text in ("one", "ones") and old:
-        head = _kept_of(old, new)
-        new = [*new[:-1], *head] if len(new) > 1 else list(head)
+    one = next((i for i, word in enumerate(new) if word.text in ("one", "ones")), None)
+    if one is not None and old:
+        new[one : one + 1] = _kept_of(old, new)
     if not bare(new) or is_pronoun(new):
         new = list(old)
     return Draft(

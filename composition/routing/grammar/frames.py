@@ -26,4 +26,5 @@ FRAMES: Final[Mapping[str, Frame]] = {
     verbs.REMOVE: placements.remove,
     verbs.DRESS: placements.dress,
     verbs.SHOW: placements.show,
+    verbs.ADJUST: changes.adjust,
 }

@@ -94,6 +94,18 @@ def opening(tokens: Tokens, phrases: dict[str, tuple[tuple[str, ...], ...]], at:
     return 0
 
 
+def split_quality_tags(tokens: Tokens) -> tuple[list[str], list[str]]:
+    """A prompt's instruction, and the tags for quality that are appended to it ("..., highly detailed, 8k")."""
+    rest, tags = list(tokens), list[str]()
+    while "," in rest[1:]:
+        comma = len(rest) - 1 - rest[::-1].index(",")
+        segment = " ".join(rest[comma + 1 :])
+        if segment and segment not in words.QUALITY_TAGS:
+            break
+        rest, tags = rest[:comma], [segment, *tags] if segment else tags
+    return rest, tags
+
+
 def strip_courtesy(tokens: Tokens) -> list[str]:
     """Without greetings, requests, thanks and remarks about what is to stay as it is."""
     rest = list(tokens)
@@ -143,9 +155,16 @@ def verb_at(tokens: Tokens, index: int) -> _Form | None:
             return form
         if end < len(tokens) and (tokens[end] in _OBJECT_STARTS or _verb_like(tokens, end, form)):
             return form
-        if form.words[0] in ("cover", "replace", "change", "paint", "color", "colour", "turn") and end == len(tokens):
+        if _has_bare_object(tokens, end, form):
             return form
     return None
+
+
+def _has_bare_object(tokens: Tokens, end: int, form: _Form) -> bool:
+    """Whether the thing is left to be understood: "change to red", "paint"."""
+    if form.frame not in (verbs.REPLACE, verbs.CHANGE, verbs.PAINT):
+        return False
+    return end == len(tokens) or tokens[end] in ("to", "into", "for")
 
 
 def _verb_like(tokens: Tokens, end: int, form: _Form) -> bool:

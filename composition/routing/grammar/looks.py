@@ -85,7 +85,7 @@ def colours_only(items: Words) -> bool:
     """Whether a look changes nothing but colour."""
     kinds = [word.kinds & LOOKS for word in items if word.kinds & LOOKS]
     return (
-        bool(kinds)
+        any(Kind.COLOUR in k for k in kinds)
         and all(k & {Kind.COLOUR, Kind.SHADE} for k in kinds)
         and not any(word.is_a(Kind.QUALITY) and word.text not in appearance.COLOUR_NOUNS for word in items)
     )

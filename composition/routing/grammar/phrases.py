@@ -201,7 +201,7 @@ def name_of(phrase: NounPhrase, *, described: bool = False) -> tuple[Word, ...]:
     else:
         while len(core) > 1 and core[0].text in ("new", "whole", "entire", "current", "existing", "same", "very"):
             core = core[1:]
-    return tuple(core)
+    return tuple(word for word in core if not word.is_a(Kind.DETERMINER))
 
 
 def _is_adjective(word: Word, following: Word) -> bool:

@@ -136,7 +136,7 @@ def apply(verb: str, items: Words) -> Draft:
 def remove(verb: str, items: Words) -> Draft:
     """Remove A (from B)."""
     split = find(items, "from", "off")
-    old = items[:split] if split else items
+    old = [Word("and") if word.text == "," else word for word in (items[:split] if split else items)]
     if split and quality_owner(old) is not None and not parse_noun_phrase(old).possessor:
         return appearance_draft(items[split + 1 :], ())
     return remove_draft(unless_picture(old))

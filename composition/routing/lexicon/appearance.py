@@ -65,9 +65,8 @@ FOOD_AND_PLANTS: Final = word_set(
 
 SHADES: Final = word_set(
     """
-    darker lighter brighter deeper paler light dark bright pale deep soft vivid muted
-    rich warm cool dusty hot neon pastel metallic matte glossy electric intense subtle faded saturated light-colored
-    dull
+    darker lighter brighter deeper paler light dark bright pale deep soft vivid muted rich warm cool dusty hot neon
+    pastel metallic matte glossy electric intense subtle faded saturated light-colored dull
     """
 )
 

@@ -20,6 +20,7 @@ REMOVE: Final = "remove"
 DRESS: Final = "dress"
 SHOW: Final = "show"
 KEEP: Final = "keep"
+ADJUST: Final = "adjust"
 
 VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     REPLACE: phrase_list(
@@ -69,10 +70,39 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
         "take, select, choose, pick, grab, look at, consider, show, see, visualize, visualise, imagine, "
         "picture, preview, display, find, view"
     ),
+    ADJUST: phrase_list(
+        "improve, enhance, blur, sharpen, brighten, darken, lighten, soften, smooth, fix, repair, restore, "
+        "clean, polish, open, close, rotate, move, flip, tilt, enlarge, shrink, resize, widen, lower, raise, "
+        "stretch, straighten, shorten, lengthen, fold, light, light up, illuminate, melt, break, crack, age, "
+        "modernize, modernise, stylize, stylise, cartoonify, cartoonize, desaturate, rust, weather, destroy, "
+        "damage, trim, crop, zoom, upscale, retouch, correct, tidy, tidy up, bend, twist, inflate, peel, "
+        "slice, wash, freeze, ripen, beautify, narrow, empty, unfold, tighten, loosen, distress, center, "
+        "centre, align, mirror, expand"
+    ),
     KEEP: phrase_list("keep, preserve, retain, maintain"),
 }
 """Base forms; a verb of two words must be adjacent ("take out the bin") or, where its particle may follow the object
 ("take the bin out"), see `SEPARABLE_PARTICLES`."""
+
+LOOK_VERBS: Final[Mapping[str, str]] = {
+    "darken": "darker",
+    "lighten": "lighter",
+    "brighten": "brighter",
+    "polish": "polished",
+    "modernize": "modern",
+    "modernise": "modern",
+    "stylize": "stylized",
+    "stylise": "stylised",
+    "cartoonify": "cartoon",
+    "cartoonize": "cartoon",
+    "desaturate": "muted",
+    "age": "aged",
+    "rust": "rusty",
+    "weather": "weathered",
+    "distress": "distressed",
+}
+"""Verbs of adjusting that change nothing but looks, and the look that they give."""
+
 
 IRREGULAR_FORMS: Final[Mapping[str, tuple[str, ...]]] = {
     "make": ("made", "making"),
@@ -109,13 +139,18 @@ IRREGULAR_FORMS: Final[Mapping[str, tuple[str, ...]]] = {
     "stand": ("stood", "standing"),
     "fit": ("fit", "fitted", "fitting"),
     "panel": ("panelled", "paneled", "panelling", "paneling"),
+    "break": ("broken", "breaking"),
+    "freeze": ("frozen", "freezing"),
+    "bend": ("bent", "bending"),
+    "light": ("lit", "lighting"),
     "swap": ("swapped", "swapping", "swop"),
     "clad": ("clad", "cladding"),
 }
 
 DOUBLING: Final = word_set(
     """
-    swap map wrap rewrap drop rub strip cut put set scrap pop slip fit outfit scrub sub get let equip crop
+    blur flip trim swap map wrap rewrap drop rub strip cut put set scrap pop slip fit outfit scrub sub get let equip
+    crop
     """
 )
 
@@ -125,7 +160,8 @@ AMBIGUOUS_VERBS: Final = word_set(
     texture coat cover finish paint stain tint shade colour color spray style carpet wallpaper hide wrap stick lay
     sub slip rest seat lean drop pop outfit picture display view map project copy patch strip plaster light update
     shift edit trade exchange change switch swap draw hang sketch laminate veneer overlay use rid find left show
-    drape put
+    drape put open close light lower raise move age crack clean smooth blur trim fold mirror empty narrow weather
+    polish rust correct slice peel flip bend twist center centre break repair fix restore crop zoom freeze wash
     """
 )
 """Verbs that may also be nouns or adjectives: verbs only where an object can follow."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from composition.routing.lexicon.listing import word_set
+from composition.routing.lexicon.listing import phrase_list, word_set
 from composition.types import Position
 
 DETERMINERS: Final = word_set(
@@ -126,7 +126,7 @@ WISHES: Final = (
 
 POLITE_ENDINGS: Final = (
     "please, pls, plz, thanks, thank you, thanks a lot, thank you very much, many thanks, thx, cheers, for me, "
-    "for us, if possible, if you can, if you could, if that's possible, if that is possible, ok, okay, right, "
+    "for us, if possible, if you can, if you could, if that's possible, if that is possible, ok, okay, "
     "in the photo, in the picture, in the image, in this photo, in this picture, in this image, in the scene, "
     "in my photo, in this scene, in this shot, in the shot, in the frame, from the photo, from the picture, "
     "from the image, from this photo, from this picture, from this image, from the scene, from the shot, from "
@@ -152,6 +152,20 @@ KEEPING: Final = (
 )
 """Where a remark about the rest begins; what follows is no instruction."""
 
+QUALITY_TAGS: Final = frozenset(
+    phrase_list(
+        "highly detailed, ultra detailed, detailed, very detailed, intricate details, 4k, 8k, hd, uhd, hdr, "
+        "full hd, photorealistic, photorealism, hyperrealistic, ultra realistic, realistic, high quality, "
+        "best quality, top quality, masterpiece, professional, professional photo, professional photography, "
+        "sharp focus, in focus, natural light, natural lighting, soft light, soft lighting, studio lighting, "
+        "studio light, cinematic lighting, cinematic, dramatic lighting, volumetric lighting, golden hour, "
+        "warm light, warm lighting, trending on artstation, high resolution, high res, bokeh, depth of field, "
+        "shallow depth of field, dslr, 35mm, 50mm, 85mm, octane render, unreal engine, award winning, "
+        "award-winning, stunning, beautiful, seamless, seamless blend, same lighting, same perspective, "
+        "matching lighting, matching perspective, realistic lighting, realistic shadows, photo"
+    )
+)
+"""What people append to prompts: kept for the diffusion model, no part of the instruction."""
 CLASSIFIERS: Final = word_set(
     """
     bowl vase pair set glass cup bottle bunch bouquet piece slice plate pile stack group row box basket jar bag can

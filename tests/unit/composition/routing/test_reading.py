@@ -1,0 +1,220 @@
+"""What a prompt names, and what is painted there."""
+
+from __future__ import annotations
+
+import pytest
+
+from composition.routing.reading import read_prompt
+from composition.types import BodyRegion, EditOptions, Position, Target
+
+
+def test_a_replaced_thing_is_gone_from_the_generation_prompt():
+    reading = read_prompt("could you please replace the old mug with a glass teapot, thanks!")
+    assert reading.target == Target(phrase="old mug")
+    assert reading.generation_prompt == "a glass teapot"
+
+
+def test_substitute_for_and_substitute_with_name_their_things_the_other_way_round():
+    for prompt in ("substitute a pear for the banana", "substitute the banana with a pear"):
+        reading = read_prompt(prompt)
+        assert (reading.target.phrase, reading.generation_prompt) == ("banana", "a pear")
+
+
+def test_one_stands_for_the_thing_that_is_replaced():
+    assert read_prompt("replace the dining table with a round one").generation_prompt == "a round dining table"
+    assert read_prompt("replace the old lamp with a new one").generation_prompt == "a new lamp"
+
+
+def test_a_new_colour_takes_the_place_of_the_old_one():
+    reading = read_prompt("paint the red car blue")
+    assert (reading.target.phrase, reading.generation_prompt) == ("red car", "blue car")
+
+
+def test_a_new_material_takes_the_place_of_the_old_one():
+    assert read_prompt("turn the wooden table into marble").generation_prompt == "marble table"
+
+
+def test_a_removed_thing_goes_to_the_negative_prompt():
+    reading = read_prompt("get rid of the trash can on the left")
+    assert reading.target == Target(phrase="trash can", position=Position.LEFT)
+    assert "trash" not in reading.generation_prompt
+    assert reading.negative_terms == ("trash can",)
+
+
+def test_removing_something_to_put_another_there_is_a_replacement():
+    reading = read_prompt("remove the mug and put a teapot there")
+    assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("mug", "a teapot", 1)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plural"),
+    [
+        ("make the chair red", False),
+        ("make the chairs red", True),
+        ("make all the furniture red", True),
+        ("make both doors red", True),
+        ("make two of the cups red", True),
+        ("make every cup red", True),
+        ("make the glass red", False),
+        ("make the bus red", False),
+        ("make the jeans red", False),
+        ("make the shelves red", True),
+        ("make the table and the lamp red", True),
+    ],
+)
+def test_a_plural_makes_every_instance_a_target(prompt, plural):
+    assert read_prompt(prompt).target.plural is plural
+
+
+@pytest.mark.parametrize(
+    ("prompt", "phrase", "position"),
+    [
+        ("make the left chair red", "chair", Position.LEFT),
+        ("remove the lamp on the right", "lamp", Position.RIGHT),
+        ("replace the middle vase with a bowl", "vase", Position.MIDDLE),
+        ("paint the car on the far left side green", "car", Position.LEFT),
+        ("make the rightmost cup black", "cup", Position.RIGHT),
+        ("make the cup in the centre black", "cup", Position.MIDDLE),
+    ],
+)
+def test_a_position_picks_an_instance_and_leaves_its_name(prompt, phrase, position):
+    assert read_prompt(prompt).target == Target(phrase=phrase, position=position)
+
+
+def test_the_person_named_by_position_wears_the_garment():
+    reading = read_prompt("the man on the left wearing this hat")
+    assert reading.target == Target(region=BodyRegion.HEAD, position=Position.LEFT)
+
+
+@pytest.mark.parametrize(
+    ("garment", "region"),
+    [
+        ("hoodie", BodyRegion.UPPER),
+        ("designer jacket", BodyRegion.UPPER),
+        ("jeans", BodyRegion.LOWER),
+        ("dress", BodyRegion.FULL),
+        ("boots", BodyRegion.FEET),
+        ("hat", BodyRegion.HEAD),
+        ("sunglasses", BodyRegion.EYES),
+        ("scarf", BodyRegion.NECK),
+        ("shirt and trousers", BodyRegion.FULL),
+    ],
+)
+def test_a_worn_thing_names_the_part_of_the_body_that_it_covers(garment, region):
+    reading = read_prompt(f"person wearing this {garment}")
+    assert (reading.target.phrase, reading.target.region) == (None, region)
+    assert reading.generation_prompt == f"person wearing {garment}"
+
+
+def test_a_garment_that_is_there_is_named_and_bounded_by_its_region():
+    assert read_prompt("make the shirt green").target == Target(phrase="shirt", region=BodyRegion.UPPER)
+
+
+def test_a_longer_garment_in_place_of_a_shorter_one_needs_the_longer_region():
+    assert read_prompt("replace the shirt with a dress").target == Target(phrase="shirt", region=BodyRegion.FULL)
+
+
+def test_a_watch_goes_to_the_wrist():
+    assert read_prompt("wearing this watch").target == Target(phrase="wrist")
+
+
+def test_the_background_is_everything_but_the_subject():
+    reading = read_prompt("replace the background with a beach")
+    assert reading.target == Target(phrase="background", complement=True)
+    assert reading.generation_prompt == "a beach"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "place"),
+    [
+        ("add a plant in the corner", "corner"),
+        ("put a candle on the windowsill", "windowsill"),
+        ("there should be a cat on the roof", "roof"),
+        ("hang a lantern from the branch", "branch"),
+        ("add a bird in the top left corner", "corner"),
+    ],
+)
+def test_an_insertion_names_its_place(prompt, place):
+    target = read_prompt(prompt).target
+    assert (target.phrase, target.place) == (None, place)
+
+
+def test_an_insertion_without_a_place_names_nothing():
+    assert read_prompt("add balloons").target == Target()
+
+
+def test_the_part_is_the_target_and_the_whole_its_context():
+    reading = read_prompt("car with these sport rims")
+    assert (reading.target.phrase, reading.target.plural) == ("rims", True)
+    assert reading.generation_prompt == "car with sport rims"
+
+
+@pytest.mark.parametrize("prompt", ["cartoon style", "make the photo sepia", "turn this picture into an oil painting"])
+def test_a_style_for_the_picture_names_nothing(prompt):
+    assert read_prompt(prompt).target == Target()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "keeps_shape", "recolour"),
+    [
+        ("make the car red", True, True),
+        ("change the colour of the car to dark blue", True, True),
+        ("colour the wall #ff8800", True, True),
+        ("table with marble texture", True, False),
+        ("make the car matte", True, False),
+        ("replace the car with a van", False, False),
+        ("wearing a red hat", False, False),
+    ],
+)
+def test_only_a_change_of_looks_keeps_the_shape(decide, prompt, keeps_shape, recolour):
+    decision = decide(prompt)
+    assert (decision.keeps_shape, decision.recolour) == (keeps_shape, recolour)
+
+
+def test_a_given_target_overrides_the_prompt(decide):
+    decision = decide("make the car red", options=EditOptions(target="left rear doors"))
+    assert decision.target == Target(phrase="rear doors", plural=True, position=Position.LEFT)
+
+
+def test_a_given_target_is_what_pronouns_stand_for(decide):
+    assert decide("a purple one", options=EditOptions(target="mug")).generation_prompt == "purple mug"
+    assert decide("make it wooden", options=EditOptions(target="the vase")).generation_prompt == "wooden vase"
+    removed = decide("remove it", options=EditOptions(target="street sign"))
+    assert removed.negative_terms == ("street sign",)
+
+
+def test_a_given_garment_has_its_region(decide):
+    assert decide("make it red", options=EditOptions(target="jacket")).target.region is BodyRegion.UPPER
+
+
+def test_a_given_target_that_is_furniture_counts_as_furniture(decide):
+    assert decide("replace it", options=EditOptions(target="sofa")).rule == "structural_object"
+
+
+def test_tags_for_quality_stay_with_the_generation_prompt():
+    reading = read_prompt("replace the car with a truck, highly detailed, 8k")
+    assert (reading.target.phrase, reading.generation_prompt) == ("car", "a truck, highly detailed, 8k")
+
+
+def test_remarks_about_the_rest_are_no_part_of_the_edit():
+    for rest in ("but keep the wheels", "without changing the background", "and leave everything else as it is"):
+        assert read_prompt(f"make the car red {rest}").generation_prompt == "red car"
+
+
+def test_two_edits_with_one_verb_are_two_edits():
+    reading = read_prompt("make the car red and the wheels black")
+    assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("car", "red car", 2)
+
+
+def test_one_edit_of_two_things_is_one_edit():
+    reading = read_prompt("change the sofa and the chairs to blue")
+    assert (reading.target.phrase, reading.generation_prompt, reading.edits) == (
+        "sofa and chairs",
+        "blue sofa and chairs",
+        1,
+    )
+
+
+def test_a_second_sentence_may_go_on_about_the_first():
+    reading = read_prompt("I want to change the color of my car. Make it red.")
+    assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("car", "red car", 1)
