@@ -17,6 +17,7 @@ from composition.routing.grammar.worn import region_of, trigger
 from composition.routing.lexicon.garments import CARRIER_OF_ACCESSORY
 from composition.routing.lexicon.inflection import is_plural
 from composition.routing.lexicon.listing import word_set
+from composition.routing.lexicon.words import ENGLISH_WORDS, PRONOUNS
 from composition.types import BodyRegion, Target
 
 _VERTICAL: Final = word_set("top bottom upper lower far near front back")
@@ -32,6 +33,7 @@ class Reading:
         target: where it does it.
         generation_prompt: what the diffusion model is told.
         negative_terms: what must not come back.
+        vague: the words name nothing to paint ("use this"); the reference picture has to say it.
         recolour: only colour changes.
         says_worn: the prompt says that something is worn, tried on or put on.
         structural_target: what is repainted or painted is a vehicle, furniture or a part of them.
@@ -44,6 +46,7 @@ class Reading:
     target: Target
     generation_prompt: str
     negative_terms: tuple[str, ...]
+    vague: bool
     recolour: bool
     says_worn: bool
     structural_target: bool
@@ -70,11 +73,20 @@ def read_prompt(prompt: str, target: str | None = None) -> Reading:
         target=_target(draft, override),
         generation_prompt=_with_tags(draft.paint, tags) or text_of(everything) or prompt.strip(),
         negative_terms=(text_of(draft.removed),) if draft.removed else (),
+        vague=is_vague(tag(tokenise(draft.paint))),
         recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),
         says_worn=trigger(everything) is not None,
         structural_target=_is_structural(draft.named) or _is_structural(draft.made),
         english=looks_english(tokens, everything),
         edits=edits,
+    )
+
+
+def is_vague(items: Words) -> bool:
+    """Whether a generation prompt has no word in it that a picture could be made from."""
+    return all(
+        word.text in PRONOUNS | ENGLISH_WORDS or word.is_a(Kind.DETERMINER) or word.is_a(Kind.PREPOSITION)
+        for word in items
     )
 
 

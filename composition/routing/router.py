@@ -11,11 +11,19 @@ from composition.routing.evidence import Evidence, gather
 from composition.routing.grammar.draft import Intent
 from composition.routing.reading import Reading, read_prompt
 from composition.routing.rules import first_match
-from composition.types import ControlType, Decision, EditOptions, Pipeline, PipelineChoice, Signals
+from composition.types import ControlType, Decision, EditOptions, Pipeline, PipelineChoice, ReferenceKind, Signals
 
 ALONE: Final[Mapping[ControlType, float]] = {ControlType.POSE: 1.0, ControlType.DEPTH: 0.8}
 TOGETHER: Final[Mapping[ControlType, float]] = {ControlType.POSE: 0.8, ControlType.DEPTH: 0.5}
 """ControlNet weights by type (SPEC.md 5.3)."""
+
+SHOWN: Final[Mapping[ReferenceKind, str]] = {
+    ReferenceKind.GARMENT: "clothing",
+    ReferenceKind.ACCESSORY: "fashion accessory",
+    ReferenceKind.OBJECT: "object",
+    ReferenceKind.TEXTURE: "material texture",
+}
+"""What the diffusion model is told when only the reference picture says what is wanted."""
 
 NOT_ENGLISH: Final = "the prompt does not look English; the models were trained on English"
 SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or control_types"
@@ -56,7 +64,7 @@ class Router:
             rule=rule.name,
             reason=rule.reason(evidence),
             target=reading.target,
-            generation_prompt=reading.generation_prompt,
+            generation_prompt=_generation_prompt(reading, signals),
             controls=_controls(evidence, reading) if pipeline is Pipeline.COMPLEX else {},
             negative_terms=reading.negative_terms,
             keeps_shape=keeps_shape,
@@ -79,6 +87,13 @@ class Router:
             reference=open_ended,
             prompt=open_ended and rule.name not in ("appearance", "structural_object"),
         )
+
+
+def _generation_prompt(reading: Reading, signals: Signals) -> str:
+    """The reading's words; where they only point at the reference ("use this"), what that shows."""
+    if not reading.vague or not signals.reference:
+        return reading.generation_prompt
+    return SHOWN[max(signals.reference, key=lambda kind: signals.reference[kind])]
 
 
 def _controls(evidence: Evidence, reading: Reading) -> dict[ControlType, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -35,6 +35,14 @@ _THERE: Final = frozenset({"its place", "their place", "its spot", "the same pla
 _ELLIPTIC: Final = frozenset({verbs.MAKE, verbs.PAINT, verbs.CHANGE, verbs.REPLACE})
 _LINKS: Final = {verbs.REPLACE: {"with", "by", "for"}, verbs.CHANGE: {"to", "into"}}
 """What both halves must have where the verb is said once."""
+_UNNAMED: Final[Mapping[str, Draft]] = {
+    verbs.PAINT: Draft(intent=Intent.APPEARANCE),
+    verbs.COVER: Draft(intent=Intent.APPEARANCE),
+    verbs.REMOVE: remove_draft(()),
+    verbs.REPLACE: Draft(intent=Intent.REPLACE),
+    verbs.CHANGE: Draft(intent=Intent.REPLACE),
+}
+"""A verb alone: the thing may come from the request's target."""
 _SWAP_VERBS: Final = word_set("put show add have use place")
 
 
@@ -111,15 +119,17 @@ def _instead(new: list[str], old: list[str]) -> Draft:
     if is_look(made):
         place = find(named, "for", "on", "of")
         return replace_draft(named, made) if place is None else appearance_draft(named[place + 1 :], made)
-    if is_look(named):
-        return describe(made)
+    if is_look(named) and made:
+        return state(made) or describe(made)
     return wear_draft(made) or replace_draft(named, made)
 
 
 def _draft(instruction: Instruction) -> Draft | None:
     items = tag(instruction.arguments)
-    if instruction.frame == verbs.KEEP or not items:
+    if instruction.frame == verbs.KEEP:
         return None
+    if not items:
+        return _UNNAMED.get(instruction.frame)
     if instruction.frame == DESCRIBE:
         if _is_unknown_verb(items):
             return replace_draft(items[1:], ())
@@ -176,6 +186,8 @@ def _joined(first: Draft, later: Draft) -> Draft | None:
             return replace_draft(first.named, [word for word in later.made if word.text not in ("there", "instead")])
     if later.named or first.intent not in (Intent.DESCRIBE, Intent.APPEARANCE):
         return None
+    if later.intent is Intent.APPEARANCE and first.intent is Intent.APPEARANCE and not first.named:
+        return later
     if later.intent is Intent.APPEARANCE and first.named:
         return appearance_draft(first.named, later.looks, described=first.described)
     if first.intent is Intent.APPEARANCE:

@@ -17,6 +17,7 @@ from composition.routing.grammar.phrases import (
     NounPhrase,
     Words,
     bare,
+    is_whole_picture,
     name_of,
     parse_noun_phrase,
     text_of,
@@ -147,7 +148,7 @@ def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:
             return None
     if not own and not extra:
         return None
-    if phrase.core[-1].is_a(Kind.PICTURE):
+    if is_whole_picture(phrase):
         return appearance_draft((), [*own, *extra])
     draft = appearance_draft(_described_name(phrase, items), [*own, *extra], described=True)
     return Draft(
@@ -170,6 +171,7 @@ def _thing_with_part(phrase: NounPhrase, items: Words) -> Draft | None:
     rest = phrase.post("with", "featuring", "having")
     if not rest:
         return None
+    rest = rest[:-1] if len(rest) > 1 and rest[-1].is_a(Kind.ADJECTIVE) else rest
     part = parse_noun_phrase(rest)
     head = part.head
     if head is None:
@@ -210,17 +212,20 @@ def part_of(items: Words, *, added: bool = False) -> Draft | None:
     return _part_draft(phrase, items, text_of(bare(demonstratives_off(items))), pointed=added)
 
 
+_SOME = words.INDEFINITE | words.QUANTIFIERS - {"all", "both", "every", "each"}
+
+
 def _thing(phrase: NounPhrase, items: Words) -> Draft:
     """A thing as it should be: whatever of that name is in the picture is repainted."""
     paint = text_of(bare(demonstratives_off(items)))
     pronoun = phrase.head is None or phrase.head.text in words.PRONOUNS
-    if pronoun or (phrase.head is not None and phrase.head.is_a(Kind.PICTURE)):
+    if pronoun or is_whole_picture(phrase):
         return Draft(intent=Intent.DESCRIBE, paint=paint)
     if is_someone(phrase.core):
         return Draft(intent=Intent.ADD, made=tuple(items), place=phrase.core, paint=paint)
     if (
         phrase.determiners
-        and phrase.determiners[0] in words.INDEFINITE
+        and phrase.determiners[0] in _SOME
         and any(is_place(Word(preposition, frozenset({Kind.PREPOSITION}))) for preposition, _ in phrase.posts)
     ):
         return insertion(items)

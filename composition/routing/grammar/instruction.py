@@ -74,10 +74,16 @@ _FILLERS: Final = _SEPARATORS | {"also", "please"}
 _MODALS: Final = word_set("should must would could can shall will might may has have needs need ought wants")
 _BE: Final = word_set("be is are was were been being become becomes gets get got to")
 _BEFORE_PARTICIPLE: Final = _BE | _MODALS | {"not", "all", "now"}
-_OBJECT_STARTS: Final = (words.DETERMINERS | words.QUANTIFIERS | people.OBJECT_PRONOUNS | words.PRONOUNS) - {"no"}
+_OBJECT_STARTS: Final = (
+    words.DETERMINERS | words.QUANTIFIERS | people.OBJECT_PRONOUNS | words.PRONOUNS | {"what", "how"}
+) - {"no"}
 _PASSIVE_FRAMES: Final = frozenset(
     {verbs.REPLACE, verbs.SUBSTITUTE, verbs.CHANGE, verbs.PAINT, verbs.COVER, verbs.REMOVE, verbs.ADD, verbs.APPLY}
 )
+_TRANSITIVE: Final = word_set(
+    "paint dye tint stain color colour spray cover wrap coat tile use hang draw put place stick lay hide clear"
+)
+"""Ambiguous verbs that are verbs before a bare noun too ("paint walls", "hang lanterns"), unlike "park bench"."""
 _NOT_PASSIVE: Final = frozenset({"left", "set", "put", "cut", "fit", "stood", "lost", "hidden", "fitted", "printed",
                                  "patterned", "textured", "tiled", "panelled", "paneled", "plated", "used", "styled",
                                  "lined", "decorated", "laminated", "faced", "extended", "carpeted", "got", "modified",
@@ -118,6 +124,8 @@ def strip_courtesy(tokens: Tokens) -> list[str]:
         changed = False
         if rest[0] in _PUNCTUATION:
             rest, changed = rest[1:], True
+        elif len(rest) > 2 and rest[0] in ("i", "we", "you") and rest[1] in words.INTENSIFIERS:
+            rest, changed = [rest[0], *rest[2:]], True
         elif rest[-1] in _PUNCTUATION or (len(rest) > 2 and rest[-1] in ("and", "but", "then")):
             rest, changed = rest[:-1], True
         elif (
@@ -174,31 +182,7 @@ def _verb_like(tokens: Tokens, end: int, form: _Form) -> bool:
     later = tokens[end + 1 :]
     if form.frame in (verbs.REPLACE, verbs.CHANGE):
         return any(t in ("to", "for", "with", "into") for t in later)
-    if form.base in (
-        "paint",
-        "dye",
-        "tint",
-        "stain",
-        "color",
-        "colour",
-        "spray",
-        "cover",
-        "wrap",
-        "coat",
-        "tile",
-        "use",
-        "hang",
-        "draw",
-        "put",
-        "place",
-        "stick",
-        "park",
-        "plant",
-        "hide",
-        "clear",
-        "cut",
-        "drop",
-    ):
+    if form.base in _TRANSITIVE:
         return bool(later)
     return False
 
@@ -224,7 +208,9 @@ def _starts_clause(tokens: Tokens, index: int, after: int) -> bool:
     if tokens[index] in (".", ";", "!", "?", ":"):
         return True
     form = verb_at(tokens, after)
-    return form is not None and form.is_base
+    return (form is not None and form.is_base) or (
+        tokens[index] in ("but", ",") and opening(tokens, _WISHES, after) > 1
+    )
 
 
 def instruct(tokens: list[str]) -> Instruction:

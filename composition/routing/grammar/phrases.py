@@ -81,6 +81,8 @@ def parse_noun_phrase(items: Words) -> NounPhrase:
         determiners.append(core.pop(0).text)
         if core and core[0].text == "of" and len(core) > 1:
             core.pop(0)
+    while len(core) > 1 and _is_adverb(core[-1]):
+        core.pop()
     position, core = _take_position(core)
     posts = _split_posts(tail)
     kept: list[tuple[str, tuple[Word, ...]]] = []
@@ -130,6 +132,10 @@ def _is_post_participle(items: list[Word], index: int) -> bool:
     if text in PARTICIPLES:
         return following.is_a(Kind.PREPOSITION) or bool(following.kinds & LOOKS) or following.text == "out"
     return text.endswith("ed") and following.text in ("from", "of", "in", "with", "by", "out")
+
+
+def _is_adverb(word: Word) -> bool:
+    return not word.kinds and word.text.endswith("ly") and word.text not in words.NOUNS_IN_LY
 
 
 def _is_out_of(items: list[Word], index: int) -> bool:
@@ -233,10 +239,20 @@ def halves(items: Words, index: int | None) -> tuple[Words, Words]:
     return (items, ()) if index is None else (items[:index], items[index + 1 :])
 
 
+def is_whole_picture(phrase: NounPhrase) -> bool:
+    """Whether "the photo" means all of it, not a photo that hangs on a wall in it."""
+    if (
+        phrase.head is None
+        or not phrase.head.is_a(Kind.PICTURE)
+        or phrase.post("on", "above", "over", "behind", "near")
+    ):
+        return False
+    return all(word.kinds & (LOOKS | {Kind.ADJECTIVE}) for word in phrase.core[:-1])
+
+
 def unless_picture(items: Words) -> Words:
     """Nothing is named when the whole picture is."""
-    head = parse_noun_phrase(items).head
-    return () if head is not None and head.is_a(Kind.PICTURE) else items
+    return () if is_whole_picture(parse_noun_phrase(items)) else items
 
 
 def is_named(items: Words) -> bool:

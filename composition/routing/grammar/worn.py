@@ -57,6 +57,8 @@ def _put_on(rest: Words) -> int:
     """Read "put on this jacket" and "put this jacket on (me)", but not "put a candle on the windowsill"."""
     if rest and rest[0].text == "on" and _opens_with_worn(rest[1:]):
         return 2
+    if len(rest) == 2 and rest[0].text in words.PRONOUNS and rest[1].text == "on":
+        return 1
     return int(_ends_on_someone(rest))
 
 
@@ -153,5 +155,5 @@ def wear_draft(items: Words) -> Draft | None:
     who = text_of(subject) if any(word.is_a(Kind.PERSON) or not word.kinds for word in subject) else ""
     if not who or who in people.OBJECT_PRONOUNS or subject[0].text in people.OBJECT_PRONOUNS:
         who = "person"
-    what = text_of(made)
+    what = text_of([word for word in made if word.text not in words.PRONOUNS]) or "clothing"
     return Draft(intent=Intent.WEAR, made=tuple(garment), wearer=tuple(subject), paint=f"{who} wearing {what}".strip())

@@ -15,8 +15,11 @@ PERSON_WORDS: Final = word_set(
     bridegroom bridesmaid bridesmaids businessman businesswoman businessmen cowboy policeman policewoman fireman
     firefighter soldier soldiers doctor nurse chef waiter waitress athlete athletes runner dancer dancers cyclist
     skier surfer musician guitarist tourist tourists pedestrian pedestrians bystander bystanders passerby student
-    students worker workers player players customer shopper influencer crowd somebody someone anybody anyone
-    everybody everyone selfie supermodel
+    students worker workers player players customer shopper influencer crowd singer singers actor actors actress
+    teacher teachers farmer farmers sailor sailors pilot pilots astronaut astronauts ballerina swimmer swimmers
+    golfer golfers hiker hikers friend friends uncle aunt niece nephew cousin boyfriend girlfriend grandson
+    granddaughter grandparents parent parents twin twins lifeguard barista bartender carpenter mechanic gardener
+    scientist somebody someone anybody anyone everybody everyone selfie supermodel
     """
 )
 """Nouns for a human; a compound that continues with another noun ("baby crib") does not count."""

@@ -77,6 +77,13 @@ SHORTHAND: Final[Mapping[str, str]] = {
 }
 """How people type, and what they mean."""
 
+NOUNS_IN_LY: Final = word_set(
+    "family butterfly dragonfly firefly fly lily jelly belly bully gully assembly anomaly doily holly ally "
+    "supply reply italy july monopoly trolly dolly folly brolly filly hillbilly waterlily"
+)
+INTENSIFIERS: Final = word_set("really actually definitely also just honestly simply still always probably kinda sort")
+"""What may stand between "I" and "want"."""
+
 POLITE_OPENINGS: Final = (
     "i wish, if only, i think that, i think, i feel like, i believe, i guess, i wonder if, it would be nice "
     "if, it'd be nice if, it would be great if, it'd be great if, it would be better if, it would be cool if, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from composition.routing.reading import read_prompt
-from composition.types import BodyRegion, EditOptions, Position, Target
+from composition.types import BodyRegion, EditOptions, Position, ReferenceKind, Target
 
 
 def test_a_replaced_thing_is_gone_from_the_generation_prompt():
@@ -218,3 +218,21 @@ def test_one_edit_of_two_things_is_one_edit():
 def test_a_second_sentence_may_go_on_about_the_first():
     reading = read_prompt("I want to change the color of my car. Make it red.")
     assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("car", "red car", 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "paint"), [(ReferenceKind.GARMENT, "clothing"), (ReferenceKind.TEXTURE, "material texture")]
+)
+def test_a_prompt_that_only_points_lets_the_reference_speak(decide, kind, paint):
+    assert decide("use this", reference={kind: 0.9}).generation_prompt == paint
+    assert decide("use this").generation_prompt == "this"
+
+
+def test_something_worn_without_a_name_is_clothing():
+    reading = read_prompt("try this on")
+    assert (reading.target.region, reading.generation_prompt) == (BodyRegion.FULL, "person wearing clothing")
+
+
+def test_a_picture_on_the_wall_is_a_thing_and_the_picture_is_everything():
+    assert read_prompt("make the picture on the wall blue").target.phrase == "picture"
+    assert read_prompt("make the picture blue").target == Target()
