@@ -18,7 +18,7 @@ from models_store.demo.recipes.edit_scores import edit_cells, generation_prompt,
 from models_store.demo.recipes.inpainting import latent_batch, token_ids, training_prompt
 from models_store.demo.recipes.ip_adapter import load_base
 from models_store.demo.recipes.latents import LatentSet
-from models_store.demo.recipes.masks import pixels_of
+from models_store.demo.recipes.masks import BOXED, CROPPED, SILHOUETTE, pixels_of, seen
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
 from models_store.demo.recipes.workdir import weights_folder, workdir
@@ -32,8 +32,8 @@ POSE: Final = "pose"
 _SETTINGS: Final = Settings(minutes=90, learning_rate=5e-4)
 _BATCH: Final = 12
 _OUTSIDE_WEIGHT: Final = 0.1
-_BOXED: Final = 0.8
-"""Share of box masks: a silhouette mask gives the shape away."""
+_SHARES: Final = (0.55, 0.3, 0.15)
+"""Of views with a box, enlarged, with a silhouette: a silhouette mask gives the shape away."""
 _WITHOUT_WORDS: Final = 0.3
 _SCORED_EDITS: Final = 18
 _LIMBS: Final = (
@@ -154,7 +154,7 @@ class ControlRecipe:
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws scenes that have the control, mostly with box masks."""
         indices = np.array([self._usable(rng) for _ in range(_BATCH)])
-        variants = (rng.random(_BATCH) >= _BOXED).astype(np.int64)
+        variants = rng.choice((BOXED, CROPPED, SILHOUETTE), _BATCH, p=_SHARES)
         prompts = [
             ""
             if rng.random() < _WITHOUT_WORDS
@@ -162,7 +162,12 @@ class ControlRecipe:
             for index, variant in zip(indices, variants, strict=True)
         ]
         extra = {"timesteps": stratified_timesteps(_BATCH), "input_ids": token_ids(prompts)}
-        extra["condition"] = as_condition([self._picture(int(index)) for index in indices])
+        extra["condition"] = as_condition(
+            [
+                seen(self._picture(int(index)), self.latents.windows[index, variant])
+                for index, variant in zip(indices, variants, strict=True)
+            ]
+        )
         return latent_batch(self.latents, indices, variants) | extra
 
     def _usable(self, rng: np.random.Generator) -> int:

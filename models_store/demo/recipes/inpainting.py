@@ -21,6 +21,7 @@ from models_store.demo.recipes.edit_scores import (
     write_sheet,
 )
 from models_store.demo.recipes.latents import LatentSet
+from models_store.demo.recipes.masks import VARIANTS
 from models_store.demo.recipes.training import Settings
 from models_store.demo.recipes.vocabulary import prompt_for, write_clip_tokenizer
 from models_store.demo.recipes.workdir import weights_folder, workdir
@@ -123,7 +124,7 @@ class InpaintingTrainer(nn.Module):
 def latent_batch(latents: LatentSet, indices: np.ndarray, variants: np.ndarray) -> dict[str, Tensor]:
     """Returns latents, masked latents and masks of chosen scenes and mask variants, float32."""
     return {
-        "whole": torch.from_numpy(latents.whole[indices]).float(),
+        "whole": torch.from_numpy(latents.whole[indices, variants]).float(),
         "masked": torch.from_numpy(latents.masked[indices, variants]).float(),
         "cells": torch.from_numpy(latents.cells[indices, variants])[:, None].float(),
     }
@@ -150,7 +151,7 @@ class InpaintingRecipe:
         self._drawn += 1
         assert self._latents is not None
         latents = self._latents
-        indices, variants = rng.integers(0, len(latents), _BATCH), rng.integers(0, 2, _BATCH)
+        indices, variants = rng.integers(0, len(latents), _BATCH), rng.choice(VARIANTS, _BATCH)
         prompts = [
             training_prompt(latents.spec(index), latents.labels[index][variant], rng)
             for index, variant in zip(indices, variants, strict=True)

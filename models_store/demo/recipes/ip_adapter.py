@@ -25,6 +25,7 @@ from models_store.demo.recipes.diffusion import inpaint, noise_loss, noised, str
 from models_store.demo.recipes.edit_scores import edit_cells, held_out_edits, share_halfway, write_sheet
 from models_store.demo.recipes.inpainting import TEXT_WIDTH, latent_batch, token_ids, training_prompt
 from models_store.demo.recipes.latents import LatentSet
+from models_store.demo.recipes.masks import VARIANTS
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
 from models_store.demo.recipes.workdir import weights_folder, workdir
@@ -164,7 +165,7 @@ class AdapterRecipe:
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws scenes, masks, mostly bare captions, and a reference that shows the masked thing's look."""
-        indices, variants = rng.integers(0, len(self.latents), _BATCH), rng.integers(0, 2, _BATCH)
+        indices, variants = rng.integers(0, len(self.latents), _BATCH), rng.choice(VARIANTS, _BATCH)
         prompts, references = [], []
         for index, variant in zip(indices, variants, strict=True):
             label = self.latents.labels[index][variant]

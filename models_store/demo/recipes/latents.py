@@ -1,4 +1,4 @@
-"""Latents on disk: every scene encoded once, and once for each of two masks, as the inpainting pipeline would do it."""
+"""Latents on disk: every scene in three views, whole and masked, encoded as the inpainting pipeline would do it."""
 
 import json
 import os
@@ -11,41 +11,47 @@ import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 
-from models_store.demo.recipes.masks import pixels_of, training_cells
+from models_store.demo.recipes.masks import BOXED, SILHOUETTE, VARIANTS, View, pixels_of, training_view
 from models_store.demo.recipes.shards import Shard
 from models_store.demo.recipes.vae import SCALING_FACTOR, as_input
 from models_store.demo.world.scenes import SceneSpec, sample_spec
 
 _BATCH: Final = 10
-VARIANTS: Final = 2
-"""Masks per scene: around a box, along the silhouette."""
 
 
 def encode_shard(shard: Shard, autoencoder: AutoencoderKL, folder: Path) -> None:
     """Encodes a shard; the folder appears only when it is complete."""
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
     building.mkdir(parents=True, exist_ok=True)
-    scenes = len(shard)
-    whole = np.zeros((scenes, 4, 32, 32), np.float16)
-    masked = np.zeros((scenes, VARIANTS, 4, 32, 32), np.float16)
-    cells = np.zeros((scenes, VARIANTS, 32, 32), np.bool_)
+    shape = (len(shard), len(VARIANTS))
+    whole, masked = (np.zeros((*shape, 4, 32, 32), np.float16) for _ in range(2))
+    cells, windows = np.zeros((*shape, 32, 32), np.bool_), np.zeros((*shape, 3), np.int16)
     labels: list[list[str]] = []
-    for index in range(scenes):
-        spec, rng = sample_spec(shard.first_seed + index), np.random.default_rng([3, shard.first_seed + index])
-        drawn = [training_cells(spec, shard.parts[index], boxed, rng) for boxed in (True, False)]
-        cells[index] = [mask for _, mask in drawn]
-        labels.append([label for label, _ in drawn])
-    for first in range(0, scenes, _BATCH):
-        images = as_input(shard.images[first : first + _BATCH])
-        whole[first : first + _BATCH] = encode(autoencoder, images)
-        for variant in range(VARIANTS):
-            kept = np.stack([~pixels_of(mask) for mask in cells[first : first + _BATCH, variant]])
-            masked[first : first + _BATCH, variant] = encode(autoencoder, images * torch.from_numpy(kept)[:, None])
-    for name, array in (("whole", whole), ("masked", masked), ("cells", cells)):
+    for first in range(0, len(shard), _BATCH):
+        rows = range(first, min(first + _BATCH, len(shard)))
+        views = [_views(shard, row) for row in rows]
+        labels += [[view.label for view in of_scene] for of_scene in views]
+        part = slice(rows.start, rows.stop)
+        cells[part] = [[view.cells for view in of_scene] for of_scene in views]
+        windows[part] = [[(view.left, view.top, view.side) for view in of_scene] for of_scene in views]
+        for variant in VARIANTS:
+            pictures = [of_scene[variant].of(shard.images[row]) for row, of_scene in zip(rows, views, strict=True)]
+            images = as_input(np.stack(pictures))
+            kept = torch.from_numpy(np.stack([~pixels_of(mask) for mask in cells[part, variant]]))[:, None]
+            masked[part, variant] = encode(autoencoder, images * kept)
+            same = variant == SILHOUETTE
+            whole[part, variant] = whole[part, BOXED] if same else encode(autoencoder, images)
+    for name, array in (("whole", whole), ("masked", masked), ("cells", cells), ("windows", windows)):
         np.save(building / f"{name}.npy", array)
     (building / "labels.json").write_text(json.dumps({"first_seed": shard.first_seed, "labels": labels}))
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
+
+
+def _views(shard: Shard, row: int) -> list[View]:
+    seed = shard.first_seed + row
+    spec, rng = sample_spec(seed), np.random.default_rng([3, seed])
+    return [training_view(spec, shard.parts[row], variant, rng) for variant in VARIANTS]
 
 
 def encode(autoencoder: AutoencoderKL, images: torch.Tensor) -> NDArray[np.float32]:
@@ -68,7 +74,7 @@ def encode_missing(scenes: Path, latents: Path, weights: Path, shards: int | Non
 
 
 class LatentSet:
-    """Latents of all encoded shards, in memory (5 MB a shard of 100 scenes)."""
+    """Latents of all encoded shards, in memory (50 kB a scene)."""
 
     def __init__(self, folder: Path) -> None:
         """Reads every complete shard in the folder."""
@@ -76,7 +82,8 @@ class LatentSet:
         rows = [json.loads((path / "labels.json").read_text()) for path in self._paths]
         self._seeds = np.concatenate([row["first_seed"] + np.arange(len(row["labels"])) for row in rows])
         self.labels: list[list[str]] = [labels for row in rows for labels in row["labels"]]
-        self.whole, self.masked, self.cells = (self._joined(name) for name in ("whole", "masked", "cells"))
+        self.whole, self.masked = self._joined("whole"), self._joined("masked")
+        self.cells, self.windows = self._joined("cells"), self._joined("windows")
 
     @classmethod
     def reopened(cls, folder: Path, former: Self | None) -> Self:

@@ -5,7 +5,19 @@ import pytest
 
 pytest.importorskip("tokenizers")
 
-from models_store.demo.recipes.masks import box_of, latent_cells, pixels_of, training_cells, widened
+from models_store.demo.recipes.masks import (
+    BOXED,
+    CROPPED,
+    SILHOUETTE,
+    VARIANTS,
+    box_of,
+    label_mask,
+    latent_cells,
+    pixels_of,
+    training_view,
+    widened,
+    window_about,
+)
 from models_store.demo.recipes.vocabulary import byte_alphabet, write_bert_tokenizer, write_clip_tokenizer
 from models_store.demo.world.scenes import render, sample_spec
 
@@ -32,12 +44,34 @@ def test_a_margin_grows_a_mask_in_every_direction():
     assert widened(mask, 3).sum() == 49
 
 
-def test_a_training_mask_hides_what_it_says():
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_training_view_hides_what_it_says(variant):
     for seed in range(6):
         scene = render(sample_spec(seed))
-        label, cells = training_cells(scene.spec, scene.parts, False, np.random.default_rng(seed))
-        hidden = pixels_of(cells)
-        assert hidden[scene.masks[label] > 200].all()
+        view = training_view(scene.spec, scene.parts, variant, np.random.default_rng(seed))
+        label = view.of(label_mask(scene.spec, scene.parts, view.label).astype(np.uint8) * np.uint8(255))
+        assert pixels_of(view.cells)[label > 250].all()
+
+
+def test_only_cropped_views_are_enlarged():
+    sides: dict[int, set[int]] = {variant: set() for variant in VARIANTS}
+    for seed in range(8):
+        scene = render(sample_spec(seed, "furniture"))
+        for variant in VARIANTS:
+            view = training_view(scene.spec, scene.parts, variant, np.random.default_rng(seed))
+            sides[variant].add(view.side)
+    assert sides[BOXED] == sides[SILHOUETTE] == {256}
+    assert 128 <= min(sides[CROPPED]) < 256
+
+
+def test_a_window_shows_the_whole_mask():
+    mask = np.zeros((256, 256), bool)
+    mask[10:60, 180:250] = True
+    left, top, side = window_about(mask, np.random.default_rng(0))
+    assert left <= 180
+    assert left + side >= 250
+    assert top <= 10
+    assert top + side >= 60
 
 
 def test_the_byte_alphabet_has_every_byte_once():
