@@ -24,7 +24,8 @@ from benchmarks.server import Server
 
 TINY_NOTICE = (
     "Profile 'tiny' has random weights: it proves the plumbing (routing, region, mask, blending, every model),\n"
-    "not the pictures. What is inside the masks is noise by design; what is outside is untouched, bit for bit."
+    "not the pictures. Its detectors are built to answer sensibly on these photographs; what is inside the masks\n"
+    "is noise by design, what is outside is untouched, bit for bit."
 )
 
 

@@ -12,6 +12,10 @@ from models_store.tiny.saving import randomize
 from models_store.tiny.vocabulary import write_clip_tokenizer, write_json
 
 
+OPINION = 0.2
+"""Of the common direction's length: how far embeddings differ."""
+
+
 def text_config(vocabulary_size: int, *, hidden: int = CROSS_DIM) -> Any:
     """A two-layer text encoder; the last two ids are start and end of text, as in the real vocabulary."""
     return CLIPTextConfig(
@@ -49,5 +53,17 @@ def build_clip(folder: Path) -> None:
     )
     model = CLIPModel(config)
     randomize(model, gain=1.0)
+    _make_undecided(model)
     model.save_pretrained(folder)
     write_json(folder / "preprocessor_config.json", CLIP_PREPROCESSOR)
+
+
+def _make_undecided(model: Any) -> None:
+    """Give all embeddings one common direction, so that every class gets about its fair share of the probability.
+
+    At CLIP's temperature of 0.01 random embeddings are always certain, of anything. A model that knows nothing must
+    not overrule the router's words; what is left of the differences still depends on the words and the pixels.
+    """
+    for norm in (model.text_model.final_layer_norm, model.vision_model.post_layernorm):
+        norm.weight.data.mul_(OPINION)
+        norm.bias.data.fill_(1.0)

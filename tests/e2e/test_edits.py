@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
+from benchmarks.demo import cases, run_case
 from tests.e2e.pictures import b64, corner_mask, decoded, encoded, from_b64, photo
 
 
@@ -80,7 +81,11 @@ def test_requests_in_company_give_the_images_they_give_alone(client):
 
 
 def test_a_disconnecting_client_leaves_no_job_running(client, service_url):
-    body = {"base_image": b64(encoded(photo(512, 512), "png")), "prompt": "red hat", "config": {"num_inference_steps": 100}}
+    body = {
+        "base_image": b64(encoded(photo(512, 512), "png")),
+        "prompt": "red hat",
+        "config": {"num_inference_steps": 100},
+    }
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{service_url}/api/v1/generate", json=body, timeout=1.0)
     result = generate(client, **{**body, "config": {"num_inference_steps": 1}})
@@ -105,3 +110,17 @@ def test_the_documentation_lists_every_route(client):
         "/api/v1/health",
         "/compose",
     } <= paths
+
+
+def test_the_demo_runs_the_four_cases_by_the_pipelines_that_the_specification_names(client):
+    results = [run_case(client, case) for case in cases()]
+    assert [result["pipeline_used"] for result in results] == ["complex", "complex", "simple", "simple"]
+    rules = [result["metadata"]["routing"]["rule"] for result in results]
+    assert rules == ["try_on", "structural_object", "appearance", "appearance"]
+    assert [name for name in results[0]["models_used"] if "controlnet" in name] == ["controlnet-pose"]
+    assert [name for name in results[1]["models_used"] if "controlnet" in name] == ["controlnet-depth"]
+
+
+def test_a_fast_edit_uses_the_lcm_lora(client):
+    body = {"base_image": b64(encoded(photo(256, 256), "png")), "prompt": "red hat", "config": {"speed": "fast"}}
+    assert "lcm-lora" in generate(client, **body)["models_used"]

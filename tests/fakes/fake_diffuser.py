@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 
 from composition.types import DiffusionProgress, DiffusionResult
@@ -10,12 +12,14 @@ from composition.types import DiffusionProgress, DiffusionResult
 class FakeDiffuser:
     """Paints `color` where the mask is white; with `shift` it also shifts all pixels, as a VAE does.
 
-    `error` is raised after the first step; `gate` (an asyncio.Event) is awaited before the result.
+    `error` is raised after the first step; `gate` (an asyncio.Event) is awaited before the result, `waiting` tells
+    that it is.
     """
 
     def __init__(self, *, color=(10, 200, 30), shift=0, error=None, gate=None):
         self.color, self.shift, self.error, self.gate = color, shift, error, gate
         self.requests = []
+        self.waiting = asyncio.Event()
         self.closed_early = 0
 
     async def diffuse(self, request):
@@ -27,6 +31,7 @@ class FakeDiffuser:
                 if self.error is not None:
                     raise self.error
             if self.gate is not None:
+                self.waiting.set()
                 await self.gate.wait()
             image = request.image.astype(np.int16) + self.shift
             image[request.mask > 0] = self.color

@@ -18,6 +18,7 @@ from composition.types import (
     OnNoDetection,
     PipelineChoice,
     RefineMask,
+    Speed,
 )
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
@@ -252,8 +253,7 @@ async def test_a_model_error_reaches_the_caller_as_itself(bench, photo):
 async def test_cancelling_an_edit_closes_the_diffusion_stream(bench, photo):
     b = bench(diffuser=FakeDiffuser(gate=asyncio.Event()))
     waiting = asyncio.create_task(b.edit(request(photo, num_inference_steps=2)))
-    while len([item for item in b.progress if item.step == 2]) == 0:
-        await asyncio.sleep(0)
+    await b.diffuser.waiting.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -277,3 +277,12 @@ async def test_an_analysis_decides_and_masks_without_diffusion(bench, photo):
     assert (analysis.mask[80:200, 120:220] == 255).all()
     assert analysis.metadata["routing"]["rule"] == "default"
     assert analysis.detections == (MUG,)
+
+
+async def test_a_fast_edit_takes_the_few_steps_that_the_lcm_lora_is_trained_for(bench, photo):
+    b = bench()
+    await b.edit(request(photo, speed=Speed.FAST))
+    await b.edit(request(photo, speed=Speed.FAST, num_inference_steps=50, guidance_scale=9.0))
+    paces = [(asked.num_inference_steps, asked.guidance_scale) for asked in b.diffuser.requests]
+    assert paces == [(6, 1.5), (8, 2.0)]
+    assert all(asked.speed is Speed.FAST for asked in b.diffuser.requests)
