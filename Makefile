@@ -9,7 +9,8 @@ export HF_HUB_OFFLINE ?= 1
 export BENTOML_DO_NOT_TRACK := True
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo serve models test test-unit test-integration test-e2e check format lock build clean
+.PHONY: help setup demo serve models test test-unit test-integration test-e2e check format lock build clean \
+	bench bench-full-size chaos backlog footprint train-demo demo-world
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,6 +57,27 @@ lock: $(READY)  ## resolve requirements.lock anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --python-version 3.11 -o requirements.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --python-version 3.11 \
 		--constraint requirements.lock --no-annotate -o deploy/requirements.txt
+
+bench: $(READY)  ## against stock diffusers, side by side; out/bench.json
+	$(BIN)/python -m benchmarks.bench
+
+bench-full-size: $(READY)  ## the same at Stable Diffusion 1.5's own size, random weights, a few steps
+	$(BIN)/python -m benchmarks.bench --full-size
+
+chaos: $(READY)  ## kill -9 at random while jobs run: none is lost
+	$(BIN)/python -m benchmarks.chaos
+
+backlog: $(READY)  ## 5,000 waiting jobs
+	$(BIN)/python -m benchmarks.backlog
+
+footprint: models  ## time to healthy, memory, p50
+	$(BIN)/python -m benchmarks.footprint
+
+train-demo: $(READY)  ## train the demo models from scratch (hours; resumable)
+	$(BIN)/python -m models_store.demo.recipes train --all
+
+demo-world: $(READY)  ## judge the demo models by ground truth on unseen scenes
+	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40
 
 build: models  ## a Bento
 	$(BIN)/bentoml build
