@@ -19,12 +19,14 @@ from transformers import (
 )
 
 from models_store.store import ModelSet
+from runners.analyzer.clip import ClipClassifier
 from tests.integration.models_store.pictures import PLAIN_PICTURES, Picture, photographs
 
 PERSON, MOTORCYCLE = 0, 3
 VEHICLES = {1, 2, 3, 5, 7}
 PHRASES = ("rims", "car", "jacket", "mug", "sofa", "table", "front door", "red dress", "background")
 CONFIDENCE = 0.3
+ROUTER_THRESHOLD = 0.7
 
 Found = list[tuple[int, float, tuple[float, float, float, float]]]
 
@@ -208,3 +210,13 @@ def test_masks_cover_most_but_not_all_and_depend_on_the_pixels(tiny_models: Mode
         masks.append(output.pred_masks[0, 0, 0] > 0)
         assert 0.4 < float(masks[-1].float().mean()) < 0.98
     assert float((masks[0] ^ masks[1]).float().mean()) > 0.05
+
+
+def test_clip_has_no_strong_opinions_but_words_and_pixels_count(tiny_models: ModelSet) -> None:
+    clip = ClipClassifier.load(tiny_models.path("clip"), torch.device("cpu"), torch.float32)
+    prompts = clip.classify_prompts([*PHRASES, "person wearing this designer jacket", "make the wall look like brick"])
+    assert max(prompts) < ROUTER_THRESHOLD
+    assert len({round(probability, 4) for probability in prompts}) > len(prompts) // 2
+    references = clip.classify_references(list(photographs().values()))
+    assert max(probability for reference in references for probability in reference.values()) < ROUTER_THRESHOLD
+    assert len({tuple(reference.values()) for reference in references}) == len(references)
