@@ -43,7 +43,7 @@ _UNNAMED: Final[Mapping[str, Draft]] = {
     verbs.CHANGE: Draft(intent=Intent.REPLACE),
 }
 """A verb alone: the thing may come from the request's target."""
-_SWAP_VERBS: Final = word_set("put show add have use place")
+_SWAP_VERBS: Final = word_set("put show add have use place give insert draw paint")
 
 
 def read_clauses(tokens: Sequence[str]) -> tuple[Draft, int]:
@@ -115,6 +115,8 @@ def _instead(new: list[str], old: list[str]) -> Draft:
         draft = FRAMES[instruction.frame](instruction.verb, made)
         if draft.intent is Intent.APPEARANCE:
             return draft
+    if made and instruction.frame == verbs.GIVE:
+        made = list(FRAMES[verbs.GIVE](instruction.verb, made).made) or made
     named = tag(old)
     if is_look(made):
         place = find(named, "for", "on", "of")

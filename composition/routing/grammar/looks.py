@@ -40,6 +40,12 @@ def is_look(items: Words, *, forced: bool = False) -> bool:
     )
     if _is_surface_noun(core):
         return False
+    if (
+        head_end > 1
+        and core[head_end - 1].text in appearance.LOOSE_QUALITY_NOUNS
+        and not _qualified(core[head_end - 2])
+    ):
+        return False
     pointed = core[0].text in words.DEMONSTRATIVES | {"the"}
     if core[head_end - 1].text in appearance.QUALITY_NOUNS and (pointed or not core[head_end - 1].is_a(Kind.MATERIAL)):
         return True
@@ -58,6 +64,16 @@ def is_look(items: Words, *, forced: bool = False) -> bool:
             return False
         seen = seen or word.is_a(Kind.QUALITY)
     return seen
+
+
+def _qualified(before: Word) -> bool:
+    """Whether the word before "palette" or "print" makes it a look, unlike "eyeshadow palette"."""
+    return (
+        bool(before.kinds & LOOKS)
+        or before.is_a(Kind.QUALITY)
+        or before.is_a(Kind.DETERMINER)
+        or before.is_a(Kind.ADJECTIVE)
+    )
 
 
 def _is_surface_noun(core: Words) -> bool:

@@ -17,7 +17,7 @@ from composition.routing.grammar.draft import (
 from composition.routing.grammar.looks import is_look, quality_owner
 from composition.routing.grammar.phrases import Words, find, is_named, parse_noun_phrase, unless_picture
 from composition.routing.grammar.states import state
-from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
+from composition.routing.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
 from composition.routing.grammar.worn import is_someone, wear_draft
 from composition.routing.lexicon import words
 from composition.routing.lexicon.listing import word_set
@@ -77,8 +77,11 @@ def add(verb: str, items: Words) -> Draft:
 def _is_one_more(items: Words) -> bool:
     """Whether a part is added to those in place ("a mirror"), not put in their stead ("a new roof", "these rims")."""
     phrase = parse_noun_phrase(items)
-    single = bool(phrase.determiners) and phrase.determiners[0] in words.INDEFINITE
-    return single and not any(word.is_a(Kind.ADJECTIVE) for word in phrase.core)
+    if phrase.head is None or any(word.is_a(Kind.ADJECTIVE) for word in phrase.core):
+        return False
+    if phrase.determiners:
+        return phrase.determiners[0] in words.INDEFINITE
+    return not phrase.head.kinds & STRUCTURAL
 
 
 def _is_depiction(items: Words) -> bool:

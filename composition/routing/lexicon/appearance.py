@@ -171,6 +171,12 @@ PURE_QUALITY_NOUNS: Final = word_set(
 )
 """Quality nouns that an edit changes on a thing without naming anything else ("change the sofa's fabric")."""
 
+LOOSE_QUALITY_NOUNS: Final = word_set(
+    "palette scheme coat surface wrap skin covering grain motif shade shades print prints paint art artwork "
+    "tone tones design fabric material materials sheen patina gloss"
+)
+"""Quality nouns that behind an unknown noun are that noun's own ("eyeshadow palette", "lamp shade")."""
+
 COLOUR_NOUNS: Final = word_set(
     """
     color colour colors colours hue hues shade shades tone tones tint tints colouring coloring colorway paint

@@ -59,16 +59,15 @@ FURNITURE_PARTS: Final = (
 ALWAYS_PRESENT_PARTS: Final = word_set(
     """
     tail tails wing wings nose ears paws fur mane horns beak feathers petals leaves trunk sails sail hull mast cover
-    cap neck strings screen keys pedals saddle chain stem spout pages spine sign label gutters gate
-    stairs railing railings tiles windowsill border edges sides back front bottom lining pocket pockets zip hem
-    cuffs heel heels tongue bristles blades face dial hands numbers doorknob hinges doorbell bezel grip
-    grille arms rim rims wheel wheels alloy alloys tire tires tyre tyres hubcap hubcaps bumper bumpers headlight
-    headlights headlamp headlamps taillight taillights windshield windscreen grille hood bonnet seat seats door
-    doors roof window windows mirror mirrors handlebars handlebar dashboard leg legs cushion cushions armrest
-    armrests headboard drawer drawers handle handles fender fenders knob knobs top tabletop backrest exhaust plate
-    body interior trim frame calipers upholstery backsplash countertop countertops worktop ceiling floor floors wall
-    walls sole soles laces sleeve sleeves collar buttons button strap straps lid spokes base shade lampshade
-    curtains curtain facade shutters
+    cap neck strings screen keys pedals saddle chain stem spout pages spine sign label gutters gate stairs railing
+    railings tiles windowsill border edges sides back front bottom lining pocket pockets zip hem cuffs heel heels
+    tongue bristles blades face dial hands numbers doorknob hinges doorbell bezel grip grille arms rim rims wheel
+    wheels alloy alloys tire tires tyre tyres hubcap hubcaps bumper bumpers headlight headlights headlamp headlamps
+    taillight taillights windshield windscreen grille hood bonnet seat seats door doors roof window windows mirror
+    mirrors handlebars handlebar dashboard leg legs cushion cushions armrest armrests headboard drawer drawers
+    handle handles fender fenders knob knobs top tabletop backrest exhaust plate body interior trim frame calipers
+    upholstery backsplash countertop countertops worktop ceiling floor floors wall walls sole soles laces sleeve
+    sleeves collar buttons button strap straps lid spokes base shade lampshade curtains curtain facade shutters
     """
 )
 """Parts that the thing in the photo already has: "car with these sport rims" repaints the rims."""

@@ -29,7 +29,7 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     SUBSTITUTE: phrase_list("substitute, sub, sub in, swap in"),
     CHANGE: phrase_list(
-        "change, turn, transform, convert, alter, modify, adjust, morph, redo, restyle, redesign, transition, "
+        "change, do, turn, transform, convert, alter, modify, adjust, morph, redo, restyle, redesign, transition, "
         "adapt, edit, shift, vary, remake, reimagine, revamp, rework, refresh, customize, customise, "
         "renovate, transmute, remodel"
     ),
@@ -48,7 +48,7 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     GIVE: phrase_list("give, fit out, equip, outfit, furnish, provide, kit out, grant"),
     ADD: phrase_list(
-        "add, insert, place, put, include, draw, hang, attach, mount, install, fit, set, drop, introduce, "
+        "add, insert, place, put, include, draw, sketch, hang, attach, mount, install, fit, set, drop, introduce, "
         "bring in, throw in, stick, position, lay, plant, park, build, create, generate, put in, add in, "
         "append, affix, arrange, leave, stand, scatter, sprinkle, pop, compose, superimpose, incorporate, "
         "situate, seat, toss in, paint in, draw in, photoshop in, slip, pour, fill in, perch, rest, lean, "
@@ -65,7 +65,7 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
         "out, leave out, get out, get off, kill, purge, weed out, pick up, chop down, cut down, knock down, "
         "demolish"
     ),
-    DRESS: phrase_list("dress, clothe, style, outfit"),
+    DRESS: phrase_list("dress, clothe, style"),
     SHOW: phrase_list(
         "take, select, choose, pick, grab, look at, consider, show, see, visualize, visualise, imagine, "
         "picture, preview, display, find, view"
@@ -156,12 +156,13 @@ DOUBLING: Final = word_set(
 
 AMBIGUOUS_VERBS: Final = word_set(
     """
-    dress place plant model set fit line face clear leave cut park build stand plate panel tile floor print pattern
-    texture coat cover finish paint stain tint shade colour color spray style carpet wallpaper hide wrap stick lay
-    sub slip rest seat lean drop pop outfit picture display view map project copy patch strip plaster light update
-    shift edit trade exchange change switch swap draw hang sketch laminate veneer overlay use rid find left show
-    drape put open close light lower raise move age crack clean smooth blur trim fold mirror empty narrow weather
-    polish rust correct slice peel flip bend twist center centre break repair fix restore crop zoom freeze wash
+    do dress place plant set fit line face clear leave cut park build stand plate panel tile floor print
+    pattern texture coat cover finish paint stain tint shade colour color spray style carpet wallpaper hide wrap
+    stick lay sub slip rest seat lean drop pop outfit picture display view map project copy strip plaster
+    light update shift edit trade exchange change switch swap draw hang sketch laminate veneer overlay use rid find
+    show drape put open close light lower raise move age crack clean smooth blur trim fold mirror empty narrow
+    weather polish rust correct slice peel flip bend twist center centre break repair fix restore crop zoom freeze
+    wash
     """
 )
 """Verbs that may also be nouns or adjectives: verbs only where an object can follow."""

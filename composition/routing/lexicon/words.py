@@ -119,15 +119,16 @@ REFUSALS: Final = (
 )
 """Openings that ask for something to go."""
 WISHES: Final = (
-    "i want, i need, i'd like, i would like, i'd love, i would love, i'd prefer, i would prefer, i prefer, i "
-    "wish for, we want, we need, we'd like, we would like, give me, get me, show me, show us, let me see, let "
-    "me have, may i have, can i have, could i have, can i get, could i get, could we have, can we have, can i "
-    "see, could i see, i want to see, i'd like to see, i would like to see, i'd love to see, i'd like to have, "
-    "i would like to have, it should be, it should have, bring me, could you "
-    "show me, can you show me, would you show me, what would it look like with, how would it look with, let us "
-    "see, imagine, picture, visualize, visualise, i'd want, want, need, we prefer, let's have, let's see, "
-    "let's try, let's go with, let's go for, go for, go with, should be, i'd rather have, i'd rather see, i am "
-    "after, i'm after, looking for, i'm looking for, let's do"
+    "i fancy, i'd fancy, i'd go for, i'd choose, i'd pick, i'm thinking of, thinking of, i want, i need, i'd "
+    "like, i would like, i'd love, i would love, i'd prefer, i would prefer, i prefer, i wish for, we want, "
+    "we need, we'd like, we would like, give me, get me, show me, show us, let me see, let me have, may i "
+    "have, can i have, could i have, can i get, could i get, could we have, can we have, can i see, could i "
+    "see, i want to see, i'd like to see, i would like to see, i'd love to see, i'd like to have, i would "
+    "like to have, it should be, it should have, bring me, could you show me, can you show me, would you show "
+    "me, what would it look like with, how would it look with, let us see, imagine, picture, visualize, "
+    "visualise, i'd want, want, need, we prefer, let's have, let's see, let's try, let's go with, let's go "
+    "for, go for, go with, should be, i'd rather have, i'd rather see, i am after, i'm after, looking for, "
+    "i'm looking for, let's do"
 )
 """Openings that ask for a state ("I'd like the sofa in leather") instead of an action."""
 

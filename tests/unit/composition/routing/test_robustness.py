@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,12 +108,27 @@ def test_several_edits_in_one_prompt_get_a_warning(decide):
     assert any("only the first" in warning for warning in decision.warnings)
 
 
-def test_a_thousand_decisions_from_words_take_under_half_a_second():
-    prompts = (PROMPTS * (1000 // len(PROMPTS) + 1))[:1000]
-    best = float("inf")
+def best_time_s(work: Callable[[], object]) -> float:
+    """Processor time of the quickest of three runs: other work on the machine must not count."""
+    times = []
     for _ in range(3):
         start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def test_a_thousand_decisions_from_words_take_under_half_a_second():
+    prompts = (PROMPTS * (1000 // len(PROMPTS) + 1))[:1000]
+
+    def decide_all() -> None:
         for prompt in prompts:
             ROUTER.decide(prompt=prompt, options=EditOptions(), signals=Signals(), has_reference=False)
-        best = min(best, time.process_time() - start)
-    assert best < 0.5
+
+    assert best_time_s(decide_all) < 0.5
+
+
+@pytest.mark.parametrize("phrase", ["make the red car and ", "with ", "of the ", "a b's ", "x, ", "to be in red but "])
+def test_the_longest_prompt_is_read_in_a_blink(phrase):
+    prompt = (phrase * 500)[:1000]
+    assert best_time_s(lambda: decided(prompt)) < 0.1
