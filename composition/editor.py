@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from composition.caching import recorded_outcomes
 from composition.config import Config
 from composition.errors import UnprocessableImage
 from composition.imaging import masks
@@ -62,8 +63,10 @@ class Editor:
             CompositionError: any of the tree, as the API documents.
         """
         start = time.perf_counter()
-        ctx = await self._prepare(request, request_id=request_id, listener=listener, deadline_s=deadline_s)
-        region, painted = await PIPELINES[ctx.plan.decision.pipeline].run(ctx)
+        with recorded_outcomes() as outcomes:
+            ctx = await self._prepare(request, request_id=request_id, listener=listener, deadline_s=deadline_s)
+            region, painted = await PIPELINES[ctx.plan.decision.pipeline].run(ctx)
+        ctx.journal.cache.update(outcomes)
         elapsed_ms = round((time.perf_counter() - start) * 1000)
         return EditResult(
             image=painted.image,

@@ -124,3 +124,17 @@ def test_the_demo_runs_the_four_cases_by_the_pipelines_that_the_specification_na
 def test_a_fast_edit_uses_the_lcm_lora(client):
     body = {"base_image": b64(encoded(photo(256, 256), "png")), "prompt": "red hat", "config": {"speed": "fast"}}
     assert "lcm-lora" in generate(client, **body)["models_used"]
+
+
+def test_the_same_photo_again_asks_no_extractor_again(client):
+    body = {
+        "base_image": b64(encoded(photo(300, 320), "png")),
+        "prompt": "replace the head with a ball",
+        "config": {"control_types": ["pose", "depth"], "num_inference_steps": 1, "seed": 1},
+    }
+    first = generate(client, **body)["metadata"]["cache"]
+    again = generate(client, **{**body, "config": {**body["config"], "seed": 2}})["metadata"]["cache"]
+    asked = {"objects", "detections", "pose", "depth"}
+    assert {name: first[name] for name in asked} == dict.fromkeys(asked, "miss")
+    assert {name: again[name] for name in asked} == dict.fromkeys(asked, "hit")
+    assert "miss" not in again.values()
