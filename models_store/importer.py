@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from models_store.entries import exclusive, is_imported, publish
 from models_store.manifest import Manifest, Model, load_manifest, repository_tag
-from models_store.sources import Content, ImportRefused, download, obtain
+from models_store.sources import SHIPPED, Content, ImportRefused, download, obtain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,12 @@ class ImportReport:
     present: tuple[str, ...]
 
 
-def import_profile(profile: str) -> ImportReport:
+def import_profile(profile: str, *, shipped: Path = SHIPPED) -> ImportReport:
     """Import every model of a profile that the store lacks, showing a progress bar on a terminal.
+
+    Args:
+        profile: its name.
+        shipped: where a shipped profile's repositories are, as `org/name/...`.
 
     Raises:
         ValueError: there is no such profile.
@@ -40,7 +44,7 @@ def import_profile(profile: str) -> ImportReport:
         bar = tqdm(missing, unit="model", disable=None)
         for role in bar:
             bar.set_description(role)
-            _import_role(manifest, role, staging)
+            _import_role(manifest, role, staging, shipped)
     return ImportReport(imported=tuple(manifest.tag(role) for role in missing), present=present)
 
 
@@ -50,10 +54,10 @@ def _sort_out(manifest: Manifest) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return missing, present
 
 
-def _import_role(manifest: Manifest, role: str, staging: Path) -> None:
+def _import_role(manifest: Manifest, role: str, staging: Path, shipped: Path) -> None:
     folder = staging / role
     folder.mkdir()
-    content = obtain(manifest, role, folder)
+    content = obtain(manifest, role, folder, shipped=shipped)
     _publish(manifest.tag(role), manifest.models[role], content, staging, profile=manifest.profile, role=role)
 
 
