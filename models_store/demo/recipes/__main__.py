@@ -52,7 +52,11 @@ def main() -> int:
     if arguments.command == "train":
         if bool(arguments.component) == arguments.all:
             parser.error("name components or say --all")
-        return 0 if train_components(arguments.component or None, arguments.minutes) else 1
+        try:
+            finished = train_components(arguments.component or None, arguments.minutes)
+        except ValueError as error:
+            parser.error(str(error))
+        return 0 if finished else 1
     if arguments.command == "encode":
         encode()
         return 0

@@ -19,7 +19,7 @@ from models_store.demo.recipes.sam import SegmentRecipe
 from models_store.demo.recipes.shards import SceneSet, render_missing
 from models_store.demo.recipes.training import Recipe, TrainingRun
 from models_store.demo.recipes.vae import AutoencoderRecipe, DecoderRecipe
-from models_store.demo.recipes.workdir import weights_folder, workdir
+from models_store.demo.recipes.workdir import latents_folder, weights_folder, workdir
 from models_store.demo.recipes.yolox import YoloxRecipe
 
 TRAINING_SCENES: Final = 8000
@@ -40,13 +40,13 @@ def _grounding() -> Recipe:
 
 def encode(shards: int | None = None) -> None:
     """Encodes training scenes that have no latents yet, at most so many shards."""
-    encode_missing(workdir() / "data", workdir() / "latents", weights_folder("vae"), shards)
+    encode_missing(workdir() / "data", latents_folder(), weights_folder("vae"), shards)
 
 
 def _inpainting() -> Recipe:
-    encode(max(0, _SHARDS_TO_START_WITH - len(list((workdir() / "latents").glob("train-*")))))
+    encode(max(0, _SHARDS_TO_START_WITH - len(list((latents_folder()).glob("train-*")))))
     subprocess.Popen([sys.executable, "-m", "models_store.demo.recipes", "encode"])
-    return InpaintingRecipe(latents_folder=workdir() / "latents")
+    return InpaintingRecipe(latents_folder=latents_folder())
 
 
 def _yolox() -> Recipe:
@@ -66,15 +66,15 @@ def _depth() -> Recipe:
 
 
 def _adapter() -> Recipe:
-    return AdapterRecipe(scenes=_training(), latents=LatentSet(workdir() / "latents"))
+    return AdapterRecipe(scenes=_training(), latents=LatentSet(latents_folder()))
 
 
 def _controlnet_depth() -> Recipe:
-    return ControlRecipe(kind=DEPTH, scenes=_training(), latents=LatentSet(workdir() / "latents"))
+    return ControlRecipe(kind=DEPTH, scenes=_training(), latents=LatentSet(latents_folder()))
 
 
 def _controlnet_pose() -> Recipe:
-    return ControlRecipe(kind=POSE, scenes=_training(), latents=LatentSet(workdir() / "latents"))
+    return ControlRecipe(kind=POSE, scenes=_training(), latents=LatentSet(latents_folder()))
 
 
 def _clip() -> Recipe:
@@ -101,6 +101,15 @@ COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "vae-decoder": _decoder,
 }
 """In the order that pays."""
+NEEDS: Final[dict[str, tuple[str, ...]]] = {
+    "inpainting": ("vae",),
+    "vae-decoder": ("vae",),
+    "ip-adapter": ("vae", "inpainting"),
+    "controlnet-depth": ("vae", "inpainting"),
+    "controlnet-pose": ("vae", "inpainting"),
+}
+"""What must have been trained before. After more training of the autoencoder scenes are encoded anew and what was trained
+on the old latents has to learn again; training only the decoder changes nothing for them."""
 
 
 def _training() -> SceneSet:
@@ -122,13 +131,15 @@ def train_components(names: Sequence[str] | None, minutes: float | None = None) 
         Whether all were finished: False after a request to stop.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: A name is unknown, or what a component builds on has not been trained.
     """
     chosen = list(COMPONENTS) if names is None else list(names)
     if unknown := [name for name in chosen if name not in COMPONENTS]:
         raise ValueError(f"no component {unknown[0]!r}; known: {', '.join(COMPONENTS)}")
     render_missing(workdir() / "data", TRAINING_SCENES)
     for name in chosen:
+        if untrained := [needed for needed in NEEDS.get(name, ()) if not weights_folder(needed).exists()]:
+            raise ValueError(f"{name} builds on {', '.join(untrained)}: train that first")
         recipe = COMPONENTS[name]()
         if not TrainingRun(recipe=recipe, minutes=minutes or recipe.settings.minutes).train():
             return False

@@ -1,5 +1,6 @@
 """Where training keeps its data and state: outside the source tree."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -14,6 +15,16 @@ def workdir() -> Path:
 def weights_folder(component: str) -> Path:
     """Returns where a component's averaged weights are kept, in the layout that ``from_pretrained`` reads."""
     return workdir() / "weights" / component
+
+
+def latents_folder() -> Path:
+    """Returns where latents of the present autoencoder are kept: those of another one are worthless.
+
+    Raises:
+        FileNotFoundError: No autoencoder has been trained.
+    """
+    weights = weights_folder("vae") / "diffusion_pytorch_model.safetensors"
+    return workdir() / "latents" / hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
 
 
 def pause_file() -> Path:
