@@ -93,7 +93,7 @@ def _best(signals: Signals, labels: frozenset[str]) -> float:
 
 
 def _try_on_words(reading: Reading) -> tuple[str, ...]:
-    found = ["worn"] if reading.says_worn else []
+    found = [reading.says_worn] if reading.says_worn else []
     return tuple(dict.fromkeys([*found, *_people(reading.words)]))
 
 

@@ -35,7 +35,7 @@ class Reading:
         negative_terms: what must not come back.
         vague: the words name nothing to paint ("use this"); the reference picture has to say it.
         recolour: only colour changes.
-        says_worn: the prompt says that something is worn, tried on or put on.
+        says_worn: the words that say that something is worn, tried on or put on; empty without such words.
         structural_target: what is repainted or painted is a vehicle, furniture or a part of them.
         english: the prompt looks English.
         edits: how many separate edits the prompt asks for; the first is read.
@@ -48,7 +48,7 @@ class Reading:
     negative_terms: tuple[str, ...]
     vague: bool
     recolour: bool
-    says_worn: bool
+    says_worn: str
     structural_target: bool
     english: bool
     edits: int
@@ -75,11 +75,16 @@ def read_prompt(prompt: str, target: str | None = None) -> Reading:
         negative_terms=(text_of(draft.removed),) if draft.removed else (),
         vague=is_vague(tag(tokenise(draft.paint))),
         recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),
-        says_worn=trigger(everything) is not None,
+        says_worn=_worn_words(everything),
         structural_target=_is_structural(draft.named) or _is_structural(draft.made),
         english=looks_english(tokens, everything),
         edits=edits,
     )
+
+
+def _worn_words(items: Words) -> str:
+    found = trigger(items)
+    return text_of(items[found[0] : found[1]]) if found is not None else ""
 
 
 def is_vague(items: Words) -> bool:

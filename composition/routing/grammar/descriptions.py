@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from composition.routing.grammar.draft import (
     Draft,
@@ -29,6 +30,17 @@ from composition.routing.lexicon import appearance, people, words
 from composition.routing.lexicon.listing import word_set
 from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
 
+DEPICTIONS: Final = word_set(
+    "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image "
+    "art"
+)
+"""Nouns for a picture of a thing: in "anime style portrait of the cat" the cat is the thing."""
+_NOT_PLACES: Final = word_set("of with from without for like as to by")
+_SURFACES: Final = word_set(
+    "wallpaper panelling paneling cladding tiling veneer parquet tiles planks shingles cobblestones bricks"
+)
+_SOME: Final = words.INDEFINITE | words.QUANTIFIERS - {"all", "both", "every", "each"}
+
 
 def describe(items: Words) -> Draft:
     """What a description of the wanted picture asks for."""
@@ -46,13 +58,6 @@ def describe(items: Words) -> Draft:
         or _thing_with_part(phrase, items)
         or _thing(phrase, items)
     )
-
-
-DEPICTIONS = word_set(
-    "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image "
-    "art"
-)
-"""Nouns for a picture of a thing: in "anime style portrait of the cat" the cat is the thing."""
 
 
 def _is_plain_colour(word: Word) -> bool:
@@ -82,9 +87,6 @@ def insertion(items: Words) -> Draft:
 def is_place(word: Word) -> bool:
     """Whether a preposition says where something is."""
     return word.is_a(Kind.PREPOSITION) and word.text not in _NOT_PLACES
-
-
-_NOT_PLACES = word_set("of with from without for like as to by")
 
 
 def _look_of_something(phrase: NounPhrase) -> Draft | None:
@@ -121,11 +123,6 @@ def _is_surface(phrase: NounPhrase) -> bool:
         return True
     definite = bool(phrase.determiners) and phrase.determiners[0] not in words.INDEFINITE | words.DEMONSTRATIVES
     return last.is_a(Kind.MATERIAL) and not last.is_a(Kind.COLOUR) and (definite or phrase.post("in") is not None)
-
-
-_SURFACES = word_set(
-    "wallpaper panelling paneling cladding tiling veneer parquet tiles planks shingles cobblestones bricks"
-)
 
 
 def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:
@@ -210,9 +207,6 @@ def part_of(items: Words, *, added: bool = False) -> Draft | None:
     if phrase.head is None or not is_part(phrase.head):
         return None
     return _part_draft(phrase, items, text_of(bare(demonstratives_off(items))), pointed=added)
-
-
-_SOME = words.INDEFINITE | words.QUANTIFIERS - {"all", "both", "every", "each"}
 
 
 def _thing(phrase: NounPhrase, items: Words) -> Draft:

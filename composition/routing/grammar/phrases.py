@@ -20,6 +20,7 @@ PARTICIPLES: Final = word_set(
     built crafted coated woven knitted cast sewn clad lined printed textured tiled
     """
 )
+"""What may follow a noun to say what it is made of or how it was treated."""
 _PORTIONS: Final = frozenset({"one", "most", "none", "half", "each", "part"})
 _RELATIVES: Final = frozenset(
     {"that", "which", "who", "whose", "where", "standing", "sitting", "parked", "hanging", "lying"}
@@ -119,7 +120,7 @@ def _split_core(items: list[Word]) -> tuple[list[Word], list[Word]]:
             return items[:index], items[index:]
         if word.text in _RELATIVES and not _is_determiner(items[index - 1]):
             return items[:index], items[index:]
-        if index + 1 < len(items) and _is_post_participle(items, index):
+        if index + 1 < len(items) and (_is_post_participle(items, index) or _is_doing(items, index)):
             return items[:index], items[index:]
     return items, []
 
@@ -132,6 +133,17 @@ def _is_post_participle(items: list[Word], index: int) -> bool:
     if text in PARTICIPLES:
         return following.is_a(Kind.PREPOSITION) or bool(following.kinds & LOOKS) or following.text == "out"
     return text.endswith("ed") and following.text in ("from", "of", "in", "with", "by", "out")
+
+
+def _is_doing(items: list[Word], index: int) -> bool:
+    """Whether the noun before does something: "a man *driving* a car", "a cat *sleeping* on the sofa"."""
+    following = items[index + 1]
+    return (
+        items[index].text.endswith("ing")
+        and not _is_determiner(items[index - 1])
+        and (following.is_a(Kind.DETERMINER) or following.is_a(Kind.PREPOSITION))
+        and not items[index].kinds - {Kind.ADJECTIVE}
+    )
 
 
 def _is_adverb(word: Word) -> bool:
@@ -236,6 +248,7 @@ def find(items: Words, *texts: str, start: int = 1) -> int | None:
 
 
 def halves(items: Words, index: int | None) -> tuple[Words, Words]:
+    """What stands before and behind the word at `index`; all of it before None."""
     return (items, ()) if index is None else (items[:index], items[index + 1 :])
 
 

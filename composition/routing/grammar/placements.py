@@ -158,4 +158,4 @@ def dress(verb: str, items: Words) -> Draft:
 
 def show(_verb: str, items: Words) -> Draft:
     """Show A B: the rest is a description."""
-    return wear_draft(items) or state(items) or complement_of(items) or state(items) or describe(items)
+    return wear_draft(items) or state(items) or complement_of(items) or describe(items)

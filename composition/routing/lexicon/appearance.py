@@ -95,7 +95,7 @@ MATERIALS: Final = (
 )
 
 FINISHES: Final = (
-    "matte, matt, glossy, gloss, high-gloss, high gloss, shiny, satin finish, metallic, polished, brushed, "
+    "worn, matte, matt, glossy, gloss, high-gloss, high gloss, shiny, satin finish, metallic, polished, brushed, "
     "lacquered, varnished, enamelled, enameled, glazed, frosted, weathered, distressed, rusty, rusted, "
     "worn-out, aged, patinated, whitewashed, painted, stained, bleached, glittery, glitter, sparkly, sparkling, "
     "reflective, mirrored, pearlescent, smooth, rough, textured, grainy, bumpy, cracked, dusty, dirty, muddy, "

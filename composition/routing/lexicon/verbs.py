@@ -156,13 +156,12 @@ DOUBLING: Final = word_set(
 
 AMBIGUOUS_VERBS: Final = word_set(
     """
-    do dress place plant set fit line face clear leave cut park build stand plate panel tile floor print
-    pattern texture coat cover finish paint stain tint shade colour color spray style carpet wallpaper hide wrap
-    stick lay sub slip rest seat lean drop pop outfit picture display view map project copy strip plaster
-    light update shift edit trade exchange change switch swap draw hang sketch laminate veneer overlay use rid find
-    show drape put open close light lower raise move age crack clean smooth blur trim fold mirror empty narrow
-    weather polish rust correct slice peel flip bend twist center centre break repair fix restore crop zoom freeze
-    wash
+    do dress place plant set fit line face clear leave cut park build stand plate panel tile floor print pattern
+    texture coat cover finish paint stain tint shade colour color spray style carpet wallpaper hide wrap stick lay
+    sub slip rest seat lean drop pop outfit picture display view map project copy strip plaster light update shift
+    edit trade exchange change switch swap draw hang sketch laminate veneer overlay use rid find show drape put open
+    close light lower raise move age crack clean smooth blur trim fold mirror empty narrow weather polish rust
+    correct slice peel flip bend twist center centre break repair fix restore crop zoom freeze wash
     """
 )
 """Verbs that may also be nouns or adjectives: verbs only where an object can follow."""

@@ -29,6 +29,10 @@ from composition.types import Pipeline
         "replace the tablet with a notebook",
         "swap the chairlift for a cable",
         "manhole cover",
+        "a human skull",
+        "a table runner",
+        "tin soldiers",
+        "baby elephant",
     ],
 )
 def test_words_match_as_whole_words(decide, prompt):
@@ -71,3 +75,28 @@ def test_a_tank_top_is_no_tank_and_a_boat_is_one(decide):
     assert decide("replace the tank top").target.region == "upper"
     assert decide("replace the tank top").rule == "default"
     assert decide("replace the boat").rule == "structural_object"
+
+
+def test_worn_leather_is_a_look_and_worn_clothes_are_worn(decide):
+    assert decide("a worn leather suitcase").rule == "appearance"
+    assert decide("she wears leather boots").rule == "try_on"
+
+
+def test_a_model_train_is_no_model_and_a_model_is_one(decide):
+    assert decide("replace the model train with a robot").rule == "structural_object"
+    assert decide("the model by the window").rule == "try_on"
+
+
+def test_food_named_for_a_colour_is_food(decide):
+    assert decide("lemon tart").rule == "default"
+    assert decide("lemon yellow tart").rule == "appearance"
+    assert decide("cream curtains").rule == "appearance"
+
+
+@pytest.mark.parametrize(
+    "prompt", ["wearing this jacket", "put on this jacket", "a lady by the window", "in this coat"]
+)
+def test_the_reason_quotes_the_words_that_decided(decide, prompt):
+    decision = decide(prompt)
+    assert all(word in prompt for word in decision.signals["try_on_words"])
+    assert decision.signals["try_on_words"][0] in decision.reason
