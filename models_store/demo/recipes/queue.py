@@ -44,7 +44,7 @@ def encode(shards: int | None = None) -> None:
 
 
 def _inpainting() -> Recipe:
-    encode(max(0, _SHARDS_TO_START_WITH - len(list((latents_folder()).glob("train-*")))))
+    encode(max(0, _SHARDS_TO_START_WITH - len(list(latents_folder().glob("train-*")))))
     subprocess.Popen([sys.executable, "-m", "models_store.demo.recipes", "encode"])
     return InpaintingRecipe(latents_folder=latents_folder())
 
@@ -108,8 +108,8 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "controlnet-depth": ("vae", "inpainting"),
     "controlnet-pose": ("vae", "inpainting"),
 }
-"""What must have been trained before. After more training of the autoencoder scenes are encoded anew and what was trained
-on the old latents has to learn again; training only the decoder changes nothing for them."""
+"""What must have been trained before. After more training of the autoencoder scenes are encoded anew, and what was
+trained on the old latents has to learn again; training only the decoder changes nothing for them."""
 
 
 def _training() -> SceneSet:
