@@ -40,6 +40,17 @@ class ModelSize:
     picture_px: int
 
 
+SMALL = ModelSize(
+    name="small",
+    unet=(32, 64, 64, 64),
+    vae=(32, 32, 64, 64),
+    text=64,
+    text_layers=2,
+    image=80,
+    image_layers=2,
+    picture_px=256,
+)
+"""For trying the programs out: it times Python as much as the model."""
 MIDDLE = ModelSize(
     name="middle",
     unet=(64, 128, 256, 256),
@@ -141,7 +152,7 @@ def _save_pipeline(size: ModelSize, unet: Any, folder: Path) -> None:
         hidden_size=size.text,
         intermediate_size=4 * size.text,
         num_hidden_layers=size.text_layers,
-        num_attention_heads=size.text // 64,
+        num_attention_heads=max(1, size.text // 64),
         projection_dim=size.text,
         bos_token_id=vocabulary - 2,
         eos_token_id=vocabulary - 1,

@@ -1,0 +1,151 @@
+"""`make bench`: one run, side by side with stock diffusers on the same weights; ratios, a plot, out/bench.json.
+
+Usage: python -m benchmarks.bench [--size middle|full] [--only solo,flops] [--rounds 3] [--dtype auto] [--out out]
+
+The weights are random and of the named size: large enough that the model is timed and not Python. Ratios are ours
+over stock's, below 1 is better; each is of medians, the two sides taking turns in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from benchmarks.bench_engine import EngineBench, Lengths, Outcome
+from benchmarks.bench_models import FULL, MIDDLE, SMALL, ModelSize, build_models
+from benchmarks.bench_plot import draw
+from benchmarks.bench_service import environment, measure_service
+from benchmarks.stock import StockPipelines
+from runners.device import DtypeName, choose_device, choose_dtype
+from runners.diffusion.components import load_components
+from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
+
+SIZES = {size.name: size for size in (SMALL, MIDDLE, FULL)}
+PROMISED = {
+    "solo": 1.05,
+    "concurrent": 1.05,
+    "short_during_long": 2.5,
+    "repeat": 1.0,
+    "flops": 1.0,
+    "weights": 1.0,
+    "overhead": 1.10,
+}
+FULL_SIZE_MEASURES = ("solo", "flops", "weights")
+"""Those that end within minutes without a GPU at full size, a few steps each."""
+TOLERANCE = 0.0005
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, write; 1 when a promise is not kept."""
+    options = _parse(arguments)
+    size: ModelSize = SIZES["full" if options.full_size else options.size]
+    device = choose_device("auto")
+    dtype = choose_dtype(options.dtype, device)
+    names = options.only.split(",") if options.only else list(FULL_SIZE_MEASURES if size is FULL else PROMISED)
+    started = time.perf_counter()
+    paths = build_models(size, options.models / size.name, torch.bfloat16 if size is FULL else torch.float32)
+    results = measure(names, paths, size, device, dtype, options)
+    report = {
+        "machine": _machine(device),
+        "model": {**asdict(size), "weights": "random", "dtype": str(dtype).removeprefix("torch.")},
+        "rounds": options.rounds,
+        "seconds": round(time.perf_counter() - started, 1),
+        "promised": {name: PROMISED[name] for name in names},
+        "ratios": {name: round(results[name].ratio, 4) for name in names},
+        "details": {name: results[name].details for name in names},
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
+    draw(report, options.out / "bench.png")
+    _print(report)
+    kept = [results[name].ratio <= PROMISED[name] + TOLERANCE for name in names]
+    return 0 if all(kept) else 1
+
+
+def measure(
+    names: list[str],
+    paths: DiffusionPaths,
+    size: ModelSize,
+    device: torch.device,
+    dtype: torch.dtype,
+    options: argparse.Namespace,
+) -> dict[str, Outcome]:
+    """The asked-for outcomes by name."""
+    settings = DiffusionSettings(safety_checker=False)
+    stock = StockPipelines(paths, dtype)
+    # Before anything else is measured, as LoRA layers stay on the models that the fast requests ran on.
+    engine = EngineBench(
+        load_components(paths, settings, device, dtype),
+        stock,
+        side_px=size.picture_px,
+        rounds=options.rounds,
+        lengths=Lengths(solo=2) if size is FULL else Lengths(),
+    )
+    steps: dict[str, Callable[[], Outcome]] = {
+        "solo": engine.solo,
+        "concurrent": engine.concurrent,
+        "short_during_long": engine.short_during_long,
+        "weights": lambda: engine.weights(paths),
+        "flops": engine.flops,
+    }
+    results: dict[str, Outcome] = {}
+    for name, step in steps.items():
+        if name in names:
+            results[name] = step()
+            print(f"{name}: {results[name].ratio:.3f}", flush=True)
+    if {"overhead", "repeat"} & set(names):
+        surroundings = environment(paths, size, options.dtype)
+        os.environ.update(surroundings)
+        results["overhead"], results["repeat"] = measure_service(
+            stock, surroundings, rounds=options.rounds, log=options.out / "bench-serve.log"
+        )
+    return results
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--size", choices=list(SIZES), default=MIDDLE.name)
+    parser.add_argument("--full-size", action="store_true", help="Stable Diffusion 1.5's own widths, a few steps")
+    parser.add_argument("--only", help=f"some of {','.join(PROMISED)}")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dtype", choices=list(get_args(DtypeName)), default="auto")
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    parser.add_argument("--models", type=Path, default=Path("var/bench"), help="where the random models are kept")
+    options = parser.parse_args(arguments)
+    options.models = options.models.resolve()
+    if options.only and (unknown := set(options.only.split(",")) - set(PROMISED)):
+        parser.error(f"unknown measures: {', '.join(sorted(unknown))}")
+    return options
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {"device": device.type, "name": name, "cores": os.cpu_count(), "torch": torch.__version__}
+
+
+def _print(report: dict[str, Any]) -> None:
+    model, machine = report["model"], report["machine"]
+    print(
+        f"\n{model['name']} size (random weights), {model['picture_px']} px, {model['dtype']}, "
+        f"{machine['device']} with {machine['cores']} cores, {report['seconds']:.0f} s"
+    )
+    print(f"{'measure':<20} {'ratio':>7}  promised")
+    for name, ratio in report["ratios"].items():
+        kept = "" if ratio <= report["promised"][name] + TOLERANCE else "  NOT KEPT"
+        print(f"{name:<20} {ratio:>7.3f}  <= {report['promised'][name]:g}{kept}")
+    for name, saved in report["details"].get("flops", {}).get("options", {}).items():
+        print(f"  FLOPs with {name}: {saved:.2f} of a normal {20}-step request")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Requests on made-up pictures for the engine's benchmarks, and how they are run and waited for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from composition.errors import CompositionError
+from composition.types import ControlInput, ControlType, DiffusionProgress, DiffusionRequest, DiffusionResult, Image
+from runners.diffusion.engine import StepEngine
+from runners.diffusion.wire import Event
+
+IP_VARIANT = "sd15"
+
+
+def picture(seed: int, side: int) -> Image:
+    """Smooth random colours, (side, side, 3)."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8)
+    return np.kron(coarse, np.ones((8, 8, 1), dtype=np.uint8))
+
+
+def make_request(seed: int, side: int, **changes: Any) -> DiffusionRequest:
+    """An edit of the picture's middle; another seed is another picture and prompt. `changes` replace fields."""
+    mask = np.zeros((side, side), dtype=np.uint8)
+    mask[side // 4 : 3 * side // 4, side // 4 : 3 * side // 4] = 255
+    values: dict[str, Any] = {
+        "request_id": f"bench-{seed}",
+        "image": picture(seed, side),
+        "mask": mask,
+        "prompt": f"a red car, number {seed}",
+        "negative_prompt": "blurry",
+        "num_inference_steps": 20,
+        "guidance_scale": 7.5,
+        "seed": seed,
+    }
+    return DiffusionRequest(**{**values, **changes})
+
+
+def controls(side: int, *kinds: ControlType) -> dict[ControlType, ControlInput]:
+    scales = {ControlType.POSE: 0.8, ControlType.DEPTH: 0.5}
+    return {kind: ControlInput(image=picture(900 + len(kind), side), scale=scales[kind]) for kind in kinds}
+
+
+def reference(seed: int, side: int) -> dict[str, Any]:
+    return {"references": (picture(seed, side),), "ip_adapter_scale": 0.6}
+
+
+def mixed_requests(first_seed: int, side: int, steps: int) -> list[DiffusionRequest]:
+    """Eight requests as a shop's visitors send them: lengths from half to one and a half times `steps`."""
+    pose, depth = ControlType.POSE, ControlType.DEPTH
+    lengths = [round(steps * factor) for factor in (1.0, 0.5, 1.5, 0.8, 1.2, 0.6, 1.0, 0.7)]
+    changes: list[dict[str, Any]] = [
+        {},
+        {"guidance_scale": 5.0, "strength": 0.8},
+        {"controls": controls(side, pose, depth), **reference(1, side)},
+        {"guidance_scale": 1.0},
+        {"controls": controls(side, depth)},
+        reference(2, side),
+        {"controls": controls(side, pose), **reference(3, side)},
+        {"guidance_scale": 9.0},
+    ]
+    return [
+        make_request(first_seed + number, side, num_inference_steps=length, **change)
+        for number, (length, change) in enumerate(zip(lengths, changes, strict=True))
+    ]
+
+
+class Arrival:
+    """A request in the engine: when it ended, and whether well."""
+
+    def __init__(self, engine: StepEngine, request: DiffusionRequest) -> None:
+        self._ended, self._step = threading.Event(), 0
+        self._moved = threading.Condition()
+        self._outcome: Event | None = None
+        self.started_at = time.perf_counter()
+        self.ended_at = 0.0
+        engine.submit(request, self._hear)
+
+    def wait(self) -> float:
+        """Seconds it took.
+
+        Raises:
+            CompositionError: it failed.
+        """
+        self._ended.wait()
+        if isinstance(self._outcome, CompositionError):
+            raise self._outcome
+        return self.ended_at - self.started_at
+
+    def wait_for_step(self, step: int) -> None:
+        """Until `step` steps are done."""
+        with self._moved:
+            self._moved.wait_for(lambda: self._step >= step or self._ended.is_set())
+
+    def _hear(self, event: Event) -> None:
+        with self._moved:
+            if isinstance(event, DiffusionProgress):
+                self._step = event.step
+            if isinstance(event, DiffusionResult | CompositionError):
+                self.ended_at, self._outcome = time.perf_counter(), event
+                self._ended.set()
+            self._moved.notify_all()
+
+
+def run_all(engine: StepEngine, requests: Sequence[DiffusionRequest]) -> float:
+    """Seconds until all are done that were submitted together."""
+    start = time.perf_counter()
+    for arrival in [Arrival(engine, request) for request in requests]:
+        arrival.wait()
+    return time.perf_counter() - start
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,143 @@
+"""The whole service beside the same stages called directly, and the same photograph sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import dataclasses
+import statistics
+import time
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.bench_engine import Outcome
+from benchmarks.bench_models import ModelSize
+from benchmarks.bench_requests import IP_VARIANT
+from benchmarks.demo import Case, cases, run_case, to_base64
+from benchmarks.server import Server, free_port
+from benchmarks.stock import StockPipelines
+from composition.types import (
+    ControlType,
+    DiffusionProgress,
+    DiffusionRequest,
+    DiffusionResult,
+    EditOptions,
+    EditRequest,
+    OutputFormat,
+)
+from runners.diffusion.settings import DiffusionPaths
+
+STEPS = 20
+
+
+def environment(paths: DiffusionPaths, size: ModelSize, dtype_name: str) -> dict[str, str]:
+    """The service's settings: the measured diffusion model, and the tiny profile's for everything before it."""
+    return {
+        "COMPOSITION_MODELS__PROFILE": "tiny",
+        "COMPOSITION_MODELS__DTYPE": dtype_name,
+        "COMPOSITION_MODELS__BASE_MODEL": str(paths.base),
+        "COMPOSITION_MODELS__CONTROLNET__POSE": str(paths.controlnets[ControlType.POSE]),
+        "COMPOSITION_MODELS__CONTROLNET__DEPTH": str(paths.controlnets[ControlType.DEPTH]),
+        "COMPOSITION_MODELS__IP_ADAPTER__MODEL": str(paths.ip_adapter),
+        "COMPOSITION_MODELS__SAFETY_CHECKER": "false",
+        "COMPOSITION_GENERATION__NATIVE_SIZE": str(size.picture_px),
+        "COMPOSITION_STORAGE__JOBS": "memory",
+        "COMPOSITION_STORAGE__BLOBS": "memory",
+    }
+
+
+class StockDiffuser:
+    """`composition.ports.Diffuser` that calls the stock pipeline."""
+
+    def __init__(self, stock: StockPipelines) -> None:
+        self._stock = stock
+
+    async def diffuse(self, request: DiffusionRequest) -> AsyncGenerator[DiffusionProgress | DiffusionResult, None]:
+        """No progress, then the picture."""
+        variant = IP_VARIANT if request.references else None
+        picture = await asyncio.to_thread(self._stock.picture, request, variant)
+        yield DiffusionResult(image=picture, models_used=("sd-inpainting",))
+
+
+class DirectEdits:
+    """decode -> route -> detect -> mask -> diffuse -> blend -> encode in this process, with no service around."""
+
+    def __init__(self, stock: StockPipelines) -> None:
+        # These read the configuration when they are imported: only after the environment is set.
+        from api.codec import PillowCodec
+        from composition.config import load_config
+        from composition.editor import Editor
+        from runners.analyzer.service import AnalyzerRunner
+        from runners.assembly import assemble
+        from runners.detector.service import DetectorRunner
+        from runners.structure.service import StructureRunner
+
+        config = load_config()
+        runners: list[Any] = [AnalyzerRunner, DetectorRunner, StructureRunner]
+        analyzer, detector, structure = (runner.inner() for runner in runners)
+        assembly = assemble(config, analyzer=analyzer, detector=detector, structure=structure, diffusion=None)
+        models = dataclasses.replace(assembly.models, diffuser=StockDiffuser(stock))
+        self._codec = PillowCodec(max_side_px=config.limits.max_resolution)
+        self._editor = Editor(config=config, models=models, native_size=assembly.native_size)
+
+    def run(self, case: Case, name: str) -> None:
+        """One edit from PNG bytes to PNG bytes."""
+        asyncio.run(self._run(case, name))
+
+    async def _run(self, case: Case, name: str) -> None:
+        base = self._codec.decode(base64.b64decode(to_base64(case.base)))
+        options = EditOptions(seed=7, num_inference_steps=STEPS, return_mask=True)
+        request = EditRequest(base=base, prompt=case.prompt, options=options)
+        result = await self._editor.edit(request, request_id=name, listener=lambda progress: None)
+        self._codec.encode(result.image, OutputFormat.PNG)
+        self._codec.encode_mask(result.mask)
+
+
+def fresh(case: Case, number: int) -> Case:
+    """The same case on a picture that no cache has seen."""
+    base = case.base.copy()
+    base[0, 0] = (number, 255 - number, number // 2)
+    return dataclasses.replace(case, base=base)
+
+
+def measure_service(
+    stock: StockPipelines, settings: Mapping[str, str], *, rounds: int, log: Path
+) -> tuple[Outcome, Outcome]:
+    """Overhead (REST p50 over the direct stages') and repeat (the same photo again over the first time)."""
+    case, direct = cases()[2], DirectEdits(stock)
+    first, again, alone, found = [], [], [], []
+    with Server(port=free_port(), log=log, environment=settings) as server:
+        server.wait_until_healthy(timeout_s=300)
+        with httpx.Client(base_url=server.url, timeout=600) as client:
+            run_case(client, fresh(case, 0))
+            direct.run(fresh(case, 0), "warm-up")
+            for number in range(1, rounds + 1):
+                photo = fresh(case, number)
+                first.append(_timed(lambda photo=photo: run_case(client, photo))[0])
+                alone.append(_timed(lambda photo=photo, number=number: direct.run(photo, f"direct-{number}"))[0])
+                seconds, result = _timed(lambda photo=photo: run_case(client, photo))
+                again.append(seconds)
+                found.append(result["metadata"]["cache"])
+    overhead = Outcome(
+        ratio=statistics.median(first) / statistics.median(alone),
+        details={"rest_s": first, "direct_s": alone, "steps": STEPS, "prompt": case.prompt},
+    )
+    repeat = Outcome(
+        ratio=statistics.median(again) / statistics.median(first),
+        details={"first_s": first, "again_s": again, "cache": found[-1], "computed_again": _missed(found)},
+    )
+    return overhead, repeat
+
+
+def _timed(work: Any) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def _missed(found: list[dict[str, str]]) -> int:
+    """How many model calls the repeated photographs cost apart from the denoising and decoding."""
+    return sum(outcome != "hit" for cache in found for outcome in cache.values())
