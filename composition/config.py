@@ -210,6 +210,20 @@ class Config(_Section):
     storage: StorageConfig = StorageConfig()
     logging: LoggingConfig = LoggingConfig()
 
+    @model_validator(mode="after")
+    def _the_queue_fits(self) -> Self:
+        if self.queue.backend == "embedded" and self.api.workers > 1:
+            raise ValueError(
+                f"api.workers: the embedded queue runs in exactly one API worker, got {self.api.workers};"
+                " several need queue.backend: celery"
+            )
+        if self.queue.visibility_timeout_s <= self.limits.request_timeout_seconds:
+            raise ValueError(
+                "queue.visibility_timeout_s: must be longer than limits.request_timeout_seconds"
+                f" ({self.limits.request_timeout_seconds:g}), got {self.queue.visibility_timeout_s:g}"
+            )
+        return self
+
 
 def load_config(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
     """Read the configuration.
@@ -275,6 +289,9 @@ def _parse_variable(text: str) -> Any:
 def _explain(error: ValidationError) -> str:
     lines = ["the configuration cannot be used:"]
     for item in error.errors():
+        if not item["loc"]:  # keys that do not fit one another: the message names them; the input is the whole tree
+            lines.append(f"  {item['msg'].removeprefix('Value error, ')}")
+            continue
         where = ".".join(str(part) for part in item["loc"])
         got = "" if item["type"] in ("missing", "extra_forbidden") else f", got {item['input']!r}"
         message = "is not a known key" if item["type"] == "extra_forbidden" else item["msg"]

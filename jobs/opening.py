@@ -30,13 +30,8 @@ def open_embedded_queue(
         preview_codec: encodes previews for the event stream.
 
     Raises:
-        ConfigError: more than one API worker, or the storage cannot be used.
+        ConfigError: the storage cannot be used.
     """
-    if config.api.workers > 1:
-        raise ConfigError(
-            f"api.workers: the embedded queue runs in exactly one API worker, got {config.api.workers};"
-            " several need queue.backend: celery"
-        )
     store, blobs = _make_store(config), open_blob_store(config.storage.blobs or LOCAL_BLOBS)
     queue = EmbeddedJobQueue(
         store,

@@ -10,7 +10,7 @@ import json
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from redis.asyncio import Redis
@@ -84,7 +84,16 @@ class RedisJobStore(RecordJobStore):
         self._take_script = redis.register_script(redis_scripts.TAKE_DELIVERIES)
 
     async def open(self) -> None:
-        """Connections are opened when they are needed: Redis may come later."""
+        """Warn about a Redis that forgets. Connections are opened when they are needed: it may also come later."""
+        with suppress(RedisError):
+            settings = await reply(self._redis.config_get("append*"))
+            found = (settings.get(b"appendonly"), settings.get(b"appendfsync"))
+            if found != (b"yes", b"always"):
+                logger.warning(
+                    "redis may forget accepted jobs in a power failure: it runs with appendonly %s, appendfsync %s;"
+                    " set yes and always",
+                    *(str(value, "ascii") if value else "unknown" for value in found),
+                )
 
     async def close(self) -> None:
         """Close the connections."""

@@ -48,6 +48,7 @@ class Workers:
             "COMPOSITION_QUEUE__LEASE_S": str(LEASE_S),
             "COMPOSITION_QUEUE__VISIBILITY_TIMEOUT_S": str(VISIBILITY_S),
             "COMPOSITION_QUEUE__SHUTDOWN_GRACE_S": str(grace_s),
+            "COMPOSITION_LIMITS__REQUEST_TIMEOUT_SECONDS": str(VISIBILITY_S / 2),
             "COMPOSITION_LIMITS__MAX_CONCURRENT_REQUESTS": str(concurrency),
             "STAND_IN_JOB_S": str(job_s),
             "STAND_IN_LOG": str(self.log),

@@ -110,14 +110,15 @@ async def test_a_full_queue_refuses_with_a_time_and_keeps_no_picture():
 
 async def test_cancelling_a_running_job_stops_its_handler_and_wakes_its_waiter():
     async with running(Bench()) as bench:
-        bench.handler.held = True
+        bench.handler.held, bench.handler.reports = True, ()
         job = await bench.submit()
         await bench.handler.until_started(1)
         waiter = asyncio.create_task(bench.queue.wait(job.id))
         cancelled = await bench.queue.cancel(job.id, owner="anonymous")
         assert cancelled.status is JobStatus.CANCELLED
         assert (await asyncio.wait_for(waiter, 5)).status is JobStatus.CANCELLED
-        await bench.handler.until_idle()
+        async with asyncio.timeout(1):
+            await bench.handler.until_idle()
         assert bench.handler.stopped == [job.id]
         again = await bench.queue.cancel(job.id, owner="anonymous")
         assert again.status is JobStatus.CANCELLED

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from composition.config import Config, ConfigError, load_config
+from composition.jobs import JobStatus
+from composition.ports import BlobStore, JobHandler
+from jobs.embedded_queue import EmbeddedJobQueue
+from jobs.opening import open_embedded_queue
+from tests.fakes.fake_fetcher import FakeFetcher
+from tests.fakes.fake_job_handler import FakeJobHandler
+from tests.unit.jobs.job_samples import sample_job
+
+
+def opened(config: Config, *, held: bool = False) -> tuple[EmbeddedJobQueue, BlobStore, FakeJobHandler]:
+    handlers: list[FakeJobHandler] = []
+
+    def make_handler(blobs: BlobStore) -> JobHandler:
+        handlers.append(FakeJobHandler(blobs, held=held))
+        return handlers[0]
+
+    queue, blobs = open_embedded_queue(config, make_handler=make_handler, fetcher=FakeFetcher())
+    return queue, blobs, handlers[0]
+
+
+def stored_in(folder: Path, **limits: int) -> Config:
+    return Config.model_validate(
+        {"storage": {"jobs": str(folder / "jobs.db"), "blobs": str(folder / "pictures")}, "limits": limits}
+    )
+
+
+async def test_what_was_accepted_runs_after_a_restart(tmp_path: Path) -> None:
+    queue, blobs, _ = opened(stored_in(tmp_path, max_concurrent_requests=1), held=True)
+    await queue.start()
+    jobs = [await queue.submit(sample_job(f"job {n}", base_key=await blobs.put(b"in"))) for n in range(3)]
+    await queue.stop(grace_s=0)
+    queue, blobs, handler = opened(stored_in(tmp_path))
+    await queue.start()
+    done = await asyncio.gather(*(queue.wait(job.id) for job in jobs))
+    await queue.stop(grace_s=1)
+    assert [job.status for job in done] == [JobStatus.COMPLETED] * 3
+    assert handler.started == [job.id for job in jobs]
+    assert await blobs.get(done[0].result.image_key) == b"image of job 0"
+
+
+async def test_a_second_front_service_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    first, _, _ = opened(stored_in(tmp_path))
+    second, _, _ = opened(stored_in(tmp_path))
+    await first.start()
+    with pytest.raises(ConfigError, match="in use by another process"):
+        await second.start()
+    await first.stop(grace_s=0)
+
+
+def test_more_than_one_api_worker_is_refused_at_start_up(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"api\.workers: .* exactly one API worker, got 2; .*celery"):
+        load_config(_empty(tmp_path), {"COMPOSITION_API__WORKERS": "2"})
+    several = {"COMPOSITION_API__WORKERS": "2", "COMPOSITION_QUEUE__BACKEND": "celery"}
+    assert load_config(_empty(tmp_path), several).api.workers == 2
+
+
+def test_the_refusal_does_not_show_the_keys(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load_config(
+            _empty(tmp_path), {"COMPOSITION_API__WORKERS": "2", "COMPOSITION_API__API_KEYS": '{"shop": "s3cret-key"}'}
+        )
+    assert "s3cret-key" not in str(refusal.value)
+
+
+def test_a_visibility_timeout_shorter_than_a_job_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"queue\.visibility_timeout_s: must be longer"):
+        load_config(_empty(tmp_path), {"COMPOSITION_QUEUE__VISIBILITY_TIMEOUT_S": "60"})
+
+
+def test_durable_jobs_need_durable_pictures(tmp_path: Path) -> None:
+    config = Config.model_validate({"storage": {"jobs": str(tmp_path / "jobs.db"), "blobs": "memory"}})
+    with pytest.raises(ConfigError, match=r"storage\.blobs"):
+        opened(config)
+
+
+def _empty(folder: Path) -> Path:
+    path = folder / "empty.yaml"
+    path.touch()
+    return path
