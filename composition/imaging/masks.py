@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from composition.errors import EmptyMask
-from composition.types import Box, Detection, Mask
+from composition.types import Box, Mask
 
 REFERENCE_SIZE_PX = 512
 """Dilation and blur are given in pixels of a picture with this long side."""
@@ -149,32 +149,6 @@ def ensure_not_empty(mask: Mask) -> Mask:
 def area_fraction(mask: Mask) -> float:
     """Which part of the picture may change (> 0), 0..1."""
     return float(np.count_nonzero(mask) / mask.size)
-
-
-def intersection_over_union(first: Box, second: Box) -> float:
-    """Shared area of two boxes over their joint area, 0..1."""
-    shared = Box(
-        x0=max(first.x0, second.x0),
-        y0=max(first.y0, second.y0),
-        x1=min(first.x1, second.x1),
-        y1=min(first.y1, second.y1),
-    ).area
-    joint = first.area + second.area - shared
-    return shared / joint if joint > 0.0 else 0.0
-
-
-def nms(detections: Iterable[Detection], threshold: float) -> tuple[Detection, ...]:
-    """Greedy non-maximum suppression, best first: of detections that overlap by more than `threshold` the best stays.
-
-    Labels do not matter: a phrase's words may label one object twice. Equal scores keep their order; a detection
-    whose score is not a number or whose box has no area is dropped.
-    """
-    kept: list[Detection] = []
-    usable = [item for item in detections if math.isfinite(item.score) and item.box.area > 0.0]
-    for candidate in sorted(usable, key=lambda item: -item.score):
-        if all(intersection_over_union(candidate.box, better.box) <= threshold for better in kept):
-            kept.append(candidate)
-    return tuple(kept)
 
 
 def _as_mask(condition: npt.NDArray[np.bool_]) -> Mask:

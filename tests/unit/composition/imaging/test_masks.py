@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from composition.errors import EmptyMask
 from composition.imaging import masks
-from composition.types import Box, Detection
+from composition.types import Box
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -220,58 +220,3 @@ def test_the_area_is_the_share_of_pixels_that_may_change():
     assert masks.area_fraction(np.full((4, 5), 255, np.uint8)) == 1.0
     assert masks.area_fraction(one_pixel(10, 3, 3)) == 0.01
     assert masks.area_fraction(np.array([[0, 1, 128, 255]], np.uint8)) == 0.75
-
-
-def found(score, *box, label="mug"):
-    x0, y0, x1, y1 = box
-    return Detection(label=label, score=score, box=Box(x0=x0, y0=y0, x1=x1, y1=y1))
-
-
-def test_overlap_of_boxes():
-    def overlap(first, second):
-        return masks.intersection_over_union(found(1, *first).box, found(1, *second).box)
-
-    assert overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1.0
-    assert overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(1 / 3)
-    assert overlap((0, 0, 10, 10), (10, 0, 20, 10)) == 0.0
-    assert overlap((5, 5, 5, 5), (5, 5, 5, 5)) == 0.0
-    assert overlap((9, 9, 1, 1), (0, 0, 10, 10)) == 0.0
-
-
-def test_of_overlapping_detections_the_best_stays():
-    best, same, apart = found(0.9, 0, 0, 10, 10), found(0.8, 1, 0, 11, 10, label="cup"), found(0.3, 20, 0, 30, 10)
-    assert masks.nms([apart, same, best], 0.5) == (best, apart)
-
-
-def test_a_suppressed_detection_suppresses_nothing():
-    first, second, third = found(0.9, 0, 0, 10, 10), found(0.8, 3, 0, 13, 10), found(0.7, 6, 0, 16, 10)
-    assert masks.nms([first, second, third], 0.5) == (first, third)
-
-
-def test_an_overlap_of_exactly_the_threshold_stays():
-    first, second = found(0.9, 0, 0, 10, 10), found(0.8, 5, 0, 15, 10)
-    assert masks.nms([first, second], 1 / 3) == (first, second)
-    assert masks.nms([first, second], 0.33) == (first,)
-
-
-def test_detections_that_are_none_are_dropped():
-    good = found(0.5, 0, 0, 10, 10)
-    bad = [found(NAN, 20, 20, 30, 30), found(0.9, 5, 5, 1, 1), found(0.9, NAN, 0, 1, 1), found(0.9, 3, 3, 3, 9)]
-    assert masks.nms([*bad, good], 0.5) == (good,)
-    assert masks.nms([], 0.5) == ()
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), *[st.integers(0, 30)] * 4), max_size=12), st.floats(0, 1))
-def test_what_survives_is_sorted_apart_and_covers_the_rest(raw, threshold):
-    detections = [found(score, *box) for score, *box in raw]
-    kept = masks.nms(detections, threshold)
-    assert [item.score for item in kept] == sorted((item.score for item in kept), reverse=True)
-    for index, item in enumerate(kept):
-        for other in kept[index + 1 :]:
-            assert masks.intersection_over_union(item.box, other.box) <= threshold
-    for item in detections:
-        if item.box.area > 0 and item not in kept:
-            assert any(
-                masks.intersection_over_union(item.box, better.box) > threshold and better.score >= item.score
-                for better in kept
-            )
