@@ -53,7 +53,7 @@ def replace(verb: str, items: Words) -> Draft:
     old, new = halves(items, split)
     if split is not None and items[split].text in ("to", "into"):
         return change(verb, items)
-    owner = quality_owner(old)
+    owner = quality_owner(old) if not colours_only(bare(old)) or not is_look(old) else ()
     if owner is not None and new:
         on = find(new, "on", "of", "in") if not owner else None
         return appearance_draft(new[on + 1 :], new[:on]) if on is not None else appearance_draft(owner, new)
@@ -138,6 +138,9 @@ def make(verb: str, items: Words) -> Draft:
     having = find(items, "have", "has", "had", "contain")
     if having is not None and having + 1 < len(items):
         return bestow(items[:having], "on", items[having + 1 :])
+    other = find(items, "replace")
+    if other is not None:
+        return replace_draft(items[other + 1 :], items[:other])
     so = find(items, "so")
     if so is not None:
         return change(verb, items)

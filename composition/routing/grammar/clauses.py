@@ -120,7 +120,9 @@ def _instead(new: list[str], old: list[str]) -> Draft:
     named = tag(old)
     if is_look(made):
         place = find(named, "for", "on", "of")
-        return replace_draft(named, made) if place is None else appearance_draft(named[place + 1 :], made)
+        if place is not None or is_look(named):
+            return appearance_draft(named[place + 1 :] if place is not None else (), made)
+        return replace_draft(named, made)
     if is_look(named) and made:
         return state(made) or describe(made)
     return wear_draft(made) or replace_draft(named, made)

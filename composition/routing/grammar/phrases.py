@@ -227,7 +227,11 @@ def _is_adjective(word: Word, following: Word) -> bool:
         word.text in appearance.AMBIGUOUS_COLOURS and following.text in appearance.FOOD_AND_PLANTS
     ):
         return False
-    if word.kinds & (LOOKS | {Kind.ADJECTIVE}) or word.text in ("very", "slightly", "more", "and", ","):
+    if (
+        word.kinds & (LOOKS | {Kind.ADJECTIVE})
+        or word.text in appearance.ADJECTIVAL_NOUNS
+        or word.text in ("very", "slightly", "more", "and", ",")
+    ):
         return True
     if word.kinds or word.text in words.NOT_ADJECTIVES:
         return False

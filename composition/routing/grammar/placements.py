@@ -14,8 +14,8 @@ from composition.routing.grammar.draft import (
     remove_draft,
     replace_draft,
 )
-from composition.routing.grammar.looks import is_look, quality_owner
-from composition.routing.grammar.phrases import Words, find, is_named, parse_noun_phrase, unless_picture
+from composition.routing.grammar.looks import colours_only, is_look, quality_owner
+from composition.routing.grammar.phrases import Words, bare, find, is_named, parse_noun_phrase, unless_picture
 from composition.routing.grammar.states import state
 from composition.routing.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
 from composition.routing.grammar.worn import is_someone, wear_draft
@@ -140,6 +140,8 @@ def remove(verb: str, items: Words) -> Draft:
     """Remove A (from B)."""
     split = find(items, "from", "off")
     old = [Word("and") if word.text == "," else word for word in (items[:split] if split else items)]
+    if colours_only(bare(old)) and is_look(old):
+        return appearance_draft(items[split + 1 :] if split else (), ())
     if split and quality_owner(old) is not None and not parse_noun_phrase(old).possessor:
         return appearance_draft(items[split + 1 :], ())
     return remove_draft(unless_picture(old))

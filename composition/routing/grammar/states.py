@@ -64,6 +64,9 @@ def _being(items: Words) -> Draft | None:
     turned = items[copula].text.startswith("becom") or (items[copula].text[:4] == "turn" and new[0].text == "into")
     while new and new[0].text in _LEADS:
         new = new[1:]
+    than = find(new, "than", start=0)
+    if than is not None and than + 1 < len(new):
+        return replace_draft(new[than + 1 :], owner)
     if is_look(new):
         return appearance_draft(quality_owner(owner) or owner, new)
     if added and added[0].text in ("with", "without"):

@@ -33,10 +33,12 @@ WEAK_PERSON_WORDS: Final = word_set(
 """Nouns that mean a human only when they head their phrase ("the model", not "model train")."""
 
 NOT_A_PERSON: Final = phrase_list(
-    "gingerbread man, iron man, couple of, record player, cd player, dvd player, media player, music player, "
-    "carpet runner, stair runner, table runner, hallway runner, man made, man-made, snow man, straw man, stick man, "
-    "lego man, child seat, baby blue, baby pink, girl scout cookies, toy soldier, toy soldiers, tin soldier, "
-    "tin soldiers, man cave, lady bug, adult size, scale model of, model of, models of, fashion doll, boy band poster"
+    "gingerbread man, iron man, couple of, record player, cassette player, disc player, vinyl player, video "
+    "player, tape player, mp3 player, cd player, dvd player, media player, music player, carpet runner, stair "
+    "runner, table runner, hallway runner, man made, man-made, snow man, straw man, stick man, lego man, "
+    "child seat, baby blue, baby pink, girl scout cookies, toy soldier, toy soldiers, tin soldier, tin "
+    "soldiers, man cave, lady bug, adult size, scale model of, model of, models of, fashion doll, boy band "
+    "poster"
 )
 """Phrases in which a person word names no human."""
 
