@@ -168,7 +168,7 @@ class Chaos:
             "base_image": self._picture,
             "prompt": f"blue car number {number}",
             "callback_url": f"http://127.0.0.1:{self._receiver.port}/hook",
-            "config": {"num_inference_steps": 8, "seed": number},
+            "config": {"num_inference_steps": 50, "seed": number},
         }
         while True:
             try:

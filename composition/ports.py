@@ -266,7 +266,12 @@ class JobQueue(Protocol):
         ...
 
     async def submit(self, job: Job) -> Job:
-        """Raises: QueueFull, IdempotencyConflict, NotReady."""
+        """Accept a job with its input blobs, which are the queue's from here on: it deletes those of a refusal too.
+
+        After NotReady the job may have been accepted; its blobs must not be touched.
+
+        Raises: QueueFull, IdempotencyConflict, NotReady.
+        """
         ...
 
     async def get(self, job_id: str, *, owner: str) -> Job:

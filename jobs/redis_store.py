@@ -87,12 +87,13 @@ class RedisJobStore(RecordJobStore):
         """Warn about a Redis that forgets. Connections are opened when they are needed: it may also come later."""
         with suppress(RedisError):
             settings = await reply(self._redis.config_get("append*"))
-            found = (settings.get(b"appendonly"), settings.get(b"appendfsync"))
-            if found != (b"yes", b"always"):
+            found = {_text(name): _text(value) for name, value in settings.items()}
+            fsync = found.get("appendfsync") if found.get("appendonly") == "yes" else "off"
+            if fsync != "always":
                 logger.warning(
-                    "redis may forget accepted jobs in a power failure: it runs with appendonly %s, appendfsync %s;"
-                    " set yes and always",
-                    *(str(value, "ascii") if value else "unknown" for value in found),
+                    "redis may forget accepted jobs in a power failure: appendfsync is %s;"
+                    " set appendonly yes and appendfsync always",
+                    fsync,
                 )
 
     async def close(self) -> None:
@@ -305,3 +306,8 @@ class RedisJobStore(RecordJobStore):
 async def reply(answer: Awaitable[Any] | Any) -> Any:
     """The client's annotations also cover replies of other protocol versions and of its synchronous twin."""
     return await answer
+
+
+def _text(value: bytes | str) -> str:
+    """CONFIG is answered in text by some versions of the client, whatever it was told about decoding."""
+    return value.decode() if isinstance(value, bytes) else value
