@@ -43,6 +43,11 @@ _UNNAMED: Final[Mapping[str, Draft]] = {
     verbs.CHANGE: Draft(intent=Intent.REPLACE),
 }
 """A verb alone: the thing may come from the request's target."""
+_BY_PREPOSITION: Final[Mapping[str, tuple[str, ...]]] = {
+    verbs.REPLACE: ("with", "by"),
+    verbs.CHANGE: ("to", "into"),
+    verbs.REMOVE: ("from", "off"),
+}
 _SWAP_VERBS: Final = word_set("put show add have use place give insert draw paint")
 
 
@@ -136,7 +141,7 @@ def _draft(instruction: Instruction) -> Draft | None:
         return _UNNAMED.get(instruction.frame)
     if instruction.frame == DESCRIBE:
         if _is_unknown_verb(items):
-            return replace_draft(items[1:], ())
+            return _unknown(items[1:])
         return _absence(items) or wear_draft(items) or state(items) or describe(items)
     return FRAMES[instruction.frame](instruction.verb, items)
 
@@ -155,6 +160,14 @@ def _is_unknown_verb(items: Words) -> bool:
     return (
         items[1].text in ("the", "my", "his", "her", "their", "our", "this", "these") and items[0].text not in PRONOUNS
     )
+
+
+def _unknown(items: Words) -> Draft:
+    """A verb that is in no list ("repalce", "zap") does what its preposition says."""
+    for frame, prepositions in _BY_PREPOSITION.items():
+        if find(items, *prepositions) is not None:
+            return FRAMES[frame]("", items)
+    return replace_draft(items, ())
 
 
 def _absence(items: Words) -> Draft | None:

@@ -236,3 +236,16 @@ def test_something_worn_without_a_name_is_clothing():
 def test_a_picture_on_the_wall_is_a_thing_and_the_picture_is_everything():
     assert read_prompt("make the picture on the wall blue").target.phrase == "picture"
     assert read_prompt("make the picture blue").target == Target()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "phrase", "paint"),
+    [
+        ("repalce the mug with a teapot", "mug", "a teapot"),
+        ("chnage the car to red", "car", "red car"),
+        ("supersize the burger", "burger", "burger"),
+    ],
+)
+def test_a_verb_that_nobody_knows_does_what_its_preposition_says(prompt, phrase, paint):
+    reading = read_prompt(prompt)
+    assert (reading.target.phrase, reading.generation_prompt) == (phrase, paint)
