@@ -1,4 +1,4 @@
-"""The command line: `python -m models_store list | import PROFILE | verify PROFILE`."""
+"""The command line: `python -m models_store list [PROFILE] | import PROFILE | verify PROFILE`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # else every entry is reported to BentoML's makers
     if options.command == "list":
-        return _list()
+        return _list([options.profile] if options.profile else profiles())
     if options.command == "import":
         return _import(options)
     return _verify(options.profile, files_only=options.files)
@@ -28,7 +28,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m models_store", description="The models in the BentoML model store."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="show every profile and what of it is imported")
+    show = commands.add_parser("list", help="show a profile (default: every one) and what of it is imported")
+    show.add_argument("profile", nargs="?", choices=profiles())
     load = commands.add_parser("import", help="import a profile's models (does nothing when they are there)")
     load.add_argument("profile", choices=profiles())
     load.add_argument("--role", help="with --repository: import another repository for this role")
@@ -40,10 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _list() -> int:
+def _list(names: Sequence[str]) -> int:
     from models_store.entries import is_imported
 
-    for profile in profiles():
+    for profile in names:
         manifest = load_manifest(profile)
         total = sum(model.size_bytes for model in manifest.models.values())
         print(f"{profile}  {total / _MEGABYTE:,.0f} MB, {manifest.native_size} px: {manifest.description}")

@@ -12,6 +12,12 @@ from models_store.cli import main
 from models_store.manifest import load_manifest
 
 
+def test_list_shows_one_profile_when_it_is_named(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "sd15"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["sd15"]
+
+
 def test_list_shows_every_profile_and_what_is_imported(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name, version = load_manifest("tiny").tag("clip").split(":")
     (store_folder / name / version).mkdir(parents=True)
