@@ -24,7 +24,7 @@ def open_blob_store(location: str) -> BlobStore:
             return FolderBlobStore(Path(rest if has_scheme else location))
         if scheme in ("redis", "rediss", "unix"):
             from jobs.redis_blobs import RedisBlobStore  # an optional dependency
-            from jobs.redis_store import connect
+            from jobs.redis_connection import connect
 
             return RedisBlobStore(connect(location))
         return FsspecBlobStore(location)

@@ -20,7 +20,8 @@ from jobs.celery_worker import CeleryWorker
 from jobs.fleet_health import FleetHealth
 from jobs.opening import webhook_sender
 from jobs.patient_blobs import PatientBlobStore
-from jobs.redis_store import RedisJobStore, connect
+from jobs.redis_connection import connect
+from jobs.redis_store import RedisJobStore
 from jobs.tickets import Tickets
 from jobs.worker_node import WorkerParts
 

@@ -9,8 +9,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from composition.errors import NotReady
+from jobs.redis_connection import translated
 from jobs.redis_scripts import RedisKeys
-from jobs.redis_store import translated
 
 PRESENT_S = 10
 FORGET_S = 3600

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from redis.asyncio import Redis
 
 from composition.errors import NotFound
-from jobs.redis_store import reply, translated
+from jobs.redis_connection import reply, translated
 
 
 class RedisBlobStore:

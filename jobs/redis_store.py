@@ -9,53 +9,21 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from composition.errors import NotReady
 from composition.jobs import Delivery, Job, JobEvent, JobStatus
 from jobs import lifecycle, redis_scripts
 from jobs.documents import load_record
 from jobs.lifecycle import Change, Record
 from jobs.record_store import Changer, RecordJobStore, queue_full, same_submission
+from jobs.redis_connection import REPLY_TIMEOUT_S, reply, translated
 from jobs.redis_scripts import RedisKeys
 
 logger = logging.getLogger(__name__)
-
-CONNECT_TIMEOUT_S = 1.0
-REPLY_TIMEOUT_S = 3.0
-
-
-def connect(url: str) -> Redis:
-    """A client that fails fast: one immediate retry, for a pooled connection that died while idle."""
-    return Redis.from_url(
-        url,
-        decode_responses=False,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=REPLY_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 1),
-        retry_on_error=[RedisConnectionError],
-    )
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Redis away or failing: NotReady."""
-    try:
-        yield
-    except RedisError as error:
-        away = isinstance(error, RedisConnectionError | RedisTimeoutError)
-        if not away:
-            logger.error("redis refused: %s", error)
-        raise NotReady("the job store is away" if away else "the job store cannot be used", retry_after_s=5) from error
 
 
 class RedisJobStore(RecordJobStore):
@@ -301,11 +269,6 @@ class RedisJobStore(RecordJobStore):
                 args=[read_version, version, accepted_key, bound, json.dumps(commands)],
             )
         return verdict.decode(), value.decode()
-
-
-async def reply(answer: Awaitable[Any] | Any) -> Any:
-    """The client's annotations also cover replies of other protocol versions and of its synchronous twin."""
-    return await answer
 
 
 def _text(value: bytes | str) -> str:

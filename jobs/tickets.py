@@ -12,7 +12,8 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis.asyncio import Redis
 
 from jobs.celery_app import QUEUE_NAME, TASK_NAME
-from jobs.redis_store import RedisJobStore, reply, translated
+from jobs.redis_connection import reply, translated
+from jobs.redis_store import RedisJobStore
 
 logger = logging.getLogger(__name__)
 

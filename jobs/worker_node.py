@@ -21,7 +21,8 @@ from composition.errors import CompositionError, NotReady
 from composition.ports import BlobStore, ImageCodec, JobHandler, ModelHealth
 from jobs.attempt import Attempt, AttemptSettings, Interruption
 from jobs.housekeeping import Housekeeping
-from jobs.redis_store import RedisJobStore, reply, translated
+from jobs.redis_connection import reply, translated
+from jobs.redis_store import RedisJobStore
 from jobs.tickets import Tickets
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,8 @@ from jobs.celery_app import create_celery_app
 from jobs.celery_queue import CeleryJobQueue
 from jobs.fleet_health import FleetHealth
 from jobs.redis_blobs import RedisBlobStore
-from jobs.redis_store import RedisJobStore, connect
+from jobs.redis_connection import connect
+from jobs.redis_store import RedisJobStore
 from jobs.tickets import Tickets
 from tests.integration.jobs.redis_server import RedisServer
 from tests.unit.jobs.job_samples import sample_job

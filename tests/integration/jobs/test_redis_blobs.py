@@ -6,7 +6,8 @@ import pytest
 
 from composition.errors import NotFound, NotReady
 from jobs.redis_blobs import RedisBlobStore
-from jobs.redis_store import RedisJobStore, connect
+from jobs.redis_connection import connect
+from jobs.redis_store import RedisJobStore
 from tests.integration.jobs.redis_server import RedisServer
 
 

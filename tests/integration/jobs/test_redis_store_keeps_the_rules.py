@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from composition.ports import JobStore
-from jobs.redis_store import RedisJobStore, connect
+from jobs.redis_connection import connect
+from jobs.redis_store import RedisJobStore
 from tests.integration.jobs.redis_server import RedisServer
 from tests.unit.jobs.job_store_machine import MAX_PENDING, Steps
 
