@@ -242,7 +242,7 @@ def bare_prompt(label: str, rng: np.random.Generator) -> str:
         return ""
     if label in ("rims", "wheels"):
         return str(rng.choice(["sport rims", "car with sport rims", "car with rims", "wheels"]))
-    return str(rng.choice([f"a {label}", label, f"person wearing this {label}", f"this {label}"]))
+    return str(rng.choice([f"a {label}", label, f"person wearing {label}", f"this {label}"]))
 
 
 def load_base() -> tuple[UNet2DConditionModel, CLIPTextModel]:

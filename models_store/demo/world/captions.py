@@ -65,14 +65,16 @@ def _with_article(words: str) -> str:
 def _bare_wordings(subject: Car | Furniture | Person, noun: str) -> list[str]:
     if isinstance(subject, Car):
         return [f"{noun} with {subject.rim.phrase}", f"{noun} with sport rims"]
-    return [f"person wearing a {noun}"] if isinstance(subject, Person) else [f"a {noun} in a room"]
+    if isinstance(subject, Person):
+        return [f"person wearing a {noun}", f"person wearing {noun}"]
+    return [f"a {noun} in a room"]
 
 
 def _wordings(subject: Car | Furniture | Person, look: str, noun: str) -> list[str]:
     if isinstance(subject, Car):
         return [f"a {look} {noun} on the street", f"a {look} {noun} with {subject.rim.phrase}"]
     if isinstance(subject, Person):
-        return [f"a person wearing a {look} {noun}", f"person in a {look} {noun}"]
+        return [f"a person wearing a {look} {noun}", f"person wearing {look} {noun}"]
     if subject.appearance.material in MATERIALS[:2]:
         return [f"a {look} {noun} in a room", f"a {noun} in {look}"]
     return [f"a {noun} of {look}", f"{noun} with {look} texture"]
