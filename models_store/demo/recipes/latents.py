@@ -69,6 +69,8 @@ def encode_missing(scenes: Path, latents: Path, weights: Path, shards: int | Non
     torch.set_num_threads(1)
     missing = [path for path in sorted(scenes.glob("train-*")) if not (latents / path.name).exists()]
     for path in missing[:shards]:
+        if (latents / path.name).exists():
+            continue  # another process was quicker
         encode_shard(Shard.open(path), autoencoder, latents / path.name)
         print(f"encoded {path.name}", flush=True)
 

@@ -23,7 +23,7 @@ from models_store.demo.recipes.workdir import latents_folder, weights_folder, wo
 from models_store.demo.recipes.yolox import YoloxRecipe
 
 TRAINING_SCENES: Final = 8000
-_SHARDS_TO_START_WITH: Final = 3
+_SHARDS_TO_START_WITH: Final = 2
 
 
 def _vae() -> Recipe:
