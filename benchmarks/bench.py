@@ -104,7 +104,7 @@ def measure(
             results[name] = step()
             print(f"{name}: {results[name].ratio:.3f}", flush=True)
     if {"overhead", "repeat"} & set(names):
-        surroundings = environment(paths, size, options.dtype)
+        surroundings = environment(paths, options.dtype)
         os.environ.update(surroundings)
         results["overhead"], results["repeat"] = measure_service(
             stock, surroundings, rounds=options.rounds, log=options.out / "bench-serve.log"

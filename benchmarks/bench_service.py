@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 
 from benchmarks.bench_engine import Outcome
-from benchmarks.bench_models import ModelSize
 from benchmarks.bench_requests import IP_VARIANT
 from benchmarks.demo import Case, cases, run_case, to_base64
 from benchmarks.server import Server, free_port
@@ -33,7 +32,7 @@ from runners.diffusion.settings import DiffusionPaths
 STEPS = 20
 
 
-def environment(paths: DiffusionPaths, size: ModelSize, dtype_name: str) -> dict[str, str]:
+def environment(paths: DiffusionPaths, dtype_name: str) -> dict[str, str]:
     """The service's settings: the measured diffusion model, and the tiny profile's for everything before it."""
     return {
         "COMPOSITION_MODELS__PROFILE": "tiny",
@@ -43,7 +42,6 @@ def environment(paths: DiffusionPaths, size: ModelSize, dtype_name: str) -> dict
         "COMPOSITION_MODELS__CONTROLNET__DEPTH": str(paths.controlnets[ControlType.DEPTH]),
         "COMPOSITION_MODELS__IP_ADAPTER__MODEL": str(paths.ip_adapter),
         "COMPOSITION_MODELS__SAFETY_CHECKER": "false",
-        "COMPOSITION_GENERATION__NATIVE_SIZE": str(size.picture_px),
         "COMPOSITION_STORAGE__JOBS": "memory",
         "COMPOSITION_STORAGE__BLOBS": "memory",
     }

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from runners.diffusion.admission import Admission
-from runners.diffusion.compilation import RowRunner
+from runners.diffusion.compilation import ROW_COUNTS, RowRunner
 from runners.diffusion.components import Components, load_components
 from runners.diffusion.controlnets import ControlNetPool
 from runners.diffusion.counters import Counters
@@ -117,16 +117,28 @@ def _build_runner(
     compile_with: Callable[[Any], Callable[..., Any]] | None = None
     if settings.compile_unet:
         loras.load_all()
-        compile_with = torch.compile
+        compile_with = compile_for_warm_up
     runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.max_rows, reference_shape=reference_shape)
     if settings.compile_unet:
         side = settings.native_size // components.latent_scale
-        device, dtype = components.device, components.dtype
-        sample = torch.zeros((1, config.in_channels, side, side), device=device, dtype=dtype)
-        text = torch.zeros((1, 77, config.cross_attention_dim), device=device, dtype=dtype)
+        # A graph compiled for ordinary tensors does not serve inference-mode ones: both must be made in here.
         with torch.inference_mode():
+            sample = torch.zeros(1, config.in_channels, side, side).to(components.device, components.dtype)
+            text = torch.zeros(1, 77, config.cross_attention_dim).to(components.device, components.dtype)
             runner.warm_up(sample, {"encoder_hidden_states": text}, _residuals(unet, sample, controlnets))
     return runner
+
+
+def compile_for_warm_up(unet: Any) -> Callable[..., Any]:
+    """One graph per shape that comes while warming up.
+
+    torch would go over to a slower graph of variable shape at the second one, and to eager execution after the eighth.
+    """
+    import torch._dynamo.config
+
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 2 * len(ROW_COUNTS) + 2)
+    compiled: Callable[..., Any] = torch.compile(unet, dynamic=False)
+    return compiled
 
 
 def _reference_tokens(projection: Any) -> int:

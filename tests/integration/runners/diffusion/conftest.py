@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.stock import StockPipelines
 from models_store.store import ModelSet
 from runners.diffusion.assembly import assemble_parts
 from runners.diffusion.components import Components, load_components
 from runners.diffusion.engine import StepEngine
 from runners.diffusion.models import diffusion_paths
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
-from benchmarks.stock import StockPipelines
 
 CPU = torch.device("cpu")
 

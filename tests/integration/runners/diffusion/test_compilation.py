@@ -1,0 +1,57 @@
+"""A compiled UNet: only warmed-up shapes run compiled, nothing compiles under load, and the pictures stay the same."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch._dynamo.utils import counters as dynamo_counters
+
+from composition.types import Speed
+from runners.diffusion.assembly import assemble_parts
+from runners.diffusion.components import load_components
+from runners.diffusion.settings import DiffusionSettings
+from tests.integration.runners.diffusion.denoising import denoise_alone
+from tests.integration.runners.diffusion.requests import both_controls, picture, request
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def compiled(paths, monkeypatch):
+    """Parts whose UNet is traced by torch.compile but run by its eager backend: real guards, no code generation."""
+    whole = torch.compile
+    monkeypatch.setattr(torch, "compile", partial(whole, backend="eager"))
+    torch._dynamo.reset()
+    dynamo_counters.clear()
+    components = load_components(paths, DiffusionSettings(), torch.device("cpu"), torch.float32)
+    settings = DiffusionSettings(compile_unet=True, native_size=64, max_rows=2)
+    yield assemble_parts(components, settings)
+    torch._dynamo.reset()
+
+
+def graphs() -> int:
+    return int(dynamo_counters["stats"]["unique_graphs"])
+
+
+def test_nothing_compiles_after_the_warm_up_whatever_comes(compiled, load):
+    plain = assemble_parts(load(), DiffusionSettings(max_rows=2))
+    warmed = graphs()
+    assert warmed > 0
+    requests = [
+        request(1, num_inference_steps=6),
+        request(2, num_inference_steps=3, guidance_scale=1.0, controls=both_controls()),
+        request(3, num_inference_steps=5, references=(picture(4),), ip_adapter_scale=0.7),
+    ]
+    for one in [*requests, request(4, height=64, width=128), request(5, speed=Speed.FAST)]:
+        expected, latents = denoise_alone(plain, one), denoise_alone(compiled, one)
+        assert (latents - expected).abs().max() <= 1e-3
+    assert graphs() == warmed
+
+
+def test_the_warm_up_covers_every_number_of_rows_with_and_without_controls(compiled):
+    runner = compiled.stepper._runner
+    assert {(shape[0], controlled) for shape, controlled in runner.warm_shapes} == {
+        (rows, controlled) for rows in (1, 2) for controlled in (False, True)
+    }
