@@ -110,6 +110,9 @@ def become(old: Words, new: Words) -> Draft:
     shaped = parse_noun_phrase(old)
     if shaped.head is not None and shaped.head.text in _FORMS and shaped.possessor:
         return replace_draft(shaped.possessor, [*new, *bare(shaped.possessor)])
+    renewed = parse_noun_phrase(new)
+    if renewed.head is not None and renewed.head == shaped.head and is_look(renewed.core[:-1]):
+        return appearance_draft(old, renewed.core[:-1])
     if is_look(new) and not _is_substance(old) and not _is_another(new):
         return appearance_draft(unless_picture(old), new)
     if not unless_picture(old) and any(word.kinds & LOOKS for word in new):

@@ -94,7 +94,8 @@ def _look_of_something(phrase: NounPhrase) -> Draft | None:
     core = phrase.core
     if len(core) > 1 and core[-1].text in DEPICTIONS and any(word.kinds & LOOKS for word in core):
         core = tuple(word for word in core if word.kinds & LOOKS or word.is_a(Kind.QUALITY))
-    if not is_look(core):
+    article = [Word(text) for text in phrase.determiners[:1] if text in words.INDEFINITE]
+    if not is_look([*article, *core]):
         return None
     look: tuple[Word, ...] = core
     owner: tuple[Word, ...] = ()

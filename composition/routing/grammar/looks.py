@@ -88,13 +88,15 @@ def _is_surface_noun(core: Words) -> bool:
 
 
 def _names_a_thing(core: Words) -> bool:
-    """Whether a material or an ambiguous colour has an article of its own: "an orange", "a glass" are things."""
+    """Whether a material, pattern or ambiguous colour has an article: "an orange", "a glass", "a zebra" are things."""
     if core[0].text not in words.INDEFINITE or len(core) < 2:
         return False
     last = core[-1]
     if last.text in appearance.AMBIGUOUS_COLOURS:
         return not any(word.kinds & {Kind.SHADE} for word in core[1:-1])
-    return bool(last.kinds & {Kind.MATERIAL}) and not last.kinds & {Kind.COLOUR, Kind.FINISH, Kind.STYLE}
+    if last.text in appearance.PATTERNED_THINGS:
+        return True
+    return last.is_a(Kind.MATERIAL) and " " not in last.text and not last.kinds & {Kind.COLOUR, Kind.FINISH, Kind.STYLE}
 
 
 def colours_only(items: Words) -> bool:

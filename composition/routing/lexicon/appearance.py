@@ -118,6 +118,9 @@ PATTERNS: Final = (
     "graffiti, graffitied, flames"
 )
 
+PATTERNED_THINGS: Final = word_set("leopard zebra mandala galaxy honeycomb chessboard checkerboard patchwork")
+"""Patterns that with an article are the animal or the thing: "a zebra"."""
+
 STYLES: Final = (
     "cartoon, cartoonish, cartoony, comic, comic book, anime, manga, ghibli, studio ghibli, pixar, disney, "
     "watercolor, watercolour, oil painting, oil paint, acrylic painting, pencil sketch, pencil drawing, pencil, "

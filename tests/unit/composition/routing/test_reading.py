@@ -249,3 +249,9 @@ def test_a_picture_on_the_wall_is_a_thing_and_the_picture_is_everything():
 def test_a_verb_that_nobody_knows_does_what_its_preposition_says(prompt, phrase, paint):
     reading = read_prompt(prompt)
     assert (reading.target.phrase, reading.generation_prompt) == (phrase, paint)
+
+
+def test_the_same_thing_with_another_look_keeps_its_shape(decide):
+    decision = decide("change the car to a red car")
+    assert (decision.rule, decision.target.phrase, decision.generation_prompt) == ("appearance", "car", "red car")
+    assert decide("replace the car with a red car").rule == "structural_object"

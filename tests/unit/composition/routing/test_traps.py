@@ -100,3 +100,10 @@ def test_the_reason_quotes_the_words_that_decided(decide, prompt):
     decision = decide(prompt)
     assert all(word in prompt for word in decision.signals["try_on_words"])
     assert decision.signals["try_on_words"][0] in decision.reason
+
+
+@pytest.mark.parametrize("thing", ["a zebra", "a leopard", "a glass", "an iron", "a lemon"])
+def test_a_thing_named_like_a_look_is_a_thing_behind_its_article(decide, thing):
+    decision = decide(f"turn the cup into {thing}")
+    assert (decision.rule, decision.generation_prompt) == ("default", thing)
+    assert decide(thing).rule == "default"
