@@ -97,8 +97,6 @@ class CeleryJobQueue(StoreJobQueue):
             try:
                 async for job_id in self._redis_store.changes():
                     self._signals.changed(job_id)
-                    if self._webhooks is not None:
-                        self._webhooks.hurry()
             except NotReady:
                 await asyncio.sleep(RECONNECT_S)
             self._signals.all_changed()

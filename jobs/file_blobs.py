@@ -1,7 +1,8 @@
 """Job pictures as files: a local folder, or any fsspec URL (s3://bucket/prefix) that several machines share.
 
-A local file appears whole or not at all, and is on the disk before its key is given out. Object stores give the same
-by themselves.
+A local file is whole and on the disk before its key is given out. It is written under its final name: nobody can know
+that name earlier, what a crash leaves half-written is an orphan like any other, and without a rename the folder's fsync
+finds its entry committed with the file's. Object stores give the same by themselves.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class FolderBlobStore:
         await self._run(self._unlink, keys)
 
     async def older_than(self, age_s: float) -> tuple[str, ...]:
-        """Keys of blobs put at least `age_s` ago; half-written files that old are deleted on the way."""
+        """Keys of blobs put at least `age_s` ago, half-written ones among them."""
         return await self._run(self._older_than, self._clock() - age_s)
 
     def _path(self, key: str) -> Path:
@@ -67,15 +68,13 @@ class FolderBlobStore:
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
             _sync_folder(self._folder)
-        partial = path.with_suffix(".partial")
         try:
-            with partial.open("xb") as file:
+            with path.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.rename(path)
         except BaseException:
-            partial.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
 
@@ -88,11 +87,7 @@ class FolderBlobStore:
         found = []
         for path in self._folder.glob("??/*"):
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime > moment:
-                    continue
-                if path.suffix == ".partial":
-                    path.unlink()
-                elif _KEY.fullmatch(path.name):
+                if _KEY.fullmatch(path.name) and path.stat().st_mtime <= moment:
                     found.append(path.name)
         return tuple(found)
 

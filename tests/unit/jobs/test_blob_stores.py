@@ -56,14 +56,16 @@ async def test_a_key_that_was_never_given_reaches_no_file(tmp_path: Path, key: s
     assert (tmp_path / "secret").exists()
 
 
-async def test_a_half_written_file_is_no_blob_and_is_cleaned_up(tmp_path: Path) -> None:
+async def test_what_a_crash_left_half_written_is_an_orphan_and_other_files_are_left_alone(tmp_path: Path) -> None:
     blobs = FolderBlobStore(tmp_path)
-    key = await blobs.put(b"whole")
-    partial = tmp_path / "ab" / f"{'ab' * 16}.partial"
-    partial.parent.mkdir(exist_ok=True)
-    partial.write_bytes(b"ha")
-    assert await blobs.older_than(-10) == (key,)
-    assert not partial.exists()
+    half, foreign = tmp_path / "ab" / ("ab" * 16), tmp_path / "ab" / "notes.txt"
+    half.parent.mkdir()
+    half.write_bytes(b"ha")
+    foreign.write_text("not ours")
+    assert await blobs.older_than(-10) == (half.name,)
+    await blobs.delete([half.name, foreign.name])
+    assert not half.exists()
+    assert foreign.exists()
 
 
 async def test_a_folder_that_cannot_be_written_is_not_ready(tmp_path: Path) -> None:
