@@ -33,37 +33,32 @@ def is_look(items: Words, *, forced: bool = False) -> bool:
     core = [word for word in items if word.text not in (",", "-", ".", "!", "?")]
     while core and core[-1].text in ("one", "ones", "instead", "version", "variant"):
         core.pop()
-    if not core:
+    if not core or _is_surface_noun(core):
         return False
-    head_end = next(
-        (i for i, w in enumerate(core) if i and w.is_a(Kind.PREPOSITION) and w.text not in ("in", "like")), len(core)
-    )
-    if _is_surface_noun(core):
-        return False
-    if (
-        head_end > 1
-        and core[head_end - 1].text in appearance.LOOSE_QUALITY_NOUNS
-        and not _qualified(core[head_end - 2])
-    ):
-        return False
-    pointed = core[0].text in words.DEMONSTRATIVES | {"the"}
-    if core[head_end - 1].text in appearance.QUALITY_NOUNS and (pointed or not core[head_end - 1].is_a(Kind.MATERIAL)):
-        return True
+    named = _quality_named(core)
+    if named is not None:
+        return named
     if not forced and _names_a_thing(core):
         return False
-    seen = False
-    for word in core:
-        if word.kinds & LOOKS:
-            seen = True
-        elif (
-            word.text not in _LINKS
-            and word.text not in _SMEARS
-            and not word.is_a(Kind.QUALITY)
-            and word.text not in PARTICIPLES
-        ):
-            return False
-        seen = seen or word.is_a(Kind.QUALITY)
-    return seen
+    return all(_may_stand_in_look(word) for word in core) and any(
+        word.kinds & LOOKS or word.is_a(Kind.QUALITY) for word in core
+    )
+
+
+def _quality_named(core: Words) -> bool | None:
+    """Whether "marble texture" or "eyeshadow palette" is a look; None when no noun for a quality heads the phrase."""
+    end = next(
+        (i for i, w in enumerate(core) if i and w.is_a(Kind.PREPOSITION) and w.text not in ("in", "like")), len(core)
+    )
+    head = core[end - 1]
+    if end > 1 and head.text in appearance.LOOSE_QUALITY_NOUNS and not _qualified(core[end - 2]):
+        return False
+    pointed = core[0].text in words.DEMONSTRATIVES | {"the"}
+    return True if head.text in appearance.QUALITY_NOUNS and (pointed or not head.is_a(Kind.MATERIAL)) else None
+
+
+def _may_stand_in_look(word: Word) -> bool:
+    return bool(word.kinds & LOOKS) or word.is_a(Kind.QUALITY) or word.text in _LINKS | _SMEARS | PARTICIPLES
 
 
 def _qualified(before: Word) -> bool:
