@@ -11,11 +11,20 @@ import numpy as np
 from composition.errors import EmptyMask, NoDetection
 from composition.imaging import body, masks
 from composition.pipelines.context import EditContext
-from composition.types import Box, Detection, Mask, OnNoDetection, Pose, Position
+from composition.types import Box, Detection, Mask, OnNoDetection, Pose, Position, Target
 
 PERSON = "person"
 SUBJECT_LABELS = (PERSON, "dog", "cat", "horse", "bird", "car", "motorcycle", "bus", "truck", "bicycle")
 """What counts as the subject in front of a background, in this order, when the prompt does not name it."""
+
+SIDES = {
+    "left": Position.LEFT,
+    "middle": Position.MIDDLE,
+    "center": Position.MIDDLE,
+    "centre": Position.MIDDLE,
+    "right": Position.RIGHT,
+}
+"""Places that are parts of the picture, which no detector finds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,12 +56,20 @@ async def detect(ctx: EditContext) -> tuple[Detection, ...]:
 
 
 def _phrase_to_detect(ctx: EditContext) -> str | None:
+    """A named garment is looked for by its name; for one that is yet to be worn, whatever is worn there now."""
     target = ctx.plan.decision.target
-    if target.region is not None:
-        return " . ".join(body.GARMENT_WORDS[target.region])
     if target.complement:
         return _subject_label(ctx)
-    return target.phrase or target.place
+    if target.phrase is None and target.region is not None:
+        return " . ".join(body.GARMENT_WORDS[target.region])
+    return target.phrase or (None if _side(target) else target.place)
+
+
+def _side(target: Target) -> Position | None:
+    """The side of the picture that an insertion names instead of a thing: "on the left", "on the right side"."""
+    if target.phrase is not None or target.region is not None:
+        return None
+    return target.position if target.place in (None, "side") else SIDES.get(target.place)
 
 
 def _subject_label(ctx: EditContext) -> str:
@@ -109,16 +126,26 @@ def _full(ctx: EditContext) -> Mask:
 
 
 def _nothing_found(ctx: EditContext) -> Region:
-    """SPEC.md 5.2's fallback: the full image, unless the request wants an error."""
-    phrase = _phrase_to_detect(ctx)
-    if phrase is None:
+    """SPEC.md 5.2's fallback: the full image, unless a side is named or the request wants an error."""
+    target = ctx.plan.decision.target
+    if (side := _side(target)) is not None:
+        return Region(mask=_third(ctx, side))
+    named = target.phrase or target.region or target.place
+    if named is None:
         ctx.journal.warn("the prompt names no part of the picture: all of it is repainted")
         return Region(mask=_full(ctx))
-    named = ctx.plan.decision.target.region or phrase
     if ctx.plan.on_no_detection is OnNoDetection.ERROR:
         raise NoDetection(f"nothing like '{named}' was found in the picture", details={"target": str(named)})
     ctx.journal.warn(f"nothing like '{named}' was found: all of the picture is repainted")
     return Region(mask=_full(ctx))
+
+
+def _third(ctx: EditContext, position: Position) -> Mask:
+    """The left, middle or right third: where "a lamp on the left" is put."""
+    height, width = _size(ctx)
+    index = list(Position).index(position)
+    box = Box(x0=width * index / 3, y0=0, x1=width * (index + 1) / 3, y1=height)
+    return masks.boxes_to_mask([box], (height, width))
 
 
 async def _silhouettes(ctx: EditContext, chosen: tuple[Detection, ...]) -> Mask:

@@ -286,3 +286,20 @@ async def test_a_fast_edit_takes_the_few_steps_that_the_lcm_lora_is_trained_for(
     paces = [(asked.num_inference_steps, asked.guidance_scale) for asked in b.diffuser.requests]
     assert paces == [(6, 1.5), (8, 2.0)]
     assert all(asked.speed is Speed.FAST for asked in b.diffuser.requests)
+
+
+async def test_a_garment_that_is_named_is_looked_for_by_its_name(bench, photo):
+    b = bench(
+        analyzer=FakeAnalyzer(objects=[PERSON]),
+        detector=FakeDetector({"shirt": [detection("shirt", 130, 60, 270, 170)]}),
+    )
+    result = await b.edit(request(photo, "make the shirt green", **PLAIN))
+    assert b.detector.phrases == ["shirt"]
+    assert result.mask[90:150, 180:220].any()
+    assert not result.mask[25:45, 190:210].any(), "the face"
+
+
+async def test_something_added_on_a_side_is_painted_on_that_side(bench, photo):
+    result = await bench().edit(request(photo, "add a lamp on the left", **PLAIN))
+    columns = np.flatnonzero(result.mask.any(axis=0))
+    assert (columns[0], columns[-1]) == (0, 133)
