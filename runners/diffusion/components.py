@@ -6,6 +6,7 @@ data (see `state.py`), never a second pipeline.
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,6 +138,9 @@ def weights_variant(folder: Path, dtype: torch.dtype) -> str | None:
 def _load_pipeline(folder: Path, settings: DiffusionSettings, device: torch.device, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionInpaintPipeline
 
+    kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name")
+    if kind != StableDiffusionInpaintPipeline.__name__:
+        raise ValueError(f"{folder} is a {kind}; this runner serves {StableDiffusionInpaintPipeline.__name__}")
     options: dict[str, Any] = {}
     if not settings.safety_checker or not (folder / "safety_checker").is_dir():
         options = {"safety_checker": None, "requires_safety_checker": False}

@@ -50,10 +50,11 @@ def both_controls() -> dict[ControlType, ControlInput]:
 
 
 class Listener:
-    """Collects events; `result` waits for the last one."""
+    """Collects events; `result` waits for the last one. With `leaves_at` it is gone from that step on."""
 
-    def __init__(self) -> None:
+    def __init__(self, leaves_at: int | None = None) -> None:
         self.events: list[Event] = []
+        self._leaves_at = leaves_at
         self._ended = threading.Event()
         self._reached = threading.Condition()
 
@@ -63,6 +64,8 @@ class Listener:
             self._reached.notify_all()
         if isinstance(event, DiffusionResult | CompositionError):
             self._ended.set()
+        elif isinstance(event, DiffusionProgress) and event.step == self._leaves_at:
+            raise RuntimeError("the event loop is closed")
 
     @property
     def steps(self) -> list[int]:

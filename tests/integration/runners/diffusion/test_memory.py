@@ -154,7 +154,7 @@ def test_a_half_precision_decoder_that_overflows_decodes_again_in_float32(paths)
 
 
 @pytest.mark.slow
-def test_two_hundred_requests_with_cancels_and_failures_leave_the_memory_as_it_was(make_engine):
+def test_two_hundred_requests_with_cancels_disconnects_and_failures_leave_the_memory_as_it_was(make_engine):
     engine = make_engine(max_controlnets=1)
     rng = random.Random(0)
     runner = engine._parts.stepper._runner
@@ -179,7 +179,7 @@ def test_two_hundred_requests_with_cancels_and_failures_leave_the_memory_as_it_w
                 ip_adapter_scale=0.5,
                 deadline_s=rng.choice([None, None, 0.05]),
             )
-            listener = Listener()
+            listener = Listener(leaves_at=rng.choice([None, None, None, 2]))
             engine.submit(one, listener)
             if rng.random() < 0.3:
                 engine.cancel(one.request_id)

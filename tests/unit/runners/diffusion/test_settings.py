@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from composition.config import Config
+from runners.diffusion.settings import DiffusionSettings
+
+
+def settings(on_cuda=False, **sections):
+    return DiffusionSettings.from_config(Config.model_validate(sections), on_cuda=on_cuda, native_size=512)
+
+
+def test_the_limits_are_the_configurations():
+    chosen = settings(
+        generation={"max_rows": 6, "guidance_end": 0.7},
+        limits={"request_timeout_seconds": 90},
+        queue={"lease_s": 7},
+        optimization={"cache_ttl_seconds": 60, "cache_max_mb": 2},
+        models={"controlnet": {"max_loaded": 1, "load_on_demand": False}, "safety_checker": False},
+    )
+    assert (chosen.max_rows, chosen.guidance_end, chosen.timeout_s, chosen.lease_s) == (6, 0.7, 90, 7)
+    assert (chosen.cache_ttl_s, chosen.cache_max_bytes) == (60, 2 * 1024 * 1024)
+    assert (chosen.max_controlnets, chosen.preload_controlnets, chosen.safety_checker) == (1, True, False)
+
+
+def test_a_cache_that_is_off_keeps_nothing():
+    assert settings(optimization={"cache_preprocessors": False}).cache_max_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "on_cuda", "compiles"),
+    [("auto", True, True), ("auto", False, False), (True, False, True), (False, True, False)],
+)
+def test_auto_compiles_on_cuda_only(wanted, on_cuda, compiles):
+    assert settings(on_cuda, generation={"enable_torch_compile": wanted}).compile_unet is compiles
+
+
+def test_offloading_needs_a_device_to_offload_from():
+    assert settings(True, optimization={"enable_model_offload": True}).offload
+    assert not settings(False, optimization={"enable_model_offload": True}).offload
+
+
+@pytest.mark.parametrize(("configured", "expected"), [(None, 512), (768, 768)])
+def test_the_native_size_is_the_profiles_unless_configured(configured, expected):
+    assert settings(generation={"native_size": configured}).native_size == expected
