@@ -87,7 +87,8 @@ class MemoryJobStore(RecordJobStore):
         """Those of `keys` that neither a job nor a garbage note names."""
         named = set(self._garbage)
         for record in self._records.values():
-            named.update(record.job.payload.blob_keys, lifecycle.result_keys(record.job))
+            job = record.job
+            named.update(lifecycle.result_keys(job) if job.status.terminal else job.payload.blob_keys)
         return tuple(key for key in keys if key not in named)
 
     async def _now(self) -> float:

@@ -291,6 +291,9 @@ class Steps(RuleBasedStateMachine):
         inputs = {e.job.payload.base_key for e in self.model.values() if not e.status.terminal}
         asked = sorted(results | inputs | self.free | {"never-named"})
         assert self.run(self.store.unreferenced(asked)) == ("never-named",)
+        self.run(self.store.forget_garbage(garbage))
+        assert self.run(self.store.garbage(limit=10_000)) == ()
+        assert set(self.run(self.store.unreferenced(asked))) == {"never-named", *self.free}
 
     def recent(self, back: int) -> tuple[Claim, int]:
         """A claim that was given, the newest for 0; most of the older ones are void."""

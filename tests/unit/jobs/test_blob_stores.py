@@ -47,13 +47,18 @@ async def test_old_blobs_are_found(blobs: BlobStore) -> None:
     assert await blobs.older_than(3600) == ()
 
 
-@pytest.mark.parametrize("key", ["../secret", "..", "", "a/b", "0" * 31, "G" * 32])
+@pytest.mark.parametrize("key", ["../secret", "a/b", "0" * 31, "G" * 32, "0" * 32 + "\n"])
 async def test_a_key_that_was_never_given_reaches_no_file(tmp_path: Path, key: str) -> None:
-    (tmp_path / "secret").write_text("x")
+    folder = tmp_path / "here" / "pictures"
+    reached = folder / key[:2] / key
+    folder.mkdir(parents=True)
+    reached.parent.resolve().mkdir(parents=True, exist_ok=True)
+    reached.write_text("not a blob")
+    blobs = FolderBlobStore(folder)
     with pytest.raises(NotFound):
-        await FolderBlobStore(tmp_path / "pictures").get(key)
-    await FolderBlobStore(tmp_path / "pictures").delete([key])
-    assert (tmp_path / "secret").exists()
+        await blobs.get(key)
+    await blobs.delete([key])
+    assert reached.read_text() == "not a blob"
 
 
 async def test_what_a_crash_left_half_written_is_an_orphan_and_other_files_are_left_alone(tmp_path: Path) -> None:

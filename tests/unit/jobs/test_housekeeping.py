@@ -119,3 +119,23 @@ async def test_leases_are_not_judged_before_the_workers_could_speak():
         await asyncio.sleep(0)
     await bench.housekeeping.stop()
     assert (await bench.store.get(claim.job.id)).status is JobStatus.PROCESSING
+
+
+async def test_after_an_absence_of_the_store_the_workers_speak_first():
+    bench = Bench(settle_s=0.2)
+    loop, asked_at = asyncio.get_running_loop(), []
+    second = asyncio.Event()
+
+    async def away_once(*, result_ttl_s: float) -> tuple[Job, ...]:
+        asked_at.append(loop.time())
+        if len(asked_at) == 1:
+            raise NotReady("away")
+        second.set()
+        return ()
+
+    bench.store.sweep = away_once
+    bench.housekeeping.start()
+    async with asyncio.timeout(5):
+        await second.wait()
+    await bench.housekeeping.stop()
+    assert asked_at[1] - asked_at[0] >= 0.2

@@ -8,8 +8,10 @@ import pytest
 from composition.config import Config, ConfigError, load_config
 from composition.jobs import JobStatus
 from composition.ports import BlobStore, JobHandler
+from jobs.blob_stores import open_blob_store
 from jobs.embedded_queue import EmbeddedJobQueue
 from jobs.opening import open_embedded_queue
+from jobs.sqlite_store import SqliteJobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_handler import FakeJobHandler
 from tests.unit.jobs.job_samples import sample_job
@@ -44,6 +46,26 @@ async def test_what_was_accepted_runs_after_a_restart(tmp_path: Path) -> None:
     assert [job.status for job in done] == [JobStatus.COMPLETED] * 3
     assert handler.started == [job.id for job in jobs]
     assert await blobs.get(done[0].result.image_key) == b"image of job 0"
+
+
+async def test_what_ran_in_a_process_that_died_is_recovered_at_once(tmp_path: Path) -> None:
+    config = stored_in(tmp_path)
+    dead = SqliteJobStore(tmp_path / "jobs.db")
+    await dead.open()
+    blobs = open_blob_store(str(tmp_path / "pictures"))
+    running = await dead.add(sample_job("ran", base_key=await blobs.put(b"in")))
+    assert await dead.claim(worker_id="dead", lease_s=1e6)
+    awaited = await dead.add(sample_job(interactive=True, base_key=await blobs.put(b"in")))
+    await dead.close()
+    queue, _, handler = opened(config)
+    await queue.start()
+    async with asyncio.timeout(5):
+        done = await queue.wait(running.id)
+        gone = await queue.wait(awaited.id)
+    await queue.stop(grace_s=0)
+    assert (done.status, done.attempt) == (JobStatus.COMPLETED, 2)
+    assert (gone.status, gone.error.message) == (JobStatus.CANCELLED, "the service restarted before the job ran")
+    assert handler.started == [running.id]
 
 
 async def test_a_second_front_service_on_the_same_file_is_refused(tmp_path: Path) -> None:
