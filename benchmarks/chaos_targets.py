@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -51,19 +50,24 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """In a process group of its own."""
+        """In a session of its own, so that Ctrl-C reaches only the driver."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def kill(self) -> None:
-        """SIGKILL the whole group and wait."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
+        """SIGKILL it with all its descendants, whatever their sessions, and wait."""
+        if self.process is None:
+            return
+        family = [psutil.Process(self.process.pid)] if self.process.poll() is None else []
+        family += [child for parent in family for child in parent.children(recursive=True)]
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(family)
+        self.process.wait()
+        self.process = None
 
 
 class StandIn:

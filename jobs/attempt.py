@@ -25,8 +25,11 @@ from jobs import lifecycle
 
 logger = logging.getLogger(__name__)
 
-TRANSIENT_CODES = frozenset({"NOT_READY", "QUEUE_FULL"})
-"""Another attempt may succeed: a runner died or is still loading. Everything else would fail the same way again."""
+TRANSIENT_CODES = frozenset({"NOT_READY", "QUEUE_FULL", "MODEL_ERROR", "OUT_OF_MEMORY"})
+"""Failures of the machine, not of the request: a runner died, is still loading, or its GPU was short of memory.
+
+Another attempt may succeed. Everything else would fail the same way again.
+"""
 
 MAX_RETRY_DELAY_S = 60.0
 

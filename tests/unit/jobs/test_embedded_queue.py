@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from composition.errors import InvalidInput, NotFound, NotReady, QueueFull
+from composition.errors import InvalidInput, ModelError, NotFound, NotReady, QueueFull
 from composition.jobs import Job, JobStatus
 from composition.types import Progress
 from jobs.embedded_queue import EmbeddedJobQueue
@@ -161,7 +161,7 @@ async def test_an_unexpected_error_is_opaque(caplog):
 
 async def test_a_transient_error_is_retried_up_to_the_bound():
     async with running(Bench()) as bench:
-        bench.handler.errors["flaky"] = [NotReady("the runner died")] * 2
+        bench.handler.errors["flaky"] = [NotReady("the runner is away"), ModelError("the runner died")]
         bench.handler.errors["broken"] = [NotReady("the runner died")] * 9
         flaky = await bench.queue.wait((await bench.submit("flaky")).id)
         broken = await bench.queue.wait((await bench.submit("broken")).id)
