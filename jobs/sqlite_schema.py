@@ -65,6 +65,6 @@ def migrate(db: sqlite3.Connection) -> None:
     """
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
-        raise ConfigError(f"storage.jobs: the file has schema version {version}, this service knows {len(MIGRATIONS)}")
+        raise ConfigError(f"it has schema version {version}, this service knows {len(MIGRATIONS)}")
     for number in range(version + 1, len(MIGRATIONS) + 1):
         db.executescript(f"BEGIN IMMEDIATE;{MIGRATIONS[number - 1]}PRAGMA user_version={number};COMMIT;")

@@ -33,9 +33,18 @@ _T = TypeVar("_T")
 class SqliteJobStore(RecordJobStore):
     """Open with `open`, end with `close`."""
 
-    def __init__(self, path: Path, *, max_pending: int = 1000, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_pending: int = 1000,
+        lock_wait_s: float = 2.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`lock_wait_s`: how long a predecessor that is just ending may still hold the file."""
         self._path = path
         self._max_pending = max_pending
+        self._lock_wait_s = lock_wait_s
         self._clock = clock
         self._lock = FileLock(path.with_name(path.name + ".lock"), thread_local=False)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs-write")
@@ -158,16 +167,23 @@ class SqliteJobStore(RecordJobStore):
     def _open(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(blocking=False)
-            self._write_connection = sqlite_schema.connect(self._path)
-            sqlite_schema.migrate(self._write_connection)
-            self._read_connection = sqlite_schema.connect(self._path)
+            self._lock.acquire(timeout=self._lock_wait_s, poll_interval=0.05)
         except LockTaken:
             raise ConfigError(
                 f"storage.jobs: {self._path} is in use by another process; the embedded queue runs in exactly one"
                 " (api.workers: 1), several need queue.backend: celery"
             ) from None
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
+            raise ConfigError(f"storage.jobs: {self._path} cannot be used: {error}") from error
+        try:
+            self._write_connection = sqlite_schema.connect(self._path)
+            sqlite_schema.migrate(self._write_connection)
+            self._read_connection = sqlite_schema.connect(self._path)
+        except (sqlite3.Error, ConfigError) as error:
+            if self._write_connection is not None:
+                self._write_connection.close()
+                self._write_connection = None
+            self._lock.release()
             raise ConfigError(f"storage.jobs: {self._path} cannot be used: {error}") from error
 
     async def _read(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
@@ -68,9 +69,21 @@ async def test_a_second_process_is_refused_and_the_file_is_free_after_closing(tm
     path = tmp_path / "jobs.db"
     async with opened(path):
         with pytest.raises(ConfigError, match=r"in use by another process.*queue\.backend: celery"):
-            await SqliteJobStore(path).open()
+            await SqliteJobStore(path, lock_wait_s=0).open()
     async with opened(path) as store:
         assert (await store.counts())[JobStatus.PENDING] == 0
+
+
+async def test_a_successor_waits_for_a_predecessor_that_is_just_ending(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    predecessor, successor = SqliteJobStore(path), SqliteJobStore(path)
+    await predecessor.open()
+    opening = asyncio.create_task(successor.open())
+    await asyncio.sleep(0)
+    assert not opening.done()
+    await predecessor.close()
+    await opening
+    await successor.close()
 
 
 async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
