@@ -22,7 +22,8 @@ from composition.ports import Fetcher, JobStore
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 8
+AT_ONCE = 16
+"""Posts in flight: a receiver that hangs holds up its own webhooks, not everybody's."""
 _HOLD_S = 30.0
 _MAX_DELAY_S = 3600.0
 
@@ -51,6 +52,7 @@ class WebhookSender:
         self._clock = clock
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._posts: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin, in the running event loop."""
@@ -63,21 +65,35 @@ class WebhookSender:
     async def stop(self) -> None:
         """What is owed stays in the outbox for the next start."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            tasks = (self._task, *self._posts)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def send_due(self) -> int:
-        """Try every delivery that is due now, several at a time; how many were tried."""
-        due = await self._store.due_deliveries(limit=_BATCH, hold_s=_HOLD_S)
-        await asyncio.gather(*(self._send(delivery) for delivery in due))
-        return len(due)
+        """Begin with what is due now, as far as there is room, and wait for it; how many were tried."""
+        begun = await self._begin_due()
+        await asyncio.gather(*begun)
+        return len(begun)
+
+    async def _begin_due(self) -> list[asyncio.Task[None]]:
+        room = AT_ONCE - len(self._posts)
+        due = await self._store.due_deliveries(limit=room, hold_s=_HOLD_S) if room else ()
+        begun = [asyncio.create_task(self._send(delivery)) for delivery in due]
+        self._posts.update(begun)
+        for post in begun:
+            post.add_done_callback(self._on_post_ended)
+        return begun
+
+    def _on_post_ended(self, post: asyncio.Task[None]) -> None:
+        self._posts.discard(post)
+        self._wake.set()
 
     async def _send_for_ever(self) -> None:
         while True:
             self._wake.clear()
             try:
-                while await self.send_due():
-                    pass
+                await self._begin_due()
             except CompositionError as error:
                 logger.warning("webhooks wait: %s", error)
             with contextlib.suppress(TimeoutError):
@@ -85,7 +101,12 @@ class WebhookSender:
                     await self._wake.wait()
 
     async def _send(self, delivery: Delivery) -> None:
-        outcome = await self._post(delivery)
+        try:
+            await self._settle(delivery, await self._post(delivery))
+        except CompositionError as error:
+            logger.warning("webhook %s: the outbox is away, it will be repeated: %s", delivery.id, error)
+
+    async def _settle(self, delivery: Delivery, outcome: str | None) -> None:
         if outcome is None or delivery.attempts >= self._max_attempts:
             if outcome is not None:
                 logger.error("webhook %s of job %s is given up: %s", delivery.id, delivery.job_id, outcome)
@@ -105,6 +126,9 @@ class WebhookSender:
             status = await self._fetcher.post(delivery.url, body, headers)
         except CompositionError as error:
             return error.message
+        except Exception:
+            logger.exception("webhook %s of job %s", delivery.id, delivery.job_id)
+            return "unexpected error"
         return None if 200 <= status < 300 else f"HTTP status {status}"
 
 

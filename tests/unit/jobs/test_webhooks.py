@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 
 import pytest
 
+from composition.errors import NotReady
 from composition.jobs import JobError
 from jobs.memory_store import MemoryJobStore
 from jobs.webhooks import WebhookSender, signed_headers
@@ -119,3 +122,58 @@ async def test_a_sender_that_died_in_mid_post_leaves_the_webhook_owed():
     owed.clock.advance(30.0)
     assert await owed.sender.send_due() == 1
     assert owed.fetcher.posted[0][2]["webhook-id"] == taken.id
+
+
+async def test_a_receiver_that_hangs_does_not_hold_up_the_others():
+    class Hanging(FakeFetcher):
+        hangs, delivered = asyncio.Event(), asyncio.Event()
+
+        async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+            if not self.hangs.is_set():
+                self.hangs.set()
+                await asyncio.Event().wait()
+            self.delivered.set()
+            return await super().post(url, body, headers)
+
+    owed, fetcher = Owed(), Hanging()
+    sender = WebhookSender(owed.store, fetcher, secret=None, clock=owed.clock)
+    sender.start()
+    await owed.completed_job()
+    sender.hurry()
+    await fetcher.hangs.wait()
+    quick = await owed.completed_job()
+    sender.hurry()
+    async with asyncio.timeout(5):
+        await fetcher.delivered.wait()
+    await sender.stop()
+    assert [json.loads(body)["data"]["job_id"] for _, body, _ in fetcher.posted] == [quick]
+
+
+async def test_an_unexpected_error_counts_as_an_attempt(caplog):
+    class Broken(FakeFetcher):
+        async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+            raise ValueError("of a broken fetcher")
+
+    owed = Owed()
+    sender = WebhookSender(owed.store, Broken(), secret=None, max_attempts=2, clock=owed.clock)
+    await owed.completed_job()
+    for expected in (1, 1, 0):
+        assert await sender.send_due() == expected
+        owed.clock.advance(1e6)
+    assert "of a broken fetcher" in caplog.text
+
+
+async def test_a_webhook_whose_outcome_cannot_be_noted_is_repeated():
+    owed = Owed()
+    await owed.completed_job()
+    end = owed.store.end_delivery
+
+    async def away(delivery_id: str) -> None:
+        raise NotReady("away")
+
+    owed.store.end_delivery = away
+    await owed.sender.send_due()
+    owed.store.end_delivery = end
+    owed.clock.advance(30.0)
+    assert await owed.sender.send_due() == 1
+    assert len({headers["webhook-id"] for _, _, headers in owed.fetcher.posted}) == 1
