@@ -31,9 +31,9 @@ class SqliteSteps(Steps):
 
 
 TestMemoryJobStoreKeepsTheRules = MemorySteps.TestCase
-TestMemoryJobStoreKeepsTheRules.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestMemoryJobStoreKeepsTheRules.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 TestSqliteJobStoreKeepsTheRules = SqliteSteps.TestCase
 TestSqliteJobStoreKeepsTheRules.settings = settings(
-    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
