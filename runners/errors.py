@@ -29,6 +29,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _ALLOCATION_FAILURES)
 
 
+def is_device_lost(error: BaseException) -> bool:
+    """Whether `error` says that the device is unusable until this process ends (an illegal access, a hardware fault).
+
+    Recognised by name (torch.AcceleratorError), so that this module does without torch.
+    """
+    named = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)
+    return named and not is_out_of_memory(error)
+
+
 def translate(error: Exception, doing: str) -> CompositionError:
     """What the caller is told about `error`; one of ours passes through.
 

@@ -31,15 +31,15 @@ def build_engine(
     settings: DiffusionSettings,
     device: torch.device,
     dtype: torch.dtype,
-    clock: Callable[[], float] = time.monotonic,
+    on_device_lost: Callable[[], None],
 ) -> StepEngine:
-    """Load the models and start the engine.
+    """Load the models and start the engine; `on_device_lost` as for `StepEngine`.
 
     Raises:
         OSError, ValueError: a folder lacks what it should have.
     """
     components = load_components(paths, settings, device, dtype)
-    return StepEngine(assemble_parts(components, settings, clock=clock))
+    return StepEngine(assemble_parts(components, settings), on_device_lost)
 
 
 def assemble_parts(
@@ -93,6 +93,7 @@ def assemble_parts(
         side_work=ThreadSideWork() if threaded else InlineSideWork(),
         budget=budget,
         controlnets=controlnets,
+        loras=loras,
         counters=counters,
         names=components.names,
         release_memory=release_memory,

@@ -20,12 +20,13 @@ from runners.diffusion.controlnets import ControlNetPool
 from runners.diffusion.counters import Counters
 from runners.diffusion.finishing import Finisher
 from runners.diffusion.ledger import Ledger, Listener, Phase, Ticket
+from runners.diffusion.loras import LoraSwitch
 from runners.diffusion.rotation import Candidate, next_batch
 from runners.diffusion.row_budget import RowBudget
 from runners.diffusion.side_work import SideWork, Urgency
 from runners.diffusion.state import RequestState
 from runners.diffusion.stepping import Stepper
-from runners.errors import is_out_of_memory, translate, translated
+from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +46,23 @@ class EngineParts:
     side_work: SideWork
     budget: RowBudget
     controlnets: ControlNetPool
+    loras: LoraSwitch
     counters: Counters
     names: tuple[str, ...]
     release_memory: Callable[[], None]
 
 
 class StepEngine:
-    """`submit`, `cancel` and `renew` may be called from any thread."""
+    """`submit`, `cancel` and `renew` may be called from any thread.
 
-    def __init__(self, parts: EngineParts) -> None:
+    Args:
+        parts: see `EngineParts`.
+        on_device_lost: called once, after every request has ended, when the device is unusable until the process ends.
+    """
+
+    def __init__(self, parts: EngineParts, on_device_lost: Callable[[], None] = lambda: None) -> None:
         self._parts, self._ledger, self._side = parts, parts.ledger, parts.side_work
+        self._on_device_lost, self._device_lost = on_device_lost, False
         self._turn = 0
         self._stopping = False
         self._wake = threading.Condition()
@@ -68,7 +76,7 @@ class StepEngine:
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive() and not self._stopping
+        return self._thread.is_alive() and not self._stopping and not self._device_lost
 
     def submit(self, request: DiffusionRequest, listener: Listener) -> None:
         """Take a request: `listener` hears `Accepted`, progress and exactly one result or error.
@@ -109,7 +117,7 @@ class StepEngine:
             "requests": phases,
             "cache": asdict(self._parts.admission.cache_counts()),
             "controlnet_loads": self._parts.controlnets.loads,
-            "models_loaded": [*self._parts.names, *self._parts.controlnets.names],
+            "models_loaded": [*self._parts.names, *self._parts.controlnets.names, *sorted(self._parts.loras.loaded)],
         }
 
     def _notify(self) -> None:
@@ -119,17 +127,21 @@ class StepEngine:
 
     def _run(self) -> None:
         with torch.inference_mode():
-            while not self._stopping:
+            while not self._stopping and not self._device_lost:
                 self._ledger.end_overdue()
                 try:
                     worked = self._side.run_one()
                     worked = self._denoise() or worked
                 except Exception as error:
                     logger.exception("the engine's turn failed")
+                    self._note_device(error)
                     self._end_all(error)
                     worked = True
                 if not worked:
                     self._sleep()
+        if self._device_lost:
+            self._ledger.close()
+            self._on_device_lost()
 
     def _sleep(self) -> None:
         """Until something comes, or a lease or deadline runs out."""
@@ -137,6 +149,12 @@ class StepEngine:
             if not self._woken:
                 self._wake.wait(self._ledger.seconds_to_next_expiry())
             self._woken = False
+
+    def _note_device(self, error: Exception) -> None:
+        if is_device_lost(error):
+            logger.critical("the device is lost: this process can serve no more")
+            self._device_lost = True
+            self._notify()
 
     def _end_all(self, error: Exception) -> None:
         for ticket in self._ledger.running(Phase.DENOISING):
@@ -219,6 +237,7 @@ class StepEngine:
         try:
             return work()
         except Exception as error:
+            self._note_device(error)
             if not is_out_of_memory(error):
                 with translated(doing):
                     raise

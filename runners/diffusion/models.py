@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import torch
@@ -18,11 +20,19 @@ from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
 def start_engine(config: Config, models: ModelSet, device: torch.device) -> StepEngine:
     """Load the profile's diffusion models onto `device` and start the engine.
 
+    When the device is lost the process ends itself, as only a new one gets the device back; BentoML or the worker's
+    supervisor starts it.
+
     Raises:
         ModelsNotImported: the store lacks the base model, or another that the profile names.
     """
     settings = DiffusionSettings.from_config(config, on_cuda=device.type == "cuda", native_size=models.native_size)
-    return build_engine(diffusion_paths(models), settings, device, choose_dtype(config.models.dtype, device))
+    dtype = choose_dtype(config.models.dtype, device)
+    return build_engine(diffusion_paths(models), settings, device, dtype, _end_process)
+
+
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def diffusion_paths(models: ModelSet) -> DiffusionPaths:

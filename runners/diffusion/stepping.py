@@ -20,7 +20,7 @@ from runners.diffusion.forward import BatchForward
 from runners.diffusion.loras import LoraSwitch
 from runners.diffusion.row_budget import RowBudget
 from runners.diffusion.state import RequestState
-from runners.errors import is_out_of_memory, translate, translated
+from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,11 @@ class Stepper:
         self._release_memory = release_memory
 
     def step(self, states: Sequence[RequestState]) -> list[StepOutcome]:
-        """Advance every request of one bucket by one step, or say why it could not."""
+        """Advance every request of one bucket by one step, or say why it could not.
+
+        Raises:
+            torch.AcceleratorError: the device is lost, for everybody.
+        """
         try:
             with translated("applying the LoRA"):
                 self._loras.activate(states[0].loras)
@@ -77,6 +81,8 @@ class Stepper:
         try:
             noises = self._predict(states, rows)
         except Exception as error:
+            if is_device_lost(error):
+                raise
             if not is_out_of_memory(error):
                 logger.exception("a denoising step failed")
                 return self._isolate(states, error)

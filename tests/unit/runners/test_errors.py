@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from composition.errors import ContentPolicy, ModelError, NotReady, OutOfMemory, Timeout
-from runners.errors import is_out_of_memory, translate, translated
+from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
 OUT_OF_MEMORY = [
     MemoryError(),
@@ -44,3 +44,10 @@ def test_a_foreign_text_never_reaches_the_caller():
 def test_an_unrelated_runtime_error_is_not_about_memory():
     assert not is_out_of_memory(RuntimeError("expected scalar type Half"))
     assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_a_lost_device_is_told_from_one_that_is_full():
+    accelerator_error = type("AcceleratorError", (RuntimeError,), {})
+    assert is_device_lost(accelerator_error("CUDA error: an illegal memory access was encountered"))
+    assert not is_device_lost(accelerator_error("CUDA error: out of memory"))
+    assert not is_device_lost(RuntimeError("shape mismatch"))

@@ -63,10 +63,11 @@ def make_engine(load: Callable[..., Components]) -> Iterator[Callable[..., StepE
 
     def make(components: Components | None = None, *, threaded: bool = False, **options: Any) -> StepEngine:
         extra = {"clock": options.pop("clock")} if "clock" in options else {}
+        lost = {"on_device_lost": options.pop("on_device_lost")} if "on_device_lost" in options else {}
         parts = assemble_parts(
             components or load(), DiffusionSettings(**options), own_thread_for_side_work=threaded, **extra
         )
-        engine = StepEngine(parts)
+        engine = StepEngine(parts, **lost)
         engines.append(engine)
         return engine
 

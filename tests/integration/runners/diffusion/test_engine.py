@@ -372,6 +372,21 @@ def test_a_request_whose_own_data_breaks_the_forward_fails_alone(make_engine):
     assert len(results) == 3
 
 
+def test_a_lost_device_ends_every_request_and_says_so_once(make_engine):
+    told = threading.Event()
+    engine = make_engine(on_device_lost=told.set)
+    lost = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    fail(engine, lambda sample: lost if counters(engine).get("unet_forwards", 0) >= 4 else None)
+    listeners = [Listener(), Listener()]
+    for listener in listeners:
+        engine.submit(request(num_inference_steps=20), listener)
+    assert {type(listener.error()) for listener in listeners} == {ModelError}
+    assert told.wait(30)
+    assert not engine.alive
+    with pytest.raises(NotReady):
+        engine.submit(request(), Listener())
+
+
 def test_a_failing_encoder_fails_its_request_only(make_engine, load, monkeypatch):
     engine = make_engine()
     monkeypatch.setattr(load().pipe, "encode_image", lambda *args: (_ for _ in ()).throw(out_of_memory()))
