@@ -25,6 +25,7 @@ from models_store.demo.recipes.workdir import pause_file, weights_folder, workdi
 
 _LOG_EVERY_STEPS: Final = 50
 _CHECKPOINTS_KEPT: Final = 2
+_PAUSE_POLL_S: Final = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +145,8 @@ class TrainingRun:
     ) -> bool:
         saved_at, recent = self.progress.seconds, []
         while not self._stopping and self.progress.seconds < self.minutes * 60:
-            while pause_file().exists() and not self._stopping:
-                time.sleep(2)
+            if pause_file().exists():
+                self._wait(accelerator)
             started = time.process_time()
             for group in optimizer.param_groups:
                 group["lr"] = self._learning_rate()
@@ -167,6 +168,11 @@ class TrainingRun:
                 saved_at = self.progress.seconds
         self._checkpoint(accelerator)
         return not self._stopping
+
+    def _wait(self, accelerator: Accelerator) -> None:
+        self._checkpoint(accelerator)  # a pause may end with the machine being switched off
+        while pause_file().exists() and not self._stopping:
+            time.sleep(_PAUSE_POLL_S)
 
     def _learning_rate(self) -> float:
         settings = self.recipe.settings

@@ -83,6 +83,21 @@ def test_only_complete_checkpoints_are_kept_and_at_most_two(work_folder):
     assert ".saving" not in names
 
 
+def test_a_pause_saves_what_was_learnt(work_folder, monkeypatch):
+    seen = []
+
+    def look_then_resume(seconds: float) -> None:
+        seen.extend(path.name for path in (work_folder / "runs" / "line").glob("step-*"))
+        (work_folder / "PAUSE").unlink()
+
+    monkeypatch.setattr("models_store.demo.recipes.training.time.sleep", look_then_resume)
+    (work_folder / "PAUSE").touch()
+    recipe = LineRecipe()
+    recipe.settings = Settings(minutes=1, learning_rate=1e-2, bf16=False, save_every_s=1e9)
+    assert StepClock(recipe=recipe, minutes=0.1).train()
+    assert seen == ["step-00000000"]
+
+
 def test_scores_are_logged_and_kept_beside_the_weights(work_folder):
     StepClock(recipe=LineRecipe(), minutes=0.1).train()
     record = json.loads((work_folder / "weights" / "line" / "training.json").read_text())
