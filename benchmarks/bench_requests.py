@@ -70,12 +70,12 @@ def mixed_requests(first_seed: int, side: int, steps: int) -> list[DiffusionRequ
 
 
 class Arrival:
-    """A request in the engine: when it ended, and whether well."""
+    """A request in the engine: when it ended, and how (`outcome`)."""
 
     def __init__(self, engine: StepEngine, request: DiffusionRequest) -> None:
         self._ended, self._step = threading.Event(), 0
         self._moved = threading.Condition()
-        self._outcome: Event | None = None
+        self.outcome: Event | None = None
         self.started_at = time.perf_counter()
         self.ended_at = 0.0
         engine.submit(request, self._hear)
@@ -87,8 +87,8 @@ class Arrival:
             CompositionError: it failed.
         """
         self._ended.wait()
-        if isinstance(self._outcome, CompositionError):
-            raise self._outcome
+        if isinstance(self.outcome, CompositionError):
+            raise self.outcome
         return self.ended_at - self.started_at
 
     def wait_for_step(self, step: int) -> None:
@@ -101,7 +101,7 @@ class Arrival:
             if isinstance(event, DiffusionProgress):
                 self._step = event.step
             if isinstance(event, DiffusionResult | CompositionError):
-                self.ended_at, self._outcome = time.perf_counter(), event
+                self.ended_at, self.outcome = time.perf_counter(), event
                 self._ended.set()
             self._moved.notify_all()
 

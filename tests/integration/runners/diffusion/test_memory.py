@@ -77,6 +77,19 @@ def test_the_half_precision_files_are_read_only_for_half_precision(paths):
     assert {p.dtype for module in half.modules().values() for p in module.parameters()} == {torch.float16}
 
 
+def test_a_repository_with_half_precision_files_only_loads_in_every_format(paths, tmp_path):
+    for file in paths.base.rglob("*"):
+        twin = file.with_name(file.name.replace(".safetensors", ".fp16.safetensors"))
+        if file.is_file() and not (file.suffix == ".safetensors" and twin.is_file()):
+            copy = tmp_path / file.relative_to(paths.base)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    halved = dataclasses.replace(paths, base=tmp_path)
+    for dtype in (torch.float32, torch.bfloat16):
+        components = load_components(halved, DiffusionSettings(), CPU, dtype)
+        assert {p.dtype for module in components.modules().values() for p in module.parameters()} == {dtype}
+
+
 def test_a_repeated_picture_prompt_and_reference_are_encoded_once(make_engine):
     engine = make_engine()
     one = request(references=(picture(3),), ip_adapter_scale=0.5, strength=0.7)
