@@ -16,6 +16,8 @@ from composition.types import Box, Detection, Mask, OnNoDetection, Pose, Positio
 PERSON = "person"
 SUBJECT_LABELS = (PERSON, "dog", "cat", "horse", "bird", "car", "motorcycle", "bus", "truck", "bicycle")
 """What counts as the subject in front of a background, in this order, when the prompt does not name it."""
+BOX_MARGIN = 0.1
+"""How far a silhouette may reach beyond its detection's box, as a share of the box's sides."""
 
 SIDES = {
     "left": Position.LEFT,
@@ -154,12 +156,20 @@ async def _silhouettes(ctx: EditContext, chosen: tuple[Detection, ...]) -> Mask:
     if not ctx.plan.refine_mask:
         return boxes
     with ctx.journal.timed("refine"):
-        refined = masks.union(await ctx.models.segmenter.segment(ctx.request.base, chosen))
+        outlines = await ctx.models.segmenter.segment(ctx.request.base, chosen)
+        refined = masks.union([_near(outline, item.box) for outline, item in zip(outlines, chosen, strict=True)])
     ctx.journal.used("sam")
     if not refined.any():
         ctx.journal.warn("the refined mask was empty: the box is used")
         return boxes
     return refined
+
+
+def _near(outline: Mask, box: Box) -> Mask:
+    """The part of a silhouette in and close around its own box: elsewhere it has leaked into something else."""
+    margin_x, margin_y = BOX_MARGIN * (box.x1 - box.x0), BOX_MARGIN * (box.y1 - box.y0)
+    grown = Box(x0=box.x0 - margin_x, y0=box.y0 - margin_y, x1=box.x1 + margin_x, y1=box.y1 + margin_y)
+    return np.minimum(outline, masks.boxes_to_mask([grown], (outline.shape[0], outline.shape[1])))
 
 
 async def _background(ctx: EditContext, found: tuple[Detection, ...]) -> Region:

@@ -13,8 +13,9 @@ def ellipse(box, size):
 
 
 class FakeSegmenter:
-    def __init__(self, *, empty=False):
+    def __init__(self, *, empty=False, leaking=False):
         self.empty = empty
+        self.leaking = leaking
         self.calls = 0
 
     async def segment(self, image, detections):
@@ -22,4 +23,6 @@ class FakeSegmenter:
         size = image.shape[:2]
         if self.empty:
             return tuple(np.zeros(size, np.uint8) for _ in detections)
+        if self.leaking:
+            return tuple(np.full(size, 255, np.uint8) for _ in detections)
         return tuple(ellipse(item.box, size) for item in detections)

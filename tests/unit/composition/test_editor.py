@@ -23,7 +23,7 @@ from composition.types import (
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
-from tests.fakes.fake_segmenter import ellipse
+from tests.fakes.fake_segmenter import FakeSegmenter, ellipse
 
 MUG = detection("mug", 120, 80, 220, 200)
 PERSON = detection("person", 100, 10, 300, 290)
@@ -303,3 +303,11 @@ async def test_something_added_on_a_side_is_painted_on_that_side(bench, photo):
     result = await bench().edit(request(photo, "add a lamp on the left", **PLAIN))
     columns = np.flatnonzero(result.mask.any(axis=0))
     assert (columns[0], columns[-1]) == (0, 133)
+
+
+async def test_a_silhouette_that_leaks_is_cut_off_near_its_box(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG]}), segmenter=FakeSegmenter(leaking=True))
+    result = await b.edit(request(photo, refine_mask=RefineMask.ON, **PLAIN))
+    expected = np.zeros((300, 400), np.uint8)
+    expected[68:212, 110:230] = 255
+    assert np.array_equal(result.mask, expected)
