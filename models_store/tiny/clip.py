@@ -11,7 +11,6 @@ from models_store.tiny.dimensions import CLIP_PREPROCESSOR, CROSS_DIM
 from models_store.tiny.saving import randomize
 from models_store.tiny.vocabulary import write_clip_tokenizer, write_json
 
-
 OPINION = 0.2
 """Of the common direction's length: how far embeddings differ."""
 
