@@ -1,8 +1,9 @@
 """Job pictures as files: a local folder, or any fsspec URL (s3://bucket/prefix) that several machines share.
 
 A local file is whole and on the disk before its key is given out. It is written under its final name: nobody can know
-that name earlier, what a crash leaves half-written is an orphan like any other, and without a rename the folder's fsync
-finds its entry committed with the file's. Object stores give the same by themselves.
+that name earlier, and what a crash leaves half-written is an orphan like any other. Without a rename the file's and the
+folder's fsync need no order, so they run side by side and share one flush of the disk. Object stores give the same by
+themselves.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class FolderBlobStore:
         self._folder = folder
         self._clock = clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
+        self._folder_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blob-folders")
 
     async def put(self, data: bytes) -> str:
         """Store durably and give the key. Raises: NotReady (disk full, folder gone)."""
@@ -72,11 +74,12 @@ class FolderBlobStore:
             with path.open("xb") as file:
                 file.write(data)
                 file.flush()
+                entry = self._folder_threads.submit(_sync_folder, path.parent)
                 os.fsync(file.fileno())
+                entry.result()
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
 
     def _unlink(self, keys: Sequence[str]) -> None:
         for key in keys:
