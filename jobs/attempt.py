@@ -109,8 +109,8 @@ class Attempt:
             await asyncio.gather(beats, return_exceptions=True)
         try:
             await self._conclude(self._work)
-        except NotReady:
-            logger.error("job %s: the store stayed away, its lease will lapse", self.job.id)
+        except CompositionError as error:
+            logger.error("job %s: no outcome could be written, its lease will lapse: %s", self.job.id, error)
         self._on_change(self.job.id)
 
     def interrupt(self, why: Interruption) -> None:
@@ -122,7 +122,7 @@ class Attempt:
 
     async def _handle(self) -> JobResult:
         if self.job.schema_version != SCHEMA_VERSION:
-            raise NotReady(f"this worker cannot run jobs of schema version {self.job.schema_version}")
+            raise NotReady("this worker cannot run a job that another version of the service accepted")
         try:
             async with asyncio.timeout(self._settings.job_timeout_s) as limit:
                 return await self._handler(self.job, self._listen)

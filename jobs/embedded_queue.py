@@ -127,6 +127,8 @@ class EmbeddedJobQueue(StoreJobQueue):
                     pass
             except NotReady:
                 logger.warning("the job store is away, no job is started")
+            except Exception:  # nothing may end the only task that starts jobs
+                logger.exception("no job could be started")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_POLL_S):
                     await self._work.wait()

@@ -31,6 +31,7 @@ class Record:
         lease_until: UTC seconds; a processing job past it has lost its worker.
         not_before: UTC seconds; a pending job rests until then (retry delay).
         last_sequence: of the newest event.
+        unread: what a version of the service that knows more wrote and this one could not read; kept as it is.
     """
 
     job: Job
@@ -40,6 +41,7 @@ class Record:
     lease_until: float = 0.0
     not_before: float = 0.0
     last_sequence: int = 0
+    unread: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from composition.errors import InvalidInput, ModelError, NotFound, NotReady, QueueFull
-from composition.jobs import Job, JobStatus
+from composition.jobs import Claim, Job, JobStatus
 from composition.types import Progress
 from jobs.embedded_queue import EmbeddedJobQueue
 from jobs.memory_blobs import MemoryBlobStore
@@ -261,3 +261,19 @@ async def test_a_repeated_idempotency_key_gives_the_first_job_and_drops_the_new_
             await bench.blobs.get(key)
         await bench.queue.wait(first.id)
         assert bench.handler.runs[first.id] == 1
+
+
+async def test_an_unexpected_error_of_the_store_does_not_end_the_queue(caplog):
+    async with running(Bench()) as bench:
+        claim, errors = bench.store.claim, iter([ValueError("of the store")])
+
+        async def broken_once(*, worker_id: str, lease_s: float) -> Claim | None:
+            for error in errors:
+                raise error
+            return await claim(worker_id=worker_id, lease_s=lease_s)
+
+        bench.store.claim = broken_once
+        job = await bench.submit()
+        async with asyncio.timeout(5):
+            assert (await bench.queue.wait(job.id)).status is JobStatus.COMPLETED
+        assert "of the store" in caplog.text
