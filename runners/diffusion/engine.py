@@ -174,7 +174,7 @@ class StepEngine:
             for ticket, state in tickets.values()
             if state is not None
         ]
-        batch = [tickets[key] for key in next_batch(candidates, self._parts.budget.limit)]
+        batch = [tickets[key] for key in next_batch(candidates, lambda bucket: self._parts.budget.limit(bucket[0]))]
         if not batch:
             return False
         self._turn += 1

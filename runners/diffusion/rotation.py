@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+Bucket = TypeVar("Bucket", bound=Hashable)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate(Generic[Key]):
+class Candidate(Generic[Key, Bucket]):
     """A request that could take its next step.
 
     Attributes:
@@ -26,13 +27,13 @@ class Candidate(Generic[Key]):
     """
 
     key: Key
-    bucket: Hashable
+    bucket: Bucket
     rows: int
     last_served: int
     arrival: int
 
 
-def next_batch(candidates: Sequence[Candidate[Key]], max_rows: Callable[[Hashable], int]) -> tuple[Key, ...]:
+def next_batch(candidates: Sequence[Candidate[Key, Bucket]], max_rows: Callable[[Bucket], int]) -> tuple[Key, ...]:
     """Keys of the requests that take the next step together, in order of arrival.
 
     The leader always runs, even when its rows alone exceed the limit: there is no smaller way to run it.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
+Size = tuple[int, int]
+"""Height and width of the latents: what a row's memory depends on."""
 _SHARE_OF_FREE = 0.8
 _RECOVER_AFTER = 64
 
@@ -19,34 +21,34 @@ class RowBudget:
             free_bytes: memory that is free now; None where it cannot run short unseen (CPU).
         """
         self._max_rows, self._free_bytes = max_rows, free_bytes
-        self._bytes_per_row: dict[Hashable, float] = {}
-        self._ceiling: dict[Hashable, int] = {}
-        self._successes: dict[Hashable, int] = {}
+        self._bytes_per_row: dict[Size, float] = {}
+        self._ceiling: dict[Size, int] = {}
+        self._successes: dict[Size, int] = {}
 
-    def limit(self, bucket: Hashable) -> int:
-        """Rows that the next forward of `bucket` may have, at least 1."""
-        rows = min(self._max_rows, self._ceiling.get(bucket, self._max_rows))
-        free, cost = self._free_bytes(), self._bytes_per_row.get(bucket)
+    def limit(self, size: Size) -> int:
+        """Rows that the next forward of `size` may have, at least 1."""
+        rows = min(self._max_rows, self._ceiling.get(size, self._max_rows))
+        free, cost = self._free_bytes(), self._bytes_per_row.get(size)
         if free is not None and cost:
             rows = min(rows, int(free * _SHARE_OF_FREE / cost))
         return max(1, rows)
 
-    def note_peak(self, bucket: Hashable, rows: int, peak_bytes: int) -> None:
+    def note_peak(self, size: Size, rows: int, peak_bytes: int) -> None:
         """A forward of `rows` rows took `peak_bytes` on top of what was there."""
-        self._bytes_per_row[bucket] = max(self._bytes_per_row.get(bucket, 0.0), peak_bytes / rows)
+        self._bytes_per_row[size] = max(self._bytes_per_row.get(size, 0.0), peak_bytes / rows)
 
-    def note_success(self, bucket: Hashable) -> None:
+    def note_success(self, size: Size) -> None:
         """After enough good forwards at a lowered ceiling, try one row pair more."""
-        if bucket not in self._ceiling:
+        if size not in self._ceiling:
             return
-        self._successes[bucket] = self._successes.get(bucket, 0) + 1
-        if self._successes[bucket] >= _RECOVER_AFTER:
-            self._successes[bucket] = 0
-            self._ceiling[bucket] += 2
-            if self._ceiling[bucket] >= self._max_rows:
-                del self._ceiling[bucket]
+        self._successes[size] = self._successes.get(size, 0) + 1
+        if self._successes[size] >= _RECOVER_AFTER:
+            self._successes[size] = 0
+            self._ceiling[size] += 2
+            if self._ceiling[size] >= self._max_rows:
+                del self._ceiling[size]
 
-    def note_out_of_memory(self, bucket: Hashable, rows: int) -> None:
+    def note_out_of_memory(self, size: Size, rows: int) -> None:
         """A forward of `rows` rows did not fit."""
-        self._ceiling[bucket] = max(1, rows // 2)
-        self._successes[bucket] = 0
+        self._ceiling[size] = max(1, rows // 2)
+        self._successes[size] = 0

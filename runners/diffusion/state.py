@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,9 +75,15 @@ class RequestState:
         return 2 if self.guided else 1
 
     @property
-    def bucket(self) -> Hashable:
+    def latent_size(self) -> tuple[int, int]:
+        """Height and width of the latents."""
+        height, width = self.latents.shape[-2:]
+        return height, width
+
+    @property
+    def bucket(self) -> tuple[tuple[int, int], LoraSet]:
         """Only requests of one bucket fit in one forward."""
-        return (tuple(self.latents.shape[-2:]), self.loras)
+        return self.latent_size, self.loras
 
     @property
     def timestep(self) -> torch.Tensor:

@@ -77,7 +77,7 @@ class Stepper:
         return self._step(states, last_try=False)
 
     def _step(self, states: Sequence[RequestState], *, last_try: bool) -> list[StepOutcome]:
-        bucket, rows = states[0].bucket, sum(state.rows for state in states)
+        size, rows = states[0].latent_size, sum(state.rows for state in states)
         try:
             noises = self._predict(states, rows)
         except Exception as error:
@@ -86,9 +86,9 @@ class Stepper:
             if not is_out_of_memory(error):
                 logger.exception("a denoising step failed")
                 return self._isolate(states, error)
-            self._budget.note_out_of_memory(bucket, rows)
+            self._budget.note_out_of_memory(size, rows)
         else:
-            self._budget.note_success(bucket)
+            self._budget.note_success(size)
             return [self._advance(state, noise) for state, noise in zip(states, noises, strict=True)]
         # Outside the handler: the exception's traceback keeps the failed forward's tensors alive.
         return self._with_less(states, last_try=last_try)
@@ -118,7 +118,7 @@ class Stepper:
         before = torch.cuda.memory_allocated(self._device)
         noises = self._forward.predict(states)
         peak = torch.cuda.max_memory_allocated(self._device) - before
-        self._budget.note_peak(states[0].bucket, rows, peak)
+        self._budget.note_peak(states[0].latent_size, rows, peak)
         return noises
 
     def _advance(self, state: RequestState, noise: torch.Tensor) -> StepOutcome:
