@@ -25,6 +25,8 @@ KINDS: Final = (RECOLOUR, MATERIAL, REFERENCE, STRUCTURE)
 _LEAST_CHANGE: Final = 14.0
 """CIEDE2000 between the mean colours before and after; a smaller change could not be judged."""
 _SEEDS_PER_EDIT: Final = 1000
+FIRST_EDIT_SEED: Final = 10**13
+"""Scenes of edits have seeds from here up: no recipe trains on any of them, whatever the edit's seed."""
 _WINDOW_MARGIN_PX: Final = 16
 
 
@@ -69,7 +71,7 @@ def sample_edit(seed: int, kind: str) -> EditPair:
         raise ValueError(f"no edit {kind!r}; known: {', '.join(KINDS)}")
     draw = {RECOLOUR: _recolour, MATERIAL: _material, REFERENCE: _reference, STRUCTURE: _structure}[kind]
     for attempt in range(_SEEDS_PER_EDIT):
-        number = seed * _SEEDS_PER_EDIT + attempt
+        number = FIRST_EDIT_SEED + seed * _SEEDS_PER_EDIT + attempt
         pair = draw(np.random.default_rng(number), number)
         if pair is not None and _visible(pair):
             return pair
