@@ -84,14 +84,8 @@ async def submit(
         idempotency_key=idempotency_key,
         body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
     )
-    try:
-        accepted = await context.queue.submit(replace(job, updated_at=job.created_at))
-    except BaseException:
-        await asyncio.shield(context.blobs.delete(payload.blob_keys))
-        raise
-    if accepted.id != job.id:
-        await context.blobs.delete(payload.blob_keys)
-    return accepted
+    # From here on the queue owns the pictures: a refused or repeated submission's it deletes itself.
+    return await context.queue.submit(replace(job, updated_at=job.created_at))
 
 
 async def run_interactive(

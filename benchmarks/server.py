@@ -42,7 +42,6 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
         state = self._log.with_suffix(".state")
         defaults = {
             "BENTOML_HOME": str(ROOT / ".bentoml"),
@@ -50,7 +49,10 @@ class Server:
             "BENTOML_DO_NOT_TRACK": "True",
             "COMPOSITION_STORAGE__JOBS": str(state / "jobs.sqlite3"),
             "COMPOSITION_STORAGE__BLOBS": str(state / "blobs"),
+            # BentoML deletes and makes this file anew at every start; two servers must not share it.
+            "BENTOML_RESULT_STORE": str(state / "tasks.sqlite3"),
         }
+        state.mkdir(parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-m", "bentoml", "serve", "service:ImageComposition"),
             *("--host", "127.0.0.1", "--port", str(self._port)),

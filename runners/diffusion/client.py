@@ -76,7 +76,7 @@ class DiffusionClient:
         try:
             state: Mapping[str, Any] = await self._runner.state()
         except Exception as error:
-            raise transport_error(error, accepted=False) from error
+            raise transport_error(error) from error
         return state
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -88,12 +88,11 @@ class DiffusionClient:
     async def _read(self, request: DiffusionRequest, events: asyncio.Queue[Event]) -> None:
         """Put every event of the stream in the queue, the last one terminal whatever happens."""
         decoder, ended = FrameDecoder(), False
-        accepted = False
         try:
             stream: AsyncIterator[bytes] = self._runner.generate(encode_frame(request_to_frame(request)))
             async for chunk in stream:
                 for frame in decoder.feed(bytes(chunk)):
-                    accepted, ended = True, frame.kind.terminal
+                    ended = frame.kind.terminal
                     events.put_nowait(event_from_frame(frame))
             decoder.close()
             if not ended:
@@ -101,7 +100,7 @@ class DiffusionClient:
         except Exception as error:
             if not ended:
                 logger.warning("the diffusion runner's stream broke: %r", error)
-                events.put_nowait(transport_error(error, accepted=accepted))
+                events.put_nowait(transport_error(error))
 
     async def _renew(self, request_id: str, interval_s: float) -> None:
         while True:
@@ -122,12 +121,11 @@ class DiffusionClient:
             task.cancel()
 
 
-def transport_error(error: Exception, *, accepted: bool) -> CompositionError:
-    """What a failure on the way to the runner or back means.
+def transport_error(error: Exception) -> CompositionError:
+    """What a failure on the way to the runner or back means; one that died, before or in mid-stream, is not ready.
 
     Args:
         error: from aiohttp, BentoML or the frames.
-        accepted: whether the runner had the request: then it has failed in the middle, else it is not there.
     """
     if isinstance(error, CompositionError):
         return error
@@ -135,6 +133,6 @@ def transport_error(error: Exception, *, accepted: bool) -> CompositionError:
         return Timeout("the diffusion runner did not answer in time")
     if isinstance(error, BentoMLException) and error.error_code == Timeout.status:
         return Timeout("the diffusion runner did not answer in time")
-    if not accepted and isinstance(error, aiohttp.ClientError | OSError | ServiceUnavailable):
+    if isinstance(error, aiohttp.ClientError | OSError | ServiceUnavailable):
         return NotReady("the diffusion runner is not available", retry_after_s=RETRY_AFTER_S)
     return ModelError("the diffusion runner failed")

@@ -123,6 +123,7 @@ class DiffusionRunner:
 async def _next_event(events: asyncio.Queue[Event]) -> Event:
     """The next event, or `Alive` when nothing has happened for a while, so that a silent stream means a dead runner."""
     try:
-        return await asyncio.wait_for(events.get(), _ALIVE_INTERVAL_S)
+        async with asyncio.timeout(_ALIVE_INTERVAL_S):  # wait_for can swallow a cancellation that comes with an event
+            return await events.get()
     except TimeoutError:
         return Alive()

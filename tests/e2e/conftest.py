@@ -9,6 +9,7 @@ import pytest
 from benchmarks.server import Server, free_port
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     here = Path(__file__).parent
     for item in items:

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 from composition.errors import IdempotencyConflict, InvalidInput, NotFound
 from composition.jobs import Job, JobError, JobEvent, JobPage, JobResult, JobStatus
+from composition.ports import BlobStore
 
 Outcome = JobResult | JobError | JobStatus
 """A result, an error, CANCELLED, or PENDING for a job that never ends."""
 
 
 class FakeJobQueue:
-    """Ends every job at once with what `outcome` gives.
+    """Ends every job at once with what `outcome` gives; owns a submission's pictures, as the port says.
 
     Attributes:
         jobs: by id, in the order of acceptance.
@@ -23,8 +24,9 @@ class FakeJobQueue:
         event_log: the events of each job, for `events`.
     """
 
-    def __init__(self, outcome: Callable[[Job], Outcome] | None = None) -> None:
+    def __init__(self, outcome: Callable[[Job], Outcome] | None = None, *, blobs: BlobStore | None = None) -> None:
         self._outcome = outcome or (lambda job: JobStatus.PENDING)
+        self._blobs = blobs
         self.jobs: dict[str, Job] = {}
         self.cancelled: list[str] = []
         self.refusal: Exception | None = None
@@ -40,9 +42,11 @@ class FakeJobQueue:
 
     async def submit(self, job: Job) -> Job:
         if self.refusal is not None:
+            await self._discard_inputs(job)
             raise self.refusal
         for known in self.jobs.values():
             if job.idempotency_key and (known.owner, known.idempotency_key) == (job.owner, job.idempotency_key):
+                await self._discard_inputs(job)
                 if known.body_digest != job.body_digest:
                     raise IdempotencyConflict("this Idempotency-Key came with another request before")
                 return known
@@ -56,6 +60,10 @@ class FakeJobQueue:
         else:
             self.jobs[job.id] = replace(job, status=outcome)
         return job
+
+    async def _discard_inputs(self, job: Job) -> None:
+        if self._blobs is not None:
+            await self._blobs.delete(job.payload.blob_keys)
 
     async def get(self, job_id: str, *, owner: str) -> Job:
         job = self.jobs.get(job_id)

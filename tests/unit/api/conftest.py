@@ -89,7 +89,7 @@ async def open_edge(
 ) -> AsyncIterator[Edge]:
     config = config or Config()
     blobs, fetcher, health = FakeBlobStore(), FakeFetcher(), FakeModelHealth()
-    queue = FakeJobQueue(outcome or completing(blobs))
+    queue = FakeJobQueue(outcome or completing(blobs), blobs=blobs)
     context = ApiContext(
         config=config,
         queue=queue,

@@ -12,7 +12,7 @@ from bentoml.exceptions import BentoMLException, ServiceUnavailable
 from composition.errors import ContentPolicy, ModelError, NotReady, Timeout
 from composition.types import DiffusionProgress, DiffusionRequest, DiffusionResult
 from runners.diffusion.client import DiffusionClient, transport_error
-from runners.diffusion.frames import decode_single, encode_frame
+from runners.diffusion.frames import FrameError, decode_single, encode_frame
 from runners.diffusion.wire import Accepted, Alive, event_to_frame, request_from_frame
 
 PICTURE = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
@@ -176,21 +176,22 @@ def busy(status):
 
 
 @pytest.mark.parametrize(
-    ("error", "accepted", "ours"),
+    ("error", "ours"),
     [
-        (aiohttp.ClientConnectionError(), False, NotReady),
-        (ConnectionRefusedError(), False, NotReady),
-        (ServiceUnavailable("no"), False, NotReady),
-        (aiohttp.ClientConnectionError(), True, ModelError),
-        (aiohttp.ServerDisconnectedError(), True, ModelError),
-        (aiohttp.ServerTimeoutError(), False, Timeout),
-        (TimeoutError(), True, Timeout),
-        (busy(504), False, Timeout),
-        (busy(500), False, ModelError),
-        (ValueError(), False, ModelError),
-        (ContentPolicy("mine"), True, ContentPolicy),
+        (aiohttp.ClientConnectionError(), NotReady),
+        (ConnectionRefusedError(), NotReady),
+        (ServiceUnavailable("no"), NotReady),
+        (aiohttp.ServerDisconnectedError(), NotReady),
+        (aiohttp.ClientPayloadError(), NotReady),
+        (aiohttp.ServerTimeoutError(), Timeout),
+        (TimeoutError(), Timeout),
+        (busy(504), Timeout),
+        (busy(500), ModelError),
+        (ValueError(), ModelError),
+        (FrameError("the stream ended without a result"), ModelError),
+        (ContentPolicy("mine"), ContentPolicy),
     ],
     ids=repr,
 )
-def test_every_transport_failure_has_its_class(error, accepted, ours):
-    assert type(transport_error(error, accepted=accepted)) is ours
+def test_every_transport_failure_has_its_class(error, ours):
+    assert type(transport_error(error)) is ours
