@@ -112,8 +112,8 @@ async def test_a_stream_of_something_else_is_a_model_error():
         await collect(ScriptedRunner([b"<html>502 Bad Gateway</html>"]))
 
 
-async def test_a_runner_that_breaks_off_is_a_model_error():
-    with pytest.raises(ModelError):
+async def test_a_runner_that_breaks_off_is_not_ready():
+    with pytest.raises(NotReady):
         await collect(ScriptedRunner([aiohttp.ClientPayloadError("reset")]))
 
 
