@@ -31,11 +31,11 @@ from runners.diffusion.components import load_components
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
 
 SIZES = {size.name: size for size in (SMALL, MIDDLE, FULL)}
-PROMISED = {
+PROMISED: dict[str, float | None] = {
     "solo": 1.05,
     "concurrent": 1.05,
     "short_during_long": 2.5,
-    "repeat": 1.0,
+    "repeat": None,
     "flops": 1.0,
     "weights": 1.0,
     "overhead": 1.10,
@@ -62,14 +62,20 @@ def main(arguments: list[str] | None = None) -> int:
         "seconds": round(time.perf_counter() - started, 1),
         "promised": {name: PROMISED[name] for name in names},
         "ratios": {name: round(results[name].ratio, 4) for name in names},
+        "kept": {name: is_kept(name, results[name]) for name in names},
         "details": {name: results[name].details for name in names},
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
     draw(report, options.out / "bench.png")
     _print(report)
-    kept = [results[name].ratio <= PROMISED[name] + TOLERANCE for name in names]
-    return 0 if all(kept) else 1
+    return 0 if all(report["kept"].values()) else 1
+
+
+def is_kept(name: str, outcome: Outcome) -> bool:
+    """Whether an outcome is what was promised; the outcome's own word counts where the promise is no ratio."""
+    promised = PROMISED[name]
+    return outcome.kept is not False and (promised is None or outcome.ratio <= promised + TOLERANCE)
 
 
 def measure(
@@ -141,8 +147,9 @@ def _print(report: dict[str, Any]) -> None:
     )
     print(f"{'measure':<20} {'ratio':>7}  promised")
     for name, ratio in report["ratios"].items():
-        kept = "" if ratio <= report["promised"][name] + TOLERANCE else "  NOT KEPT"
-        print(f"{name:<20} {ratio:>7.3f}  <= {report['promised'][name]:g}{kept}")
+        promised = report["promised"][name]
+        told = "nothing computed twice" if promised is None else f"<= {promised:g}"
+        print(f"{name:<20} {ratio:>7.3f}  {told}{'' if report['kept'][name] else '  NOT KEPT'}")
     for name, saved in report["details"].get("flops", {}).get("options", {}).items():
         print(f"  FLOPs with {name}: {saved:.2f} of a normal {20}-step request")
 

@@ -17,9 +17,9 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
     names = list(report["ratios"])
     ratios, promised = [report["ratios"][n] for n in names], [report["promised"][n] for n in names]
     figure, axes = pyplot.subplots(figsize=(8, 0.6 * len(names) + 1.5))
-    kept = ["tab:green" if ratio <= promise else "tab:red" for ratio, promise in zip(ratios, promised, strict=True)]
-    axes.barh(names, ratios, color=kept)
-    axes.plot(promised, range(len(names)), "k|", markersize=18, label="promised")
+    axes.barh(names, ratios, color=["tab:green" if report["kept"][name] else "tab:red" for name in names])
+    marks = [(promise, row) for row, promise in enumerate(promised) if promise is not None]
+    axes.plot([promise for promise, _ in marks], [row for _, row in marks], "k|", markersize=18, label="promised")
     for row, ratio in enumerate(ratios):
         axes.text(ratio, row, f" {ratio:.2f}", va="center")
     model = report["model"]
