@@ -23,7 +23,7 @@ from runners.diffusion.frames import encode_frame
 from runners.diffusion.wire import request_to_frame
 from tests.integration.runners.diffusion.requests import SIDE, both_controls, picture, request
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("diffusion-front")]
 
 REPOSITORY = Path(__file__).parents[4]
 LEASE_S = 3.0
