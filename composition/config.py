@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 ENV_PREFIX = "COMPOSITION_"
 CONFIG_PATH_VARIABLE = "COMPOSITION_CONFIG"
@@ -28,6 +28,11 @@ Count = Annotated[int, Field(ge=1)]
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message names every bad key by its path."""
+
+
+def _number_from_text(value: Any) -> Any:
+    """A choice of numbers takes no text, and environment variables are text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class _Section(BaseModel):
@@ -139,7 +144,7 @@ class GenerationConfig(_Section):
     scheduler: Literal["DPMSolverMultistep"] = "DPMSolverMultistep"
     enable_xformers: bool = True
     enable_torch_compile: bool | Literal["auto"] = "auto"
-    native_size: Literal[256, 512, 768, 1024] | None = None
+    native_size: Annotated[Literal[256, 512, 768, 1024] | None, BeforeValidator(_number_from_text)] = None
     appearance_strength: Annotated[float, Field(ge=0.1, le=1.0)] = 0.8
     appearance_keep_luminance: bool = False
     max_rows: Count = 16
