@@ -52,13 +52,21 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
     )
 
 
+def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, float]:
+    """Steps and guidance scale within what the LCM-LoRA is trained for."""
+    return (
+        min(max(num_inference_steps, MIN_FAST_STEPS), MAX_FAST_STEPS),
+        min(max(guidance_scale, 1.0), MAX_FAST_GUIDANCE_SCALE),
+    )
+
+
 def _pace(request: EditRequest, config: Config) -> tuple[int, float]:
     """Steps and guidance scale; a fast edit stays within what the LCM-LoRA is trained for."""
     options, generation = request.options, config.generation
     if options.speed is Speed.FAST:
         steps = _given(options.num_inference_steps, FAST_STEPS)
         guidance_scale = _given(options.guidance_scale, FAST_GUIDANCE_SCALE)
-        return min(max(steps, MIN_FAST_STEPS), MAX_FAST_STEPS), min(guidance_scale, MAX_FAST_GUIDANCE_SCALE)
+        return fast_pace(steps, guidance_scale)
     return (
         _given(options.num_inference_steps, generation.default_steps),
         _given(options.guidance_scale, generation.default_guidance_scale),

@@ -18,6 +18,7 @@ import torch.nn.functional as F  # noqa: N812
 from PIL import Image as PilImage
 
 from composition.errors import InvalidInput
+from composition.pipelines.planning import fast_pace
 from composition.types import ControlType, DiffusionRequest, Image, Speed
 from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
 from runners.diffusion.components import Components
@@ -25,7 +26,7 @@ from runners.diffusion.controlnets import ControlNetPool
 from runners.diffusion.counters import Counters
 from runners.diffusion.loras import LoraSwitch
 from runners.diffusion.residency import Residency
-from runners.diffusion.schedule import build_schedule, fast_parameters
+from runners.diffusion.schedule import build_schedule
 from runners.diffusion.settings import DiffusionSettings
 from runners.diffusion.state import Control, RequestState
 
@@ -99,7 +100,7 @@ class Admission:
         fast = request.speed is Speed.FAST
         steps, guidance = request.num_inference_steps, request.guidance_scale
         if fast:
-            steps, guidance = fast_parameters(steps, guidance)
+            steps, guidance = fast_pace(steps, guidance)
         schedule = build_schedule(
             parts.pipe.scheduler.config,
             num_inference_steps=steps,

@@ -7,10 +7,6 @@ from typing import Any
 
 import torch
 
-LCM_MAX_STEPS = 8
-LCM_MIN_STEPS = 4
-LCM_MAX_GUIDANCE = 2.0
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Schedule:
@@ -44,11 +40,3 @@ def build_schedule(
     start = num_inference_steps - kept
     solver.set_begin_index(start)
     return Schedule(solver=solver, timesteps=solver.timesteps[start:])
-
-
-def fast_parameters(num_inference_steps: int, guidance_scale: float) -> tuple[int, float]:
-    """Steps and guidance within what the LCM-LoRA is trained for: 4..8 steps, guidance 1..2."""
-    return (
-        min(max(num_inference_steps, LCM_MIN_STEPS), LCM_MAX_STEPS),
-        min(max(guidance_scale, 1.0), LCM_MAX_GUIDANCE),
-    )
