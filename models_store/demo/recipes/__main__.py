@@ -27,6 +27,7 @@ def main() -> int:
     train.add_argument("component", nargs="*")
     train.add_argument("--all", action="store_true")
     train.add_argument("--minutes", type=float, help="training time in all; default: what the recipe asks for")
+    train.add_argument("--threads", type=int, default=1, help="processor cores to use")
     commands.add_parser("encode", help="encode scenes for the UNet's recipes; trains beside it")
     for command, meaning in _SIMPLE.items():
         commands.add_parser(command, help=meaning)
@@ -53,7 +54,7 @@ def main() -> int:
         if bool(arguments.component) == arguments.all:
             parser.error("name components or say --all")
         try:
-            finished = train_components(arguments.component or None, arguments.minutes)
+            finished = train_components(arguments.component or None, arguments.minutes, arguments.threads)
         except ValueError as error:
             parser.error(str(error))
         return 0 if finished else 1

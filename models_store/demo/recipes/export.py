@@ -28,9 +28,9 @@ _SINGLE: Final[Mapping[str, str]] = {
     "sam": "facebook/sam-vit-base",
     "clip": "openai/clip-vit-base-patch32",
     "depth-anything": "depth-anything/Depth-Anything-V2-Small-hf",
-    "ip-adapter": "h94/IP-Adapter",
-    "controlnet-pose": "lllyasviel/control_v11p_sd15_openpose",
-    "controlnet-depth": "lllyasviel/control_v11f1p_sd15_depth",
+    "inpainting/ip-adapter": "h94/IP-Adapter",
+    "inpainting/controlnet-pose": "lllyasviel/control_v11p_sd15_openpose",
+    "inpainting/controlnet-depth": "lllyasviel/control_v11f1p_sd15_depth",
     "yolox": "yzd-v/DWPose",
     "dwpose": "yzd-v/DWPose",
 }

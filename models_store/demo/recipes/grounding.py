@@ -26,7 +26,7 @@ from models_store.demo.recipes.box_losses import Targets, dense_loss, matched_lo
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
 from models_store.demo.recipes.vocabulary import write_bert_tokenizer
-from models_store.demo.recipes.workdir import workdir
+from models_store.demo.recipes.workdir import start_folder, workdir
 from models_store.demo.world.captions import WORDS_FOR
 from models_store.demo.world.scenes import LabelledBox
 
@@ -62,7 +62,7 @@ def config(vocabulary: int) -> GroundingDinoConfig:
     """Returns the small architecture: ConvNeXt instead of Swin, 64 channels, two layers each way."""
     return GroundingDinoConfig(
         backbone_config=ConvNextConfig(
-            hidden_sizes=[32, 64, 96, 128], depths=[1, 1, 2, 1], out_features=["stage2", "stage3", "stage4"]
+            hidden_sizes=[24, 48, 96, 128], depths=[1, 1, 2, 1], out_features=["stage2", "stage3", "stage4"]
         ),
         text_config=BertConfig(
             vocab_size=vocabulary, hidden_size=64, num_hidden_layers=1, num_attention_heads=4, intermediate_size=128
@@ -70,8 +70,8 @@ def config(vocabulary: int) -> GroundingDinoConfig:
         d_model=64,
         encoder_layers=2,
         decoder_layers=2,
-        encoder_ffn_dim=160,
-        decoder_ffn_dim=160,
+        encoder_ffn_dim=128,
+        decoder_ffn_dim=128,
         encoder_attention_heads=4,
         decoder_attention_heads=4,
         num_queries=40,
@@ -87,9 +87,12 @@ def config(vocabulary: int) -> GroundingDinoConfig:
 class GroundingTrainer(nn.Module):
     """The detector and its losses."""
 
-    def __init__(self, vocabulary: int) -> None:
-        """Starts from random weights."""
+    def __init__(self, vocabulary: int, start: Path | None = None) -> None:
+        """Starts from earlier weights, or from random ones."""
         super().__init__()
+        if start is not None:
+            self.detector = GroundingDinoForObjectDetection.from_pretrained(start, dtype=torch.float32)
+            return
         self.detector = GroundingDinoForObjectDetection(config(vocabulary))
         for norm in (self.detector.model.enc_output_norm, self.detector.model.decoder.layer_norm):
             nn.init.constant_(norm.weight, 0.2)
@@ -156,7 +159,7 @@ class GroundingRecipe:
 
     def build(self) -> nn.Module:
         """Returns the module to train."""
-        return GroundingTrainer(len(self._tokenizer()))
+        return GroundingTrainer(len(self._tokenizer()), start_folder(self.name))
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws scenes, mirrors half of them, and asks each for some of what is there and some of what is not."""

@@ -1,42 +1,72 @@
-"""The UNet and its text encoder: what stands in the masked cells, given the words?"""
+"""The networks that paint: what stands in the masked cells, given words, a reference picture, depth or a pose?
+
+UNet, text encoder, IP-Adapter with its image encoder and both ControlNets learn together: every step draws which
+conditions it has, so each also learns to do without the others. The published adapters and ControlNets were trained
+beside a frozen, mature UNet; beside a young one they learn nothing, and one training for all costs less.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
-from models_store.demo.recipes.diffusion import NoiseModel, inpaint, noise_loss, noised, stratified_timesteps
-from models_store.demo.recipes.edit_scores import (
-    edit_cells,
-    generation_prompt,
-    held_out_edits,
-    share_halfway,
-    write_sheet,
+from models_store.demo.recipes.controlnet import (
+    DEPTH,
+    POSE,
+    as_condition,
+    depth_picture,
+    new_controlnet,
+    pose_picture,
+)
+from models_store.demo.recipes.diffusion import noise_loss, noised, stratified_timesteps
+from models_store.demo.recipes.ip_adapter import (
+    bare_prompt,
+    belongs_to_adapter,
+    encoder_input,
+    install,
+    new_image_encoder,
+    no_patches,
+    patches_of,
+    reference_for,
+    save_adapter,
+    set_scale,
 )
 from models_store.demo.recipes.latents import LatentSet
-from models_store.demo.recipes.masks import VARIANTS
+from models_store.demo.recipes.masks import BOXED, CROPPED, SILHOUETTE, VARIANTS, seen
+from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
 from models_store.demo.recipes.vocabulary import prompt_for, write_clip_tokenizer
-from models_store.demo.recipes.workdir import weights_folder, workdir
+from models_store.demo.recipes.workdir import start_folder, workdir
 from models_store.demo.world.captions import caption
 from models_store.demo.world.cars import Car
-from models_store.demo.world.edits import MATERIAL, RECOLOUR
+from models_store.demo.world.people import Person
 from models_store.demo.world.scenes import SceneSpec
 
 TEXT_WIDTH: Final = 128
-CHANNELS: Final = (64, 128, 192)
+CHANNELS: Final = (48, 96, 160)
+CONTROLS: Final = (DEPTH, POSE)
 _SETTINGS: Final = Settings(minutes=360, learning_rate=1e-3, ema_decay=0.999, warmup_steps=60)
 _BATCH: Final = 16
 _OUTSIDE_WEIGHT: Final = 0.2
 _TOKENS: Final = 77
-_SCORED_EDITS: Final = 24
+_CONTROL_SHARES: Final = {None: 0.66, DEPTH: 0.22, POSE: 0.12}
+"""Of steps without control, with depth, with a pose."""
+_REFERENCE_SHARE: Final = 0.4
+"""Of steps with a reference picture, with or without control."""
+_CONTROL_VARIANTS: Final = {BOXED: 0.55, CROPPED: 0.3, SILHOUETTE: 0.15}
+"""Of masks under control: a silhouette gives the shape away."""
+_BARE_PROMPTS: Final = 0.85
+"""Share of captions reduced to the noun when there is a reference: the look must then come from the picture."""
+_WITHOUT_REFERENCE: Final = 0.08
+_LEAST_SCALE: Final = 0.5
+"""Adapter and ControlNets are trained at scales from here to 1, as users set them."""
 
 
 def new_unet() -> UNet2DConditionModel:
@@ -50,9 +80,9 @@ def new_unet() -> UNet2DConditionModel:
         norm_num_groups=16,
         attention_head_dim=4,
         cross_attention_dim=TEXT_WIDTH,
-        down_block_types=("CrossAttnDownBlock2D",) * 3,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    ).to(memory_format=torch.channels_last)
+    )
 
 
 def new_text_encoder(vocabulary: int) -> CLIPTextModel:
@@ -61,7 +91,7 @@ def new_text_encoder(vocabulary: int) -> CLIPTextModel:
         CLIPTextConfig(
             vocab_size=vocabulary,
             hidden_size=TEXT_WIDTH,
-            intermediate_size=4 * TEXT_WIDTH,
+            intermediate_size=2 * TEXT_WIDTH,
             num_hidden_layers=3,
             num_attention_heads=4,
             max_position_embeddings=_TOKENS,
@@ -103,22 +133,105 @@ def training_prompt(spec: SceneSpec, label: str, rng: np.random.Generator) -> st
 
 
 class InpaintingTrainer(nn.Module):
-    """UNet and text encoder, trained together."""
+    """UNet, text encoder, adapter and ControlNets, trained together."""
 
-    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
-        """Takes both models."""
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        text_encoder: CLIPTextModel,
+        image_encoder: CLIPVisionModelWithProjection,
+        start: Path | None = None,
+    ) -> None:
+        """Takes the base; adapter and ControlNets come from the folder ``start``, or begin as copies of parts of it."""
         super().__init__()
-        self.unet, self.text_encoder = unet, text_encoder
+        controls = {name: _existing(start, f"controlnet-{name}") for name in CONTROLS}
+        self.controlnets = nn.ModuleDict({name: new_controlnet(unet, folder) for name, folder in controls.items()})
+        install(unet, _existing(start, "ip-adapter/models"))
+        self.unet = unet.to(memory_format=torch.channels_last)
+        self.text_encoder, self.image_encoder = text_encoder, image_encoder
+
+    @classmethod
+    def begin(cls, start: Path | None) -> "InpaintingTrainer":
+        """Starts from earlier weights as far as the folder has them, else from random ones."""
+        unet, text, image = (
+            _existing(start, part) for part in ("unet", "text_encoder", "ip-adapter/models/image_encoder")
+        )
+        single: dict[str, Any] = {"dtype": torch.float32}
+        return cls(
+            new_unet() if unet is None else UNet2DConditionModel.from_pretrained(unet, torch_dtype=torch.float32),
+            new_text_encoder(len(clip_tokenizer())) if text is None else CLIPTextModel.from_pretrained(text, **single),
+            new_image_encoder(TEXT_WIDTH)
+            if image is None
+            else CLIPVisionModelWithProjection.from_pretrained(image, **single),
+            start,
+        )
+
+    def noise(
+        self,
+        stacked: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        patches: Tensor | None = None,
+        control: tuple[str, Tensor] | None = None,
+        control_scale: float = 1.0,
+    ) -> Tensor:
+        """Returns the predicted noise.
+
+        Args:
+            stacked: Latents, mask and masked latents, float32 (N, 9, H, W).
+            timesteps: Long (N,) or one for all.
+            context: Text embeddings (N, T, D).
+            patches: Of the references; None without.
+            control: Name of the ControlNet and its pictures (N, 3, 8H, 8W) in 0..1.
+            control_scale: Weight of the ControlNet.
+        """
+        planes = stacked.contiguous(memory_format=torch.channels_last)
+        down, middle = None, None
+        if control is not None:
+            name, pictures = control
+            down, middle = self.controlnets[name](
+                planes[:, :4], timesteps, context, pictures, conditioning_scale=control_scale, return_dict=False
+            )
+        if patches is None:
+            set_scale(self.unet, 0.0)
+            patches = no_patches(len(stacked))
+        predicted: Tensor = self.unet(
+            planes,
+            timesteps,
+            context,
+            added_cond_kwargs={"image_embeds": [patches]},
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=middle,
+        ).sample
+        return predicted
 
     def forward(
-        self, whole: Tensor, masked: Tensor, cells: Tensor, timesteps: Tensor, input_ids: Tensor
+        self,
+        whole: Tensor,
+        masked: Tensor,
+        cells: Tensor,
+        timesteps: Tensor,
+        input_ids: Tensor,
+        references: Tensor | None = None,
+        control: tuple[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Returns the loss of predicting the noise in latents (N, 4, 32, 32)."""
         noise = torch.randn_like(whole)
         stacked = torch.cat([noised(whole, noise, timesteps), cells, masked], dim=1)
+        adapter_scale, control_scale = (_LEAST_SCALE + (1 - _LEAST_SCALE) * torch.rand(2)).tolist()
+        patches = None
+        if references is not None:
+            patches = patches_of(self.image_encoder, references)
+            set_scale(self.unet, adapter_scale)
         context = self.text_encoder(input_ids)[0]
-        predicted = self.unet(stacked.contiguous(memory_format=torch.channels_last), timesteps, context).sample
-        return {"loss": noise_loss(predicted, noise, timesteps, cells, _OUTSIDE_WEIGHT)}
+        predicted = self.noise(stacked, timesteps, context, patches, control, control_scale)
+        loss = noise_loss(predicted, noise, timesteps, cells, _OUTSIDE_WEIGHT)
+        kind = "words" if control is None and references is None else control[0] if control else "reference"
+        return {"loss": loss, kind: loss}
+
+
+def _existing(start: Path | None, part: str) -> Path | None:
+    return start / part if start is not None and (start / part).exists() else None
 
 
 def latent_batch(latents: LatentSet, indices: np.ndarray, variants: np.ndarray) -> dict[str, Tensor]:
@@ -132,8 +245,9 @@ def latent_batch(latents: LatentSet, indices: np.ndarray, variants: np.ndarray) 
 
 @dataclass(kw_only=True)
 class InpaintingRecipe:
-    """Trains the UNet and the text encoder on the latents that are there; more may be added while it runs."""
+    """Trains everything that paints on the latents that are there; more may be added while it runs."""
 
+    scenes: SceneSet
     latents_folder: Path
     name: str = "inpainting"
     settings: Settings = _SETTINGS
@@ -142,61 +256,72 @@ class InpaintingRecipe:
 
     def build(self) -> nn.Module:
         """Returns the module to train."""
-        return InpaintingTrainer(new_unet(), new_text_encoder(len(clip_tokenizer())))
+        return InpaintingTrainer.begin(start_folder(self.name))
 
-    def batch(self, rng: np.random.Generator) -> Mapping[str, Tensor]:
-        """Draws scenes, masks, words and timesteps."""
+    def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
+        """Draws the step's conditions, then scenes, masks, words, timesteps and what the conditions need."""
         if self._drawn % 200 == 0:
             self._latents = LatentSet.reopened(self.latents_folder, self._latents)
         self._drawn += 1
         assert self._latents is not None
         latents = self._latents
-        indices, variants = rng.integers(0, len(latents), _BATCH), rng.choice(VARIANTS, _BATCH)
-        prompts = [
-            training_prompt(latents.spec(index), latents.labels[index][variant], rng)
-            for index, variant in zip(indices, variants, strict=True)
+        control = [*_CONTROL_SHARES][rng.choice(len(_CONTROL_SHARES), p=[*_CONTROL_SHARES.values()])]
+        indices = np.array([self._usable(latents, control, rng) for _ in range(_BATCH)])
+        shares = None if control is None else [_CONTROL_VARIANTS[variant] for variant in VARIANTS]
+        variants = rng.choice(VARIANTS, _BATCH, p=shares)
+        rows = [
+            (int(index), latents.labels[index][variant]) for index, variant in zip(indices, variants, strict=True)
         ]
-        extra = {"timesteps": stratified_timesteps(_BATCH), "input_ids": token_ids(prompts)}
-        return latent_batch(latents, indices, variants) | extra
+        batch: dict[str, Any] = latent_batch(latents, indices, variants)
+        batch["timesteps"] = stratified_timesteps(_BATCH)
+        pictured = bool(rng.random() < _REFERENCE_SHARE)
+        bare = rng.random(_BATCH) < (_BARE_PROMPTS if pictured else 0)
+        prompts = [
+            bare_prompt(label, rng) if plain else training_prompt(latents.spec(index), label, rng)
+            for (index, label), plain in zip(rows, bare, strict=True)
+        ]
+        batch["input_ids"] = token_ids(prompts)
+        if pictured:
+            pixels = encoder_input([reference_for(self.scenes, latents.seed(i), label, rng) for i, label in rows])
+            pixels[torch.from_numpy(rng.random(_BATCH) < _WITHOUT_REFERENCE)] = 0
+            batch["references"] = pixels
+        if control is not None:
+            windows = latents.windows[indices, variants]
+            pictures = [
+                seen(self._control_picture(control, latents.seed(index)), window)
+                for (index, _), window in zip(rows, windows, strict=True)
+            ]
+            batch["control"] = (control, as_condition(pictures))
+        return batch
+
+    def _usable(self, latents: LatentSet, control: str | None, rng: np.random.Generator) -> int:
+        while True:
+            index = int(rng.integers(0, len(latents)))
+            if control != POSE or isinstance(latents.spec(index).subject, Person):
+                return index
+
+    def _control_picture(self, control: str, seed: int) -> np.ndarray:
+        row = np.array([self.scenes.index_of(seed)])
+        if control == DEPTH:
+            return depth_picture(self.scenes.take("depth", row)[0].astype(np.uint8))
+        return pose_picture(self.scenes.take("keypoints", row)[0].astype(np.float32))
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
-        """Share of held-out recolour and material edits whose colour comes halfway; writes a sheet of them."""
+        """Judges every kind of edit on held-out scenes and writes sheets of them."""
+        from models_store.demo.recipes.painting_scores import painting_scores  # it needs this module's trainer
+
         assert isinstance(module, InpaintingTrainer)
-        autoencoder = AutoencoderKL.from_pretrained(weights_folder("vae")).eval()
-        scores: dict[str, float] = {}
-        for kind in (RECOLOUR, MATERIAL):
-            for boxed in (False, True):
-                pairs = held_out_edits(kind, _SCORED_EDITS if not boxed else _SCORED_EDITS // 2)
-                cells = np.stack([edit_cells(pair, boxed) for pair in pairs])
-                prompts = [generation_prompt(pair) for pair in pairs]
-                results = []
-                for first in range(0, len(pairs), 6):
-                    part = slice(first, first + 6)
-                    images = np.stack([pair.before.image for pair in pairs[part]])
-                    context = embed([""] * len(images), module), embed(prompts[part], module)
-                    results += list(inpaint(_predictor(module), autoencoder, images, cells[part], context))
-                suffix = "_box" if boxed else ""
-                scores[f"{kind}{suffix}"] = share_halfway(pairs, results)
-                write_sheet(pairs, list(cells), results, workdir() / "runs" / self.name / f"{kind}{suffix}.png")
-        return scores
+        return painting_scores(module, workdir() / "runs" / self.name)
 
     def save(self, module: nn.Module, folder: Path) -> None:
-        """Writes UNet, text encoder and tokenizer in sub-folders."""
+        """Writes UNet, text encoder, tokenizer, adapter and ControlNets in sub-folders."""
         assert isinstance(module, InpaintingTrainer)
-        module.unet.save_pretrained(folder / "unet")
+        bare = new_unet()
+        state = module.unet.state_dict()
+        bare.load_state_dict({name: tensor for name, tensor in state.items() if not belongs_to_adapter(name)})
+        bare.save_pretrained(folder / "unet")
         module.text_encoder.save_pretrained(folder / "text_encoder")
         write_clip_tokenizer(folder / "tokenizer")
-
-
-def embed(prompts: Sequence[str], module: InpaintingTrainer) -> Tensor:
-    """Returns the text context (N, 77, D) of prompts."""
-    context: Tensor = module.text_encoder(token_ids(prompts))[0]
-    return context
-
-
-def _predictor(module: InpaintingTrainer) -> NoiseModel:
-    def predict(stacked: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
-        noise: Tensor = module.unet(stacked, timestep, context).sample
-        return noise
-
-    return predict
+        save_adapter(module.unet, module.image_encoder, folder / "ip-adapter" / "models")
+        for name, network in module.controlnets.items():
+            network.save_pretrained(folder / f"controlnet-{name}")

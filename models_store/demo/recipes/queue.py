@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from models_store.demo.recipes.clip import ClipRecipe
-from models_store.demo.recipes.controlnet import DEPTH, POSE, ControlRecipe
 from models_store.demo.recipes.depth import DepthRecipe
 from models_store.demo.recipes.grounding import GroundingRecipe
 from models_store.demo.recipes.inpainting import InpaintingRecipe
-from models_store.demo.recipes.ip_adapter import AdapterRecipe
-from models_store.demo.recipes.latents import LatentSet, encode_missing
+from models_store.demo.recipes.latents import encode_missing
 from models_store.demo.recipes.pose import PoseRecipe
 from models_store.demo.recipes.safety import SafetyRecipe
 from models_store.demo.recipes.sam import SegmentRecipe
@@ -46,7 +44,7 @@ def encode(shards: int | None = None) -> None:
 def _inpainting() -> Recipe:
     encode(max(0, _SHARDS_TO_START_WITH - len(list(latents_folder().glob("train-*")))))
     subprocess.Popen([sys.executable, "-m", "models_store.demo.recipes", "encode"])
-    return InpaintingRecipe(latents_folder=latents_folder())
+    return InpaintingRecipe(scenes=_training(), latents_folder=latents_folder())
 
 
 def _yolox() -> Recipe:
@@ -63,18 +61,6 @@ def _sam() -> Recipe:
 
 def _depth() -> Recipe:
     return DepthRecipe(scenes=_training(), held_out=_held_out())
-
-
-def _adapter() -> Recipe:
-    return AdapterRecipe(scenes=_training(), latents=LatentSet(latents_folder()))
-
-
-def _controlnet_depth() -> Recipe:
-    return ControlRecipe(kind=DEPTH, scenes=_training(), latents=LatentSet(latents_folder()))
-
-
-def _controlnet_pose() -> Recipe:
-    return ControlRecipe(kind=POSE, scenes=_training(), latents=LatentSet(latents_folder()))
 
 
 def _clip() -> Recipe:
@@ -94,9 +80,6 @@ COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "sam": _sam,
     "clip": _clip,
     "depth-anything": _depth,
-    "ip-adapter": _adapter,
-    "controlnet-depth": _controlnet_depth,
-    "controlnet-pose": _controlnet_pose,
     "safety-checker": _safety,
     "vae-decoder": _decoder,
 }
@@ -104,9 +87,6 @@ COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "inpainting": ("vae",),
     "vae-decoder": ("vae",),
-    "ip-adapter": ("vae", "inpainting"),
-    "controlnet-depth": ("vae", "inpainting"),
-    "controlnet-pose": ("vae", "inpainting"),
 }
 """What must have been trained before. After more training of the autoencoder scenes are encoded anew, and what was
 trained on the old latents has to learn again; training only the decoder changes nothing for them."""
@@ -120,12 +100,13 @@ def _held_out() -> SceneSet:
     return SceneSet.held_out(workdir() / "data")
 
 
-def train_components(names: Sequence[str] | None, minutes: float | None = None) -> bool:
+def train_components(names: Sequence[str] | None, minutes: float | None = None, threads: int = 1) -> bool:
     """Trains components in turn, rendering the scenes first where they are missing.
 
     Args:
         names: Which; None for all.
         minutes: Training time each shall have had in all; None for what its recipe asks for.
+        threads: Processor cores to use.
 
     Returns:
         Whether all were finished: False after a request to stop.
@@ -141,7 +122,7 @@ def train_components(names: Sequence[str] | None, minutes: float | None = None) 
         if untrained := [needed for needed in NEEDS.get(name, ()) if not weights_folder(needed).exists()]:
             raise ValueError(f"{name} builds on {', '.join(untrained)}: train that first")
         recipe = COMPONENTS[name]()
-        if not TrainingRun(recipe=recipe, minutes=minutes or recipe.settings.minutes).train():
+        if not TrainingRun(recipe=recipe, minutes=minutes or recipe.settings.minutes, threads=threads).train():
             return False
     return True
 

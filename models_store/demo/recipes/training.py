@@ -99,10 +99,12 @@ class TrainingRun:
         recipe: What to train.
         minutes: Processor time that the checkpoint shall have had in all, earlier runs included: what other programs
             take does not count.
+        threads: Processor cores to use.
     """
 
     recipe: Recipe
     minutes: float
+    threads: int = 1
     progress: Progress = field(default_factory=Progress)
     _stopping: bool = False
 
@@ -114,7 +116,7 @@ class TrainingRun:
     def train(self) -> bool:
         """Trains until the minutes are used up. Returns whether they are: False when it was asked to stop before."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        torch.set_num_threads(1)
+        torch.set_num_threads(self.threads)
         torch.manual_seed(0)
         settings = self.recipe.settings
         accelerator = Accelerator(cpu=True, mixed_precision="bf16" if settings.bf16 else "no")
@@ -161,7 +163,8 @@ class TrainingRun:
             self.progress.seconds += time.process_time() - started
             recent.append({name: float(value.detach()) for name, value in losses.items()})
             if self.progress.step % _LOG_EVERY_STEPS == 0 or self.progress.step in (3, 20):
-                self._log({name: float(np.mean([row[name] for row in recent])) for name in recent[0]})
+                names = list(dict.fromkeys(name for row in recent for name in row))
+                self._log({name: float(np.mean([row[name] for row in recent if name in row])) for name in names})
                 recent = []
             if self.progress.seconds - saved_at > self.recipe.settings.save_every_s:
                 self._checkpoint(accelerator)

@@ -17,6 +17,12 @@ def weights_folder(component: str) -> Path:
     return workdir() / "weights" / component
 
 
+def start_folder(component: str) -> Path | None:
+    """Returns earlier weights of a component that its training shall start from, or None to start from nothing."""
+    folder = workdir() / "start" / component
+    return folder if folder.exists() else None
+
+
 def latents_folder() -> Path:
     """Returns where latents of the present autoencoder are kept: those of another one are worthless.
 
