@@ -19,7 +19,8 @@ import httpx
 
 from benchmarks.bench_engine import Outcome
 from benchmarks.bench_requests import IP_VARIANT
-from benchmarks.demo import Case, cases, run_case, to_base64
+from benchmarks.demo import run_case, to_base64
+from benchmarks.demo_cases import Case, photo_cases
 from benchmarks.server import ROOT, Server, free_port
 from benchmarks.stock import StockPipelines
 from composition.types import (
@@ -119,7 +120,7 @@ def measure_service(
 
 
 def _overhead(client: httpx.Client, direct: DirectEdits, rounds: int) -> Outcome:
-    case = cases()[2]
+    case = photo_cases()[2]
     rest: list[float] = []
     alone: list[float] = []
     for number in range(rounds + 1):
@@ -145,7 +146,7 @@ def _repeat(client: httpx.Client, rounds: int) -> Outcome:
     again: list[float] = []
     found: list[Mapping[str, str]] = []
     for number in range(rounds + 1):
-        photo = fresh(cases()[0], 100 + number)
+        photo = fresh(photo_cases()[0], 100 + number)
         for times in (first, again):
             start = time.perf_counter()
             result = run_controlled(client, photo)

@@ -1,11 +1,13 @@
 """Edits of the demo world, judged by ground truth: the service's own editor on scenes that no model has seen.
 
-Usage: python -m benchmarks.demo_world --first-seed N --scenes M [--profile demo] [--out out/demo_world]
+Usage: python -m benchmarks.demo_world --first-seed N --scenes M [--profile demo] [--kinds recolour,material]
+       [--unconditioned] [--out out/demo_world]
 
 Writes one contact sheet per kind (before, mask, after, truth) and prints last
 `recolour A/N material B/N reference C/N structure D/N`. An edit succeeds when its region's mean colour comes at least
 halfway to the truth (CIEDE2000), its silhouette overlaps the true one by at least 0.7, and no pixel outside the
-feathered mask has changed.
+feathered mask has changed. `--unconditioned` runs the same edits with the IP-Adapter at scale 0 and without
+ControlNets: what the conditions are worth is the difference.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ import numpy.typing as npt
 from PIL import Image as PilImage
 from PIL import ImageDraw
 
-from composition.types import ControlType, EditOptions, EditRequest, EditResult, RefineMask
+from composition.types import ControlType, EditOptions, EditRequest, EditResult, Pipeline, RefineMask
 from models_store.demo.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
 from models_store.demo.world.scenes import render_empty
 from models_store.demo.world.scoring import changed_outside, colour_progress, silhouette_overlap
@@ -49,6 +51,8 @@ class Verdict:
         colour: how far the region's mean colour came, 0 = unchanged, 1 = the truth.
         shape: overlap of the painted silhouette with the true one.
         strayed_px: pixels changed although the feathered mask is 0 there.
+        routed: whether the router took the pipeline that the edit calls for.
+        time_ms: what the edit took.
     """
 
     kind: str
@@ -57,6 +61,8 @@ class Verdict:
     colour: float
     shape: float
     strayed_px: int
+    routed: bool = True
+    time_ms: int = 0
 
     @property
     def success(self) -> bool:
@@ -64,7 +70,13 @@ class Verdict:
         return self.colour >= HALFWAY and self.shape >= SAME_SHAPE and self.strayed_px == 0
 
 
-def judge(pair: EditPair, seed: int, picture: Picture, mask: Picture) -> Verdict:
+def expected_pipeline(pair: EditPair) -> Pipeline:
+    """A person, other rims and a new thing in an old one's place need structure control; a look alone does not."""
+    person = pair.before.keypoints is not None
+    return Pipeline.COMPLEX if person or pair.kind in (REFERENCE, STRUCTURE) else Pipeline.SIMPLE
+
+
+def judge(pair: EditPair, seed: int, picture: Picture, mask: Picture, *, routed: bool = True) -> Verdict:
     """Compare an edited picture (256, 256, 3) and its feathered mask (256, 256) with the truth."""
     before, truth = pair.before.image, pair.after.image
     return Verdict(
@@ -74,22 +86,29 @@ def judge(pair: EditPair, seed: int, picture: Picture, mask: Picture) -> Verdict
         colour=colour_progress(before, picture, truth, pair.region),
         shape=silhouette_overlap(picture, truth, render_empty(pair.before.spec), window=pair.silhouette_window),
         strayed_px=changed_outside(before, picture, mask),
+        routed=routed,
     )
 
 
-def request_for(pair: EditPair, seed: int) -> EditRequest:
-    """What a user would send. Structure edits ask for depth control in a box, which gives the shape not away."""
-    options = EditOptions(seed=seed, num_inference_steps=STEPS)
+def request_for(pair: EditPair, seed: int, *, conditioned: bool = True) -> EditRequest:
+    """What a user would send. Structure edits ask for depth control in a box, which gives the shape not away.
+
+    Args:
+        pair: the edit.
+        seed: of its noise.
+        conditioned: False switches the IP-Adapter and the ControlNets off.
+    """
+    options: dict[str, Any] = {"seed": seed, "num_inference_steps": STEPS}
     if pair.kind == STRUCTURE:
-        options = EditOptions(
-            seed=seed,
-            num_inference_steps=STEPS,
-            force_controlnet=True,
-            control_types=(ControlType.DEPTH,),
-            refine_mask=RefineMask.OFF,
-        )
+        options |= {"refine_mask": RefineMask.OFF}
+        if conditioned:
+            options |= {"force_controlnet": True, "control_types": (ControlType.DEPTH,)}
+    if not conditioned:
+        options |= {"ip_adapter_scale": 0.0, "controlnet_conditioning_scale": 0.0}
     references = () if pair.reference is None else (pair.reference,)
-    return EditRequest(base=pair.before.image, prompt=pair.prompt, references=references, options=options)
+    return EditRequest(
+        base=pair.before.image, prompt=pair.prompt, references=references, options=EditOptions(**options)
+    )
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
@@ -122,17 +141,41 @@ def contact_sheet(rows: Sequence[tuple[Verdict, EditPair, EditResult]]) -> PilIm
     return sheet
 
 
-async def run(editor: Editor, first_seed: int, scenes: int, out: Path) -> list[Verdict]:
+def averages(verdicts: Sequence[Verdict]) -> list[str]:
+    """A line per kind: how far colours came and how well shapes agree on average, and the median time."""
+    lines = []
+    for kind in dict.fromkeys(verdict.kind for verdict in verdicts):
+        of_kind = [verdict for verdict in verdicts if verdict.kind == kind]
+        colour, shape = (np.mean([getattr(verdict, name) for verdict in of_kind]) for name in ("colour", "shape"))
+        time_ms = np.median([verdict.time_ms for verdict in of_kind])
+        routed = sum(verdict.routed for verdict in of_kind)
+        lines.append(
+            f"{kind}: colour {colour:.2f}, shape {shape:.2f} on average; right pipeline {routed}/{len(of_kind)}; "
+            f"median {time_ms:.0f} ms"
+        )
+    return lines
+
+
+async def run(
+    editor: Editor,
+    first_seed: int,
+    scenes: int,
+    out: Path,
+    *,
+    kinds: Sequence[str] = KINDS,
+    conditioned: bool = True,
+) -> list[Verdict]:
     """Edit and judge `scenes` scenes of every kind; writes the sheets and verdicts.json to the folder `out`."""
     verdicts: list[Verdict] = []
-    for kind in KINDS:
+    for kind in kinds:
         rows = []
         for seed in range(first_seed, first_seed + scenes):
             pair = sample_edit(seed, kind)
-            result = await editor.edit(
-                request_for(pair, seed), request_id=f"{kind}-{seed}", listener=lambda progress: None
-            )
-            verdict = judge(pair, seed, result.image, result.mask)
+            request = request_for(pair, seed, conditioned=conditioned)
+            result = await editor.edit(request, request_id=f"{kind}-{seed}", listener=lambda progress: None)
+            routed = not conditioned or result.pipeline is expected_pipeline(pair)
+            verdict = judge(pair, seed, result.image, result.mask, routed=routed)
+            verdict = replace(verdict, time_ms=result.processing_time_ms)
             rows.append((verdict, pair, result))
             print(f"{kind} {seed} {'yes' if verdict.success else 'no '} {verdict.prompt}", flush=True)
         verdicts += [verdict for verdict, _, _ in rows]
@@ -167,7 +210,14 @@ def _in_process(runner: Any) -> Any:
 async def _measure(options: argparse.Namespace) -> list[Verdict]:
     editor, stop = local_editor()
     try:
-        return await run(editor, options.first_seed, options.scenes, options.out)
+        return await run(
+            editor,
+            options.first_seed,
+            options.scenes,
+            options.out,
+            kinds=options.kinds,
+            conditioned=not options.unconditioned,
+        )
     finally:
         stop()
 
@@ -178,12 +228,15 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, required=True)
     parser.add_argument("--scenes", type=int, required=True, help="scenes of each kind")
     parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
+    parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help="default: all four")
+    parser.add_argument("--unconditioned", action="store_true", help="IP-Adapter at scale 0, no ControlNets")
     parser.add_argument("--out", type=Path, default=Path("out/demo_world"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     # The runners read the configuration when they are imported.
     os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
     verdicts = asyncio.run(_measure(options))
+    print("\n".join(averages(verdicts)))
     print(summary(verdicts))
 
 

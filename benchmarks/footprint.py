@@ -16,7 +16,8 @@ import httpx
 import numpy as np
 import psutil
 
-from benchmarks.demo import Case, cases, run_case
+from benchmarks.demo import run_case
+from benchmarks.demo_cases import Case, photo_cases
 from benchmarks.server import Server, free_port
 
 MB = 1024 * 1024
@@ -54,17 +55,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--edits", type=int, default=15)
     parser.add_argument("--out", type=Path, default=Path("out"))
     options = parser.parse_args(arguments)
+    case = photo_cases()[2]
     start = time.monotonic()
     with Server(port=free_port(), log=options.out / "footprint.log") as server:
         health: dict[str, Any] = server.wait_until_healthy(timeout_s=300)
         print(f"healthy after {time.monotonic() - start:.1f} s with {', '.join(health['models_loaded'])}")
         with httpx.Client(base_url=server.url, timeout=300) as client:
-            time_edits(client, cases()[2], 2)
-            walls, stages = time_edits(client, cases()[2], options.edits)
+            time_edits(client, case, 2)
+            walls, stages = time_edits(client, case, options.edits)
         low, high = np.percentile(walls, [25, 75])
-        print(
-            f"one edit ({cases()[2].prompt!r}, 20 steps): p50 {statistics.median(walls):.0f} ms ({low:.0f}..{high:.0f})"
-        )
+        print(f"one edit ({case.prompt!r}, 20 steps): p50 {statistics.median(walls):.0f} ms ({low:.0f}..{high:.0f})")
         print("  of which, ms: " + ", ".join(f"{name} {value:.0f}" for name, value in stages.items()))
         rows = memory_by_process(server.pid)
     for role, size_mb in rows:

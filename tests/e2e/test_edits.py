@@ -8,7 +8,8 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks.demo import cases, run_case
+from benchmarks.demo import run_case
+from benchmarks.demo_cases import photo_cases
 from tests.e2e.pictures import b64, corner_mask, decoded, encoded, from_b64, photo
 
 
@@ -113,7 +114,7 @@ def test_the_documentation_lists_every_route(client):
 
 
 def test_the_demo_runs_the_four_cases_by_the_pipelines_that_the_specification_names(client):
-    results = [run_case(client, case) for case in cases()]
+    results = [run_case(client, case) for case in photo_cases()]
     assert [result["pipeline_used"] for result in results] == ["complex", "complex", "simple", "simple"]
     rules = [result["metadata"]["routing"]["rule"] for result in results]
     assert rules == ["try_on", "structural_object", "appearance", "appearance"]

@@ -33,6 +33,8 @@ def main() -> int:
         commands.add_parser(command, help=meaning)
     export = commands.add_parser("export", help="write the trained components in the layout of the real repositories")
     export.add_argument("folder", type=Path)
+    start = commands.add_parser("start-from", help="go on with exported weights: the next training starts from them")
+    start.add_argument("folder", type=Path)
     arguments = parser.parse_args()
 
     from models_store.demo.recipes.workdir import pause_file
@@ -61,9 +63,12 @@ def main() -> int:
     if arguments.command == "encode":
         encode()
         return 0
-    from models_store.demo.recipes.export import export_all
+    from models_store.demo.recipes.export import export_all, start_from
 
-    export_all(arguments.folder)
+    if arguments.command == "start-from":
+        print("training will start from these weights: " + ", ".join(start_from(arguments.folder)))
+    else:
+        export_all(arguments.folder)
     return 0
 
 

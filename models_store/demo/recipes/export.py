@@ -1,4 +1,4 @@
-"""Trained components -> **export** -> folders laid out as the real repositories, weights in half precision."""
+"""Trained components -> **export** -> folders laid out as the real repositories, in half precision; and back."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models_store.demo.recipes.diffusion import SCHEDULE
-from models_store.demo.recipes.workdir import weights_folder
+from models_store.demo.recipes.workdir import weights_folder, workdir
 
 _TEXT_PREFIX: Final = "text_model."
 _PIPELINE: Final[Mapping[str, list[str | None]]] = {
@@ -22,6 +22,7 @@ _PIPELINE: Final[Mapping[str, list[str | None]]] = {
     "unet": ["diffusers", "UNet2DConditionModel"],
     "vae": ["diffusers", "AutoencoderKL"],
 }
+_PIPELINE_REPOSITORY: Final = "stable-diffusion-v1-5/stable-diffusion-inpainting"
 _OPTIONAL: Final = ("feature_extractor", "safety_checker")
 _SINGLE: Final[Mapping[str, str]] = {
     "grounding-dino": "IDEA-Research/grounding-dino-base",
@@ -35,6 +36,13 @@ _SINGLE: Final[Mapping[str, str]] = {
     "dwpose": "yzd-v/DWPose",
 }
 """Components that are a repository of their own, or a file in one."""
+_RESUMABLE: Final = (
+    "grounding-dino",
+    "sam",
+    "inpainting/ip-adapter",
+    "inpainting/controlnet-pose",
+    "inpainting/controlnet-depth",
+)
 
 
 def export_all(folder: Path) -> list[str]:
@@ -60,7 +68,7 @@ def export_pipeline(folder: Path) -> bool:
         autoencoder = weights_folder("vae")
     if not (autoencoder.exists() and inpainting.exists()):
         return False
-    target = folder / "stable-diffusion-v1-5" / "stable-diffusion-inpainting"
+    target = folder / _PIPELINE_REPOSITORY
     copy_half(autoencoder, target / "vae")
     for part in ("unet", "tokenizer"):
         copy_half(inpainting / part, target / part)
@@ -76,6 +84,21 @@ def export_pipeline(folder: Path) -> bool:
     index = {"_class_name": "StableDiffusionInpaintPipeline", "_diffusers_version": "0.6.0", **parts}
     _write_json(target / "model_index.json", index)
     return True
+
+
+def start_from(folder: Path) -> list[str]:
+    """Makes exported weights the start of further training. Returns the components that will start from them.
+
+    The ONNX networks and the small classifiers are trained anew in minutes; their export is not read back.
+    """
+    pipeline = folder / _PIPELINE_REPOSITORY
+    shutil.copytree(pipeline / "vae", weights_folder("vae"), dirs_exist_ok=True)
+    start = workdir() / "start"
+    for part in ("unet", "text_encoder"):
+        shutil.copytree(pipeline / part, start / "inpainting" / part, dirs_exist_ok=True)
+    for component in _RESUMABLE:
+        shutil.copytree(folder / _SINGLE[component], start / component, dirs_exist_ok=True)
+    return ["vae-decoder", *sorted(path.name for path in start.iterdir())]
 
 
 def copy_half(source: Path, target: Path, rename: Callable[[str], str] = lambda key: key) -> None:

@@ -269,9 +269,7 @@ class InpaintingRecipe:
         indices = np.array([self._usable(latents, control, rng) for _ in range(_BATCH)])
         shares = None if control is None else [_CONTROL_VARIANTS[variant] for variant in VARIANTS]
         variants = rng.choice(VARIANTS, _BATCH, p=shares)
-        rows = [
-            (int(index), latents.labels[index][variant]) for index, variant in zip(indices, variants, strict=True)
-        ]
+        rows = [(int(index), latents.labels[index][variant]) for index, variant in zip(indices, variants, strict=True)]
         batch: dict[str, Any] = latent_batch(latents, indices, variants)
         batch["timesteps"] = stratified_timesteps(_BATCH)
         pictured = bool(rng.random() < _REFERENCE_SHARE)

@@ -16,6 +16,7 @@ from models_store.demo.recipes.grounding import normalised
 from models_store.demo.recipes.masks import label_mask
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
+from models_store.demo.recipes.workdir import start_folder
 from models_store.demo.world.scenes import LabelledBox
 from models_store.demo.world.scoring import intersection_over_union
 
@@ -55,10 +56,10 @@ def config() -> SamConfig:
 class SegmentTrainer(nn.Module):
     """SAM and its losses."""
 
-    def __init__(self) -> None:
-        """Starts from random weights."""
+    def __init__(self, start: Path | None = None) -> None:
+        """Starts from earlier weights, or from random ones."""
         super().__init__()
-        self.segmenter = SamModel(config())
+        self.segmenter = SamModel(config()) if start is None else SamModel.from_pretrained(start, dtype=torch.float32)
 
     def forward(self, pixel_values: Tensor, boxes: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """Returns the losses for boxes (B, N, 4) in pixels and masks (B, N, 128, 128) in 0..1."""
@@ -87,7 +88,7 @@ class SegmentRecipe:
 
     def build(self) -> nn.Module:
         """Returns the module to train."""
-        return SegmentTrainer()
+        return SegmentTrainer(start_folder(self.name))
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws scenes, mirrors half of them, and shakes their boxes as a detector would."""
