@@ -133,9 +133,9 @@ class RoutingConfig(_Section):
 class GenerationConfig(_Section):
     """Defaults of the diffusion parameters.
 
-    `appearance_strength` is the strength of edits that keep the shape; `appearance_keep_luminance` keeps light and
-    shade of the original when only the colour changes. `guidance_end`: classifier-free guidance runs for this
-    fraction of the steps; the rest cost half.
+    `appearance_strength` is the strength of edits that keep the shape; `appearance_keep_detail` keeps the
+    original's light, shade and detail when only the colour changes. `guidance_end`: classifier-free guidance runs for
+    this fraction of the steps; the rest cost half.
     """
 
     default_steps: Annotated[int, Field(ge=1, le=100)] = 25
@@ -146,7 +146,7 @@ class GenerationConfig(_Section):
     enable_torch_compile: bool | Literal["auto"] = "auto"
     native_size: Annotated[Literal[256, 512, 768, 1024] | None, BeforeValidator(_number_from_text)] = None
     appearance_strength: Annotated[float, Field(ge=0.1, le=1.0)] = 0.8
-    appearance_keep_luminance: bool = False
+    appearance_keep_detail: bool = True
     max_rows: Count = 16
     guidance_end: Fraction = 1.0
     previews: bool = False

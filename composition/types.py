@@ -262,7 +262,7 @@ class EditPlan:
     speed: Speed
     color_match: bool
     sharpen: bool
-    keep_luminance: bool
+    keep_detail: bool
     loras: Mapping[str, float]
 
 

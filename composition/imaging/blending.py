@@ -1,7 +1,7 @@
 """The model's picture back into the photograph: diffuse -> **blend** -> encode.
 
 Everything here works at the picture's own size. Colours are compared in CIE L*a*b*, whose distances are even to the
-eye. Order in the flow: keep_luminance, match_color, sharpen, blend.
+eye. Order in the flow: match_color, keep_detail (detail.py), sharpen, blend.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ MIN_SPREAD = 3.0
 """A channel's standard deviation in the ring below which its spread is noise."""
 MIN_CORRELATION = 0.9
 """Below it the two rings do not show the same thing, and their spreads are not comparable."""
-LUMINANCE_GAIN = (0.5, 2.0)
-"""How far keep_luminance may scale the original's contrast."""
 
 Lab = npt.NDArray[np.float32]
 """float32 (..., 3): L* 0..100, a* and b* about -127..127."""
@@ -87,32 +85,6 @@ def match_color(generated: Image, original: Image, mask: Mask) -> Image:
     correction = np.clip(lab * gain + offset - lab, -MAX_SHIFT, MAX_SHIFT)
     matched[around] = _to_rgb(lab + correction)
     return matched
-
-
-def keep_luminance(generated: Image, original: Image, mask: Mask) -> Image:
-    """Inside the mask, the generated colour with the original's light and shade: for edits that change only colour.
-
-    The original's L* is moved and scaled to the mean and spread that the generated one has inside the mask, and
-    takes its place; a* and b* stay the generated ones.
-
-    Args:
-        generated: (H, W, 3).
-        original: (H, W, 3).
-        mask: (H, W), feathered or not; > 0 is inside. Outside, the generated picture is returned as it is.
-    """
-    inside = mask > 0
-    if not inside.any():
-        return generated.copy()
-    lab, light = _to_lab(generated[inside]), _to_lab(original[inside])[:, 0]
-    # The rim shows the kept surroundings: only the core says how light the repainted thing is.
-    core = mask[inside] >= mask.max()
-    target, source = lab[core, 0], light[core]
-    spread = float(source.std())
-    gain = float(np.clip(target.std() / spread, *LUMINANCE_GAIN)) if spread > 0.0 else 1.0
-    lab[:, 0] = np.clip((light - source.mean()) * gain + target.mean(), 0.0, 100.0)
-    kept = generated.copy()
-    kept[inside] = _to_rgb(lab)
-    return kept
 
 
 def sharpen(image: Image, alpha: Mask) -> Image:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from composition.errors import ModelError
 from composition.imaging import blending, geometry, masks
+from composition.imaging.detail import keep_detail
 from composition.imaging.skeleton import draw_skeleton
 from composition.pipelines.context import EditContext
 from composition.pipelines.region import Region
@@ -31,17 +32,28 @@ from composition.types import (
 
 LATENT_CELL_PX = 8
 FIT_MULTIPLE_PX = 64
+SEAM_DILATION_PX, SEAM_BLUR_PX = 3, 10
+"""How far beyond its outline a thing that keeps its shape is blended in, in pixels of a 512-pixel picture."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Canvas:
     """The part of the picture that the model sees: a crop (None = all of it) fitted to the model's size.
 
-    `mask` and `alpha` (H, W of the whole picture): what the model repaints (0/255), and the blend's weights (0 keeps
-    the original bit for bit; the soft rim lies outside `mask`).
+    All masks have the size of the whole picture (H, W).
+
+    Attributes:
+        thing: what the edit is about, before dilation (0/255).
+        mask: what the model repaints (0/255).
+        reach: `mask` with its soft rim, which lies outside of it.
+        alpha: the blend's weights; 0 keeps the original bit for bit.
+        box: the crop.
+        fit: of the crop, or of the whole, to the model's size.
     """
 
+    thing: Mask
     mask: Mask
+    reach: Mask
     alpha: Mask
     box: Box | None
     fit: geometry.Fit
@@ -98,13 +110,21 @@ def _make_canvas(ctx: EditContext, region: Region) -> Canvas:
     mask = region.mask
     if not region.exact:
         mask = masks.dilate(mask, masks.scale_px(ctx.plan.mask_dilation_px, size))
-    alpha = masks.feather(mask, masks.scale_px(ctx.plan.mask_blur_px, size))
-    box = geometry.crop_box(alpha, native_size=ctx.native_size, size=size) if ctx.plan.crop is Crop.AUTO else None
+    reach = masks.feather(mask, masks.scale_px(ctx.plan.mask_blur_px, size))
+    alpha = _along_outline(ctx, region, size) if ctx.plan.decision.keeps_shape and region.outlined else reach
+    box = geometry.crop_box(reach, native_size=ctx.native_size, size=size) if ctx.plan.crop is Crop.AUTO else None
     view, native = size, ctx.native_size
     if box is not None:
         view = (int(box.y1 - box.y0), int(box.x1 - box.x0))
         native = geometry.crop_native_size(box, size=size, native_size=native, multiple=FIT_MULTIPLE_PX)
-    return Canvas(mask=mask, alpha=alpha, box=box, fit=geometry.fit(view, native_size=native, multiple=FIT_MULTIPLE_PX))
+    fit = geometry.fit(view, native_size=native, multiple=FIT_MULTIPLE_PX)
+    return Canvas(thing=region.mask, mask=mask, reach=reach, alpha=alpha, box=box, fit=fit)
+
+
+def _along_outline(ctx: EditContext, region: Region, size: tuple[int, int]) -> Mask:
+    """A thing that keeps its shape is blended in along its outline: around it nothing was to change."""
+    outline = masks.dilate(region.mask, masks.scale_px(min(SEAM_DILATION_PX, ctx.plan.mask_dilation_px), size))
+    return masks.feather(outline, masks.scale_px(min(SEAM_BLUR_PX, ctx.plan.mask_blur_px), size))
 
 
 def _make_request(ctx: EditContext, canvas: Canvas, structure: Structure) -> DiffusionRequest:
@@ -155,10 +175,10 @@ def _blend(ctx: EditContext, canvas: Canvas, model_image: Image) -> Image:
     plan = ctx.plan
     original, alpha = canvas.view(ctx.request.base), canvas.view(canvas.alpha)
     generated = canvas.fit.from_model(model_image)
-    if plan.keep_luminance:
-        generated = blending.keep_luminance(generated, original, alpha)
     if plan.color_match:
-        generated = blending.match_color(generated, original, alpha)
+        generated = blending.match_color(generated, original, canvas.view(canvas.reach))
+    if plan.keep_detail:
+        generated = keep_detail(generated, original, canvas.view(canvas.thing))
     if plan.sharpen:
         generated = blending.sharpen(generated, alpha)
     blended = blending.blend(original, generated, alpha)

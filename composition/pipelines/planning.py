@@ -47,7 +47,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         speed=options.speed,
         color_match=options.color_match,
         sharpen=options.sharpen,
-        keep_luminance=decision.recolour and generation.appearance_keep_luminance,
+        keep_detail=decision.recolour and generation.appearance_keep_detail,
         loras=dict(options.loras),
     )
 

@@ -33,12 +33,14 @@ SIDES = {
 class Region:
     """Where to repaint: a binary mask (H, W; 0/255) before dilation, and what was found on the way to it.
 
-    `exact`: the mask is the user's own, to be feathered but not dilated.
+    `exact`: the mask is the user's own, to be feathered but not dilated. `outlined`: the mask is the thing's own
+    outline, not a box around it.
     """
 
     mask: Mask
     detections: tuple[Detection, ...] = ()
     exact: bool = False
+    outlined: bool = False
 
 
 def people_in(ctx: EditContext) -> tuple[Detection, ...]:
@@ -100,7 +102,8 @@ async def make_region(ctx: EditContext, found: tuple[Detection, ...], poses: Seq
         if target.phrase is None:
             return Region(mask=masks.boxes_to_mask([found[0].box], _size(ctx)), detections=found[:1])
         chosen = choose(found, position=target.position, plural=target.plural)
-        return Region(mask=await _silhouettes(ctx, chosen), detections=chosen)
+        mask, outlined = await _silhouettes(ctx, chosen)
+        return Region(mask=mask, detections=chosen, outlined=outlined)
 
 
 def choose(found: tuple[Detection, ...], *, position: Position | None, plural: bool) -> tuple[Detection, ...]:
@@ -150,19 +153,19 @@ def _third(ctx: EditContext, position: Position) -> Mask:
     return masks.boxes_to_mask([box], (height, width))
 
 
-async def _silhouettes(ctx: EditContext, chosen: tuple[Detection, ...]) -> Mask:
-    """SAM's silhouettes when the plan refines masks, else the boxes."""
+async def _silhouettes(ctx: EditContext, chosen: tuple[Detection, ...]) -> tuple[Mask, bool]:
+    """SAM's silhouettes when the plan refines masks, else the boxes; and whether they are silhouettes."""
     boxes = masks.boxes_to_mask([item.box for item in chosen], _size(ctx))
     if not ctx.plan.refine_mask:
-        return boxes
+        return boxes, False
     with ctx.journal.timed("refine"):
         outlines = await ctx.models.segmenter.segment(ctx.request.base, chosen)
         refined = masks.union([_near(outline, item.box) for outline, item in zip(outlines, chosen, strict=True)])
     ctx.journal.used("sam")
     if not refined.any():
         ctx.journal.warn("the refined mask was empty: the box is used")
-        return boxes
-    return refined
+        return boxes, False
+    return refined, True
 
 
 def _near(outline: Mask, box: Box) -> Mask:
@@ -174,10 +177,11 @@ def _near(outline: Mask, box: Box) -> Mask:
 
 async def _background(ctx: EditContext, found: tuple[Detection, ...]) -> Region:
     """Everything but the subject; several people are one subject."""
-    mask = masks.complement(await _silhouettes(ctx, found))
+    subject, outlined = await _silhouettes(ctx, found)
+    mask = masks.complement(subject)
     if not mask.any():
         raise EmptyMask("the subject fills the picture: no background is left to repaint")
-    return Region(mask=mask, detections=found)
+    return Region(mask=mask, detections=found, outlined=outlined)
 
 
 async def _worn_region(ctx: EditContext, found: tuple[Detection, ...], poses: Sequence[Pose]) -> Region:
@@ -188,7 +192,7 @@ async def _worn_region(ctx: EditContext, found: tuple[Detection, ...], poses: Se
     wearer = body.main_person(people, ctx.plan.decision.target.position)
     pose = poses[people.index(wearer)] if wearer is not None and len(poses) == len(people) else None
     worn = tuple(item for item in found if wearer is None or _overlap(item.box, wearer.box) > 0.5)
-    garment = await _silhouettes(ctx, worn) if worn else None
+    garment = (await _silhouettes(ctx, worn))[0] if worn else None
     mask = await asyncio.to_thread(
         body.worn_mask,
         region,
