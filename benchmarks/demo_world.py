@@ -26,13 +26,14 @@ import numpy.typing as npt
 from PIL import Image as PilImage
 from PIL import ImageDraw
 
-from composition.types import ControlType, EditOptions, EditRequest, EditResult, Pipeline, RefineMask
+from composition.types import Box, ControlType, Detection, EditOptions, EditRequest, EditResult, Pipeline, RefineMask
 from models_store.demo.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
-from models_store.demo.world.scenes import render_empty
-from models_store.demo.world.scoring import changed_outside, colour_progress, silhouette_overlap
+from models_store.demo.world.scenes import LabelledBox, render_empty
+from models_store.demo.world.scoring import changed_outside, colour_progress, keypoint_similarity, silhouette_overlap
 
 if TYPE_CHECKING:
     from composition.editor import Editor
+    from composition.pipelines.context import Models
 
 HALFWAY = 0.5
 SAME_SHAPE = 0.7
@@ -53,6 +54,7 @@ class Verdict:
         strayed_px: pixels changed although the feathered mask is 0 there.
         routed: whether the router took the pipeline that the edit calls for.
         time_ms: what the edit took.
+        pose: similarity (OKS) of the key points that DWPose sees in the result to the true ones; None without a person.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class Verdict:
     strayed_px: int
     routed: bool = True
     time_ms: int = 0
+    pose: float | None = None
 
     @property
     def success(self) -> bool:
@@ -88,6 +91,21 @@ def judge(pair: EditPair, seed: int, picture: Picture, mask: Picture, *, routed:
         strayed_px=changed_outside(before, picture, mask),
         routed=routed,
     )
+
+
+async def pose_similarity(models: Models, pair: EditPair, picture: Picture) -> float | None:
+    """Whether the person still stands as before: OKS of the pose seen in the edited picture (256, 256, 3)."""
+    joints = pair.before.keypoints
+    if joints is None:
+        return None
+    box = next(as_box(box) for box in pair.before.boxes if box.label == "person")
+    (pose,) = await models.pose.estimate_pose(picture, [Detection(label="person", score=1.0, box=box)])
+    return keypoint_similarity(pose.body[:, :2], joints, box.area)
+
+
+def as_box(box: LabelledBox) -> Box:
+    """A scene's box as the service has it."""
+    return Box(x0=float(box.left), y0=float(box.top), x1=float(box.right), y1=float(box.bottom))
 
 
 def request_for(pair: EditPair, seed: int, *, conditioned: bool = True) -> EditRequest:
@@ -149,15 +167,17 @@ def averages(verdicts: Sequence[Verdict]) -> list[str]:
         colour, shape = (np.mean([getattr(verdict, name) for verdict in of_kind]) for name in ("colour", "shape"))
         time_ms = np.median([verdict.time_ms for verdict in of_kind])
         routed = sum(verdict.routed for verdict in of_kind)
+        poses = [verdict.pose for verdict in of_kind if verdict.pose is not None]
+        people = f"pose {np.mean(poses):.2f} of {len(poses)} people; " if poses else ""
         lines.append(
             f"{kind}: colour {colour:.2f}, shape {shape:.2f} on average; right pipeline {routed}/{len(of_kind)}; "
-            f"median {time_ms:.0f} ms"
+            f"{people}median {time_ms:.0f} ms"
         )
     return lines
 
 
 async def run(
-    editor: Editor,
+    local: LocalEditor,
     first_seed: int,
     scenes: int,
     out: Path,
@@ -172,10 +192,11 @@ async def run(
         for seed in range(first_seed, first_seed + scenes):
             pair = sample_edit(seed, kind)
             request = request_for(pair, seed, conditioned=conditioned)
-            result = await editor.edit(request, request_id=f"{kind}-{seed}", listener=lambda progress: None)
+            result = await local.editor.edit(request, request_id=f"{kind}-{seed}", listener=lambda progress: None)
             routed = not conditioned or result.pipeline is expected_pipeline(pair)
             verdict = judge(pair, seed, result.image, result.mask, routed=routed)
-            verdict = replace(verdict, time_ms=result.processing_time_ms)
+            pose = await pose_similarity(local.models, pair, result.image)
+            verdict = replace(verdict, time_ms=result.processing_time_ms, pose=pose)
             rows.append((verdict, pair, result))
             print(f"{kind} {seed} {'yes' if verdict.success else 'no '} {verdict.prompt}", flush=True)
         verdicts += [verdict for verdict, _, _ in rows]
@@ -185,8 +206,17 @@ async def run(
     return verdicts
 
 
-def local_editor() -> tuple[Editor, Callable[[], None]]:
-    """The editor over runners in this process, as the configuration describes them, and what stops them."""
+@dataclass(frozen=True, kw_only=True)
+class LocalEditor:
+    """The editor over runners in this process, its models by themselves, and what stops them."""
+
+    editor: Editor
+    models: Models
+    stop: Callable[[], None]
+
+
+def local_editor() -> LocalEditor:
+    """Load the models that the configuration describes into this process."""
     from composition.config import load_config
     from composition.editor import Editor
     from runners.analyzer.service import AnalyzerRunner
@@ -200,7 +230,8 @@ def local_editor() -> tuple[Editor, Callable[[], None]]:
         _in_process(runner) for runner in (AnalyzerRunner, DetectorRunner, StructureRunner, DiffusionRunner)
     )
     assembly = assemble(config, analyzer=analyzer, detector=detector, structure=structure, diffusion=diffusion)
-    return Editor(config=config, models=assembly.models, native_size=assembly.native_size), diffusion.stop
+    editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
+    return LocalEditor(editor=editor, models=assembly.models, stop=diffusion.stop)
 
 
 def _in_process(runner: Any) -> Any:
@@ -208,10 +239,10 @@ def _in_process(runner: Any) -> Any:
 
 
 async def _measure(options: argparse.Namespace) -> list[Verdict]:
-    editor, stop = local_editor()
+    local = local_editor()
     try:
         return await run(
-            editor,
+            local,
             options.first_seed,
             options.scenes,
             options.out,
@@ -219,7 +250,7 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
             conditioned=not options.unconditioned,
         )
     finally:
-        stop()
+        local.stop()
 
 
 def main() -> None:

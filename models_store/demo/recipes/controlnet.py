@@ -3,6 +3,7 @@
 Trained together with the UNet, see inpainting.py.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,34 +11,28 @@ import numpy as np
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from torch import Tensor, nn
+
+from composition.imaging.skeleton import draw_skeleton
+from composition.types import Pose
+from models_store.demo.world.canvas import SCENE_PX
 
 DEPTH: Final = "depth"
 POSE: Final = "pose"
-_LIMBS: Final = (
-    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
-    (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
-)  # fmt: skip
-_LIMB_DIMMING: Final = 0.6
-_HUES: Final = (
-    (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0), (0, 255, 85),
-    (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255), (170, 0, 255),
-    (255, 0, 255), (255, 0, 170), (255, 0, 85),
-)  # fmt: skip
-"""The colours in which ControlNet's pose pictures show joints; limbs have them dimmed."""
+_NO_POINTS: Final = np.zeros((0, 3), np.float32)
 
 
-def pose_picture(joints: NDArray[np.float32], side: int = 256) -> NDArray[np.uint8]:
-    """Draws OpenPose-18 joints (18, 2) in the colours that ControlNet expects, RGB uint8 (256, 256, 3)."""
-    picture = Image.new("RGB", (side, side))
-    pen = ImageDraw.Draw(picture)
-    for (first, second), hue in zip(_LIMBS, _HUES, strict=False):
-        line = [tuple(float(value) for value in joints[end]) for end in (first, second)]
-        pen.line(line, fill=tuple(int(value * _LIMB_DIMMING) for value in hue), width=4)
-    for (x, y), hue in zip(joints.tolist(), _HUES, strict=True):
-        pen.ellipse((x - 2, y - 2, x + 2, y + 2), fill=hue)
-    return np.asarray(picture)
+def pose_picture(joints: NDArray[np.float32], window: Sequence[int] = (0, 0, SCENE_PX)) -> NDArray[np.uint8]:
+    """Draws OpenPose-18 joints (18, 2) in a square window (left, top, side) as the service does it.
+
+    Returns:
+        RGB uint8 (256, 256, 3).
+    """
+    left, top, side = (int(value) for value in window)
+    places = (joints - (left, top)) * (SCENE_PX / side)
+    body = np.concatenate([places, np.ones((len(joints), 1))], axis=1).astype(np.float32)
+    pose = Pose(body=body, feet=_NO_POINTS, face=_NO_POINTS, left_hand=_NO_POINTS, right_hand=_NO_POINTS)
+    return draw_skeleton([pose], (SCENE_PX, SCENE_PX))
 
 
 def depth_picture(depth: NDArray[np.uint8]) -> NDArray[np.uint8]:

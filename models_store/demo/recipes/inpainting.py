@@ -286,7 +286,7 @@ class InpaintingRecipe:
         if control is not None:
             windows = latents.windows[indices, variants]
             pictures = [
-                seen(self._control_picture(control, latents.seed(index)), window)
+                self._control_picture(control, latents.seed(index), window)
                 for (index, _), window in zip(rows, windows, strict=True)
             ]
             batch["control"] = (control, as_condition(pictures))
@@ -298,11 +298,11 @@ class InpaintingRecipe:
             if control != POSE or isinstance(latents.spec(index).subject, Person):
                 return index
 
-    def _control_picture(self, control: str, seed: int) -> np.ndarray:
+    def _control_picture(self, control: str, seed: int, window: np.ndarray) -> np.ndarray:
         row = np.array([self.scenes.index_of(seed)])
         if control == DEPTH:
-            return depth_picture(self.scenes.take("depth", row)[0].astype(np.uint8))
-        return pose_picture(self.scenes.take("keypoints", row)[0].astype(np.float32))
+            return seen(depth_picture(self.scenes.take("depth", row)[0].astype(np.uint8)), window)
+        return pose_picture(self.scenes.take("keypoints", row)[0].astype(np.float32), window)
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
         """Judges every kind of edit on held-out scenes and writes sheets of them."""

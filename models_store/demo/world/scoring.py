@@ -10,6 +10,16 @@ OBJECT_DIFFERENCE: Final = 60
 """Sum of absolute channel differences to the empty scene from which a pixel counts as belonging to an object."""
 
 
+_NOSE, _EYE, _EAR, _SHOULDER, _ELBOW, _WRIST, _HIP, _KNEE, _ANKLE = (
+    *(0.026, 0.025, 0.035, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089),
+)
+_ARM, _LEG = (_SHOULDER, _ELBOW, _WRIST), (_HIP, _KNEE, _ANKLE)
+_SIGMAS: Final = np.array([_NOSE, np.nan, *_ARM, *_ARM, *_LEG, *_LEG, _EYE, _EYE, _EAR, _EAR])
+"""COCO's, in OpenPose's order."""
+_KEYPOINT_AREA_SHARE: Final = 0.53
+"""COCO measures a person by the segment's area: about this share of the box."""
+
+
 def mean_colour(image: NDArray[np.uint8], region: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Returns the mean RGB (3,), 0..255, of an image (H, W, 3) where the region (H, W) is above 200.
 
@@ -59,6 +69,16 @@ def silhouette_overlap(
     Both are found by their difference to the empty scene, so what shadows do to one they do to the other.
     """
     return intersection_over_union(object_mask(result, empty) & window, object_mask(truth, empty) & window)
+
+
+def keypoint_similarity(found: NDArray[np.floating], truth: NDArray[np.floating], area_px: float) -> float:
+    """Returns COCO's object keypoint similarity of OpenPose-18 joints (18, 2) of somebody whose box has an area.
+
+    The neck, which COCO does not know, does not count; a joint that was not found (NaN) is wrong.
+    """
+    distance = ((np.asarray(found, np.float64) - truth) ** 2).sum(axis=1)
+    similarity = np.exp(-distance / (2 * area_px * _KEYPOINT_AREA_SHARE * (2 * _SIGMAS) ** 2))
+    return float(np.nan_to_num(similarity)[np.isfinite(_SIGMAS)].mean())
 
 
 def changed_outside(before: NDArray[np.uint8], result: NDArray[np.uint8], mask: NDArray[np.uint8]) -> int:

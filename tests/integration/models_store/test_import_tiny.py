@@ -183,4 +183,4 @@ def test_the_fixture_gives_the_models_that_the_manifest_names(tiny_models: Model
     assert tiny_models.roles == ROLES
     assert tiny_models.missing == ()
     assert tiny_models.native_size == 256
-    assert ModelSet(ModelsConfig()).path("clip") == tiny_models.path("clip")
+    assert ModelSet(ModelsConfig(profile="tiny")).path("clip") == tiny_models.path("clip")

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
+from models_store.demo.world.scenes import render, sample_spec
 from models_store.demo.world.scoring import (
     changed_outside,
     colour_difference,
     colour_progress,
     intersection_over_union,
+    keypoint_similarity,
     mean_colour,
     object_mask,
     silhouette_overlap,
@@ -89,3 +91,20 @@ def test_pixels_under_the_feather_may_change_and_others_not():
     assert changed_outside(before, result, mask) == 0
     result[7, 7, 2] = 10
     assert changed_outside(before, result, mask) == 1
+
+
+def test_the_true_pose_is_similar_and_another_is_not():
+    joints = render(sample_spec(3, "person")).keypoints
+    assert joints is not None
+    area_px = 8000.0
+    assert keypoint_similarity(joints, joints, area_px) == 1
+    assert 0.5 < keypoint_similarity(joints + 2, joints, area_px) < 1
+    assert keypoint_similarity(joints + 60, joints, area_px) < 0.05
+
+
+def test_a_joint_that_was_not_found_is_wrong_and_the_neck_does_not_count():
+    joints = render(sample_spec(3, "person")).keypoints
+    assert joints is not None
+    lost = joints.copy()
+    lost[3], lost[1] = np.nan, 0
+    assert keypoint_similarity(lost, joints, 8000.0) == pytest.approx(16 / 17)
