@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from benchmarks.demo_cases import Case, photo_cases, photo_recolours, world_cases
 from benchmarks.server import Server
@@ -87,6 +87,29 @@ def write_gallery(out: Path, rows: list[tuple[Case, dict[str, Any]]], *, notice:
 
 
 PARTS = ("before", "mask", "after")
+TILE_PX, CAPTION_PX, INSET_PX, GAP_PX = 200, 26, 64, 10
+
+
+def write_sheet(out: Path, rows: list[tuple[Case, dict[str, Any]]]) -> Path:
+    """Write gallery.png: before (with the reference as an inset), mask and after of every case; its path."""
+    width, height = 3 * TILE_PX + GAP_PX, TILE_PX + CAPTION_PX + GAP_PX
+    sheet = Image.new("RGB", (2 * width - GAP_PX, height * -(-len(rows) // 2)), "white")
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=17)
+    for number, (case, result) in enumerate(rows):
+        left, top = number % 2 * width, number // 2 * height
+        pen.text((left, top + 2), f"“{case.prompt}”", fill="black", font=font)
+        pictures = [Image.fromarray(case.base)]
+        pictures += [Image.open(io.BytesIO(base64.b64decode(result[key]))).convert("RGB") for key in ("mask", "image")]
+        for column, picture in enumerate(pictures):
+            tile = ImageOps.fit(picture, (TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
+            sheet.paste(tile, (left + column * TILE_PX, top + CAPTION_PX))
+        if case.reference is not None:
+            inset = ImageOps.fit(Image.fromarray(case.reference), (INSET_PX, INSET_PX), Image.Resampling.LANCZOS)
+            sheet.paste(ImageOps.expand(inset, 2, "white"), (left, top + CAPTION_PX))
+    path = out / "gallery.png"
+    sheet.save(path, optimize=True)
+    return path
 
 
 def print_table(rows: list[tuple[Case, dict[str, Any]]]) -> None:
@@ -113,6 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
         with httpx.Client(base_url=server.url, timeout=300) as client:
             rows = [(case, run_case(client, case)) for case in chosen]
     page = write_gallery(options.out, rows, notice=notice)
+    write_sheet(options.out, rows)
     print_table(rows)
     print(f"\n{notice}\n\ngallery: {page}")
     return 0

@@ -17,8 +17,9 @@ import numpy as np
 import psutil
 
 from benchmarks.demo import run_case
-from benchmarks.demo_cases import Case, photo_cases
+from benchmarks.demo_cases import Case, photo_cases, world_cases
 from benchmarks.server import Server, free_port
+from composition.config import load_config
 
 MB = 1024 * 1024
 
@@ -55,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--edits", type=int, default=15)
     parser.add_argument("--out", type=Path, default=Path("out"))
     options = parser.parse_args(arguments)
-    case = photo_cases()[2]
+    case = (world_cases() if load_config().models.profile == "demo" else photo_cases())[2]
     start = time.monotonic()
     with Server(port=free_port(), log=options.out / "footprint.log") as server:
         health: dict[str, Any] = server.wait_until_healthy(timeout_s=300)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
@@ -286,7 +286,7 @@ class InpaintingRecipe:
         if control is not None:
             windows = latents.windows[indices, variants]
             pictures = [
-                self._control_picture(control, latents.seed(index), window)
+                self._control_picture(control, latents.seed(index), window.tolist())
                 for (index, _), window in zip(rows, windows, strict=True)
             ]
             batch["control"] = (control, as_condition(pictures))
@@ -298,7 +298,7 @@ class InpaintingRecipe:
             if control != POSE or isinstance(latents.spec(index).subject, Person):
                 return index
 
-    def _control_picture(self, control: str, seed: int, window: np.ndarray) -> np.ndarray:
+    def _control_picture(self, control: str, seed: int, window: Sequence[int]) -> np.ndarray:
         row = np.array([self.scenes.index_of(seed)])
         if control == DEPTH:
             return seen(depth_picture(self.scenes.take("depth", row)[0].astype(np.uint8)), window)
@@ -321,5 +321,7 @@ class InpaintingRecipe:
         module.text_encoder.save_pretrained(folder / "text_encoder")
         write_clip_tokenizer(folder / "tokenizer")
         save_adapter(module.unet, module.image_encoder, folder / "ip-adapter" / "models")
-        for name, network in module.controlnets.items():
+        for name in CONTROLS:
+            network = module.controlnets[name]
+            assert isinstance(network, ControlNetModel)
             network.save_pretrained(folder / f"controlnet-{name}")
