@@ -29,9 +29,9 @@ _SINGLE: Final[Mapping[str, str]] = {
     "sam": "facebook/sam-vit-base",
     "clip": "openai/clip-vit-base-patch32",
     "depth-anything": "depth-anything/Depth-Anything-V2-Small-hf",
-    "inpainting/ip-adapter": "h94/IP-Adapter",
-    "inpainting/controlnet-pose": "lllyasviel/control_v11p_sd15_openpose",
-    "inpainting/controlnet-depth": "lllyasviel/control_v11f1p_sd15_depth",
+    "controlled/ip-adapter": "h94/IP-Adapter",
+    "controlled/controlnet-pose": "lllyasviel/control_v11p_sd15_openpose",
+    "controlled/controlnet-depth": "lllyasviel/control_v11f1p_sd15_depth",
     "yolox": "yzd-v/DWPose",
     "dwpose": "yzd-v/DWPose",
 }
@@ -39,15 +39,15 @@ _SINGLE: Final[Mapping[str, str]] = {
 _RESUMABLE: Final = (
     "grounding-dino",
     "sam",
-    "inpainting/ip-adapter",
-    "inpainting/controlnet-pose",
-    "inpainting/controlnet-depth",
+    "controlled/ip-adapter",
+    "controlled/controlnet-pose",
+    "controlled/controlnet-depth",
 )
 
 
 def export_all(folder: Path) -> list[str]:
     """Writes every component that has been trained. Returns the names of those that have not."""
-    missing = [] if export_pipeline(folder) else ["vae or inpainting"]
+    missing = [] if export_pipeline(folder) else ["vae or controlled"]
     for component, repository in _SINGLE.items():
         source = weights_folder(component)
         if source.exists():
@@ -63,7 +63,7 @@ def export_all(folder: Path) -> list[str]:
 
 def export_pipeline(folder: Path) -> bool:
     """Writes the inpainting repository. Returns False when its parts are not all trained."""
-    autoencoder, inpainting = weights_folder("vae-decoder"), weights_folder("inpainting")
+    autoencoder, inpainting = weights_folder("vae-decoder"), weights_folder("controlled")
     if not autoencoder.exists():
         autoencoder = weights_folder("vae")
     if not (autoencoder.exists() and inpainting.exists()):
@@ -95,7 +95,7 @@ def start_from(folder: Path) -> list[str]:
     shutil.copytree(pipeline / "vae", weights_folder("vae"), dirs_exist_ok=True)
     start = workdir() / "start"
     for part in ("unet", "text_encoder"):
-        shutil.copytree(pipeline / part, start / "inpainting" / part, dirs_exist_ok=True)
+        shutil.copytree(pipeline / part, start / "controlled" / part, dirs_exist_ok=True)
     for component in _RESUMABLE:
         shutil.copytree(folder / _SINGLE[component], start / component, dirs_exist_ok=True)
     return ["vae-decoder", *sorted(path.name for path in start.iterdir())]

@@ -1,12 +1,13 @@
 """The networks that paint: what stands in the masked cells, given words, a reference picture, depth or a pose?
 
-UNet, text encoder, IP-Adapter with its image encoder and both ControlNets learn together: every step draws which
-conditions it has, so each also learns to do without the others. The published adapters and ControlNets were trained
-beside a frozen, mature UNet; beside a young one they learn nothing, and one training for all costs less.
+Two recipes. The first trains UNet, text encoder and IP-Adapter with its image encoder together; the second adds both
+ControlNets, which begin as copies of the UNet's first half, and goes on with all of it. Every step draws which
+conditions it has, so each network also learns to do without the others. The published adapters and ControlNets were
+trained beside a frozen, mature UNet; beside a small frozen one they hardly learn, and one training for all costs less.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -43,7 +44,7 @@ from models_store.demo.recipes.masks import BOXED, CROPPED, SILHOUETTE, VARIANTS
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
 from models_store.demo.recipes.vocabulary import prompt_for, write_clip_tokenizer
-from models_store.demo.recipes.workdir import start_folder, workdir
+from models_store.demo.recipes.workdir import start_folder, weights_folder, workdir
 from models_store.demo.world.captions import caption
 from models_store.demo.world.cars import Car
 from models_store.demo.world.people import Person
@@ -52,13 +53,16 @@ from models_store.demo.world.scenes import SceneSpec
 TEXT_WIDTH: Final = 128
 CHANNELS: Final = (48, 96, 160)
 CONTROLS: Final = (DEPTH, POSE)
-_SETTINGS: Final = Settings(minutes=360, learning_rate=1e-3, ema_decay=0.999, warmup_steps=60)
+_NO_CONTROL: Final = "none"
+_SETTINGS: Final = Settings(minutes=240, learning_rate=1e-3, ema_decay=0.999, warmup_steps=60)
+_CONTROLLED_SETTINGS: Final = Settings(minutes=120, learning_rate=6e-4, ema_decay=0.998, warmup_steps=60)
 _BATCH: Final = 16
 _OUTSIDE_WEIGHT: Final = 0.2
 _TOKENS: Final = 77
-_CONTROL_SHARES: Final = {None: 0.66, DEPTH: 0.22, POSE: 0.12}
+_UNCONTROLLED: Final[Mapping[str, float]] = {_NO_CONTROL: 1.0}
+_CONTROL_SHARES: Final[Mapping[str, float]] = {_NO_CONTROL: 0.4, DEPTH: 0.38, POSE: 0.22}
 """Of steps without control, with depth, with a pose."""
-_REFERENCE_SHARE: Final = 0.4
+_REFERENCE_SHARE: Final = 0.35
 """Of steps with a reference picture, with or without control."""
 _CONTROL_VARIANTS: Final = {BOXED: 0.55, CROPPED: 0.3, SILHOUETTE: 0.15}
 """Of masks under control: a silhouette gives the shape away."""
@@ -141,17 +145,18 @@ class InpaintingTrainer(nn.Module):
         text_encoder: CLIPTextModel,
         image_encoder: CLIPVisionModelWithProjection,
         start: Path | None = None,
+        controlled: bool = True,
     ) -> None:
         """Takes the base; adapter and ControlNets come from the folder ``start``, or begin as copies of parts of it."""
         super().__init__()
-        controls = {name: _existing(start, f"controlnet-{name}") for name in CONTROLS}
+        controls = {name: _existing(start, f"controlnet-{name}") for name in CONTROLS if controlled}
         self.controlnets = nn.ModuleDict({name: new_controlnet(unet, folder) for name, folder in controls.items()})
         install(unet, _existing(start, "ip-adapter/models"))
         self.unet = unet.to(memory_format=torch.channels_last)
         self.text_encoder, self.image_encoder = text_encoder, image_encoder
 
     @classmethod
-    def begin(cls, start: Path | None) -> "InpaintingTrainer":
+    def begin(cls, start: Path | None, controlled: bool = True) -> "InpaintingTrainer":
         """Starts from earlier weights as far as the folder has them, else from random ones."""
         unet, text, image = (
             _existing(start, part) for part in ("unet", "text_encoder", "ip-adapter/models/image_encoder")
@@ -164,6 +169,7 @@ class InpaintingTrainer(nn.Module):
             if image is None
             else CLIPVisionModelWithProjection.from_pretrained(image, **single),
             start,
+            controlled,
         )
 
     def noise(
@@ -245,18 +251,19 @@ def latent_batch(latents: LatentSet, indices: np.ndarray, variants: np.ndarray) 
 
 @dataclass(kw_only=True)
 class InpaintingRecipe:
-    """Trains everything that paints on the latents that are there; more may be added while it runs."""
+    """Trains UNet, text encoder and adapter on the latents that are there; more may be added while it runs."""
 
     scenes: SceneSet
     latents_folder: Path
     name: str = "inpainting"
     settings: Settings = _SETTINGS
+    shares: Mapping[str, float] = field(default_factory=lambda: _UNCONTROLLED)
     _latents: LatentSet | None = None
     _drawn: int = 0
 
     def build(self) -> nn.Module:
         """Returns the module to train."""
-        return InpaintingTrainer.begin(start_folder(self.name))
+        return InpaintingTrainer.begin(start_folder(self.name), controlled=False)
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws the step's conditions, then scenes, masks, words, timesteps and what the conditions need."""
@@ -265,7 +272,8 @@ class InpaintingRecipe:
         self._drawn += 1
         assert self._latents is not None
         latents = self._latents
-        control = [*_CONTROL_SHARES][rng.choice(len(_CONTROL_SHARES), p=[*_CONTROL_SHARES.values()])]
+        drawn = str(rng.choice([*self.shares], p=[*self.shares.values()]))
+        control = None if drawn == _NO_CONTROL else drawn
         indices = np.array([self._usable(latents, control, rng) for _ in range(_BATCH)])
         shares = None if control is None else [_CONTROL_VARIANTS[variant] for variant in VARIANTS]
         variants = rng.choice(VARIANTS, _BATCH, p=shares)
@@ -321,7 +329,19 @@ class InpaintingRecipe:
         module.text_encoder.save_pretrained(folder / "text_encoder")
         write_clip_tokenizer(folder / "tokenizer")
         save_adapter(module.unet, module.image_encoder, folder / "ip-adapter" / "models")
-        for name in CONTROLS:
-            network = module.controlnets[name]
+        for name, network in module.controlnets.items():
             assert isinstance(network, ControlNetModel)
             network.save_pretrained(folder / f"controlnet-{name}")
+
+
+@dataclass(kw_only=True)
+class ControlledRecipe(InpaintingRecipe):
+    """Adds the ControlNets and goes on with everything that paints."""
+
+    name: str = "controlled"
+    settings: Settings = _CONTROLLED_SETTINGS
+    shares: Mapping[str, float] = field(default_factory=lambda: _CONTROL_SHARES)
+
+    def build(self) -> nn.Module:
+        """Returns the module to train."""
+        return InpaintingTrainer.begin(start_folder(self.name) or weights_folder("inpainting"))

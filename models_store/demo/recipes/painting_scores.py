@@ -46,7 +46,7 @@ def painting_scores(module: InpaintingTrainer, sheets: Path) -> Mapping[str, flo
     for scale in (_REFERENCE_SCALE, 0.0):
         results = _painted(module, pairs, sheets / f"reference_{scale}.png", adapter_scale=scale)
         scores[f"reference_at_{scale}"] = share_halfway(pairs, results)
-    for control, kind in ((DEPTH, STRUCTURE), (POSE, RECOLOUR)):
+    for control, kind in ((DEPTH, STRUCTURE), (POSE, RECOLOUR)) if module.controlnets else ():
         usable = [p for p in held_out_edits(kind, 3 * _EDITS) if control == DEPTH or p.before.keypoints is not None]
         pairs = tuple(usable[: _EDITS // 2])
         for steered in (True, False):

@@ -9,7 +9,7 @@ from typing import Final
 from models_store.demo.recipes.clip import ClipRecipe
 from models_store.demo.recipes.depth import DepthRecipe
 from models_store.demo.recipes.grounding import GroundingRecipe
-from models_store.demo.recipes.inpainting import InpaintingRecipe
+from models_store.demo.recipes.inpainting import ControlledRecipe, InpaintingRecipe
 from models_store.demo.recipes.latents import encode_missing
 from models_store.demo.recipes.pose import PoseRecipe
 from models_store.demo.recipes.safety import SafetyRecipe
@@ -47,6 +47,10 @@ def _inpainting() -> Recipe:
     return InpaintingRecipe(scenes=_training(), latents_folder=latents_folder())
 
 
+def _controlled() -> Recipe:
+    return ControlledRecipe(scenes=_training(), latents_folder=latents_folder())
+
+
 def _yolox() -> Recipe:
     return YoloxRecipe(scenes=_training(), held_out=_held_out())
 
@@ -74,6 +78,7 @@ def _safety() -> Recipe:
 COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "vae": _vae,
     "inpainting": _inpainting,
+    "controlled": _controlled,
     "grounding-dino": _grounding,
     "yolox": _yolox,
     "dwpose": _dwpose,
@@ -86,6 +91,7 @@ COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
 """In the order that pays."""
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "inpainting": ("vae",),
+    "controlled": ("vae", "inpainting"),
     "vae-decoder": ("vae",),
 }
 """What must have been trained before. After more training of the autoencoder scenes are encoded anew, and what was

@@ -59,7 +59,15 @@ class SegmentTrainer(nn.Module):
     def __init__(self, start: Path | None = None) -> None:
         """Starts from earlier weights, or from random ones."""
         super().__init__()
-        self.segmenter = SamModel(config()) if start is None else SamModel.from_pretrained(start, dtype=torch.float32)
+        if start is not None:
+            self.segmenter = SamModel.from_pretrained(start, dtype=torch.float32)
+            return
+        self.segmenter = SamModel(config())
+        # The published frequencies are normal with deviation 1; the library's own start has half the width, 32, with
+        # which places next to each other look unrelated, and boxes are never understood.
+        places = self.segmenter.shared_image_embedding.positional_embedding
+        nn.init.normal_(places)
+        assert self.segmenter.prompt_encoder.shared_embedding.positional_embedding is places
 
     def forward(self, pixel_values: Tensor, boxes: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """Returns the losses for boxes (B, N, 4) in pixels and masks (B, N, 128, 128) in 0..1."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+import cv2
 import numpy as np
 import pytest
 
 from composition.config import Config
 from composition.errors import EmptyMask, ModelError, NoDetection, UnprocessableImage
+from composition.imaging.masks import dilate
 from composition.types import (
     BodyRegion,
     ControlType,
     Crop,
+    DiffusionResult,
     EditOptions,
     EditRequest,
     OnNoDetection,
@@ -212,6 +215,46 @@ async def test_an_appearance_edit_keeps_the_shape(bench, photo):
     assert b.diffuser.requests[0].strength == Config().generation.appearance_strength
     assert "sam" in result.models_used
     assert result.metadata["routing"]["rule"] == "appearance"
+
+
+async def test_an_appearance_edit_is_blended_in_along_the_outline(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG]}), diffuser=FakeDiffuser(shift=9))
+    result = await b.edit(request(photo, "make the mug of marble", crop=Crop.OFF))
+    outline = ellipse(MUG.box, (300, 400)) > 0
+    near = dilate(outline.astype(np.uint8) * np.uint8(255), 9) > 0
+    assert (result.mask[outline] == 255).all()
+    assert np.array_equal(result.image[~near], photo[~near])
+    assert (b.diffuser.requests[0].mask > 0).mean() > near.mean(), "the model is given room around it"
+
+
+async def test_without_an_outline_an_appearance_edit_is_feathered_like_any_other(bench, photo):
+    boxed = {"refine_mask": RefineMask.OFF, "crop": Crop.OFF}
+    look = await bench(detector=FakeDetector({"mug": [MUG]})).edit(request(photo, "make the mug of marble", **boxed))
+    thing = await bench(detector=FakeDetector({"mug": [MUG]})).edit(request(photo, **boxed))
+    assert np.array_equal(look.mask, thing.mask)
+
+
+class SwappingDiffuser(FakeDiffuser):
+    """Paints the picture with red and blue exchanged, as soft as it saw it at its own size."""
+
+    async def diffuse(self, request):
+        self.requests.append(request)
+        yield DiffusionResult(image=request.image[..., ::-1].copy(), models_used=("sd-inpainting",))
+
+
+@pytest.mark.parametrize(("prompt", "kept"), [("make the mug red", True), ("make the mug of marble", False)])
+async def test_only_a_change_of_colour_keeps_the_photographs_detail(bench, prompt, kept):
+    rng = np.random.default_rng(1)
+    broad = cv2.resize(rng.uniform(40, 215, (6, 8, 3)), (400, 300), interpolation=cv2.INTER_CUBIC)
+    photo = np.clip(broad + rng.normal(0, 6, (300, 400, 1)), 0, 255).astype(np.uint8)
+    b = bench(detector=FakeDetector({"mug": [MUG]}), diffuser=SwappingDiffuser())
+    result = await b.edit(request(photo, prompt, color_match=False, crop=Crop.OFF))
+    core = ellipse(MUG.box, (300, 400)) > 0
+    grain, wanted = (
+        (image - cv2.GaussianBlur(image, (0, 0), 2))[core].ravel()
+        for image in (result.image.astype(np.float32), photo[..., ::-1].astype(np.float32))
+    )
+    assert (np.polyfit(wanted, grain, 1)[0] > 0.4) is kept
 
 
 async def test_a_small_mask_is_painted_from_a_crop_and_the_rest_stays(bench, photo):

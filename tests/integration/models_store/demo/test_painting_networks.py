@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models_store.demo.recipes.export import export_pipeline, start_from  # noqa: E402
-from models_store.demo.recipes.inpainting import InpaintingRecipe, InpaintingTrainer, clip_tokenizer  # noqa: E402
+from models_store.demo.recipes.inpainting import ControlledRecipe, InpaintingTrainer, clip_tokenizer  # noqa: E402
 from models_store.demo.recipes.ip_adapter import encoder_input, install, patches_of, set_scale  # noqa: E402
 from models_store.demo.recipes.workdir import start_folder, weights_folder  # noqa: E402
 
@@ -21,9 +21,9 @@ def trained(tmp_path, monkeypatch) -> InpaintingTrainer:
     for name, parameter in module.named_parameters():
         if "controlnet_down_blocks" in name:  # zero at birth: a ControlNet that cannot be told from none
             torch.nn.init.normal_(parameter, std=0.05)
-    recipe = InpaintingRecipe(scenes=None, latents_folder=tmp_path)  # type: ignore[arg-type]
+    recipe = ControlledRecipe(scenes=None, latents_folder=tmp_path)  # type: ignore[arg-type]
     with torch.no_grad():
-        recipe.save(module, weights_folder("inpainting"))
+        recipe.save(module, weights_folder("controlled"))
     return module
 
 
@@ -59,10 +59,10 @@ def test_the_saved_unet_paints_like_the_trained_one_without_conditions(trained, 
 
     stacked, timesteps, context, pictures, _ = inputs
     plain, referred, _ = predictions(trained, inputs)
-    saved = UNet2DConditionModel.from_pretrained(weights_folder("inpainting") / "unet")
+    saved = UNet2DConditionModel.from_pretrained(weights_folder("controlled") / "unet")
     assert saved.config.encoder_hid_dim_type is None
     assert torch.allclose(saved(stacked, timesteps, context).sample, plain, atol=1e-5)
-    install(saved, weights_folder("inpainting") / "ip-adapter" / "models")  # written in half precision
+    install(saved, weights_folder("controlled") / "ip-adapter" / "models")  # written in half precision
     set_scale(saved, 0.6)
     patches = {"image_embeds": [patches_of(trained.image_encoder, pictures)]}
     again = saved(stacked, timesteps, context, added_cond_kwargs=patches).sample
@@ -82,11 +82,11 @@ def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path)
     SegmentTrainer().segmenter.save_pretrained(weights_folder("sam"))
     weights_folder("grounding-dino").mkdir()
     assert export_pipeline(tmp_path / "weights")
-    for component in ("sam", "grounding-dino", *(name for name in _SINGLE if name.startswith("inpainting/"))):
+    for component in ("sam", "grounding-dino", *(name for name in _SINGLE if name.startswith("controlled/"))):
         copy_half(weights_folder(component), tmp_path / "weights" / _SINGLE[component])
     (tmp_path / "weights" / _SINGLE["grounding-dino"]).mkdir(parents=True, exist_ok=True)
-    assert {"inpainting", "sam", "grounding-dino"} <= set(start_from(tmp_path / "weights"))
-    resumed = InpaintingTrainer.begin(start_folder("inpainting")).eval()
+    assert {"controlled", "sam", "grounding-dino"} <= set(start_from(tmp_path / "weights"))
+    resumed = InpaintingTrainer.begin(start_folder("controlled")).eval()
     for before, after in zip(predictions(trained, inputs), predictions(resumed, inputs), strict=True):
         assert torch.allclose(before, after, atol=2e-2)
     words = trained.text_encoder(torch.tensor([[1, 2, 3]]))[0], resumed.text_encoder(torch.tensor([[1, 2, 3]]))[0]
