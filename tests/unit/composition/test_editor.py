@@ -254,7 +254,7 @@ async def test_only_a_change_of_colour_keeps_the_photographs_detail(bench, promp
         (image - cv2.GaussianBlur(image, (0, 0), 2))[core].ravel()
         for image in (result.image.astype(np.float32), photo[..., ::-1].astype(np.float32))
     )
-    assert (np.polyfit(wanted, grain, 1)[0] > 0.4) is kept
+    assert bool(np.polyfit(wanted, grain, 1)[0] > 0.4) is kept
 
 
 async def test_a_small_mask_is_painted_from_a_crop_and_the_rest_stays(bench, photo):
