@@ -3,13 +3,15 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# The models: demo (shipped), tiny (random weights), sd15 or sdxl (downloaded).
+PROFILE ?= demo
 
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export HF_HUB_OFFLINE ?= 1
 export BENTOML_DO_NOT_TRACK := True
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo serve models test test-unit test-integration test-e2e check format lock build clean \
+.PHONY: help setup demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
 	bench bench-full-size chaos backlog footprint train-demo demo-world
 
 help:  ## what can be made
@@ -22,25 +24,29 @@ $(READY): requirements.lock
 
 setup: $(READY)  ## the virtual environment, exactly as locked
 
-models: $(READY)  ## import the default profile into the model store (.bentoml)
-	@$(BIN)/python -m models_store import $(or $(PROFILE),tiny)
+models: $(READY)  ## import a profile into the model store (.bentoml): make models PROFILE=tiny
+	@$(BIN)/python -m models_store import $(PROFILE)
+
+test-models: $(READY)
+	@$(BIN)/python -m models_store import tiny
+	@$(BIN)/python -m models_store import demo
 
 demo: models  ## serve, run the edits of the specification over REST, write out/index.html
-	@$(BIN)/python -m benchmarks.demo
+	@$(BIN)/python -m benchmarks.demo --profile $(PROFILE)
 
 serve: models  ## serve on port 8000
-	$(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port 8000
+	COMPOSITION_MODELS__PROFILE=$(PROFILE) $(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port 8000
 
-test: models  ## every test that CI runs
+test: test-models  ## every test that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 test-unit: $(READY)  ## no torch, seconds
 	$(BIN)/python -m pytest tests/unit
 
-test-integration: models  ## real runners on the tiny models
+test-integration: test-models  ## real runners on the tiny and the demo models
 	$(BIN)/python -m pytest tests/integration
 
-test-e2e: models  ## bentoml serve, from outside
+test-e2e: test-models  ## bentoml serve, from outside
 	$(BIN)/python -m pytest tests/e2e
 
 check: $(READY)  ## formatting, lint, types, architecture
@@ -71,16 +77,20 @@ backlog: $(READY)  ## 5,000 waiting jobs
 	$(BIN)/python -m benchmarks.backlog
 
 footprint: models  ## time to healthy, memory, p50
-	$(BIN)/python -m benchmarks.footprint
+	COMPOSITION_MODELS__PROFILE=$(PROFILE) $(BIN)/python -m benchmarks.footprint
 
 train-demo: $(READY)  ## train the demo models from scratch (hours; resumable)
 	$(BIN)/python -m models_store.demo.recipes train --all
 
-demo-world: $(READY)  ## judge the demo models by ground truth on unseen scenes
+demo-world:  ## judge the demo models by ground truth on unseen scenes
+	@$(MAKE) models PROFILE=demo
+	$(BIN)/python -m benchmarks.demo_detection --first-seed 1000000 --scenes 100
 	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40
+	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40 --kinds reference,structure \
+		--unconditioned --out out/demo_world_unconditioned
 
 build: models  ## a Bento
-	$(BIN)/bentoml build
+	COMPOSITION_MODELS__PROFILE=$(PROFILE) $(BIN)/bentoml build
 
 clean:
 	rm -rf out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
 """`make demo`: serve on loopback, run the edits of SPEC.md section 8 over REST, write a before/mask/after gallery.
 
-Usage: python -m benchmarks.demo [--port 8000] [--out out]
+Usage: python -m benchmarks.demo [--profile demo] [--port 8000] [--out out]
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from benchmarks.demo_cases import Case, photo_cases, photo_recolours, world_cases
 from benchmarks.server import Server
-from composition.config import load_config
 
 TINY_NOTICE = (
     "Profile 'tiny' has random weights: it proves the plumbing (routing, region, mask, blending, every model),\n"
@@ -124,13 +123,16 @@ def print_table(rows: list[tuple[Case, dict[str, Any]]]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; the process's exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--out", type=Path, default=Path("out"))
     options = parser.parse_args(arguments)
-    demo = load_config().models.profile == "demo"
-    notice, chosen = (DEMO_NOTICE, world_cases() + photo_recolours()) if demo else (TINY_NOTICE, photo_cases())
+    in_world = options.profile == "demo"
+    chosen = world_cases() + photo_recolours() if in_world else photo_cases()
+    notice = {"demo": DEMO_NOTICE, "tiny": TINY_NOTICE}.get(options.profile, "")
     start = time.monotonic()
-    with Server(port=options.port, log=options.out / "serve.log") as server:
+    environment = {"COMPOSITION_MODELS__PROFILE": options.profile}
+    with Server(port=options.port, log=options.out / "serve.log", environment=environment) as server:
         health = server.wait_until_healthy(timeout_s=180)
         print(f"healthy after {time.monotonic() - start:.1f} s, models: {', '.join(health['models_loaded'])}")
         with httpx.Client(base_url=server.url, timeout=300) as client:

@@ -1,0 +1,74 @@
+"""What `make demo` shows: the four cases of the specification over REST, with the models that come with the source."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.demo import run_case
+from benchmarks.demo_cases import Case, photo_recolours, world_cases
+from benchmarks.server import Server, free_port
+
+
+@pytest.fixture(scope="module")
+def edits(tmp_path_factory):
+    log = tmp_path_factory.mktemp("demo") / "serve.log"
+    environment = {"COMPOSITION_MODELS__PROFILE": "demo"}
+    with Server(port=free_port(), log=log, environment=environment) as server:
+        server.wait_until_healthy(timeout_s=180)
+        with httpx.Client(base_url=server.url, timeout=300) as client:
+            return [(case, run_case(client, case)) for case in world_cases() + photo_recolours()]
+
+
+def picture(encoded: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))))
+
+
+def mean_inside(case: Case, result: dict[str, Any]) -> np.ndarray:
+    return picture(result["image"])[picture(result["mask"]) == 255].mean(axis=0)
+
+
+def test_each_case_takes_the_pipeline_and_rule_that_the_specification_names(edits):
+    found = [(result["pipeline_used"], result["metadata"]["routing"]["rule"]) for _, result in edits[:4]]
+    assert found == [
+        ("complex", "try_on"),
+        ("complex", "structural_object"),
+        ("simple", "appearance"),
+        ("simple", "appearance"),
+    ]
+
+
+def test_everything_outside_the_mask_is_the_original_bit_for_bit(edits):
+    for case, result in edits:
+        outside = picture(result["mask"]) == 0
+        assert outside.mean() > 0.4, case.name
+        assert np.array_equal(picture(result["image"])[outside], case.base[outside]), case.name
+
+
+def test_the_red_car_turns_blue(edits):
+    case, result = edits[2]
+    red, _, blue = mean_inside(case, result)
+    red_before, _, blue_before = case.base[picture(result["mask"]) == 255].mean(axis=0)
+    assert red_before > blue_before + 40
+    assert blue > red + 40
+
+
+def test_the_oak_table_turns_to_pale_stone(edits):
+    case, result = edits[3]
+    inside = picture(result["mask"]) == 255
+    before, after = case.base[inside].mean(axis=0), mean_inside(case, result)
+    assert np.ptp(after) < 0.6 * np.ptp(before), "marble is greyer than oak"
+
+
+def test_a_photograph_keeps_its_detail_when_a_mask_changes_colour(edits):
+    for case, result in edits[4:]:
+        inside = picture(result["mask"]) == 255
+        grain = [np.diff(image.astype(float).mean(axis=2), axis=1)[inside[:, 1:]] for image in (
+            case.base, picture(result["image"]))]  # fmt: skip
+        assert np.corrcoef(*grain)[0, 1] > 0.5, case.name
