@@ -212,6 +212,7 @@ class LocalEditor:
 
     editor: Editor
     models: Models
+    native_size: int
     stop: Callable[[], None]
 
 
@@ -231,7 +232,7 @@ def local_editor() -> LocalEditor:
     )
     assembly = assemble(config, analyzer=analyzer, detector=detector, structure=structure, diffusion=diffusion)
     editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
-    return LocalEditor(editor=editor, models=assembly.models, stop=diffusion.stop)
+    return LocalEditor(editor=editor, models=assembly.models, native_size=assembly.native_size, stop=diffusion.stop)
 
 
 def _in_process(runner: Any) -> Any:
