@@ -62,7 +62,7 @@ _TOKENS: Final = 77
 _UNCONTROLLED: Final[Mapping[str, float]] = {_NO_CONTROL: 1.0}
 _CONTROL_SHARES: Final[Mapping[str, float]] = {_NO_CONTROL: 0.4, DEPTH: 0.38, POSE: 0.22}
 """Of steps without control, with depth, with a pose."""
-_REFERENCE_SHARE: Final = 0.35
+_REFERENCE_SHARE: Final = 0.6
 """Of steps with a reference picture, with or without control."""
 _CONTROL_VARIANTS: Final = {BOXED: 0.55, CROPPED: 0.3, SILHOUETTE: 0.15}
 """Of masks under control: a silhouette gives the shape away."""
