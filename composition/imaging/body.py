@@ -69,6 +69,7 @@ def worn_mask(
     size: tuple[int, int],
     *,
     reach_px: float = 0.0,
+    keeps_shape: bool = False,
 ) -> Mask | None:
     """What is repainted for a thing worn on `region`: 0 or 255, of `size` (height, width).
 
@@ -80,6 +81,8 @@ def worn_mask(
         size: of the picture.
         reach_px: how far the mask is going to grow (dilation and feathering): face and hands are given this much
             room, so that they stay untouched to the end.
+        keeps_shape: the garment that is there stays and only its look changes: it is the garment's mask that counts,
+            however far beyond the body part it goes.
 
     Returns:
         Garment and body part where they agree; the body part alone when the garment is missing or elsewhere; the
@@ -88,7 +91,7 @@ def worn_mask(
     """
     garment = _garment_of(garment_mask, person_box, size)
     part = None if pose is None else region_mask(region, pose, size)
-    chosen = _agreed(garment, part)
+    chosen = garment if keeps_shape and garment is not None else _agreed(garment, part)
     if chosen is None:
         return None
     if pose is not None:

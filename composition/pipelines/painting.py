@@ -15,7 +15,7 @@ from composition.imaging import blending, geometry, masks
 from composition.imaging.detail import keep_detail
 from composition.imaging.skeleton import draw_skeleton
 from composition.pipelines.context import EditContext
-from composition.pipelines.region import Region
+from composition.pipelines.region import Region, seam_px
 from composition.types import (
     Box,
     ControlInput,
@@ -32,8 +32,6 @@ from composition.types import (
 
 LATENT_CELL_PX = 8
 FIT_MULTIPLE_PX = 64
-SEAM_DILATION_PX, SEAM_BLUR_PX = 3, 10
-"""How far beyond its outline a thing that keeps its shape is blended in, in pixels of a 512-pixel picture."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,7 +109,7 @@ def _make_canvas(ctx: EditContext, region: Region) -> Canvas:
     if not region.exact:
         mask = masks.dilate(mask, masks.scale_px(ctx.plan.mask_dilation_px, size))
     reach = masks.feather(mask, masks.scale_px(ctx.plan.mask_blur_px, size))
-    alpha = _along_outline(ctx, region, size) if ctx.plan.decision.keeps_shape and region.outlined else reach
+    alpha = _along_outline(ctx, region, size) if region.outlined else reach
     box = geometry.crop_box(reach, native_size=ctx.native_size, size=size) if ctx.plan.crop is Crop.AUTO else None
     view, native = size, ctx.native_size
     if box is not None:
@@ -122,9 +120,9 @@ def _make_canvas(ctx: EditContext, region: Region) -> Canvas:
 
 
 def _along_outline(ctx: EditContext, region: Region, size: tuple[int, int]) -> Mask:
-    """A thing that keeps its shape is blended in along its outline: around it nothing was to change."""
-    outline = masks.dilate(region.mask, masks.scale_px(min(SEAM_DILATION_PX, ctx.plan.mask_dilation_px), size))
-    return masks.feather(outline, masks.scale_px(min(SEAM_BLUR_PX, ctx.plan.mask_blur_px), size))
+    dilation_px, blur_px = seam_px(ctx.plan, region.outlined)
+    outline = masks.dilate(region.mask, masks.scale_px(dilation_px, size))
+    return masks.feather(outline, masks.scale_px(blur_px, size))
 
 
 def _make_request(ctx: EditContext, canvas: Canvas, structure: Structure) -> DiffusionRequest:

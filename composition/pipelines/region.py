@@ -11,13 +11,16 @@ import numpy as np
 from composition.errors import EmptyMask, NoDetection
 from composition.imaging import body, masks
 from composition.pipelines.context import EditContext
-from composition.types import Box, Detection, Mask, OnNoDetection, Pose, Position, Target
+from composition.types import Box, Detection, EditPlan, Mask, OnNoDetection, Pose, Position, Target
 
 PERSON = "person"
 SUBJECT_LABELS = (PERSON, "dog", "cat", "horse", "bird", "car", "motorcycle", "bus", "truck", "bicycle")
 """What counts as the subject in front of a background, in this order, when the prompt does not name it."""
 BOX_MARGIN = 0.1
 """How far a silhouette may reach beyond its detection's box, as a share of the box's sides."""
+
+SEAM_DILATION_PX, SEAM_BLUR_PX = 3, 10
+"""How far beyond its outline a thing that keeps its shape is blended in, in pixels of a 512-pixel picture."""
 
 SIDES = {
     "left": Position.LEFT,
@@ -33,8 +36,8 @@ SIDES = {
 class Region:
     """Where to repaint: a binary mask (H, W; 0/255) before dilation, and what was found on the way to it.
 
-    `exact`: the mask is the user's own, to be feathered but not dilated. `outlined`: the mask is the thing's own
-    outline, not a box around it.
+    `exact`: the mask is the user's own, to be feathered but not dilated. `outlined`: the thing keeps its shape and
+    the mask is its own outline, so it is blended in along it.
     """
 
     mask: Mask
@@ -154,7 +157,7 @@ def _third(ctx: EditContext, position: Position) -> Mask:
 
 
 async def _silhouettes(ctx: EditContext, chosen: tuple[Detection, ...]) -> tuple[Mask, bool]:
-    """SAM's silhouettes when the plan refines masks, else the boxes; and whether they are silhouettes."""
+    """SAM's silhouettes when the plan refines masks, else the boxes; and whether they outline what keeps its shape."""
     boxes = masks.boxes_to_mask([item.box for item in chosen], _size(ctx))
     if not ctx.plan.refine_mask:
         return boxes, False
@@ -165,7 +168,7 @@ async def _silhouettes(ctx: EditContext, chosen: tuple[Detection, ...]) -> tuple
     if not refined.any():
         ctx.journal.warn("the refined mask was empty: the box is used")
         return boxes, False
-    return refined, True
+    return refined, ctx.plan.decision.keeps_shape
 
 
 def _near(outline: Mask, box: Box) -> Mask:
@@ -192,7 +195,7 @@ async def _worn_region(ctx: EditContext, found: tuple[Detection, ...], poses: Se
     wearer = body.main_person(people, ctx.plan.decision.target.position)
     pose = poses[people.index(wearer)] if wearer is not None and len(poses) == len(people) else None
     worn = tuple(item for item in found if wearer is None or _overlap(item.box, wearer.box) > 0.5)
-    garment = (await _silhouettes(ctx, worn))[0] if worn else None
+    garment, outlined = await _silhouettes(ctx, worn) if worn else (None, False)
     mask = await asyncio.to_thread(
         body.worn_mask,
         region,
@@ -200,17 +203,28 @@ async def _worn_region(ctx: EditContext, found: tuple[Detection, ...], poses: Se
         pose,
         wearer.box if wearer is not None else None,
         _size(ctx),
-        reach_px=_growth_px(ctx),
+        reach_px=_growth_px(ctx, outlined),
+        keeps_shape=outlined,
     )
     if mask is None or not mask.any():
         return _nothing_found(ctx)
-    return Region(mask=mask, detections=worn)
+    return Region(mask=mask, detections=worn, outlined=outlined)
 
 
-def _growth_px(ctx: EditContext) -> float:
+def seam_px(plan: EditPlan, outlined: bool) -> tuple[float, float]:
+    """Dilation and blur of the blend, in pixels of a 512-pixel picture.
+
+    Around a thing that keeps its shape and whose outline is known nothing was to change.
+    """
+    if outlined:
+        return min(SEAM_DILATION_PX, plan.mask_dilation_px), min(SEAM_BLUR_PX, plan.mask_blur_px)
+    return plan.mask_dilation_px, plan.mask_blur_px
+
+
+def _growth_px(ctx: EditContext, outlined: bool) -> float:
     """How far dilation and feathering are going to grow a mask, in pixels of this picture."""
-    plan = ctx.plan
-    return masks.scale_px(plan.mask_dilation_px + plan.mask_blur_px / 2, _size(ctx))
+    dilation_px, blur_px = seam_px(ctx.plan, outlined)
+    return masks.scale_px(dilation_px + blur_px / 2, _size(ctx))
 
 
 def _overlap(inner: Box, outer: Box) -> float:

@@ -66,6 +66,8 @@ _REFERENCE_SHARE: Final = 0.6
 """Of steps with a reference picture, with or without control."""
 _CONTROL_VARIANTS: Final = {BOXED: 0.55, CROPPED: 0.3, SILHOUETTE: 0.15}
 """Of masks under control: a silhouette gives the shape away."""
+_RIMS: Final = 5
+"""How many of a batch with references are rims."""
 _BARE_PROMPTS: Final = 0.85
 """Share of captions reduced to the noun when there is a reference: the look must then come from the picture."""
 _WITHOUT_REFERENCE: Final = 0.08
@@ -240,6 +242,16 @@ def _existing(start: Path | None, part: str) -> Path | None:
     return start / part if start is not None and (start / part).exists() else None
 
 
+def _rows_of_rims(latents: LatentSet, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws examples (count, 2), scene and variant, of what references of rims are for: a small part of all scenes."""
+    found: list[tuple[int, int]] = []
+    while len(found) < count:
+        index, variant = int(rng.integers(0, len(latents))), int(rng.choice(VARIANTS))
+        if latents.labels[index][variant] in ("rims", "wheels"):
+            found.append((index, variant))
+    return np.array(found)
+
+
 def latent_batch(latents: LatentSet, indices: np.ndarray, variants: np.ndarray) -> dict[str, Tensor]:
     """Returns latents, masked latents and masks of chosen scenes and mask variants, float32."""
     return {
@@ -274,13 +286,16 @@ class InpaintingRecipe:
         latents = self._latents
         drawn = str(rng.choice([*self.shares], p=[*self.shares.values()]))
         control = None if drawn == _NO_CONTROL else drawn
+        pictured = bool(rng.random() < _REFERENCE_SHARE)
         indices = np.array([self._usable(latents, control, rng) for _ in range(_BATCH)])
         shares = None if control is None else [_CONTROL_VARIANTS[variant] for variant in VARIANTS]
         variants = rng.choice(VARIANTS, _BATCH, p=shares)
+        if pictured and control != POSE:
+            rims = _rows_of_rims(latents, _RIMS, rng)
+            indices[:_RIMS], variants[:_RIMS] = rims[:, 0], rims[:, 1]
         rows = [(int(index), latents.labels[index][variant]) for index, variant in zip(indices, variants, strict=True)]
         batch: dict[str, Any] = latent_batch(latents, indices, variants)
         batch["timesteps"] = stratified_timesteps(_BATCH)
-        pictured = bool(rng.random() < _REFERENCE_SHARE)
         bare = rng.random(_BATCH) < (_BARE_PROMPTS if pictured else 0)
         prompts = [
             bare_prompt(label, rng) if plain else training_prompt(latents.spec(index), label, rng)

@@ -303,3 +303,18 @@ def test_the_middle_of_two_is_the_larger_one():
 def test_every_region_has_words_for_what_may_be_worn_there():
     assert set(GARMENT_WORDS) == set(BodyRegion)
     assert all(words and all(word == word.lower().strip() for word in words) for words in GARMENT_WORDS.values())
+
+
+def test_a_garment_that_keeps_its_shape_is_not_cut_by_the_body_part():
+    garment = np.zeros(SIZE, np.uint8)
+    garment[60:500, 60:400] = 255
+    cut = worn_mask(BodyRegion.UPPER, garment, pose_of(), None, SIZE)
+    whole = worn_mask(BodyRegion.UPPER, garment, pose_of(), None, SIZE, keeps_shape=True)
+    protected = protected_mask(pose_of(), SIZE, BodyRegion.UPPER) > 0
+    assert np.array_equal(whole > 0, (garment > 0) & ~protected)
+    assert (cut > 0).sum() < (whole > 0).sum()
+
+
+def test_without_a_garment_the_body_part_counts_even_if_the_shape_is_to_stay():
+    part = worn_mask(BodyRegion.UPPER, None, pose_of(), None, SIZE, keeps_shape=True)
+    assert np.array_equal(part, worn_mask(BodyRegion.UPPER, None, pose_of(), None, SIZE))
