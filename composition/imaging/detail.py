@@ -4,7 +4,8 @@ What a model paints has passed its autoencoder: folds, spokes and edges come bac
 painted at a fraction of its size. Where only the colour changes, all that detail is in the original. A guided filter
 (He, Sun and Tang 2010; at reduced size, He and Sun 2015, arXiv:1505.00996) says for every small window how the
 generated colours follow from the original ones, as an affine map of RGB, and that map is applied to the original.
-Where the generated picture does not follow the original (a pattern that was painted over), the map is a constant.
+Where the generated picture does not follow the original (a pattern that was painted over), the map is a constant. What
+the maps miss of the generated picture's broad colours is added in the end.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ WINDOW_PX = 64.0
 """Side of the windows, in pixels of a 512-pixel picture."""
 EPSILON = 1e-4
 """Contrast (squared, of RGB in 0..1) below which the original says nothing: a deviation of 2.5 of 255."""
+BROAD_PX = 8.0
+"""Deviation of the Gaussian that tells broad colours from detail, in pixels of a 512-pixel picture."""
 _ELSEWHERE = 1e-4
 """Weight of pixels outside the thing: they only count where a window has no others."""
 
@@ -35,7 +38,7 @@ def keep_detail(generated: Image, original: Image, mask: Mask) -> Image:
         mask: (H, W); > 0 is the thing that changes colour: how its colours change is learnt inside it only.
 
     Returns:
-        (H, W, 3): filtered in the mask and a window's width around it, the generated picture elsewhere.
+        (H, W, 3): the generated picture wherever the mask is 0.
     """
     side_px = scale_px(WINDOW_PX, mask.shape)
     around = window(mask, side_px)
@@ -48,9 +51,20 @@ def keep_detail(generated: Image, original: Image, mask: Mask) -> Image:
     height, width = weight.shape
     gain, offset = (cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in (gain, offset))
     mapped = np.einsum("hwi,hwij->hwj", guide, gain.reshape(height, width, 3, 3)) + offset
+    sigma_px = scale_px(BROAD_PX, mask.shape) * shrink
+    missing = _broad(_resized(target - mapped, shrink), small[2] + np.float32(_ELSEWHERE), sigma_px)
+    mapped += cv2.resize(missing, (width, height), interpolation=cv2.INTER_LINEAR)
+    inside = mask[around] > 0
     kept = generated.copy()
-    kept[around] = np.rint(np.clip(mapped, 0.0, 1.0) * 255.0).astype(np.uint8)
+    kept[around][inside] = np.rint(np.clip(mapped[inside], 0.0, 1.0) * 255.0).astype(np.uint8)
     return kept
+
+
+def _broad(planes: Plane, weight: Plane, sigma_px: float) -> Plane:
+    """The planes (H, W, 3) without detail, learnt where the weight (H, W) is."""
+    total = cv2.GaussianBlur(weight, (0, 0), sigma_px)
+    averaged = cv2.GaussianBlur(planes * weight[..., None], (0, 0), sigma_px) / total[..., None]
+    return np.asarray(averaged, dtype=np.float32)
 
 
 def _affine_maps(guide: Plane, target: Plane, weight: Plane, side_px: float) -> tuple[Plane, Plane]:
