@@ -12,7 +12,7 @@ import numpy as np
 
 from composition.imaging.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
 from composition.imaging.body_shapes import draw_face, draw_hand, draw_region
-from composition.imaging.masks import boxes_to_mask, dilate
+from composition.imaging.masks import boxes_to_mask
 from composition.types import BodyRegion, Box, Detection, Mask, Pose, Position
 
 GARMENT_WORDS: Mapping[BodyRegion, tuple[str, ...]] = {
@@ -68,7 +68,6 @@ def worn_mask(
     person_box: Box | None,
     size: tuple[int, int],
     *,
-    reach_px: float = 0.0,
     keeps_shape: bool = False,
 ) -> Mask | None:
     """What is repainted for a thing worn on `region`: 0 or 255, of `size` (height, width).
@@ -79,8 +78,6 @@ def worn_mask(
         pose: of the person meant; None when there is none.
         person_box: of the same person; a garment outside it is somebody else's.
         size: of the picture.
-        reach_px: how far the mask is going to grow (dilation and feathering): face and hands are given this much
-            room, so that they stay untouched to the end.
         keeps_shape: the garment that is there stays and only its look changes: it is the garment's mask that counts,
             however far beyond the body part it goes.
 
@@ -95,7 +92,7 @@ def worn_mask(
     if chosen is None:
         return None
     if pose is not None:
-        chosen[dilate(protected_mask(pose, size, region), reach_px) > 0] = 0
+        chosen[protected_mask(pose, size, region) > 0] = 0
     return chosen if chosen.any() else None
 
 

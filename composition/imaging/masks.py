@@ -111,6 +111,17 @@ def feather(mask: Mask, px: float) -> Mask:
     return alpha
 
 
+def spare(alpha: Mask, protected: Mask, px: float) -> Mask:
+    """Take what must not change out of an alpha (H, W): 0 on every protected pixel (> 0), with a soft rim around.
+
+    Args:
+        alpha: (H, W), 0..255.
+        protected: (H, W); > 0 must stay as it is.
+        px: the rim's kernel, as `feather` has it.
+    """
+    return np.minimum(alpha, complement(feather(protected, px)))
+
+
 def align_to_latent_grid(mask: Mask, cell: int = 8) -> Mask:
     """Every cell of `cell` x `cell` pixels that holds a masked pixel (> 0) becomes 255 as a whole, the others 0.
 

@@ -15,7 +15,7 @@ from composition.imaging import blending, geometry, masks
 from composition.imaging.detail import keep_detail
 from composition.imaging.skeleton import draw_skeleton
 from composition.pipelines.context import EditContext
-from composition.pipelines.region import Region, seam_px
+from composition.pipelines.region import Region
 from composition.types import (
     Box,
     ControlInput,
@@ -25,6 +25,7 @@ from composition.types import (
     DiffusionProgress,
     DiffusionRequest,
     DiffusionResult,
+    EditPlan,
     Image,
     Mask,
     Pose,
@@ -32,6 +33,9 @@ from composition.types import (
 
 LATENT_CELL_PX = 8
 FIT_MULTIPLE_PX = 64
+SEAM_DILATION_PX, SEAM_BLUR_PX = 3, 10
+"""How far beyond its outline a thing that keeps its shape is blended in, and how softly what is protected is spared, in
+pixels of a 512-pixel picture."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,11 +109,12 @@ async def paint(ctx: EditContext, region: Region, structure: Structure) -> Paint
 def _make_canvas(ctx: EditContext, region: Region) -> Canvas:
     height, width = ctx.request.base.shape[:2]
     size = (height, width)
-    mask = region.mask
-    if not region.exact:
-        mask = masks.dilate(mask, masks.scale_px(ctx.plan.mask_dilation_px, size))
-    reach = masks.feather(mask, masks.scale_px(ctx.plan.mask_blur_px, size))
-    alpha = _along_outline(ctx, region, size) if region.outlined else reach
+    mask = region.mask if region.exact else _grown(region.mask, ctx.plan.mask_dilation_px)
+    reach = _feathered(mask, ctx.plan.mask_blur_px)
+    alpha = _along_outline(ctx.plan, region) if region.outlined else reach
+    if region.protected is not None:
+        alpha = masks.spare(alpha, region.protected, masks.scale_px(SEAM_BLUR_PX, size))
+        mask = np.where(region.protected > 0, np.uint8(0), mask)
     box = geometry.crop_box(reach, native_size=ctx.native_size, size=size) if ctx.plan.crop is Crop.AUTO else None
     view, native = size, ctx.native_size
     if box is not None:
@@ -119,10 +124,18 @@ def _make_canvas(ctx: EditContext, region: Region) -> Canvas:
     return Canvas(thing=region.mask, mask=mask, reach=reach, alpha=alpha, box=box, fit=fit)
 
 
-def _along_outline(ctx: EditContext, region: Region, size: tuple[int, int]) -> Mask:
-    dilation_px, blur_px = seam_px(ctx.plan, region.outlined)
-    outline = masks.dilate(region.mask, masks.scale_px(dilation_px, size))
-    return masks.feather(outline, masks.scale_px(blur_px, size))
+def _along_outline(plan: EditPlan, region: Region) -> Mask:
+    """Around a thing that keeps its shape and whose outline is known nothing was to change."""
+    outline = _grown(region.mask, min(SEAM_DILATION_PX, plan.mask_dilation_px))
+    return _feathered(outline, min(SEAM_BLUR_PX, plan.mask_blur_px))
+
+
+def _grown(mask: Mask, dilation_px: float) -> Mask:
+    return masks.dilate(mask, masks.scale_px(dilation_px, (mask.shape[0], mask.shape[1])))
+
+
+def _feathered(mask: Mask, blur_px: float) -> Mask:
+    return masks.feather(mask, masks.scale_px(blur_px, (mask.shape[0], mask.shape[1])))
 
 
 def _make_request(ctx: EditContext, canvas: Canvas, structure: Structure) -> DiffusionRequest:

@@ -11,16 +11,13 @@ import numpy as np
 from composition.errors import EmptyMask, NoDetection
 from composition.imaging import body, masks
 from composition.pipelines.context import EditContext
-from composition.types import Box, Detection, EditPlan, Mask, OnNoDetection, Pose, Position, Target
+from composition.types import Box, Detection, Mask, OnNoDetection, Pose, Position, Target
 
 PERSON = "person"
 SUBJECT_LABELS = (PERSON, "dog", "cat", "horse", "bird", "car", "motorcycle", "bus", "truck", "bicycle")
 """What counts as the subject in front of a background, in this order, when the prompt does not name it."""
 BOX_MARGIN = 0.1
 """How far a silhouette may reach beyond its detection's box, as a share of the box's sides."""
-
-SEAM_DILATION_PX, SEAM_BLUR_PX = 3, 10
-"""How far beyond its outline a thing that keeps its shape is blended in, in pixels of a 512-pixel picture."""
 
 SIDES = {
     "left": Position.LEFT,
@@ -37,13 +34,15 @@ class Region:
     """Where to repaint: a binary mask (H, W; 0/255) before dilation, and what was found on the way to it.
 
     `exact`: the mask is the user's own, to be feathered but not dilated. `outlined`: the thing keeps its shape and
-    the mask is its own outline, so it is blended in along it.
+    the mask is its own outline, so it is blended in along it. `protected`: what stays as it is, however far the mask
+    grows (a face, hands).
     """
 
     mask: Mask
     detections: tuple[Detection, ...] = ()
     exact: bool = False
     outlined: bool = False
+    protected: Mask | None = None
 
 
 def people_in(ctx: EditContext) -> tuple[Detection, ...]:
@@ -203,28 +202,12 @@ async def _worn_region(ctx: EditContext, found: tuple[Detection, ...], poses: Se
         pose,
         wearer.box if wearer is not None else None,
         _size(ctx),
-        reach_px=_growth_px(ctx, outlined),
         keeps_shape=outlined,
     )
     if mask is None or not mask.any():
         return _nothing_found(ctx)
-    return Region(mask=mask, detections=worn, outlined=outlined)
-
-
-def seam_px(plan: EditPlan, outlined: bool) -> tuple[float, float]:
-    """Dilation and blur of the blend, in pixels of a 512-pixel picture.
-
-    Around a thing that keeps its shape and whose outline is known nothing was to change.
-    """
-    if outlined:
-        return min(SEAM_DILATION_PX, plan.mask_dilation_px), min(SEAM_BLUR_PX, plan.mask_blur_px)
-    return plan.mask_dilation_px, plan.mask_blur_px
-
-
-def _growth_px(ctx: EditContext, outlined: bool) -> float:
-    """How far dilation and feathering are going to grow a mask, in pixels of this picture."""
-    dilation_px, blur_px = seam_px(ctx.plan, outlined)
-    return masks.scale_px(dilation_px + blur_px / 2, _size(ctx))
+    protected = None if pose is None else body.protected_mask(pose, _size(ctx), region)
+    return Region(mask=mask, detections=worn, outlined=outlined, protected=protected)
 
 
 def _overlap(inner: Box, outer: Box) -> float:

@@ -10,6 +10,7 @@ import pytest
 
 from composition.config import Config
 from composition.errors import EmptyMask, ModelError, NoDetection, UnprocessableImage
+from composition.imaging.body import protected_mask
 from composition.imaging.masks import dilate
 from composition.types import (
     BodyRegion,
@@ -172,6 +173,18 @@ async def test_try_on_runs_pose_control_on_the_garment_and_never_the_face(bench,
     assert result.mask[70:150, 180:220].any(), "the chest"
     assert not result.mask[25:45, 190:210].any(), "the face"
     assert result.metadata["routing"]["target"]["region"] == BodyRegion.UPPER
+
+
+async def test_a_mask_that_grows_still_spares_the_face_and_the_hands(bench, photo):
+    jacket = detection("jacket", 110, 10, 290, 280)
+    b = bench(analyzer=FakeAnalyzer(objects=[PERSON]), detector=FakeDetector({"*": [jacket]}))
+    result = await b.edit(request(photo, "person wearing this jacket", references=(photo[:100, :100],)))
+    pose = (await b.pose.estimate_pose(photo, [PERSON]))[0]
+    protected = protected_mask(pose, (300, 400), BodyRegion.UPPER) > 0
+    assert protected.any()
+    assert np.array_equal(result.image[protected], photo[protected])
+    near = dilate(protected.astype(np.uint8) * np.uint8(255), 12) > 0
+    assert result.mask[near & ~protected].any(), "the garment may come close to them"
 
 
 async def test_rims_run_depth_control_alone(bench, photo):

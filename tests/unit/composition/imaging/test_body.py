@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from composition.imaging.body import GARMENT_WORDS, main_person, protected_mask, region_mask, worn_mask
-from composition.imaging.masks import dilate
 from composition.types import BodyRegion, Box, Detection, Pose, Position
 
 SIZE = (680, 420)
@@ -237,16 +236,6 @@ def test_with_neither_pose_nor_garment_there_is_no_mask():
     assert worn_mask(BodyRegion.UPPER, None, None, person, SIZE) is None
     assert worn_mask(BodyRegion.UPPER, box_mask(400, 0, 420, 50), None, person, SIZE) is None
     assert worn_mask(BodyRegion.FEET, None, pose_of(without=("r_ankle", "l_ankle")), person, SIZE) is None
-
-
-def test_a_mask_that_grows_by_its_reach_still_spares_face_and_hands():
-    garment = box_mask(60, 30, 400, 420)
-    protected = protected_mask(pose_of(), SIZE, BodyRegion.UPPER)
-    worn = worn_mask(BodyRegion.UPPER, garment, pose_of(), None, SIZE, reach_px=25)
-    assert worn.any()
-    assert not (dilate(worn, 24.9) & protected).any()
-    careless = worn_mask(BodyRegion.UPPER, garment, pose_of(), None, SIZE)
-    assert (dilate(careless, 24.9) & protected).any()
 
 
 scores = st.floats(0, 1)

@@ -220,3 +220,12 @@ def test_the_area_is_the_share_of_pixels_that_may_change():
     assert masks.area_fraction(np.full((4, 5), 255, np.uint8)) == 1.0
     assert masks.area_fraction(one_pixel(10, 3, 3)) == 0.01
     assert masks.area_fraction(np.array([[0, 1, 128, 255]], np.uint8)) == 0.75
+
+
+def test_what_is_spared_does_not_change_at_all_and_the_rest_almost_as_before():
+    alpha, protected = np.full((64, 64), 255, np.uint8), np.zeros((64, 64), np.uint8)
+    protected[20:30, 20:30] = 255
+    spared = masks.spare(alpha, protected, 9)
+    assert not spared[protected > 0].any()
+    assert (spared[masks.dilate(protected, 4.01) == 0] == 255).all()
+    assert np.array_equal(masks.spare(alpha, np.zeros_like(protected), 9), alpha)
