@@ -2,8 +2,8 @@
 
 Usage: python -m benchmarks.demo_detection --first-seed N --scenes M [--profile demo]
 
-Prints last `nouns A/N every instance B/N absent C/M sam IOU pose OKS`: nouns of a scene whose best detection lies on one
-(IoU >= 0.5), nouns of which every instance was found (a car has two rims), nouns that are not in the scene and were not
+Prints last `nouns A/N every instance B/N absent C/M sam IOU pose OKS`: nouns of a scene whose best detection lies on
+one (IoU >= 0.5), nouns of which every instance was found (a car has two rims), nouns that are not in the scene and were not
 found, SAM's mean IoU from true boxes, and the mean similarity of people's key points. One question a noun, as the
 service asks.
 """
@@ -54,7 +54,7 @@ def best_is_right(found: Sequence[Detection], truth: Sequence[Box]) -> bool:
 
 @dataclass(kw_only=True)
 class Tally:
-    """Per label: whether the best detection was right, and whether every instance was found; silence on absent nouns."""
+    """Per label: was the best detection right, was every instance found; and silence on absent nouns."""
 
     best: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     every: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
