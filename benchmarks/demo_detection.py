@@ -3,9 +3,9 @@
 Usage: python -m benchmarks.demo_detection --first-seed N --scenes M [--profile demo]
 
 Prints last `nouns A/N every instance B/N absent C/M sam IOU pose OKS`: nouns of a scene whose best detection lies on
-one (IoU >= 0.5), nouns of which every instance was found (a car has two rims), nouns that are not in the scene and were not
-found, SAM's mean IoU from true boxes, and the mean similarity of people's key points. One question a noun, as the
-service asks.
+one (IoU >= 0.5), nouns of which every instance was found (a car has two rims), nouns that are not in the scene and
+were not found, SAM's mean IoU from true boxes, and the mean similarity of people's key points. One question a noun, as
+the service asks.
 """
 
 from __future__ import annotations
