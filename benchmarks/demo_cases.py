@@ -24,6 +24,11 @@ _SUIT = [
     *((345, 270), (360, 345), (305, 380), (282, 440), (285, 511)),
 ]
 """The astronaut's suit, below the collar and left of the helmet, as a polygon."""
+_CUP = [
+    *((174, 120), (200, 180), (250, 205), (300, 208), (350, 195), (405, 130), (400, 190), (370, 240), (330, 275)),
+    *((290, 284), (250, 276), (215, 225), (185, 185)),
+]
+"""The outside of the coffee cup."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,13 +108,11 @@ def photo_recolours() -> list[Case]:
     astronaut, coffee = skimage.data.astronaut(), skimage.data.coffee()
     suit = Image.new("L", (astronaut.shape[1], astronaut.shape[0]))
     ImageDraw.Draw(suit).polygon(_SUIT, fill=255)
-    saucer = Image.new("L", (coffee.shape[1], coffee.shape[0]))
-    pen = ImageDraw.Draw(saucer)
-    pen.ellipse((78, 66, 480, 388), fill=255)
-    pen.ellipse((170, 16, 412, 210), fill=0)
+    cup = Image.new("L", (coffee.shape[1], coffee.shape[0]))
+    ImageDraw.Draw(cup).polygon(_CUP, fill=255)
     return [
         Case(name="9.1 photograph, suit", prompt="make the suit green", base=astronaut, mask=np.asarray(suit)),
-        Case(name="9.2 photograph, cup", prompt="make the cup teal", base=coffee, mask=np.asarray(saucer)),
+        Case(name="9.2 photograph, cup", prompt="make the cup blue", base=coffee, mask=np.asarray(cup)),
     ]
 
 

@@ -37,6 +37,8 @@ _FEATURE_SIDES: Final = (32, 16, 8, 4)
 _MEAN: Final = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 _STD: Final = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 _NOT_IN_THIS_WORLD: Final = ("mug", "lamp", "hat", "cat", "phone", "plant", "shoes", "skirt", "bicycle", "bottle")
+_NOTHING_THERE: Final = 0.35
+"""Share of questions, among those with an absent noun, to which nothing is the right answer."""
 SCORE_THRESHOLD: Final = 0.3
 
 
@@ -228,11 +230,11 @@ def _question(
     present = sorted({box.label for box in boxes})
     asked = list(rng.choice(present, int(rng.integers(1, min(3, len(present)) + 1)), replace=False))
     others = [label for label in WORDS_FOR if label not in present]
-    missing = rng.choice(others, int(rng.integers(0, 3)), replace=False)
+    missing = rng.choice(others, int(rng.integers(0, 4)), replace=False)
     absent = [str(rng.choice(WORDS_FOR[str(label)])) for label in missing]
     if rng.random() < 0.25:
         absent.append(str(rng.choice(_NOT_IN_THIS_WORLD)))
-    if absent and rng.random() < 0.2:
+    if absent and rng.random() < _NOTHING_THERE:
         asked = []
     phrases = {str(label): str(rng.choice(WORDS_FOR[str(label)])) for label in asked}
     order = [*phrases.values(), *absent]
