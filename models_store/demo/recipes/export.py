@@ -102,12 +102,20 @@ def start_from(folder: Path) -> list[str]:
 
 
 def copy_half(source: Path, target: Path, rename: Callable[[str], str] = lambda key: key) -> None:
-    """Copies a folder; floating point tensors of its safetensors files become float16, their keys renamed."""
+    """Copies a folder; floating point tensors of its safetensors files become float16, their keys renamed.
+
+    Configurations forget the path that they were loaded from.
+    """
     for path in sorted(source.rglob("*")):
         if path.is_dir() or path.name == "training.json":
             continue
         copied = target / path.relative_to(source)
         copied.parent.mkdir(parents=True, exist_ok=True)
+        if path.name == "config.json":
+            values = json.loads(path.read_text())
+            values.pop("_name_or_path", None)
+            _write_json(copied, values)
+            continue
         if path.suffix != ".safetensors":
             shutil.copyfile(path, copied)
             continue

@@ -1,5 +1,7 @@
 """The parts of the recipes that a wrong sign would spoil without a visible error."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -120,11 +122,13 @@ def test_export_halves_weights_and_renames_them(tmp_path):
     (tmp_path / "in").mkdir()
     save_file({"weight": torch.ones(2), "count": torch.arange(2)}, tmp_path / "in" / "model.safetensors")
     (tmp_path / "in" / "training.json").write_text("{}")
+    (tmp_path / "in" / "config.json").write_text('{"_name_or_path": "/home/somebody", "width": 2}')
     copy_half(tmp_path / "in", tmp_path / "out", lambda key: f"text_model.{key}")
     tensors = load_file(tmp_path / "out" / "model.safetensors")
     assert tensors["text_model.weight"].dtype == torch.float16
     assert tensors["text_model.count"].dtype == torch.int64
     assert not (tmp_path / "out" / "training.json").exists()
+    assert json.loads((tmp_path / "out" / "config.json").read_text()) == {"width": 2}
 
 
 def test_folding_the_scale_keeps_the_pictures():
