@@ -102,7 +102,7 @@ class StructureConfig(_Section):
 class ModelsConfig(_Section):
     """Which models run. A null model is the profile's own."""
 
-    profile: Literal["tiny", "demo", "sd15", "sdxl"] = "tiny"
+    profile: Literal["tiny", "demo", "sd15", "sdxl"] = "demo"
     base_model: str | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
