@@ -220,7 +220,7 @@ class Decision:
         generation_prompt: what the diffusion model is told.
         negative_terms: words that the edit itself puts into the negative prompt (the removed thing).
         keeps_shape: an appearance edit: only colour or material changes.
-        recolour: only the colour changes (luminance structure may be kept).
+        recolour: only the colour changes (the photograph's own detail may be kept).
         signals: every signal looked at, with its score, JSON-serialisable.
     """
 

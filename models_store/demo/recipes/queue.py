@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from models_store.demo.recipes.clip import ClipRecipe
@@ -17,7 +18,7 @@ from models_store.demo.recipes.sam import SegmentRecipe
 from models_store.demo.recipes.shards import SceneSet, render_missing
 from models_store.demo.recipes.training import Recipe, TrainingRun
 from models_store.demo.recipes.vae import AutoencoderRecipe, DecoderRecipe
-from models_store.demo.recipes.workdir import latents_folder, weights_folder, workdir
+from models_store.demo.recipes.workdir import latents_folder, start_folder, weights_folder, workdir
 from models_store.demo.recipes.yolox import YoloxRecipe
 
 TRAINING_SCENES: Final = 8000
@@ -41,14 +42,20 @@ def encode(shards: int | None = None) -> None:
     encode_missing(workdir() / "data", latents_folder(), weights_folder("vae"), shards)
 
 
-def _inpainting() -> Recipe:
-    encode(max(0, _SHARDS_TO_START_WITH - len(list(latents_folder().glob("train-*")))))
+def _encoding() -> Path:
+    """Encodes enough to begin with, and the rest beside the training. Returns the folder."""
+    folder = latents_folder()
+    encode(max(0, _SHARDS_TO_START_WITH - len(list(folder.glob("train-*")))))
     subprocess.Popen([sys.executable, "-m", "models_store.demo.recipes", "encode"])
-    return InpaintingRecipe(scenes=_training(), latents_folder=latents_folder())
+    return folder
+
+
+def _inpainting() -> Recipe:
+    return InpaintingRecipe(scenes=_training(), latents_folder=_encoding())
 
 
 def _controlled() -> Recipe:
-    return ControlledRecipe(scenes=_training(), latents_folder=latents_folder())
+    return ControlledRecipe(scenes=_training(), latents_folder=_encoding())
 
 
 def _yolox() -> Recipe:
@@ -125,12 +132,18 @@ def train_components(names: Sequence[str] | None, minutes: float | None = None, 
         raise ValueError(f"no component {unknown[0]!r}; known: {', '.join(COMPONENTS)}")
     render_missing(workdir() / "data", TRAINING_SCENES)
     for name in chosen:
-        if untrained := [needed for needed in NEEDS.get(name, ()) if not weights_folder(needed).exists()]:
+        if untrained := lacking(name):
             raise ValueError(f"{name} builds on {', '.join(untrained)}: train that first")
         recipe = COMPONENTS[name]()
         if not TrainingRun(recipe=recipe, minutes=minutes or recipe.settings.minutes, threads=threads).train():
             return False
     return True
+
+
+def lacking(name: str) -> list[str]:
+    """Returns what must be trained before a component; an earlier state of it needs the autoencoder's latents only."""
+    needs = NEEDS.get(name, ()) if start_folder(name) is None else ("vae",) if name in NEEDS else ()
+    return [needed for needed in needs if not weights_folder(needed).exists()]
 
 
 def status() -> list[str]:

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from models_store.demo.recipes.export import export_pipeline, start_from  # noqa: E402
 from models_store.demo.recipes.inpainting import ControlledRecipe, InpaintingTrainer, clip_tokenizer  # noqa: E402
 from models_store.demo.recipes.ip_adapter import encoder_input, install, patches_of, set_scale  # noqa: E402
+from models_store.demo.recipes.queue import lacking  # noqa: E402
 from models_store.demo.recipes.workdir import start_folder, weights_folder  # noqa: E402
 
 
@@ -69,6 +70,14 @@ def test_the_saved_unet_paints_like_the_trained_one_without_conditions(trained, 
     assert torch.allclose(again, referred, atol=2e-2)
 
 
+def test_what_a_component_builds_on_must_have_been_trained(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("DEMO_WORKDIR", str(tmp_path))
+    assert lacking("controlled") == ["vae", "inpainting"]
+    assert lacking("sam") == []
+    (tmp_path / "start" / "controlled").mkdir(parents=True)
+    assert lacking("controlled") == ["vae"]
+
+
 def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path):
     from diffusers import AutoencoderKL
 
@@ -86,6 +95,8 @@ def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path)
         copy_half(weights_folder(component), tmp_path / "weights" / _SINGLE[component])
     (tmp_path / "weights" / _SINGLE["grounding-dino"]).mkdir(parents=True, exist_ok=True)
     assert {"controlled", "sam", "grounding-dino"} <= set(start_from(tmp_path / "weights"))
+    assert lacking("controlled") == []
+    assert lacking("inpainting") == []
     resumed = InpaintingTrainer.begin(start_folder("controlled")).eval()
     for before, after in zip(predictions(trained, inputs), predictions(resumed, inputs), strict=True):
         assert torch.allclose(before, after, atol=2e-2)
