@@ -1,13 +1,14 @@
 """Edits of the demo world, judged by ground truth: the service's own editor on scenes that no model has seen.
 
 Usage: python -m benchmarks.demo_world --first-seed N --scenes M [--profile demo] [--kinds recolour,material]
-       [--unconditioned] [--out out/demo_world]
+       [--unconditioned] [--rough-masks] [--out out/demo_world]
 
 Writes one contact sheet per kind (before, mask, after, truth) and prints last
 `recolour A/N material B/N reference C/N structure D/N`. An edit succeeds when its region's mean colour comes at least
 halfway to the truth (CIEDE2000), its silhouette overlaps the true one by at least 0.7, and no pixel outside the
 feathered mask has changed. `--unconditioned` runs the same edits with the IP-Adapter at scale 0 and without
-ControlNets: what the conditions are worth is the difference.
+ControlNets: what the conditions are worth is the difference. `--rough-masks` sends structure edits with a mask by hand,
+a rectangle with room on every side: the detector's box, which is tight, gives most of the shape away.
 """
 
 from __future__ import annotations
@@ -79,15 +80,21 @@ def expected_pipeline(pair: EditPair) -> Pipeline:
     return Pipeline.COMPLEX if person or pair.kind in (REFERENCE, STRUCTURE) else Pipeline.SIMPLE
 
 
-def judge(pair: EditPair, seed: int, picture: Picture, mask: Picture, *, routed: bool = True) -> Verdict:
-    """Compare an edited picture (256, 256, 3) and its feathered mask (256, 256) with the truth."""
+def judge(
+    pair: EditPair, seed: int, picture: Picture, mask: Picture, *, routed: bool = True, given: Picture | None = None
+) -> Verdict:
+    """Compare an edited picture (256, 256, 3) and its feathered mask (256, 256) with the truth.
+
+    Shapes are compared near the thing, or in the whole of a mask that was given by hand.
+    """
     before, truth = pair.before.image, pair.after.image
+    window = pair.silhouette_window if given is None else given > 127
     return Verdict(
         kind=pair.kind,
         seed=seed,
         prompt=pair.prompt,
         colour=colour_progress(before, picture, truth, pair.region),
-        shape=silhouette_overlap(picture, truth, render_empty(pair.before.spec), window=pair.silhouette_window),
+        shape=silhouette_overlap(picture, truth, render_empty(pair.before.spec), window=window),
         strayed_px=changed_outside(before, picture, mask),
         routed=routed,
     )
@@ -108,13 +115,14 @@ def as_box(box: LabelledBox) -> Box:
     return Box(x0=float(box.left), y0=float(box.top), x1=float(box.right), y1=float(box.bottom))
 
 
-def request_for(pair: EditPair, seed: int, *, conditioned: bool = True) -> EditRequest:
-    """What a user would send. Structure edits ask for depth control in a box, which gives the shape not away.
+def request_for(pair: EditPair, seed: int, *, conditioned: bool = True, rough: bool = False) -> EditRequest:
+    """What a user would send. Structure edits ask for depth control in a box instead of an outline.
 
     Args:
         pair: the edit.
         seed: of its noise.
         conditioned: False switches the IP-Adapter and the ControlNets off.
+        rough: whether a structure edit comes with a rough mask by hand.
     """
     options: dict[str, Any] = {"seed": seed, "num_inference_steps": STEPS}
     if pair.kind == STRUCTURE:
@@ -125,7 +133,11 @@ def request_for(pair: EditPair, seed: int, *, conditioned: bool = True) -> EditR
         options |= {"ip_adapter_scale": 0.0, "controlnet_conditioning_scale": 0.0}
     references = () if pair.reference is None else (pair.reference,)
     return EditRequest(
-        base=pair.before.image, prompt=pair.prompt, references=references, options=EditOptions(**options)
+        base=pair.before.image,
+        prompt=pair.prompt,
+        references=references,
+        mask=pair.rough_mask if rough and pair.kind == STRUCTURE else None,
+        options=EditOptions(**options),
     )
 
 
@@ -184,6 +196,7 @@ async def run(
     *,
     kinds: Sequence[str] = KINDS,
     conditioned: bool = True,
+    rough: bool = False,
 ) -> list[Verdict]:
     """Edit and judge `scenes` scenes of every kind; writes the sheets and verdicts.json to the folder `out`."""
     verdicts: list[Verdict] = []
@@ -191,10 +204,10 @@ async def run(
         rows = []
         for seed in range(first_seed, first_seed + scenes):
             pair = sample_edit(seed, kind)
-            request = request_for(pair, seed, conditioned=conditioned)
+            request = request_for(pair, seed, conditioned=conditioned, rough=rough)
             result = await local.editor.edit(request, request_id=f"{kind}-{seed}", listener=lambda progress: None)
             routed = not conditioned or result.pipeline is expected_pipeline(pair)
-            verdict = judge(pair, seed, result.image, result.mask, routed=routed)
+            verdict = judge(pair, seed, result.image, result.mask, routed=routed, given=request.mask)
             pose = await pose_similarity(local.models, pair, result.image)
             verdict = replace(verdict, time_ms=result.processing_time_ms, pose=pose)
             rows.append((verdict, pair, result))
@@ -249,6 +262,7 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
             options.out,
             kinds=options.kinds,
             conditioned=not options.unconditioned,
+            rough=options.rough_masks,
         )
     finally:
         local.stop()
@@ -262,6 +276,7 @@ def main() -> None:
     parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help="default: all four")
     parser.add_argument("--unconditioned", action="store_true", help="IP-Adapter at scale 0, no ControlNets")
+    parser.add_argument("--rough-masks", action="store_true", help="structure edits in a rectangle with room around")
     parser.add_argument("--out", type=Path, default=Path("out/demo_world"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

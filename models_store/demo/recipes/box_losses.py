@@ -14,6 +14,8 @@ from torch.nn import functional
 
 _SIZES_OF_LEVELS: Final = ((0.0, 0.2), (0.15, 0.4), (0.3, 0.75), (0.6, 2.0))
 """The longer side of the boxes that each feature level answers for, overlapping, finest level first."""
+_LIES_ON_IT: Final = 0.7
+"""IoU from which a query answers for an object although another one was matched to it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +102,11 @@ def dense_loss(logits: Tensor, boxes: Tensor, targets: list[Targets], valid: Ten
 
 
 def matched_loss(logits: Tensor, boxes: Tensor, targets: list[Targets], valid: Tensor) -> Tensor:
-    """Judges queries (B, Q, T) and (B, Q, 4) after matching each object to its cheapest query (Carion et al. 2020)."""
+    """Judges queries (B, Q, T) and (B, Q, 4) after matching each object to its cheapest query (Carion et al. 2020).
+
+    Queries that lie on an object already answer for it as well. With one answer per object a query would have to guess
+    whether another one speaks, and all would be unsure; duplicates are dropped later (NMS).
+    """
     wanted = torch.zeros_like(logits)
     got, truth = [], []
     for row, target in enumerate(targets):
@@ -110,8 +116,13 @@ def matched_loss(logits: Tensor, boxes: Tensor, targets: list[Targets], valid: T
             named = target.tokens.float() / target.tokens.sum(-1, keepdim=True)
             score = logits[row].sigmoid() @ named.T
             apart = torch.cdist(boxes[row], target.boxes, p=1)
-            cost = -4 * score + 5 * apart - 2 * overlap(boxes[row][:, None], target.boxes[None])[0]
-            queries, objects = linear_sum_assignment(torch.nan_to_num(cost).numpy())
+            likeness, shared = overlap(boxes[row][:, None], target.boxes[None])
+            queries, objects = linear_sum_assignment(torch.nan_to_num(-4 * score + 5 * apart - 2 * likeness).numpy())
+            best, closest = shared.max(1)
+            closest[queries] = torch.from_numpy(objects)
+            on_it = best >= _LIES_ON_IT
+            on_it[queries] = True
+            queries, objects = on_it.nonzero()[:, 0], closest[on_it]
         wanted[row, queries] = target.tokens[objects].float()
         got.append(boxes[row, queries])
         truth.append(target.boxes[objects])

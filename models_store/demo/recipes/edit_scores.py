@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models_store.demo.recipes.masks import box_of, label_mask, latent_cells, widened
+from models_store.demo.recipes.masks import BOXED, ROOMY, box_of, label_mask, latent_cells, widened
 from models_store.demo.world.edits import EditPair, sample_edit
 from models_store.demo.world.scoring import colour_progress
 
@@ -23,10 +23,12 @@ def held_out_edits(kind: str, count: int) -> tuple[EditPair, ...]:
     return tuple(sample_edit(HELD_OUT_EDIT_SEED + number, kind) for number in range(count))
 
 
-def edit_cells(pair: EditPair, boxed: bool) -> NDArray[np.bool_]:
-    """Returns the latent cells (32, 32) to repaint for an edit, from a box or from the silhouette."""
+def edit_cells(pair: EditPair, mask: int) -> NDArray[np.bool_]:
+    """Returns the latent cells (32, 32) to repaint for an edit: ``SILHOUETTE``, ``BOXED`` or ``ROOMY``."""
     shape = label_mask(pair.before.spec, pair.before.parts, pair.noun)
-    return latent_cells(widened(box_of(shape) if boxed else shape, _MARGIN_PX))
+    if mask == ROOMY:
+        return latent_cells(pair.rough_mask > 127)
+    return latent_cells(widened(box_of(shape) if mask == BOXED else shape, _MARGIN_PX))
 
 
 def generation_prompt(pair: EditPair) -> str:

@@ -40,7 +40,7 @@ from models_store.demo.recipes.ip_adapter import (
     set_scale,
 )
 from models_store.demo.recipes.latents import LatentSet
-from models_store.demo.recipes.masks import BOXED, CROPPED, SILHOUETTE, VARIANTS, seen
+from models_store.demo.recipes.masks import BOXED, CROPPED, ROOMY, SILHOUETTE, VARIANTS, seen
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
 from models_store.demo.recipes.vocabulary import prompt_for, write_clip_tokenizer
@@ -60,12 +60,13 @@ _BATCH: Final = 16
 _OUTSIDE_WEIGHT: Final = 0.2
 _TOKENS: Final = 77
 _UNCONTROLLED: Final[Mapping[str, float]] = {_NO_CONTROL: 1.0}
-_CONTROL_SHARES: Final[Mapping[str, float]] = {_NO_CONTROL: 0.4, DEPTH: 0.38, POSE: 0.22}
+_CONTROL_SHARES: Final[Mapping[str, float]] = {_NO_CONTROL: 0.44, DEPTH: 0.38, POSE: 0.18}
 """Of steps without control, with depth, with a pose."""
 _REFERENCE_SHARE: Final = 0.6
 """Of steps with a reference picture, with or without control."""
-_CONTROL_VARIANTS: Final = {BOXED: 0.55, CROPPED: 0.3, SILHOUETTE: 0.15}
-"""Of masks under control: a silhouette gives the shape away."""
+_VARIANTS: Final = {BOXED: 0.3, SILHOUETTE: 0.3, CROPPED: 0.3, ROOMY: 0.1}
+_CONTROL_VARIANTS: Final = {BOXED: 0.4, SILHOUETTE: 0.1, CROPPED: 0.25, ROOMY: 0.25}
+"""Of masks, without and under control: a silhouette gives the shape away."""
 _RIMS: Final = 5
 """How many of a batch with references are rims."""
 _BARE_PROMPTS: Final = 0.85
@@ -288,8 +289,8 @@ class InpaintingRecipe:
         control = None if drawn == _NO_CONTROL else drawn
         pictured = bool(rng.random() < _REFERENCE_SHARE)
         indices = np.array([self._usable(latents, control, rng) for _ in range(_BATCH)])
-        shares = None if control is None else [_CONTROL_VARIANTS[variant] for variant in VARIANTS]
-        variants = rng.choice(VARIANTS, _BATCH, p=shares)
+        shares = _VARIANTS if control is None else _CONTROL_VARIANTS
+        variants = rng.choice(VARIANTS, _BATCH, p=[shares[variant] for variant in VARIANTS])
         if pictured and control != POSE:
             rims = _rows_of_rims(latents, _RIMS, rng)
             indices[:_RIMS], variants[:_RIMS] = rims[:, 0], rims[:, 1]

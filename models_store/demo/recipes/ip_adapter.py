@@ -6,7 +6,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -148,12 +148,12 @@ def encoder_input(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
     return (torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255 - _MEAN) / _STD
 
 
-@lru_cache(maxsize=256)
+@cache
 def _rim_picture(style: str, colour: str, turn: int) -> NDArray[np.uint8]:
     return rim_reference(Rim(style=style, colour=colour, turn_rad=turn / 10))
 
 
-@lru_cache(maxsize=3000)
+@cache
 def _garment(seed: int) -> NDArray[np.uint8]:
     subject = sample_spec(seed).subject
     assert isinstance(subject, Person)

@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 
-from models_store.demo.recipes.masks import BOXED, SILHOUETTE, VARIANTS, View, pixels_of, training_view
+from models_store.demo.recipes.masks import BOXED, ROOMY, SILHOUETTE, VARIANTS, View, pixels_of, training_view
 from models_store.demo.recipes.shards import Shard
 from models_store.demo.recipes.vae import SCALING_FACTOR, as_input
 from models_store.demo.world.scenes import SceneSpec, sample_spec
@@ -39,7 +39,7 @@ def encode_shard(shard: Shard, autoencoder: AutoencoderKL, folder: Path) -> None
             images = as_input(np.stack(pictures))
             kept = torch.from_numpy(np.stack([~pixels_of(mask) for mask in cells[part, variant]]))[:, None]
             masked[part, variant] = encode(autoencoder, images * kept)
-            same = variant == SILHOUETTE
+            same = variant in (SILHOUETTE, ROOMY)
             whole[part, variant] = whole[part, BOXED] if same else encode(autoencoder, images)
     for name, array in (("whole", whole), ("masked", masked), ("cells", cells), ("windows", windows)):
         np.save(building / f"{name}.npy", array)

@@ -11,11 +11,12 @@ from scipy import ndimage
 
 from models_store.demo.world.canvas import SCENE_PX
 from models_store.demo.world.cars import Car
+from models_store.demo.world.edits import roomy_box
 from models_store.demo.world.scenes import SceneSpec
 
 LATENT_CELL_PX: Final = 8
-BOXED, SILHOUETTE, CROPPED = VARIANTS = (0, 1, 2)
-"""Around a box, along the silhouette; either of them in an enlarged part of the scene."""
+BOXED, SILHOUETTE, CROPPED, ROOMY = VARIANTS = (0, 1, 2, 3)
+"""Around a box, along the silhouette; either of them in an enlarged part of the scene; a box with room on each side."""
 _LEAST_WINDOW_PX: Final = 128
 
 
@@ -99,9 +100,11 @@ def window_about(shape: NDArray[np.bool_], rng: np.random.Generator) -> tuple[in
 
 
 def training_view(spec: SceneSpec, parts: NDArray[np.uint8], variant: int, rng: np.random.Generator) -> View:
-    """Draws a training example of a scene: ``BOXED``, ``SILHOUETTE`` or ``CROPPED``."""
-    label = edited_label(spec, rng)
+    """Draws a training example of a scene: ``BOXED``, ``SILHOUETTE``, ``CROPPED`` or ``ROOMY``."""
+    label = spec.subject.noun if variant == ROOMY else edited_label(spec, rng)
     shape = label_mask(spec, parts, label)
+    if variant == ROOMY:
+        shape = roomy_box(shape, rng)
     if variant == BOXED or (variant == CROPPED and rng.random() < 0.5):
         shape = box_of(shape)
     shape = widened(shape, int(rng.integers(3, 13)))

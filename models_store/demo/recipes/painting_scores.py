@@ -21,7 +21,7 @@ from models_store.demo.recipes.edit_scores import (
 )
 from models_store.demo.recipes.inpainting import InpaintingTrainer, token_ids
 from models_store.demo.recipes.ip_adapter import encoder_input, patches_of, set_scale
-from models_store.demo.recipes.masks import pixels_of
+from models_store.demo.recipes.masks import BOXED, ROOMY, SILHOUETTE, pixels_of
 from models_store.demo.recipes.workdir import weights_folder
 from models_store.demo.world.edits import MATERIAL, RECOLOUR, REFERENCE, STRUCTURE, EditPair
 from models_store.demo.world.scenes import render_empty
@@ -31,34 +31,34 @@ _EDITS: Final = 24
 _AT_ONCE: Final = 6
 _REFERENCE_SCALE: Final = 0.6
 _CONTROL_SCALE: Final = 0.8
+_CONTROLLED: Final = (("depth", DEPTH, BOXED), ("depth_roomy", DEPTH, ROOMY), ("pose", POSE, BOXED))
 
 
 def painting_scores(module: InpaintingTrainer, sheets: Path) -> Mapping[str, float]:
     """Shares of edits whose colour comes halfway, and mean overlaps of silhouettes; writes sheets of the edits."""
     scores: dict[str, float] = {}
     for kind in (RECOLOUR, MATERIAL):
-        for boxed in (False, True):
-            pairs = held_out_edits(kind, _EDITS)[: _EDITS // 2 if boxed else _EDITS]
-            name = f"{kind}_box" if boxed else kind
-            results = _painted(module, pairs, sheets / f"{name}.png", boxed=boxed)
-            scores[name] = share_halfway(pairs, results)
+        for name, mask, count in ((kind, SILHOUETTE, _EDITS), (f"{kind}_box", BOXED, _EDITS // 2)):
+            pairs = held_out_edits(kind, _EDITS)[:count]
+            scores[name] = share_halfway(pairs, _painted(module, pairs, sheets / f"{name}.png", mask))
     pairs = held_out_edits(REFERENCE, _EDITS)
     for scale in (_REFERENCE_SCALE, 0.0):
-        results = _painted(module, pairs, sheets / f"reference_{scale}.png", adapter_scale=scale)
+        results = _painted(module, pairs, sheets / f"reference_{scale}.png", SILHOUETTE, adapter_scale=scale)
         scores[f"reference_at_{scale}"] = share_halfway(pairs, results)
-    for control, kind in ((DEPTH, STRUCTURE), (POSE, RECOLOUR)) if module.controlnets else ():
+    for name, control, mask in _CONTROLLED if module.controlnets else ():
+        kind = STRUCTURE if control == DEPTH else RECOLOUR
         usable = [p for p in held_out_edits(kind, 3 * _EDITS) if control == DEPTH or p.before.keypoints is not None]
         pairs = tuple(usable[: _EDITS // 2])
-        for steered in (True, False):
-            sheet = sheets / f"{control}_{'with' if steered else 'without'}.png"
-            results = _painted(module, pairs, sheet, boxed=True, control=control if steered else None)
-            scores[f"{control}_iou_{'with' if steered else 'without'}"] = _mean_overlap(pairs, results)
+        for steered in ("with", "without"):
+            sheet = sheets / f"{name}_{steered}.png"
+            results = _painted(module, pairs, sheet, mask, control=control if steered == "with" else None)
+            scores[f"{name}_iou_{steered}"] = _mean_overlap(pairs, results, mask)
     return scores
 
 
-def _mean_overlap(pairs: Sequence[EditPair], results: Sequence[NDArray[np.uint8]]) -> float:
+def _mean_overlap(pairs: Sequence[EditPair], results: Sequence[NDArray[np.uint8]], mask: int) -> float:
     overlaps = [
-        silhouette_overlap(result, pair.after.image, render_empty(pair.before.spec), pixels_of(edit_cells(pair, True)))
+        silhouette_overlap(result, pair.after.image, render_empty(pair.before.spec), pixels_of(edit_cells(pair, mask)))
         for pair, result in zip(pairs, results, strict=True)
     ]
     return float(np.mean(overlaps))
@@ -68,13 +68,13 @@ def _painted(
     module: InpaintingTrainer,
     pairs: Sequence[EditPair],
     sheet: Path,
+    mask: int,
     *,
-    boxed: bool = False,
     adapter_scale: float | None = None,
     control: str | None = None,
 ) -> list[NDArray[np.uint8]]:
     autoencoder = AutoencoderKL.from_pretrained(weights_folder("vae")).eval()
-    cells = np.stack([edit_cells(pair, boxed) for pair in pairs])
+    cells = np.stack([edit_cells(pair, mask) for pair in pairs])
     results: list[NDArray[np.uint8]] = []
     for first in range(0, len(pairs), _AT_ONCE):
         some = pairs[first : first + _AT_ONCE]

@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import nn
 
+from models_store.demo.recipes.attention import ExplicitAttention
 from models_store.demo.recipes.workdir import pause_file, weights_folder, workdir
 
 _LOG_EVERY_STEPS: Final = 50
@@ -153,7 +154,9 @@ class TrainingRun:
             for group in optimizer.param_groups:
                 group["lr"] = self._learning_rate()
             torch.manual_seed(self.progress.step)
-            losses = module(**self.recipe.batch(np.random.default_rng([7, self.progress.step])))
+            batch = self.recipe.batch(np.random.default_rng([7, self.progress.step]))
+            with ExplicitAttention():
+                losses = module(**batch)
             optimizer.zero_grad()
             accelerator.backward(losses["loss"])
             accelerator.clip_grad_norm_(trainable, 1.0)

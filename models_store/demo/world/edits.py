@@ -28,6 +28,7 @@ _SEEDS_PER_EDIT: Final = 1000
 FIRST_EDIT_SEED: Final = 10**13
 """Scenes of edits have seeds from here up: no recipe trains on any of them, whatever the edit's seed."""
 _WINDOW_MARGIN_PX: Final = 16
+_ROOM: Final = (0.05, 0.6)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,6 +60,25 @@ class EditPair:
         """Where the painted shape is compared with the true one: the thing and a margin for what strays from it."""
         margin = 2 * _WINDOW_MARGIN_PX + 1
         return np.asarray(ndimage.maximum_filter(self.silhouette > 127, size=margin))
+
+    @property
+    def rough_mask(self) -> NDArray[np.uint8]:
+        """What a careless hand would mark, uint8 (256, 256): a rectangle with room on every side."""
+        room = roomy_box(self.silhouette > 127, np.random.default_rng(int(self.silhouette.sum())))
+        return room.astype(np.uint8) * np.uint8(255)
+
+
+def roomy_box(shape: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Returns a rectangle (H, W) about a shape, with room of 5 to 60 % of its extent on each side."""
+    room = np.zeros_like(shape)
+    sides = []
+    for axis, length in enumerate(shape.shape):
+        places = np.flatnonzero(shape.any(axis=1 - axis))
+        first, last = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, length)
+        before, after = rng.uniform(*_ROOM, 2) * (last - first)
+        sides.append(slice(max(0, round(first - before)), min(length, round(last + after))))
+    room[sides[0], sides[1]] = True
+    return room
 
 
 def sample_edit(seed: int, kind: str) -> EditPair:

@@ -53,6 +53,17 @@ def test_a_query_is_matched_to_the_object_it_found():
     assert matched_loss(logits, boxes, target, valid) < 0.1
 
 
+def test_a_second_query_on_the_same_object_may_speak_and_one_beside_it_may_not():
+    box = torch.tensor([0.5, 0.5, 0.4, 0.4])
+    target = [Targets(boxes=box[None], tokens=torch.tensor([[True, False]]))]
+    valid = torch.tensor([[True, True]])
+    logits = torch.tensor([[[8.0, -8.0], [8.0, -8.0]]])
+    both = torch.stack([box, box + 0.01])[None]
+    apart = torch.stack([box, box - torch.tensor([0.3, 0.0, 0.0, 0.0])])[None]
+    assert matched_loss(logits, both, target, valid) < 0.5
+    assert matched_loss(logits, apart, target, valid) > 5
+
+
 def test_a_picture_without_objects_only_punishes_claims():
     target = [Targets(boxes=torch.zeros(0, 4), tokens=torch.zeros(0, 2, dtype=torch.bool))]
     valid = torch.ones(1, 2, dtype=torch.bool)

@@ -49,3 +49,16 @@ def test_no_edit_uses_a_training_scene():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="no edit 'magic'"):
         sample_edit(0, "magic")
+
+
+def test_a_rough_mask_covers_the_thing_and_tells_little_of_its_shape():
+    shares = []
+    for seed in range(6):
+        pair = sample_edit(seed, "structure")
+        rough, thing = pair.rough_mask > 127, pair.silhouette > 127
+        assert rough[thing].all()
+        rows, columns = np.flatnonzero(rough.any(axis=1)), np.flatnonzero(rough.any(axis=0))
+        assert rough[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        assert (pair.rough_mask == sample_edit(seed, "structure").rough_mask).all()
+        shares.append(thing.sum() / rough.sum())
+    assert max(shares) < 0.6

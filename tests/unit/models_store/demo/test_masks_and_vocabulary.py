@@ -8,6 +8,7 @@ pytest.importorskip("tokenizers")
 from models_store.demo.recipes.masks import (
     BOXED,
     CROPPED,
+    ROOMY,
     SILHOUETTE,
     VARIANTS,
     box_of,
@@ -60,7 +61,7 @@ def test_only_cropped_views_are_enlarged():
         for variant in VARIANTS:
             view = training_view(scene.spec, scene.parts, variant, np.random.default_rng(seed))
             sides[variant].add(view.side)
-    assert sides[BOXED] == sides[SILHOUETTE] == {256}
+    assert sides[BOXED] == sides[SILHOUETTE] == sides[ROOMY] == {256}
     assert 128 <= min(sides[CROPPED]) < 256
 
 
