@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torchvision.ops import nms
 from transformers import (
     BertConfig,
     BertTokenizer,
@@ -22,7 +23,7 @@ from transformers import (
     GroundingDinoImageProcessorPil,
 )
 
-from models_store.demo.recipes.box_losses import Targets, dense_loss, matched_loss, overlap
+from models_store.demo.recipes.box_losses import Targets, corners, dense_loss, matched_loss, overlap
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
 from models_store.demo.recipes.vocabulary import write_bert_tokenizer
@@ -37,9 +38,14 @@ _FEATURE_SIDES: Final = (32, 16, 8, 4)
 _MEAN: Final = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 _STD: Final = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 _NOT_IN_THIS_WORLD: Final = ("mug", "lamp", "hat", "cat", "phone", "plant", "shoes", "skirt", "bicycle", "bottle")
-_NOTHING_THERE: Final = 0.35
+_NOTHING_THERE: Final = 0.45
 """Share of questions, among those with an absent noun, to which nothing is the right answer."""
+_ALIKE: Final = (frozenset({"table", "chair", "sofa"}), frozenset({"t-shirt", "jacket", "dress"}))
+"""Nouns that are taken for each other; when one is there, the others are asked for more often."""
+_TIMES_AS_OFTEN: Final = 5.0
 SCORE_THRESHOLD: Final = 0.3
+_DUPLICATE: Final = 0.5
+"""IoU above which a lesser box is dropped; this and the threshold are the service's defaults."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -230,7 +236,9 @@ def _question(
     present = sorted({box.label for box in boxes})
     asked = list(rng.choice(present, int(rng.integers(1, min(3, len(present)) + 1)), replace=False))
     others = [label for label in WORDS_FOR if label not in present]
-    missing = rng.choice(others, int(rng.integers(0, 4)), replace=False)
+    alike = frozenset().union(*(group for group in _ALIKE if group & frozenset(present)))
+    weights = np.array([_TIMES_AS_OFTEN if label in alike else 1.0 for label in others])
+    missing = rng.choice(others, int(rng.integers(0, 4)), replace=False, p=weights / weights.sum())
     absent = [str(rng.choice(WORDS_FOR[str(label)])) for label in missing]
     if rng.random() < 0.25:
         absent.append(str(rng.choice(_NOT_IN_THIS_WORLD)))
@@ -253,8 +261,8 @@ def _phrase_scores(logits: Tensor, query: Query) -> Tensor:
 
 
 def _hits(scores: Tensor, boxes: Tensor, truth: Tensor) -> list[bool]:
-    best = scores.topk(len(truth)).indices
-    sure = best[scores[best] >= SCORE_THRESHOLD]
+    kept = nms(corners(boxes), scores, _DUPLICATE)[: len(truth)]
+    sure = kept[scores[kept] >= SCORE_THRESHOLD]
     if not len(sure):
         return [False] * len(truth)
     return (overlap(boxes[sure][:, None], truth[None])[1].max(0).values >= 0.5).tolist()

@@ -76,7 +76,7 @@ def test_the_schedule_is_that_of_stable_diffusion():
     alphas = cumulative_alphas()
     assert alphas[0] == pytest.approx(1 - 0.00085, abs=1e-6)
     assert alphas[-1] == pytest.approx(0.00466, abs=1e-4)
-    assert loss_weights()[999] == 10
+    assert loss_weights()[999] == 100
     assert loss_weights()[0] < 1
 
 
