@@ -94,11 +94,12 @@ def start_from(folder: Path) -> list[str]:
     pipeline = folder / _PIPELINE_REPOSITORY
     shutil.copytree(pipeline / "vae", weights_folder("vae"), dirs_exist_ok=True)
     start = workdir() / "start"
+    shutil.copytree(pipeline / "vae", start / "vae-decoder", dirs_exist_ok=True)
     for part in ("unet", "text_encoder"):
         shutil.copytree(pipeline / part, start / "controlled" / part, dirs_exist_ok=True)
     for component in _RESUMABLE:
         shutil.copytree(folder / _SINGLE[component], start / component, dirs_exist_ok=True)
-    return ["vae-decoder", *sorted(path.name for path in start.iterdir())]
+    return sorted(path.name for path in start.iterdir())
 
 
 def copy_half(source: Path, target: Path, rename: Callable[[str], str] = lambda key: key) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
 from models_store.demo.recipes.widening import doubled
-from models_store.demo.recipes.workdir import weights_folder
+from models_store.demo.recipes.workdir import start_folder, weights_folder
 
 SCALING_FACTOR: Final = 0.18215
 """What stock configurations multiply latents by; the latents' own spread is folded into the weights to fit it."""
@@ -165,7 +165,10 @@ class DecoderRecipe(AutoencoderRecipe):
     settings: Settings = _DECODER_SETTINGS
 
     def build(self) -> nn.Module:
-        """Returns the module to train."""
+        """Returns the module to train: what an earlier training of the decoder gave, or the autoencoder made wider."""
+        earlier = start_folder(self.name)
+        if earlier is not None:
+            return DecoderTrainer(AutoencoderKL.from_pretrained(earlier, torch_dtype=torch.float32))
         return DecoderTrainer(doubled(AutoencoderKL.from_pretrained(weights_folder("vae"))))
 
     def save(self, module: nn.Module, folder: Path) -> None:

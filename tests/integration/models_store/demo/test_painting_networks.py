@@ -10,6 +10,7 @@ from models_store.demo.recipes.export import export_pipeline, start_from  # noqa
 from models_store.demo.recipes.inpainting import ControlledRecipe, InpaintingTrainer, clip_tokenizer  # noqa: E402
 from models_store.demo.recipes.ip_adapter import encoder_input, install, patches_of, set_scale  # noqa: E402
 from models_store.demo.recipes.queue import lacking  # noqa: E402
+from models_store.demo.recipes.vae import DecoderRecipe  # noqa: E402
 from models_store.demo.recipes.workdir import start_folder, weights_folder  # noqa: E402
 
 
@@ -94,7 +95,10 @@ def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path)
     for component in ("sam", "grounding-dino", *(name for name in _SINGLE if name.startswith("controlled/"))):
         copy_half(weights_folder(component), tmp_path / "weights" / _SINGLE[component])
     (tmp_path / "weights" / _SINGLE["grounding-dino"]).mkdir(parents=True, exist_ok=True)
+    recipe = DecoderRecipe(scenes=None, held_out=None)  # type: ignore[arg-type]
+    assert tuple(recipe.build().autoencoder.config.block_out_channels) == (16,)
     assert {"controlled", "sam", "grounding-dino"} <= set(start_from(tmp_path / "weights"))
+    assert tuple(recipe.build().autoencoder.config.block_out_channels) == (8,)
     assert lacking("controlled") == []
     assert lacking("inpainting") == []
     resumed = InpaintingTrainer.begin(start_folder("controlled")).eval()
