@@ -80,21 +80,15 @@ def expected_pipeline(pair: EditPair) -> Pipeline:
     return Pipeline.COMPLEX if person or pair.kind in (REFERENCE, STRUCTURE) else Pipeline.SIMPLE
 
 
-def judge(
-    pair: EditPair, seed: int, picture: Picture, mask: Picture, *, routed: bool = True, given: Picture | None = None
-) -> Verdict:
-    """Compare an edited picture (256, 256, 3) and its feathered mask (256, 256) with the truth.
-
-    Shapes are compared near the thing, or in the whole of a mask that was given by hand.
-    """
+def judge(pair: EditPair, seed: int, picture: Picture, mask: Picture, *, routed: bool = True) -> Verdict:
+    """Compare an edited picture (256, 256, 3) and its feathered mask (256, 256) with the truth."""
     before, truth = pair.before.image, pair.after.image
-    window = pair.silhouette_window if given is None else given > 127
     return Verdict(
         kind=pair.kind,
         seed=seed,
         prompt=pair.prompt,
         colour=colour_progress(before, picture, truth, pair.region),
-        shape=silhouette_overlap(picture, truth, render_empty(pair.before.spec), window=window),
+        shape=silhouette_overlap(picture, truth, render_empty(pair.before.spec), window=pair.silhouette_window),
         strayed_px=changed_outside(before, picture, mask),
         routed=routed,
     )
@@ -207,7 +201,7 @@ async def run(
             request = request_for(pair, seed, conditioned=conditioned, rough=rough)
             result = await local.editor.edit(request, request_id=f"{kind}-{seed}", listener=lambda progress: None)
             routed = not conditioned or result.pipeline is expected_pipeline(pair)
-            verdict = judge(pair, seed, result.image, result.mask, routed=routed, given=request.mask)
+            verdict = judge(pair, seed, result.image, result.mask, routed=routed)
             pose = await pose_similarity(local.models, pair, result.image)
             verdict = replace(verdict, time_ms=result.processing_time_ms, pose=pose)
             rows.append((verdict, pair, result))

@@ -48,7 +48,7 @@ def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return iou - (hull - union) / hull, iou
 
 
-def focal(logits: Tensor, wanted: Tensor, gamma: float = 2.0, alpha: float = 0.2) -> Tensor:
+def focal(logits: Tensor, wanted: Tensor, gamma: float = 2.0, alpha: float = 0.15) -> Tensor:
     """Returns the sigmoid focal loss (Lin et al. 2017), element by element."""
     probability = logits.sigmoid()
     right = probability * wanted + (1 - probability) * (1 - wanted)

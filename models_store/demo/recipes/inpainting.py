@@ -60,9 +60,9 @@ _BATCH: Final = 16
 _OUTSIDE_WEIGHT: Final = 0.2
 _TOKENS: Final = 77
 _UNCONTROLLED: Final[Mapping[str, float]] = {_NO_CONTROL: 1.0}
-_CONTROL_SHARES: Final[Mapping[str, float]] = {_NO_CONTROL: 0.44, DEPTH: 0.38, POSE: 0.18}
+_CONTROL_SHARES: Final[Mapping[str, float]] = {_NO_CONTROL: 0.36, DEPTH: 0.5, POSE: 0.14}
 """Of steps without control, with depth, with a pose."""
-_REFERENCE_SHARE: Final = 0.6
+_REFERENCE_SHARE: Final = 0.5
 """Of steps with a reference picture, with or without control."""
 _VARIANTS: Final = {BOXED: 0.3, SILHOUETTE: 0.3, CROPPED: 0.3, ROOMY: 0.1}
 _CONTROL_VARIANTS: Final = {BOXED: 0.4, SILHOUETTE: 0.1, CROPPED: 0.25, ROOMY: 0.25}
