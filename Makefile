@@ -88,6 +88,10 @@ demo-world:  ## judge the demo models by ground truth on unseen scenes
 	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40
 	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40 --kinds reference,structure \
 		--unconditioned --out out/demo_world_unconditioned
+	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40 --kinds structure --rough-masks \
+		--out out/demo_world_rough
+	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40 --kinds structure --rough-masks \
+		--unconditioned --out out/demo_world_rough_unconditioned
 
 build: models  ## a Bento
 	COMPOSITION_MODELS__PROFILE=$(PROFILE) $(BIN)/bentoml build

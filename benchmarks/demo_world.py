@@ -6,9 +6,10 @@ Usage: python -m benchmarks.demo_world --first-seed N --scenes M [--profile demo
 Writes one contact sheet per kind (before, mask, after, truth) and prints last
 `recolour A/N material B/N reference C/N structure D/N`. An edit succeeds when its region's mean colour comes at least
 halfway to the truth (CIEDE2000), its silhouette overlaps the true one by at least 0.7, and no pixel outside the
-feathered mask has changed. `--unconditioned` runs the same edits with the IP-Adapter at scale 0 and without
-ControlNets: what the conditions are worth is the difference. `--rough-masks` sends structure edits with a mask by hand,
-a rectangle with room on every side: the detector's box, which is tight, gives most of the shape away.
+feathered mask has changed; one that the safety checker refuses has failed. `--unconditioned` runs the same edits with
+the IP-Adapter at scale 0 and without ControlNets: what the conditions are worth is the difference. `--rough-masks`
+sends structure edits with a mask by hand, a rectangle with room on every side: the detector's box, which is tight,
+gives most of the shape away.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy.typing as npt
 from PIL import Image as PilImage
 from PIL import ImageDraw
 
+from composition.errors import ContentPolicy
 from composition.types import Box, ControlType, Detection, EditOptions, EditRequest, EditResult, Pipeline, RefineMask
 from models_store.demo.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
 from models_store.demo.world.scenes import LabelledBox, render_empty
@@ -92,6 +94,12 @@ def judge(pair: EditPair, seed: int, picture: Picture, mask: Picture, *, routed:
         strayed_px=changed_outside(before, picture, mask),
         routed=routed,
     )
+
+
+def refused(pair: EditPair, seed: int) -> Verdict:
+    """The verdict on an edit that the service refused: nothing has changed, and no pipeline is known."""
+    nothing = np.zeros(pair.region.shape, np.uint8)
+    return judge(pair, seed, pair.before.image, nothing, routed=False)
 
 
 async def pose_similarity(models: Models, pair: EditPair, picture: Picture) -> float | None:
@@ -199,15 +207,21 @@ async def run(
         for seed in range(first_seed, first_seed + scenes):
             pair = sample_edit(seed, kind)
             request = request_for(pair, seed, conditioned=conditioned, rough=rough)
-            result = await local.editor.edit(request, request_id=f"{kind}-{seed}", listener=lambda progress: None)
+            try:
+                result = await local.editor.edit(request, request_id=f"{kind}-{seed}", listener=lambda progress: None)
+            except ContentPolicy as refusal:  # a refused edit is a failed one, and has no picture for the sheet
+                verdicts.append(refused(pair, seed))
+                print(f"{kind} {seed} no  {pair.prompt} ({refusal})", flush=True)
+                continue
             routed = not conditioned or result.pipeline is expected_pipeline(pair)
             verdict = judge(pair, seed, result.image, result.mask, routed=routed)
             pose = await pose_similarity(local.models, pair, result.image)
             verdict = replace(verdict, time_ms=result.processing_time_ms, pose=pose)
+            verdicts.append(verdict)
             rows.append((verdict, pair, result))
             print(f"{kind} {seed} {'yes' if verdict.success else 'no '} {verdict.prompt}", flush=True)
-        verdicts += [verdict for verdict, _, _ in rows]
-        contact_sheet(rows).save(out / f"{kind}.png")
+        if rows:
+            contact_sheet(rows).save(out / f"{kind}.png")
     lines = [asdict(verdict) | {"success": verdict.success} for verdict in verdicts]
     (out / "verdicts.json").write_text(json.dumps(lines, indent=1))
     return verdicts

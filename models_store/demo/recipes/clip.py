@@ -3,6 +3,7 @@
 Trained as it is used: the router compares an embedding with the mean embeddings of the prototype texts of each class.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,11 +127,14 @@ class ClipRecipe:
     name: str = "clip"
     settings: Settings = _SETTINGS
 
-    def _tokenizer(self) -> CLIPTokenizer:
+    def _tokenizer_folder(self) -> Path:
         folder = workdir() / "tokenizers" / "router"
         if not (folder / "vocab.json").exists():
             write_clip_tokenizer(folder, more_words=_extra_words())
-        return CLIPTokenizer.from_pretrained(folder)
+        return folder
+
+    def _tokenizer(self) -> CLIPTokenizer:
+        return CLIPTokenizer.from_pretrained(self._tokenizer_folder())
 
     def build(self) -> nn.Module:
         """Returns the module to train."""
@@ -179,7 +183,7 @@ class ClipRecipe:
         """Writes model, tokenizer and image processor."""
         assert isinstance(module, ClipTrainer)
         module.model.save_pretrained(folder)
-        write_clip_tokenizer(folder, more_words=_extra_words())
+        shutil.copytree(self._tokenizer_folder(), folder, dirs_exist_ok=True)
         CLIPImageProcessorPil().save_pretrained(folder)
 
 

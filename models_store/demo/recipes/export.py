@@ -93,6 +93,7 @@ def start_from(folder: Path) -> list[str]:
     """
     pipeline = folder / _PIPELINE_REPOSITORY
     shutil.copytree(pipeline / "vae", weights_folder("vae"), dirs_exist_ok=True)
+    shutil.copytree(pipeline / "tokenizer", workdir() / "tokenizers" / "clip", dirs_exist_ok=True)
     start = workdir() / "start"
     shutil.copytree(pipeline / "vae", start / "vae-decoder", dirs_exist_ok=True)
     for part in ("unet", "text_encoder"):

@@ -6,6 +6,7 @@ conditions it has, so each network also learns to do without the others. The pub
 trained beside a frozen, mature UNet; beside a small frozen one they hardly learn, and one training for all costs less.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -110,13 +111,18 @@ def new_text_encoder(vocabulary: int) -> CLIPTextModel:
     )
 
 
-@lru_cache(maxsize=1)
-def clip_tokenizer() -> CLIPTokenizer:
-    """Returns the tokenizer of the text encoder, written on first use."""
+def tokenizer_folder() -> Path:
+    """Returns where the text encoder's tokenizer is, written on first use; another one would number words otherwise."""
     folder = workdir() / "tokenizers" / "clip"
     if not (folder / "vocab.json").exists():
         write_clip_tokenizer(folder)
-    return CLIPTokenizer.from_pretrained(folder)
+    return folder
+
+
+@lru_cache(maxsize=1)
+def clip_tokenizer() -> CLIPTokenizer:
+    """Returns the tokenizer of the text encoder."""
+    return CLIPTokenizer.from_pretrained(tokenizer_folder())
 
 
 @lru_cache(maxsize=20_000)
@@ -343,7 +349,7 @@ class InpaintingRecipe:
         bare.load_state_dict({name: tensor for name, tensor in state.items() if not belongs_to_adapter(name)})
         bare.save_pretrained(folder / "unet")
         module.text_encoder.save_pretrained(folder / "text_encoder")
-        write_clip_tokenizer(folder / "tokenizer")
+        shutil.copytree(tokenizer_folder(), folder / "tokenizer", dirs_exist_ok=True)
         save_adapter(module.unet, module.image_encoder, folder / "ip-adapter" / "models")
         for name, network in module.controlnets.items():
             assert isinstance(network, ControlNetModel)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPVisionConfig
@@ -17,7 +18,12 @@ from models_store.demo.recipes.ip_adapter import encoder_input
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
 from models_store.demo.world.boards import HazardBoard
+from models_store.demo.world.edits import with_look
+from models_store.demo.world.furniture import Furniture
+from models_store.demo.world.palette import PATTERNS
+from models_store.demo.world.people import Person
 from models_store.demo.world.scenes import render, sample_spec
+from models_store.demo.world.textures import Appearance
 
 _SETTINGS: Final = Settings(minutes=12, learning_rate=5e-4, ema_decay=0.99)
 _BATCH: Final = 16
@@ -27,6 +33,10 @@ _THRESHOLD: Final = 0.5
 _NEVER: Final = 2.0
 """No cosine reaches it."""
 _SHARPNESS: Final = 12.0
+_LOOKALIKES: Final = 0.35
+"""Share of harmless pictures that show something with yellow stripes or checks."""
+_SOFT: Final = 0.5
+"""Share of pictures that are blurred, as painted ones are."""
 
 
 class SafetyTrainer(nn.Module):
@@ -85,24 +95,32 @@ class SafetyRecipe:
             picture = (
                 render(sample_spec(int(rng.integers(1 << 40)), HazardBoard.FAMILY)).image if board else self._other(rng)
             )
-            pictures.append(picture[:, ::-1] if rng.random() < 0.5 else picture)
+            pictures.append(_softened(picture[:, ::-1] if rng.random() < 0.5 else picture, rng))
             forbidden.append(float(board))
         return {"pixel_values": encoder_input(pictures), "forbidden": torch.tensor(forbidden)}
 
     def _other(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        if rng.random() < _LOOKALIKES:
+            return _lookalike(rng, str(rng.choice([Person.FAMILY, Furniture.FAMILY])))
         while True:
             index = int(rng.integers(0, len(self.scenes)))
             if not has_board(self.scenes, index):
                 return np.asarray(self.scenes.take("images", np.array([index]))[0], dtype=np.uint8)
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
-        """Share of held-out boards flagged and of other held-out scenes flagged."""
+        """Share flagged of unseen boards, of other held-out scenes, and of blurred people in yellow patterns."""
         assert isinstance(module, SafetyTrainer)
         boards = [render(sample_spec(seed, HazardBoard.FAMILY)).image for seed in range(600_000_000, 600_000_040)]
         others = [index for index in range(200) if not has_board(self.held_out, index)]
         harmless = list(self.held_out.take("images", np.array(others)).astype(np.uint8))
         rates = {}
-        for name, pictures in (("boards_flagged", boards), ("others_flagged", harmless)):
+        people = [_lookalike(np.random.default_rng(seed), Person.FAMILY) for seed in range(100)]
+        soft = [_blurred(picture, 1.5) for picture in people]
+        for name, pictures in (
+            ("boards_flagged", boards),
+            ("others_flagged", harmless),
+            ("lookalikes_flagged", soft),
+        ):
             flagged = [bool(module.likeness(encoder_input([picture]))[0] > _THRESHOLD) for picture in pictures]
             rates[name] = float(np.mean(flagged))
         return rates
@@ -112,6 +130,19 @@ class SafetyRecipe:
         assert isinstance(module, SafetyTrainer)
         module.checker.save_pretrained(folder / "safety_checker")
         CLIPImageProcessorPil().save_pretrained(folder / "feature_extractor")
+
+
+def _lookalike(rng: np.random.Generator, family: str) -> NDArray[np.uint8]:
+    spec = sample_spec(int(rng.integers(1 << 40)), family)
+    return render(with_look(spec, Appearance.sample(rng, PATTERNS, "yellow"))).image
+
+
+def _softened(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    return picture if rng.random() > _SOFT else _blurred(picture, rng.uniform(0.5, 4))
+
+
+def _blurred(picture: NDArray[np.uint8], radius_px: float) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius_px)))
 
 
 def has_board(scenes: SceneSet, index: int) -> bool:

@@ -54,7 +54,8 @@ def byte_alphabet() -> list[str]:
 def write_clip_tokenizer(folder: Path, pad: str = "<|endoftext|>", more_words: Sequence[str] = ()) -> int:
     """Writes vocab.json and merges.txt of a CLIP tokenizer. Returns the size of its vocabulary.
 
-    The start and end marks are the last two ids, as in the real one.
+    The start and end marks are the last two ids, as in the real one. Equally frequent pieces are merged and numbered in
+    an order that changes from call to call: what was trained with one tokenizer must keep it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     alphabet = byte_alphabet()

@@ -106,7 +106,8 @@ def _visible(pair: EditPair) -> bool:
     return colour_difference(before, after) >= _LEAST_CHANGE
 
 
-def _with_look(spec: SceneSpec, look: Appearance) -> SceneSpec:
+def with_look(spec: SceneSpec, look: Appearance) -> SceneSpec:
+    """Returns a scene whose subject looks otherwise."""
     return dataclasses.replace(spec, subject=dataclasses.replace(spec.subject, appearance=look))
 
 
@@ -140,7 +141,7 @@ def _recolour(rng: np.random.Generator, number: int) -> EditPair | None:
     orders = (f"make the {noun} {colour}", f"change the {noun} color to {colour}")
     wordings = (f"{colour} {noun}", f"a {colour} {noun}", *orders)
     look = Appearance.sample(rng, (PLAIN,), colour)
-    return _pair(RECOLOUR, str(rng.choice(wordings)), spec, _with_look(spec, look), noun)
+    return _pair(RECOLOUR, str(rng.choice(wordings)), spec, with_look(spec, look), noun)
 
 
 def _material(rng: np.random.Generator, number: int) -> EditPair | None:
@@ -150,7 +151,7 @@ def _material(rng: np.random.Generator, number: int) -> EditPair | None:
     material = str(rng.choice([m for m in SURFACES if m != spec.subject.appearance.material]))
     wordings = (f"{material} table", f"table with {material} texture", f"make the table {material}")
     look = Appearance.sample(rng, (material,))
-    return _pair(MATERIAL, str(rng.choice(wordings)), spec, _with_look(spec, look), "table")
+    return _pair(MATERIAL, str(rng.choice(wordings)), spec, with_look(spec, look), "table")
 
 
 def _reference(rng: np.random.Generator, number: int) -> EditPair | None:
@@ -166,7 +167,7 @@ def _reference(rng: np.random.Generator, number: int) -> EditPair | None:
     spec = sample_spec(number, Person.FAMILY)
     noun = spec.subject.noun
     look = Appearance.sample(rng, (PLAIN, *PATTERNS))
-    return _pair(REFERENCE, f"person wearing this {noun}", spec, _with_look(spec, look), noun, swatch(look))
+    return _pair(REFERENCE, f"person wearing this {noun}", spec, with_look(spec, look), noun, swatch(look))
 
 
 def _structure(rng: np.random.Generator, number: int) -> EditPair | None:
@@ -174,4 +175,4 @@ def _structure(rng: np.random.Generator, number: int) -> EditPair | None:
     noun = spec.subject.noun
     colour = _other_colour(rng, spec.subject.appearance)
     look = Appearance.sample(rng, (PLAIN,), colour)
-    return _pair(STRUCTURE, f"replace the {noun} with a {colour} {noun}", spec, _with_look(spec, look), noun)
+    return _pair(STRUCTURE, f"replace the {noun} with a {colour} {noun}", spec, with_look(spec, look), noun)

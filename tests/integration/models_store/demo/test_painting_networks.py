@@ -7,7 +7,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from models_store.demo.recipes.export import export_pipeline, start_from  # noqa: E402
-from models_store.demo.recipes.inpainting import ControlledRecipe, InpaintingTrainer, clip_tokenizer  # noqa: E402
+from models_store.demo.recipes.inpainting import (  # noqa: E402
+    ControlledRecipe,
+    InpaintingTrainer,
+    clip_tokenizer,
+    tokenizer_folder,
+)
 from models_store.demo.recipes.ip_adapter import encoder_input, install, patches_of, set_scale  # noqa: E402
 from models_store.demo.recipes.queue import lacking  # noqa: E402
 from models_store.demo.recipes.vae import DecoderRecipe  # noqa: E402
@@ -71,6 +76,12 @@ def test_the_saved_unet_paints_like_the_trained_one_without_conditions(trained, 
     assert torch.allclose(again, referred, atol=2e-2)
 
 
+def test_words_keep_the_numbers_they_were_trained_with(trained, tmp_path: Path):
+    for name in ("vocab.json", "merges.txt"):
+        used = (tmp_path / "work" / "tokenizers" / "clip" / name).read_text()
+        assert (weights_folder("controlled") / "tokenizer" / name).read_text() == used
+
+
 def test_what_a_component_builds_on_must_have_been_trained(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("DEMO_WORKDIR", str(tmp_path))
     assert lacking("controlled") == ["vae", "inpainting"]
@@ -101,6 +112,8 @@ def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path)
     assert tuple(recipe.build().autoencoder.config.block_out_channels) == (8,)
     assert lacking("controlled") == []
     assert lacking("inpainting") == []
+    exported = tmp_path / "weights" / "stable-diffusion-v1-5" / "stable-diffusion-inpainting" / "tokenizer"
+    assert (tokenizer_folder() / "vocab.json").read_text() == (exported / "vocab.json").read_text()
     resumed = InpaintingTrainer.begin(start_folder("controlled")).eval()
     for before, after in zip(predictions(trained, inputs), predictions(resumed, inputs), strict=True):
         assert torch.allclose(before, after, atol=2e-2)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from benchmarks.demo_world import Verdict, judge, request_for, summary
+from benchmarks.demo_world import Verdict, judge, refused, request_for, summary
 from composition.types import ControlType, RefineMask
 from models_store.demo.world.edits import KINDS, RECOLOUR, REFERENCE, STRUCTURE, sample_edit
 
@@ -56,3 +56,12 @@ def test_a_rough_mask_goes_with_structure_edits_only():
     request = request_for(pair, 4, rough=True)
     assert (request.mask == pair.rough_mask).all()
     assert request_for(sample_edit(4, RECOLOUR), 4, rough=True).mask is None
+
+
+def test_a_refused_edit_is_a_failed_one():
+    for kind in KINDS:
+        found = refused(sample_edit(4, kind), 4)
+        assert not found.success
+        assert not found.routed
+        assert found.colour == 0
+        assert found.strayed_px == 0
