@@ -30,7 +30,7 @@ _DISTURBANCE: Final = 0.2
 _SETTINGS: Final = Settings(minutes=60, learning_rate=1.5e-3, weight_decay=0.0, ema_decay=0.995)
 _DECODER_SETTINGS: Final = Settings(minutes=60, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998)
 _CONFIG: Final = {
-    "block_out_channels": (32, 48, 96, 128),
+    "block_out_channels": (16, 32, 48, 64),
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
     "latent_channels": 4,
