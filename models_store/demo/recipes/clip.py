@@ -27,8 +27,7 @@ from composition.types import ReferenceKind
 from models_store.demo.recipes.ip_adapter import encoder_input
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
-from models_store.demo.recipes.vocabulary import words, write_clip_tokenizer
-from models_store.demo.recipes.workdir import workdir
+from models_store.demo.recipes.vocabulary import kept_clip_tokenizer, words
 from models_store.demo.world.palette import COLOURS, MATERIALS
 from models_store.demo.world.people import Person, garment_picture
 from models_store.demo.world.scenes import sample_spec
@@ -128,10 +127,7 @@ class ClipRecipe:
     settings: Settings = _SETTINGS
 
     def _tokenizer_folder(self) -> Path:
-        folder = workdir() / "tokenizers" / "router"
-        if not (folder / "vocab.json").exists():
-            write_clip_tokenizer(folder, more_words=_extra_words())
-        return folder
+        return kept_clip_tokenizer("router", _extra_words())
 
     def _tokenizer(self) -> CLIPTokenizer:
         return CLIPTokenizer.from_pretrained(self._tokenizer_folder())

@@ -44,7 +44,7 @@ from models_store.demo.recipes.latents import LatentSet
 from models_store.demo.recipes.masks import BOXED, CROPPED, ROOMY, SILHOUETTE, VARIANTS, seen
 from models_store.demo.recipes.shards import SceneSet
 from models_store.demo.recipes.training import Settings
-from models_store.demo.recipes.vocabulary import prompt_for, write_clip_tokenizer
+from models_store.demo.recipes.vocabulary import kept_clip_tokenizer, prompt_for
 from models_store.demo.recipes.workdir import start_folder, weights_folder, workdir
 from models_store.demo.world.captions import caption
 from models_store.demo.world.cars import Car
@@ -112,11 +112,8 @@ def new_text_encoder(vocabulary: int) -> CLIPTextModel:
 
 
 def tokenizer_folder() -> Path:
-    """Returns where the text encoder's tokenizer is, written on first use; another one would number words otherwise."""
-    folder = workdir() / "tokenizers" / "clip"
-    if not (folder / "vocab.json").exists():
-        write_clip_tokenizer(folder)
-    return folder
+    """Returns where the text encoder's tokenizer is kept."""
+    return kept_clip_tokenizer("clip")
 
 
 @lru_cache(maxsize=1)

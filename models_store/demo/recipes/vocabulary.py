@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from models_store.demo.recipes.workdir import workdir
 from models_store.demo.world.captions import WORDS_FOR
 from models_store.demo.world.palette import COLOURS, MATERIALS, RIM_COLOURS, RIM_STYLES
 
@@ -49,6 +50,14 @@ def byte_alphabet() -> list[str]:
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
+
+
+def kept_clip_tokenizer(name: str, more_words: Sequence[str] = ()) -> Path:
+    """Returns the folder of the tokenizer that a network is trained with, written on first use and never again."""
+    folder = workdir() / "tokenizers" / name
+    if not (folder / "vocab.json").exists():
+        write_clip_tokenizer(folder, more_words=more_words)
+    return folder
 
 
 def write_clip_tokenizer(folder: Path, pad: str = "<|endoftext|>", more_words: Sequence[str] = ()) -> int:
