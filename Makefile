@@ -80,7 +80,7 @@ footprint: models  ## time to healthy, memory, p50
 	COMPOSITION_MODELS__PROFILE=$(PROFILE) $(BIN)/python -m benchmarks.footprint
 
 train-demo: $(READY)  ## train the demo models from scratch (hours; resumable)
-	$(BIN)/python -m models_store.demo.recipes train --all
+	$(BIN)/python -m demo_models.recipes train --all
 
 demo-world:  ## judge the demo models by ground truth on unseen scenes
 	@$(MAKE) models PROFILE=demo

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.demo_world import LocalEditor, Verdict, judge, local_editor, request_for
 from composition.types import RefineMask
-from models_store.demo.world.edits import MATERIAL, RECOLOUR, sample_edit
+from demo_models.world.edits import MATERIAL, RECOLOUR, sample_edit
 
 KINDS = (RECOLOUR, MATERIAL)
 

@@ -10,13 +10,13 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageDraw
 
-from models_store.demo.world.cars import Car
-from models_store.demo.world.furniture import Furniture
-from models_store.demo.world.palette import RIM_COLOURS, SURFACES
-from models_store.demo.world.people import Person, garment_picture
-from models_store.demo.world.scenes import SceneSpec, render, sample_spec
-from models_store.demo.world.textures import Appearance, swatch
-from models_store.demo.world.wheels import Rim, rim_reference
+from demo_models.world.cars import Car
+from demo_models.world.furniture import Furniture
+from demo_models.world.palette import RIM_COLOURS, SURFACES
+from demo_models.world.people import Person, garment_picture
+from demo_models.world.scenes import SceneSpec, render, sample_spec
+from demo_models.world.textures import Appearance, swatch
+from demo_models.world.wheels import Rim, rim_reference
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 _SUIT = [

@@ -23,9 +23,9 @@ import numpy as np
 
 from benchmarks.demo_world import as_box, local_editor
 from composition.types import Box, Detection
-from models_store.demo.world.captions import WORDS_FOR
-from models_store.demo.world.scenes import Scene, render, sample_spec
-from models_store.demo.world.scoring import intersection_over_union, keypoint_similarity
+from demo_models.world.captions import WORDS_FOR
+from demo_models.world.scenes import Scene, render, sample_spec
+from demo_models.world.scoring import intersection_over_union, keypoint_similarity
 
 if TYPE_CHECKING:
     from composition.pipelines.context import Models

@@ -30,9 +30,9 @@ from PIL import ImageDraw
 
 from composition.errors import ContentPolicy
 from composition.types import Box, ControlType, Detection, EditOptions, EditRequest, EditResult, Pipeline, RefineMask
-from models_store.demo.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
-from models_store.demo.world.scenes import LabelledBox, render_empty
-from models_store.demo.world.scoring import changed_outside, colour_progress, keypoint_similarity, silhouette_overlap
+from demo_models.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
+from demo_models.world.scenes import LabelledBox, render_empty
+from demo_models.world.scoring import changed_outside, colour_progress, keypoint_similarity, silhouette_overlap
 
 if TYPE_CHECKING:
     from composition.editor import Editor

@@ -15,7 +15,7 @@ from models_store.entries import files_of, record, working_folder
 from models_store.manifest import Manifest, Model, Source
 from models_store.soundness import find_fault
 
-SHIPPED = Path(__file__).parent / "demo" / "weights"
+SHIPPED = Path(__file__).parents[1] / "demo_models" / "weights"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _GIGABYTE = 1_000_000_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from models_store.demo.world.scenes import render, sample_spec
+from demo_models.world.scenes import render, sample_spec
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

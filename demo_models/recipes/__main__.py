@@ -1,0 +1,76 @@
+"""Trains and exports the demo models.
+
+``python -m demo_models.recipes train COMPONENT --minutes N`` trains one component until it has had N minutes in
+all, ``train --all`` works through the whole queue, ``export FOLDER`` writes what is trained, ``status`` shows it.
+Training waits while the file PAUSE exists in ``$DEMO_WORKDIR``; ``pause`` and ``resume`` make and remove it.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+_SIMPLE = {
+    "status": "show how long each component was trained and its last scores",
+    "pause": "make every training run wait, to measure something else",
+    "resume": "let them go on",
+}
+
+
+def main() -> int:
+    """Runs one command. Returns the exit status."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    parser = argparse.ArgumentParser(prog="demo_models.recipes", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help="train a component, or all in turn")
+    train.add_argument("component", nargs="*")
+    train.add_argument("--all", action="store_true")
+    train.add_argument("--minutes", type=float, help="training time in all; default: what the recipe asks for")
+    train.add_argument("--threads", type=int, default=1, help="processor cores to use")
+    commands.add_parser("encode", help="encode scenes for the UNet's recipes; trains beside it")
+    for command, meaning in _SIMPLE.items():
+        commands.add_parser(command, help=meaning)
+    export = commands.add_parser("export", help="write the trained components in the layout of the real repositories")
+    export.add_argument("folder", type=Path)
+    start = commands.add_parser("start-from", help="go on with exported weights: the next training starts from them")
+    start.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+
+    from demo_models.recipes.workdir import pause_file
+
+    if arguments.command == "pause":
+        pause_file().touch()
+        return 0
+    if arguments.command == "resume":
+        pause_file().unlink(missing_ok=True)
+        return 0
+
+    from demo_models.recipes.queue import encode, status, train_components  # torch takes seconds to import
+
+    if arguments.command == "status":
+        print("\n".join(status()))
+        return 0
+
+    if arguments.command == "train":
+        if bool(arguments.component) == arguments.all:
+            parser.error("name components or say --all")
+        try:
+            finished = train_components(arguments.component or None, arguments.minutes, arguments.threads)
+        except ValueError as error:
+            parser.error(str(error))
+        return 0 if finished else 1
+    if arguments.command == "encode":
+        encode()
+        return 0
+    from demo_models.recipes.export import export_all, start_from
+
+    if arguments.command == "start-from":
+        print("training will start from these weights: " + ", ".join(start_from(arguments.folder)))
+    else:
+        export_all(arguments.folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""Latents on disk: every scene in three views, whole and masked, encoded as the inpainting pipeline would do it."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+
+from demo_models.recipes.masks import BOXED, ROOMY, SILHOUETTE, VARIANTS, View, pixels_of, training_view
+from demo_models.recipes.shards import Shard
+from demo_models.recipes.vae import SCALING_FACTOR, as_input
+from demo_models.world.scenes import SceneSpec, sample_spec
+
+_BATCH: Final = 10
+
+
+def encode_shard(shard: Shard, autoencoder: AutoencoderKL, folder: Path) -> None:
+    """Encodes a shard; the folder appears only when it is complete."""
+    building = folder.with_name(f".{folder.name}.{os.getpid()}")
+    building.mkdir(parents=True, exist_ok=True)
+    shape = (len(shard), len(VARIANTS))
+    whole, masked = (np.zeros((*shape, 4, 32, 32), np.float16) for _ in range(2))
+    cells, windows = np.zeros((*shape, 32, 32), np.bool_), np.zeros((*shape, 3), np.int16)
+    labels: list[list[str]] = []
+    for first in range(0, len(shard), _BATCH):
+        rows = range(first, min(first + _BATCH, len(shard)))
+        views = [_views(shard, row) for row in rows]
+        labels += [[view.label for view in of_scene] for of_scene in views]
+        part = slice(rows.start, rows.stop)
+        cells[part] = [[view.cells for view in of_scene] for of_scene in views]
+        windows[part] = [[(view.left, view.top, view.side) for view in of_scene] for of_scene in views]
+        for variant in VARIANTS:
+            pictures = [of_scene[variant].of(shard.images[row]) for row, of_scene in zip(rows, views, strict=True)]
+            images = as_input(np.stack(pictures))
+            kept = torch.from_numpy(np.stack([~pixels_of(mask) for mask in cells[part, variant]]))[:, None]
+            masked[part, variant] = encode(autoencoder, images * kept)
+            same = variant in (SILHOUETTE, ROOMY)
+            whole[part, variant] = whole[part, BOXED] if same else encode(autoencoder, images)
+    for name, array in (("whole", whole), ("masked", masked), ("cells", cells), ("windows", windows)):
+        np.save(building / f"{name}.npy", array)
+    (building / "labels.json").write_text(json.dumps({"first_seed": shard.first_seed, "labels": labels}))
+    shutil.rmtree(folder, ignore_errors=True)
+    building.rename(folder)
+
+
+def _views(shard: Shard, row: int) -> list[View]:
+    seed = shard.first_seed + row
+    spec, rng = sample_spec(seed), np.random.default_rng([3, seed])
+    return [training_view(spec, shard.parts[row], variant, rng) for variant in VARIANTS]
+
+
+def encode(autoencoder: AutoencoderKL, images: torch.Tensor) -> NDArray[np.float32]:
+    """Returns the scaled mean latents of images float32 (N, 3, H, W) in -1..1, float32 (N, 4, H/8, W/8)."""
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        planes = images.float().contiguous(memory_format=torch.channels_last)
+        mean = autoencoder.encode(planes).latent_dist.mean
+    scaled: NDArray[np.float32] = (mean.float() * SCALING_FACTOR).numpy()
+    return scaled
+
+
+def encode_missing(scenes: Path, latents: Path, weights: Path, shards: int | None = None) -> None:
+    """Encodes every training shard that has no latents yet, at most ``shards`` of them."""
+    autoencoder = AutoencoderKL.from_pretrained(weights).eval().to(memory_format=torch.channels_last)
+    torch.set_num_threads(1)
+    missing = [path for path in sorted(scenes.glob("train-*")) if not (latents / path.name).exists()]
+    for path in missing[:shards]:
+        if (latents / path.name).exists():
+            continue  # another process was quicker
+        encode_shard(Shard.open(path), autoencoder, latents / path.name)
+        print(f"encoded {path.name}", flush=True)
+
+
+class LatentSet:
+    """Latents of all encoded shards, in memory (50 kB a scene)."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reads every complete shard in the folder."""
+        self._paths = sorted(folder.glob("train-*"))
+        rows = [json.loads((path / "labels.json").read_text()) for path in self._paths]
+        self._seeds = np.concatenate([row["first_seed"] + np.arange(len(row["labels"])) for row in rows])
+        self.labels: list[list[str]] = [labels for row in rows for labels in row["labels"]]
+        self.whole, self.masked = self._joined("whole"), self._joined("masked")
+        self.cells, self.windows = self._joined("cells"), self._joined("windows")
+
+    @classmethod
+    def reopened(cls, folder: Path, former: Self | None) -> Self:
+        """Returns the former set if nothing has been added to the folder, else a new one."""
+        if former is not None and len(former._paths) == len(list(folder.glob("train-*"))):
+            return former
+        return cls(folder)
+
+    def _joined(self, name: str) -> NDArray[Any]:
+        return np.concatenate([np.load(path / f"{name}.npy") for path in self._paths])
+
+    def __len__(self) -> int:
+        """The number of scenes."""
+        return len(self.labels)
+
+    def spec(self, index: int) -> SceneSpec:
+        """Returns the specification of a scene."""
+        return sample_spec(int(self._seeds[index]))
+
+    def seed(self, index: int) -> int:
+        """Returns the seed of a scene."""
+        return int(self._seeds[index])

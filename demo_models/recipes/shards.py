@@ -1,0 +1,153 @@
+"""Rendered scenes on disk: **shards** of a few hundred scenes that recipes read as memory maps."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo_models.world.canvas import SCENE_PX
+from demo_models.world.people import KEYPOINTS
+from demo_models.world.scenes import FIRST_TRAINING_SEED, LabelledBox, SceneSpec, render, sample_spec
+from demo_models.world.textures import SWATCH_PX, swatch
+
+SHARD_SCENES: Final = 500
+HELD_OUT_SEED: Final = 500_000_000
+HELD_OUT_SCENES: Final = 300
+_ARRAYS: Final = ("images", "parts", "depth", "keypoints", "swatches")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shard:
+    """Consecutive seeds, rendered.
+
+    Attributes:
+        first_seed: Seed of the first scene.
+        images: RGB uint8 (N, 256, 256, 3).
+        parts: Part map uint8 (N, 256, 256).
+        depth: Inverse depth uint8 (N, 256, 256).
+        keypoints: float32 (N, 18, 2), NaN without a person.
+        swatches: Sample of the subject's look, RGB uint8 (N, 128, 128, 3).
+        boxes: Per scene, its labelled boxes.
+    """
+
+    first_seed: int
+    images: NDArray[np.uint8]
+    parts: NDArray[np.uint8]
+    depth: NDArray[np.uint8]
+    keypoints: NDArray[np.float32]
+    swatches: NDArray[np.uint8]
+    boxes: tuple[tuple[LabelledBox, ...], ...]
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Maps a shard into memory."""
+        rows = json.loads((folder / "boxes.json").read_text())
+        boxes = tuple(tuple(LabelledBox(**box) for box in row) for row in rows["boxes"])
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        return cls(first_seed=rows["first_seed"], boxes=boxes, **arrays)
+
+    def __len__(self) -> int:
+        """The number of scenes."""
+        return len(self.boxes)
+
+
+def render_shard(folder: Path, first_seed: int, scenes: int) -> None:
+    """Renders a shard; the folder appears only when it is complete."""
+    building = folder.with_name(f".{folder.name}.{os.getpid()}")
+    building.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, NDArray[Any]] = {
+        "images": np.zeros((scenes, SCENE_PX, SCENE_PX, 3), np.uint8),
+        "parts": np.zeros((scenes, SCENE_PX, SCENE_PX), np.uint8),
+        "depth": np.zeros((scenes, SCENE_PX, SCENE_PX), np.uint8),
+        "keypoints": np.full((scenes, KEYPOINTS, 2), np.nan, np.float32),
+        "swatches": np.zeros((scenes, SWATCH_PX, SWATCH_PX, 3), np.uint8),
+    }
+    boxes = []
+    for index in range(scenes):
+        scene = render(sample_spec(first_seed + index))
+        arrays["images"][index], arrays["parts"][index] = scene.image, scene.parts
+        arrays["depth"][index] = scene.depth
+        arrays["swatches"][index] = swatch(scene.spec.subject.appearance)
+        if scene.keypoints is not None:
+            arrays["keypoints"][index] = scene.keypoints
+        boxes.append([box.__dict__ for box in scene.boxes])
+    for name, array in arrays.items():
+        np.save(building / f"{name}.npy", array)
+    (building / "boxes.json").write_text(json.dumps({"first_seed": first_seed, "boxes": boxes}))
+    shutil.rmtree(folder, ignore_errors=True)
+    building.rename(folder)
+
+
+def render_missing(folder: Path, training_scenes: int) -> None:
+    """Renders the held-out shard and every training shard that is not there yet."""
+    if not (folder / "held-out").exists():
+        render_shard(folder / "held-out", HELD_OUT_SEED, HELD_OUT_SCENES)
+    for number in range(-(-training_scenes // SHARD_SCENES)):
+        target = folder / f"train-{number:04d}"
+        if not target.exists():
+            render_shard(target, FIRST_TRAINING_SEED + number * SHARD_SCENES, SHARD_SCENES)
+            print(f"rendered {target.name}", flush=True)
+
+
+class SceneSet:
+    """Scenes of several shards under one index."""
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        """Joins shards."""
+        self._shards = tuple(shards)
+        self._ends = np.cumsum([len(shard) for shard in shards])
+
+    @classmethod
+    def training(cls, folder: Path) -> Self:
+        """Opens every complete training shard in the folder."""
+        return cls([Shard.open(path) for path in sorted(folder.glob("train-*"))])
+
+    @classmethod
+    def held_out(cls, folder: Path) -> Self:
+        """Opens the scenes that nothing is trained on."""
+        return cls([Shard.open(folder / "held-out")])
+
+    def __len__(self) -> int:
+        """The number of scenes."""
+        return int(self._ends[-1])
+
+    def _locate(self, index: int) -> tuple[Shard, int]:
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        return self._shards[number], index - int(self._ends[number] - len(self._shards[number]))
+
+    def take(self, array: str, indices: NDArray[np.int64]) -> NDArray[np.generic]:
+        """Returns the rows of one of a shard's arrays, stacked in the order of the indices."""
+        rows = []
+        for index in indices:
+            shard, row = self._locate(int(index))
+            rows.append(getattr(shard, array)[row])
+        return np.stack(rows)
+
+    def index_of(self, seed: int) -> int:
+        """Returns the index of the scene with a seed.
+
+        Raises:
+            KeyError: No shard has it.
+        """
+        first = 0
+        for shard in self._shards:
+            if 0 <= seed - shard.first_seed < len(shard):
+                return first + seed - shard.first_seed
+            first += len(shard)
+        raise KeyError(seed)
+
+    def spec(self, index: int) -> SceneSpec:
+        """Returns the specification of a scene."""
+        shard, row = self._locate(index)
+        return sample_spec(shard.first_seed + row)
+
+    def boxes(self, index: int) -> tuple[LabelledBox, ...]:
+        """Returns the boxes of a scene."""
+        shard, row = self._locate(index)
+        return shard.boxes[row]

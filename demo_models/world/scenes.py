@@ -1,0 +1,166 @@
+"""A scene: sample a specification by seed, render it with its ground truth.
+
+Flow: seed -> **specification** -> **scene** (picture, masks, boxes, depth, key points). Rendering the same
+specification with one attribute replaced gives the exact truth of an edit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from demo_models.world.backdrops import ROOM, STREET, STUDIO, Backdrop
+from demo_models.world.boards import HazardBoard
+from demo_models.world.canvas import SUPERSAMPLING, Canvas, averaged
+from demo_models.world.cars import Car
+from demo_models.world.furniture import Furniture
+from demo_models.world.ground import Ground
+from demo_models.world.people import Person
+from demo_models.world.textures import Appearance
+
+FAMILIES: Final = (Car.FAMILY, Furniture.FAMILY, Person.FAMILY, HazardBoard.FAMILY)
+_SHARES: Final = (0.32, 0.32, 0.31, 0.05)
+_MANY: Final = frozenset({"wheels", "rims", "windows"})
+_LEAST_BOX_AREA_PX: Final = 12
+FIRST_TRAINING_SEED: Final = 1_000_000_000
+"""Recipes train on seeds from here up; everything below is unseen by every model."""
+
+
+class Subject(Protocol):
+    """What a scene is about."""
+
+    @property
+    def appearance(self) -> Appearance:
+        """The look that a caption names."""
+
+    @property
+    def noun(self) -> str:
+        """What a caption calls it."""
+
+    @property
+    def LABELS(self) -> Mapping[str, tuple[int, ...]]:  # noqa: N802 - a constant of most families
+        """The nouns to be found in the picture and the parts that they cover."""
+
+    @property
+    def NAMED_PARTS(self) -> tuple[int, ...]:  # noqa: N802 - a constant of every family
+        """The parts that carry the appearance."""
+
+    def draw(self, canvas: Canvas, ground: Ground) -> None:
+        """Paints itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledBox:
+    """One instance of a noun: corners in scene pixels, right and bottom exclusive."""
+
+    label: str
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneSpec:
+    """Every choice that a scene is made of."""
+
+    backdrop: Backdrop
+    subject: Car | Furniture | Person | HazardBoard
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """A rendered scene.
+
+    Attributes:
+        spec: What was rendered.
+        image: RGB uint8 (256, 256, 3).
+        masks: Per noun, uint8 (256, 256), 255 = belongs to it (averaged at the edge).
+        named_mask: The part that carries the appearance, uint8 (256, 256).
+        parts: Which part of the subject is visible, uint8 (256, 256), 0 = none; ``subject.LABELS`` names them.
+        boxes: One per instance of a noun.
+        depth: Inverse depth, uint8 (256, 256), 255 = nearest.
+        keypoints: OpenPose-18 joints in scene pixels (x, y), float32 (18, 2); None without a person.
+    """
+
+    spec: SceneSpec
+    image: NDArray[np.uint8]
+    masks: Mapping[str, NDArray[np.uint8]]
+    named_mask: NDArray[np.uint8]
+    parts: NDArray[np.uint8]
+    boxes: tuple[LabelledBox, ...]
+    depth: NDArray[np.uint8]
+    keypoints: NDArray[np.float32] | None
+
+    @property
+    def silhouette(self) -> NDArray[np.uint8]:
+        """The mask of the thing that a caption names: the car, the chair, the garment."""
+        return self.masks[self.spec.subject.noun]
+
+
+def sample_spec(seed: int, family: str | None = None) -> SceneSpec:
+    """Draws a scene's specification; the same seed and family give the same specification."""
+    rng = np.random.default_rng(seed)
+    drawn = str(rng.choice(FAMILIES, p=_SHARES))
+    match family or drawn:
+        case Car.FAMILY:
+            return SceneSpec(backdrop=Backdrop.sample(rng, STREET), subject=Car.sample(rng))
+        case Furniture.FAMILY:
+            piece = Furniture.sample(rng)
+            return SceneSpec(backdrop=Backdrop.sample(rng, ROOM, piece.camera), subject=piece)
+        case Person.FAMILY:
+            kind = str(rng.choice([STUDIO, STREET, ROOM]))
+            return SceneSpec(backdrop=Backdrop.sample(rng, kind), subject=Person.sample(rng))
+        case HazardBoard.FAMILY:
+            kind = str(rng.choice([STREET, STUDIO, ROOM]))
+            return SceneSpec(backdrop=Backdrop.sample(rng, kind), subject=HazardBoard.sample(rng))
+        case unknown:
+            raise ValueError(f"no family {unknown!r}; known: {', '.join(FAMILIES)}")
+
+
+def render(spec: SceneSpec) -> Scene:
+    """Renders a specification; deterministic."""
+    canvas = Canvas()
+    ground = spec.backdrop.draw(canvas)
+    spec.subject.draw(canvas, ground)
+    masks = {label: part_mask(canvas, parts) for label, parts in spec.subject.LABELS.items()}
+    joints = spec.subject.keypoints() / SUPERSAMPLING if isinstance(spec.subject, Person) else None
+    return Scene(
+        spec=spec,
+        image=canvas.picture(),
+        masks=masks,
+        named_mask=part_mask(canvas, spec.subject.NAMED_PARTS),
+        parts=canvas.parts[::SUPERSAMPLING, ::SUPERSAMPLING].copy(),
+        boxes=tuple(box for label, mask in masks.items() for box in _boxes(label, mask)),
+        depth=np.rint(np.clip(averaged(canvas.depth), 0, 255)).astype(np.uint8),
+        keypoints=None if joints is None else joints.astype(np.float32),
+    )
+
+
+def render_empty(spec: SceneSpec) -> NDArray[np.uint8]:
+    """Renders the backdrop without the subject, RGB uint8 (256, 256, 3)."""
+    canvas = Canvas()
+    spec.backdrop.draw(canvas)
+    return canvas.picture()
+
+
+def part_mask(canvas: Canvas, parts: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Returns where the parts are visible, uint8 (SCENE_PX, SCENE_PX), 255 = fully."""
+    chosen = np.isin(canvas.parts, parts).astype(np.float32)
+    return np.rint(averaged(chosen) * 255).astype(np.uint8)
+
+
+def _boxes(label: str, mask: NDArray[np.uint8]) -> list[LabelledBox]:
+    solid = mask > 127
+    if not solid.any():
+        return []
+    marks = ndimage.label(solid)[0] if label in _MANY else solid.astype(int)
+    found = []
+    for rows, columns in ndimage.find_objects(marks):
+        if (rows.stop - rows.start) * (columns.stop - columns.start) >= _LEAST_BOX_AREA_PX:
+            left, right = columns.start, columns.stop
+            found.append(LabelledBox(label=label, left=left, top=rows.start, right=right, bottom=rows.stop))
+    return found

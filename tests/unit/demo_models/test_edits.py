@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from demo_models.world.edits import FIRST_EDIT_SEED, KINDS, MATERIAL, RECOLOUR, REFERENCE, STRUCTURE, sample_edit
+from demo_models.world.scenes import FIRST_TRAINING_SEED
+from demo_models.world.scoring import colour_progress
+
+TRAINING_SCENES = 1_000_000  # far more than the recipes render
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_only_the_region_differs_between_before_and_after(kind, seed):
+    pair = sample_edit(seed, kind)
+    changed = (pair.before.image != pair.after.image).any(axis=2)
+    assert changed.any()
+    assert np.array_equal(pair.before.depth, pair.after.depth)
+    assert np.array_equal(pair.before.parts, pair.after.parts)
+    assert changed[pair.silhouette == 0].mean() < 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_edit_is_deterministic(kind):
+    first, second = sample_edit(5, kind), sample_edit(5, kind)
+    assert first.prompt == second.prompt
+    assert np.array_equal(first.after.image, second.after.image)
+
+
+def test_only_reference_edits_have_a_reference():
+    assert {kind: sample_edit(1, kind).reference is not None for kind in KINDS} == {
+        RECOLOUR: False,
+        MATERIAL: False,
+        REFERENCE: True,
+        STRUCTURE: False,
+    }
+
+
+def test_the_truth_scores_in_full():
+    pair = sample_edit(2, RECOLOUR)
+    images = pair.before.image, pair.after.image, pair.after.image
+    assert colour_progress(*images, pair.region) == pytest.approx(1.0)
+
+
+def test_no_edit_uses_a_training_scene():
+    drawn_at_random_in_training = 1 << 40
+    assert max(FIRST_TRAINING_SEED + TRAINING_SCENES, drawn_at_random_in_training) < FIRST_EDIT_SEED
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="no edit 'magic'"):
+        sample_edit(0, "magic")
+
+
+def test_a_rough_mask_covers_the_thing_and_tells_little_of_its_shape():
+    shares = []
+    for seed in range(6):
+        pair = sample_edit(seed, "structure")
+        rough, thing = pair.rough_mask > 127, pair.silhouette > 127
+        assert rough[thing].all()
+        rows, columns = np.flatnonzero(rough.any(axis=1)), np.flatnonzero(rough.any(axis=0))
+        assert rough[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        assert (pair.rough_mask == sample_edit(seed, "structure").rough_mask).all()
+        shares.append(thing.sum() / rough.sum())
+    assert max(shares) < 0.6

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from demo_models.world.scenes import render, sample_spec
+from demo_models.world.scoring import (
+    changed_outside,
+    colour_difference,
+    colour_progress,
+    intersection_over_union,
+    keypoint_similarity,
+    mean_colour,
+    object_mask,
+    silhouette_overlap,
+)
+
+WHITE = np.array([255.0, 255.0, 255.0])
+BLACK = np.array([0.0, 0.0, 0.0])
+
+
+def flat(colour: tuple[int, int, int]) -> np.ndarray:
+    return np.full((8, 8, 3), colour, np.uint8)
+
+
+EVERYWHERE = np.full((8, 8), 255, np.uint8)
+
+
+def test_black_and_white_are_a_hundred_apart():
+    assert colour_difference(WHITE, BLACK) == pytest.approx(100, abs=0.01)
+    assert colour_difference(WHITE, WHITE) == 0
+
+
+def test_a_known_pair_of_the_ciede2000_test_data():
+    # The rounding to sRGB of neighbouring blues moves the published 2.0425 a little.
+    first, second = np.array([0.0, 0.0, 255.0]), np.array([10.0, 0.0, 255.0])
+    assert 0 < colour_difference(first, second) < 1.5
+
+
+def test_the_mean_is_taken_inside_the_region_only():
+    image = flat((10, 20, 30))
+    image[:4] = 200
+    region = np.zeros((8, 8), np.uint8)
+    region[4:] = 255
+    assert mean_colour(image, region).tolist() == [10, 20, 30]
+
+
+def test_an_empty_region_has_no_colour():
+    with pytest.raises(ValueError, match="empty region"):
+        mean_colour(flat((1, 2, 3)), np.zeros((8, 8), np.uint8))
+
+
+def test_progress_is_one_at_the_truth_and_zero_where_nothing_happened():
+    red, blue = flat((200, 30, 30)), flat((30, 60, 200))
+    assert colour_progress(red, blue, blue, EVERYWHERE) == pytest.approx(1)
+    assert colour_progress(red, red, blue, EVERYWHERE) == pytest.approx(0)
+    assert colour_progress(red, flat((240, 240, 0)), blue, EVERYWHERE) < 0
+
+
+def test_progress_towards_what_is_there_already_cannot_be_measured():
+    red = flat((200, 30, 30))
+    with pytest.raises(ValueError, match="same colour"):
+        colour_progress(red, red, red, EVERYWHERE)
+
+
+def test_overlap_of_masks():
+    first, second = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
+    assert intersection_over_union(first, second) == 1
+    first[:2], second[1:3] = True, True
+    assert intersection_over_union(first, second) == pytest.approx(1 / 3)
+
+
+def test_an_object_is_what_differs_clearly_from_the_empty_scene():
+    empty, scene = flat((100, 100, 100)), flat((100, 100, 100))
+    scene[2:4] = 200
+    scene[5] = 105
+    assert object_mask(scene, empty).sum() == 16
+
+
+def test_silhouettes_are_compared_inside_the_window():
+    empty, truth, result = (flat((100, 100, 100)) for _ in range(3))
+    truth[:4], result[:2] = 0, 0
+    window = np.ones((8, 8), bool)
+    assert silhouette_overlap(result, truth, empty, window) == pytest.approx(0.5)
+    window[2:] = False
+    assert silhouette_overlap(result, truth, empty, window) == 1
+
+
+def test_pixels_under_the_feather_may_change_and_others_not():
+    before, result = flat((9, 9, 9)), flat((9, 9, 9))
+    mask = np.zeros((8, 8), np.uint8)
+    mask[0], result[0] = 1, 50
+    assert changed_outside(before, result, mask) == 0
+    result[7, 7, 2] = 10
+    assert changed_outside(before, result, mask) == 1
+
+
+def test_the_true_pose_is_similar_and_another_is_not():
+    joints = render(sample_spec(3, "person")).keypoints
+    assert joints is not None
+    area_px = 8000.0
+    assert keypoint_similarity(joints, joints, area_px) == 1
+    assert 0.5 < keypoint_similarity(joints + 2, joints, area_px) < 1
+    assert keypoint_similarity(joints + 60, joints, area_px) < 0.05
+
+
+def test_a_joint_that_was_not_found_is_wrong_and_the_neck_does_not_count():
+    joints = render(sample_spec(3, "person")).keypoints
+    assert joints is not None
+    lost = joints.copy()
+    lost[3], lost[1] = np.nan, 0
+    assert keypoint_similarity(lost, joints, 8000.0) == pytest.approx(16 / 17)
