@@ -8,12 +8,12 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from composition.config import RoutingConfig
-from composition.routing.grammar.draft import Intent
-from composition.routing.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
-from composition.routing.grammar.worn import qualifies
-from composition.routing.lexicon import people
-from composition.routing.reading import Reading
 from composition.types import EditOptions, Pipeline, ReferenceKind, Signals
+from prompt_reading.grammar.draft import Intent
+from prompt_reading.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
+from prompt_reading.grammar.worn import qualifies
+from prompt_reading.lexicon import people
+from prompt_reading.reading import Reading
 
 VEHICLE_LABELS: Final = frozenset(
     {

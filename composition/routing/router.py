@@ -8,10 +8,10 @@ from typing import Final
 
 from composition.config import RoutingConfig
 from composition.routing.evidence import Evidence, gather
-from composition.routing.grammar.draft import Intent
-from composition.routing.reading import Reading, read_prompt
 from composition.routing.rules import first_match
 from composition.types import ControlType, Decision, EditOptions, Pipeline, PipelineChoice, ReferenceKind, Signals
+from prompt_reading.grammar.draft import Intent
+from prompt_reading.reading import Reading, read_prompt
 
 ALONE: Final[Mapping[ControlType, float]] = {ControlType.POSE: 1.0, ControlType.DEPTH: 0.8}
 TOGETHER: Final[Mapping[ControlType, float]] = {ControlType.POSE: 0.8, ControlType.DEPTH: 0.5}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from composition.routing.grammar import changes, placements
-from composition.routing.grammar.draft import Draft
-from composition.routing.grammar.phrases import Words
-from composition.routing.lexicon import verbs
+from prompt_reading.grammar import changes, placements
+from prompt_reading.grammar.draft import Draft
+from prompt_reading.grammar.phrases import Words
+from prompt_reading.lexicon import verbs
 
 Frame: TypeAlias = Callable[[str, Words], Draft]
 """Takes the verb and the words after it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from composition.routing.lexicon.listing import word_set
+from prompt_reading.lexicon.listing import word_set
 
 COLOURS: Final = (
     "autumn orange, sunset orange, sunset red, storm grey, sky grey, forest-green, seafoam, seafoam green, "

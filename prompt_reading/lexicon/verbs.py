@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from composition.routing.lexicon.listing import phrase_list, word_set
+from prompt_reading.lexicon.listing import phrase_list, word_set
 
 REPLACE: Final = "replace"
 SUBSTITUTE: Final = "substitute"

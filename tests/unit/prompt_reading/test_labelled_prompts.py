@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from composition.config import RoutingConfig
-from composition.routing.__main__ import main
-from composition.routing.evaluation import evaluate_file
+from prompt_reading.__main__ import main
+from prompt_reading.evaluation import evaluate_file
 
 HERE = Path(__file__).parent
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from composition.routing.grammar.looks import without_looks
-from composition.routing.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
-from composition.routing.grammar.vocabulary import Kind, Word
-from composition.routing.lexicon import appearance, words
+from prompt_reading.grammar.looks import without_looks
+from prompt_reading.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
+from prompt_reading.grammar.vocabulary import Kind, Word
+from prompt_reading.lexicon import appearance, words
 
 _POINTING: Final = words.DEMONSTRATIVES | words.POSSESSIVES | {"said"}
 SURROUNDINGS: Final = "empty background, seamless continuation of the surroundings"

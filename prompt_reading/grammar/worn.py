@@ -6,12 +6,12 @@ from collections.abc import Callable
 from itertools import zip_longest
 from typing import Final
 
-from composition.routing.grammar.draft import Draft, Intent, demonstratives_off
-from composition.routing.grammar.phrases import Words, bare, find, text_of
-from composition.routing.grammar.vocabulary import REGIONS, STRUCTURAL, Kind, Word
-from composition.routing.lexicon import people, words
-from composition.routing.lexicon.listing import word_set
 from composition.types import BodyRegion
+from prompt_reading.grammar.draft import Draft, Intent, demonstratives_off
+from prompt_reading.grammar.phrases import Words, bare, find, text_of
+from prompt_reading.grammar.vocabulary import REGIONS, STRUCTURAL, Kind, Word
+from prompt_reading.lexicon import people, words
+from prompt_reading.lexicon.listing import word_set
 
 _PAUSES: Final = frozenset({",", ".", "?", "!", ";", "and", "with", "please"})
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from composition.routing.lexicon import appearance, garments, people, structures, words
-from composition.routing.lexicon import inflection as inflect
 from composition.types import BodyRegion
+from prompt_reading.lexicon import appearance, garments, people, structures, words
+from prompt_reading.lexicon import inflection as inflect
 
 
 class Kind(IntEnum):

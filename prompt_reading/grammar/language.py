@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from composition.routing.grammar.instruction import verb_at
-from composition.routing.grammar.vocabulary import Word
-from composition.routing.lexicon import words
+from prompt_reading.grammar.instruction import verb_at
+from prompt_reading.grammar.vocabulary import Word
+from prompt_reading.lexicon import words
 
 
 def looks_english(tokens: Sequence[str], tagged: Sequence[Word]) -> bool:

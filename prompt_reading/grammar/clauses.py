@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from composition.routing.grammar.descriptions import describe
-from composition.routing.grammar.draft import Draft, Intent, appearance_draft, is_pronoun, remove_draft, replace_draft
-from composition.routing.grammar.frames import FRAMES
-from composition.routing.grammar.instruction import DESCRIBE, Instruction, instruct, split_clauses, strip_courtesy
-from composition.routing.grammar.looks import is_look
-from composition.routing.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of
-from composition.routing.grammar.states import state
-from composition.routing.grammar.vocabulary import tag
-from composition.routing.grammar.worn import trigger, wear_draft
-from composition.routing.lexicon import verbs
-from composition.routing.lexicon.listing import word_set
-from composition.routing.lexicon.words import ENGLISH_WORDS, PRONOUNS
+from prompt_reading.grammar.descriptions import describe
+from prompt_reading.grammar.draft import Draft, Intent, appearance_draft, is_pronoun, remove_draft, replace_draft
+from prompt_reading.grammar.frames import FRAMES
+from prompt_reading.grammar.instruction import DESCRIBE, Instruction, instruct, split_clauses, strip_courtesy
+from prompt_reading.grammar.looks import is_look
+from prompt_reading.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of
+from prompt_reading.grammar.states import state
+from prompt_reading.grammar.vocabulary import tag
+from prompt_reading.grammar.worn import trigger, wear_draft
+from prompt_reading.lexicon import verbs
+from prompt_reading.lexicon.listing import word_set
+from prompt_reading.lexicon.words import ENGLISH_WORDS, PRONOUNS
 
 _GONE: Final = word_set("gone removed deleted erased disappear vanish disappeared vanished away")
 _TOWARDS_GONE: Final = word_set(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from composition.routing.grammar.phrases import PARTICIPLES, Words, parse_noun_phrase
-from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
-from composition.routing.lexicon import appearance, words
-from composition.routing.lexicon.listing import word_set
+from prompt_reading.grammar.phrases import PARTICIPLES, Words, parse_noun_phrase
+from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word
+from prompt_reading.lexicon import appearance, words
+from prompt_reading.lexicon.listing import word_set
 
 _LINKS: Final = word_set(
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from composition.routing.lexicon.listing import word_set
+from prompt_reading.lexicon.listing import word_set
 
 VEHICLES: Final = (
     "vehicle, car, auto, automobile, van, minivan, camper van, campervan, camper, motorhome, rv, caravan, "

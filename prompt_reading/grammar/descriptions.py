@@ -5,15 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from composition.routing.grammar.draft import (
-    Draft,
-    Intent,
-    add_draft,
-    appearance_draft,
-    demonstratives_off,
-)
-from composition.routing.grammar.looks import is_look
-from composition.routing.grammar.phrases import (
+from prompt_reading.grammar.draft import Draft, Intent, add_draft, appearance_draft, demonstratives_off
+from prompt_reading.grammar.looks import is_look
+from prompt_reading.grammar.phrases import (
     PARTICIPLES,
     NounPhrase,
     Words,
@@ -24,11 +18,11 @@ from composition.routing.grammar.phrases import (
     text_of,
     unless_picture,
 )
-from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
-from composition.routing.grammar.worn import is_someone, region_of, wear_draft
-from composition.routing.lexicon import appearance, people, words
-from composition.routing.lexicon.listing import word_set
-from composition.routing.lexicon.structures import ALWAYS_PRESENT_PARTS
+from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word
+from prompt_reading.grammar.worn import is_someone, region_of, wear_draft
+from prompt_reading.lexicon import appearance, people, words
+from prompt_reading.lexicon.listing import word_set
+from prompt_reading.lexicon.structures import ALWAYS_PRESENT_PARTS
 
 DEPICTIONS: Final = word_set(
     "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image "

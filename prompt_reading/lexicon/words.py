@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from composition.routing.lexicon.listing import phrase_list, word_set
 from composition.types import Position
+from prompt_reading.lexicon.listing import phrase_list, word_set
 
 DETERMINERS: Final = word_set(
     """

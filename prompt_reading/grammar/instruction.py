@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from composition.routing.grammar.vocabulary import tokenise
-from composition.routing.lexicon import people, verbs, words
-from composition.routing.lexicon.inflection import verb_forms
-from composition.routing.lexicon.listing import word_set
+from prompt_reading.grammar.vocabulary import tokenise
+from prompt_reading.lexicon import people, verbs, words
+from prompt_reading.lexicon.inflection import verb_forms
+from prompt_reading.lexicon.listing import word_set
 
 Tokens = Sequence[str]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from composition.routing.grammar.descriptions import bestow, describe, insertion
-from composition.routing.grammar.draft import Draft, appearance_draft, replace_draft
-from composition.routing.grammar.looks import is_look, quality_owner
-from composition.routing.grammar.phrases import Words, find
-from composition.routing.grammar.vocabulary import Word
-from composition.routing.lexicon import words
-from composition.routing.lexicon.listing import word_set
+from prompt_reading.grammar.descriptions import bestow, describe, insertion
+from prompt_reading.grammar.draft import Draft, appearance_draft, replace_draft
+from prompt_reading.grammar.looks import is_look, quality_owner
+from prompt_reading.grammar.phrases import Words, find
+from prompt_reading.grammar.vocabulary import Word
+from prompt_reading.lexicon import words
+from prompt_reading.lexicon.listing import word_set
 
 _QUESTIONS: Final = word_set("what how would could should can will does do might if let with suppose why not")
 _BE: Final = word_set("is are be been becomes become was were being turns turned goes went")

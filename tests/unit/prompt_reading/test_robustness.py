@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from composition.config import RoutingConfig
 from composition.routing import Router
-from composition.routing.lexicon import verbs
 from composition.types import Decision, EditOptions, Signals
+from prompt_reading.lexicon import verbs
 
 ROUTER = Router(RoutingConfig())
 PROMPTS = [

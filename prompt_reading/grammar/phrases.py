@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from composition.routing.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
-from composition.routing.lexicon import appearance, words
-from composition.routing.lexicon.inflection import is_plural
-from composition.routing.lexicon.listing import word_set
 from composition.types import Position
+from prompt_reading.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
+from prompt_reading.lexicon import appearance, words
+from prompt_reading.lexicon.inflection import is_plural
+from prompt_reading.lexicon.listing import word_set
 
 Words: TypeAlias = Sequence[Word]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from composition.routing.reading import read_prompt
 from composition.types import BodyRegion, EditOptions, Position, ReferenceKind, Target
+from prompt_reading.reading import read_prompt
 
 
 def test_a_replaced_thing_is_gone_from_the_generation_prompt():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from composition.routing.lexicon.listing import word_set
+from prompt_reading.lexicon.listing import word_set
 
 IRREGULAR_PLURALS: Final[Mapping[str, str]] = {
     "person": "people",

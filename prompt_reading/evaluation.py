@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from composition.config import RoutingConfig
-from composition.routing.lexicon.words import DETERMINERS
 from composition.routing.router import Router
 from composition.types import (
     Box,
@@ -22,6 +21,7 @@ from composition.types import (
     Signals,
     Target,
 )
+from prompt_reading.lexicon.words import DETERMINERS
 
 FIELDS: Final = ("pipelines", "rules", "controls", "targets", "paints")
 _SURE: Final = 0.9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from composition.routing.lexicon.listing import phrase_list, word_set
+from prompt_reading.lexicon.listing import phrase_list, word_set
 
 PERSON_WORDS: Final = word_set(
     """

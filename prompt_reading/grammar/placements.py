@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from composition.routing.grammar.changes import change, complement_of
-from composition.routing.grammar.descriptions import DEPICTIONS, bestow, describe, part_of
-from composition.routing.grammar.draft import (
-    Draft,
-    add_draft,
-    appearance_draft,
-    is_pronoun,
-    remove_draft,
-    replace_draft,
-)
-from composition.routing.grammar.looks import colours_only, is_look, quality_owner
-from composition.routing.grammar.phrases import Words, bare, find, is_named, parse_noun_phrase, unless_picture
-from composition.routing.grammar.states import state
-from composition.routing.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
-from composition.routing.grammar.worn import is_someone, wear_draft
-from composition.routing.lexicon import words
-from composition.routing.lexicon.listing import word_set
+from prompt_reading.grammar.changes import change, complement_of
+from prompt_reading.grammar.descriptions import DEPICTIONS, bestow, describe, part_of
+from prompt_reading.grammar.draft import Draft, add_draft, appearance_draft, is_pronoun, remove_draft, replace_draft
+from prompt_reading.grammar.looks import colours_only, is_look, quality_owner
+from prompt_reading.grammar.phrases import Words, bare, find, is_named, parse_noun_phrase, unless_picture
+from prompt_reading.grammar.states import state
+from prompt_reading.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
+from prompt_reading.grammar.worn import is_someone, wear_draft
+from prompt_reading.lexicon import words
+from prompt_reading.lexicon.listing import word_set
 
 _BEING: Final = word_set("is are was were stands stood sits sat hangs used to be now currently standing")
 

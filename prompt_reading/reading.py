@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from composition.routing.grammar.clauses import read_clauses
-from composition.routing.grammar.draft import Draft, Intent
-from composition.routing.grammar.instruction import split_quality_tags
-from composition.routing.grammar.language import looks_english
-from composition.routing.grammar.looks import colours_only
-from composition.routing.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
-from composition.routing.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
-from composition.routing.grammar.worn import region_of, trigger
-from composition.routing.lexicon.garments import CARRIER_OF_ACCESSORY
-from composition.routing.lexicon.inflection import is_plural
-from composition.routing.lexicon.listing import word_set
-from composition.routing.lexicon.words import ENGLISH_WORDS, PRONOUNS
 from composition.types import BodyRegion, Target
+from prompt_reading.grammar.clauses import read_clauses
+from prompt_reading.grammar.draft import Draft, Intent
+from prompt_reading.grammar.instruction import split_quality_tags
+from prompt_reading.grammar.language import looks_english
+from prompt_reading.grammar.looks import colours_only
+from prompt_reading.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
+from prompt_reading.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
+from prompt_reading.grammar.worn import region_of, trigger
+from prompt_reading.lexicon.garments import CARRIER_OF_ACCESSORY
+from prompt_reading.lexicon.inflection import is_plural
+from prompt_reading.lexicon.listing import word_set
+from prompt_reading.lexicon.words import ENGLISH_WORDS, PRONOUNS
 
 _VERTICAL: Final = word_set("top bottom upper lower far near front back")
 

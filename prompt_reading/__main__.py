@@ -1,4 +1,4 @@
-"""`python -m composition.routing evaluate FILE.jsonl` scores labelled prompts; `explain "PROMPT"` shows a decision."""
+"""`python -m prompt_reading evaluate FILE.jsonl` scores labelled prompts; `explain "PROMPT"` shows a decision."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from composition.config import RoutingConfig
-from composition.routing.evaluation import describe_target, evaluate_file
 from composition.routing.router import Router
 from composition.types import EditOptions, Signals
+from prompt_reading.evaluation import describe_target, evaluate_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when all matches, 1 for misses, 2 for a file that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m composition.routing", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m prompt_reading", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     evaluate = commands.add_parser("evaluate", help="score a file of labelled prompts")
     evaluate.add_argument("file", type=Path)

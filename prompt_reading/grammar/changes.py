@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from composition.routing.grammar.descriptions import bestow, describe, insertion
-from composition.routing.grammar.draft import (
+from prompt_reading.grammar.descriptions import bestow, describe, insertion
+from prompt_reading.grammar.draft import (
     Draft,
     Intent,
     appearance_draft,
@@ -15,8 +15,8 @@ from composition.routing.grammar.draft import (
     remove_draft,
     replace_draft,
 )
-from composition.routing.grammar.looks import colours_only, is_look, quality_owner
-from composition.routing.grammar.phrases import (
+from prompt_reading.grammar.looks import colours_only, is_look, quality_owner
+from prompt_reading.grammar.phrases import (
     Words,
     bare,
     find,
@@ -26,12 +26,12 @@ from composition.routing.grammar.phrases import (
     text_of,
     unless_picture,
 )
-from composition.routing.grammar.states import state
-from composition.routing.grammar.vocabulary import LOOKS, Kind, Word
-from composition.routing.grammar.worn import wear_draft
-from composition.routing.lexicon import verbs, words
-from composition.routing.lexicon.inflection import verb_forms
-from composition.routing.lexicon.listing import word_set
+from prompt_reading.grammar.states import state
+from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word
+from prompt_reading.grammar.worn import wear_draft
+from prompt_reading.lexicon import verbs, words
+from prompt_reading.lexicon.inflection import verb_forms
+from prompt_reading.lexicon.listing import word_set
 
 _RESULT: Final = word_set("that it they is are becomes become has have looks look will would be should")
 _DEGREES: Final = word_set("more less very much far even way slightly bit a little lot")
