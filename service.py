@@ -22,7 +22,8 @@ from api.security import guards
 from composition.config import load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
-from composition.ports import BlobStore, JobQueue, ModelHealth
+from composition.ports.diffuser import ModelHealth
+from composition.ports.queue import BlobStore, JobQueue
 from jobs.opening import open_embedded_queue
 from models_store.store import ModelSet
 from runners.analyzer.service import AnalyzerRunner

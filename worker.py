@@ -14,7 +14,7 @@ from api.codec import PillowCodec
 from composition.config import load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
-from composition.ports import BlobStore
+from composition.ports.queue import BlobStore
 from jobs.distributed import WorkerModels, celery_worker_app
 from runners.analyzer.service import AnalyzerRunner
 from runners.assembly import assemble

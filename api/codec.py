@@ -18,7 +18,8 @@ from PIL import UnidentifiedImageError
 
 from api.color import in_mode, to_srgb
 from composition.errors import CompositionError, PayloadTooLarge, UnprocessableImage
-from composition.types import Image, Mask, OutputFormat
+from composition.images import Image, Mask
+from composition.request import OutputFormat
 
 logger = logging.getLogger(__name__)
 

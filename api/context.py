@@ -15,7 +15,10 @@ from api.features import UNAVAILABLE
 from composition.config import Config
 from composition.errors import NotReady
 from composition.jobs import JobStatus
-from composition.ports import BlobStore, Fetcher, ImageCodec, JobQueue, ModelHealth
+from composition.ports.codec import ImageCodec
+from composition.ports.diffuser import ModelHealth
+from composition.ports.network import Fetcher
+from composition.ports.queue import BlobStore, JobQueue
 
 ANONYMOUS = "anonymous"
 STARTING_RETRY_AFTER_S = 5

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.schemas import GenerateConfig
 from composition.jobs import Job, JobStatus
-from composition.types import EditOptions
+from composition.request import EditOptions
 
 API_PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "private, no-store"}

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from composition.decision import Pipeline
 from composition.jobs import JobKind, JobStatus
-from composition.types import Pipeline
 
 
 class _Wire(BaseModel):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from composition.types import ControlType, Crop, OnNoDetection, OutputFormat, PipelineChoice, RefineMask, Speed
+from composition.request import ControlType, Crop, OnNoDetection, OutputFormat, PipelineChoice, RefineMask, Speed
 
 MAX_PROMPT_CHARS = 1000
 MAX_URL_CHARS = 8192

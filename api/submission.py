@@ -33,8 +33,8 @@ from composition.errors import (
     UnprocessableImage,
     from_code,
 )
+from composition.images import Mask
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
-from composition.types import Mask
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -25,8 +25,9 @@ from benchmarks.bench_requests import (
     seconds,
 )
 from benchmarks.stock import StockPipelines
+from composition.diffusion import DiffusionRequest
 from composition.imaging import geometry
-from composition.types import ControlType, DiffusionRequest, Speed
+from composition.request import ControlType, Speed
 from runners.diffusion.assembly import assemble_parts
 from runners.diffusion.components import Components
 from runners.diffusion.engine import StepEngine

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from composition.types import ControlType
+from composition.request import ControlType
 from models_store.tiny.dimensions import CLIP_PREPROCESSOR
 from models_store.tiny.saving import prefix_names, save_tensors
 from models_store.tiny.vocabulary import write_clip_tokenizer, write_json

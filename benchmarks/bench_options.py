@@ -24,8 +24,10 @@ from skimage.metrics import structural_similarity
 
 from benchmarks.bench_requests import Arrival
 from composition.config import Config
+from composition.diffusion import DiffusionRequest, DiffusionResult
+from composition.images import Image, Mask
 from composition.imaging import geometry
-from composition.types import DiffusionRequest, DiffusionResult, Image, Mask, Speed
+from composition.request import Speed
 from models_store.store import ModelSet
 from runners.device import choose_device, choose_dtype
 from runners.diffusion.assembly import assemble_parts

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError
-from composition.types import ControlInput, ControlType, DiffusionProgress, DiffusionRequest, DiffusionResult, Image
+from composition.images import Image
+from composition.request import ControlType
 from runners.diffusion.engine import StepEngine
 from runners.diffusion.wire import Event
 

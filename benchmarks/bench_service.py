@@ -23,15 +23,8 @@ from benchmarks.demo import run_case, to_base64
 from benchmarks.demo_cases import Case, photo_cases
 from benchmarks.server import ROOT, Server, free_port
 from benchmarks.stock import StockPipelines
-from composition.types import (
-    ControlType,
-    DiffusionProgress,
-    DiffusionRequest,
-    DiffusionResult,
-    EditOptions,
-    EditRequest,
-    OutputFormat,
-)
+from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.request import ControlType, EditOptions, EditRequest, OutputFormat
 from runners.diffusion.settings import DiffusionPaths
 
 STEPS = 20

@@ -22,8 +22,9 @@ from api.fetcher import GuardedFetcher
 from composition.config import Config, load_config
 from composition.errors import NotReady
 from composition.jobs import Job, JobResult
-from composition.ports import BlobStore, JobHandler, JobQueue, ModelHealth, ProgressListener
-from composition.types import Progress
+from composition.ports.diffuser import ModelHealth
+from composition.ports.queue import BlobStore, JobHandler, JobQueue, ProgressListener
+from composition.result import Progress
 from jobs.opening import open_embedded_queue
 
 if TYPE_CHECKING:

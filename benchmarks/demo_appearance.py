@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.demo_world import LocalEditor, Verdict, judge, local_editor, request_for
-from composition.types import RefineMask
+from composition.request import RefineMask
 from demo_models.world.edits import MATERIAL, RECOLOUR, sample_edit
 
 KINDS = (RECOLOUR, MATERIAL)

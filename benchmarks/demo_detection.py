@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.demo_world import as_box, local_editor
-from composition.types import Box, Detection
+from composition.images import Box, Detection
 from demo_models.world.captions import WORDS_FOR
 from demo_models.world.scenes import Scene, render, sample_spec
 from demo_models.world.scoring import intersection_over_union, keypoint_similarity

@@ -28,8 +28,11 @@ import numpy.typing as npt
 from PIL import Image as PilImage
 from PIL import ImageDraw
 
+from composition.decision import Pipeline
 from composition.errors import ContentPolicy
-from composition.types import Box, ControlType, Detection, EditOptions, EditRequest, EditResult, Pipeline, RefineMask
+from composition.images import Box, Detection
+from composition.request import ControlType, EditOptions, EditRequest, RefineMask
+from composition.result import EditResult
 from demo_models.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
 from demo_models.world.scenes import LabelledBox, render_empty
 from demo_models.world.scoring import changed_outside, colour_progress, keypoint_similarity, silhouette_overlap

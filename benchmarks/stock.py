@@ -15,7 +15,9 @@ from diffusers import (
 )
 from PIL import Image as PilImage
 
-from composition.types import DiffusionRequest, Image, Speed
+from composition.diffusion import DiffusionRequest
+from composition.images import Image
+from composition.request import Speed
 from runners.diffusion.admission import pad_to_square
 from runners.diffusion.settings import IP_ADAPTER_FILES, DiffusionPaths
 

@@ -21,9 +21,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from composition.decision import ReferenceKind
 from composition.errors import InternalError
-from composition.ports import Analyzer, DepthEstimator, Detector, PoseEstimator, Segmenter
-from composition.types import DepthMap, Detection, Image, Mask, Pose, ReferenceKind
+from composition.images import DepthMap, Detection, Image, Mask, Pose
+from composition.ports.vision import Analyzer, DepthEstimator, Detector, PoseEstimator, Segmenter
 
 VALUE_OVERHEAD_BYTES = 512
 """Counted for every entry and every small object in it, so that entries without arrays are bounded too."""

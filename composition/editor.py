@@ -10,7 +10,9 @@ from typing import Any
 
 from composition.caching import recorded_outcomes
 from composition.config import Config
+from composition.decision import Decision, Pipeline, ReferenceKind, Signals
 from composition.errors import UnprocessableImage
+from composition.images import Detection
 from composition.imaging import masks
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
@@ -18,18 +20,10 @@ from composition.pipelines.context import EditContext, Journal, Models
 from composition.pipelines.painting import Painted
 from composition.pipelines.planning import make_plan
 from composition.pipelines.region import Region
-from composition.ports import ProgressListener
+from composition.ports.queue import ProgressListener
+from composition.request import EditRequest
+from composition.result import Analysis, EditResult
 from composition.routing import Router
-from composition.types import (
-    Analysis,
-    Decision,
-    Detection,
-    EditRequest,
-    EditResult,
-    Pipeline,
-    ReferenceKind,
-    Signals,
-)
 
 PIPELINES = {Pipeline.SIMPLE: simple_pipeline, Pipeline.COMPLEX: complex_pipeline}
 

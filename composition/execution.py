@@ -9,9 +9,11 @@ import asyncio
 
 from composition.editor import Editor
 from composition.errors import InternalError, Timeout
+from composition.images import Image
 from composition.jobs import SCHEMA_VERSION, Job, JobKind, JobResult
-from composition.ports import BlobStore, ImageCodec, ProgressListener
-from composition.types import EditRequest, Image
+from composition.ports.codec import ImageCodec
+from composition.ports.queue import BlobStore, ProgressListener
+from composition.request import EditRequest
 
 
 class EditJobHandler:

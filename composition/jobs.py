@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from composition.types import (
+from composition.request import (
     ControlType,
     Crop,
     EditOptions,

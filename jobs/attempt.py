@@ -19,9 +19,12 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from composition.errors import CompositionError, InternalError, NotReady, Timeout
 from composition.jobs import SCHEMA_VERSION, Claim, Job, JobError, JobResult, Priority
-from composition.ports import BlobStore, ImageCodec, JobHandler, JobStore
-from composition.types import OutputFormat, Progress
+from composition.ports.codec import ImageCodec
+from composition.ports.queue import BlobStore, JobHandler
+from composition.request import OutputFormat
+from composition.result import Progress
 from jobs import lifecycle
+from jobs.protocol.job_store import JobStore
 
 logger = logging.getLogger(__name__)
 

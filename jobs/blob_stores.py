@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from composition.config import ConfigError
-from composition.ports import BlobStore
+from composition.ports.queue import BlobStore
 from jobs.file_blobs import FolderBlobStore, FsspecBlobStore
 from jobs.memory_blobs import MemoryBlobStore
 

@@ -11,7 +11,7 @@ import logging
 
 from composition.errors import CompositionError, NotReady
 from composition.jobs import Job
-from composition.ports import BlobStore
+from composition.ports.queue import BlobStore
 from jobs.housekeeping import Housekeeping
 from jobs.redis_store import RedisJobStore
 from jobs.store_queue import StoreJobQueue

@@ -12,7 +12,10 @@ from celery import Celery
 from redis.asyncio import Redis
 
 from composition.config import Config, ConfigError
-from composition.ports import BlobStore, Fetcher, ImageCodec, JobHandler, ModelHealth
+from composition.ports.codec import ImageCodec
+from composition.ports.diffuser import ModelHealth
+from composition.ports.network import Fetcher
+from composition.ports.queue import BlobStore, JobHandler
 from jobs.blob_stores import open_blob_store
 from jobs.celery_app import create_celery_app
 from jobs.celery_queue import CeleryJobQueue

@@ -17,9 +17,11 @@ from collections.abc import Callable
 
 from composition.errors import CompositionError, NotReady, QueueFull
 from composition.jobs import Job
-from composition.ports import BlobStore, ImageCodec, JobHandler, JobStore
+from composition.ports.codec import ImageCodec
+from composition.ports.queue import BlobStore, JobHandler
 from jobs.attempt import Attempt, AttemptSettings, Interruption
 from jobs.housekeeping import Housekeeping
+from jobs.protocol.job_store import JobStore
 from jobs.store_queue import StoreJobQueue
 from jobs.webhooks import WebhookSender
 

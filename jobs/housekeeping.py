@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from composition.errors import CompositionError
 from composition.jobs import Job
-from composition.ports import BlobStore, JobStore
+from composition.ports.queue import BlobStore
+from jobs.protocol.job_store import JobStore
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from composition.jobs import LEGAL_TRANSITIONS, Delivery, Job, JobError, JobEvent, JobResult, JobStatus, Priority
-from composition.types import Progress
+from composition.result import Progress
 
 MAX_PROGRESS_EVENTS = 256
 """Progress entries further than this behind the newest entry are dropped."""

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from composition.config import LOCAL_BLOBS, Config, ConfigError
-from composition.ports import BlobStore, Fetcher, ImageCodec, JobHandler, JobStore
+from composition.ports.codec import ImageCodec
+from composition.ports.network import Fetcher
+from composition.ports.queue import BlobStore, JobHandler
 from jobs.blob_stores import open_blob_store
 from jobs.embedded_queue import EmbeddedJobQueue
 from jobs.memory_store import MemoryJobStore
+from jobs.protocol.job_store import JobStore
 from jobs.sqlite_store import SqliteJobStore
 from jobs.webhooks import WebhookSender
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from composition.errors import NotReady
-from composition.ports import BlobStore
+from composition.ports.queue import BlobStore
 
 _T = TypeVar("_T")
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from composition.errors import IdempotencyConflict, InvalidInput, NotFound, QueueFull
 from composition.jobs import Claim, Delivery, Job, JobError, JobEvent, JobPage, JobResult, JobStatus
-from composition.types import Progress
+from composition.result import Progress
 from jobs import lifecycle
 from jobs.lifecycle import Change, Record
 

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Mapping
 
 from composition.errors import CompositionError, IdempotencyConflict, NotFound, NotReady, QueueFull
 from composition.jobs import Job, JobEvent, JobPage, JobStatus, Priority
-from composition.ports import BlobStore, JobStore
+from composition.ports.queue import BlobStore
+from jobs.protocol.job_store import JobStore
 from jobs.signals import JobSignals
 
 logger = logging.getLogger(__name__)

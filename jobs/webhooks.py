@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 
 from composition.errors import CompositionError
 from composition.jobs import Delivery
-from composition.ports import Fetcher, JobStore
+from composition.ports.network import Fetcher
+from jobs.protocol.job_store import JobStore
 
 logger = logging.getLogger(__name__)
 

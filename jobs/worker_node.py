@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from composition.errors import CompositionError, NotReady
-from composition.ports import BlobStore, ImageCodec, JobHandler, ModelHealth
+from composition.ports.codec import ImageCodec
+from composition.ports.diffuser import ModelHealth
+from composition.ports.queue import BlobStore, JobHandler
 from jobs.attempt import Attempt, AttemptSettings, Interruption
 from jobs.housekeeping import Housekeeping
 from jobs.redis_connection import reply, translated

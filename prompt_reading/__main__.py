@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from composition.config import RoutingConfig
+from composition.decision import Signals
+from composition.request import EditOptions
 from composition.routing.router import Router
-from composition.types import EditOptions, Signals
 from prompt_reading.evaluation import describe_target, evaluate_file
 
 

@@ -9,18 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from composition.config import RoutingConfig
+from composition.decision import Decision, ReferenceKind, Signals, Target
+from composition.images import Box, Detection
+from composition.request import ControlType, EditOptions, PipelineChoice
 from composition.routing.router import Router
-from composition.types import (
-    Box,
-    ControlType,
-    Decision,
-    Detection,
-    EditOptions,
-    PipelineChoice,
-    ReferenceKind,
-    Signals,
-    Target,
-)
 from prompt_reading.lexicon.words import DETERMINERS
 
 FIELDS: Final = ("pipelines", "rules", "controls", "targets", "paints")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from composition.types import BodyRegion, Target
+from composition.decision import BodyRegion, Target
 from prompt_reading.grammar.clauses import read_clauses
 from prompt_reading.grammar.draft import Draft, Intent
 from prompt_reading.grammar.instruction import split_quality_tags

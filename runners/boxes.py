@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from composition.types import Box
+from composition.images import Box
 
 Boxes = npt.NDArray[np.float32]
 """float32 (N, 4): x0, y0, x1, y1 in pixels."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from composition.types import Image
+from composition.images import Image
 
 
 def load_pretrained(model_class: Any, folder: Path, device: torch.device, dtype: torch.dtype) -> Any:

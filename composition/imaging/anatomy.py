@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from composition.types import Mask, Pose
+from composition.images import Mask, Pose
 
 MIN_SCORE = 0.3
 """A keypoint with a lower score was guessed."""

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import PIL.Image
 import PIL.ImageFilter
 
+from composition.images import Image, Mask
 from composition.imaging.masks import dilate, scale_px, window
-from composition.types import Image, Mask
 
 RING_WIDTH_PX = 16.0
 """Of the ring in which colours are compared, in pixels of a 512-pixel picture."""

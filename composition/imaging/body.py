@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from composition.decision import BodyRegion, Position
+from composition.images import Box, Detection, Mask, Pose
 from composition.imaging.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
 from composition.imaging.body_shapes import draw_face, draw_hand, draw_region
 from composition.imaging.masks import boxes_to_mask
-from composition.types import BodyRegion, Box, Detection, Mask, Pose, Position
 
 GARMENT_WORDS: Mapping[BodyRegion, tuple[str, ...]] = {
     BodyRegion.UPPER: ("shirt", "t-shirt", "top", "blouse", "sweater", "hoodie", "jacket", "coat", "vest"),

@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from composition.decision import BodyRegion
+from composition.images import Mask
 from composition.imaging.anatomy import (
     LEFT_ARM,
     LEFT_LEG,
@@ -23,7 +25,6 @@ from composition.imaging.anatomy import (
     discs,
     draw_hull,
 )
-from composition.types import BodyRegion, Mask
 
 
 def draw_region(region: BodyRegion, canvas: Mask, body: Skeleton) -> bool:

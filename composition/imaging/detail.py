@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from composition.images import Image, Mask
 from composition.imaging.masks import REFERENCE_SIZE_PX, scale_px, window
-from composition.types import Image, Mask
 
 WINDOW_PX = 64.0
 """Side of the windows, in pixels of a 512-pixel picture."""

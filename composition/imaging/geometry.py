@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from composition.types import Box, Image, Mask, Pose
+from composition.images import Box, Image, Mask, Pose
 
 CONTEXT = 2.0
 """A crop's long side is at least this many times the mask's."""

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from composition.errors import EmptyMask
-from composition.types import Box, Mask
+from composition.images import Box, Mask
 
 REFERENCE_SIZE_PX = 512
 """Dilation and blur are given in pixels of a picture with this long side."""

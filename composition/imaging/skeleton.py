@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from composition.types import Image, Pose
+from composition.images import Image, Pose
 
 VISIBLE_SCORE: Final = 0.3
 """A keypoint with a lower score is not drawn, as in DWPose."""

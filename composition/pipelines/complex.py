@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from composition.images import DepthMap, Pose
 from composition.pipelines.context import EditContext
 from composition.pipelines.painting import Painted, Structure, paint
 from composition.pipelines.parallel import together
 from composition.pipelines.region import Region, detect, make_region, people_in
-from composition.types import ControlType, DepthMap, Pose
+from composition.request import ControlType
 
 
 async def locate(ctx: EditContext) -> Region:

@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from composition.ports import (
-    Analyzer,
-    DepthEstimator,
-    Detector,
-    Diffuser,
-    PoseEstimator,
-    ProgressListener,
-    Segmenter,
-)
-from composition.types import EditPlan, EditRequest, Image, Progress, Signals
+from composition.decision import EditPlan, Signals
+from composition.images import Image
+from composition.ports.diffuser import Diffuser
+from composition.ports.queue import ProgressListener
+from composition.ports.vision import Analyzer, DepthEstimator, Detector, PoseEstimator, Segmenter
+from composition.request import EditRequest
+from composition.result import Progress
 
 STAGE_STARTS = {"route": 0.0, "detect": 0.05, "mask": 0.12, "condition": 0.15, "diffuse": 0.2, "blend": 0.95}
 """The fraction of an edit at which each stage starts; diffusion takes nearly all of it."""

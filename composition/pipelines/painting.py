@@ -10,26 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from composition.decision import EditPlan
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ModelError
+from composition.images import Box, DepthMap, Image, Mask, Pose
 from composition.imaging import blending, geometry, masks
 from composition.imaging.detail import keep_detail
 from composition.imaging.skeleton import draw_skeleton
 from composition.pipelines.context import EditContext
 from composition.pipelines.region import Region
-from composition.types import (
-    Box,
-    ControlInput,
-    ControlType,
-    Crop,
-    DepthMap,
-    DiffusionProgress,
-    DiffusionRequest,
-    DiffusionResult,
-    EditPlan,
-    Image,
-    Mask,
-    Pose,
-)
+from composition.request import ControlType, Crop
 
 LATENT_CELL_PX = 8
 FIT_MULTIPLE_PX = 64

@@ -6,7 +6,8 @@ import secrets
 from typing import TypeVar
 
 from composition.config import Config
-from composition.types import ControlType, Decision, EditPlan, EditRequest, RefineMask, Speed
+from composition.decision import Decision, EditPlan
+from composition.request import ControlType, EditRequest, RefineMask, Speed
 
 T = TypeVar("T")
 

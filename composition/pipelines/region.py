@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from composition.decision import Position, Target
 from composition.errors import EmptyMask, NoDetection
+from composition.images import Box, Detection, Mask, Pose
 from composition.imaging import body, masks
 from composition.pipelines.context import EditContext
-from composition.types import Box, Detection, Mask, OnNoDetection, Pose, Position, Target
+from composition.request import OnNoDetection
 
 PERSON = "person"
 SUBJECT_LABELS = (PERSON, "dog", "cat", "horse", "bird", "car", "motorcycle", "bus", "truck", "bicycle")

@@ -8,7 +8,8 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from composition.config import RoutingConfig
-from composition.types import EditOptions, Pipeline, ReferenceKind, Signals
+from composition.decision import Pipeline, ReferenceKind, Signals
+from composition.request import EditOptions
 from prompt_reading.grammar.draft import Intent
 from prompt_reading.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
 from prompt_reading.grammar.worn import qualifies

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from composition.types import ReferenceKind
+from composition.decision import ReferenceKind
 
 TEMPERATURE: Final = 0.01
 """CLIP's own: its trained logit scale is 100 for every released checkpoint."""

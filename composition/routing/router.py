@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from composition.config import RoutingConfig
+from composition.decision import Decision, Pipeline, ReferenceKind, Signals
+from composition.request import ControlType, EditOptions, PipelineChoice
 from composition.routing.evidence import Evidence, gather
 from composition.routing.rules import first_match
-from composition.types import ControlType, Decision, EditOptions, Pipeline, PipelineChoice, ReferenceKind, Signals
 from prompt_reading.grammar.draft import Intent
 from prompt_reading.reading import Reading, read_prompt
 

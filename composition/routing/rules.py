@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from composition.decision import Pipeline
+from composition.request import PipelineChoice
 from composition.routing.evidence import Evidence
-from composition.types import Pipeline, PipelineChoice
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
+from composition.decision import ReferenceKind
 from composition.routing.prototypes import (
     OTHER,
     PROMPT_PROTOTYPES,
@@ -23,7 +24,6 @@ from composition.routing.prototypes import (
     STRUCTURAL,
     TEMPERATURE,
 )
-from composition.types import ReferenceKind
 from demo_models.recipes.ip_adapter import encoder_input
 from demo_models.recipes.shards import SceneSet
 from demo_models.recipes.training import Settings

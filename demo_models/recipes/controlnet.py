@@ -13,8 +13,8 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from composition.images import Pose
 from composition.imaging.skeleton import draw_skeleton
-from composition.types import Pose
 from demo_models.world.canvas import SCENE_PX
 
 DEPTH: Final = "depth"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from composition.types import Position
+from composition.decision import Position
 from prompt_reading.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
 from prompt_reading.lexicon import appearance, words
 from prompt_reading.lexicon.inflection import is_plural

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from composition.types import BodyRegion
+from composition.decision import BodyRegion
 from prompt_reading.lexicon import appearance, garments, people, structures, words
 from prompt_reading.lexicon import inflection as inflect
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import zip_longest
 from typing import Final
 
-from composition.types import BodyRegion
+from composition.decision import BodyRegion
 from prompt_reading.grammar.draft import Draft, Intent, demonstratives_off
 from prompt_reading.grammar.phrases import Words, bare, find, text_of
 from prompt_reading.grammar.vocabulary import REGIONS, STRUCTURAL, Kind, Word

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from composition.types import BodyRegion
+from composition.decision import BodyRegion
 
 GARMENTS: Final[Mapping[BodyRegion, str]] = {
     BodyRegion.UPPER: (

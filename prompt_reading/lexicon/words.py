@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from composition.types import Position
+from composition.decision import Position
 from prompt_reading.lexicon.listing import phrase_list, word_set
 
 DETERMINERS: Final = word_set(

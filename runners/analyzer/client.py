@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from composition.types import Detection, Image, ReferenceKind
+from composition.decision import ReferenceKind
+from composition.images import Detection, Image
 from runners.wire import RunnerClient
 
 

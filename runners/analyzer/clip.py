@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import torch
 from transformers import CLIPModel, CLIPProcessor
 
+from composition.decision import ReferenceKind
+from composition.images import Image
 from composition.routing.prototypes import PROMPT_PROTOTYPES, REFERENCE_PROTOTYPES, STRUCTURAL, TEMPERATURE
-from composition.types import Image, ReferenceKind
 from runners.pretrained import for_processor, load_pretrained
 
 Name = TypeVar("Name", bound=str)

@@ -8,7 +8,8 @@ from typing import Any
 import bentoml
 
 from composition.config import load_config
-from composition.types import Detection, Image, ReferenceKind
+from composition.decision import ReferenceKind
+from composition.images import Detection, Image
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from composition.types import Detection, Image
+from composition.images import Detection, Image
 from runners.analyzer.labels import COCO_LABELS
 from runners.boxes import Boxes, clip_boxes, has_area, suppress, to_box
 from runners.network import Network, Tensor, run_in_batches

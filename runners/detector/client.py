@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from composition.types import Detection, Image, Mask
+from composition.images import Detection, Image, Mask
 from runners.detector.queries import DetectQuery, SegmentQuery
 from runners.wire import RunnerClient
 

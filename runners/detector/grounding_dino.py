@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
-from composition.types import Detection, Image
+from composition.images import Detection, Image
 from runners.boxes import clip_boxes, has_area, suppress, to_box
 from runners.detector.phrases import phrase_spans, split_phrases, to_query
 from runners.detector.queries import DetectQuery

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from composition.errors import InvalidInput
-from composition.types import Box, Image
+from composition.images import Box, Image
 from runners.detector.phrases import split_phrases
 
 

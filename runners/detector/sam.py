@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from transformers import SamModel, SamProcessor
 
-from composition.types import Box, Image, Mask
+from composition.images import Box, Image, Mask
 from runners.detector.queries import SegmentQuery
 from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
 from runners.pretrained import for_processor, load_pretrained

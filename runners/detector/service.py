@@ -9,7 +9,7 @@ from typing import Any
 import bentoml
 
 from composition.config import load_config
-from composition.types import Detection, Mask
+from composition.images import Detection, Mask
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_boxes, shape_of

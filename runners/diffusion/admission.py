@@ -17,9 +17,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image as PilImage
 
+from composition.diffusion import DiffusionRequest
 from composition.errors import InvalidInput
+from composition.images import Image
 from composition.pipelines.planning import fast_pace
-from composition.types import ControlType, DiffusionRequest, Image, Speed
+from composition.request import ControlType, Speed
 from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
 from runners.diffusion.components import Components
 from runners.diffusion.controlnets import ControlNetPool

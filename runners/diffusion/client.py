@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
+from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError, ModelError, NotReady, Timeout
-from composition.types import DiffusionProgress, DiffusionRequest, DiffusionResult
 from runners.diffusion.frames import FrameDecoder, FrameError, encode_frame
 from runners.diffusion.wire import Accepted, Alive, Event, event_from_frame, request_to_frame
 from runners.wire import RETRY_AFTER_S

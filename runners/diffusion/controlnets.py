@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from composition.errors import InvalidInput
-from composition.types import ControlType
+from composition.request import ControlType
 from runners.diffusion.components import weights_variant
 
 

@@ -14,7 +14,8 @@ from typing import TypeAlias, TypeVar
 
 import torch
 
-from composition.types import DiffusionProgress, DiffusionRequest, DiffusionResult, Image
+from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.images import Image
 from runners.diffusion.admission import Admission
 from runners.diffusion.controlnets import ControlNetPool
 from runners.diffusion.counters import Counters

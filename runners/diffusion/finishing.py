@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from composition.errors import ContentPolicy, ModelError
-from composition.types import Image
+from composition.images import Image
 from runners.diffusion.components import Components
 from runners.diffusion.counters import Counters
 from runners.diffusion.residency import Residency

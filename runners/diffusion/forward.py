@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from composition.types import ControlType
+from composition.request import ControlType
 from runners.diffusion.attention import ReferenceRows
 from runners.diffusion.compilation import RowRunner
 from runners.diffusion.controlnets import ControlNetPool

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, TypeAlias, TypeVar
 
+from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import Cancelled, CompositionError, InvalidInput, NotReady, Timeout
-from composition.types import DiffusionProgress, DiffusionRequest, DiffusionResult
 from runners.diffusion.counters import Counters
 from runners.diffusion.wire import Accepted, Event
 

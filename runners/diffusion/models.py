@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from composition.config import Config
-from composition.types import ControlType
+from composition.request import ControlType
 from models_store.store import ModelSet
 from runners.device import choose_dtype
 from runners.diffusion.assembly import build_engine

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from composition.config import Config
-from composition.types import ControlType
+from composition.request import ControlType
 
 IP_ADAPTER_FILES: Mapping[str, str] = {
     "sd15": "ip-adapter_sd15.safetensors",

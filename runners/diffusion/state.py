@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from composition.types import ControlType
+from composition.request import ControlType
 from runners.diffusion.loras import LoraSet
 from runners.diffusion.schedule import Schedule
 

@@ -5,16 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError, from_code
-from composition.types import (
-    ControlInput,
-    ControlType,
-    DiffusionProgress,
-    DiffusionRequest,
-    DiffusionResult,
-    Image,
-    Speed,
-)
+from composition.images import Image
+from composition.request import ControlType, Speed
 from runners.diffusion.frames import Frame, FrameError, FrameKind
 
 

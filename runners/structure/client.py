@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from composition.types import DepthMap, Detection, Image, Pose
+from composition.images import DepthMap, Detection, Image, Pose
 from runners.structure.queries import PoseQuery
 from runners.wire import RunnerClient
 

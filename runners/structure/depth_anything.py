@@ -15,7 +15,7 @@ import torch
 from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
 from composition.errors import ModelError
-from composition.types import DepthMap, Image
+from composition.images import DepthMap, Image
 from runners.pretrained import for_processor, load_pretrained
 
 FLAT_RANGE = 1e-4

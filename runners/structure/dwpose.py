@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from composition.types import Box, Image, Pose
+from composition.images import Box, Image, Pose
 from runners.network import Network, Tensor, run_in_batches
 from runners.structure.keypoints import COUNT, to_pose
 from runners.structure.queries import PoseQuery

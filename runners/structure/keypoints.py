@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from composition.types import Pose
+from composition.images import Pose
 from runners.network import Tensor
 
 COUNT = 133

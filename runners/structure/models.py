@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 
 from composition.config import ModelsConfig
-from composition.types import Pose
+from composition.images import Pose
 from models_store.store import ModelSet
 from runners.device import choose_device
 from runners.onnx_session import OnnxNetwork

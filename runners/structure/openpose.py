@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from composition.types import Box, Image, Pose
+from composition.images import Box, Image, Pose
 from runners.network import Tensor
 from runners.structure.queries import PoseQuery
 

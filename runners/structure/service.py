@@ -8,7 +8,7 @@ from typing import Any
 import bentoml
 
 from composition.config import load_config
-from composition.types import DepthMap, Image, Pose
+from composition.images import DepthMap, Image, Pose
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from composition.types import Detection, ReferenceKind
+from composition.decision import ReferenceKind
+from composition.images import Detection
 
 
 class FakeAnalyzer:

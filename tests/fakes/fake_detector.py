@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from composition.types import Box, Detection
+from composition.images import Box, Detection
 
 
 def detection(label, *box, score=0.9):

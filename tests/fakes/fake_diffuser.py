@@ -6,7 +6,7 @@ import asyncio
 
 import numpy as np
 
-from composition.types import DiffusionProgress, DiffusionResult
+from composition.diffusion import DiffusionProgress, DiffusionResult
 
 
 class FakeDiffuser:

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from composition.jobs import Job, JobResult
-from composition.ports import BlobStore, ProgressListener
-from composition.types import Progress
+from composition.ports.queue import BlobStore, ProgressListener
+from composition.result import Progress
 
 
 @dataclass

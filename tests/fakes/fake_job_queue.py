@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from composition.errors import IdempotencyConflict, InvalidInput, NotFound
 from composition.jobs import Job, JobError, JobEvent, JobPage, JobResult, JobStatus
-from composition.ports import BlobStore
+from composition.ports.queue import BlobStore
 
 Outcome = JobResult | JobError | JobStatus
 """A result, an error, CANCELLED, or PENDING for a job that never ends."""

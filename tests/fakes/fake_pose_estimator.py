@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from composition.types import Pose
+from composition.images import Pose
 
 # OpenPose-18 on a unit box: x, y.
 UPRIGHT = [

@@ -10,7 +10,7 @@ import torch
 from benchmarks import bench
 from benchmarks.bench_engine import Outcome
 from benchmarks.bench_requests import mixed_requests
-from composition.types import ControlType
+from composition.request import ControlType
 
 pytestmark = pytest.mark.integration
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from composition.config import load_config
 from composition.jobs import Job, JobResult
-from composition.ports import BlobStore, ProgressListener
-from composition.types import Progress
+from composition.ports.queue import BlobStore, ProgressListener
+from composition.result import Progress
 from jobs.distributed import WorkerModels, celery_worker_app
 
 STEPS = 10

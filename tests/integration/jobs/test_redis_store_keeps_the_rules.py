@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from composition.ports import JobStore
+from jobs.protocol.job_store import JobStore
 from jobs.redis_connection import connect
 from jobs.redis_store import RedisJobStore
 from tests.integration.jobs.redis_server import RedisServer

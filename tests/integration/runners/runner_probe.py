@@ -13,7 +13,7 @@ import bentoml
 import numpy as np
 
 from composition.errors import CompositionError
-from composition.types import Box, Detection, Pose
+from composition.images import Box, Detection, Pose
 from runners.analyzer.client import BentoAnalyzer
 from runners.analyzer.service import AnalyzerRunner
 from runners.detector.client import BentoDetector

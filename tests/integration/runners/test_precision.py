@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from composition.types import Box
+from composition.images import Box
 from runners.analyzer.clip import ClipClassifier
 from runners.detector.queries import SegmentQuery
 from runners.detector.sam import SamSegmenter

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from composition.decision import ReferenceKind
 from composition.errors import InvalidInput
-from composition.types import Box, Detection, ReferenceKind
+from composition.images import Box, Detection
 
 REPOSITORY = Path(__file__).parents[3]
 NO_FRAMEWORK = """

@@ -15,7 +15,7 @@ from PIL import ImageCms, PngImagePlugin
 
 from api.codec import PillowCodec
 from composition.errors import PayloadTooLarge, UnprocessableImage
-from composition.types import OutputFormat
+from composition.request import OutputFormat
 from tests.unit.api.bombs import deflated_zeros, one_bit_png, png_chunk
 from tests.unit.api.pictures import encoded, gradient, mask
 

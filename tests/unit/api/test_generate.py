@@ -13,7 +13,7 @@ from api.submission import run_interactive
 from composition.config import Config, LimitsConfig, QueueConfig
 from composition.errors import NotReady, QueueFull, Timeout
 from composition.jobs import JobError, JobKind, JobStatus, Priority
-from composition.types import OutputFormat
+from composition.request import OutputFormat
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
 from tests.unit.api.pictures import base64_of, encoded, gradient, mask, photo
 

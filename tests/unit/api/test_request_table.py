@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from api.conversion import to_options
 from api.schemas import GenerateConfig, GenerateRequest
-from composition.types import (
+from composition.request import (
     ControlType,
     Crop,
     EditOptions,

@@ -24,8 +24,9 @@ from composition.caching import (
     recorded_outcomes,
     size_bytes,
 )
+from composition.decision import ReferenceKind
 from composition.errors import InternalError, ModelError
-from composition.types import Box, Detection, ReferenceKind
+from composition.images import Box, Detection
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_pose_estimator import FakePoseEstimator, upright_pose
 

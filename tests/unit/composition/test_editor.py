@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from composition.config import Config
+from composition.decision import BodyRegion
+from composition.diffusion import DiffusionResult
 from composition.errors import EmptyMask, ModelError, NoDetection, UnprocessableImage
 from composition.imaging.body import protected_mask
 from composition.imaging.masks import dilate
-from composition.types import (
-    BodyRegion,
+from composition.request import (
     ControlType,
     Crop,
-    DiffusionResult,
     EditOptions,
     EditRequest,
     OnNoDetection,

@@ -1,5 +1,5 @@
 from benchmarks.demo_detection import best_is_right, box_overlap, instances_found, share
-from composition.types import Box, Detection
+from composition.images import Box, Detection
 
 LEFT, RIGHT = Box(x0=0, y0=0, x1=10, y1=10), Box(x0=50, y0=0, x1=60, y1=10)
 

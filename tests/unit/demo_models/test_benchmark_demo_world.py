@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmarks.demo_world import Verdict, judge, refused, request_for, summary
-from composition.types import ControlType, RefineMask
+from composition.request import ControlType, RefineMask
 from demo_models.world.edits import KINDS, RECOLOUR, REFERENCE, STRUCTURE, sample_edit
 
 

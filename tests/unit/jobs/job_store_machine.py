@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from composition.errors import NotFound, QueueFull
 from composition.jobs import Claim, Job, JobError, JobStatus, Priority
-from composition.ports import JobStore
-from composition.types import Progress
+from composition.result import Progress
+from jobs.protocol.job_store import JobStore
 from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result
 
 MAX_PENDING = 6

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from composition.errors import NotFound, NotReady
+from composition.images import Image, Mask
 from composition.jobs import Claim, Job, JobError, JobResult, JobStatus
-from composition.ports import ProgressListener
-from composition.types import Image, Mask, OutputFormat, Progress
+from composition.ports.queue import ProgressListener
+from composition.request import OutputFormat
+from composition.result import Progress
 from jobs.attempt import Attempt, AttemptSettings, Interruption
 from jobs.memory_blobs import MemoryBlobStore
 from jobs.memory_store import MemoryJobStore

@@ -8,7 +8,7 @@ import pytest
 
 from composition.config import ConfigError
 from composition.errors import NotFound, NotReady
-from composition.ports import BlobStore
+from composition.ports.queue import BlobStore
 from jobs.blob_stores import open_blob_store
 from jobs.file_blobs import FolderBlobStore, FsspecBlobStore
 from jobs.memory_blobs import MemoryBlobStore

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composition.jobs import EditPayload, Job, JobError, JobKind, JobResult, JobStatus, Priority
-from composition.types import (
+from composition.request import (
     ControlType,
     Crop,
     EditOptions,

@@ -8,7 +8,7 @@ import pytest
 
 from composition.errors import InvalidInput, ModelError, NotFound, NotReady, QueueFull
 from composition.jobs import Claim, Job, JobStatus
-from composition.types import Progress
+from composition.result import Progress
 from jobs.embedded_queue import EmbeddedJobQueue
 from jobs.memory_blobs import MemoryBlobStore
 from jobs.memory_store import MemoryJobStore

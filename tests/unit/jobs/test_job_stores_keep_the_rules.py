@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-from composition.ports import JobStore
 from jobs.memory_store import MemoryJobStore
+from jobs.protocol.job_store import JobStore
 from jobs.sqlite_store import SqliteJobStore
 from tests.unit.jobs.job_store_machine import MAX_PENDING, Steps
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from composition.jobs import LEGAL_TRANSITIONS, JobError, JobEvent, JobStatus
-from composition.types import Progress
+from composition.result import Progress
 from jobs import lifecycle
 from jobs.lifecycle import Record
 from tests.unit.jobs.job_samples import sample_job, sample_result

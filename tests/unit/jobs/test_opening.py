@@ -7,7 +7,7 @@ import pytest
 
 from composition.config import Config, ConfigError, load_config
 from composition.jobs import JobStatus
-from composition.ports import BlobStore, JobHandler
+from composition.ports.queue import BlobStore, JobHandler
 from jobs.blob_stores import open_blob_store
 from jobs.embedded_queue import EmbeddedJobQueue
 from jobs.opening import open_embedded_queue

@@ -11,7 +11,8 @@ import pytest
 from composition.config import ConfigError
 from composition.errors import IdempotencyConflict, InvalidInput, NotReady, QueueFull
 from composition.jobs import EditPayload, JobError, JobStatus
-from composition.types import ControlType, EditOptions, PipelineChoice, Progress
+from composition.request import ControlType, EditOptions, PipelineChoice
+from composition.result import Progress
 from jobs.sqlite_schema import MIGRATIONS
 from jobs.sqlite_store import SqliteJobStore
 from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result

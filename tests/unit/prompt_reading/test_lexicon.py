@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from composition.decision import BodyRegion, ReferenceKind
 from composition.routing.prototypes import OTHER, PROMPT_PROTOTYPES, REFERENCE_PROTOTYPES, STRUCTURAL, TEMPERATURE
-from composition.types import BodyRegion, ReferenceKind
 from prompt_reading.grammar.vocabulary import REGIONS, Kind, normalise, tag, tokenise
 from prompt_reading.lexicon import appearance, verbs
 from prompt_reading.lexicon.inflection import is_plural, noun_forms, plural, verb_forms

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from composition.types import BodyRegion, EditOptions, Position, ReferenceKind, Target
+from composition.decision import BodyRegion, Position, ReferenceKind, Target
+from composition.request import EditOptions
 from prompt_reading.reading import read_prompt
 
 

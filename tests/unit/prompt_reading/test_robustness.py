@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composition.config import RoutingConfig
+from composition.decision import Decision, Signals
+from composition.request import EditOptions
 from composition.routing import Router
-from composition.types import Decision, EditOptions, Signals
 from prompt_reading.lexicon import verbs
 
 ROUTER = Router(RoutingConfig())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from composition.types import Pipeline
+from composition.decision import Pipeline
 
 
 @pytest.mark.parametrize(

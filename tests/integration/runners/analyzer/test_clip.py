@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from composition.decision import ReferenceKind
 from composition.routing.prototypes import STRUCTURAL
-from composition.types import ReferenceKind
 from runners.analyzer.clip import ClipClassifier
 
 DIRECTIONS = {"shirt": (1, 0, 0), "jacket": (1, 0, 0), "mug": (0, 1, 0), "marble": (0, 0, 1), "other": (0, 1, 0)}

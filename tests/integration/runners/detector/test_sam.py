@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import SamModel, SamProcessor
 
-from composition.types import Box
+from composition.images import Box
 from runners.detector.queries import SegmentQuery
 from runners.detector.sam import SamSegmenter
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from composition.types import DiffusionRequest
+from composition.diffusion import DiffusionRequest
 from runners.diffusion.engine import EngineParts
 from runners.diffusion.state import RequestState
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import bentoml
 
+from composition.diffusion import DiffusionProgress, DiffusionResult
 from composition.errors import CompositionError
-from composition.types import DiffusionProgress, DiffusionResult
 from runners.diffusion.client import DiffusionClient
 from runners.diffusion.frames import decode_single
 from runners.diffusion.service import DiffusionRunner

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError
-from composition.types import ControlInput, ControlType, DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.request import ControlType
 from runners.diffusion.engine import StepEngine
 from runners.diffusion.wire import Accepted, Event
 

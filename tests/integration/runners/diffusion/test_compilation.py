@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch._dynamo.utils import counters as dynamo_counters
 
-from composition.types import Speed
+from composition.request import Speed
 from runners.diffusion.assembly import assemble_parts
 from runners.diffusion.components import load_components
 from runners.diffusion.settings import DiffusionSettings

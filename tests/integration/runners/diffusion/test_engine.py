@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from composition.diffusion import DiffusionProgress
 from composition.errors import (
     Cancelled,
     ContentPolicy,
@@ -19,7 +20,7 @@ from composition.errors import (
     OutOfMemory,
     Timeout,
 )
-from composition.types import ControlType, DiffusionProgress, Speed
+from composition.request import ControlType, Speed
 from runners.diffusion.wire import Accepted
 from tests.integration.runners.diffusion.requests import (
     Listener,

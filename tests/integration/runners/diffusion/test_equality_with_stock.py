@@ -7,7 +7,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from composition.types import ControlType, Speed
+from composition.request import ControlType, Speed
 from runners.diffusion.assembly import assemble_parts
 from runners.diffusion.settings import DiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together

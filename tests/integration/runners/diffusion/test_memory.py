@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from composition.types import ControlType
+from composition.request import ControlType
 from runners.diffusion.assembly import assemble_parts
 from runners.diffusion.components import load_components, weights_variant
 from runners.diffusion.settings import DiffusionSettings

@@ -6,7 +6,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from composition.types import Box
+from composition.images import Box
 from runners.onnx_session import OnnxNetwork
 from runners.structure.dwpose import DwPose
 from runners.structure.queries import PoseQuery

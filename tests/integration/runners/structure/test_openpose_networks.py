@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from composition.types import Box
+from composition.images import Box
 from runners.structure.openpose import OpenPose
 from runners.structure.queries import PoseQuery
 

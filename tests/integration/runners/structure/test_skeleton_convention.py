@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
+from composition.images import Pose
 from composition.imaging.skeleton import draw_skeleton
-from composition.types import Pose
 
 HEIGHT, WIDTH = 384, 512
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from composition.decision import BodyRegion, Position
+from composition.images import Box, Detection, Pose
 from composition.imaging.body import GARMENT_WORDS, main_person, protected_mask, region_mask, worn_mask
-from composition.types import BodyRegion, Box, Detection, Pose, Position
 
 SIZE = (680, 420)
 NOTHING = np.zeros((0, 3), np.float32)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from composition.images import Box, Pose
 from composition.imaging.geometry import crop, crop_box, crop_native_size, crop_pose, fit, paste
-from composition.types import Box, Pose
 
 any_side = st.integers(1, 2048)
 natives = st.sampled_from([256, 512, 768, 1024])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from composition.errors import EmptyMask
+from composition.images import Box
 from composition.imaging import masks
-from composition.types import Box
 
 NAN, INFINITY = float("nan"), float("inf")
 

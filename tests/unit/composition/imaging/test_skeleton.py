@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from composition.images import Pose
 from composition.imaging.skeleton import FINGER_BONES, draw_skeleton, rainbow
-from composition.types import Pose
 
 NOTHING = np.zeros((0, 3), np.float32)
 

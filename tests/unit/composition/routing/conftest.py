@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from composition.config import RoutingConfig
+from composition.decision import Decision, ReferenceKind, Signals
+from composition.images import Box, Detection
+from composition.request import EditOptions
 from composition.routing import Router
-from composition.types import Box, Decision, Detection, EditOptions, ReferenceKind, Signals
 
 Decide = Callable[..., Decision]
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from composition.config import ComplexTriggers, RoutingConfig
-from composition.types import EditOptions, Pipeline, PipelineChoice, ReferenceKind
+from composition.decision import Pipeline, ReferenceKind
+from composition.request import EditOptions, PipelineChoice
 
 
 def triggers(**changes: object) -> RoutingConfig:

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from composition.decision import Pipeline, ReferenceKind
+from composition.request import ControlType, EditOptions, PipelineChoice
 from composition.routing.rules import RULES
-from composition.types import ControlType, EditOptions, Pipeline, PipelineChoice, ReferenceKind
 
 POSE, DEPTH = ControlType.POSE, ControlType.DEPTH
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from composition.config import RoutingConfig
+from composition.request import ControlType, EditOptions, PipelineChoice
 from composition.routing import Router, SignalsNeeded
-from composition.types import ControlType, EditOptions, PipelineChoice
 
 ROUTER = Router(RoutingConfig())
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
+from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, ModelError, NotReady, Timeout
-from composition.types import DiffusionProgress, DiffusionRequest, DiffusionResult
 from runners.diffusion.client import DiffusionClient, transport_error
 from runners.diffusion.frames import FrameError, decode_single, encode_frame
 from runners.diffusion.wire import Accepted, Alive, event_to_frame, request_from_frame

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import Cancelled, CompositionError, InvalidInput, NotReady, Timeout
-from composition.types import DiffusionProgress, DiffusionRequest, DiffusionResult
 from runners.diffusion.counters import Counters
 from runners.diffusion.ledger import Ledger, Phase
 from runners.diffusion.wire import Accepted

@@ -5,15 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, InvalidInput
-from composition.types import (
-    ControlInput,
-    ControlType,
-    DiffusionProgress,
-    DiffusionRequest,
-    DiffusionResult,
-    Speed,
-)
+from composition.request import ControlType, Speed
 from runners.diffusion.frames import Frame, FrameError, FrameKind, decode_single, encode_frame
 from runners.diffusion.wire import (
     Accepted,

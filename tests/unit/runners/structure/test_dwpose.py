@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composition.types import Box
+from composition.images import Box
 from runners.structure.dwpose import MEAN, STD, DwPose, cut_out
 from runners.structure.queries import PoseQuery
 from tests.unit.runners.structure.seeing_pose_net import SCORE, SeeingPoseNet

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from composition.types import Box
+from composition.images import Box
 from runners.structure.openpose import LONG_SIDE_PX, OpenPose
 from runners.structure.queries import PoseQuery
 

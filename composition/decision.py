@@ -1,0 +1,139 @@
+"""What is decided about an edit: request + signals -> **decision, plan** -> detect, mask, condition, diffuse, blend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from composition.images import Detection
+from composition.request import ControlType, Crop, OnNoDetection, Speed
+
+
+class Pipeline(StrEnum):
+    SIMPLE = "simple"
+    COMPLEX = "complex"
+
+
+class BodyRegion(StrEnum):
+    """The part of the body that a worn thing covers."""
+
+    UPPER = "upper"
+    LOWER = "lower"
+    FULL = "full"
+    FEET = "feet"
+    HEAD = "head"
+    EYES = "eyes"
+    NECK = "neck"
+
+
+class Position(StrEnum):
+    """Which of several instances a prompt names."""
+
+    LEFT = "left"
+    MIDDLE = "middle"
+    RIGHT = "right"
+
+
+class ReferenceKind(StrEnum):
+    """What a reference picture shows, as CLIP classifies it."""
+
+    GARMENT = "garment"
+    ACCESSORY = "accessory"
+    OBJECT = "object"
+    TEXTURE = "texture"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where to repaint. All empty: nothing is named, the whole image is repainted.
+
+    Attributes:
+        phrase: what GroundingDINO looks for, a bare noun phrase ("rims", "front door").
+        region: the part of the body that a worn thing covers, instead of or beside `phrase`.
+        plural: every instance that is found, not only the best one.
+        complement: everything but the main subject; `phrase` is then only the word for it ("background").
+        position: which of several instances.
+        place: where something is inserted ("corner", "table"); the mask is made around it.
+    """
+
+    phrase: str | None = None
+    region: BodyRegion | None = None
+    plural: bool = False
+    complement: bool = False
+    position: Position | None = None
+    place: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """What the router knows beyond the words; an absent signal is an empty mapping or None.
+
+    Attributes:
+        objects: what YOLOX found in the base image.
+        reference: probability (0..1) per kind of what the reference shows; empty without a reference.
+        prompt_structural: CLIP's probability that the prompt is about a body, a vehicle or furniture.
+    """
+
+    objects: tuple[Detection, ...] = ()
+    reference: Mapping[ReferenceKind, float] = field(default_factory=dict)
+    prompt_structural: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What the router decided.
+
+    Attributes:
+        rule: the name of the rule that matched (forced, requested, try_on, human, clothing_reference,
+            appearance, structural_object, structural_clip, default).
+        reason: the same in plain words, for the response.
+        controls: weight per control type; empty for the simple pipeline.
+        generation_prompt: what the diffusion model is told.
+        negative_terms: words that the edit itself puts into the negative prompt (the removed thing).
+        keeps_shape: an appearance edit: only colour or material changes.
+        recolour: only the colour changes (the photograph's own detail may be kept).
+        signals: every signal looked at, with its score, JSON-serialisable.
+    """
+
+    pipeline: Pipeline
+    rule: str
+    reason: str
+    target: Target
+    generation_prompt: str
+    controls: Mapping[ControlType, float] = field(default_factory=dict)
+    negative_terms: tuple[str, ...] = ()
+    keeps_shape: bool = False
+    recolour: bool = False
+    signals: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditPlan:
+    """Everything the pipelines execute, with every default resolved: no field means "default".
+
+    `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
+    ControlNet scale per type (user's scale x the type's weight).
+    """
+
+    decision: Decision
+    prompt: str
+    negative_prompt: str
+    num_inference_steps: int
+    guidance_scale: float
+    seed: int
+    strength: float
+    ip_adapter_scale: float
+    controls: Mapping[ControlType, float]
+    refine_mask: bool
+    mask_dilation_px: int
+    mask_blur_px: int
+    on_no_detection: OnNoDetection
+    crop: Crop
+    speed: Speed
+    color_match: bool
+    sharpen: bool
+    keep_detail: bool
+    loras: Mapping[str, float]

@@ -1,0 +1,77 @@
+"""Jobs as their callers see them: the queue, the blobs of their images, and what runs one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from composition.jobs import Job, JobEvent, JobPage, JobResult, JobStatus
+from composition.result import Progress
+
+
+class BlobStore(Protocol):
+    """Named bytes: job inputs and results."""
+
+    async def put(self, data: bytes) -> str:
+        """Store durably and give the key."""
+        ...
+
+    async def get(self, key: str) -> bytes:
+        """Raises: NotFound."""
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete those that exist."""
+        ...
+
+    async def older_than(self, age_s: float) -> tuple[str, ...]:
+        """Keys of blobs put at least `age_s` ago, for the clean-up of what a crash left behind."""
+        ...
+
+
+class JobQueue(Protocol):
+    """Accepts jobs and gets them run, whichever engine carries them."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Accept nothing more; finish or hand back what runs within the grace time."""
+        ...
+
+    async def submit(self, job: Job) -> Job:
+        """Accept a job with its input blobs, which are the queue's from here on: it deletes those of a refusal too.
+
+        After NotReady the job may have been accepted; its blobs must not be touched.
+
+        Raises: QueueFull, IdempotencyConflict, NotReady.
+        """
+        ...
+
+    async def get(self, job_id: str, *, owner: str) -> Job:
+        """Raises: NotFound, also for another owner's job."""
+        ...
+
+    async def list(self, *, owner: str, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage: ...
+
+    async def wait(self, job_id: str) -> Job:
+        """Until the job is terminal."""
+        ...
+
+    async def cancel(self, job_id: str, *, owner: str) -> Job:
+        """Raises: NotFound."""
+        ...
+
+    def events(self, job_id: str, *, owner: str, after: int) -> AsyncIterator[JobEvent]:
+        """The job's stream from `after` on, live, ending with its terminal status. Raises: NotFound."""
+        ...
+
+    async def counts(self) -> Mapping[JobStatus, int]:
+        """Jobs per status."""
+        ...
+
+
+ProgressListener = Callable[[Progress], None]
+
+
+JobHandler = Callable[[Job, ProgressListener], Awaitable[JobResult]]
+"""Runs one job to its result; raises a CompositionError to fail it, and stops when its task is cancelled."""

@@ -1,0 +1,57 @@
+"""Models that look at an image or a prompt: route, detect, mask, condition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from composition.decision import ReferenceKind
+from composition.images import DepthMap, Detection, Image, Mask, Pose
+
+
+class Analyzer(Protocol):
+    """Signals for the router: YOLOX and CLIP."""
+
+    async def detect_objects(self, image: Image) -> tuple[Detection, ...]:
+        """COCO objects of the picture (person, car, ...), best first, after NMS."""
+        ...
+
+    async def classify_reference(self, image: Image) -> Mapping[ReferenceKind, float]:
+        """Probability (0..1, sums to 1) per kind of what the reference shows."""
+        ...
+
+    async def classify_prompt(self, prompt: str) -> float:
+        """Probability (0..1) that the prompt is about a body, a vehicle or furniture."""
+        ...
+
+
+class Detector(Protocol):
+    """GroundingDINO: where is the thing that a phrase names."""
+
+    async def detect(self, image: Image, phrase: str) -> tuple[Detection, ...]:
+        """Instances of `phrase`, best first, above the configured confidence, after NMS; boxes inside the image."""
+        ...
+
+
+class Segmenter(Protocol):
+    """SAM: the silhouette of what is in a box."""
+
+    async def segment(self, image: Image, detections: Sequence[Detection]) -> tuple[Mask, ...]:
+        """One binary mask (0/255, size of `image`) per detection, same order."""
+        ...
+
+
+class PoseEstimator(Protocol):
+    """DWPose's pose net."""
+
+    async def estimate_pose(self, image: Image, people: Sequence[Detection]) -> tuple[Pose, ...]:
+        """One pose per person box, same order; empty when there is nobody. Coordinates in pixels of `image`."""
+        ...
+
+
+class DepthEstimator(Protocol):
+    """Depth-Anything V2."""
+
+    async def estimate_depth(self, image: Image) -> DepthMap:
+        """Relative depth of the size of `image`, 255 = nearest; a flat scene is all zeros."""
+        ...

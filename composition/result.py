@@ -1,0 +1,44 @@
+"""What an edit gives: its progress, then the edited image or the analysis with its account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from composition.decision import Decision, Pipeline
+from composition.images import Detection, Image, Mask
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Progress:
+    """How far an edit is: `stage` is one of the flow's verbs, `fraction` in 0..1 never falls within an attempt."""
+
+    stage: str
+    fraction: float
+    step: int | None = None
+    total_steps: int | None = None
+    preview: Image | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EditResult:
+    """An edited picture with its account; `metadata` is JSON-serialisable and becomes `result.metadata`."""
+
+    image: Image
+    mask: Mask
+    pipeline: Pipeline
+    models_used: tuple[str, ...]
+    processing_time_ms: int
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Analysis:
+    """A dry run's outcome: what would be repainted, and why, without diffusion."""
+
+    decision: Decision
+    detections: tuple[Detection, ...]
+    mask: Mask
+    models_used: tuple[str, ...]
+    metadata: Mapping[str, Any]

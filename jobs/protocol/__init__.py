@@ -1,0 +1,1 @@
+"""What a job is to whoever keeps or runs it, whatever it is kept in."""

@@ -1,0 +1,110 @@
+"""The port that every job store implements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from composition.jobs import Claim, Delivery, Job, JobError, JobEvent, JobPage, JobResult, JobStatus
+from composition.result import Progress
+
+
+class JobStore(Protocol):
+    """The durable record of jobs. Every method is atomic; only legal transitions happen."""
+
+    async def open(self) -> None:
+        """Before the first use. Raises: ConfigError when the place it keeps jobs in cannot be used."""
+        ...
+
+    async def close(self) -> None:
+        """After the last use."""
+        ...
+
+    async def add(self, job: Job) -> Job:
+        """Accept a job durably; for a known idempotency key the job that was accepted first.
+
+        Raises: QueueFull, IdempotencyConflict, NotReady (the backend is away).
+        """
+        ...
+
+    async def get(self, job_id: str) -> Job:
+        """Raises: NotFound."""
+        ...
+
+    async def list(self, *, owner: str, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage:
+        """An owner's jobs, newest first. Raises: InvalidInput for a bad cursor."""
+        ...
+
+    async def claim(self, *, worker_id: str, lease_s: float) -> Claim | None:
+        """Take the next job: interactive first, then FIFO. None when nothing waits."""
+        ...
+
+    async def heartbeat(self, claim: Claim, *, lease_s: float, progress: Progress | None) -> bool:
+        """Renew the lease and record progress; True when the job should go on, False when cancelled or lost."""
+        ...
+
+    async def complete(self, claim: Claim, result: JobResult) -> bool:
+        """Publish the result; False when the claim is no longer the newest (nothing is written)."""
+        ...
+
+    async def fail(self, claim: Claim, error: JobError, *, retry: bool, delay_s: float = 0.0) -> bool:
+        """End or, with `retry` and attempts left, requeue after `delay_s`; False as for `complete`."""
+        ...
+
+    async def release(self, claim: Claim) -> bool:
+        """Hand an unfinished job back (shutdown): pending again, the attempt not counted; an interactive one ends."""
+        ...
+
+    async def cancel(self, job_id: str) -> Job:
+        """Idempotent. A pending job ends at once; a processing one is asked to stop, and ends for its owner at once."""
+        ...
+
+    async def sweep(self, *, result_ttl_s: float) -> tuple[Job, ...]:
+        """Requeue or fail jobs whose lease lapsed, drop expired ones; the jobs that are gone or ended, for clean-up."""
+        ...
+
+    async def recover(self) -> tuple[Job, ...]:
+        """What `sweep` does to lapsed leases, to every lease: for the start of the only process that runs jobs.
+
+        Interactive jobs that wait are cancelled too: whoever waited for them is gone. Gives the jobs that ended.
+        """
+        ...
+
+    async def counts(self) -> Mapping[JobStatus, int]:
+        """Jobs per status."""
+        ...
+
+    async def append_event(self, job_id: str, type: str, data: Mapping[str, object]) -> JobEvent | None:
+        """Add a preview to the job's stream (bounded; the oldest go first); None when the job has ended.
+
+        Status and progress entries are added by the methods above, in the same step as the change itself.
+        """
+        ...
+
+    async def events(self, job_id: str, *, after: int) -> tuple[JobEvent, ...]:
+        """Entries with a sequence above `after`, in order."""
+        ...
+
+    async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]:
+        """Webhooks to send now, each counted as tried and kept from other senders for `hold_s`."""
+        ...
+
+    async def postpone_delivery(self, delivery_id: str, *, delay_s: float) -> None:
+        """Try it again later."""
+        ...
+
+    async def end_delivery(self, delivery_id: str) -> None:
+        """It arrived, or it is given up."""
+        ...
+
+    async def garbage(self, *, limit: int) -> tuple[str, ...]:
+        """Keys of blobs that no job needs any more, noted in the same step as the change that freed them."""
+        ...
+
+    async def forget_garbage(self, keys: Sequence[str]) -> None:
+        """These blobs are deleted."""
+        ...
+
+    async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """Those of `keys` that no job names and no garbage note names: left behind by a crash."""
+        ...
