@@ -16,17 +16,17 @@ from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
 from composition.ports.network import Fetcher
 from composition.ports.queue import BlobStore, JobHandler
-from jobs.blob_stores import open_blob_store
-from jobs.celery_app import create_celery_app
-from jobs.celery_queue import CeleryJobQueue
-from jobs.celery_worker import CeleryWorker
-from jobs.fleet_health import FleetHealth
+from jobs.blobs.blob_stores import open_blob_store
+from jobs.blobs.retrying_blobs import RetryingBlobStore
 from jobs.opening import webhook_sender
-from jobs.patient_blobs import PatientBlobStore
+from jobs.queues.celery_app import create_celery_app
+from jobs.queues.celery_queue import CeleryJobQueue
+from jobs.queues.fleet_health import FleetHealth
+from jobs.queues.tickets import Tickets
 from jobs.redis_connection import connect
-from jobs.redis_store import RedisJobStore
-from jobs.tickets import Tickets
-from jobs.worker_node import WorkerParts
+from jobs.stores.redis_store import RedisJobStore
+from jobs.worker.celery_worker import CeleryWorker
+from jobs.worker.worker_node import WorkerParts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def celery_worker_app(
 
     async def assemble() -> WorkerParts:
         redis, store = _redis_store(config)
-        models = await load_models(PatientBlobStore(blobs))
+        models = await load_models(RetryingBlobStore(blobs))
         return WorkerParts(
             redis=redis, store=store, blobs=blobs, tickets=Tickets(app, redis, store), handler=models.handler,
             health=models.health, close=models.close, preview_codec=preview_codec,

@@ -9,12 +9,12 @@ from composition.config import LOCAL_BLOBS, Config, ConfigError
 from composition.ports.codec import ImageCodec
 from composition.ports.network import Fetcher
 from composition.ports.queue import BlobStore, JobHandler
-from jobs.blob_stores import open_blob_store
-from jobs.embedded_queue import EmbeddedJobQueue
-from jobs.memory_store import MemoryJobStore
+from jobs.blobs.blob_stores import open_blob_store
 from jobs.protocol.job_store import JobStore
-from jobs.sqlite_store import SqliteJobStore
-from jobs.webhooks import WebhookSender
+from jobs.queues.embedded_queue import EmbeddedJobQueue
+from jobs.queues.webhooks import WebhookSender
+from jobs.stores.memory_store import MemoryJobStore
+from jobs.stores.sqlite_store import SqliteJobStore
 
 
 def open_embedded_queue(

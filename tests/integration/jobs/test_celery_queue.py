@@ -18,13 +18,13 @@ import pytest
 from composition.config import QueueConfig
 from composition.errors import NotReady
 from composition.jobs import Job, JobStatus
-from jobs.celery_app import create_celery_app
-from jobs.celery_queue import CeleryJobQueue
-from jobs.fleet_health import FleetHealth
-from jobs.redis_blobs import RedisBlobStore
+from jobs.blobs.redis_blobs import RedisBlobStore
+from jobs.queues.celery_app import create_celery_app
+from jobs.queues.celery_queue import CeleryJobQueue
+from jobs.queues.fleet_health import FleetHealth
+from jobs.queues.tickets import Tickets
 from jobs.redis_connection import connect
-from jobs.redis_store import RedisJobStore
-from jobs.tickets import Tickets
+from jobs.stores.redis_store import RedisJobStore
 from tests.integration.jobs.redis_server import RedisServer
 from tests.unit.jobs.job_samples import sample_job
 

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from composition.errors import NotFound, NotReady
-from jobs.redis_blobs import RedisBlobStore
+from jobs.blobs.redis_blobs import RedisBlobStore
 from jobs.redis_connection import connect
-from jobs.redis_store import RedisJobStore
+from jobs.stores.redis_store import RedisJobStore
 from tests.integration.jobs.redis_server import RedisServer
 
 

@@ -7,7 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from jobs.protocol.job_store import JobStore
 from jobs.redis_connection import connect
-from jobs.redis_store import RedisJobStore
+from jobs.stores.redis_store import RedisJobStore
 from tests.integration.jobs.redis_server import RedisServer
 from tests.unit.jobs.job_store_machine import MAX_PENDING, Steps
 

@@ -8,10 +8,10 @@ import pytest
 from composition.config import Config, ConfigError, load_config
 from composition.jobs import JobStatus
 from composition.ports.queue import BlobStore, JobHandler
-from jobs.blob_stores import open_blob_store
-from jobs.embedded_queue import EmbeddedJobQueue
+from jobs.blobs.blob_stores import open_blob_store
 from jobs.opening import open_embedded_queue
-from jobs.sqlite_store import SqliteJobStore
+from jobs.queues.embedded_queue import EmbeddedJobQueue
+from jobs.stores.sqlite_store import SqliteJobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_handler import FakeJobHandler
 from tests.unit.jobs.job_samples import sample_job

@@ -1,0 +1,1 @@
+"""Where jobs' images are kept."""

@@ -1,0 +1,1 @@
+"""How jobs are accepted, looked at, waited for and cancelled."""

@@ -1,0 +1,178 @@
+"""The queue inside the front service: submit -> store -> claim -> handler, all in one event loop.
+
+Nothing else needs to be installed. It is the only process that runs its store's jobs, so at its start every lease is
+void and what was running is recovered at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import time
+import uuid
+from collections.abc import Callable
+
+from composition.errors import CompositionError, NotReady, QueueFull
+from composition.jobs import Job
+from composition.ports.codec import ImageCodec
+from composition.ports.queue import BlobStore, JobHandler
+from jobs.protocol.job_store import JobStore
+from jobs.queues.store_queue import StoreJobQueue
+from jobs.queues.webhooks import WebhookSender
+from jobs.worker.attempt import Attempt, AttemptSettings, Interruption
+from jobs.worker.housekeeping import Housekeeping
+
+logger = logging.getLogger(__name__)
+
+STOP_WAIT_S = 5.0
+"""How long a handler that was told to stop may take; then the lease decides."""
+IDLE_POLL_S = 1.0
+"""How late a resting retry may start; new jobs start at once."""
+
+
+class EmbeddedJobQueue(StoreJobQueue):
+    """Runs up to `concurrency` jobs at a time in this process; 0 accepts without running."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        handler: JobHandler,
+        blobs: BlobStore,
+        *,
+        concurrency: int = 3,
+        lease_s: float = 15.0,
+        result_ttl_s: float = 86_400.0,
+        retry_delay_s: float = 5.0,
+        job_timeout_s: float | None = None,
+        webhooks: WebhookSender | None = None,
+        preview_codec: ImageCodec | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """The times are seconds; `webhooks` None leaves callbacks unsent, `preview_codec` None drops previews."""
+        super().__init__(store, blobs, recheck_s=None)
+        self._handler = handler
+        self._concurrency = concurrency
+        self._settings = AttemptSettings(lease_s=lease_s, retry_delay_s=retry_delay_s, job_timeout_s=job_timeout_s)
+        self._preview_codec = preview_codec
+        self._monotonic = monotonic
+        self._worker_id = f"embedded-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._attempts: dict[str, Attempt] = {}
+        self._runs: set[asyncio.Task[None]] = set()
+        self._work = asyncio.Event()
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._webhooks = webhooks
+        self._housekeeping = Housekeeping(
+            store, blobs, result_ttl_s=result_ttl_s, interval_s=min(lease_s / 3, 5.0), settle_s=lease_s,
+            on_ended=self._on_swept,
+        )  # fmt: skip
+        self._mean_run_s = 10.0
+
+    async def start(self) -> None:
+        """Open the store, recover what a crash left, then run.
+
+        Raises:
+            ConfigError: the store is another process's, or cannot be used.
+        """
+        await self._store.open()
+        for job in await self._store.recover():
+            logger.warning("job %s is %s after a restart", job.id, job.status.value)
+        self._accepting = True
+        self._dispatcher = asyncio.create_task(self._dispatch())
+        self._housekeeping.start()
+        if self._webhooks is not None:
+            self._webhooks.start()
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Accept nothing more; finish what runs within the grace time, hand the rest back."""
+        self._accepting = False
+        self._work.set()
+        if self._dispatcher is not None:
+            await self._dispatcher
+        await self._end_waiting()
+        if self._runs:
+            await asyncio.wait(self._runs, timeout=grace_s)
+        for attempt in self._attempts.values():
+            attempt.interrupt(Interruption.SHUTDOWN)
+        if self._runs or self._background:
+            await asyncio.wait({*self._runs, *self._background}, timeout=STOP_WAIT_S)
+        await self._housekeeping.stop()
+        if self._webhooks is not None:
+            await self._webhooks.stop()
+        await self._store.close()
+
+    async def submit(self, job: Job) -> Job:
+        """As `StoreJobQueue.submit`; a refusal says when a place is likely to be free."""
+        try:
+            return await super().submit(job)
+        except QueueFull as full:
+            wait_s = max(1, math.ceil(self._mean_run_s / max(1, self._concurrency)))
+            raise QueueFull(full.message, details=full.details, retry_after_s=wait_s) from full
+
+    async def cancel(self, job_id: str, *, owner: str) -> Job:
+        """Idempotent; a running handler is stopped at once. Raises: NotFound."""
+        job = await super().cancel(job_id, owner=owner)
+        if (attempt := self._attempts.get(job_id)) is not None:
+            attempt.interrupt(Interruption.NOT_OURS)
+        return job
+
+    def _accepted(self, job: Job) -> None:
+        self._work.set()
+
+    async def _dispatch(self) -> None:
+        while self._accepting:
+            self._work.clear()
+            try:
+                while self._accepting and len(self._runs) < self._concurrency and await self._start_next():
+                    pass
+            except NotReady:
+                logger.warning("the job store is away, no job is started")
+            except Exception:  # nothing may end the only task that starts jobs
+                logger.exception("no job could be started")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_POLL_S):
+                    await self._work.wait()
+
+    async def _start_next(self) -> bool:
+        claim = await self._store.claim(worker_id=self._worker_id, lease_s=self._settings.lease_s)
+        if claim is None:
+            return False
+        attempt = Attempt(
+            claim, store=self._store, blobs=self._blobs, handler=self._handler, settings=self._settings,
+            on_change=self._signals.changed, preview_codec=self._preview_codec,
+        )  # fmt: skip
+        self._attempts[claim.job.id] = attempt
+        self._signals.changed(claim.job.id)
+        run = asyncio.create_task(self._run(attempt))
+        self._runs.add(run)
+        run.add_done_callback(self._on_run_ended)
+        return True
+
+    def _on_run_ended(self, run: asyncio.Task[None]) -> None:
+        self._runs.discard(run)
+        self._work.set()
+
+    async def _run(self, attempt: Attempt) -> None:
+        began = self._monotonic()
+        try:
+            await attempt.run()
+        finally:
+            self._mean_run_s += 0.2 * (self._monotonic() - began - self._mean_run_s)
+            if self._attempts.get(attempt.job.id) is attempt:
+                del self._attempts[attempt.job.id]
+            self._waited_for.discard(attempt.job.id)
+            self._housekeeping.hurry()
+            if self._webhooks is not None:
+                self._webhooks.hurry()
+
+    async def _end_waiting(self) -> None:
+        """Whoever waits for a job that will not run in this process is told now."""
+        for job_id in [job_id for job_id in self._waited_for if job_id not in self._attempts]:
+            with contextlib.suppress(CompositionError):
+                self._announce(await self._store.cancel(job_id))
+
+    def _on_swept(self, job: Job) -> None:
+        self._announce(job)
+        self._work.set()

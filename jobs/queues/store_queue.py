@@ -1,0 +1,150 @@
+"""What every queue offers its callers over a `JobStore`: submit, look, wait, cancel, stream. How jobs get run is apart.
+
+api -> **queue** -> store; the embedded queue and the Celery queue build on this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+
+from composition.errors import CompositionError, IdempotencyConflict, NotFound, NotReady, QueueFull
+from composition.jobs import Job, JobEvent, JobPage, JobStatus, Priority
+from composition.ports.queue import BlobStore
+from jobs.protocol.job_store import JobStore
+from jobs.queues.signals import JobSignals
+
+logger = logging.getLogger(__name__)
+
+
+class StoreJobQueue:
+    """The callers' side of a queue.
+
+    `recheck_s`: a waiter looks at the store at least this often, in case a signal from another process was lost; None
+    when all signals come from this process.
+    """
+
+    def __init__(self, store: JobStore, blobs: BlobStore, *, recheck_s: float | None) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._signals = JobSignals()
+        self._recheck_s = recheck_s
+        self._accepting = False
+        self._waited_for: set[str] = set()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def submit(self, job: Job) -> Job:
+        """Accept a job durably; a refused or repeated submission's pictures are deleted.
+
+        Not so after NotReady: the store may have taken the job before its answer was lost. A caller that goes away
+        meanwhile leaves no interactive job behind.
+
+        Raises: QueueFull, IdempotencyConflict, NotReady.
+        """
+        if not self._accepting:
+            raise NotReady("the service is not accepting jobs", retry_after_s=5)
+        adding = asyncio.ensure_future(self._accept(job))
+        try:
+            return await asyncio.shield(adding)
+        except asyncio.CancelledError:
+            if job.priority is Priority.INTERACTIVE:
+                self._spawn_cancel(adding)
+            raise
+
+    async def get(self, job_id: str, *, owner: str) -> Job:
+        """Raises: NotFound, also for another owner's job."""
+        job = await self._store.get(job_id)
+        if job.owner != owner:
+            raise NotFound("there is no such job", details={"job_id": job_id})
+        return job
+
+    async def list(self, *, owner: str, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage:
+        """An owner's jobs, newest first. Raises: InvalidInput for a bad cursor."""
+        return await self._store.list(owner=owner, status=status, limit=limit, cursor=cursor)
+
+    async def wait(self, job_id: str) -> Job:
+        """Until the job is terminal. Raises: NotFound."""
+        with self._signals.subscribe(job_id) as changed:
+            while True:
+                changed.clear()
+                job = await self._store.get(job_id)
+                if job.status.terminal:
+                    return job
+                await self._rest(changed)
+
+    async def cancel(self, job_id: str, *, owner: str) -> Job:
+        """Idempotent. Raises: NotFound."""
+        await self.get(job_id, owner=owner)
+        job = await self._store.cancel(job_id)
+        self._announce(job)
+        return job
+
+    async def events(self, job_id: str, *, owner: str, after: int) -> AsyncIterator[JobEvent]:
+        """The job's stream from `after` on, live, ending with its terminal status. Raises: NotFound."""
+        await self.get(job_id, owner=owner)
+        with self._signals.subscribe(job_id) as changed:
+            while True:
+                changed.clear()
+                job = await self._store.get(job_id)
+                for event in await self._store.events(job_id, after=after):
+                    after = event.sequence
+                    yield event
+                    if _ends(event):
+                        return
+                if job.status.terminal:
+                    return
+                await self._rest(changed)
+
+    async def counts(self) -> Mapping[JobStatus, int]:
+        """Jobs per status."""
+        return await self._store.counts()
+
+    def _announce(self, job: Job) -> None:
+        """A job changed: wake who waits for it."""
+        if job.status.terminal:
+            self._waited_for.discard(job.id)
+        self._signals.changed(job.id)
+
+    def _accepted(self, job: Job) -> None:
+        """A job was added: get it run."""
+        raise NotImplementedError
+
+    async def _accept(self, job: Job) -> Job:
+        try:
+            accepted = await self._store.add(job)
+        except (QueueFull, IdempotencyConflict):
+            await self._discard_inputs(job)
+            raise
+        if accepted.id != job.id:
+            await self._discard_inputs(job)
+            return accepted
+        if job.priority is Priority.INTERACTIVE:
+            self._waited_for.add(job.id)
+        self._accepted(accepted)
+        return accepted
+
+    async def _discard_inputs(self, job: Job) -> None:
+        try:
+            await self._blobs.delete(job.payload.blob_keys)
+        except CompositionError:
+            logger.warning("job %s: its pictures stay until the next clean-up", job.id)
+
+    def _spawn_cancel(self, adding: asyncio.Future[Job]) -> None:
+        async def cancel_when_added() -> None:
+            with contextlib.suppress(CompositionError):
+                self._announce(await self._store.cancel((await adding).id))
+
+        task = asyncio.create_task(cancel_when_added())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _rest(self, changed: asyncio.Event) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._recheck_s):
+                await changed.wait()
+
+
+def _ends(event: JobEvent) -> bool:
+    return event.type == "status" and JobStatus(event.data["status"]).terminal

@@ -1,0 +1,1 @@
+"""Where jobs are kept: memory, SQLite, Redis; one set of rules."""

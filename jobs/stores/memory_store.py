@@ -1,0 +1,153 @@
+"""Jobs in this process's memory: for tests and for a service that keeps nothing across restarts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from composition.jobs import Delivery, Job, JobEvent, JobStatus
+from jobs.protocol import lifecycle
+from jobs.protocol.lifecycle import Change, Record
+from jobs.stores.record_store import Changer, RecordJobStore, queue_full, same_submission
+
+
+class MemoryJobStore(RecordJobStore):
+    """Nothing is awaited inside a method's critical part, so one event loop makes every method atomic."""
+
+    def __init__(self, *, max_pending: int = 1000, clock: Callable[[], float] = time.time) -> None:
+        self._max_pending = max_pending
+        self._clock = clock
+        self._order = 0
+        self._records: dict[str, Record] = {}
+        self._events: dict[str, tuple[JobEvent, ...]] = {}
+        self._accepted: dict[tuple[str, str], str] = {}
+        self._deliveries: dict[str, tuple[float, Delivery]] = {}
+        self._garbage: dict[str, None] = {}
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """What it holds ends with the process."""
+
+    async def add(self, job: Job) -> Job:
+        """Raises: QueueFull, IdempotencyConflict."""
+        key = (job.owner, job.idempotency_key) if job.idempotency_key is not None else None
+        if key in self._accepted:
+            return same_submission(self._records[self._accepted[key]].job, job)
+        pending = (await self.counts())[JobStatus.PENDING]
+        if pending >= self._max_pending:
+            raise queue_full(pending)
+        self._order += 1
+        change = lifecycle.admit(job, order=self._order, now=self._clock())
+        self._write(change)
+        if key is not None:
+            self._accepted[key] = job.id
+        return change.record.job
+
+    async def events(self, job_id: str, *, after: int) -> tuple[JobEvent, ...]:
+        """Entries with a sequence above `after`, in order."""
+        return tuple(event for event in self._events.get(job_id, ()) if event.sequence > after)
+
+    async def counts(self) -> Mapping[JobStatus, int]:
+        """Jobs per status."""
+        counted = dict.fromkeys(JobStatus, 0)
+        for record in self._records.values():
+            counted[record.job.status] += 1
+        return counted
+
+    async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]:
+        """Webhooks to send now, each counted as tried and kept from other senders for `hold_s`."""
+        now = self._clock()
+        due = [delivery for at, delivery in self._deliveries.values() if at <= now][:limit]
+        tried = tuple(replace(delivery, attempts=delivery.attempts + 1) for delivery in due)
+        self._deliveries |= {delivery.id: (now + hold_s, delivery) for delivery in tried}
+        return tried
+
+    async def postpone_delivery(self, delivery_id: str, *, delay_s: float) -> None:
+        """Try it again later."""
+        if delivery_id in self._deliveries:
+            self._deliveries[delivery_id] = (self._clock() + delay_s, self._deliveries[delivery_id][1])
+
+    async def end_delivery(self, delivery_id: str) -> None:
+        """It arrived, or it is given up."""
+        self._deliveries.pop(delivery_id, None)
+
+    async def garbage(self, *, limit: int) -> tuple[str, ...]:
+        """Keys of blobs that no job needs any more."""
+        return tuple(self._garbage)[:limit]
+
+    async def forget_garbage(self, keys: Sequence[str]) -> None:
+        """These blobs are deleted."""
+        for key in keys:
+            self._garbage.pop(key, None)
+
+    async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """Those of `keys` that neither a job nor a garbage note names."""
+        named = set(self._garbage)
+        for record in self._records.values():
+            job = record.job
+            named.update(lifecycle.result_keys(job) if job.status.terminal else job.payload.blob_keys)
+        return tuple(key for key in keys if key not in named)
+
+    async def _now(self) -> float:
+        return self._clock()
+
+    async def _load(self, job_id: str) -> Record | None:
+        return self._records.get(job_id)
+
+    async def _change(self, job_id: str, changer: Changer, *, durable: bool = True) -> Change | None:
+        record = self._records.get(job_id)
+        change = None if record is None else changer(record)
+        if change is not None:
+            self._write(change)
+        return change
+
+    async def _drop(self, job_id: str, condition: Callable[[Record], bool]) -> Job | None:
+        record = self._records.get(job_id)
+        if record is None or not condition(record):
+            return None
+        job = record.job
+        del self._records[job_id]
+        self._events.pop(job_id, None)
+        if job.idempotency_key is not None:
+            self._accepted.pop((job.owner, job.idempotency_key), None)
+        self._garbage |= dict.fromkeys(lifecycle.result_keys(job))
+        return job
+
+    async def _waiting(self, now: float) -> str | None:
+        due = [r for r in self._records.values() if r.job.status is JobStatus.PENDING and r.not_before <= now]
+        return min(due, key=lambda r: (r.job.priority, r.order)).job.id if due else None
+
+    async def _lapsed(self, now: float) -> tuple[str, ...]:
+        return self._ids(lambda r: r.job.status is JobStatus.PROCESSING and r.lease_until <= now)
+
+    async def _unfinished(self) -> tuple[str, ...]:
+        return self._ids(lambda r: not r.job.status.terminal)
+
+    async def _finished_before(self, moment: float) -> tuple[str, ...]:
+        return self._ids(lambda r: r.job.finished_at is not None and r.job.finished_at <= moment)
+
+    async def _page(self, owner: str, status: JobStatus | None, limit: int, below: int | None) -> Sequence[Record]:
+        newest_first = sorted(self._records.values(), key=lambda r: -r.order)
+        found = [
+            r
+            for r in newest_first
+            if r.job.owner == owner and status in (None, r.job.status) and (below is None or r.order < below)
+        ]
+        return found[:limit]
+
+    def _ids(self, condition: Callable[[Record], bool]) -> tuple[str, ...]:
+        return tuple(job_id for job_id, record in self._records.items() if condition(record))
+
+    def _write(self, change: Change) -> None:
+        job_id = change.record.job.id
+        self._records[job_id] = change.record
+        stream = self._events.get(job_id, ())
+        for event in change.events:
+            stream = (*(old for old in stream if lifecycle.kept(old, newest=event)), event)
+        self._events[job_id] = stream
+        self._garbage |= dict.fromkeys(change.garbage)
+        if change.delivery is not None:
+            self._deliveries[change.delivery.id] = (self._clock(), change.delivery)

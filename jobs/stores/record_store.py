@@ -1,0 +1,240 @@
+"""The `JobStore` port over a handful of primitives: what the memory, SQLite and Redis stores have in common.
+
+A concrete store provides atomic load-change-write of one record and a few ordered look-ups; the rules are those of
+`jobs.protocol.lifecycle`. Look-ups may be stale: every change checks its condition again inside the atomic step.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from composition.errors import IdempotencyConflict, InvalidInput, NotFound, QueueFull
+from composition.jobs import Claim, Delivery, Job, JobError, JobEvent, JobPage, JobResult, JobStatus
+from composition.result import Progress
+from jobs.protocol import lifecycle
+from jobs.protocol.lifecycle import Change, Record
+
+Changer: TypeAlias = Callable[[Record], Change | None]
+
+
+class RecordJobStore(ABC):
+    """The rules of a job store; its subclasses hold the records."""
+
+    @abstractmethod
+    async def open(self) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
+    async def _now(self) -> float:
+        """UTC seconds by the clock that all users of the store share."""
+
+    @abstractmethod
+    async def add(self, job: Job) -> Job: ...
+
+    @abstractmethod
+    async def _load(self, job_id: str) -> Record | None: ...
+
+    @abstractmethod
+    async def _change(self, job_id: str, changer: Changer, *, durable: bool = True) -> Change | None:
+        """Load, apply, write, in one atomic step; None when the job is gone or `changer` gave None.
+
+        Without `durable` the change may be lost in a power failure (not in a crash of the process).
+        """
+
+    @abstractmethod
+    async def _drop(self, job_id: str, condition: Callable[[Record], bool]) -> Job | None:
+        """Delete the record, its events and its idempotency key, noting the result's blobs as garbage."""
+
+    @abstractmethod
+    async def _waiting(self, now: float) -> str | None:
+        """The pending job that is due and first: by priority, then order."""
+
+    @abstractmethod
+    async def _lapsed(self, now: float) -> tuple[str, ...]:
+        """Processing jobs whose lease ended before `now`."""
+
+    async def _abandoned(self, now: float) -> tuple[str, ...]:
+        """Interactive jobs that nobody waits for any more; a store of one process learns of that by `cancel`."""
+        return ()
+
+    @abstractmethod
+    async def _unfinished(self) -> tuple[str, ...]:
+        """Every pending or processing job."""
+
+    @abstractmethod
+    async def _finished_before(self, moment: float) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    async def _page(self, owner: str, status: JobStatus | None, limit: int, below: int | None) -> Sequence[Record]:
+        """At most `limit` records of an owner with an order under `below`, newest first."""
+
+    @abstractmethod
+    async def events(self, job_id: str, *, after: int) -> tuple[JobEvent, ...]: ...
+
+    @abstractmethod
+    async def counts(self) -> Mapping[JobStatus, int]: ...
+
+    @abstractmethod
+    async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]: ...
+
+    @abstractmethod
+    async def postpone_delivery(self, delivery_id: str, *, delay_s: float) -> None: ...
+
+    @abstractmethod
+    async def end_delivery(self, delivery_id: str) -> None: ...
+
+    @abstractmethod
+    async def garbage(self, *, limit: int) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    async def forget_garbage(self, keys: Sequence[str]) -> None: ...
+
+    @abstractmethod
+    async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]: ...
+
+    async def get(self, job_id: str) -> Job:
+        """Raises: NotFound."""
+        record = await self._load(job_id)
+        if record is None:
+            raise NotFound("there is no such job", details={"job_id": job_id})
+        return record.job
+
+    async def list(self, *, owner: str, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage:
+        """An owner's jobs, newest first. Raises: InvalidInput for a bad cursor."""
+        below = None if cursor is None else _order_of(cursor)
+        found = await self._page(owner, status, limit + 1, below)
+        shown = found[:limit]
+        more = _cursor_of(shown[-1].order) if len(found) > limit else None
+        return JobPage(jobs=tuple(record.job for record in shown), cursor=more)
+
+    async def claim(self, *, worker_id: str, lease_s: float) -> Claim | None:
+        """Take the next job: interactive first, then FIFO. None when nothing waits."""
+        refused: set[str] = set()
+        while True:
+            now = await self._now()
+            job_id = await self._waiting(now)
+            if job_id is None or job_id in refused:
+                return None
+            start = partial(lifecycle.claim, worker_id=worker_id, lease_s=lease_s, now=now)
+            change = await self._change(job_id, start, durable=False)
+            if change is not None:
+                return Claim(job=change.record.job, worker_id=worker_id, token=change.record.token)
+            refused.add(job_id)
+
+    async def heartbeat(self, claim: Claim, *, lease_s: float, progress: Progress | None) -> bool:
+        """Renew the lease and record progress; False when the job was cancelled or lost."""
+        now = await self._now()
+        return await self._changed(
+            claim.job.id,
+            lambda record: lifecycle.heartbeat(record, token=claim.token, lease_s=lease_s, progress=progress, now=now),
+            durable=False,
+        )
+
+    async def complete(self, claim: Claim, result: JobResult) -> bool:
+        """Publish the result; False when the claim is no longer the newest (nothing is written).
+
+        True again for a repeat, whose first reply may have been lost.
+        """
+        now = await self._now()
+        publish = partial(lifecycle.complete, token=claim.token, result=result, now=now)
+        if await self._changed(claim.job.id, publish):
+            return True
+        record = await self._load(claim.job.id)
+        return record is not None and record.token == claim.token and record.job.result == result
+
+    async def fail(self, claim: Claim, error: JobError, *, retry: bool, delay_s: float = 0.0) -> bool:
+        """End or, with `retry` and attempts left, requeue after `delay_s`; False as for `complete`."""
+        now = await self._now()
+        return await self._changed(
+            claim.job.id,
+            lambda record: lifecycle.fail(
+                record, token=claim.token, error=error, retry=retry, delay_s=delay_s, now=now
+            ),
+        )
+
+    async def release(self, claim: Claim) -> bool:
+        """Hand an unfinished job back: pending again, the attempt not counted; an interactive one ends."""
+        now = await self._now()
+        return await self._changed(claim.job.id, lambda record: lifecycle.release(record, token=claim.token, now=now))
+
+    async def cancel(self, job_id: str) -> Job:
+        """End a job for its owner at once; idempotent. Raises: NotFound."""
+        now = await self._now()
+        change = await self._change(job_id, lambda record: lifecycle.cancel(record, now=now))
+        return change.record.job if change else await self.get(job_id)
+
+    async def sweep(self, *, result_ttl_s: float) -> tuple[Job, ...]:
+        """Requeue or end jobs whose lease lapsed, drop expired ones; the jobs that ended or are gone."""
+        now = await self._now()
+        ended = [
+            *await self._lapse(await self._lapsed(now), now, all_workers_dead=False),
+            *await self._lapse(await self._abandoned(now), now, all_workers_dead=True),
+        ]
+        oldest = now - result_ttl_s
+        gone = [
+            await self._drop(job_id, lambda record: (record.job.finished_at or now) <= oldest)
+            for job_id in await self._finished_before(oldest)
+        ]
+        return (*ended, *(job for job in gone if job is not None))
+
+    async def recover(self) -> tuple[Job, ...]:
+        """At the start of the only process that runs jobs: no worker is alive, nobody waits."""
+        return tuple(await self._lapse(await self._unfinished(), await self._now(), all_workers_dead=True))
+
+    async def append_event(self, job_id: str, type: str, data: Mapping[str, object]) -> JobEvent | None:
+        """Add a preview to the stream; None when the job has ended. Raises: NotFound."""
+        change = await self._change(
+            job_id,
+            lambda record: None if record.job.status.terminal else lifecycle.append(record, type, data),
+            durable=False,
+        )
+        if change is None:
+            await self.get(job_id)
+            return None
+        return change.events[-1]
+
+    async def _changed(self, job_id: str, changer: Changer, *, durable: bool = True) -> bool:
+        return await self._change(job_id, changer, durable=durable) is not None
+
+    async def _lapse(self, job_ids: Sequence[str], now: float, *, all_workers_dead: bool) -> Sequence[Job]:
+        ended = []
+        for job_id in job_ids:
+            change = await self._change(
+                job_id, lambda record: lifecycle.lapse(record, now=now, all_workers_dead=all_workers_dead)
+            )
+            if change is not None and change.record.job.status.terminal:
+                ended.append(change.record.job)
+        return ended
+
+
+def same_submission(accepted: Job, job: Job) -> Job:
+    """The job that an idempotency key stands for. Raises: IdempotencyConflict when the body differs."""
+    if accepted.body_digest != job.body_digest:
+        raise IdempotencyConflict("this Idempotency-Key was used with another body")
+    return accepted
+
+
+def queue_full(pending: int) -> QueueFull:
+    """The refusal of a job that the bounded queue has no room for."""
+    return QueueFull("too many jobs are waiting", details={"pending": pending}, retry_after_s=10)
+
+
+def _cursor_of(order: int) -> str:
+    return base64.urlsafe_b64encode(f"1:{order}".encode()).decode().rstrip("=")
+
+
+def _order_of(cursor: str) -> int:
+    try:
+        version, _, order = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").partition(":")
+        if version == "1" and order.isdecimal() and len(order) < 19:
+            return int(order)
+    except (binascii.Error, ValueError):
+        pass
+    raise InvalidInput("cursor is not one that this service gave", details={"field": "cursor"})

@@ -1,0 +1,208 @@
+"""How a job lies in Redis, and the scripts that make a change atomic.
+
+Every change is optimistic: the record is read, the change is computed in Python by `jobs.protocol.lifecycle`, and one
+script writes it if the record's version is still the one that was read. A version is written once, so a change whose
+reply was lost is recognised when it is sent again. Needs one Redis primary (the keys of a change are not in one slot).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+
+from composition.jobs import Job, JobEvent, JobStatus, Priority
+from jobs.protocol import lifecycle
+from jobs.protocol.documents import dump_event_data, dump_record
+from jobs.protocol.lifecycle import Change, Record
+
+COMMIT = """
+local version = redis.call('HGET', KEYS[1], 'version') or ''
+if version == ARGV[2] then return {'done', ''} end
+if version ~= ARGV[1] then return {'conflict', ''} end
+if ARGV[3] ~= '' then
+    local accepted = redis.call('GET', ARGV[3])
+    if accepted then return {'repeated', accepted} end
+end
+if ARGV[4] ~= '' then
+    local pending = redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3])
+    if pending >= tonumber(ARGV[4]) then return {'full', tostring(pending)} end
+end
+for _, command in ipairs(cjson.decode(ARGV[5])) do
+    redis.call(unpack(command))
+end
+return {'done', ''}
+"""
+"""KEYS: job, waiting, resting. ARGV: version read, new version, idempotency key or '', bound or '', commands."""
+
+NEXT = """
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])) do
+    redis.call('ZREM', KEYS[2], id)
+    redis.call('ZADD', KEYS[1], redis.call('HGET', ARGV[2] .. id, 'rank'), id)
+end
+return redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+"""
+"""KEYS: waiting, resting. ARGV: now, prefix of job keys. The first due job; rests that are over join the line."""
+
+TAKE_DELIVERIES = """
+local taken = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])) do
+    local key = ARGV[4] .. id
+    redis.call('ZADD', KEYS[1], ARGV[3], id)
+    local tries = redis.call('HINCRBY', key, 'attempts', 1)
+    local job, url, body = unpack(redis.call('HMGET', key, 'job_id', 'url', 'body'))
+    taken[#taken + 1] = {id, job, url, body, tostring(tries)}
+end
+return taken
+"""
+"""KEYS: due. ARGV: now, limit, held until, prefix of delivery keys."""
+
+_RANK_STEP = 2**50
+Command = list[str]
+
+
+class RedisKeys:
+    """Names under one prefix, so that several services can share a Redis."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.order = f"{prefix}order"
+        self.counts = f"{prefix}counts"
+        self.waiting = f"{prefix}waiting"
+        self.resting = f"{prefix}resting"
+        self.leased = f"{prefix}leased"
+        self.finished = f"{prefix}finished"
+        self.waited_for = f"{prefix}waited-for"
+        self.blobs = f"{prefix}blobs"
+        self.garbage = f"{prefix}garbage"
+        self.due = f"{prefix}deliveries"
+        self.changed = f"{prefix}changed"
+        self.workers = f"{prefix}workers"
+        self.ticket_turn = f"{prefix}ticket-turn"
+        self.job_prefix = f"{prefix}job:"
+        self.delivery_prefix = f"{prefix}delivery:"
+
+    def job(self, job_id: str) -> str:
+        """Hash: version, document, rank."""
+        return f"{self.job_prefix}{job_id}"
+
+    def events(self, job_id: str, type: str) -> str:
+        """Sorted set by sequence."""
+        return f"{self.prefix}events:{type}:{job_id}"
+
+    def owner(self, owner: str, status: JobStatus | None) -> str:
+        """Sorted set of job ids by order."""
+        return f"{self.prefix}owner:{status.value if status else '*'}:{owner}"
+
+    def accepted(self, job: Job) -> str:
+        """The job id that an idempotency key stands for; '' without a key."""
+        if job.idempotency_key is None:
+            return ""
+        pair = json.dumps([job.owner, job.idempotency_key]).encode()
+        return f"{self.prefix}accepted:{hashlib.sha256(pair).hexdigest()}"
+
+
+def rank(record: Record) -> int:
+    """Interactive first, then first in, first out; exact as a double for 2^50 jobs."""
+    return int(record.job.priority) * _RANK_STEP + record.order
+
+
+def commands(
+    keys: RedisKeys, old: Record | None, change: Change, *, version: str, now: float, wait_lease_s: float
+) -> list[Command]:
+    """What `COMMIT` executes to write a change.
+
+    Args:
+        keys: the names.
+        old: the record that the change was computed from; None for a new job.
+        change: the change.
+        version: of the record once written.
+        now: UTC seconds.
+        wait_lease_s: how long an interactive job is kept without a sign from who waits for it.
+    """
+    record, job = change.record, change.record.job
+    out: list[list[object]] = [
+        ["HSET", keys.job(job.id), "version", version, "document", dump_record(record), "rank", rank(record)]
+    ]
+    if old is None:
+        out += _admission(keys, record, now + wait_lease_s)
+    if old is None or old.job.status is not job.status:
+        out += _move(keys, old, record, now)
+    elif job.status is JobStatus.PROCESSING:
+        out.append(["ZADD", keys.leased, record.lease_until, job.id])
+    for event in change.events:
+        out += _event(keys, event)
+    out += [["SADD", keys.garbage, key] for key in change.garbage]
+    if (owed := change.delivery) is not None:
+        fields = ["job_id", owed.job_id, "url", owed.url, "body", owed.body, "attempts", owed.attempts]
+        out += [["HSET", f"{keys.delivery_prefix}{owed.id}", *fields], ["ZADD", keys.due, now, owed.id]]
+    out.append(["PUBLISH", keys.changed, job.id])
+    return [_text(command) for command in out]
+
+
+def drop_commands(keys: RedisKeys, record: Record) -> list[Command]:
+    """What `COMMIT` executes to forget a job."""
+    job = record.job
+    out: list[list[object]] = [
+        ["DEL", keys.job(job.id), *(keys.events(job.id, type) for type in ("status", "progress", "preview"))],
+        ["ZREM", keys.finished, job.id],
+        ["ZREM", keys.owner(job.owner, None), job.id],
+        ["ZREM", keys.owner(job.owner, job.status), job.id],
+        ["HINCRBY", keys.counts, job.status.value, -1],
+        ["PUBLISH", keys.changed, job.id],
+    ]
+    if accepted := keys.accepted(job):
+        out.append(["DEL", accepted])
+    for key in lifecycle.result_keys(job):
+        out += [["HDEL", keys.blobs, key], ["SADD", keys.garbage, key]]
+    return [_text(command) for command in out]
+
+
+def _admission(keys: RedisKeys, record: Record, waited_until: float) -> Iterator[list[object]]:
+    job = record.job
+    yield ["ZADD", keys.owner(job.owner, None), record.order, job.id]
+    if accepted := keys.accepted(job):
+        yield ["SET", accepted, job.id]
+    if job.priority is Priority.INTERACTIVE:
+        yield ["ZADD", keys.waited_for, waited_until, job.id]
+    for key in job.payload.blob_keys:
+        yield ["HSET", keys.blobs, key, job.id]
+
+
+def _move(keys: RedisKeys, old: Record | None, record: Record, now: float) -> Iterator[list[object]]:
+    job = record.job
+    if old is not None:
+        for line in (keys.waiting, keys.resting, keys.leased):
+            yield ["ZREM", line, job.id]
+        yield ["ZREM", keys.owner(job.owner, old.job.status), job.id]
+        yield ["HINCRBY", keys.counts, old.job.status.value, -1]
+    yield ["ZADD", keys.owner(job.owner, job.status), record.order, job.id]
+    yield ["HINCRBY", keys.counts, job.status.value, 1]
+    if job.status is JobStatus.PENDING:
+        resting = record.not_before > now
+        yield ["ZADD", keys.resting, record.not_before, job.id] if resting else [
+            "ZADD", keys.waiting, rank(record), job.id,
+        ]  # fmt: skip
+    elif job.status is JobStatus.PROCESSING:
+        yield ["ZADD", keys.leased, record.lease_until, job.id]
+    else:
+        yield ["ZADD", keys.finished, now, job.id]
+        yield ["ZREM", keys.waited_for, job.id]
+        for key in job.payload.blob_keys:
+            yield ["HDEL", keys.blobs, key]
+        for key in lifecycle.result_keys(job):
+            yield ["HSET", keys.blobs, key, job.id]
+
+
+def _event(keys: RedisKeys, event: JobEvent) -> Iterator[list[object]]:
+    key = keys.events(event.job_id, event.type)
+    if event.type == "preview":
+        yield ["DEL", key]
+    horizon = event.sequence - lifecycle.MAX_PROGRESS_EVENTS
+    if horizon > 0:
+        yield ["ZREMRANGEBYSCORE", keys.events(event.job_id, "progress"), "-inf", horizon]
+    yield ["ZADD", key, event.sequence, f"{event.sequence}:{dump_event_data(event)}"]
+
+
+def _text(command: Sequence[object]) -> Command:
+    return [repr(part) if isinstance(part, float) else str(part) for part in command]

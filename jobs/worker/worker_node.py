@@ -1,0 +1,168 @@
+"""A process that runs jobs of a shared store: ticket -> claim -> handler -> publish; heartbeats tell that it lives.
+
+Knows nothing of Celery: `jobs.worker.celery_worker` calls `run_next` once per ticket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from composition.errors import CompositionError, NotReady
+from composition.ports.codec import ImageCodec
+from composition.ports.diffuser import ModelHealth
+from composition.ports.queue import BlobStore, JobHandler
+from jobs.queues.tickets import Tickets
+from jobs.redis_connection import reply, translated
+from jobs.stores.redis_store import RedisJobStore
+from jobs.worker.attempt import Attempt, AttemptSettings, Interruption
+from jobs.worker.housekeeping import Housekeeping
+
+logger = logging.getLogger(__name__)
+
+PRESENCE_S = 2.0
+MAKE_UP_S = 1.0
+RECONNECT_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerParts:
+    """What a worker is made of; built inside its event loop. `close` frees what `handler` and `health` hold."""
+
+    redis: Redis
+    store: RedisJobStore
+    blobs: BlobStore
+    tickets: Tickets
+    handler: JobHandler
+    health: ModelHealth
+    close: Callable[[], Awaitable[None]]
+    preview_codec: ImageCodec | None = None
+
+
+class WorkerNode:
+    """Lives in one event loop."""
+
+    def __init__(self, parts: WorkerParts, *, settings: AttemptSettings, result_ttl_s: float, concurrency: int) -> None:
+        self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._parts = parts
+        self._settings = settings
+        self._concurrency = concurrency
+        self._attempts: dict[str, Attempt] = {}
+        self._stopping = False
+        self._grace_over = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._housekeeping = Housekeeping(
+            parts.store, parts.blobs, result_ttl_s=result_ttl_s, interval_s=settings.lease_s / 3,
+            settle_s=settings.lease_s, on_ended=lambda job: None,
+        )  # fmt: skip
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to look after the store, in the running event loop."""
+        loops = (self._follow(), self._make_up(), self._be_present())
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
+        self._housekeeping.start()
+
+    async def run_next(self) -> bool:
+        """Run the next job to its outcome; False when there is none, or the store is away (its ticket is replaced)."""
+        if self._stopping:
+            return False
+        try:
+            claim = await self._parts.store.claim(worker_id=self.worker_id, lease_s=self._settings.lease_s)
+        except NotReady:
+            return False
+        if claim is None:
+            return False
+        attempt = Attempt(
+            claim, store=self._parts.store, blobs=self._parts.blobs, handler=self._parts.handler,
+            settings=self._settings, on_change=lambda job_id: None, preview_codec=self._parts.preview_codec,
+        )  # fmt: skip
+        self._attempts[claim.job.id] = attempt
+        self._idle.clear()
+        if self._grace_over:
+            attempt.interrupt(Interruption.SHUTDOWN)
+        try:
+            await attempt.run()
+        finally:
+            if self._attempts.get(claim.job.id) is attempt:
+                del self._attempts[claim.job.id]
+            if not self._attempts:
+                self._idle.set()
+            self._housekeeping.hurry()
+        return True
+
+    async def wind_down(self, *, grace_s: float) -> None:
+        """Start nothing more; hand back what has not ended after the grace time."""
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._idle.wait()
+        self._grace_over = True
+        for attempt in self._attempts.values():
+            attempt.interrupt(Interruption.SHUTDOWN)
+
+    async def stop(self) -> None:
+        """End; `wind_down` came before."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._housekeeping.stop()
+        try:
+            with translated():
+                await reply(self._parts.redis.hdel(self._parts.store.keys.workers, self.worker_id))
+        except NotReady:
+            logger.warning("redis is away, this worker's presence lapses by itself")
+        self._parts.tickets.close()
+        await self._parts.close()
+        await self._parts.store.close()
+
+    async def _follow(self) -> None:
+        """A cancelled job's handler stops at once, not at its next heartbeat."""
+        while True:
+            try:
+                async for job_id in self._parts.store.changes():
+                    if (attempt := self._attempts.get(job_id)) is not None:
+                        await self._stop_if_cancelled(attempt)
+            except NotReady:
+                await asyncio.sleep(RECONNECT_S)
+
+    async def _stop_if_cancelled(self, attempt: Attempt) -> None:
+        try:
+            job = await self._parts.store.get(attempt.job.id)
+        except CompositionError:
+            return
+        if job.cancel_requested:
+            attempt.interrupt(Interruption.NOT_OURS)
+
+    async def _make_up(self) -> None:
+        while True:
+            try:
+                await self._parts.tickets.make_up()
+            except NotReady:
+                logger.warning("redis is away, running jobs go on")
+            await asyncio.sleep(MAKE_UP_S)
+
+    async def _be_present(self) -> None:
+        while True:
+            try:
+                health = dict(await self._parts.health.health())
+                health |= {"running": len(self._attempts), "concurrency": self._concurrency}
+                with translated():
+                    seconds, _ = await self._parts.redis.time()
+                    health["at"] = int(seconds)
+                    await reply(
+                        self._parts.redis.hset(self._parts.store.keys.workers, self.worker_id, json.dumps(health))
+                    )
+            except CompositionError as error:
+                logger.warning("no sign of presence: %s", error)
+            await asyncio.sleep(PRESENCE_S)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from composition.config import ConfigError
+from composition.errors import NotFound, NotReady
+from composition.ports.queue import BlobStore
+from jobs.blobs.blob_stores import open_blob_store
+from jobs.blobs.file_blobs import FolderBlobStore, FsspecBlobStore
+from jobs.blobs.memory_blobs import MemoryBlobStore
+from jobs.blobs.retrying_blobs import RetryingBlobStore
+
+
+@pytest.fixture(params=["memory", "folder", "fsspec", "patient"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    if request.param == "folder":
+        return FolderBlobStore(tmp_path / "pictures")
+    if request.param == "fsspec":
+        return FsspecBlobStore(f"memory://blobs-{uuid.uuid4().hex}")
+    return MemoryBlobStore() if request.param == "memory" else RetryingBlobStore(MemoryBlobStore())
+
+
+async def test_what_is_put_comes_back(blobs: BlobStore) -> None:
+    data = os.urandom(200_000)
+    key = await blobs.put(data)
+    assert await blobs.get(key) == data
+    assert await blobs.put(data) != key
+
+
+async def test_deleting_is_idempotent_and_ends_the_blob(blobs: BlobStore) -> None:
+    key, kept = await blobs.put(b"a"), await blobs.put(b"b")
+    await blobs.delete([key, key, "0" * 32])
+    await blobs.delete([])
+    with pytest.raises(NotFound):
+        await blobs.get(key)
+    assert await blobs.get(kept) == b"b"
+
+
+async def test_old_blobs_are_found(blobs: BlobStore) -> None:
+    assert await blobs.older_than(0) == ()
+    keys = {await blobs.put(b"a"), await blobs.put(b"b")}
+    assert set(await blobs.older_than(-10)) == keys
+    assert await blobs.older_than(3600) == ()
+
+
+@pytest.mark.parametrize("key", ["../secret", "a/b", "0" * 31, "G" * 32, "0" * 32 + "\n"])
+async def test_a_key_that_was_never_given_reaches_no_file(tmp_path: Path, key: str) -> None:
+    folder = tmp_path / "here" / "pictures"
+    reached = folder / key[:2] / key
+    folder.mkdir(parents=True)
+    reached.parent.resolve().mkdir(parents=True, exist_ok=True)
+    reached.write_text("not a blob")
+    blobs = FolderBlobStore(folder)
+    with pytest.raises(NotFound):
+        await blobs.get(key)
+    await blobs.delete([key])
+    assert reached.read_text() == "not a blob"
+
+
+async def test_what_a_crash_left_half_written_is_an_orphan_and_other_files_are_left_alone(tmp_path: Path) -> None:
+    blobs = FolderBlobStore(tmp_path)
+    half, foreign = tmp_path / "ab" / ("ab" * 16), tmp_path / "ab" / "notes.txt"
+    half.parent.mkdir()
+    half.write_bytes(b"ha")
+    foreign.write_text("not ours")
+    assert await blobs.older_than(-10) == (half.name,)
+    await blobs.delete([half.name, foreign.name])
+    assert not half.exists()
+    assert foreign.exists()
+
+
+async def test_a_folder_that_cannot_be_written_is_not_ready(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(NotReady):
+        await FolderBlobStore(tmp_path / "file").put(b"a")
+
+
+async def test_a_patient_store_waits_for_one_that_is_away() -> None:
+    class Away(MemoryBlobStore):
+        refusals = 2
+
+        async def put(self, data: bytes) -> str:
+            if self.refusals:
+                self.refusals -= 1
+                raise NotReady("away")
+            return await super().put(data)
+
+    inner = Away()
+    key = await RetryingBlobStore(inner, longest_rest_s=0.001).put(b"late")
+    assert await inner.get(key) == b"late"
+    inner.refusals = 1
+    with pytest.raises(NotReady):
+        await RetryingBlobStore(inner, patience_s=0).put(b"never")
+
+
+def test_the_configuration_s_location_chooses_the_store(tmp_path: Path) -> None:
+    assert isinstance(open_blob_store("memory"), MemoryBlobStore)
+    assert isinstance(open_blob_store(str(tmp_path)), FolderBlobStore)
+    assert isinstance(open_blob_store(f"file://{tmp_path}"), FolderBlobStore)
+    assert isinstance(open_blob_store("memory://bucket"), FsspecBlobStore)
+    with pytest.raises(ConfigError, match=r"storage\.blobs: nonsense://x"):
+        open_blob_store("nonsense://x")

@@ -1,0 +1,88 @@
+"""Rules that no store decides."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from composition.jobs import LEGAL_TRANSITIONS, JobError, JobEvent, JobStatus
+from composition.result import Progress
+from jobs.protocol import lifecycle
+from jobs.protocol.lifecycle import Record
+from tests.unit.jobs.job_samples import sample_job, sample_result
+
+NOW = 1000.0
+ERROR = JobError(code="MODEL_ERROR", message="no")
+
+
+def record_in(status: JobStatus, **fields: object) -> Record:
+    return Record(job=replace(sample_job(**fields), status=status, attempt=1), order=1, token=5, lease_until=NOW + 9)
+
+
+@pytest.mark.parametrize("status", list(JobStatus))
+def test_only_legal_transitions_happen(status: JobStatus) -> None:
+    record = record_in(status)
+    changes = {
+        "claim": lifecycle.claim(record, worker_id="w", lease_s=9, now=NOW),
+        "complete": lifecycle.complete(record, token=5, result=sample_result(), now=NOW),
+        "fail": lifecycle.fail(record, token=5, error=ERROR, retry=False, delay_s=0, now=NOW),
+        "retry": lifecycle.fail(record, token=5, error=ERROR, retry=True, delay_s=0, now=NOW),
+        "release": lifecycle.release(record, token=5, now=NOW),
+        "cancel": lifecycle.cancel(record, now=NOW),
+        "lapse": lifecycle.lapse(record, now=NOW + 10),
+        "crash": lifecycle.lapse(record, now=NOW, all_workers_dead=True),
+    }
+    allowed = LEGAL_TRANSITIONS[status]
+    for name, change in changes.items():
+        assert change is None or change.record.job.status in allowed, name
+    if status.terminal:
+        assert set(changes.values()) == {None}
+
+
+def test_an_older_token_changes_nothing() -> None:
+    record = record_in(JobStatus.PROCESSING)
+    for token in (4, 6):
+        assert lifecycle.heartbeat(record, token=token, lease_s=9, progress=None, now=NOW) is None
+        assert lifecycle.complete(record, token=token, result=sample_result(), now=NOW) is None
+        assert lifecycle.fail(record, token=token, error=ERROR, retry=True, delay_s=0, now=NOW) is None
+        assert lifecycle.release(record, token=token, now=NOW) is None
+
+
+def test_a_lapse_is_judged_again_when_it_is_written() -> None:
+    renewed = record_in(JobStatus.PROCESSING)
+    assert lifecycle.lapse(renewed, now=NOW) is None
+    assert lifecycle.lapse(renewed, now=NOW + 9) is not None
+
+
+def test_progress_beyond_the_end_is_the_end_and_never_falls() -> None:
+    record = record_in(JobStatus.PROCESSING)
+    for reported, shown in ((0.4, 0.4), (0.2, 0.4), (1.7, 1.0)):
+        change = lifecycle.heartbeat(
+            record, token=5, lease_s=9, progress=Progress(stage="diffuse", fraction=reported), now=NOW
+        )
+        record = change.record
+        assert record.job.progress == shown
+        assert change.events[0].data["progress"] == shown
+
+
+def test_the_webhook_of_a_failed_job_says_why_and_its_id_follows_from_the_job() -> None:
+    record = record_in(JobStatus.PROCESSING, callback_url="https://shop.example/hook", id="job-1")
+    failed = lifecycle.fail(record, token=5, error=ERROR, retry=False, delay_s=0, now=NOW)
+    again = lifecycle.fail(record, token=5, error=ERROR, retry=False, delay_s=0, now=NOW + 5)
+    data = json.loads(failed.delivery.body)["data"]
+    assert (data["status"], data["error"], data["error_code"]) == ("failed", "no", "MODEL_ERROR")
+    assert failed.delivery.id == again.delivery.id
+
+
+def test_what_the_stream_keeps() -> None:
+    def entry(sequence: int, type: str) -> JobEvent:
+        return JobEvent(job_id="j", sequence=sequence, type=type, data={})
+
+    newest = entry(1000, "preview")
+    assert lifecycle.kept(entry(1, "status"), newest=newest)
+    assert not lifecycle.kept(entry(744, "progress"), newest=newest)
+    assert lifecycle.kept(entry(745, "progress"), newest=newest)
+    assert not lifecycle.kept(entry(999, "preview"), newest=newest)
+    assert lifecycle.kept(entry(999, "preview"), newest=entry(1000, "progress"))

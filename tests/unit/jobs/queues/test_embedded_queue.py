@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from composition.errors import InvalidInput, ModelError, NotFound, NotReady, QueueFull
+from composition.jobs import Claim, Job, JobStatus
+from composition.result import Progress
+from jobs.blobs.memory_blobs import MemoryBlobStore
+from jobs.queues.embedded_queue import EmbeddedJobQueue
+from jobs.stores.memory_store import MemoryJobStore
+from tests.fakes.fake_job_handler import FakeJobHandler
+from tests.unit.jobs.job_samples import sample_job
+
+
+class Bench:
+    """A queue over memory with everything in reach."""
+
+    def __init__(self, *, concurrency: int = 1, max_pending: int = 100, lease_s: float = 15.0) -> None:
+        self.blobs = MemoryBlobStore()
+        self.store = MemoryJobStore(max_pending=max_pending)
+        self.handler = FakeJobHandler(self.blobs)
+        self.queue = EmbeddedJobQueue(
+            self.store, self.handler, self.blobs, concurrency=concurrency, lease_s=lease_s, retry_delay_s=0.0
+        )
+
+    async def submit(self, prompt: str = "blue car", *, interactive: bool = False, **fields: object) -> Job:
+        key = await self.blobs.put(b"picture")
+        return await self.queue.submit(sample_job(prompt, base_key=key, interactive=interactive, **fields))
+
+
+@contextlib.asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[Bench]:
+    await bench.queue.start()
+    try:
+        yield bench
+    finally:
+        bench.handler.gate.set()
+        await bench.queue.stop(grace_s=1)
+
+
+async def test_a_submitted_job_runs_and_its_waiter_gets_the_result():
+    async with running(Bench()) as bench:
+        job = await bench.submit("a teapot")
+        done = await asyncio.wait_for(bench.queue.wait(job.id), 5)
+        assert done.status is JobStatus.COMPLETED
+        assert done.progress == 1.0
+        assert done.attempt == 1
+        assert await bench.blobs.get(done.result.image_key) == b"image of a teapot"
+
+
+async def test_a_waiter_is_woken_without_polling():
+    async with running(Bench()) as bench:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(20):
+            await bench.queue.wait((await bench.submit(interactive=True)).id)
+        assert loop.time() - began < 1.0
+
+
+async def test_input_pictures_are_deleted_when_the_job_ends_and_the_result_stays():
+    async with running(Bench()) as bench:
+        job = await bench.submit()
+        done = await bench.queue.wait(job.id)
+    with pytest.raises(NotFound):
+        await bench.blobs.get(job.payload.base_key)
+    assert await bench.blobs.get(done.result.image_key)
+
+
+async def test_interactive_jobs_overtake_and_the_rest_is_first_in_first_out():
+    async with running(Bench()) as bench:
+        bench.handler.held = True
+        blocker = await bench.submit()
+        await bench.handler.until_started(1)
+        slow = [await bench.submit() for _ in range(3)]
+        quick = [await bench.submit(interactive=True) for _ in range(2)]
+        bench.handler.gate.set()
+        await asyncio.gather(*(bench.queue.wait(job.id) for job in (*slow, *quick)))
+        assert bench.handler.started == [job.id for job in (blocker, *quick, *slow)]
+
+
+async def test_no_more_than_the_configured_number_run_at_once():
+    async with running(Bench(concurrency=3)) as bench:
+        bench.handler.held = True
+        jobs = [await bench.submit() for _ in range(8)]
+        await bench.handler.until_started(3)
+        counts = await bench.queue.counts()
+        assert (counts[JobStatus.PROCESSING], counts[JobStatus.PENDING]) == (3, 5)
+        bench.handler.gate.set()
+        await asyncio.gather(*(bench.queue.wait(job.id) for job in jobs))
+        assert bench.handler.most_at_once == 3
+
+
+async def test_a_full_queue_refuses_with_a_time_and_keeps_no_picture():
+    async with running(Bench(max_pending=1)) as bench:
+        bench.handler.held = True
+        await bench.submit()
+        await bench.handler.until_started(1)
+        await bench.submit()
+        key = await bench.blobs.put(b"refused")
+        with pytest.raises(QueueFull) as refusal:
+            await bench.queue.submit(sample_job(base_key=key))
+        assert refusal.value.retry_after_s >= 1
+        with pytest.raises(NotFound):
+            await bench.blobs.get(key)
+
+
+async def test_cancelling_a_running_job_stops_its_handler_and_wakes_its_waiter():
+    async with running(Bench()) as bench:
+        bench.handler.held, bench.handler.reports = True, ()
+        job = await bench.submit()
+        await bench.handler.until_started(1)
+        waiter = asyncio.create_task(bench.queue.wait(job.id))
+        cancelled = await bench.queue.cancel(job.id, owner="anonymous")
+        assert cancelled.status is JobStatus.CANCELLED
+        assert (await asyncio.wait_for(waiter, 5)).status is JobStatus.CANCELLED
+        async with asyncio.timeout(1):
+            await bench.handler.until_idle()
+        assert bench.handler.stopped == [job.id]
+        again = await bench.queue.cancel(job.id, owner="anonymous")
+        assert again.status is JobStatus.CANCELLED
+
+
+async def test_another_owner_neither_sees_nor_cancels_a_job():
+    async with running(Bench()) as bench:
+        job = await bench.submit(owner="alice")
+        with pytest.raises(NotFound):
+            await bench.queue.get(job.id, owner="bob")
+        with pytest.raises(NotFound):
+            await bench.queue.cancel(job.id, owner="bob")
+        with pytest.raises(NotFound):
+            [event async for event in bench.queue.events(job.id, owner="bob", after=0)]
+        page = await bench.queue.list(owner="bob", status=None, limit=10, cursor=None)
+        assert page.jobs == ()
+
+
+async def test_a_composition_error_fails_the_job_with_its_code_and_is_not_retried():
+    async with running(Bench()) as bench:
+        bench.handler.errors["bad"] = [InvalidInput("no such thing", details={"field": "prompt"})]
+        done = await bench.queue.wait((await bench.submit("bad")).id)
+        assert done.status is JobStatus.FAILED
+        assert (done.error.code, done.error.message, done.error.details) == (
+            "INVALID_INPUT",
+            "no such thing",
+            {"field": "prompt"},
+        )
+        assert done.attempt == 1
+
+
+async def test_an_unexpected_error_is_opaque(caplog):
+    async with running(Bench()) as bench:
+        bench.handler.errors["bad"] = [ValueError("secret of the inside")]
+        done = await bench.queue.wait((await bench.submit("bad")).id)
+        assert (done.status, done.error.code) == (JobStatus.FAILED, "INTERNAL")
+        assert "secret" not in done.error.message
+        assert "secret of the inside" in caplog.text
+
+
+async def test_a_transient_error_is_retried_up_to_the_bound():
+    async with running(Bench()) as bench:
+        bench.handler.errors["flaky"] = [NotReady("the runner is away"), ModelError("the runner died")]
+        bench.handler.errors["broken"] = [NotReady("the runner died")] * 9
+        flaky = await bench.queue.wait((await bench.submit("flaky")).id)
+        broken = await bench.queue.wait((await bench.submit("broken")).id)
+        assert (flaky.status, flaky.attempt) == (JobStatus.COMPLETED, 3)
+        assert (broken.status, broken.attempt, broken.error.code) == (JobStatus.FAILED, 3, "NOT_READY")
+
+
+async def test_an_interactive_job_is_never_retried():
+    async with running(Bench()) as bench:
+        bench.handler.errors["flaky"] = [NotReady("the runner died")]
+        done = await bench.queue.wait((await bench.submit("flaky", interactive=True)).id)
+        assert (done.status, done.attempt) == (JobStatus.FAILED, 1)
+
+
+async def test_the_stream_tells_the_whole_story_and_replays_from_any_point():
+    async with running(Bench()) as bench:
+        bench.handler.held = True
+        job = await bench.submit()
+        seen = []
+        async for event in bench.queue.events(job.id, owner="anonymous", after=0):
+            seen.append(event)
+            if event.type == "progress":
+                bench.handler.gate.set()
+        assert [event.data.get("status") or event.data["stage"] for event in seen] == [
+            "pending", "processing", "diffuse", "completed",
+        ]  # fmt: skip
+        assert [event.sequence for event in seen] == [1, 2, 3, 4]
+        replay = [event async for event in bench.queue.events(job.id, owner="anonymous", after=2)]
+        assert replay == seen[2:]
+        assert [event async for event in bench.queue.events(job.id, owner="anonymous", after=4)] == []
+
+
+async def test_progress_never_falls_within_an_attempt():
+    async with running(Bench()) as bench:
+        bench.handler.held = True
+        bench.handler.reports = tuple(Progress(stage="diffuse", fraction=f) for f in (0.2, 0.6, 0.4))
+        job = await bench.submit()
+        async for event in bench.queue.events(job.id, owner="anonymous", after=0):
+            if event.type == "progress":
+                break
+        first = (await bench.queue.get(job.id, owner="anonymous")).progress
+        bench.handler.gate.set()
+        assert first == 0.4
+        assert (await bench.queue.wait(job.id)).progress == 1.0
+
+
+async def test_stopping_finishes_what_ends_in_time():
+    async with running(Bench()) as bench:
+        bench.handler.held = True
+        job = await bench.submit()
+        await bench.handler.until_started(1)
+        stopping = asyncio.create_task(bench.queue.stop(grace_s=10))
+        await asyncio.sleep(0)
+        with pytest.raises(NotReady):
+            await bench.submit()
+        bench.handler.gate.set()
+        await stopping
+        assert (await bench.store.get(job.id)).status is JobStatus.COMPLETED
+
+
+async def test_stopping_hands_back_what_does_not_end_in_time_without_counting_the_attempt():
+    async with running(Bench(concurrency=2)) as bench:
+        bench.handler.held = True
+        slow, quick = await bench.submit(), await bench.submit(interactive=True)
+        await bench.handler.until_started(2)
+        waiting = await bench.submit(interactive=True)
+        await bench.queue.stop(grace_s=0)
+        handed_back = await bench.store.get(slow.id)
+        assert (handed_back.status, handed_back.attempt) == (JobStatus.PENDING, 0)
+        assert await bench.blobs.get(slow.payload.base_key) == b"picture"
+        assert (await bench.store.get(quick.id)).status is JobStatus.CANCELLED
+        assert (await bench.store.get(waiting.id)).status is JobStatus.CANCELLED
+
+
+async def test_a_client_that_leaves_while_its_interactive_job_is_accepted_leaves_no_job_behind():
+    async with running(Bench()) as bench:
+        bench.handler.held = True
+        await bench.submit()
+        await bench.handler.until_started(1)
+        job = sample_job(interactive=True)
+        submitting = asyncio.create_task(bench.queue.submit(job))
+        await asyncio.sleep(0)
+        submitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submitting
+        async with asyncio.timeout(1):
+            assert (await bench.queue.wait(job.id)).status is JobStatus.CANCELLED
+
+
+async def test_a_repeated_idempotency_key_gives_the_first_job_and_drops_the_new_pictures():
+    async with running(Bench()) as bench:
+        first = await bench.submit(idempotency_key="k", body_digest="d")
+        key = await bench.blobs.put(b"again")
+        second = await bench.queue.submit(sample_job(base_key=key, idempotency_key="k", body_digest="d"))
+        assert second.id == first.id
+        with pytest.raises(NotFound):
+            await bench.blobs.get(key)
+        await bench.queue.wait(first.id)
+        assert bench.handler.runs[first.id] == 1
+
+
+async def test_an_unexpected_error_of_the_store_does_not_end_the_queue(caplog):
+    async with running(Bench()) as bench:
+        claim, errors = bench.store.claim, iter([ValueError("of the store")])
+
+        async def broken_once(*, worker_id: str, lease_s: float) -> Claim | None:
+            for error in errors:
+                raise error
+            return await claim(worker_id=worker_id, lease_s=lease_s)
+
+        bench.store.claim = broken_once
+        job = await bench.submit()
+        async with asyncio.timeout(5):
+            assert (await bench.queue.wait(job.id)).status is JobStatus.COMPLETED
+        assert "of the store" in caplog.text
