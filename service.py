@@ -27,10 +27,10 @@ from composition.ports.queue import BlobStore, JobQueue
 from jobs.opening import open_embedded_queue
 from models_store.store import ModelSet
 from runners.analyzer.service import AnalyzerRunner
-from runners.assembly import assemble
 from runners.detector.service import DetectorRunner
-from runners.diffusion.service import DiffusionRunner
+from runners.diffusion.transport.service import DiffusionRunner
 from runners.structure.service import StructureRunner
+from runners.wiring import assemble
 
 RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""

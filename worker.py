@@ -17,10 +17,10 @@ from composition.execution import EditJobHandler
 from composition.ports.queue import BlobStore
 from jobs.distributed import WorkerModels, celery_worker_app
 from runners.analyzer.service import AnalyzerRunner
-from runners.assembly import assemble
 from runners.detector.service import DetectorRunner
-from runners.diffusion.service import DiffusionRunner
+from runners.diffusion.transport.service import DiffusionRunner
 from runners.structure.service import StructureRunner
+from runners.wiring import assemble
 
 config = load_config()
 codec = PillowCodec(max_side_px=config.limits.max_resolution)

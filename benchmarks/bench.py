@@ -27,7 +27,7 @@ from benchmarks.bench_plot import draw
 from benchmarks.bench_service import environment, measure_service
 from benchmarks.stock import StockPipelines
 from runners.device import DtypeName, choose_device, choose_dtype
-from runners.diffusion.components import load_components
+from runners.diffusion.families.sd15.components import load_components
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
 
 SIZES = {size.name: size for size in (SMALL, MIDDLE, FULL)}

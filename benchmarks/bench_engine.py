@@ -28,9 +28,9 @@ from benchmarks.stock import StockPipelines
 from composition.diffusion import DiffusionRequest
 from composition.imaging import geometry
 from composition.request import ControlType, Speed
-from runners.diffusion.assembly import assemble_parts
-from runners.diffusion.components import Components
-from runners.diffusion.engine import StepEngine
+from runners.diffusion.engine.step_engine import StepEngine
+from runners.diffusion.families.sd15.build import assemble_parts
+from runners.diffusion.families.sd15.components import Components
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
 
 USUAL_STEPS = 20

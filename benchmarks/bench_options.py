@@ -30,11 +30,11 @@ from composition.imaging import geometry
 from composition.request import Speed
 from models_store.store import ModelSet
 from runners.device import choose_device, choose_dtype
-from runners.diffusion.assembly import assemble_parts
-from runners.diffusion.components import load_components
-from runners.diffusion.engine import StepEngine
-from runners.diffusion.models import diffusion_paths
+from runners.diffusion.engine.step_engine import StepEngine
+from runners.diffusion.families.sd15.build import assemble_parts
+from runners.diffusion.families.sd15.components import load_components
 from runners.diffusion.settings import DiffusionSettings
+from runners.diffusion.start import diffusion_paths
 
 MULTIPLE_PX = 64
 REGION = (0.35, 0.35, 0.65, 0.65)

@@ -13,8 +13,8 @@ from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequ
 from composition.errors import CompositionError
 from composition.images import Image
 from composition.request import ControlType
-from runners.diffusion.engine import StepEngine
-from runners.diffusion.wire import Event
+from runners.diffusion.engine.step_engine import StepEngine
+from runners.diffusion.transport.events import Event
 
 IP_VARIANT = "sd15"
 

@@ -68,9 +68,9 @@ class DirectEdits:
         from composition.config import load_config
         from composition.editor import Editor
         from runners.analyzer.service import AnalyzerRunner
-        from runners.assembly import assemble
         from runners.detector.service import DetectorRunner
         from runners.structure.service import StructureRunner
+        from runners.wiring import assemble
 
         config = load_config()
         runners: list[Any] = [AnalyzerRunner, DetectorRunner, StructureRunner]

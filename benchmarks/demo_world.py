@@ -245,10 +245,10 @@ def local_editor() -> LocalEditor:
     from composition.config import load_config
     from composition.editor import Editor
     from runners.analyzer.service import AnalyzerRunner
-    from runners.assembly import assemble
     from runners.detector.service import DetectorRunner
-    from runners.diffusion.service import DiffusionRunner
+    from runners.diffusion.transport.service import DiffusionRunner
     from runners.structure.service import StructureRunner
+    from runners.wiring import assemble
 
     config = load_config()
     analyzer, detector, structure, diffusion = (

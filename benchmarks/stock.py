@@ -18,7 +18,7 @@ from PIL import Image as PilImage
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
 from composition.request import Speed
-from runners.diffusion.admission import pad_to_square
+from runners.diffusion.families.sd15.preprocess import pad_to_square
 from runners.diffusion.settings import IP_ADAPTER_FILES, DiffusionPaths
 
 

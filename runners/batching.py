@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from composition.errors import CompositionError, OutOfMemory
 from runners.errors import translated
-from runners.wire import Answer, Failure, Parcel
+from runners.remote import Answer, Failure, Parcel
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from composition.decision import ReferenceKind
 from composition.images import Detection, Image
-from runners.wire import RunnerClient
+from runners.remote import RunnerClient
 
 
 class BentoAnalyzer:

@@ -13,7 +13,7 @@ from composition.images import Detection, Image
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed
-from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
+from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
@@ -30,7 +30,7 @@ class AnalyzerRunner:
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
-        from runners.analyzer.models import load_models
+        from runners.analyzer.loading import load_models
 
         self._models = load_models(_CONFIG.models, _MODELS)
         self._desk = BatchDesk()

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from composition.images import Detection, Image, Mask
 from runners.detector.queries import DetectQuery, SegmentQuery
-from runners.wire import RunnerClient
+from runners.remote import RunnerClient
 
 
 class BentoDetector:

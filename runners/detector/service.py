@@ -14,7 +14,7 @@ from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_boxes, shape_of
 from runners.packing import packed
-from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
+from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
@@ -31,7 +31,7 @@ class DetectorRunner:
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
-        from runners.detector.models import load_models
+        from runners.detector.loading import load_models
 
         self._models = load_models(_CONFIG, _MODELS)
         self._desk = BatchDesk()

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from composition.images import DepthMap, Detection, Image, Pose
+from runners.remote import RunnerClient
 from runners.structure.queries import PoseQuery
-from runners.wire import RunnerClient
 
 
 class BentoStructure:

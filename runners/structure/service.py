@@ -12,8 +12,8 @@ from composition.images import DepthMap, Image, Pose
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed
+from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.structure.queries import PoseQuery, has_usable_people, shape_of
-from runners.wire import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 
 _CONFIG = load_config().models
 _MODELS = ModelSet(_CONFIG)
@@ -29,7 +29,7 @@ class StructureRunner:
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
-        from runners.structure.models import load_models
+        from runners.structure.loading import load_models
 
         self._models = load_models(_CONFIG, _MODELS)
         self._desk = BatchDesk()

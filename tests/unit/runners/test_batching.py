@@ -4,7 +4,7 @@ import pytest
 
 from composition.errors import InvalidInput, ModelError, OutOfMemory
 from runners.batching import BatchDesk, answer_batch
-from runners.wire import Parcel
+from runners.remote import Parcel
 
 
 def parcels(*contents):

@@ -12,11 +12,11 @@ import torch
 
 from benchmarks.stock import StockPipelines
 from models_store.store import ModelSet
-from runners.diffusion.assembly import assemble_parts
-from runners.diffusion.components import Components, load_components
-from runners.diffusion.engine import StepEngine
-from runners.diffusion.models import diffusion_paths
+from runners.diffusion.engine.step_engine import StepEngine
+from runners.diffusion.families.sd15.build import assemble_parts
+from runners.diffusion.families.sd15.components import Components, load_components
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
+from runners.diffusion.start import diffusion_paths
 
 CPU = torch.device("cpu")
 

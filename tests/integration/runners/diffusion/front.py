@@ -11,10 +11,10 @@ import bentoml
 
 from composition.diffusion import DiffusionProgress, DiffusionResult
 from composition.errors import CompositionError
-from runners.diffusion.client import DiffusionClient
-from runners.diffusion.frames import decode_single
-from runners.diffusion.service import DiffusionRunner
-from runners.diffusion.wire import request_from_frame
+from runners.diffusion.transport.client import DiffusionClient
+from runners.diffusion.transport.events import request_from_frame
+from runners.diffusion.transport.frames import decode_single
+from runners.diffusion.transport.service import DiffusionRunner
 
 
 @bentoml.service(name="diffusion-test-front", traffic={"timeout": 60}, metrics={"enabled": False})

@@ -11,8 +11,8 @@ import numpy as np
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError
 from composition.request import ControlType
-from runners.diffusion.engine import StepEngine
-from runners.diffusion.wire import Accepted, Event
+from runners.diffusion.engine.step_engine import StepEngine
+from runners.diffusion.transport.events import Accepted, Event
 
 SIDE = 64
 _numbers = itertools.count()

@@ -9,8 +9,8 @@ import torch
 from torch._dynamo.utils import counters as dynamo_counters
 
 from composition.request import Speed
-from runners.diffusion.assembly import assemble_parts
-from runners.diffusion.components import load_components
+from runners.diffusion.families.sd15.build import assemble_parts
+from runners.diffusion.families.sd15.components import load_components
 from runners.diffusion.settings import DiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone
 from tests.integration.runners.diffusion.requests import both_controls, picture, request

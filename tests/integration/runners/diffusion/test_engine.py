@@ -21,7 +21,7 @@ from composition.errors import (
     Timeout,
 )
 from composition.request import ControlType, Speed
-from runners.diffusion.wire import Accepted
+from runners.diffusion.transport.events import Accepted
 from tests.integration.runners.diffusion.requests import (
     Listener,
     both_controls,

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from composition.request import ControlType, Speed
-from runners.diffusion.assembly import assemble_parts
+from runners.diffusion.families.sd15.build import assemble_parts
 from runners.diffusion.settings import DiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together
 from tests.integration.runners.diffusion.requests import control, picture, request
@@ -47,7 +47,7 @@ def test_a_request_without_a_reference_is_bit_equal_whether_or_not_an_ip_adapter
 
 
 def test_a_fast_request_is_bit_equal_to_the_stock_pipeline_with_the_lcm_lora(load, stock, paths):
-    from runners.diffusion.components import load_components
+    from runners.diffusion.families.sd15.components import load_components
 
     fast = request(height=128, width=128, speed=Speed.FAST, num_inference_steps=4, guidance_scale=1.5)
     fresh = load_components(paths, DiffusionSettings(), torch.device("cpu"), torch.float32)

@@ -6,8 +6,12 @@ import pytest
 import torch
 
 from runners.device import DeviceUnavailable, choose_device, choose_dtype, cpu_multiplies_bfloat16, gpu_memory
-from runners.diffusion.attention import ReferenceAttention, use_xformers_for_self_attention, xformers_works
-from runners.diffusion.components import load_components
+from runners.diffusion.families.sd15.attention import (
+    ReferenceAttention,
+    use_xformers_for_self_attention,
+    xformers_works,
+)
+from runners.diffusion.families.sd15.components import load_components
 from runners.diffusion.settings import DiffusionSettings
 
 pytestmark = pytest.mark.integration

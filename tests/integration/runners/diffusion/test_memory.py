@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 
 from composition.request import ControlType
-from runners.diffusion.assembly import assemble_parts
-from runners.diffusion.components import load_components, weights_variant
+from runners.diffusion.families.sd15.build import assemble_parts
+from runners.diffusion.families.sd15.components import load_components, weights_variant
 from runners.diffusion.settings import DiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone
 from tests.integration.runners.diffusion.requests import (

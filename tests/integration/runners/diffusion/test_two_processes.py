@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from tenacity import retry, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
-from runners.diffusion.frames import encode_frame
-from runners.diffusion.wire import request_to_frame
+from runners.diffusion.transport.events import request_to_frame
+from runners.diffusion.transport.frames import encode_frame
 from tests.integration.runners.diffusion.requests import SIDE, both_controls, picture, request
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("diffusion-front")]

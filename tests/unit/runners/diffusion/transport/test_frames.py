@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from runners.diffusion.frames import (
-    Frame,
-    FrameDecoder,
-    FrameError,
-    FrameKind,
-    decode_single,
-    encode_frame,
-)
+from runners.diffusion.transport.frames import Frame, FrameDecoder, FrameError, FrameKind, decode_single, encode_frame
 
 headers = st.dictionaries(
     st.text(max_size=8),

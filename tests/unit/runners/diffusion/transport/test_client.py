@@ -11,9 +11,9 @@ from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, ModelError, NotReady, Timeout
-from runners.diffusion.client import DiffusionClient, transport_error
-from runners.diffusion.frames import FrameError, decode_single, encode_frame
-from runners.diffusion.wire import Accepted, Alive, event_to_frame, request_from_frame
+from runners.diffusion.transport.client import DiffusionClient, transport_error
+from runners.diffusion.transport.events import Accepted, Alive, event_to_frame, request_from_frame
+from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
 
 PICTURE = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
 

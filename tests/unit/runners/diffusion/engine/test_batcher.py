@@ -5,7 +5,7 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.diffusion.rotation import Candidate, next_batch
+from runners.diffusion.engine.batcher import Candidate, next_batch
 
 
 def candidate(key, *, bucket="a", rows=2, last_served=0):

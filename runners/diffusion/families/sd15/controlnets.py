@@ -13,7 +13,7 @@ import torch
 
 from composition.errors import InvalidInput
 from composition.request import ControlType
-from runners.diffusion.components import weights_variant
+from runners.diffusion.families.sd15.components import weights_variant
 
 
 class ControlNetPool:

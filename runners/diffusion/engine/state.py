@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from composition.request import ControlType
-from runners.diffusion.loras import LoraSet
-from runners.diffusion.schedule import Schedule
+from runners.diffusion.families.sd15.loras import LoraSet
+from runners.diffusion.families.sd15.scheduler import Schedule
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

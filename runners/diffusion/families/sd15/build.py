@@ -8,22 +8,22 @@ from typing import Any
 
 import torch
 
-from runners.diffusion.admission import Admission
-from runners.diffusion.compilation import ROW_COUNTS, RowRunner
-from runners.diffusion.components import Components, load_components
-from runners.diffusion.controlnets import ControlNetPool
-from runners.diffusion.counters import Counters
-from runners.diffusion.engine import EngineParts, StepEngine
-from runners.diffusion.finishing import Finisher
-from runners.diffusion.forward import BatchForward
-from runners.diffusion.ledger import Ledger
-from runners.diffusion.loras import LoraSwitch
-from runners.diffusion.residency import Residency
-from runners.diffusion.row_budget import RowBudget
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.requests import Ledger
+from runners.diffusion.engine.row_budget import RowBudget
+from runners.diffusion.engine.side_work import InlineSideWork, ThreadSideWork
+from runners.diffusion.engine.state import RequestState
+from runners.diffusion.engine.step_engine import EngineParts, StepEngine
+from runners.diffusion.engine.stepping import Stepper
+from runners.diffusion.families.sd15.compilation import ROW_COUNTS, RowRunner
+from runners.diffusion.families.sd15.components import Components, load_components
+from runners.diffusion.families.sd15.controlnets import ControlNetPool
+from runners.diffusion.families.sd15.decoding import Finisher
+from runners.diffusion.families.sd15.forward import BatchForward
+from runners.diffusion.families.sd15.loras import LoraSwitch
+from runners.diffusion.families.sd15.offload import Residency
+from runners.diffusion.families.sd15.preprocess import Admission
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
-from runners.diffusion.side_work import InlineSideWork, ThreadSideWork
-from runners.diffusion.state import RequestState
-from runners.diffusion.stepping import Stepper
 
 
 def build_engine(

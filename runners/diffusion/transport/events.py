@@ -9,7 +9,7 @@ from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequ
 from composition.errors import CompositionError, from_code
 from composition.images import Image
 from composition.request import ControlType, Speed
-from runners.diffusion.frames import Frame, FrameError, FrameKind
+from runners.diffusion.transport.frames import Frame, FrameError, FrameKind
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,9 @@ from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError, ModelError, NotReady, Timeout
-from runners.diffusion.frames import FrameDecoder, FrameError, encode_frame
-from runners.diffusion.wire import Accepted, Alive, Event, event_from_frame, request_to_frame
-from runners.wire import RETRY_AFTER_S
+from runners.diffusion.transport.events import Accepted, Alive, Event, event_from_frame, request_to_frame
+from runners.diffusion.transport.frames import FrameDecoder, FrameError, encode_frame
+from runners.remote import RETRY_AFTER_S
 
 logger = logging.getLogger(__name__)
 

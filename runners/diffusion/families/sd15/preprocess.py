@@ -23,14 +23,14 @@ from composition.images import Image
 from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Speed
 from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
-from runners.diffusion.components import Components
-from runners.diffusion.controlnets import ControlNetPool
-from runners.diffusion.counters import Counters
-from runners.diffusion.loras import LoraSwitch
-from runners.diffusion.residency import Residency
-from runners.diffusion.schedule import build_schedule
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.state import Control, RequestState
+from runners.diffusion.families.sd15.components import Components
+from runners.diffusion.families.sd15.controlnets import ControlNetPool
+from runners.diffusion.families.sd15.loras import LoraSwitch
+from runners.diffusion.families.sd15.offload import Residency
+from runners.diffusion.families.sd15.scheduler import build_schedule
 from runners.diffusion.settings import DiffusionSettings
-from runners.diffusion.state import Control, RequestState
 
 
 @dataclass(kw_only=True)

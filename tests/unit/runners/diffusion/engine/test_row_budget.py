@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from runners.diffusion.row_budget import RowBudget
+from runners.diffusion.engine.row_budget import RowBudget
 
 SMALL, LARGE = (32, 32), (64, 64)
 

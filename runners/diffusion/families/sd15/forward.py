@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from composition.request import ControlType
-from runners.diffusion.attention import ReferenceRows
-from runners.diffusion.compilation import RowRunner
-from runners.diffusion.controlnets import ControlNetPool
-from runners.diffusion.counters import Counters
-from runners.diffusion.state import Control, RequestState
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.state import Control, RequestState
+from runners.diffusion.families.sd15.attention import ReferenceRows
+from runners.diffusion.families.sd15.compilation import RowRunner
+from runners.diffusion.families.sd15.controlnets import ControlNetPool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

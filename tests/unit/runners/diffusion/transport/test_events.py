@@ -8,8 +8,7 @@ import pytest
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, InvalidInput
 from composition.request import ControlType, Speed
-from runners.diffusion.frames import Frame, FrameError, FrameKind, decode_single, encode_frame
-from runners.diffusion.wire import (
+from runners.diffusion.transport.events import (
     Accepted,
     Alive,
     event_from_frame,
@@ -17,6 +16,7 @@ from runners.diffusion.wire import (
     request_from_frame,
     request_to_frame,
 )
+from runners.diffusion.transport.frames import Frame, FrameError, FrameKind, decode_single, encode_frame
 
 
 def picture(value):

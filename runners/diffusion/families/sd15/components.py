@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from runners.diffusion.attention import (
+from runners.diffusion.families.sd15.attention import (
     adopt_reference_attention,
     use_xformers_for_self_attention,
     xformers_works,

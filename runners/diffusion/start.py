@@ -12,8 +12,8 @@ from composition.config import Config
 from composition.request import ControlType
 from models_store.store import ModelSet
 from runners.device import choose_dtype
-from runners.diffusion.assembly import build_engine
-from runners.diffusion.engine import StepEngine
+from runners.diffusion.engine.step_engine import StepEngine
+from runners.diffusion.families.sd15.build import build_engine
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
 
 

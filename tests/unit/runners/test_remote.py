@@ -8,7 +8,7 @@ import pytest
 from bentoml.exceptions import BentoMLException, InternalServerError, ServiceUnavailable
 
 from composition.errors import InvalidInput, ModelError, NoDetection, NotReady, Timeout
-from runners.wire import Answer, Failure, Parcel, RunnerClient
+from runners.remote import Answer, Failure, Parcel, RunnerClient
 
 
 class EchoRunner:

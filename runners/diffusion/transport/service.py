@@ -11,10 +11,10 @@ import bentoml
 from composition.config import load_config
 from composition.errors import CompositionError, InvalidInput
 from models_store.store import ModelSet
-from runners.diffusion.frames import FrameError, decode_single, encode_frame
-from runners.diffusion.wire import Alive, Event, event_to_frame, request_from_frame
+from runners.diffusion.transport.events import Alive, Event, event_to_frame, request_from_frame
+from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
 from runners.packing import packed
-from runners.wire import CALL_TIMEOUT_S, SERVICE_OPTIONS
+from runners.remote import CALL_TIMEOUT_S, SERVICE_OPTIONS
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
@@ -56,7 +56,7 @@ class DiffusionRunner:
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
         from runners.device import choose_device, gpu_memory
-        from runners.diffusion.models import start_engine
+        from runners.diffusion.start import start_engine
 
         self._device = choose_device(_CONFIG.models.device)
         self._gpu_memory = gpu_memory

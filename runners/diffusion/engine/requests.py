@@ -15,8 +15,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import Cancelled, CompositionError, InvalidInput, NotReady, Timeout
-from runners.diffusion.counters import Counters
-from runners.diffusion.wire import Accepted, Event
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.transport.events import Accepted, Event
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import torch
 
 from composition.errors import ContentPolicy, ModelError
 from composition.images import Image
-from runners.diffusion.components import Components
-from runners.diffusion.counters import Counters
-from runners.diffusion.residency import Residency
-from runners.diffusion.state import RequestState
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.state import RequestState
+from runners.diffusion.families.sd15.components import Components
+from runners.diffusion.families.sd15.offload import Residency
 
 
 class Finisher:

@@ -5,9 +5,9 @@ import pytest
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import Cancelled, CompositionError, InvalidInput, NotReady, Timeout
-from runners.diffusion.counters import Counters
-from runners.diffusion.ledger import Ledger, Phase
-from runners.diffusion.wire import Accepted
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.requests import Ledger, Phase
+from runners.diffusion.transport.events import Accepted
 
 
 class Clock:

@@ -16,17 +16,17 @@ import torch
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.images import Image
-from runners.diffusion.admission import Admission
-from runners.diffusion.controlnets import ControlNetPool
-from runners.diffusion.counters import Counters
-from runners.diffusion.finishing import Finisher
-from runners.diffusion.ledger import Ledger, Listener, Phase, Ticket
-from runners.diffusion.loras import LoraSwitch
-from runners.diffusion.rotation import Candidate, next_batch
-from runners.diffusion.row_budget import RowBudget
-from runners.diffusion.side_work import SideWork, Urgency
-from runners.diffusion.state import RequestState
-from runners.diffusion.stepping import Stepper
+from runners.diffusion.engine.batcher import Candidate, next_batch
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.requests import Ledger, Listener, Phase, Ticket
+from runners.diffusion.engine.row_budget import RowBudget
+from runners.diffusion.engine.side_work import SideWork, Urgency
+from runners.diffusion.engine.state import RequestState
+from runners.diffusion.engine.stepping import Stepper
+from runners.diffusion.families.sd15.controlnets import ControlNetPool
+from runners.diffusion.families.sd15.decoding import Finisher
+from runners.diffusion.families.sd15.loras import LoraSwitch
+from runners.diffusion.families.sd15.preprocess import Admission
 from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from composition.pipelines.context import Models
 from models_store.store import ModelSet
 from runners.analyzer.client import BentoAnalyzer
 from runners.detector.client import BentoDetector
-from runners.diffusion.client import DiffusionClient
+from runners.diffusion.transport.client import DiffusionClient
 from runners.health import RunnersHealth
 from runners.structure.client import BentoStructure
 

@@ -1,0 +1,1 @@
+"""One folder per model family: load, encode, predict a batch, decode."""

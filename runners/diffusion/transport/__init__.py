@@ -1,0 +1,1 @@
+"""How a request reaches the engine and its events come back."""
