@@ -14,12 +14,12 @@ from composition.decision import Decision, Pipeline, ReferenceKind, Signals
 from composition.errors import UnprocessableImage
 from composition.images import Detection
 from composition.imaging import masks
+from composition.masking.region import Region
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
 from composition.pipelines.context import EditContext, Journal, Models
 from composition.pipelines.painting import Painted
 from composition.pipelines.planning import make_plan
-from composition.pipelines.region import Region
 from composition.ports.queue import ProgressListener
 from composition.request import EditRequest
 from composition.result import Analysis, EditResult

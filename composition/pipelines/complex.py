@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from composition.images import DepthMap, Pose
+from composition.masking.region import Region, detect, make_region, people_in
 from composition.pipelines.context import EditContext
 from composition.pipelines.painting import Painted, Structure, paint
 from composition.pipelines.parallel import together
-from composition.pipelines.region import Region, detect, make_region, people_in
 from composition.request import ControlType
 
 

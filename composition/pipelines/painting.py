@@ -17,8 +17,8 @@ from composition.images import Box, DepthMap, Image, Mask, Pose
 from composition.imaging import blending, geometry, masks
 from composition.imaging.detail import keep_detail
 from composition.imaging.skeleton import draw_skeleton
+from composition.masking.region import Region
 from composition.pipelines.context import EditContext
-from composition.pipelines.region import Region
 from composition.request import ControlType, Crop
 
 LATENT_CELL_PX = 8

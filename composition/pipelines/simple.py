@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from composition.masking.region import Region, detect, make_region
 from composition.pipelines.context import EditContext
 from composition.pipelines.painting import Painted, Structure, paint
-from composition.pipelines.region import Region, detect, make_region
 
 
 async def locate(ctx: EditContext) -> Region:

@@ -12,8 +12,8 @@ from composition.config import Config
 from composition.decision import BodyRegion
 from composition.diffusion import DiffusionResult
 from composition.errors import EmptyMask, ModelError, NoDetection, UnprocessableImage
-from composition.imaging.body import protected_mask
 from composition.imaging.masks import dilate
+from composition.masking.body import protected_mask
 from composition.request import (
     ControlType,
     Crop,

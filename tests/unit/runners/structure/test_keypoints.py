@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from composition.imaging.anatomy import Joint
+from composition.masking.anatomy import Joint
 from runners.structure.keypoints import to_pose
 
 _SIDED = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")

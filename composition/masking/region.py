@@ -11,7 +11,8 @@ import numpy as np
 from composition.decision import Position, Target
 from composition.errors import EmptyMask, NoDetection
 from composition.images import Box, Detection, Mask, Pose
-from composition.imaging import body, masks
+from composition.imaging import masks
+from composition.masking import body
 from composition.pipelines.context import EditContext
 from composition.request import OnNoDetection
 

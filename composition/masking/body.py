@@ -12,9 +12,9 @@ import numpy as np
 
 from composition.decision import BodyRegion, Position
 from composition.images import Box, Detection, Mask, Pose
-from composition.imaging.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
-from composition.imaging.body_shapes import draw_face, draw_hand, draw_region
 from composition.imaging.masks import boxes_to_mask
+from composition.masking.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
+from composition.masking.body_shapes import draw_face, draw_hand, draw_region
 
 GARMENT_WORDS: Mapping[BodyRegion, tuple[str, ...]] = {
     BodyRegion.UPPER: ("shirt", "t-shirt", "top", "blouse", "sweater", "hoodie", "jacket", "coat", "vest"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from composition.decision import BodyRegion
 from composition.images import Mask
-from composition.imaging.anatomy import (
+from composition.masking.anatomy import (
     LEFT_ARM,
     LEFT_LEG,
     RIGHT_ARM,

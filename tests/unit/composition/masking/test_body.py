@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from composition.decision import BodyRegion, Position
 from composition.images import Box, Detection, Pose
-from composition.imaging.body import GARMENT_WORDS, main_person, protected_mask, region_mask, worn_mask
+from composition.masking.body import GARMENT_WORDS, main_person, protected_mask, region_mask, worn_mask
 
 SIZE = (680, 420)
 NOTHING = np.zeros((0, 3), np.float32)

@@ -1,0 +1,1 @@
+"""What is repainted: detect -> **mask** -> condition."""
