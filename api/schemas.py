@@ -5,18 +5,19 @@ Unknown keys, NaN, numbers as text and booleans as numbers are refused; everythi
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from composition.request import ControlType, Crop, OnNoDetection, OutputFormat, PipelineChoice, RefineMask, Speed
+from composition.controls import CONTROLS
+from composition.request import Crop, OnNoDetection, OutputFormat, PipelineChoice, RefineMask, Speed
 
 MAX_PROMPT_CHARS = 1000
 MAX_URL_CHARS = 8192
 MAX_LORAS = 5
 
 
-def _without_repetition(types: list[ControlType] | None) -> list[ControlType] | None:
+def _without_repetition(types: list[str] | None) -> list[str] | None:
     return list(dict.fromkeys(types)) if types else None
 
 
@@ -29,6 +30,11 @@ def _http_url(url: str) -> str:
         raise ValueError("must be an http or https URL")
     return url
 
+
+if TYPE_CHECKING:
+    ControlName = str
+else:
+    ControlName = Literal[tuple(CONTROLS)]
 
 Picture = Annotated[
     str,
@@ -51,7 +57,7 @@ class GenerateConfig(BaseModel):
     pipeline: PipelineChoice = Field(PipelineChoice.AUTO, description="auto lets the router choose.")
     force_controlnet: Flag = Field(False, description="Take the complex pipeline, whatever the router says.")
     control_types: Annotated[
-        list[ControlType] | None,
+        list[ControlName] | None,
         Field(max_length=16, description="ControlNets to use; an empty list counts as absent."),
         AfterValidator(_without_repetition),
     ] = None

@@ -122,8 +122,8 @@ class EngineBench:
         """Counted floating point operations per request, ours over stock's; and what each option saves."""
         cases = {
             "simple": make_request(1, self._side, num_inference_steps=FLOP_STEPS),
-            "pose": self._controlled(ControlType.POSE),
-            "pose+depth+reference": self._controlled(ControlType.POSE, ControlType.DEPTH, **reference(1, self._side)),
+            "pose": self._controlled("pose"),
+            "pose+depth+reference": self._controlled("pose", "depth", **reference(1, self._side)),
         }
         counts = {
             name: {"ours": self._count_ours(request), "stock": self._count(partial(self._stock_pictures, [request]))}

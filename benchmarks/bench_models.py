@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from composition.request import ControlType
+from composition.controls import CONTROLS
 from models_store.tiny.dimensions import CLIP_PREPROCESSOR
 from models_store.tiny.saving import prefix_names, save_tensors
 from models_store.tiny.vocabulary import write_clip_tokenizer, write_json
@@ -90,7 +90,7 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> Diffusion
         base=folder / "sd-inpainting",
         ip_adapter=folder / "ip-adapter",
         ip_adapter_variant="sd15",
-        controlnets={kind: folder / f"controlnet-{kind.value}" for kind in ControlType},
+        controlnets={kind: folder / f"controlnet-{kind}" for kind in CONTROLS},
         lcm_lora=folder / "lcm-lora",
     )
     stamp, identity = folder / "size.json", json.dumps({**asdict(size), "dtype": str(dtype)})
@@ -104,7 +104,7 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> Diffusion
         _save_pipeline(size, unet, paths.base)
         _save_ip_adapter(size, unet, folder / "ip-adapter")
         _save_lora(unet, folder / "lcm-lora")
-        for kind in ControlType:
+        for kind in CONTROLS:
             _controlnet(size).save_pretrained(paths.controlnets[kind])
     finally:
         torch.set_default_dtype(before)

@@ -43,7 +43,7 @@ def make_request(seed: int, side: int, **changes: Any) -> DiffusionRequest:
 
 
 def controls(side: int, *kinds: ControlType) -> dict[ControlType, ControlInput]:
-    scales = {ControlType.POSE: 0.8, ControlType.DEPTH: 0.5}
+    scales = {"pose": 0.8, "depth": 0.5}
     return {kind: ControlInput(image=picture(900 + len(kind), side), scale=scales[kind]) for kind in kinds}
 
 
@@ -53,7 +53,7 @@ def reference(seed: int, side: int) -> dict[str, Any]:
 
 def mixed_requests(first_seed: int, side: int, steps: int) -> list[DiffusionRequest]:
     """Eight requests as a shop's visitors send them: lengths from half to one and a half times `steps`."""
-    pose, depth = ControlType.POSE, ControlType.DEPTH
+    pose, depth = "pose", "depth"
     lengths = [round(steps * factor) for factor in (1.0, 0.5, 1.5, 0.8, 1.2, 0.6, 1.0, 0.7)]
     changes: list[dict[str, Any]] = [
         {},

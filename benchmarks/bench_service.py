@@ -24,7 +24,7 @@ from benchmarks.demo_cases import Case, photo_cases
 from benchmarks.server import ROOT, Server, free_port
 from benchmarks.stock import StockPipelines
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
-from composition.request import ControlType, EditOptions, EditRequest, OutputFormat
+from composition.request import EditOptions, EditRequest, OutputFormat
 from runners.diffusion.settings import DiffusionPaths
 
 STEPS = 20
@@ -37,8 +37,8 @@ def environment(paths: DiffusionPaths, dtype_name: str) -> dict[str, str]:
         "COMPOSITION_MODELS__PROFILE": "tiny",
         "COMPOSITION_MODELS__DTYPE": dtype_name,
         "COMPOSITION_MODELS__BASE_MODEL": str(paths.base),
-        "COMPOSITION_MODELS__CONTROLNET__POSE": str(paths.controlnets[ControlType.POSE]),
-        "COMPOSITION_MODELS__CONTROLNET__DEPTH": str(paths.controlnets[ControlType.DEPTH]),
+        "COMPOSITION_MODELS__CONTROLNET__POSE": str(paths.controlnets["pose"]),
+        "COMPOSITION_MODELS__CONTROLNET__DEPTH": str(paths.controlnets["depth"]),
         "COMPOSITION_MODELS__IP_ADAPTER__MODEL": str(paths.ip_adapter),
         "COMPOSITION_MODELS__SAFETY_CHECKER": "false",
         "COMPOSITION_STORAGE__JOBS": "memory",

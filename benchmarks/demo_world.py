@@ -31,7 +31,7 @@ from PIL import ImageDraw
 from composition.decision import Pipeline
 from composition.errors import ContentPolicy
 from composition.images import Box, Detection
-from composition.request import ControlType, EditOptions, EditRequest, RefineMask
+from composition.request import EditOptions, EditRequest, RefineMask
 from composition.result import EditResult
 from demo_models.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
 from demo_models.world.scenes import LabelledBox, render_empty
@@ -133,7 +133,7 @@ def request_for(pair: EditPair, seed: int, *, conditioned: bool = True, rough: b
     if pair.kind == STRUCTURE:
         options |= {"refine_mask": RefineMask.OFF}
         if conditioned:
-            options |= {"force_controlnet": True, "control_types": (ControlType.DEPTH,)}
+            options |= {"force_controlnet": True, "control_types": ("depth",)}
     if not conditioned:
         options |= {"ip_adapter_scale": 0.0, "controlnet_conditioning_scale": 0.0}
     references = () if pair.reference is None else (pair.reference,)

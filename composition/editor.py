@@ -157,7 +157,7 @@ def describe_decision(decision: Decision) -> dict[str, Any]:
         "rule": decision.rule,
         "reason": decision.reason,
         "signals": _plain(decision.signals),
-        "controls": {name.value: weight for name, weight in decision.controls.items()},
+        "controls": dict(decision.controls),
         "target": target,
         "generation_prompt": decision.generation_prompt,
     }

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from composition.controls import CONTROLS
 from composition.request import (
     ControlType,
     Crop,
@@ -90,7 +91,7 @@ class EditPayload:
         if unknown := set(raw) - known:
             raise ValueError(f"unknown options: {sorted(unknown)}")
         raw["pipeline"] = PipelineChoice(raw["pipeline"])
-        raw["control_types"] = tuple(ControlType(name) for name in raw["control_types"])
+        raw["control_types"] = tuple(_known_control(name) for name in raw["control_types"])
         raw["on_no_detection"] = OnNoDetection(raw["on_no_detection"])
         raw["refine_mask"] = RefineMask(raw["refine_mask"])
         raw["crop"], raw["speed"] = Crop(raw["crop"]), Speed(raw["speed"])
@@ -103,6 +104,13 @@ class EditPayload:
             mask_key=document["mask_key"],
             options=EditOptions(**raw),
         )
+
+
+def _known_control(name: str) -> ControlType:
+    """Raises: ValueError: another version of the service knows this control type."""
+    if name not in CONTROLS:
+        raise ValueError(f"unknown control type: {name}")
+    return name
 
 
 @dataclass(frozen=True, kw_only=True)

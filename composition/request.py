@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from composition.images import Image, Mask
 
@@ -18,9 +19,8 @@ class PipelineChoice(StrEnum):
     COMPLEX = "complex"
 
 
-class ControlType(StrEnum):
-    POSE = "pose"
-    DEPTH = "depth"
+ControlType: TypeAlias = str
+"""The name of a control type: a key of `composition.controls.CONTROLS`."""
 
 
 class OnNoDetection(StrEnum):

@@ -45,7 +45,7 @@ def _explain(prompt: str, target: str | None) -> int:
     decision = Router(RoutingConfig()).decide(
         prompt=prompt, options=EditOptions(target=target), signals=Signals(), has_reference=False
     )
-    controls = ", ".join(f"{control.value} {weight}" for control, weight in decision.controls.items())
+    controls = ", ".join(f"{control} {weight}" for control, weight in decision.controls.items())
     print(f"pipeline     {decision.pipeline.value}")
     print(f"rule         {decision.rule}: {decision.reason}")
     print(f"controls     {controls or 'none'}")

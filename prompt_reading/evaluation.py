@@ -99,7 +99,7 @@ def _reference(name: str | None) -> dict[ReferenceKind, float]:
 
 def _judge(row: Mapping[str, Any], decision: Decision, score: Score) -> None:
     expect = row["expect"]
-    controls = sorted(control.value for control in decision.controls)
+    controls = sorted(decision.controls)
     checks: list[tuple[str, bool, str]] = []
     if "pipeline" in expect:
         checks.append(("pipelines", decision.pipeline.value == expect["pipeline"], f"{decision.pipeline.value}"))

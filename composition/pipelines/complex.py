@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from composition.controls import CONTROLS, Need
 from composition.images import DepthMap, Pose
 from composition.masking.region import Region, detect, make_region, people_in
 from composition.pipelines.context import EditContext
 from composition.pipelines.painting import Painted, Structure, paint
 from composition.pipelines.parallel import together
-from composition.request import ControlType
 
 
 async def locate(ctx: EditContext) -> Region:
@@ -21,8 +21,7 @@ async def locate(ctx: EditContext) -> Region:
 async def run(ctx: EditContext) -> tuple[Region, Painted]:
     """Find it and repaint it under the structure controls that the plan has a scale for."""
     (region, poses), depth = await together(_locate_with_poses(ctx), _estimate_depth(ctx))
-    structure = Structure(poses=poses if ControlType.POSE in ctx.plan.controls else None, depth=depth)
-    return region, await paint(ctx, region, structure)
+    return region, await paint(ctx, region, Structure(poses=poses, depth=depth))
 
 
 async def _locate_with_poses(ctx: EditContext) -> tuple[Region, Sequence[Pose]]:
@@ -33,7 +32,7 @@ async def _locate_with_poses(ctx: EditContext) -> tuple[Region, Sequence[Pose]]:
 
 async def _estimate_poses(ctx: EditContext) -> tuple[Pose, ...]:
     """The poses of everybody in the picture; nobody (or no pose control wanted) costs no model call."""
-    if ControlType.POSE not in ctx.plan.controls:
+    if not _needed(ctx, Need.POSES):
         return ()
     people = people_in(ctx)
     if not people:
@@ -45,8 +44,12 @@ async def _estimate_poses(ctx: EditContext) -> tuple[Pose, ...]:
     return poses
 
 
+def _needed(ctx: EditContext, need: Need) -> bool:
+    return any(need in CONTROLS[name].needs for name in ctx.plan.controls)
+
+
 async def _estimate_depth(ctx: EditContext) -> DepthMap | None:
-    if ControlType.DEPTH not in ctx.plan.controls:
+    if not _needed(ctx, Need.DEPTH):
         return None
     with ctx.journal.timed("depth"):
         depth = await ctx.models.depth.estimate_depth(ctx.request.base)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from composition.controls import CONTROLS, ControlSource
 from composition.decision import EditPlan
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ModelError
 from composition.images import Box, DepthMap, Image, Mask, Pose
 from composition.imaging import blending, geometry, masks
 from composition.imaging.detail import keep_detail
-from composition.imaging.skeleton import draw_skeleton
 from composition.masking.region import Region
 from composition.pipelines.context import EditContext
 from composition.request import ControlType, Crop
@@ -54,17 +54,17 @@ class Canvas:
         """The part of an image or mask of the whole picture's size that the model sees."""
         return array if self.box is None else geometry.crop(array, self.box)
 
-    def skeleton(self, poses: Sequence[Pose]) -> Image:
-        """The poses (in pixels of the whole picture) drawn at model size, with the line width of model scale."""
+    def poses(self, poses: Sequence[Pose]) -> list[Pose]:
+        """Poses in pixels of the whole picture in pixels of the model's."""
         shown = poses if self.box is None else [geometry.crop_pose(pose, self.box) for pose in poses]
-        return draw_skeleton([self.fit.pose_to_model(pose) for pose in shown], self.fit.model_size)
+        return [self.fit.pose_to_model(pose) for pose in shown]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Structure:
-    """What the ControlNets are to preserve, in pixels of the whole picture; None = that control is off."""
+    """What the ControlNets are to preserve, in pixels of the whole picture, as far as any of them needs it."""
 
-    poses: Sequence[Pose] | None = None
+    poses: Sequence[Pose] = ()
     depth: DepthMap | None = None
 
 
@@ -130,9 +130,10 @@ def _feathered(mask: Mask, blur_px: float) -> Mask:
 
 def _make_request(ctx: EditContext, canvas: Canvas, structure: Structure) -> DiffusionRequest:
     plan, fit = ctx.plan, canvas.fit
+    image = fit.to_model(canvas.view(ctx.request.base))
     return DiffusionRequest(
         request_id=ctx.request_id,
-        image=fit.to_model(canvas.view(ctx.request.base)),
+        image=image,
         mask=masks.align_to_latent_grid(fit.mask_to_model(canvas.view(canvas.mask)), LATENT_CELL_PX),
         prompt=plan.prompt,
         negative_prompt=plan.negative_prompt,
@@ -142,7 +143,7 @@ def _make_request(ctx: EditContext, canvas: Canvas, structure: Structure) -> Dif
         strength=plan.strength,
         references=ctx.request.references,
         ip_adapter_scale=plan.ip_adapter_scale if ctx.request.references else 0.0,
-        controls=_controls(ctx, canvas, structure),
+        controls=_controls(ctx, canvas, structure, image),
         loras=plan.loras,
         speed=plan.speed,
         previews=ctx.previews,
@@ -150,15 +151,13 @@ def _make_request(ctx: EditContext, canvas: Canvas, structure: Structure) -> Dif
     )
 
 
-def _controls(ctx: EditContext, canvas: Canvas, structure: Structure) -> dict[ControlType, ControlInput]:
-    """Control images at model size, one per structure that is there."""
-    images: dict[ControlType, Image] = {}
-    if structure.poses is not None:
-        images[ControlType.POSE] = canvas.skeleton(structure.poses)
-    if structure.depth is not None:
-        depth = canvas.fit.map_to_model(canvas.view(structure.depth))
-        images[ControlType.DEPTH] = np.repeat(depth[:, :, None], 3, axis=2)
-    return {kind: ControlInput(image=image, scale=ctx.plan.controls[kind]) for kind, image in images.items()}
+def _controls(ctx: EditContext, canvas: Canvas, structure: Structure, image: Image) -> dict[ControlType, ControlInput]:
+    """The image of every control that the plan has a scale for, at model size."""
+    depth = None if structure.depth is None else canvas.fit.map_to_model(canvas.view(structure.depth))
+    source = ControlSource(image=image, poses=canvas.poses(structure.poses), depth=depth)
+    return {
+        name: ControlInput(image=CONTROLS[name].draw(source), scale=scale) for name, scale in ctx.plan.controls.items()
+    }
 
 
 async def _diffuse(ctx: EditContext, request: DiffusionRequest) -> DiffusionResult:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from composition.config import Config
 from composition.decision import Decision, EditPlan
-from composition.request import ControlType, EditRequest, RefineMask, Speed
+from composition.request import EditRequest, RefineMask, Speed
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         seed=_resolve_seed(options.seed),
         strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
         ip_adapter_scale=_given(options.ip_adapter_scale, DEFAULT_IP_ADAPTER_SCALE),
-        controls={ControlType(name): weight * user_scale for name, weight in decision.controls.items()},
+        controls={name: weight * user_scale for name, weight in decision.controls.items()},
         refine_mask=_refine(options.refine_mask, decision),
         mask_dilation_px=options.mask_dilation_px,
         mask_blur_px=options.mask_blur_px,

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from composition.config import RoutingConfig
+from composition.controls import CONTROLS, Need
+from composition.controls.depth import DEPTH
+from composition.controls.pose import POSE
 from composition.decision import Decision, Pipeline, ReferenceKind, Signals
 from composition.request import ControlType, EditOptions, PipelineChoice
 from composition.routing.evidence import Evidence, gather
 from composition.routing.rules import first_match
 from prompt_reading.grammar.draft import Intent
 from prompt_reading.reading import Reading, read_prompt
-
-ALONE: Final[Mapping[ControlType, float]] = {ControlType.POSE: 1.0, ControlType.DEPTH: 0.8}
-TOGETHER: Final[Mapping[ControlType, float]] = {ControlType.POSE: 0.8, ControlType.DEPTH: 0.5}
-"""ControlNet weights by type (SPEC.md 5.3)."""
 
 SHOWN: Final[Mapping[ReferenceKind, str]] = {
     ReferenceKind.GARMENT: "clothing",
@@ -81,7 +80,7 @@ class Router:
         rule = first_match(evidence)
         open_ended = rule.name not in ("forced", "requested", "try_on") and evidence.automatic
         poses = rule.pipeline(evidence) is Pipeline.COMPLEX and (
-            not options.control_types or ControlType.POSE in options.control_types
+            not options.control_types or any(Need.POSES in CONTROLS[name].needs for name in options.control_types)
         )
         return SignalsNeeded(
             objects=open_ended or poses or reading.target.region is not None or reading.target.complement,
@@ -103,11 +102,11 @@ def _controls(evidence: Evidence, reading: Reading) -> dict[ControlType, float]:
         chosen = list(dict.fromkeys(evidence.options.control_types))
     else:
         human = evidence.human_score > evidence.threshold or bool(evidence.try_on_words)
-        chosen = [ControlType.POSE] if human else []
+        chosen = [POSE.name] if human else []
         if reading.structural_target or not human:
-            chosen.append(ControlType.DEPTH)
-    weights = TOGETHER if len(chosen) > 1 else ALONE
-    return {control: weights[control] for control in chosen}
+            chosen.append(DEPTH.name)
+    controls = [CONTROLS[name] for name in chosen]
+    return {control.name: control.together if len(controls) > 1 else control.alone for control in controls}
 
 
 def _warnings(options: EditOptions, reading: Reading) -> tuple[str, ...]:

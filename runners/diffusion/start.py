@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from composition.config import Config
-from composition.request import ControlType
+from composition.controls import CONTROLS
 from models_store.store import ModelSet
 from runners.device import choose_dtype
 from runners.diffusion.engine.step_engine import StepEngine
@@ -45,12 +45,12 @@ def diffusion_paths(models: ModelSet) -> DiffusionPaths:
     def path(role: str) -> Path | None:
         return models.path(role) if role in models.roles else None
 
-    controlnets = {kind: path(f"controlnet-{kind.value}") for kind in ControlType}
+    controlnets = {name: path(control.role) for name, control in CONTROLS.items()}
     return DiffusionPaths(
         base=models.path(models.base_role),
         ip_adapter=path("ip-adapter"),
         ip_adapter_variant=models.ip_adapter_variant,
-        controlnets={kind: folder for kind, folder in controlnets.items() if folder is not None},
+        controlnets={name: folder for name, folder in controlnets.items() if folder is not None},
         lcm_lora=path("lcm-lora"),
         taesd=path("taesd"),
     )

@@ -36,7 +36,7 @@ class FakeDiffuser:
             image = request.image.astype(np.int16) + self.shift
             image[request.mask > 0] = self.color
             names = ["sd-inpainting", *(["ip-adapter"] if request.references else [])]
-            names += [f"controlnet-{kind.value}" for kind in request.controls]
+            names += [f"controlnet-{kind}" for kind in request.controls]
             finished = True
             yield DiffusionResult(image=image.clip(0, 255).astype(np.uint8), models_used=tuple(names))
         finally:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError, from_code
 from composition.images import Image
-from composition.request import ControlType, Speed
+from composition.request import Speed
 from runners.diffusion.transport.frames import Frame, FrameError, FrameKind
 
 
@@ -44,13 +44,13 @@ def request_to_frame(request: DiffusionRequest) -> Frame:
         "deadline_s": request.deadline_s,
         "references": len(request.references),
         "controls": {
-            kind.value: {"scale": control.scale, "start": control.start, "end": control.end}
+            kind: {"scale": control.scale, "start": control.start, "end": control.end}
             for kind, control in request.controls.items()
         },
     }
     arrays = {"image": request.image, "mask": request.mask}
     arrays |= {f"reference{index}": picture for index, picture in enumerate(request.references)}
-    arrays |= {f"control-{kind.value}": control.image for kind, control in request.controls.items()}
+    arrays |= {f"control-{kind}": control.image for kind, control in request.controls.items()}
     return Frame(kind=FrameKind.REQUEST, header=header, arrays=arrays)
 
 
@@ -71,8 +71,7 @@ def request_from_frame(frame: Frame) -> DiffusionRequest:
             mask=frame.arrays["mask"],
             references=tuple(frame.arrays[f"reference{index}"] for index in range(count)),
             controls={
-                ControlType(kind): ControlInput(image=frame.arrays[f"control-{kind}"], **values)
-                for kind, values in controls.items()
+                kind: ControlInput(image=frame.arrays[f"control-{kind}"], **values) for kind, values in controls.items()
             },
             **fields,
         )

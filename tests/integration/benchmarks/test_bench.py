@@ -53,8 +53,8 @@ def test_the_mixed_requests_differ_in_everything_that_may_differ():
     assert len({request.num_inference_steps for request in requests}) >= 5
     assert {frozenset(request.controls) for request in requests} == {
         frozenset(),
-        frozenset({ControlType.POSE}),
-        frozenset({ControlType.DEPTH}),
+        frozenset({"pose"}),
+        frozenset({"depth"}),
         frozenset(ControlType),
     }
     assert {bool(request.references) for request in requests} == {True, False}

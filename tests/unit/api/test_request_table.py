@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from api.conversion import to_options
 from api.schemas import GenerateConfig, GenerateRequest
 from composition.request import (
-    ControlType,
     Crop,
     EditOptions,
     OnNoDetection,
@@ -147,7 +146,7 @@ def test_every_sent_value_reaches_the_options():
     ) == EditOptions(
         pipeline=PipelineChoice.COMPLEX,
         force_controlnet=True,
-        control_types=(ControlType.DEPTH, ControlType.POSE),
+        control_types=("depth", "pose"),
         num_inference_steps=25,
         guidance_scale=7.0,
         seed=9,
@@ -179,7 +178,7 @@ def test_an_empty_list_of_control_types_counts_as_absent():
 
 
 def test_a_repeated_control_type_counts_once():
-    assert options(control_types=["depth", "pose", "depth"]).control_types == (ControlType.DEPTH, ControlType.POSE)
+    assert options(control_types=["depth", "pose", "depth"]).control_types == ("depth", "pose")
 
 
 def test_prompts_are_trimmed_and_limited_after_trimming():

@@ -15,7 +15,6 @@ from composition.errors import EmptyMask, ModelError, NoDetection, Unprocessable
 from composition.imaging.masks import dilate
 from composition.masking.body import protected_mask
 from composition.request import (
-    ControlType,
     Crop,
     EditOptions,
     EditRequest,
@@ -166,7 +165,7 @@ async def test_try_on_runs_pose_control_on_the_garment_and_never_the_face(bench,
     )
     asked = b.diffuser.requests[0]
     assert result.pipeline.value == "complex"
-    assert set(asked.controls) == {ControlType.POSE}
+    assert set(asked.controls) == {"pose"}
     assert b.pose.calls == 1
     assert b.depth.calls == 0
     assert asked.ip_adapter_scale == pytest.approx(0.6)
@@ -193,8 +192,8 @@ async def test_rims_run_depth_control_alone(bench, photo):
     b = bench(analyzer=FakeAnalyzer(objects=[car]), detector=FakeDetector({"*": rims}))
     result = await b.edit(request(photo, "car with these sport rims", references=(photo[:64, :64],)))
     asked = b.diffuser.requests[0]
-    assert set(asked.controls) == {ControlType.DEPTH}
-    assert asked.controls[ControlType.DEPTH].scale == pytest.approx(0.8)
+    assert set(asked.controls) == {"depth"}
+    assert asked.controls["depth"].scale == pytest.approx(0.8)
     assert b.pose.calls == 0
     assert "controlnet-depth" in result.models_used
     assert "controlnet-pose" not in result.models_used
@@ -202,16 +201,12 @@ async def test_rims_run_depth_control_alone(bench, photo):
 
 async def test_both_controls_run_at_their_joint_weights_times_the_users_scale(bench, photo):
     b = bench(analyzer=FakeAnalyzer(objects=[PERSON]), detector=FakeDetector({"*": [MUG]}))
-    await b.edit(
-        request(
-            photo, control_types=(ControlType.POSE, ControlType.DEPTH), controlnet_conditioning_scale=0.5, crop=Crop.OFF
-        )
-    )
+    await b.edit(request(photo, control_types=("pose", "depth"), controlnet_conditioning_scale=0.5, crop=Crop.OFF))
     controls = b.diffuser.requests[0].controls
-    assert controls[ControlType.POSE].scale == pytest.approx(0.4)
-    assert controls[ControlType.DEPTH].scale == pytest.approx(0.25)
-    assert controls[ControlType.POSE].image.shape == b.diffuser.requests[0].image.shape
-    assert controls[ControlType.POSE].image.any(), "a skeleton is drawn"
+    assert controls["pose"].scale == pytest.approx(0.4)
+    assert controls["depth"].scale == pytest.approx(0.25)
+    assert controls["pose"].image.shape == b.diffuser.requests[0].image.shape
+    assert controls["pose"].image.any(), "a skeleton is drawn"
 
 
 async def test_the_simple_pipeline_runs_no_structure_model(bench, photo):

@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmarks.demo_world import Verdict, judge, refused, request_for, summary
-from composition.request import ControlType, RefineMask
+from composition.request import RefineMask
 from demo_models.world.edits import KINDS, RECOLOUR, REFERENCE, STRUCTURE, sample_edit
 
 
@@ -42,7 +42,7 @@ def test_the_reference_goes_with_the_request():
 
 def test_structure_is_asked_for_with_depth_in_a_box():
     options = request_for(sample_edit(1, STRUCTURE), 1).options
-    assert options.control_types == (ControlType.DEPTH,)
+    assert options.control_types == ("depth",)
     assert options.refine_mask is RefineMask.OFF
 
 

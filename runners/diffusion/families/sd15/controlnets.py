@@ -32,7 +32,7 @@ class ControlNetPool:
         """Raises: InvalidInput: this profile has no such ControlNet."""
         for kind in kinds:
             if kind not in self._paths:
-                raise InvalidInput(f"control type {kind.value} is not available with this model profile")
+                raise InvalidInput(f"control type {kind} is not available with this model profile")
 
     def get(self, kind: ControlType, *, needed: int = 1) -> Any:
         """The ControlNet, loaded when it was not.
@@ -71,7 +71,7 @@ class ControlNetPool:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(f"controlnet-{kind.value}" for kind in self.loaded)
+        return tuple(f"controlnet-{kind}" for kind in self.loaded)
 
     def _trim(self, keep: int) -> None:
         dropped = len(self._loaded) > keep

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from composition.controls import CONTROLS
 from composition.request import ControlType
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Control, RequestState
@@ -66,7 +67,7 @@ class BatchForward:
         self, rows: Sequence[_Row], latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor
     ) -> _Residuals | None:
         """Each ControlNet on just the rows that want it at this step; None when no row wants any."""
-        wanted = {kind: chosen for kind in ControlType if (chosen := _rows_wanting(rows, kind))}
+        wanted = {kind: chosen for kind in CONTROLS if (chosen := _rows_wanting(rows, kind))}
         total: _Residuals | None = None
         for kind, chosen in wanted.items():
             network = self._controlnets.get(kind, needed=len(wanted))
@@ -81,8 +82,8 @@ class BatchForward:
             scales = torch.tensor([control.scale for _, control in chosen], device=latents.device).view(-1, 1, 1, 1)
             spread = [_spread(tensor, scales, index, len(rows)) for tensor in (*down, mid)]
             total = _Residuals(down=spread[:-1], mid=spread[-1]) if total is None else _sum(total, spread)
-            self._counters.add(f"controlnet_{kind.value}_forwards")
-            self._counters.add(f"controlnet_{kind.value}_rows", len(chosen))
+            self._counters.add(f"controlnet_{kind}_forwards")
+            self._counters.add(f"controlnet_{kind}_rows", len(chosen))
         return total
 
 

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image as PilImage
 
+from composition.controls import CONTROLS
 from composition.diffusion import DiffusionRequest
 from composition.errors import InvalidInput
 from composition.images import Image
@@ -229,9 +230,9 @@ class Admission:
         return tokens.squeeze(1)
 
     def _controls(self, request: DiffusionRequest) -> dict[ControlType, Control]:
-        """In the order of `ControlType`, without those that contribute nothing."""
+        """In the order of `CONTROLS`, without those that contribute nothing."""
         parts, controls = self._parts, {}
-        for kind in ControlType:
+        for kind in CONTROLS:
             given = request.controls.get(kind)
             if given is None or given.scale == 0.0:
                 continue
@@ -258,5 +259,5 @@ def _models_used(state: RequestState) -> tuple[str, ...]:
     names = ["sd-inpainting"]
     if state.reference_tokens is not None:
         names.append("ip-adapter")
-    names += [f"controlnet-{kind.value}" for kind in state.controls]
+    names += [f"controlnet-{kind}" for kind in state.controls]
     return (*names, *(name for name, _ in state.loras))

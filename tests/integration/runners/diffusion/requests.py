@@ -47,7 +47,7 @@ def control(seed: int, scale: float = 1.0, start: float = 0.0, end: float = 1.0)
 
 
 def both_controls() -> dict[ControlType, ControlInput]:
-    return {ControlType.POSE: control(101, 0.8), ControlType.DEPTH: control(102, 0.5)}
+    return {"pose": control(101, 0.8), "depth": control(102, 0.5)}
 
 
 class Listener:

@@ -20,7 +20,7 @@ from composition.errors import (
     OutOfMemory,
     Timeout,
 )
-from composition.request import ControlType, Speed
+from composition.request import Speed
 from runners.diffusion.transport.events import Accepted
 from tests.integration.runners.diffusion.requests import (
     Listener,
@@ -71,7 +71,7 @@ def test_a_picture_decodes_as_the_stock_pipeline_decodes_it(make_engine, load, s
 
 
 def test_only_the_controlnets_that_are_asked_for_run_and_only_in_their_window(engine):
-    half = {ControlType.DEPTH: control(1, start=0.0, end=0.5)}
+    half = {"depth": control(1, start=0.0, end=0.5)}
     [result] = run(engine, request(num_inference_steps=8, controls=half))
     counts = counters(engine)
     assert result.models_used == ("sd-inpainting", "controlnet-depth", "safety-checker")
@@ -81,7 +81,7 @@ def test_only_the_controlnets_that_are_asked_for_run_and_only_in_their_window(en
 
 
 def test_a_controlnet_at_scale_zero_does_not_run(engine):
-    [result] = run(engine, request(controls={ControlType.POSE: control(1, scale=0.0)}))
+    [result] = run(engine, request(controls={"pose": control(1, scale=0.0)}))
     assert result.models_used == ("sd-inpainting", "safety-checker")
     assert "controlnet_pose_forwards" not in counters(engine)
 
@@ -251,7 +251,7 @@ def test_stopping_the_engine_ends_its_requests_and_refuses_new_ones(make_engine)
         {"strength": 0.0},
         {"image": picture(1, 64, 72)},
         {"mask": np.zeros((60, 60), np.uint8), "image": np.zeros((60, 60, 3), np.uint8)},
-        {"controls": {ControlType.POSE: dataclasses.replace(control(1), image=picture(1, 32, 32))}},
+        {"controls": {"pose": dataclasses.replace(control(1), image=picture(1, 32, 32))}},
     ],
     ids=lambda changes: ",".join(changes),
 )

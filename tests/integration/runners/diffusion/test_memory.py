@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from composition.request import ControlType
 from runners.diffusion.families.sd15.build import assemble_parts
 from runners.diffusion.families.sd15.components import load_components, weights_variant
 from runners.diffusion.settings import DiffusionSettings
@@ -124,7 +123,7 @@ def test_encodings_expire(make_engine):
 
 def test_the_least_recently_used_controlnet_makes_room(make_engine):
     engine = make_engine(max_controlnets=1)
-    pose, depth = {ControlType.POSE: control(1)}, {ControlType.DEPTH: control(2)}
+    pose, depth = {"pose": control(1)}, {"depth": control(2)}
     for controls in (pose, pose, depth, pose):
         run(engine, request(controls=controls))
     stats = engine.stats()

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from composition.decision import Pipeline, ReferenceKind
-from composition.request import ControlType, EditOptions, PipelineChoice
+from composition.request import EditOptions, PipelineChoice
 from composition.routing.rules import RULES
 
-POSE, DEPTH = ControlType.POSE, ControlType.DEPTH
+POSE, DEPTH = "pose", "depth"
 
 
 def test_the_rules_stand_in_the_order_of_the_design():

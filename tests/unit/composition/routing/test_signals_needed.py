@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from composition.config import RoutingConfig
-from composition.request import ControlType, EditOptions, PipelineChoice
+from composition.request import EditOptions, PipelineChoice
 from composition.routing import Router, SignalsNeeded
 
 ROUTER = Router(RoutingConfig())
@@ -25,8 +25,8 @@ def test_trying_on_needs_only_the_people():
 
 def test_forced_edits_still_need_the_people_for_their_controls():
     assert ROUTER.needs("blue mug", EditOptions(force_controlnet=True)).objects
-    assert ROUTER.needs("blue mug", EditOptions(control_types=(ControlType.POSE,))).objects
-    assert not ROUTER.needs("blue mug", EditOptions(control_types=(ControlType.DEPTH,))).objects
+    assert ROUTER.needs("blue mug", EditOptions(control_types=("pose",))).objects
+    assert not ROUTER.needs("blue mug", EditOptions(control_types=("depth",))).objects
 
 
 def test_a_requested_simple_edit_needs_nothing():

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from composition.controls import CONTROLS
 from composition.jobs import EditPayload, Job, JobError, JobKind, JobResult, JobStatus, Priority
 from composition.request import (
-    ControlType,
     Crop,
     EditOptions,
     OnNoDetection,
@@ -25,7 +25,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 options = st.builds(
     EditOptions,
     pipeline=st.sampled_from(PipelineChoice),
-    control_types=st.lists(st.sampled_from(ControlType), max_size=2).map(tuple),
+    control_types=st.lists(st.sampled_from(sorted(CONTROLS)), max_size=2).map(tuple),
     seed=st.none() | st.integers(-1, 2**32 - 1),
     guidance_scale=st.none() | numbers,
     target=st.none() | text,

@@ -11,7 +11,7 @@ import pytest
 from composition.config import ConfigError
 from composition.errors import IdempotencyConflict, InvalidInput, NotReady, QueueFull
 from composition.jobs import EditPayload, JobError, JobStatus
-from composition.request import ControlType, EditOptions, PipelineChoice
+from composition.request import EditOptions, PipelineChoice
 from composition.result import Progress
 from jobs.stores.sqlite_schema import MIGRATIONS
 from jobs.stores.sqlite_store import SqliteJobStore
@@ -49,7 +49,7 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
 
 async def test_every_field_of_a_job_survives(tmp_path: Path) -> None:
     options = EditOptions(
-        pipeline=PipelineChoice.COMPLEX, control_types=(ControlType.POSE, ControlType.DEPTH), seed=7, strength=0.5,
+        pipeline=PipelineChoice.COMPLEX, control_types=("pose", "depth"), seed=7, strength=0.5,
         loras={"ink": 0.8},
     )  # fmt: skip
     payload = EditPayload(

@@ -7,7 +7,7 @@ import pytest
 
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, InvalidInput
-from composition.request import ControlType, Speed
+from composition.request import Speed
 from runners.diffusion.transport.events import (
     Accepted,
     Alive,
@@ -36,7 +36,7 @@ def full_request():
         strength=0.8,
         references=(picture(2), picture(3)),
         ip_adapter_scale=0.6,
-        controls={ControlType.DEPTH: ControlInput(image=picture(4), scale=0.5, start=0.1, end=0.9)},
+        controls={"depth": ControlInput(image=picture(4), scale=0.5, start=0.1, end=0.9)},
         loras={"ink": 0.7},
         speed=Speed.FAST,
         previews=True,
