@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 OBJECT_DIFFERENCE: Final = 60
@@ -18,6 +19,11 @@ _SIGMAS: Final = np.array([_NOSE, np.nan, *_ARM, *_ARM, *_LEG, *_LEG, _EYE, _EYE
 """COCO's, in OpenPose's order."""
 _KEYPOINT_AREA_SHARE: Final = 0.53
 """COCO measures a person by the segment's area: about this share of the box."""
+
+_UNSEEN_LIGHTNESS: Final = 1.0
+"""A deviation of lightness (L*) that nobody sees: what is flat within it needs no structure."""
+_BAND_SIGMAS_PX: Final = (1.0, 2.0, 4.0, 8.0)
+"""Each band of a texture is what one blur takes away from the one before."""
 
 
 def mean_colour(image: NDArray[np.uint8], region: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -36,6 +42,11 @@ def colour_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -
     """Returns the CIEDE2000 difference of two RGB colours in 0..255."""
     one, two = (rgb2lab(np.asarray(colour, dtype=np.float64)[None, None] / 255) for colour in (first, second))
     return float(deltaE_ciede2000(one, two).item())
+
+
+def mean_difference(result: NDArray[np.uint8], truth: NDArray[np.uint8], region: NDArray[np.bool_]) -> float:
+    """Returns the mean over the pixels of a region (H, W) of the CIEDE2000 difference of two images."""
+    return float(deltaE_ciede2000(_lab(result)[region], _lab(truth)[region]).mean())
 
 
 def colour_progress(
@@ -84,3 +95,49 @@ def keypoint_similarity(found: NDArray[np.floating], truth: NDArray[np.floating]
 def changed_outside(before: NDArray[np.uint8], result: NDArray[np.uint8], mask: NDArray[np.uint8]) -> int:
     """Returns the number of pixels that differ although the feathered mask (H, W) is 0 there."""
     return int(((before != result).any(axis=2) & (mask == 0)).sum())
+
+
+def changed_beyond(
+    before: NDArray[np.uint8], result: NDArray[np.uint8], shapes: NDArray[np.bool_], reach_px: float
+) -> int:
+    """Returns the number of pixels that differ although no true shape (H, W) is within ``reach_px`` of them."""
+    far = ndimage.distance_transform_edt(~shapes) > reach_px
+    return int(((before != result).any(axis=2) & far).sum())
+
+
+def light_structure(result: NDArray[np.uint8], truth: NDArray[np.uint8], region: NDArray[np.bool_]) -> float:
+    """Returns how well light and shade inside a region (H, W) agree, -1..1; a flat fill of a shaded thing is near 0.
+
+    The contrast and structure term of SSIM (Wang et al. 2004, equation 10 with C = C2) of the lightness L*, over the
+    region as one window.
+    """
+    first, second = (_lab(image)[region][:, 0] for image in (result, truth))
+    covariance = float(np.mean((first - first.mean()) * (second - second.mean())))
+    stable = 2 * _UNSEEN_LIGHTNESS**2
+    return (2 * covariance + stable) / float(first.var() + second.var() + stable)
+
+
+def texture_difference(result: NDArray[np.uint8], truth: NDArray[np.uint8], region: NDArray[np.bool_]) -> float:
+    """Returns how unlike the textures of two images are inside a region (H, W), in units of L*a*b*; 0 = alike.
+
+    The sum, over four octaves and three channels, of the differences of their contrasts: veins, grain and checks may
+    lie elsewhere, but have to be as coarse and as strong.
+    """
+    return float(np.abs(_band_contrasts(result, region) - _band_contrasts(truth, region)).sum())
+
+
+def _band_contrasts(image: NDArray[np.uint8], region: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Root mean square of every band-passed L*a*b* channel inside the region, (12,); what is outside does not count."""
+    weight = region.astype(np.float64)
+    channels = list(np.moveaxis(_lab(image), 2, 0))
+    contrasts = []
+    for sigma in _BAND_SIGMAS_PX:
+        total = np.maximum(ndimage.gaussian_filter(weight, sigma), 1e-3)
+        blurred = [ndimage.gaussian_filter(channel * weight, sigma) / total for channel in channels]
+        contrasts += [float(np.sqrt(np.mean((a - b)[region] ** 2))) for a, b in zip(channels, blurred, strict=True)]
+        channels = blurred
+    return np.asarray(contrasts)
+
+
+def _lab(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return np.asarray(rgb2lab(image.astype(np.float64) / 255), dtype=np.float64)
