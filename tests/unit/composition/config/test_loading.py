@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from composition.config import Config, ConfigError, load_config
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 APPENDIX_A = {
     "api": ["host", "port", "workers", "max_request_size_mb"],
