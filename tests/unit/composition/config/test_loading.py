@@ -80,6 +80,23 @@ def test_the_environment_overrides_the_file(tmp_path):
         ("api: 5", {"COMPOSITION_API__PORT": "1"}, ["COMPOSITION_API__PORT", "not a section"]),
         ("- a\n- b", {}, ["table of sections"]),
         ("a: [", {}, ["cannot be read"]),
+        ("", {"COMPOSITION_MODLES__PROFILE": "tiny"}, ["modles", "COMPOSITION_MODLES__PROFILE", "there are", "models"]),
+        ("", {"COMPOSITION_FOO": "1"}, ["foo: is not a known key", "COMPOSITION_FOO"]),
+        ("", {"COMPOSITION_LIMITS_MAX_RESOLUTION": "512"}, ["COMPOSITION_LIMITS_MAX_RESOLUTION", "not a known key"]),
+        (
+            "",
+            {"COMPOSITION_LIMITS__MAX_RESOLUTOIN": "5"},
+            ["limits.max_resolutoin", "not a known key", "max_resolution"],
+        ),
+        ("", {"COMPOSITION_MODELS__DETECTION__SAMM": "x"}, ["models.detection.samm", "grounding_dino", "set by"]),
+        ("", {"COMPOSITION_LIMITS__MAX_RESOLUTION": "big"}, ["integer", "'big'", "COMPOSITION_LIMITS__MAX_RESOLUTION"]),
+        ("", {"COMPOSITION_LIMITS__MAX_RESOLUTION__X": "5"}, ["limits.max_resolution", "integer"]),
+        ("", {"COMPOSITION_LIMITS": '{"max_resolutoin": 5}'}, ["limits.max_resolutoin", "not a known key"]),
+        ("", {"COMPOSITION_LIMITS": "512"}, ["limits", "dictionary"]),
+        ("", {"COMPOSITION_LIMITS": "big"}, ["limits", "dictionary", "'big'"]),
+        ("", {"COMPOSITION_ROUTING__COMPLEX_TRIGGERS__KEYWORDS": "boat"}, ["keywords", "tuple", "'boat'"]),
+        ("models: {detection: 5}", {"COMPOSITION_MODELS__DETECTION__SAM": "x"}, ["DETECTION__SAM", "not a section"]),
+        ("", {"COMPOSITION_API__PORT": "1", "COMPOSITION_API__PORT__X": "2"}, ["PORT__X", "port is a value"]),
     ],
 )
 def test_a_bad_value_is_refused_with_its_path(tmp_path, text, environment, says):
@@ -87,6 +104,63 @@ def test_a_bad_value_is_refused_with_its_path(tmp_path, text, environment, says)
         load(tmp_path, text, **environment)
     for part in says:
         assert part in str(caught.value)
+
+
+def test_every_bad_key_is_named_at_once(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "fetch: {timeout_s: 0}", COMPOSITION_FOO="1", COMPOSITION_API__PORT="70000")
+    for path in ("fetch.timeout_s", "foo", "api.port"):
+        assert f"\n  {path}: " in str(caught.value)
+
+
+def test_a_bad_key_of_the_file_is_not_blamed_on_the_environment(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "limits: {max_resolution: big}", COMPOSITION_LIMITS__MIN_RESOLUTION="64")
+    assert "set by" not in str(caught.value)
+
+
+def test_a_message_does_not_repeat_a_secret(tmp_path):
+    with pytest.raises(ConfigError, match=r"api\.api_keys: Input should be") as caught:
+        load(tmp_path, COMPOSITION_API__API_KEYS="s3cret")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_variable_that_names_the_file_is_no_key(tmp_path):
+    path = tmp_path / "elsewhere.yaml"
+    path.write_text("limits: {max_resolution: 640}", encoding="utf-8")
+    assert load_config(None, {"COMPOSITION_CONFIG": str(path)}).limits.max_resolution == 640
+
+
+def test_sections_are_merged_key_by_key(tmp_path):
+    config = load(
+        tmp_path,
+        "models: {profile: tiny, detection: {sam: here, nms_threshold: 0.2}}",
+        COMPOSITION_MODELS__DETECTION__NMS_THRESHOLD="0.6",
+        COMPOSITION_LIMITS='{"max_resolution": 640}',
+        COMPOSITION_LIMITS__MIN_RESOLUTION="64",
+    )
+    assert (config.models.profile, config.models.detection.sam, config.models.detection.nms_threshold) == (
+        "tiny",
+        "here",
+        0.6,
+    )
+    assert (config.limits.max_resolution, config.limits.min_resolution) == (640, 64)
+
+
+def test_api_keys_of_the_environment_take_the_place_of_those_in_the_file(tmp_path):
+    config = load(tmp_path, "api: {api_keys: {old: leaked}}", COMPOSITION_API__API_KEYS='{"new": "fresh"}')
+    assert config.api.api_keys == {"new": "fresh"}
+
+
+@pytest.mark.parametrize("text", ["true", "[brackets", '{"a": 1}', "5"])
+def test_a_text_key_keeps_its_text_whatever_it_looks_like(tmp_path, text):
+    assert load(tmp_path, COMPOSITION_QUEUE__WEBHOOK_SECRET=text).queue.webhook_secret == text
+
+
+def test_the_defaults_do_not_look_at_the_environment(monkeypatch):
+    monkeypatch.setenv("COMPOSITION_LIMITS__MAX_RESOLUTION", "512")
+    assert Config().limits.max_resolution == 2048
+    assert load_config(ROOT / "config.yaml").limits.max_resolution == 512
 
 
 def test_a_missing_file_is_named(tmp_path):
