@@ -120,7 +120,8 @@ class GenerationConfig(_Section):
 
     `appearance_strength` is the strength of edits that keep the shape; `appearance_keep_detail` keeps the
     original's light, shade and detail when only the colour changes. `guidance_end`: classifier-free guidance runs for
-    this fraction of the steps; the rest cost half.
+    this fraction of the steps; the rest cost half. `scheduler` is the specification's key: the engine steps with the
+    one solver that it names, so any other is refused.
     """
 
     default_steps: Annotated[int, Field(ge=1, le=100)] = 25
