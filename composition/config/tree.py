@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-PROFILES = ("tiny", "demo", "sd15", "sdxl")
+Profile: TypeAlias = Literal["tiny", "demo", "sd15", "sdxl"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
 LOCAL_BLOBS = "var/blobs"
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -87,7 +88,7 @@ class StructureConfig(_Section):
 class ModelsConfig(_Section):
     """Which models run. A null model is the profile's own."""
 
-    profile: Literal["tiny", "demo", "sd15", "sdxl"] = "demo"
+    profile: Profile = "demo"
     base_model: str | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
