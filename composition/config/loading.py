@@ -119,7 +119,7 @@ def _overlay(
         inner = _section_at(section, key)
         if inner is not None and isinstance(value, dict) and tree.get(key) is not None:
             if not isinstance(tree[key], dict):
-                variable = _variable_of((*path, key, next(iter(value))))
+                variable = ENV_PREFIX + ENV_DELIMITER.join((*path, key, *list(value)[:1])).upper()
                 raise ConfigError(f"{variable}: {'.'.join((*path, key))} is a value in the file, not a section")
             tree[key] = _overlay(tree[key], value, inner, (*path, key))
         else:
@@ -164,7 +164,3 @@ def _section_at(section: type[BaseModel], key: str) -> type[BaseModel] | None:
 
 def _path_of(variable: str) -> list[str]:
     return variable.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
-
-
-def _variable_of(path: Sequence[str]) -> str:
-    return ENV_PREFIX + ENV_DELIMITER.join(path).upper()

@@ -80,6 +80,7 @@ def test_the_environment_overrides_the_file(tmp_path):
         ("", {"COMPOSITION_QUEUE__BACKEND": "kafka"}, ["queue.backend", "embedded"]),
         ("api: 5", {"COMPOSITION_API__PORT": "1"}, ["COMPOSITION_API__PORT", "not a section"]),
         ("- a\n- b", {}, ["table of sections"]),
+        ("api: 5", {"COMPOSITION_API": "{}"}, ["COMPOSITION_API", "not a section"]),
         ("a: [", {}, ["cannot be read"]),
         ("", {"COMPOSITION_MODLES__PROFILE": "tiny"}, ["modles", "COMPOSITION_MODLES__PROFILE", "there are", "models"]),
         ("", {"COMPOSITION_FOO": "1"}, ["foo: is not a known key", "COMPOSITION_FOO"]),
