@@ -49,17 +49,19 @@ test-integration: test-models  ## real runners on the tiny and the demo models
 test-e2e: test-models  ## bentoml serve, from outside
 	$(BIN)/python -m pytest tests/e2e
 
-check: $(READY)  ## formatting, lint, types, architecture
+check: $(READY)  ## formatting, lint, types, architecture, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(READY)  ## resolve requirements.lock anew
+lock: export UV_CUSTOM_COMPILE_COMMAND := make lock
+lock: $(READY)  ## requirements.lock and the Bento's, for pyproject.toml; what is locked stays as it is
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --python-version 3.11 -o requirements.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --python-version 3.11 \
 		--constraint requirements.lock --no-annotate -o deploy/requirements.txt

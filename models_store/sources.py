@@ -74,8 +74,9 @@ def _copy_shipped(profile: str, model: Model, shipped: Path, folder: Path) -> No
     origin = shipped / model.repository
     if not origin.is_dir():
         raise ImportRefused(
-            f"the weights of profile {profile!r} are not shipped yet: {origin} does not exist. "
-            f"Use profile tiny (random weights), or sd15 or sdxl (from the model hub)."
+            f"the weights of profile {profile} are not here: there is no {origin}. They come with the source code, and "
+            f"a Bento has only the models of the profile that it was built for: import {profile} where the source code "
+            f"is, or use profile tiny (random weights), or sd15 or sdxl (from the model hub)."
         )
     for path in files_of(origin):
         if not any(fnmatch(path, pattern) for pattern in model.files):

@@ -119,14 +119,6 @@ class ModelSet:
         """
         return self.path(role) / self._manifest.models[role].parts[name]
 
-    @property
-    def safety_checker_path(self) -> Path:
-        """The folder with `safety_checker/` and `feature_extractor/`: the base model's own, or a model beside it.
-
-        Raises: ModelsNotImported.
-        """
-        return self.path("safety-checker" if "safety-checker" in self._origins else self.base_role)
-
     def variant(self, role: str) -> str | None:
         """The weight variant to load (diffusers' and transformers' `variant=`), None for the plain files."""
         return self._manifest.models[role].variant

@@ -19,11 +19,10 @@ class DeviceUnavailable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class GpuMemory:
-    """`available` says whether there is a GPU at all; the sizes are 0 without one."""
+    """`available` says whether there is a GPU at all; nothing is free without one."""
 
     available: bool
     free_mb: int
-    total_mb: int
 
 
 def choose_device(name: DeviceName) -> torch.device:
@@ -55,8 +54,8 @@ def cpu_multiplies_bfloat16() -> bool:
 
 
 def gpu_memory(device: torch.device) -> GpuMemory:
-    """Free and total memory of the GPU that the models run on."""
+    """Free memory of the GPU that the models run on."""
     if device.type != "cuda":
-        return GpuMemory(available=False, free_mb=0, total_mb=0)
-    free, total = torch.cuda.mem_get_info(device)
-    return GpuMemory(available=True, free_mb=free >> 20, total_mb=total >> 20)
+        return GpuMemory(available=False, free_mb=0)
+    free, _ = torch.cuda.mem_get_info(device)
+    return GpuMemory(available=True, free_mb=free >> 20)

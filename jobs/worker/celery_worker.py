@@ -54,9 +54,14 @@ class CeleryWorker:
         self._loop: LoopThread | None = None
         self._node: WorkerNode | None = None
         app.task(name=TASK_NAME, acks_late=True, ignore_result=True)(self.run_next)
+        signals.after_setup_logger.connect(self.set_log_level, weak=False)
         signals.worker_init.connect(self.start, weak=False)
         signals.worker_shutting_down.connect(self.wind_down, weak=False)
         signals.worker_shutdown.connect(self.stop, weak=False)
+
+    def set_log_level(self, logger: logging.Logger, **_: object) -> None:
+        """A worker logs at the level that an API node does, not at that of Celery's own option (warnings)."""
+        logger.setLevel(self._config.logging.level)
 
     def start(self, **_: object) -> None:
         """Load the models before the first ticket is taken; a failure stops the worker."""

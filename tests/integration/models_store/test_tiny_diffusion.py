@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,7 +118,7 @@ def test_the_lcm_lora_fits_the_unet_and_changes_it(pipeline: Any, tiny_models: M
 
 
 def test_the_safety_checker_flags_no_photograph(tiny_models: ModelSet) -> None:
-    root: Path = tiny_models.safety_checker_path
+    root = tiny_models.path(tiny_models.base_role)
     checker = StableDiffusionSafetyChecker.from_pretrained(root, subfolder="safety_checker").eval()
     extractor = CLIPImageProcessor.from_pretrained(root, subfolder="feature_extractor")
     noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)

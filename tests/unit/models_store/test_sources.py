@@ -47,8 +47,8 @@ def test_a_shipped_profile_is_copied_from_its_folder(manifest: Manifest, tmp_pat
     assert not (folder / "notes.md").exists()
 
 
-def test_a_profile_that_is_not_shipped_yet_says_what_to_use_instead(manifest: Manifest, tmp_path: Path) -> None:
-    with pytest.raises(ImportRefused, match=r"not shipped yet.*Use profile tiny"):
+def test_where_no_weights_are_shipped_it_is_said_where_they_are(manifest: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(ImportRefused, match=r"no .*nowhere/org/name\. They come with the source code.* profile tiny"):
         obtain(manifest, "sd-inpainting", tmp_path / "new", shipped=tmp_path / "nowhere")
 
 

@@ -112,10 +112,3 @@ def test_half_precision_variants_are_named_for_the_loaders() -> None:
     models = ModelSet(ModelsConfig(profile="sd15"))
     assert models.variant("sd-inpainting") == "fp16"
     assert models.variant("clip") is None
-
-
-def test_the_safety_checker_is_the_base_models_or_one_beside_it(store_folder: Path) -> None:
-    for profile, role in (("tiny", "sd-inpainting"), ("sdxl", "safety-checker")):
-        models = ModelSet(ModelsConfig.model_validate({"profile": profile}))
-        put(models.tag(role))
-        assert models.safety_checker_path == models.path(role)

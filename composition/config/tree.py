@@ -1,33 +1,19 @@
-"""The configuration: one frozen tree, read once at start-up from config.yaml and the environment.
-
-Order, later wins: the defaults here, the YAML file (`COMPOSITION_CONFIG`, else ./config.yaml), environment variables
-`COMPOSITION_<SECTION>__<KEY>` (value in JSON where it is a list or a table). An unknown key or a bad value stops
-start-up with its path and what would be allowed.
-"""
+"""The tree of settings: every key with its default and what is allowed there."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-ENV_PREFIX = "COMPOSITION_"
-CONFIG_PATH_VARIABLE = "COMPOSITION_CONFIG"
-PROFILES = ("tiny", "demo", "sd15", "sdxl")
+Profile: TypeAlias = Literal["tiny", "demo", "sd15", "sdxl"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
 LOCAL_BLOBS = "var/blobs"
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the message names every bad key by its path."""
 
 
 def _number_from_text(value: Any) -> Any:
@@ -102,7 +88,7 @@ class StructureConfig(_Section):
 class ModelsConfig(_Section):
     """Which models run. A null model is the profile's own."""
 
-    profile: Literal["tiny", "demo", "sd15", "sdxl"] = "demo"
+    profile: Profile = "demo"
     base_model: str | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -135,7 +121,8 @@ class GenerationConfig(_Section):
 
     `appearance_strength` is the strength of edits that keep the shape; `appearance_keep_detail` keeps the
     original's light, shade and detail when only the colour changes. `guidance_end`: classifier-free guidance runs for
-    this fraction of the steps; the rest cost half.
+    this fraction of the steps; the rest cost half. `scheduler` is the specification's key: the engine steps with the
+    one solver that it names, so any other is refused.
     """
 
     default_steps: Annotated[int, Field(ge=1, le=100)] = 25
@@ -228,77 +215,3 @@ class Config(_Section):
                 f" ({self.limits.request_timeout_seconds:g}), got {self.queue.visibility_timeout_s:g}"
             )
         return self
-
-
-def load_config(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
-    """Read the configuration.
-
-    Args:
-        path: the YAML file; None takes `COMPOSITION_CONFIG`, else ./config.yaml when it exists.
-        environment: the environment variables; None takes the process's.
-
-    Raises:
-        ConfigError: with the path of every bad key and what is allowed there.
-    """
-    env = os.environ if environment is None else environment
-    tree = _read_file(path, env)
-    _overlay_environment(tree, env)
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(_explain(error)) from error
-
-
-def _read_file(path: Path | None, env: Mapping[str, str]) -> dict[str, Any]:
-    explicit = path or (Path(env[CONFIG_PATH_VARIABLE]) if env.get(CONFIG_PATH_VARIABLE) else None)
-    named = explicit or Path("config.yaml")
-    if explicit is None and not named.exists():
-        return {}
-    try:
-        tree = yaml.safe_load(named.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{named}: cannot be read: {error}") from error
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{named}: must be a table of sections, is a {type(tree).__name__}")
-    return tree
-
-
-def _overlay_environment(tree: dict[str, Any], env: Mapping[str, str]) -> None:
-    for name in sorted(env):
-        if not name.startswith(ENV_PREFIX) or name == CONFIG_PATH_VARIABLE:
-            continue
-        keys = name[len(ENV_PREFIX) :].lower().split("__")
-        node = tree
-        for key in keys[:-1]:
-            child = node.get(key)
-            if child is None:
-                child = node[key] = {}
-            if not isinstance(child, dict):
-                raise ConfigError(f"{name}: {key} is a value, not a section")
-            node = child
-        node[keys[-1]] = _parse_variable(env[name])
-
-
-def _parse_variable(text: str) -> Any:
-    """JSON where it is JSON other than a bare number (pydantic turns numbers and booleans from text), else the text."""
-    if text.strip()[:1] in ("[", "{") or text.strip() in ("null", "true", "false"):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError:
-            return text
-    return text
-
-
-def _explain(error: ValidationError) -> str:
-    lines = ["the configuration cannot be used:"]
-    for item in error.errors():
-        if not item["loc"]:  # keys that do not fit one another: the message names them; the input is the whole tree
-            lines.append(f"  {item['msg'].removeprefix('Value error, ')}")
-            continue
-        where = ".".join(str(part) for part in item["loc"])
-        got = "" if item["type"] in ("missing", "extra_forbidden") else f", got {item['input']!r}"
-        message = "is not a known key" if item["type"] == "extra_forbidden" else item["msg"]
-        lines.append(f"  {where}: {message}{got}")
-    return "\n".join(lines)

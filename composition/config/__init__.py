@@ -1,0 +1,38 @@
+"""The configuration: one frozen tree (`tree`), read once at start-up (`loading`)."""
+
+from composition.config.loading import ConfigError, load_config
+from composition.config.tree import (
+    LOCAL_BLOBS,
+    PROFILES,
+    ApiConfig,
+    ComplexTriggers,
+    Config,
+    DetectionConfig,
+    FetchConfig,
+    IpAdapterConfig,
+    LimitsConfig,
+    LoggingConfig,
+    ModelsConfig,
+    QueueConfig,
+    RoutingConfig,
+    StructureConfig,
+)
+
+__all__ = [
+    "LOCAL_BLOBS",
+    "PROFILES",
+    "ApiConfig",
+    "ComplexTriggers",
+    "Config",
+    "ConfigError",
+    "DetectionConfig",
+    "FetchConfig",
+    "IpAdapterConfig",
+    "LimitsConfig",
+    "LoggingConfig",
+    "ModelsConfig",
+    "QueueConfig",
+    "RoutingConfig",
+    "StructureConfig",
+    "load_config",
+]

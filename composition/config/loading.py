@@ -1,0 +1,166 @@
+"""Reading the configuration: file and environment are laid over the defaults, and checked as one tree.
+
+Order, later wins: the defaults, the YAML file (`COMPOSITION_CONFIG`, else ./config.yaml), environment variables
+`COMPOSITION_<SECTION>__<KEY>` (value in JSON where it is a list or a table). An unknown key or a bad value stops
+start-up with its path and what would be allowed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings.sources.utils import parse_env_vars
+
+from composition.config.tree import Config
+
+ENV_PREFIX = "COMPOSITION_"
+ENV_DELIMITER = "__"
+CONFIG_PATH_VARIABLE = "COMPOSITION_CONFIG"
+SECRETS = frozenset({"api_keys", "webhook_secret", "redis_url"})
+"""Keys whose values no message repeats."""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names every bad key by its path."""
+
+
+def load_config(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration.
+
+    Args:
+        path: the YAML file; None takes `COMPOSITION_CONFIG`, else ./config.yaml when it exists.
+        environment: the environment variables; None takes the process's.
+
+    Raises:
+        ConfigError: with the path of every bad key and what is allowed there.
+    """
+    env = os.environ if environment is None else environment
+    variables = {name: env[name] for name in env if name.startswith(ENV_PREFIX) and name != CONFIG_PATH_VARIABLE}
+    tree = _overlay(_read_file(path, env), _EnvironmentSource(variables)(), Config, ())
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, variables)) from error
+
+
+class _Settings(Config, BaseSettings):
+    """The tree as pydantic-settings sees it: from here it takes the variables' names and which values are JSON."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, env_parse_none_str="null"
+    )
+
+
+class _EnvironmentSource(EnvSettingsSource):
+    """Reads the given variables, not the process's, and keeps those of no section for the tree to refuse."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(_Settings)
+        self._variables = variables
+        self.env_vars = parse_env_vars(variables, parse_none_str=self.env_parse_none_str)
+
+    def __call__(self) -> dict[str, Any]:
+        tree = super().__call__()
+        for name in self._variables:
+            _require_sections(tree, name)
+        sections = {_path_of(name)[0] for name in self._variables}
+        return tree | dict.fromkeys(sections - Config.model_fields.keys())
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """What is no JSON stays text, for the tree to refuse with the key's path."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+def _read_file(path: Path | None, env: Mapping[str, str]) -> dict[str, Any]:
+    explicit = path or (Path(env[CONFIG_PATH_VARIABLE]) if env.get(CONFIG_PATH_VARIABLE) else None)
+    named = explicit or Path("config.yaml")
+    if explicit is None and not named.exists():
+        return {}
+    try:
+        tree = yaml.safe_load(named.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{named}: cannot be read: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{named}: must be a table of sections, is a {type(tree).__name__}")
+    return tree
+
+
+def _require_sections(tree: Mapping[str, Any], variable: str) -> None:
+    """Of X and X__Y pydantic-settings takes one and forgets the other."""
+    node: Any = tree
+    for key in _path_of(variable)[:-1]:
+        node = node.get(key, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"{variable}: {key} is a value, not a section")
+
+
+def _overlay(
+    below: Mapping[str, Any], above: Mapping[str, Any], section: type[BaseModel], path: tuple[str, ...]
+) -> dict[str, Any]:
+    """`above` laid over `below`, section by section.
+
+    The value of a key is replaced, also where it is a table: were tables merged, as pydantic-settings does, the API
+    keys of the file would stay valid beside those of the environment.
+    """
+    tree = dict(below)
+    for key, value in above.items():
+        inner = _section_at(section, key)
+        if inner is not None and isinstance(value, dict) and tree.get(key) is not None:
+            if not isinstance(tree[key], dict):
+                variable = ENV_PREFIX + ENV_DELIMITER.join((*path, key, *list(value)[:1])).upper()
+                raise ConfigError(f"{variable}: {'.'.join((*path, key))} is a value in the file, not a section")
+            tree[key] = _overlay(tree[key], value, inner, (*path, key))
+        else:
+            tree[key] = value
+    return tree
+
+
+def _explain(error: ValidationError, variables: Mapping[str, str]) -> str:
+    lines = ["the configuration cannot be used:"]
+    for item in error.errors():
+        if not item["loc"]:  # keys that do not fit one another: the message names them; the input is the whole tree
+            lines.append(f"  {item['msg'].removeprefix('Value error, ')}")
+            continue
+        path = tuple(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            message = f"is not a known key; there are {', '.join(_keys_beside(path))}"
+        else:
+            got = "" if SECRETS.intersection(path) else f", got {item['input']!r}"
+            message = f"{item['msg']}{got}"
+        lines.append(f"  {'.'.join(path)}: {message}{_set_by(path, variables)}")
+    return "\n".join(lines)
+
+
+def _set_by(path: Sequence[str], variables: Mapping[str, str]) -> str:
+    """The variables that speak of a key, as the end of a message; nothing when it is the file that does."""
+    names = [name for name in variables if _path_of(name)[: len(path)] == list(path)]
+    return f" (set by {', '.join(sorted(names))})" if names else ""
+
+
+def _keys_beside(path: Sequence[str]) -> Sequence[str]:
+    section: type[BaseModel] = Config
+    for key in path[:-1]:
+        section = _section_at(section, key) or section
+    return tuple(section.model_fields)
+
+
+def _section_at(section: type[BaseModel], key: str) -> type[BaseModel] | None:
+    field = section.model_fields.get(key)
+    inner = field.annotation if field else None
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+
+
+def _path_of(variable: str) -> list[str]:
+    return variable.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
