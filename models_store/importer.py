@@ -36,11 +36,11 @@ def import_profile(profile: str, *, shipped: Path = SHIPPED) -> ImportReport:
         StoreLocked: another importer did not finish in time.
     """
     manifest = load_manifest(profile)
-    missing, present = _sort_out(manifest)
+    missing, present = _missing_and_present(manifest)
     if not missing:
         return ImportReport(imported=(), present=present)
     with exclusive() as staging:
-        missing, present = _sort_out(manifest)  # again: another importer may have been at work until now
+        missing, present = _missing_and_present(manifest)  # again: another importer may have been at work until now
         bar = tqdm(missing, unit="model", disable=None)
         for role in bar:
             bar.set_description(role)
@@ -48,7 +48,8 @@ def import_profile(profile: str, *, shipped: Path = SHIPPED) -> ImportReport:
     return ImportReport(imported=tuple(manifest.tag(role) for role in missing), present=present)
 
 
-def _sort_out(manifest: Manifest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _missing_and_present(manifest: Manifest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Roles whose model the store lacks, and the tags of the others."""
     missing = tuple(role for role in manifest.models if not is_imported(manifest.tag(role)))
     present = tuple(manifest.tag(role) for role in manifest.models if role not in missing)
     return missing, present
