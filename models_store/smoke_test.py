@@ -38,6 +38,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from composition.controls import CONTROLS
 from models_store.store import ModelSet
 
 SmokeTest = Callable[[ModelSet, str, bool], str]
@@ -208,8 +209,7 @@ _SMOKE_TESTS: Mapping[str, SmokeTest] = {
     "sd-inpainting": _inpaint,
     "sdxl-inpainting": _inpaint,
     "ip-adapter": _ip_adapter,
-    "controlnet-pose": _controlnet,
-    "controlnet-depth": _controlnet,
+    **{control.role: _controlnet for control in CONTROLS.values()},
     "safety-checker": _safety_checker,
     "grounding-dino": _grounding_dino,
     "sam": _sam,

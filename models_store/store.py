@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composition.config import ModelsConfig
+from composition.controls import CONTROLS
 from composition.errors import NotReady
+from composition.request import ControlType
 from models_store.manifest import load_manifest, repository_tag
 
 if TYPE_CHECKING:
@@ -21,13 +23,17 @@ if TYPE_CHECKING:
 
 _TAG = re.compile(r"[a-z0-9][a-z0-9._-]*:[a-z0-9][a-z0-9._-]*")
 
+
+def _controlnet(control: ControlType) -> Callable[[ModelsConfig], str | None]:
+    return lambda models: models.controlnet.model_of(control)
+
+
 _OVERRIDES: Mapping[str, Callable[[ModelsConfig], str | None]] = {
     "sd-inpainting": lambda models: models.base_model,
     "sdxl-inpainting": lambda models: models.base_model,
     "grounding-dino": lambda models: models.detection.grounding_dino,
     "sam": lambda models: models.detection.sam,
-    "controlnet-pose": lambda models: models.controlnet.pose,
-    "controlnet-depth": lambda models: models.controlnet.depth,
+    **{control.role: _controlnet(control.name) for control in CONTROLS.values()},
     "ip-adapter": lambda models: models.ip_adapter.model,
     "dwpose": lambda models: models.structure.dwpose,
     "depth-anything": lambda models: models.structure.depth_anything,

@@ -7,11 +7,12 @@ from bentoml import Tag
 from pydantic import ValidationError
 
 from composition.config import PROFILES
+from composition.controls import CONTROLS
 from models_store.manifest import Manifest, Model, Source, load_manifest, profiles, repository_tag
 
 REPORTED_NAMES = {
-    "sd-inpainting", "sdxl-inpainting", "grounding-dino", "sam", "ip-adapter", "controlnet-pose", "controlnet-depth",
-    "dwpose", "depth-anything", "clip", "yolox", "safety-checker", "lcm-lora", "taesd",
+    "sd-inpainting", "sdxl-inpainting", "grounding-dino", "sam", "ip-adapter", "dwpose", "depth-anything", "clip",
+    "yolox", "safety-checker", "lcm-lora", "taesd", *(control.role for control in CONTROLS.values()),
 }  # fmt: skip
 """The names of `models_used`, and the preview decoder, which makes no result."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from composition.config import DetectionConfig, IpAdapterConfig, ModelsConfig, StructureConfig
+from composition.controls import CONTROLS, Control
 from models_store.entries import exclusive, publish
 from models_store.manifest import load_manifest, repository_tag
 from models_store.store import ModelSet, ModelsNotImported
@@ -119,3 +120,12 @@ def test_the_safety_checker_is_the_base_models_or_one_beside_it(store_folder: Pa
         models = ModelSet(ModelsConfig.model_validate({"profile": profile}))
         put(models.tag(role))
         assert models.safety_checker_path == models.path(role)
+
+
+@pytest.mark.parametrize("control", CONTROLS.values(), ids=CONTROLS)
+def test_a_configured_controlnet_replaces_the_profiles_own_and_no_other(control: Control) -> None:
+    config = ModelsConfig.model_validate({"profile": "tiny", "controlnet": {control.name: "our-net:v2"}})
+    tags, own = ModelSet(config), ModelSet(ModelsConfig(profile="tiny"))
+    assert {role: tags.tag(role) for role in own.roles if tags.tag(role) != own.tag(role)} == {
+        control.role: "our-net:v2"
+    }
