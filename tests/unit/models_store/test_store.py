@@ -129,3 +129,22 @@ def test_a_configured_controlnet_replaces_the_profiles_own_and_no_other(control:
     assert {role: tags.tag(role) for role in own.roles if tags.tag(role) != own.tag(role)} == {
         control.role: "our-net:v2"
     }
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason"),
+    [
+        ("tiny", None),
+        ("demo", "model profile demo has no controlnet-canny"),
+        (
+            "sd15",
+            "controlnet-canny is optional in model profile sd15 and not imported;"
+            " run: python -m models_store import sd15 --role controlnet-canny",
+        ),
+    ],
+)
+def test_a_profile_without_canny_says_so_or_what_would_bring_it(
+    store_folder: Path, profile: str, reason: str | None
+) -> None:
+    models = ModelSet(ModelsConfig.model_validate({"profile": profile}))
+    assert models.reason_for_absence("controlnet-canny") == reason

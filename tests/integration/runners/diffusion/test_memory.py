@@ -60,7 +60,7 @@ def test_every_weight_is_held_once_whatever_ran(paths):
     expected = weights_on_disk(
         *(base / part / "diffusion_pytorch_model.safetensors" for part in ("unet", "vae")),
         *(base / part / "model.safetensors" for part in ("text_encoder", "safety_checker")),
-        *(folder / "diffusion_pytorch_model.safetensors" for folder in paths.controlnets.values()),
+        *(paths.controlnets[kind] / "diffusion_pytorch_model.safetensors" for kind in both_controls()),
         paths.ip_adapter / "models" / "ip-adapter_sd15.safetensors",
         paths.ip_adapter / "models" / "image_encoder" / "model.safetensors",
         paths.taesd / "diffusion_pytorch_model.safetensors",
