@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.bench_requests import (
+    CONTROL_TYPES,
     IP_VARIANT,
     Arrival,
     controls,
@@ -123,7 +124,7 @@ class EngineBench:
         cases = {
             "simple": make_request(1, self._side, num_inference_steps=FLOP_STEPS),
             "pose": self._controlled("pose"),
-            "pose+depth+reference": self._controlled("pose", "depth", **reference(1, self._side)),
+            "pose+depth+reference": self._controlled(*CONTROL_TYPES, **reference(1, self._side)),
         }
         counts = {
             name: {"ours": self._count_ours(request), "stock": self._count(partial(self._stock_pictures, [request]))}

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.bench_requests import CONTROL_TYPES
 from composition.controls import CONTROLS
 from models_store.tiny.dimensions import CLIP_PREPROCESSOR
 from models_store.tiny.saving import prefix_names, save_tensors
@@ -90,7 +91,7 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> Diffusion
         base=folder / "sd-inpainting",
         ip_adapter=folder / "ip-adapter",
         ip_adapter_variant="sd15",
-        controlnets={kind: folder / f"controlnet-{kind}" for kind in CONTROLS},
+        controlnets={kind: folder / CONTROLS[kind].role for kind in CONTROL_TYPES},
         lcm_lora=folder / "lcm-lora",
     )
     stamp, identity = folder / "size.json", json.dumps({**asdict(size), "dtype": str(dtype)})
@@ -104,8 +105,8 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> Diffusion
         _save_pipeline(size, unet, paths.base)
         _save_ip_adapter(size, unet, folder / "ip-adapter")
         _save_lora(unet, folder / "lcm-lora")
-        for kind in CONTROLS:
-            _controlnet(size).save_pretrained(paths.controlnets[kind])
+        for control_folder in paths.controlnets.values():
+            _controlnet(size).save_pretrained(control_folder)
     finally:
         torch.set_default_dtype(before)
     stamp.write_text(identity)

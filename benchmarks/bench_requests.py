@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from composition.controls import CONTROLS
+from composition.controls.depth import DEPTH
+from composition.controls.pose import POSE
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError
 from composition.images import Image
@@ -17,6 +20,8 @@ from runners.diffusion.engine.step_engine import StepEngine
 from runners.diffusion.transport.events import Event
 
 IP_VARIANT = "sd15"
+CONTROL_TYPES = (POSE.name, DEPTH.name)
+"""Those that the router chooses by itself: the mixture of real traffic."""
 
 
 def picture(seed: int, side: int) -> Image:
@@ -43,8 +48,7 @@ def make_request(seed: int, side: int, **changes: Any) -> DiffusionRequest:
 
 
 def controls(side: int, *kinds: ControlType) -> dict[ControlType, ControlInput]:
-    scales = {"pose": 0.8, "depth": 0.5}
-    return {kind: ControlInput(image=picture(900 + len(kind), side), scale=scales[kind]) for kind in kinds}
+    return {kind: ControlInput(image=picture(900 + len(kind), side), scale=CONTROLS[kind].together) for kind in kinds}
 
 
 def reference(seed: int, side: int) -> dict[str, Any]:
@@ -53,7 +57,7 @@ def reference(seed: int, side: int) -> dict[str, Any]:
 
 def mixed_requests(first_seed: int, side: int, steps: int) -> list[DiffusionRequest]:
     """Eight requests as a shop's visitors send them: lengths from half to one and a half times `steps`."""
-    pose, depth = "pose", "depth"
+    pose, depth = CONTROL_TYPES
     lengths = [round(steps * factor) for factor in (1.0, 0.5, 1.5, 0.8, 1.2, 0.6, 1.0, 0.7)]
     changes: list[dict[str, Any]] = [
         {},

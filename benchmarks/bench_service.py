@@ -37,8 +37,9 @@ def environment(paths: DiffusionPaths, dtype_name: str) -> dict[str, str]:
         "COMPOSITION_MODELS__PROFILE": "tiny",
         "COMPOSITION_MODELS__DTYPE": dtype_name,
         "COMPOSITION_MODELS__BASE_MODEL": str(paths.base),
-        "COMPOSITION_MODELS__CONTROLNET__POSE": str(paths.controlnets["pose"]),
-        "COMPOSITION_MODELS__CONTROLNET__DEPTH": str(paths.controlnets["depth"]),
+        **{
+            f"COMPOSITION_MODELS__CONTROLNET__{name.upper()}": str(folder) for name, folder in paths.controlnets.items()
+        },
         "COMPOSITION_MODELS__IP_ADAPTER__MODEL": str(paths.ip_adapter),
         "COMPOSITION_MODELS__SAFETY_CHECKER": "false",
         "COMPOSITION_STORAGE__JOBS": "memory",

@@ -115,7 +115,8 @@ class EditPlan:
     """Everything the pipelines execute, with every default resolved: no field means "default".
 
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
-    ControlNet scale per type (user's scale x the type's weight).
+    ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
+    of them, and for no other. `warnings` say what was asked for and does not act.
     """
 
     decision: Decision
@@ -137,3 +138,4 @@ class EditPlan:
     sharpen: bool
     keep_detail: bool
     loras: Mapping[str, float]
+    warnings: tuple[str, ...] = ()

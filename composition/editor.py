@@ -10,8 +10,8 @@ from typing import Any
 
 from composition.caching import recorded_outcomes
 from composition.config import Config
-from composition.decision import Decision, Pipeline, ReferenceKind, Signals
-from composition.errors import UnprocessableImage
+from composition.decision import Decision, EditPlan, Pipeline, ReferenceKind, Signals
+from composition.errors import InvalidInput, UnprocessableImage
 from composition.images import Detection
 from composition.imaging import masks
 from composition.masking.region import Region
@@ -85,7 +85,7 @@ class Editor:
             mask=region.mask,
             models_used=tuple(ctx.journal.models_used),
             metadata={
-                "routing": describe_decision(ctx.plan.decision),
+                "routing": _describe_routing(ctx.plan),
                 "detections": [describe_detection(item) for item in region.detections],
                 "mask_area": masks.area_fraction(region.mask),
                 "timings_ms": ctx.journal.timings_ms,
@@ -108,6 +108,7 @@ class Editor:
                 signals=signals,
                 has_reference=bool(request.references),
             )
+            self._refuse_absent_controls(decision)
         return EditContext(
             request_id=request_id,
             request=request,
@@ -119,6 +120,13 @@ class Editor:
             previews=self._config.generation.previews,
             deadline_s=deadline_s,
         )
+
+    def _refuse_absent_controls(self, decision: Decision) -> None:
+        """Raises: InvalidInput: a control type that the edit takes has no ControlNet."""
+        absent = self._models.absent_controls
+        for name in decision.controls:
+            if name in absent:
+                raise InvalidInput(f"control type {name} is not available: {absent[name]}")
 
     async def _signals(self, request: EditRequest, journal: Journal) -> Signals:
         """One call per model, side by side, and none that cannot change the outcome."""
@@ -149,15 +157,16 @@ def describe_detection(detection: Detection) -> dict[str, Any]:
     }
 
 
-def describe_decision(decision: Decision) -> dict[str, Any]:
-    """A decision as the response's metadata shows it (`metadata.routing`)."""
+def _describe_routing(plan: EditPlan) -> dict[str, Any]:
+    """`metadata.routing`; of the controls it lists the weights of those that act."""
+    decision = plan.decision
     target = {name: value for name, value in asdict(decision.target).items() if value}
     return {
         "pipeline": decision.pipeline.value,
         "rule": decision.rule,
         "reason": decision.reason,
         "signals": _plain(decision.signals),
-        "controls": dict(decision.controls),
+        "controls": {name: decision.controls[name] for name in plan.controls},
         "target": target,
         "generation_prompt": decision.generation_prompt,
     }
@@ -168,7 +177,7 @@ def _plain(signals: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _warnings(ctx: EditContext) -> list[str]:
-    return [*ctx.plan.decision.warnings, *ctx.journal.warnings]
+    return [*ctx.plan.decision.warnings, *ctx.plan.warnings, *ctx.journal.warnings]
 
 
 def _metadata(ctx: EditContext, region: Region, painted: Painted) -> dict[str, Any]:
@@ -178,7 +187,7 @@ def _metadata(ctx: EditContext, region: Region, painted: Painted) -> dict[str, A
         "input_resolution": resolution,
         "output_resolution": resolution,
         "seed_used": ctx.plan.seed,
-        "routing": describe_decision(ctx.plan.decision),
+        "routing": _describe_routing(ctx.plan),
         "detections": [describe_detection(item) for item in region.detections],
         "mask_area": masks.area_fraction(painted.alpha),
         "timings_ms": ctx.journal.timings_ms,

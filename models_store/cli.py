@@ -32,8 +32,10 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("profile", nargs="?", choices=profiles())
     load = commands.add_parser("import", help="import a profile's models (does nothing when they are there)")
     load.add_argument("profile", choices=profiles())
-    load.add_argument("--role", help="with --repository: import another repository for this role")
-    load.add_argument("--repository", metavar="ORG/NAME", help="a hub repository that the configuration names")
+    load.add_argument("--role", help="import just this role's model, which may be optional")
+    load.add_argument(
+        "--repository", metavar="ORG/NAME", help="for --role, a hub repository that the configuration names"
+    )
     load.add_argument("--revision", default="main", help="its commit or branch (default: main)")
     verify = commands.add_parser("verify", help="check the imported files and load every model")
     verify.add_argument("profile", choices=profiles())
@@ -46,10 +48,10 @@ def _list(names: Sequence[str]) -> int:
 
     for profile in names:
         manifest = load_manifest(profile)
-        total = sum(model.size_bytes for model in manifest.models.values())
+        total = sum(manifest.models[role].size_bytes for role in manifest.required)
         print(f"{profile}  {total / _MEGABYTE:,.0f} MB, {manifest.native_size} px: {manifest.description}")
         for role, model in manifest.models.items():
-            state = "imported" if is_imported(manifest.tag(role)) else "-"
+            state = "imported" if is_imported(manifest.tag(role)) else "optional" if model.optional else "-"
             print(
                 f"  {role:17} {state:9} {model.size_bytes / _MEGABYTE:>9,.1f} MB  {model.repository} ({model.licence})"
             )
@@ -61,14 +63,14 @@ def _import(options: argparse.Namespace) -> int:
     from models_store.importer import import_profile, import_repository
     from models_store.sources import ImportRefused
 
-    if bool(options.role) != bool(options.repository):
-        print("--role and --repository belong together", file=sys.stderr)
+    if options.repository and not options.role:
+        print("--repository needs the --role that it is for", file=sys.stderr)
         return 2
     try:
         if options.repository:
             print(import_repository(options.profile, options.role, options.repository, options.revision))
             return 0
-        report = import_profile(options.profile)
+        report = import_profile(options.profile, options.role)
     except (ImportRefused, StoreLocked) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

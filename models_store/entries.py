@@ -86,7 +86,7 @@ def working_folder() -> Path:
 def exclusive() -> Iterator[Path]:
     """Hold the store's writer lock and give an empty staging folder, removed at the end.
 
-    What a killed writer left in staging is swept first. The lock is the kernel's: it ends with its process.
+    Files that a killed writer left in staging are removed first. The lock is the kernel's: it ends with its process.
 
     Raises:
         StoreLocked: another writer did not finish in time.
@@ -116,8 +116,8 @@ def publish(tag: str, content: Path, staging: Path, metadata: Mapping[str, Any])
     """
     name, version = tag.split(":")
     records = {path: vars(record(content / path)) for path in files_of(content)}
-    shelf = ModelStore(staging / "store")
-    with bentoml.models.create(tag, metadata={**metadata, "files": records}, _model_store=shelf):
+    staged_store = ModelStore(staging / "store")
+    with bentoml.models.create(tag, metadata={**metadata, "files": records}, _model_store=staged_store):
         pass  # only the metadata goes through BentoML's copy: the weights are renamed
     staged = staging / "store" / name / version
     for item in content.iterdir():

@@ -5,6 +5,7 @@ manifest -> source -> **import** -> store. Safe to run twice, in parallel, and t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,34 +24,44 @@ class ImportReport:
     present: tuple[str, ...]
 
 
-def import_profile(profile: str, *, shipped: Path = SHIPPED) -> ImportReport:
-    """Import every model of a profile that the store lacks, showing a progress bar on a terminal.
+def import_profile(profile: str, role: str | None = None, *, shipped: Path = SHIPPED) -> ImportReport:
+    """Import what the store lacks of a profile, showing a progress bar on a terminal.
 
     Args:
         profile: its name.
+        role: import just this one, which may be optional; None imports every one that is not.
         shipped: where a shipped profile's repositories are, as `org/name/...`.
 
     Raises:
         ValueError: there is no such profile.
-        ImportRefused: a model's files cannot be had.
+        ImportRefused: the role is unknown, or a model's files cannot be had.
         StoreLocked: another importer did not finish in time.
     """
     manifest = load_manifest(profile)
-    missing, present = _sort_out(manifest)
+    roles = (_known(manifest, role),) if role else manifest.required
+    missing, present = _missing_and_present(manifest, roles)
     if not missing:
         return ImportReport(imported=(), present=present)
     with exclusive() as staging:
-        missing, present = _sort_out(manifest)  # again: another importer may have been at work until now
+        missing, present = _missing_and_present(manifest, roles)  # again: another importer may have been at work
         bar = tqdm(missing, unit="model", disable=None)
-        for role in bar:
-            bar.set_description(role)
-            _import_role(manifest, role, staging, shipped)
-    return ImportReport(imported=tuple(manifest.tag(role) for role in missing), present=present)
+        for lacking in bar:
+            bar.set_description(lacking)
+            _import_role(manifest, lacking, staging, shipped)
+    return ImportReport(imported=tuple(manifest.tag(lacking) for lacking in missing), present=present)
 
 
-def _sort_out(manifest: Manifest) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    missing = tuple(role for role in manifest.models if not is_imported(manifest.tag(role)))
-    present = tuple(manifest.tag(role) for role in manifest.models if role not in missing)
+def _known(manifest: Manifest, role: str) -> str:
+    """Raises: ImportRefused: the profile has no such role."""
+    if role not in manifest.models:
+        raise ImportRefused(f"profile {manifest.profile} has no role {role}; it has {', '.join(manifest.models)}")
+    return role
+
+
+def _missing_and_present(manifest: Manifest, roles: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those whose model the store lacks, and the tags of the others."""
+    missing = tuple(role for role in roles if not is_imported(manifest.tag(role)))
+    present = tuple(manifest.tag(role) for role in roles if role not in missing)
     return missing, present
 
 
@@ -72,9 +83,7 @@ def import_repository(profile: str, role: str, repository: str, revision: str) -
         StoreLocked: another importer did not finish in time.
     """
     manifest = load_manifest(profile)
-    if role not in manifest.models:
-        raise ImportRefused(f"profile {profile} has no role {role}; it has {', '.join(manifest.models)}")
-    own = manifest.models[role]
+    own = manifest.models[_known(manifest, role)]
     model = own.model_copy(update={"repository": repository, "revision": revision, "sha256": {}})
     tag = repository_tag(role, repository)
     with exclusive() as staging:

@@ -54,6 +54,7 @@ class Model(_Entry):
         variant: the weight variant to load (diffusers' `variant=`), None for the plain files.
         size_bytes: how much is imported, roughly: shown before a download.
         sha256: digests of files whose content is known beforehand.
+        optional: the profile does without it; it is imported only when asked for by its role.
     """
 
     repository: Repository
@@ -66,6 +67,7 @@ class Model(_Entry):
     variant: str | None = None
     size_bytes: Annotated[int, Field(gt=0)]
     sha256: Mapping[str, Sha256] = {}
+    optional: bool = False
 
     @property
     def digest(self) -> str:
@@ -88,6 +90,11 @@ class Manifest(_Entry):
     base_role: Literal["sd-inpainting", "sdxl-inpainting"]
     ip_adapter_variant: Literal["sd15", "sd15-plus", "sdxl"]
     models: Mapping[str, Model]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The roles that an import of the profile brings."""
+        return tuple(role for role, model in self.models.items() if not model.optional)
 
     @model_validator(mode="after")
     def _base_is_a_model(self) -> Manifest:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composition.config import ModelsConfig
+from composition.controls import CONTROLS
 from composition.errors import NotReady
+from composition.request import ControlType
 from models_store.manifest import load_manifest, repository_tag
 
 if TYPE_CHECKING:
@@ -21,13 +23,17 @@ if TYPE_CHECKING:
 
 _TAG = re.compile(r"[a-z0-9][a-z0-9._-]*:[a-z0-9][a-z0-9._-]*")
 
+
+def _controlnet(control: ControlType) -> Callable[[ModelsConfig], str | None]:
+    return lambda models: models.controlnet.model_of(control)
+
+
 _OVERRIDES: Mapping[str, Callable[[ModelsConfig], str | None]] = {
     "sd-inpainting": lambda models: models.base_model,
     "sdxl-inpainting": lambda models: models.base_model,
     "grounding-dino": lambda models: models.detection.grounding_dino,
     "sam": lambda models: models.detection.sam,
-    "controlnet-pose": lambda models: models.controlnet.pose,
-    "controlnet-depth": lambda models: models.controlnet.depth,
+    **{control.role: _controlnet(control.name) for control in CONTROLS.values()},
     "ip-adapter": lambda models: models.ip_adapter.model,
     "dwpose": lambda models: models.structure.dwpose,
     "depth-anything": lambda models: models.structure.depth_anything,
@@ -70,13 +76,21 @@ class ModelSet:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Every role that the profile has a model for."""
-        return tuple(self._origins)
+        """Every role that there is a model for: those of the profile, and the optional ones that are there."""
+        return tuple(role for role in self._origins if not self._is_left_out(role))
 
     @property
     def missing(self) -> tuple[str, ...]:
         """Roles whose model is not in the store (or whose configured folder does not exist)."""
-        return tuple(role for role in self._origins if not self._is_present(role))
+        return tuple(role for role in self.roles if not self._is_present(role))
+
+    def reason_for_absence(self, role: str) -> str | None:
+        """Why nothing can be done with a role, and what to do about it; None for one of `roles`."""
+        if role not in self._origins:
+            return f"model profile {self.profile} has no {role}"
+        if self._is_left_out(role):
+            return f"{role} is optional in model profile {self.profile} and not imported; run: {self._command(role)}"
+        return None
 
     def tag(self, role: str) -> str:
         """The BentoML tag of a role's model, imported or not.
@@ -135,7 +149,7 @@ class ModelSet:
 
     def bento_models(self) -> list[BentoModel]:
         """Those of every role; a role whose model is a folder is left out, as it cannot be packed."""
-        return [self.bento_model(role) for role, origin in self._origins.items() if origin.tag is not None]
+        return [self.bento_model(role) for role in self.roles if self._origins[role].tag is not None]
 
     def _override(self, role: str, models: ModelsConfig) -> str | None:
         if role in ("sd-inpainting", "sdxl-inpainting") and role != self.base_role:
@@ -147,8 +161,7 @@ class ModelSet:
         """A null override and the profile's own repository mean the profile's entry."""
         own = self._manifest.models[role]
         if override is None or own.is_called(override):
-            command = f"python -m models_store import {self.profile}"
-            return _Origin(tag=self._manifest.tag(role), folder=None, command=command)
+            return _Origin(tag=self._manifest.tag(role), folder=None, command=self._command(role))
         if _TAG.fullmatch(override):
             return _Origin(tag=override, folder=None, command=f"bentoml models import (a file that has {override})")
         if Path(override).is_dir() or override.startswith((".", "/", "~")) or override.count("/") != 1:
@@ -156,6 +169,15 @@ class ModelSet:
             return _Origin(tag=None, folder=folder, command=f"put the model's files into {folder}")
         command = f"python -m models_store import {self.profile} --role {role} --repository {override}"
         return _Origin(tag=repository_tag(role, override), folder=None, command=command)
+
+    def _command(self, role: str) -> str:
+        command = f"python -m models_store import {self.profile}"
+        return f"{command} --role {role}" if self._manifest.models[role].optional else command
+
+    def _is_left_out(self, role: str) -> bool:
+        """An optional model that was not imported and that the configuration replaces by no other."""
+        origin, own = self._origins[role], self._manifest.models[role]
+        return own.optional and origin.tag == self._manifest.tag(role) and not self._is_present(role)
 
     def _is_present(self, role: str) -> bool:
         origin = self._origins[role]

@@ -66,9 +66,9 @@ def compare_files(folder: Path, recorded: dict[str, FileRecord]) -> list[str]:
 
 
 def _verify_model(models: ModelSet, role: str, *, run: bool) -> Finding:
-    from models_store.trial import try_model
+    from models_store.smoke_test import smoke_test
 
     try:
-        return Finding(role=role, ok=True, message=try_model(models, role, run=run))
+        return Finding(role=role, ok=True, message=smoke_test(models, role, run=run))
     except Exception as error:  # whatever a loader raises is the finding
         return Finding(role=role, ok=False, message=f"does not load: {type(error).__name__}: {error}")

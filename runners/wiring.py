@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from composition.caching import (
@@ -14,7 +14,9 @@ from composition.caching import (
     ContentCache,
 )
 from composition.config import Config
+from composition.controls import CONTROLS
 from composition.pipelines.context import Models
+from composition.request import ControlType
 from models_store.store import ModelSet
 from runners.analyzer.client import BentoAnalyzer
 from runners.detector.client import BentoDetector
@@ -47,10 +49,19 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
     """
     analyze, detect = BentoAnalyzer(analyzer), BentoDetector(detector)
     extract, diffuse = BentoStructure(structure), DiffusionClient(diffusion)
-    models = Models(analyzer=analyze, detector=detect, segmenter=detect, pose=extract, depth=extract, diffuser=diffuse)
+    store = ModelSet(config.models)
+    models = Models(
+        analyzer=analyze,
+        detector=detect,
+        segmenter=detect,
+        pose=extract,
+        depth=extract,
+        diffuser=diffuse,
+        absent_controls=_absent_controls(store),
+    )
     if config.optimization.cache_preprocessors:
         models = _cached(models, config)
-    native_size = config.generation.native_size or ModelSet(config.models).native_size
+    native_size = config.generation.native_size or store.native_size
     return Assembly(
         models=models,
         health=RunnersHealth([analyze.state, detect.state, extract.state, diffuse.health]),
@@ -58,15 +69,20 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
     )
 
 
+def _absent_controls(store: ModelSet) -> dict[ControlType, str]:
+    reasons = {name: store.reason_for_absence(control.role) for name, control in CONTROLS.items()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
 def _cached(models: Models, config: Config) -> Models:
     cache = ContentCache(
         ttl_s=config.optimization.cache_ttl_seconds, max_bytes=config.optimization.cache_max_mb * MEGABYTE
     )
-    return Models(
+    return replace(
+        models,
         analyzer=CachedAnalyzer(models.analyzer, cache),
         detector=CachedDetector(models.detector, cache),
         segmenter=CachedSegmenter(models.segmenter, cache),
         pose=CachedPoseEstimator(models.pose, cache),
         depth=CachedDepthEstimator(models.depth, cache),
-        diffuser=models.diffuser,
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+
+from composition.controls import CONTROLS
+from composition.request import ControlType
 
 Profile: TypeAlias = Literal["tiny", "demo", "sd15", "sdxl"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -55,10 +58,21 @@ class DetectionConfig(_Section):
 
 
 class ControlNetConfig(_Section):
-    pose: str | None = None
-    depth: str | None = None
+    """Beside these a key per control type, its model: `models.controlnet.pose`."""
+
     load_on_demand: bool = True
     max_loaded: Count = 2
+
+    def model_of(self, control: ControlType) -> str | None:
+        """The model that replaces the profile's own for a control type of the registry."""
+        model: str | None = getattr(self, control)
+        return model
+
+
+if not TYPE_CHECKING:
+    ControlNetConfig = create_model(
+        "ControlNetConfig", __base__=ControlNetConfig, **dict.fromkeys(CONTROLS, (str | None, None))
+    )
 
 
 class IpAdapterConfig(_Section):

@@ -38,15 +38,18 @@ class Control:
 
     Attributes:
         name: as requests, responses and counters spell it.
-        role: of the manifest's model that holds its ControlNet.
         alone, together: its weight as the only control and beside others; the user's scale is a factor on it.
         needs: what `draw` takes from the source beside the image.
         draw: makes the ControlNet's image (h, w, 3), RGB uint8, of the source's size.
     """
 
     name: ControlType
-    role: str
     alone: float
     together: float
     draw: Callable[[ControlSource], Image]
     needs: frozenset[Need] = frozenset()
+
+    @property
+    def role(self) -> str:
+        """Of the manifest's model that holds its ControlNet, as `models_used` reports it."""
+        return f"controlnet-{self.name}"

@@ -14,7 +14,5 @@ def draw(source: ControlSource) -> Image:
     return np.repeat(source.depth[:, :, None], 3, axis=2)
 
 
-DEPTH = Control(
-    name="depth", role="controlnet-depth", alone=0.8, together=0.5, needs=frozenset({Need.DEPTH}), draw=draw
-)
+DEPTH = Control(name="depth", alone=0.8, together=0.5, needs=frozenset({Need.DEPTH}), draw=draw)
 """Weights of SPEC.md 5.3."""

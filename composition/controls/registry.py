@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from composition.controls.canny import CANNY
 from composition.controls.control import Control
 from composition.controls.depth import DEPTH
 from composition.controls.pose import POSE
+from composition.controls.tile import TILE
 from composition.request import ControlType
 
-CONTROLS: Final[Mapping[ControlType, Control]] = {control.name: control for control in (POSE, DEPTH)}
+CONTROLS: Final[Mapping[ControlType, Control]] = {control.name: control for control in (POSE, DEPTH, CANNY, TILE)}

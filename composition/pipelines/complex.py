@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from composition.controls import CONTROLS, Need
 from composition.images import DepthMap, Pose
@@ -10,6 +10,7 @@ from composition.masking.region import Region, detect, make_region, people_in
 from composition.pipelines.context import EditContext
 from composition.pipelines.painting import Painted, Structure, paint
 from composition.pipelines.parallel import together
+from composition.request import ControlType
 
 
 async def locate(ctx: EditContext) -> Region:
@@ -31,12 +32,16 @@ async def _locate_with_poses(ctx: EditContext) -> tuple[Region, Sequence[Pose]]:
 
 
 async def _estimate_poses(ctx: EditContext) -> tuple[Pose, ...]:
-    """The poses of everybody in the picture; nobody (or no pose control wanted) costs no model call."""
-    if not _needed(ctx, Need.POSES):
+    """The poses of everybody in the image, for a pose control and the mask; nobody costs no model call.
+
+    The mask of a worn thing needs them also where the user's scale has switched the control off.
+    """
+    if not _needed(ctx.plan.decision.controls, Need.POSES):
         return ()
     people = people_in(ctx)
     if not people:
-        ctx.journal.warn("no person was found: the pose control is empty")
+        if _needed(ctx.plan.controls, Need.POSES):
+            ctx.journal.warn("no person was found: the pose control is empty")
         return ()
     with ctx.journal.timed("pose"):
         poses = await ctx.models.pose.estimate_pose(ctx.request.base, people)
@@ -44,12 +49,12 @@ async def _estimate_poses(ctx: EditContext) -> tuple[Pose, ...]:
     return poses
 
 
-def _needed(ctx: EditContext, need: Need) -> bool:
-    return any(need in CONTROLS[name].needs for name in ctx.plan.controls)
+def _needed(controls: Iterable[ControlType], need: Need) -> bool:
+    return any(need in CONTROLS[name].needs for name in controls)
 
 
 async def _estimate_depth(ctx: EditContext) -> DepthMap | None:
-    if not _needed(ctx, Need.DEPTH):
+    if not _needed(ctx.plan.controls, Need.DEPTH):
         return None
     with ctx.journal.timed("depth"):
         depth = await ctx.models.depth.estimate_depth(ctx.request.base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from composition.images import Image
 from composition.ports.diffuser import Diffuser
 from composition.ports.queue import ProgressListener
 from composition.ports.vision import Analyzer, DepthEstimator, Detector, PoseEstimator, Segmenter
-from composition.request import EditRequest
+from composition.request import ControlType, EditRequest
 from composition.result import Progress
 
 STAGE_STARTS = {"route": 0.0, "detect": 0.05, "mask": 0.12, "condition": 0.15, "diffuse": 0.2, "blend": 0.95}
@@ -21,7 +21,11 @@ STAGE_STARTS = {"route": 0.0, "detect": 0.05, "mask": 0.12, "condition": 0.15, "
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """Every model behind its port."""
+    """Every model behind its port.
+
+    Attributes:
+        absent_controls: control types that the diffuser has no ControlNet for, with the reason in words.
+    """
 
     analyzer: Analyzer
     detector: Detector
@@ -29,6 +33,7 @@ class Models:
     pose: PoseEstimator
     depth: DepthEstimator
     diffuser: Diffuser
+    absent_controls: Mapping[ControlType, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)

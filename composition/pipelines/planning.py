@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from composition.config import Config
 from composition.decision import Decision, EditPlan
-from composition.request import EditRequest, RefineMask, Speed
+from composition.request import EditOptions, EditRequest, RefineMask, Speed
 
 T = TypeVar("T")
 
@@ -17,6 +17,8 @@ DEFAULT_CONTROLNET_SCALE = 1.0
 FAST_STEPS, MIN_FAST_STEPS, MAX_FAST_STEPS = 6, 4, 8
 FAST_GUIDANCE_SCALE, MAX_FAST_GUIDANCE_SCALE = 1.5, 2.0
 """Of the LCM-LoRA, as its model card says: 4 to 8 steps, guidance 1 to 2."""
+CONTROLS_OFF: Final = "controlnet_conditioning_scale 0 switches off the structure control that was asked for"
+NO_CONTROLNET: Final = "controlnet_conditioning_scale has no effect: this edit runs no ControlNet"
 
 
 def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditPlan:
@@ -39,7 +41,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         seed=_resolve_seed(options.seed),
         strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
         ip_adapter_scale=_given(options.ip_adapter_scale, DEFAULT_IP_ADAPTER_SCALE),
-        controls={name: weight * user_scale for name, weight in decision.controls.items()},
+        controls={name: weight * user_scale for name, weight in decision.controls.items() if user_scale > 0.0},
         refine_mask=_refine(options.refine_mask, decision),
         mask_dilation_px=options.mask_dilation_px,
         mask_blur_px=options.mask_blur_px,
@@ -50,6 +52,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         sharpen=options.sharpen,
         keep_detail=decision.recolour and generation.appearance_keep_detail,
         loras=dict(options.loras),
+        warnings=_warnings(options, decision),
     )
 
 
@@ -59,6 +62,14 @@ def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, flo
         min(max(num_inference_steps, MIN_FAST_STEPS), MAX_FAST_STEPS),
         min(max(guidance_scale, 1.0), MAX_FAST_GUIDANCE_SCALE),
     )
+
+
+def _warnings(options: EditOptions, decision: Decision) -> tuple[str, ...]:
+    """Structure control that was asked for and is not run. Scale 0 where none was asked for does what it says."""
+    scale = options.controlnet_conditioning_scale
+    if scale == 0.0 and (options.control_types or options.force_controlnet):
+        return (CONTROLS_OFF,)
+    return (NO_CONTROLNET,) if scale and not decision.controls else ()
 
 
 def _pace(request: EditRequest, config: Config) -> tuple[int, float]:

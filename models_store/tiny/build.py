@@ -16,6 +16,7 @@ import diffusers
 import torch
 import transformers
 
+from composition.controls import CONTROLS
 from models_store.tiny.clip import build_clip
 from models_store.tiny.conditioning import build_controlnet, build_ip_adapter, build_lcm_lora
 from models_store.tiny.depth import build_depth_anything
@@ -30,8 +31,7 @@ BUILDERS: Mapping[str, Callable[[Path], None]] = {
     "sd-inpainting": build_sd_inpainting,
     "sdxl-inpainting": build_sdxl_inpainting,
     "ip-adapter": build_ip_adapter,
-    "controlnet-pose": build_controlnet,
-    "controlnet-depth": build_controlnet,
+    **{control.role: build_controlnet for control in CONTROLS.values()},
     "grounding-dino": build_grounding_dino,
     "sam": build_sam,
     "dwpose": build_dwpose,

@@ -38,7 +38,7 @@ _LORA_LAYERS = (
 
 
 def build_controlnet(folder: Path) -> None:
-    """lllyasviel/control_v11p_sd15_openpose and control_v11f1p_sd15_depth."""
+    """Any of ControlNet v1.1 (lllyasviel/control_v11*); the seed of the role makes each another."""
     model = ControlNetModel(
         in_channels=4,
         layers_per_block=1,
@@ -49,7 +49,7 @@ def build_controlnet(folder: Path) -> None:
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         conditioning_embedding_out_channels=(4, 4, 8, 8),
     )
-    # A fresh ControlNet's last layers are zero, and little of the control picture reaches them: it would do nothing.
+    # A fresh ControlNet's last layers are zero, and little of the control image reaches them: it would do nothing.
     randomize(model.controlnet_cond_embedding, gain=_CONTROL_GAIN)
     for layer in (*model.controlnet_down_blocks, model.controlnet_mid_block):
         torch.nn.init.normal_(layer.weight, std=_CONTROL_STD)

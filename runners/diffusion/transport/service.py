@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import bentoml
 
 from composition.config import load_config
+from composition.controls import CONTROLS
 from composition.errors import CompositionError, InvalidInput
 from models_store.store import ModelSet
 from runners.diffusion.transport.events import Alive, Event, event_to_frame, request_from_frame
@@ -48,8 +49,6 @@ class DiffusionRunner:
 
     base_model = _packed(_MODELS.base_role)
     ip_adapter_model = _packed("ip-adapter")
-    controlnet_pose_model = _packed("controlnet-pose")
-    controlnet_depth_model = _packed("controlnet-depth")
     lcm_lora_model = _packed("lcm-lora")
     taesd_model = _packed("taesd")
 
@@ -118,6 +117,10 @@ class DiffusionRunner:
     def stop(self) -> None:
         """End every request with NOT_READY."""
         self._engine.stop()
+
+
+_service: Any = DiffusionRunner
+_service.models.extend(model for control in CONTROLS.values() if (model := _packed(control.role)))
 
 
 async def _next_event(events: asyncio.Queue[Event]) -> Event:

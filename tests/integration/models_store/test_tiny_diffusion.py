@@ -18,6 +18,7 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPTextModel
 
+from composition.controls import CONTROLS
 from models_store.store import ModelSet
 from tests.integration.models_store.pictures import PLAIN_PICTURES, photographs
 
@@ -86,7 +87,7 @@ def test_the_prompt_and_the_photo_decide(pipeline: Any) -> None:
     assert apart(first, paint(pipeline, "a wooden table")) > 1
 
 
-@pytest.mark.parametrize("role", ["controlnet-pose", "controlnet-depth"])
+@pytest.mark.parametrize("role", [control.role for control in CONTROLS.values()])
 def test_a_controlnet_changes_the_picture_and_so_does_its_input(
     pipeline: Any, tiny_models: ModelSet, role: str
 ) -> None:

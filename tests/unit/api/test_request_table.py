@@ -54,7 +54,7 @@ ACCEPTED = [
 REFUSED = [
     ("pipeline", ["", "fast", "SIMPLE", 1, None, True]),
     ("force_controlnet", ["true", 1, 0, None, []]),
-    ("control_types", ["pose", ["canny"], [1], {"pose": 1}, ["pose"] * 17]),
+    ("control_types", ["pose", ["no-such-control"], [1], {"pose": 1}, ["pose"] * 17]),
     ("num_inference_steps", [0, -1, 101, 1.5, 25.0, "25", True, None, NAN, 10**30]),
     ("guidance_scale", [0.99, -1, 20.01, "7.5", True, None, NAN, INFINITY, -INFINITY, 10**400]),
     ("seed", [-2, 2**32, 1.0, "7", True, NAN]),

@@ -43,6 +43,7 @@ class Bench:
                 pose=self.pose,
                 depth=self.depth,
                 diffuser=self.diffuser,
+                absent_controls=fakes.get("absent_controls", {}),
             ),
             native_size=256,
         )

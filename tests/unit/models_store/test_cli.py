@@ -36,15 +36,22 @@ def test_an_unknown_profile_is_a_usage_error(capsys: pytest.CaptureFixture[str])
     assert "invalid choice: 'huge'" in capsys.readouterr().err
 
 
-def test_a_role_without_a_repository_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["import", "sd15", "--role", "clip"]) == 2
-    assert "belong together" in capsys.readouterr().err
+def test_a_repository_without_its_role_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "sd15", "--repository", "someone/clip"]) == 2
+    assert "--repository needs the --role" in capsys.readouterr().err
+
+
+def test_a_role_that_the_profile_lacks_cannot_be_imported(
+    store_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", "sd15", "--role", "clap"]) == 1
+    assert "profile sd15 has no role clap" in capsys.readouterr().err
 
 
 def test_verify_of_a_profile_that_is_not_imported_fails(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "sd15"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(load_manifest("sd15").models)
+    assert len(lines) == len(load_manifest("sd15").required)
     assert all(line.startswith("FAILED") and line.endswith("is not imported") for line in lines)
 
 

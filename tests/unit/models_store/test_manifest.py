@@ -7,11 +7,12 @@ from bentoml import Tag
 from pydantic import ValidationError
 
 from composition.config import PROFILES
+from composition.controls import CONTROLS
 from models_store.manifest import Manifest, Model, Source, load_manifest, profiles, repository_tag
 
 REPORTED_NAMES = {
-    "sd-inpainting", "sdxl-inpainting", "grounding-dino", "sam", "ip-adapter", "controlnet-pose", "controlnet-depth",
-    "dwpose", "depth-anything", "clip", "yolox", "safety-checker", "lcm-lora", "taesd",
+    "sd-inpainting", "sdxl-inpainting", "grounding-dino", "sam", "ip-adapter", "dwpose", "depth-anything", "clip",
+    "yolox", "safety-checker", "lcm-lora", "taesd", *(control.role for control in CONTROLS.values()),
 }  # fmt: skip
 """The names of `models_used`, and the preview decoder, which makes no result."""
 
@@ -57,12 +58,12 @@ def test_the_profiles_adapter_is_one_of_its_parts(profile: str) -> None:
     assert manifest.ip_adapter_variant in manifest.models["ip-adapter"].parts
 
 
-@pytest.mark.parametrize("profile", ["sd15", "sdxl"])
-def test_downloads_never_take_pickles_where_there_are_safetensors(profile: str) -> None:
+@pytest.mark.parametrize(("profile", "only_pickled"), [("sd15", ["controlnet-tile", "clip"]), ("sdxl", ["clip"])])
+def test_downloads_never_take_pickles_where_there_are_safetensors(profile: str, only_pickled: list[str]) -> None:
     pickled = [
         role for role, model in load_manifest(profile).models.items() if any(p.endswith(".bin") for p in model.files)
     ]
-    assert pickled == ["clip"]
+    assert pickled == only_pickled
 
 
 def test_a_built_profile_has_one_version_for_all_its_models() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from composition.config import DetectionConfig, IpAdapterConfig, ModelsConfig, StructureConfig
+from composition.controls import CONTROLS, Control
 from models_store.entries import exclusive, publish
 from models_store.manifest import load_manifest, repository_tag
 from models_store.store import ModelSet, ModelsNotImported
@@ -112,3 +113,31 @@ def test_half_precision_variants_are_named_for_the_loaders() -> None:
     models = ModelSet(ModelsConfig(profile="sd15"))
     assert models.variant("sd-inpainting") == "fp16"
     assert models.variant("clip") is None
+
+
+@pytest.mark.parametrize("control", CONTROLS.values(), ids=CONTROLS)
+def test_a_configured_controlnet_replaces_the_profiles_own_and_no_other(control: Control) -> None:
+    config = ModelsConfig.model_validate({"profile": "tiny", "controlnet": {control.name: "our-net:v2"}})
+    tags, own = ModelSet(config), ModelSet(ModelsConfig(profile="tiny"))
+    assert {role: tags.tag(role) for role in own.roles if tags.tag(role) != own.tag(role)} == {
+        control.role: "our-net:v2"
+    }
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason"),
+    [
+        ("tiny", None),
+        ("demo", "model profile demo has no controlnet-canny"),
+        (
+            "sd15",
+            "controlnet-canny is optional in model profile sd15 and not imported;"
+            " run: python -m models_store import sd15 --role controlnet-canny",
+        ),
+    ],
+)
+def test_a_profile_without_canny_says_so_or_what_would_bring_it(
+    store_folder: Path, profile: str, reason: str | None
+) -> None:
+    models = ModelSet(ModelsConfig.model_validate({"profile": profile}))
+    assert models.reason_for_absence("controlnet-canny") == reason

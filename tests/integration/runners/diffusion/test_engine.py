@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from composition.controls import CONTROLS
 from composition.diffusion import DiffusionProgress
 from composition.errors import (
     Cancelled,
@@ -78,6 +79,20 @@ def test_only_the_controlnets_that_are_asked_for_run_and_only_in_their_window(en
     assert counts["controlnet_depth_forwards"] == 4
     assert counts["controlnet_depth_rows"] == 8
     assert "controlnet_pose_forwards" not in counts
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_the_controlnet_of_every_control_type_runs_and_changes_the_image(engine, name):
+    one = request(controls={name: control(1)})
+    [result] = run(engine, one)
+    counts = counters(engine)
+    [plain] = run(engine, dataclasses.replace(one, controls={}, request_id="plain"))
+    assert result.models_used == ("sd-inpainting", CONTROLS[name].role, "safety-checker")
+    assert {key: count for key, count in counts.items() if key.startswith("controlnet_")} == {
+        f"controlnet_{name}_forwards": 4,
+        f"controlnet_{name}_rows": 8,
+    }
+    assert (result.image != plain.image).any()
 
 
 def test_a_controlnet_at_scale_zero_does_not_run(engine):

@@ -10,10 +10,12 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from diffusers import ControlNetModel
 from safetensors import safe_open
 
 from runners.diffusion.families.sd15.build import assemble_parts
 from runners.diffusion.families.sd15.components import load_components, weights_variant
+from runners.diffusion.families.sd15.controlnets import ControlNetPool
 from runners.diffusion.settings import DiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone
 from tests.integration.runners.diffusion.requests import (
@@ -60,7 +62,7 @@ def test_every_weight_is_held_once_whatever_ran(paths):
     expected = weights_on_disk(
         *(base / part / "diffusion_pytorch_model.safetensors" for part in ("unet", "vae")),
         *(base / part / "model.safetensors" for part in ("text_encoder", "safety_checker")),
-        *(folder / "diffusion_pytorch_model.safetensors" for folder in paths.controlnets.values()),
+        *(paths.controlnets[kind] / "diffusion_pytorch_model.safetensors" for kind in both_controls()),
         paths.ip_adapter / "models" / "ip-adapter_sd15.safetensors",
         paths.ip_adapter / "models" / "image_encoder" / "model.safetensors",
         paths.taesd / "diffusion_pytorch_model.safetensors",
@@ -135,6 +137,15 @@ def test_a_request_that_needs_two_controlnets_does_not_reload_them_at_every_step
     engine = make_engine(max_controlnets=1)
     run(engine, request(controls=both_controls(), num_inference_steps=6))
     assert engine.stats()["controlnet_loads"] == 2
+
+
+def test_a_controlnet_that_is_published_as_a_pytorch_archive_only_loads_like_another(paths, tmp_path):
+    published = ControlNetModel.from_pretrained(paths.controlnets["tile"])
+    published.save_pretrained(tmp_path, safe_serialization=False)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".bin"}
+    loaded = ControlNetPool({"tile": tmp_path}, max_loaded=1, device=CPU, dtype=torch.float16).get("tile")
+    for name, weight in published.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], weight.half()), name
 
 
 def test_controlnets_can_be_loaded_at_start(make_engine):

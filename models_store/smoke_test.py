@@ -1,4 +1,4 @@
-"""Loads one model with the class that serves it and, if asked, runs it once on a small picture.
+"""The smoke test: loads one model with the class that serves it and, if asked, runs it once on a small image.
 
 Loading is strict: a weight that the file lacks would be filled in at random, which nobody would notice.
 """
@@ -38,9 +38,10 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from composition.controls import CONTROLS
 from models_store.store import ModelSet
 
-Trial = Callable[[ModelSet, str, bool], str]
+SmokeTest = Callable[[ModelSet, str, bool], str]
 _WEIGHTLESS_NAMES = ("position_ids", "num_batches_tracked")
 
 
@@ -48,7 +49,7 @@ class WeightsDiffer(Exception):
     """The file's weights are not those of the model's class."""
 
 
-def try_model(models: ModelSet, role: str, *, run: bool) -> str:
+def smoke_test(models: ModelSet, role: str, *, run: bool) -> str:
     """Load a role's model, run it if `run`, and say in a few words what came out.
 
     Raises: whatever its loader raises.
@@ -57,10 +58,10 @@ def try_model(models: ModelSet, role: str, *, run: bool) -> str:
         library.set_verbosity_error()
         library.disable_progress_bar()
     with torch.inference_mode():
-        return _TRIALS[role](models, role, run)
+        return _SMOKE_TESTS[role](models, role, run)
 
 
-def _picture(side_px: int) -> Image.Image:
+def _image(side_px: int) -> Image.Image:
     ramp = np.linspace(0, 255, side_px).astype(np.uint8)
     red, green = np.meshgrid(ramp, ramp)
     return Image.fromarray(np.stack([red, green, 255 - red], axis=2))
@@ -89,9 +90,9 @@ def _inpaint(models: ModelSet, role: str, run: bool) -> str:
     if not run:
         return type(pipeline).__name__
     side = models.native_size
-    picture, mask = _picture(side), Image.new("L", (side, side), 255)
+    image, mask = _image(side), Image.new("L", (side, side), 255)
     result = pipeline(
-        "a red car", image=picture, mask_image=mask, height=side, width=side, num_inference_steps=2, strength=1.0
+        "a red car", image=image, mask_image=mask, height=side, width=side, num_inference_steps=2, strength=1.0
     )
     return f"{type(pipeline).__name__}: {result.images[0].size[0]} px in 2 steps"
 
@@ -109,7 +110,7 @@ def _ip_adapter(models: ModelSet, role: str, run: bool) -> str:
     )
     if not run:
         return type(pipeline.image_encoder).__name__
-    embeds = pipeline.prepare_ip_adapter_image_embeds([_picture(224)], None, torch.device("cpu"), 1, True)
+    embeds = pipeline.prepare_ip_adapter_image_embeds([_image(224)], None, torch.device("cpu"), 1, True)
     return f"{type(pipeline.image_encoder).__name__}: embeds {tuple(embeds[0].shape)}"
 
 
@@ -133,7 +134,7 @@ def _grounding_dino(models: ModelSet, role: str, run: bool) -> str:
     processor = AutoProcessor.from_pretrained(models.path(role))
     if not run:
         return type(model).__name__
-    inputs = processor(images=_picture(256), text="a red car .", return_tensors="pt")
+    inputs = processor(images=_image(256), text="a red car .", return_tensors="pt")
     best = float(model(**inputs).logits.sigmoid().max())
     return f"{type(model).__name__}: best score {best:.2f}"
 
@@ -143,7 +144,7 @@ def _sam(models: ModelSet, role: str, run: bool) -> str:
     processor = SamProcessor.from_pretrained(models.path(role))
     if not run:
         return type(model).__name__
-    inputs = processor(_picture(256), input_boxes=[[[40.0, 40.0, 200.0, 200.0]]], return_tensors="pt")
+    inputs = processor(_image(256), input_boxes=[[[40.0, 40.0, 200.0, 200.0]]], return_tensors="pt")
     masks = model(**inputs).pred_masks
     return f"{type(model).__name__}: masks {tuple(masks.shape[2:])}"
 
@@ -153,7 +154,7 @@ def _depth(models: ModelSet, role: str, run: bool) -> str:
     processor = AutoImageProcessor.from_pretrained(models.path(role))
     if not run:
         return type(model).__name__
-    depth = model(**processor(images=_picture(256), return_tensors="pt")).predicted_depth
+    depth = model(**processor(images=_image(256), return_tensors="pt")).predicted_depth
     return f"{type(model).__name__}: depth {float(depth.min()):.2f}..{float(depth.max()):.2f}"
 
 
@@ -162,7 +163,7 @@ def _clip(models: ModelSet, role: str, run: bool) -> str:
     processor = CLIPProcessor.from_pretrained(models.path(role))
     if not run:
         return type(model).__name__
-    inputs = processor(text=["a car", "a dress"], images=_picture(224), return_tensors="pt", padding=True)
+    inputs = processor(text=["a car", "a dress"], images=_image(224), return_tensors="pt", padding=True)
     share = model(**inputs).logits_per_image.softmax(dim=1)[0, 0]
     return f"{type(model).__name__}: {float(share):.2f} of two texts"
 
@@ -172,8 +173,8 @@ def _onnx(models: ModelSet, role: str, run: bool) -> str:
     if not run:
         return f"{len(session.get_outputs())} outputs"
     shape = [size if isinstance(size, int) else 1 for size in session.get_inputs()[0].shape]
-    picture = np.zeros(shape, dtype=np.float32)
-    outputs = session.run(None, {session.get_inputs()[0].name: picture})
+    image = np.zeros(shape, dtype=np.float32)
+    outputs = session.run(None, {session.get_inputs()[0].name: image})
     return ", ".join(str(output.shape) for output in outputs)
 
 
@@ -182,7 +183,7 @@ def _safety_checker(models: ModelSet, role: str, run: bool) -> str:
     extractor = CLIPImageProcessor.from_pretrained(models.path(role), subfolder="feature_extractor")
     if not run:
         return type(checker).__name__
-    pixels = extractor(_picture(224), return_tensors="pt").pixel_values
+    pixels = extractor(_image(224), return_tensors="pt").pixel_values
     _, flagged = checker(clip_input=pixels, images=np.zeros((1, 8, 8, 3), dtype=np.float32))
     return f"{type(checker).__name__}: flagged {flagged}"
 
@@ -204,12 +205,11 @@ def _lora(models: ModelSet, role: str, run: bool) -> str:
     return f"{layers} layers adapted"
 
 
-_TRIALS: Mapping[str, Trial] = {
+_SMOKE_TESTS: Mapping[str, SmokeTest] = {
     "sd-inpainting": _inpaint,
     "sdxl-inpainting": _inpaint,
     "ip-adapter": _ip_adapter,
-    "controlnet-pose": _controlnet,
-    "controlnet-depth": _controlnet,
+    **{control.role: _controlnet for control in CONTROLS.values()},
     "safety-checker": _safety_checker,
     "grounding-dino": _grounding_dino,
     "sam": _sam,
