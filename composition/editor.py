@@ -14,10 +14,11 @@ from composition.decision import Decision, Pipeline, ReferenceKind, Signals
 from composition.errors import UnprocessableImage
 from composition.images import Detection
 from composition.imaging import masks
+from composition.journal import Journal
 from composition.masking.region import Region
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
-from composition.pipelines.context import EditContext, Journal, Models
+from composition.pipelines.context import EditContext, Models
 from composition.pipelines.painting import Painted
 from composition.pipelines.planning import make_plan
 from composition.ports.queue import ProgressListener
