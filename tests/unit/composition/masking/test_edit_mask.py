@@ -137,8 +137,10 @@ async def test_a_garment_that_nobody_wears_is_the_one_at_its_position():
     assert extent(right.thing)[0] == 250
 
 
-async def test_a_small_mask_is_seen_in_a_crop_that_holds_all_that_may_change():
-    made = await mask_of(Target(phrase="mug"), found=[MUG], tiles=3)
+@pytest.mark.parametrize("dilation_px", [15, 64])
+async def test_a_small_mask_is_seen_in_a_crop_that_holds_all_that_may_change(dilation_px):
+    cup = detection("mug", 520, 380, 560, 420)
+    made = await mask_of(Target(phrase="mug"), found=[cup], tiles=3, options={"mask_dilation_px": dilation_px})
     assert made.crop is not None
     x0, y0, x1, y1 = extent(made.reach)
     assert min(x0 - made.crop.x0, y0 - made.crop.y0, made.crop.x1 - x1, made.crop.y1 - y1) > 0
