@@ -24,6 +24,7 @@ from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
 from tests.fakes.fake_pose_estimator import upright_pose
+from tests.fakes.fake_segmenter import ellipse
 
 MUG = detection("mug", 120, 80, 220, 200)
 PERSON = detection("person", 100, 10, 300, 290)
@@ -249,6 +250,19 @@ async def test_a_colour_shift_is_measured_outside_of_everything_that_was_repaint
     b = bench(detector=FakeDetector({"mug": [MUG]}), diffuser=Dark())
     result = await b.edit(request(smooth, "make the mug of marble", crop=Crop.OFF))
     assert np.median(result.image[100:180, 140:200]) == pytest.approx(30, abs=2)
+
+
+async def test_only_the_thing_itself_keeps_the_photographs_detail_and_its_rim_does_not(bench, smooth):
+    grain = np.random.default_rng(2).normal(0, 6, (300, 400, 1))
+    grainy = np.clip(smooth + grain, 0, 255).astype(np.uint8)
+    b = bench(detector=FakeDetector({"mug": [MUG]}), diffuser=AnsweringDiffuser(lambda image: image[..., ::-1]))
+    result = await b.edit(request(grainy, "make the mug red", color_match=False, crop=Crop.OFF))
+    seen = b.diffuser.requests[0].image
+    painted = fit((300, 400), native_size=256).from_model(np.ascontiguousarray(seen[..., ::-1]))
+    thing = ellipse(MUG.box, (300, 400)) > 0
+    rim = (result.mask == 255) & ~thing
+    assert np.array_equal(result.image[rim], painted[rim])
+    assert (result.image[thing] != painted[thing]).any(axis=1).mean() > 0.8
 
 
 async def test_the_result_is_sharpened_inside_the_mask_and_only_when_asked(bench, photo):
