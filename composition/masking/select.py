@@ -24,9 +24,9 @@ def select(
 
     - Of people the largest is the best, as a photograph is of whom it shows large, and those far smaller than the
       largest one (`BACKGROUND_SHARE`) are passers-by: they have no position.
-    - Of things the one of the highest score is the best, and every one has its position. Things of one name may well
-      differ that much in size (a golf ball beside a football, a sapling beside a tree), and whoever names a thing's
-      side points at it among all that are seen; nobody has to be told that a passer-by does not count.
+    - Of things the one of the highest score is the best, and each has its position, however small it is: things of one
+      name differ in size by nature (a golf ball beside a football), and a side that is named may be all that tells them
+      apart. The price: "the left car" is a small far one if that is the leftmost.
 
     Args:
         found: the instances, in any order; a box without area is none.
