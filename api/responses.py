@@ -35,7 +35,7 @@ class GenerateResponse(_Wire):
 class AnalyzeResult(_Wire):
     """A dry run: what would be repainted, and why."""
 
-    mask: str = Field(description="The mask that the edit would use, base64 PNG.")
+    mask: str = Field(description="The feathered mask that the edit would be blended with, base64 PNG.")
     pipeline: Pipeline
     models_used: list[str]
     metadata: dict[str, Any]

@@ -14,11 +14,11 @@ from composition.decision import Decision, EditPlan, Pipeline, ReferenceKind, Si
 from composition.errors import InvalidInput, UnprocessableImage
 from composition.images import Detection
 from composition.imaging import masks
-from composition.masking.region import Region
+from composition.journal import Journal
+from composition.masking.edit_mask import EditMask
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
-from composition.pipelines.context import EditContext, Journal, Models
-from composition.pipelines.painting import Painted
+from composition.pipelines.context import EditContext, Models
 from composition.pipelines.planning import make_plan
 from composition.ports.queue import ProgressListener
 from composition.request import EditRequest
@@ -59,35 +59,35 @@ class Editor:
         start = time.perf_counter()
         with recorded_outcomes() as outcomes:
             ctx = await self._prepare(request, request_id=request_id, listener=listener, deadline_s=deadline_s)
-            region, painted = await PIPELINES[ctx.plan.decision.pipeline].run(ctx)
+            mask, image = await PIPELINES[ctx.plan.decision.pipeline].run(ctx)
         ctx.journal.cache.update(outcomes)
         elapsed_ms = round((time.perf_counter() - start) * 1000)
         return EditResult(
-            image=painted.image,
-            mask=painted.alpha,
+            image=image,
+            mask=mask.alpha,
             pipeline=ctx.plan.decision.pipeline,
             models_used=tuple(ctx.journal.models_used),
             processing_time_ms=elapsed_ms,
-            metadata=_metadata(ctx, region, painted),
+            metadata=_metadata(ctx, mask),
         )
 
     async def analyze(self, request: EditRequest, *, request_id: str) -> Analysis:
-        """A dry run: decision, target, boxes and mask, without depth and diffusion.
+        """A dry run: decision, target, boxes and the mask that the edit would blend with, without depth and diffusion.
 
         Raises:
             CompositionError: any of the tree, as the API documents.
         """
         ctx = await self._prepare(request, request_id=request_id, listener=lambda _: None, deadline_s=None)
-        region = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
+        mask = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
         return Analysis(
             decision=ctx.plan.decision,
-            detections=region.detections,
-            mask=region.mask,
+            detections=mask.detections,
+            mask=mask.alpha,
             models_used=tuple(ctx.journal.models_used),
             metadata={
                 "routing": _describe_routing(ctx.plan),
-                "detections": [describe_detection(item) for item in region.detections],
-                "mask_area": masks.area_fraction(region.mask),
+                "detections": [describe_detection(item) for item in mask.detections],
+                "mask_area": masks.area_fraction(mask.alpha),
                 "timings_ms": ctx.journal.timings_ms,
                 "warnings": _warnings(ctx),
             },
@@ -180,7 +180,7 @@ def _warnings(ctx: EditContext) -> list[str]:
     return [*ctx.plan.decision.warnings, *ctx.plan.warnings, *ctx.journal.warnings]
 
 
-def _metadata(ctx: EditContext, region: Region, painted: Painted) -> dict[str, Any]:
+def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
     height, width = ctx.request.base.shape[:2]
     resolution = f"{width}x{height}"
     return {
@@ -188,8 +188,8 @@ def _metadata(ctx: EditContext, region: Region, painted: Painted) -> dict[str, A
         "output_resolution": resolution,
         "seed_used": ctx.plan.seed,
         "routing": _describe_routing(ctx.plan),
-        "detections": [describe_detection(item) for item in region.detections],
-        "mask_area": masks.area_fraction(painted.alpha),
+        "detections": [describe_detection(item) for item in mask.detections],
+        "mask_area": masks.area_fraction(mask.alpha),
         "timings_ms": ctx.journal.timings_ms,
         "cache": ctx.journal.cache,
         "warnings": _warnings(ctx),

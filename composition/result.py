@@ -23,7 +23,11 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditResult:
-    """An edited picture with its account; `metadata` is JSON-serialisable and becomes `result.metadata`."""
+    """An edited image with its account.
+
+    `mask` (H, W) is the feathered mask that it was blended with: where it is 0, the image is the original bit for bit.
+    `metadata` is JSON-serialisable and becomes `result.metadata`.
+    """
 
     image: Image
     mask: Mask
@@ -35,7 +39,7 @@ class EditResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Analysis:
-    """A dry run's outcome: what would be repainted, and why, without diffusion."""
+    """A dry run's outcome: what would be repainted, and why; `mask` is the one of the edit's result, pixel by pixel."""
 
     decision: Decision
     detections: tuple[Detection, ...]

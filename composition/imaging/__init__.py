@@ -1,1 +1,1 @@
-"""Exact pixel work between the photograph and the models: geometry, masks, body regions and blending."""
+"""Exact pixel work between the photograph and the models: geometry, masks, skeletons, detail and blending."""

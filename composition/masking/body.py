@@ -6,29 +6,14 @@ without the face and the hands. Regions are hulls around keypoints with the widt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 
-from composition.decision import BodyRegion, Position
-from composition.images import Box, Detection, Mask, Pose
+from composition.decision import BodyRegion
+from composition.images import Box, Mask, Pose
 from composition.imaging.masks import boxes_to_mask
 from composition.masking.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
 from composition.masking.body_shapes import draw_face, draw_hand, draw_region
 
-GARMENT_WORDS: Mapping[BodyRegion, tuple[str, ...]] = {
-    BodyRegion.UPPER: ("shirt", "t-shirt", "top", "blouse", "sweater", "hoodie", "jacket", "coat", "vest"),
-    BodyRegion.LOWER: ("trousers", "jeans", "pants", "shorts", "skirt", "leggings"),
-    BodyRegion.FULL: ("dress", "suit", "coat", "jumpsuit", "gown", "shirt", "jacket", "trousers", "skirt"),
-    BodyRegion.FEET: ("shoes", "sneakers", "boots", "sandals", "socks"),
-    BodyRegion.HEAD: ("hat", "cap", "helmet", "beanie", "headband"),
-    BodyRegion.EYES: ("glasses", "sunglasses", "goggles"),
-    BodyRegion.NECK: ("scarf", "tie", "bow tie", "necklace"),
-}
-"""What may already be worn on a region: the words that the detector is asked for."""
-
-BACKGROUND_SHARE = 0.1
-"""Of people smaller than this share of the largest one's area, none is meant by "the man on the left"."""
 MIN_AGREEMENT = 0.05
 """A garment detection that covers less of the region than this belongs to something else."""
 
@@ -95,27 +80,6 @@ def worn_mask(
     if pose is not None:
         chosen[protected_mask(pose, size, region) > 0] = 0
     return chosen if chosen.any() else None
-
-
-def main_person(detections: Iterable[Detection], position: Position | None) -> Detection | None:
-    """The person that an edit is about: the largest, or the one at `position` among those in the foreground.
-
-    Detections with another label than "person" do not count. In the middle of an even number is the larger of
-    the two middle ones.
-    """
-    people = [item for item in detections if item.label == "person" and item.box.area > 0.0]
-    if not people:
-        return None
-    largest = max(people, key=lambda item: item.box.area)
-    if position is None:
-        return largest
-    foreground = [item for item in people if item.box.area >= BACKGROUND_SHARE * largest.box.area]
-    row = sorted(foreground, key=lambda item: item.box.x0 + item.box.x1)
-    if position is Position.LEFT:
-        return row[0]
-    if position is Position.RIGHT:
-        return row[-1]
-    return max(row[(len(row) - 1) // 2 : len(row) // 2 + 1], key=lambda item: item.box.area)
 
 
 def _garment_of(garment_mask: Mask | None, person_box: Box | None, size: tuple[int, int]) -> Mask | None:

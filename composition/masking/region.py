@@ -1,4 +1,4 @@
-"""decode -> route -> **detect -> mask** -> condition: from the words of a target to the pixels to repaint."""
+"""detect -> **mask** -> condition: the pixels of the thing itself, before anything is grown."""
 
 from __future__ import annotations
 
@@ -8,169 +8,160 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from composition.decision import Position, Target
+from composition.decision import EditPlan, Position
 from composition.errors import EmptyMask, NoDetection
-from composition.images import Box, Detection, Mask, Pose
+from composition.images import Box, Detection, Image, Mask, Pose
 from composition.imaging import masks
+from composition.journal import Journal
 from composition.masking import body
-from composition.pipelines.context import EditContext
+from composition.masking.find import people_in, side_of
+from composition.masking.select import are_people, select
+from composition.ports.vision import Segmenter
 from composition.request import OnNoDetection
 
-PERSON = "person"
-SUBJECT_LABELS = (PERSON, "dog", "cat", "horse", "bird", "car", "motorcycle", "bus", "truck", "bicycle")
-"""What counts as the subject in front of a background, in this order, when the prompt does not name it."""
 BOX_MARGIN = 0.1
 """How far a silhouette may reach beyond its detection's box, as a share of the box's sides."""
 
-SIDES = {
-    "left": Position.LEFT,
-    "middle": Position.MIDDLE,
-    "center": Position.MIDDLE,
-    "centre": Position.MIDDLE,
-    "right": Position.RIGHT,
-}
-"""Places that are parts of the picture, which no detector finds."""
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """A photograph and all that is known of it when the mask is made.
+
+    Attributes:
+        image: (H, W, 3).
+        user_mask: (H, W), the user's own; it overrides everything that is found.
+        objects: what the analyzer saw.
+        found: the instances of what the target names, best first.
+        poses: of the people among `objects`, in their order; empty when no pose was estimated.
+    """
+
+    image: Image
+    user_mask: Mask | None = None
+    objects: Sequence[Detection] = ()
+    found: Sequence[Detection] = ()
+    poses: Sequence[Pose] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.image.shape[0], self.image.shape[1]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Region:
-    """Where to repaint: a binary mask (H, W; 0/255) before dilation, and what was found on the way to it.
+    """The thing itself: a binary mask (H, W; 0/255) before dilation, and what was found on the way to it.
 
-    `exact`: the mask is the user's own, to be feathered but not dilated. `outlined`: the thing keeps its shape and
-    the mask is its own outline, so it is blended in along it. `protected`: what stays as it is, however far the mask
-    grows (a face, hands).
+    Attributes:
+        thing: its pixels.
+        detections: the instances that it was made from.
+        exact: the mask is the user's own, to be feathered but not dilated.
+        outlined: the thing keeps its shape and the mask is its own outline, so it is blended in along it.
+        protected: (H, W), > 0 stays as it is, however far the mask grows: a face, hands. None: nothing is.
     """
 
-    mask: Mask
+    thing: Mask
     detections: tuple[Detection, ...] = ()
     exact: bool = False
     outlined: bool = False
     protected: Mask | None = None
 
 
-def people_in(ctx: EditContext) -> tuple[Detection, ...]:
-    """The person boxes that the analyzer is sure enough of to estimate a pose in."""
-    return tuple(item for item in ctx.signals.objects if item.label == PERSON)
-
-
-async def detect(ctx: EditContext) -> tuple[Detection, ...]:
-    """Find the instances that the decision's target names; none when the user gave a mask or nothing is named."""
-    phrase = _phrase_to_detect(ctx)
-    if phrase is None or ctx.request.mask is not None:
-        return ()
-    with ctx.journal.timed("detect"):
-        found = await ctx.models.detector.detect(ctx.request.base, phrase)
-    ctx.journal.used("grounding-dino")
-    return found
-
-
-def _phrase_to_detect(ctx: EditContext) -> str | None:
-    """A named garment is looked for by its name; for one that is yet to be worn, whatever is worn there now."""
-    target = ctx.plan.decision.target
-    if target.complement:
-        return _subject_label(ctx)
-    if target.phrase is None and target.region is not None:
-        return " . ".join(body.GARMENT_WORDS[target.region])
-    return target.phrase or (None if _side(target) else target.place)
-
-
-def _side(target: Target) -> Position | None:
-    """The side of the picture that an insertion names instead of a thing: "on the left", "on the right side"."""
-    if target.phrase is not None or target.region is not None:
-        return None
-    return target.position if target.place in (None, "side") else SIDES.get(target.place)
-
-
-def _subject_label(ctx: EditContext) -> str:
-    """The likeliest subject that the analyzer saw; a person when it saw none."""
-    seen = {item.label for item in ctx.signals.objects}
-    return next((label for label in SUBJECT_LABELS if label in seen), PERSON)
-
-
-async def make_region(ctx: EditContext, found: tuple[Detection, ...], poses: Sequence[Pose]) -> Region:
-    """Turn detections (and poses, for worn things) into the mask.
+async def make_region(scene: Scene, plan: EditPlan, *, segmenter: Segmenter, journal: Journal) -> Region:
+    """What the edit is about, from all that is known.
 
     Raises:
         NoDetection: nothing was found and the request says `on_no_detection: error`.
-        EmptyMask: the user's mask is empty.
+        EmptyMask: the user's mask is empty, or the subject leaves no background.
     """
-    target = ctx.plan.decision.target
-    if ctx.request.mask is not None:
-        return Region(mask=masks.ensure_not_empty(masks.binarize(ctx.request.mask)), exact=True)
-    with ctx.journal.stage("mask"):
-        if target.region is not None:
-            return await _worn_region(ctx, found, poses)
-        if not found:
-            return _nothing_found(ctx)
-        if target.complement:
-            return await _background(ctx, found)
-        if target.phrase is None:
-            return Region(mask=masks.boxes_to_mask([found[0].box], _size(ctx)), detections=found[:1])
-        chosen = choose(found, position=target.position, plural=target.plural)
-        mask, outlined = await _silhouettes(ctx, chosen)
-        return Region(mask=mask, detections=chosen, outlined=outlined)
+    target = plan.decision.target
+    if scene.user_mask is not None:
+        return Region(thing=masks.ensure_not_empty(masks.binarize(scene.user_mask)), exact=True)
+    if target.region is not None:
+        return await _worn(scene, plan, segmenter, journal)
+    # Several subjects before a background are one subject; something is put on one place only.
+    several = target.complement or (target.plural and target.phrase is not None)
+    people = are_people(scene.found, scene.objects)
+    chosen = select(scene.found, position=target.position, plural=several, people=people)
+    if not chosen:
+        return _nothing_found(scene, plan, journal)
+    if target.phrase is None and not target.complement:
+        return Region(thing=_boxes(chosen, scene), detections=chosen)
+    thing, outlined = await _silhouettes(chosen, scene, plan, segmenter, journal)
+    if target.complement:
+        thing = masks.complement(thing)
+        if not thing.any():
+            raise EmptyMask("the subject fills the image: no background is left to repaint")
+    return Region(thing=thing, detections=chosen, outlined=outlined)
 
 
-def choose(found: tuple[Detection, ...], *, position: Position | None, plural: bool) -> tuple[Detection, ...]:
-    """All instances for a plural target, the one at a named position, else the best one (SPEC.md 5.2: top-1).
+async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal) -> Region:
+    """Garment detections on the wearer, intersected with the body part, never the face or the hands."""
+    region, position = plan.decision.target.region, plan.decision.target.position
+    assert region is not None
+    people = people_in(scene.objects)
+    wearer = next(iter(select(people, position=position, people=True)), None)
+    pose = scene.poses[people.index(wearer)] if wearer is not None and len(scene.poses) == len(people) else None
+    if wearer is None:  # a shirt on a hanger: every box is taken for a part of it, unless one of several is named
+        garments = select(scene.found, position=position, plural=True)
+    else:
+        garments = tuple(item for item in scene.found if _overlap(item.box, wearer.box) > 0.5)
+    garment, outlined = await _silhouettes(garments, scene, plan, segmenter, journal) if garments else (None, False)
+    thing = await asyncio.to_thread(
+        body.worn_mask,
+        region,
+        garment,
+        pose,
+        wearer.box if wearer is not None else None,
+        scene.size,
+        keeps_shape=outlined,
+    )
+    if thing is None or not thing.any():
+        return _nothing_found(scene, plan, journal)
+    protected = None if pose is None else body.protected_mask(pose, scene.size, region)
+    return Region(thing=thing, detections=garments, outlined=outlined, protected=protected)
 
-    Args:
-        found: at least one detection, best first.
-        position: left, middle or right, by the boxes' centres.
-        plural: whether the target names all of them.
-    """
-    if position is not None:
-        ordered = sorted(found, key=lambda item: item.box.x0 + item.box.x1)
-        index = {Position.LEFT: 0, Position.MIDDLE: len(ordered) // 2, Position.RIGHT: len(ordered) - 1}[position]
-        return (ordered[index],)
-    return found if plural else found[:1]
 
-
-def _size(ctx: EditContext) -> tuple[int, int]:
-    height, width = ctx.request.base.shape[:2]
-    return height, width
-
-
-def _full(ctx: EditContext) -> Mask:
-    return np.full(_size(ctx), 255, np.uint8)
-
-
-def _nothing_found(ctx: EditContext) -> Region:
+def _nothing_found(scene: Scene, plan: EditPlan, journal: Journal) -> Region:
     """SPEC.md 5.2's fallback: the full image, unless a side is named or the request wants an error."""
-    target = ctx.plan.decision.target
-    if (side := _side(target)) is not None:
-        return Region(mask=_third(ctx, side))
+    target = plan.decision.target
+    if (side := side_of(target)) is not None:
+        return Region(thing=_third(scene, side))
     named = target.phrase or target.region or target.place
     if named is None:
-        ctx.journal.warn("the prompt names no part of the picture: all of it is repainted")
-        return Region(mask=_full(ctx))
-    if ctx.plan.on_no_detection is OnNoDetection.ERROR:
-        raise NoDetection(f"nothing like '{named}' was found in the picture", details={"target": str(named)})
-    ctx.journal.warn(f"nothing like '{named}' was found: all of the picture is repainted")
-    return Region(mask=_full(ctx))
+        journal.warn("the prompt names no part of the image: all of it is repainted")
+    elif plan.on_no_detection is OnNoDetection.ERROR:
+        raise NoDetection(f"nothing like '{named}' was found in the image", details={"target": str(named)})
+    else:
+        journal.warn(f"nothing like '{named}' was found: all of the image is repainted")
+    return Region(thing=np.full(scene.size, 255, np.uint8))
 
 
-def _third(ctx: EditContext, position: Position) -> Mask:
+def _third(scene: Scene, position: Position) -> Mask:
     """The left, middle or right third: where "a lamp on the left" is put."""
-    height, width = _size(ctx)
+    height, width = scene.size
     index = list(Position).index(position)
     box = Box(x0=width * index / 3, y0=0, x1=width * (index + 1) / 3, y1=height)
-    return masks.boxes_to_mask([box], (height, width))
+    return masks.boxes_to_mask([box], scene.size)
 
 
-async def _silhouettes(ctx: EditContext, chosen: tuple[Detection, ...]) -> tuple[Mask, bool]:
+async def _silhouettes(
+    chosen: Sequence[Detection], scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal
+) -> tuple[Mask, bool]:
     """SAM's silhouettes when the plan refines masks, else the boxes; and whether they outline what keeps its shape."""
-    boxes = masks.boxes_to_mask([item.box for item in chosen], _size(ctx))
-    if not ctx.plan.refine_mask:
-        return boxes, False
-    with ctx.journal.timed("refine"):
-        outlines = await ctx.models.segmenter.segment(ctx.request.base, chosen)
+    if not plan.refine_mask:
+        return _boxes(chosen, scene), False
+    with journal.timed("refine"):
+        outlines = await segmenter.segment(scene.image, chosen)
         refined = masks.union([_near(outline, item.box) for outline, item in zip(outlines, chosen, strict=True)])
-    ctx.journal.used("sam")
+    journal.used("sam")
     if not refined.any():
-        ctx.journal.warn("the refined mask was empty: the box is used")
-        return boxes, False
-    return refined, ctx.plan.decision.keeps_shape
+        journal.warn("the refined mask was empty: the box is used")
+        return _boxes(chosen, scene), False
+    return refined, plan.decision.keeps_shape
+
+
+def _boxes(chosen: Sequence[Detection], scene: Scene) -> Mask:
+    return masks.boxes_to_mask([item.box for item in chosen], scene.size)
 
 
 def _near(outline: Mask, box: Box) -> Mask:
@@ -178,39 +169,6 @@ def _near(outline: Mask, box: Box) -> Mask:
     margin_x, margin_y = BOX_MARGIN * (box.x1 - box.x0), BOX_MARGIN * (box.y1 - box.y0)
     grown = Box(x0=box.x0 - margin_x, y0=box.y0 - margin_y, x1=box.x1 + margin_x, y1=box.y1 + margin_y)
     return np.minimum(outline, masks.boxes_to_mask([grown], (outline.shape[0], outline.shape[1])))
-
-
-async def _background(ctx: EditContext, found: tuple[Detection, ...]) -> Region:
-    """Everything but the subject; several people are one subject."""
-    subject, outlined = await _silhouettes(ctx, found)
-    mask = masks.complement(subject)
-    if not mask.any():
-        raise EmptyMask("the subject fills the picture: no background is left to repaint")
-    return Region(mask=mask, detections=found, outlined=outlined)
-
-
-async def _worn_region(ctx: EditContext, found: tuple[Detection, ...], poses: Sequence[Pose]) -> Region:
-    """Garment detections on the wearer, intersected with the body part, never the face or the hands."""
-    region = ctx.plan.decision.target.region
-    assert region is not None
-    people = people_in(ctx)
-    wearer = body.main_person(people, ctx.plan.decision.target.position)
-    pose = poses[people.index(wearer)] if wearer is not None and len(poses) == len(people) else None
-    worn = tuple(item for item in found if wearer is None or _overlap(item.box, wearer.box) > 0.5)
-    garment, outlined = await _silhouettes(ctx, worn) if worn else (None, False)
-    mask = await asyncio.to_thread(
-        body.worn_mask,
-        region,
-        garment,
-        pose,
-        wearer.box if wearer is not None else None,
-        _size(ctx),
-        keeps_shape=outlined,
-    )
-    if mask is None or not mask.any():
-        return _nothing_found(ctx)
-    protected = None if pose is None else body.protected_mask(pose, _size(ctx), region)
-    return Region(mask=mask, detections=worn, outlined=outlined, protected=protected)
 
 
 def _overlap(inner: Box, outer: Box) -> float:

@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from composition.controls import CONTROLS, Need
-from composition.images import DepthMap, Pose
-from composition.masking.region import Region, detect, make_region, people_in
+from composition.images import DepthMap, Image, Pose
+from composition.masking.edit_mask import EditMask
+from composition.masking.find import people_in
 from composition.pipelines.context import EditContext
-from composition.pipelines.painting import Painted, Structure, paint
+from composition.pipelines.locating import find_target, mask_of
+from composition.pipelines.painting import Structure, paint
 from composition.pipelines.parallel import together
 from composition.request import ControlType
 
 
-async def locate(ctx: EditContext) -> Region:
+async def locate(ctx: EditContext) -> EditMask:
     """Find what to repaint; a pose helps to find a worn thing."""
-    region, _ = await _locate_with_poses(ctx)
-    return region
+    mask, _ = await _locate_with_poses(ctx)
+    return mask
 
 
-async def run(ctx: EditContext) -> tuple[Region, Painted]:
+async def run(ctx: EditContext) -> tuple[EditMask, Image]:
     """Find it and repaint it under the structure controls that the plan has a scale for."""
-    (region, poses), depth = await together(_locate_with_poses(ctx), _estimate_depth(ctx))
-    return region, await paint(ctx, region, Structure(poses=poses, depth=depth))
+    (mask, poses), depth = await together(_locate_with_poses(ctx), _estimate_depth(ctx))
+    return mask, await paint(ctx, mask, Structure(poses=poses, depth=depth))
 
 
-async def _locate_with_poses(ctx: EditContext) -> tuple[Region, Sequence[Pose]]:
+async def _locate_with_poses(ctx: EditContext) -> tuple[EditMask, Sequence[Pose]]:
     with ctx.journal.stage("detect"):
-        found, poses = await together(detect(ctx), _estimate_poses(ctx))
-    return await make_region(ctx, found, poses), poses
+        found, poses = await together(find_target(ctx), _estimate_poses(ctx))
+    return await mask_of(ctx, found, poses), poses
 
 
 async def _estimate_poses(ctx: EditContext) -> tuple[Pose, ...]:
@@ -38,7 +40,7 @@ async def _estimate_poses(ctx: EditContext) -> tuple[Pose, ...]:
     """
     if not _needed(ctx.plan.decision.controls, Need.POSES):
         return ()
-    people = people_in(ctx)
+    people = people_in(ctx.signals.objects)
     if not people:
         if _needed(ctx.plan.controls, Need.POSES):
             ctx.journal.warn("no person was found: the pose control is empty")

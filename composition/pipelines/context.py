@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from composition.decision import EditPlan, Signals
-from composition.images import Image
+from composition.journal import Journal
 from composition.ports.diffuser import Diffuser
-from composition.ports.queue import ProgressListener
 from composition.ports.vision import Analyzer, DepthEstimator, Detector, PoseEstimator, Segmenter
 from composition.request import ControlType, EditRequest
-from composition.result import Progress
-
-STAGE_STARTS = {"route": 0.0, "detect": 0.05, "mask": 0.12, "condition": 0.15, "diffuse": 0.2, "blend": 0.95}
-"""The fraction of an edit at which each stage starts; diffusion takes nearly all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,51 +27,6 @@ class Models:
     depth: DepthEstimator
     diffuser: Diffuser
     absent_controls: Mapping[ControlType, str] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True)
-class Journal:
-    """What happened during one edit, for the response. Belongs to that edit alone."""
-
-    listener: ProgressListener
-    models_used: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    timings_ms: dict[str, float] = field(default_factory=dict)
-    cache: dict[str, str] = field(default_factory=dict)
-
-    def used(self, *names: str) -> None:
-        """Note models that ran, each once, in order of first use."""
-        for name in names:
-            if name not in self.models_used:
-                self.models_used.append(name)
-
-    def warn(self, text: str) -> None:
-        """Note something that the caller should know, once."""
-        if text not in self.warnings:
-            self.warnings.append(text)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage and announce it."""
-        self.listener(Progress(stage=name, fraction=STAGE_STARTS[name]))
-        with self.timed(name):
-            yield
-
-    @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to `timings_ms[name]`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = (time.perf_counter() - start) * 1000
-            self.timings_ms[name] = round(self.timings_ms.get(name, 0.0) + spent, 1)
-
-    def denoised(self, step: int, total: int, preview: Image | None) -> None:
-        """Announce a denoising step."""
-        start, end = STAGE_STARTS["diffuse"], STAGE_STARTS["blend"]
-        fraction = start + (end - start) * step / max(total, 1)
-        self.listener(Progress(stage="diffuse", fraction=fraction, step=step, total_steps=total, preview=preview))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

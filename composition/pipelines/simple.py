@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from composition.masking.region import Region, detect, make_region
+from composition.images import Image
+from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
-from composition.pipelines.painting import Painted, Structure, paint
+from composition.pipelines.locating import find_target, mask_of
+from composition.pipelines.painting import Structure, paint
 
 
-async def locate(ctx: EditContext) -> Region:
+async def locate(ctx: EditContext) -> EditMask:
     """Find what to repaint."""
     with ctx.journal.stage("detect"):
-        found = await detect(ctx)
-    return await make_region(ctx, found, ())
+        found = await find_target(ctx)
+    return await mask_of(ctx, found)
 
 
-async def run(ctx: EditContext) -> tuple[Region, Painted]:
+async def run(ctx: EditContext) -> tuple[EditMask, Image]:
     """Find it and repaint it."""
-    region = await locate(ctx)
-    return region, await paint(ctx, region, Structure())
+    mask = await locate(ctx)
+    return mask, await paint(ctx, mask, Structure())

@@ -122,6 +122,20 @@ def test_the_demo_runs_the_four_cases_by_the_pipelines_that_the_specification_na
     assert [name for name in results[1]["models_used"] if "controlnet" in name] == ["controlnet-depth"]
 
 
+@pytest.mark.parametrize("case", ["user", "found", "worn"])
+def test_an_analysis_shows_the_mask_that_the_edit_was_blended_with(client, case):
+    body = {"base_image": b64(encoded(photo(300, 420), "png")), "prompt": "replace the head with a ball"}
+    if case == "user":
+        body["mask_image"] = b64(corner_mask(300, 420))
+    if case == "worn":
+        body["prompt"] = "person wearing this jacket"
+    shown = client.post("/api/v1/analyze", json=body).json()["result"]
+    edit = generate(client, **body, config={"seed": 7, "num_inference_steps": 1, "return_mask": True})
+    mask = from_b64(shown["mask"])
+    assert np.array_equal(mask, from_b64(edit["mask"]))
+    assert shown["metadata"]["mask_area"] == edit["metadata"]["mask_area"] == (mask > 0).mean()
+
+
 def test_a_fast_edit_uses_the_lcm_lora(client):
     body = {"base_image": b64(encoded(photo(256, 256), "png")), "prompt": "red hat", "config": {"speed": "fast"}}
     assert "lcm-lora" in generate(client, **body)["models_used"]

@@ -34,19 +34,16 @@ class Bench:
         self.depth = fakes.get("depth") or FakeDepthEstimator()
         self.diffuser = fakes.get("diffuser") or FakeDiffuser()
         self.progress = []
-        self.editor = Editor(
-            config=self.config,
-            models=Models(
-                analyzer=self.analyzer,
-                detector=self.detector,
-                segmenter=self.segmenter,
-                pose=self.pose,
-                depth=self.depth,
-                diffuser=self.diffuser,
-                absent_controls=fakes.get("absent_controls", {}),
-            ),
-            native_size=256,
+        self.models = Models(
+            analyzer=self.analyzer,
+            detector=self.detector,
+            segmenter=self.segmenter,
+            pose=self.pose,
+            depth=self.depth,
+            diffuser=self.diffuser,
+            absent_controls=fakes.get("absent_controls", {}),
         )
+        self.editor = Editor(config=self.config, models=self.models, native_size=256)
 
     async def edit(self, request):
         return await self.editor.edit(request, request_id="test", listener=self.progress.append)

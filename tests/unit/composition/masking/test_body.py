@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from composition.decision import BodyRegion, Position
-from composition.images import Box, Detection, Pose
-from composition.masking.body import GARMENT_WORDS, main_person, protected_mask, region_mask, worn_mask
+from composition.decision import BodyRegion
+from composition.images import Box, Pose
+from composition.masking.body import protected_mask, region_mask, worn_mask
 
 SIZE = (680, 420)
 NOTHING = np.zeros((0, 3), np.float32)
@@ -259,40 +259,6 @@ def test_no_pose_however_odd_puts_a_garment_on_the_face_or_the_hands(points, cer
         assert set(np.unique(worn)) <= {0, 255}
         assert worn.any()
         assert not (worn & protected_mask(pose, size, region)).any()
-
-
-def person(x0, y0, x1, y1, *, label="person", score=0.9):
-    return Detection(label=label, score=score, box=Box(x0=x0, y0=y0, x1=x1, y1=y1))
-
-
-LEFT, CENTRE, RIGHT = person(0, 0, 50, 100), person(60, 0, 120, 150), person(130, 0, 180, 120)
-
-
-def test_the_largest_person_is_meant_unless_a_position_is_named():
-    row = [RIGHT, LEFT, CENTRE]
-    assert main_person(row, None) is CENTRE
-    assert main_person(row, Position.LEFT) is LEFT
-    assert main_person(row, Position.RIGHT) is RIGHT
-    assert main_person(row, Position.MIDDLE) is CENTRE
-
-
-def test_passers_by_and_other_things_are_not_meant():
-    passer_by, dog = person(-40, 0, -30, 20), person(-200, 0, -50, 300, label="dog")
-    assert main_person([passer_by, dog, LEFT, RIGHT], Position.LEFT) is LEFT
-    assert main_person([dog], None) is None
-    assert main_person([], Position.LEFT) is None
-    assert main_person([person(10, 10, 5, 5)], None) is None
-
-
-def test_the_middle_of_two_is_the_larger_one():
-    assert main_person([LEFT, CENTRE], Position.MIDDLE) is CENTRE
-    assert main_person([CENTRE, RIGHT], Position.MIDDLE) is CENTRE
-    assert main_person([RIGHT], Position.MIDDLE) is RIGHT
-
-
-def test_every_region_has_words_for_what_may_be_worn_there():
-    assert set(GARMENT_WORDS) == set(BodyRegion)
-    assert all(words and all(word == word.lower().strip() for word in words) for words in GARMENT_WORDS.values())
 
 
 def test_a_garment_that_keeps_its_shape_is_not_cut_by_the_body_part():

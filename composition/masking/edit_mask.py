@@ -1,0 +1,99 @@
+"""detect -> **mask** -> condition: the one mask of an edit, which an analysis shows and which painting blends with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from composition.decision import EditPlan
+from composition.images import Box, Detection, Mask, Pose
+from composition.imaging import geometry
+from composition.journal import Journal
+from composition.masking import grow
+from composition.masking.region import Region, Scene, make_region
+from composition.ports.vision import Segmenter
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EditMask:
+    """Where an edit changes the image. All masks have the size of the whole image (H, W).
+
+    Attributes:
+        thing: what the edit is about, before dilation (0/255).
+        repaint: what the model repaints (0/255).
+        reach: `repaint`, what is protected included, with its soft rim (0..255): outside of it nothing was to change.
+        alpha: the blend's weights (0..255); 0 keeps the original bit for bit.
+        protected: > 0 stays as it is, whatever is around it; None: nothing is protected.
+        crop: the part of the image that the model sees; None = all of it.
+        fit: of the crop, or of the whole, to the model's size.
+        detections: the instances that it was made from.
+        exact: it is the user's own mask, which is not dilated.
+        outlined: `thing` is the outline of what keeps its shape, and is blended in along it.
+    """
+
+    thing: Mask
+    repaint: Mask
+    reach: Mask
+    alpha: Mask
+    protected: Mask | None
+    crop: Box | None
+    fit: geometry.Fit
+    detections: tuple[Detection, ...]
+    exact: bool
+    outlined: bool
+
+    def view(self, array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """The part that the model sees of an image or mask of the whole image's size."""
+        return array if self.crop is None else geometry.crop(array, self.crop)
+
+    def poses_to_model(self, poses: Sequence[Pose]) -> list[Pose]:
+        """Poses in pixels of the whole image in pixels of the model's."""
+        shown = poses if self.crop is None else [geometry.crop_pose(pose, self.crop) for pose in poses]
+        return [self.fit.pose_to_model(pose) for pose in shown]
+
+
+async def make_edit_mask(
+    scene: Scene, plan: EditPlan, *, segmenter: Segmenter, native_size: int, journal: Journal
+) -> EditMask:
+    """The stage "mask", whole: for an analysis and for the edit alike.
+
+    Args:
+        scene: the photograph and what is known of it.
+        plan: the target, and how its mask is refined, grown and cropped.
+        segmenter: draws silhouettes where the plan refines masks.
+        native_size: the model's own image size, in pixels.
+        journal: takes time, warnings and the models that ran.
+
+    Raises:
+        NoDetection: nothing was found and the request says `on_no_detection: error`.
+        EmptyMask: the user's mask is empty, or the subject leaves no background.
+    """
+    with journal.stage("mask"):
+        region = await make_region(scene, plan, segmenter=segmenter, journal=journal)
+        return await asyncio.to_thread(_grown, region, plan, native_size)
+
+
+def _grown(region: Region, plan: EditPlan, native_size: int) -> EditMask:
+    repaint = region.thing if region.exact else grow.dilated(region.thing, plan.mask_dilation_px)
+    reach = grow.feathered(repaint, plan.mask_blur_px)
+    alpha = grow.along_outline(region.thing, plan) if region.outlined else reach
+    if region.protected is not None:
+        alpha = grow.spared(alpha, region.protected)
+        repaint = grow.without(repaint, region.protected)
+    crop, fit = grow.crop_and_fit(reach, plan.crop, native_size)
+    return EditMask(
+        thing=region.thing,
+        repaint=repaint,
+        reach=reach,
+        alpha=alpha,
+        protected=region.protected,
+        crop=crop,
+        fit=fit,
+        detections=region.detections,
+        exact=region.exact,
+        outlined=region.outlined,
+    )

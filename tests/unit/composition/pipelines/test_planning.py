@@ -1,0 +1,126 @@
+"""Every default, resolved: what the user says wins, what the edit is decides, the configuration fills the rest."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from composition.config import Config
+from composition.decision import BodyRegion, Decision, Pipeline, Target
+from composition.pipelines.planning import MAX_SEED, make_plan
+from composition.request import EditOptions, EditRequest, RefineMask, Speed
+
+IMAGE = np.zeros((8, 8, 3), np.uint8)
+MUG = Target(phrase="mug")
+
+
+def decision_of(**known):
+    base = {"pipeline": Pipeline.SIMPLE, "rule": "default", "reason": "", "target": MUG, "generation_prompt": "a mug"}
+    return Decision(**{**base, **known})
+
+
+def plan_of(*, config=None, negative_prompt=None, options=None, **decision):
+    request = EditRequest(
+        base=IMAGE, prompt="x", negative_prompt=negative_prompt, options=EditOptions(**(options or {}))
+    )
+    return make_plan(request, decision_of(**decision), config or Config())
+
+
+def config_of(**generation):
+    return Config.model_validate({"generation": generation})
+
+
+def test_nothing_is_left_to_guess():
+    plan = plan_of()
+    assert all(getattr(plan, item.name) is not None for item in fields(plan))
+    assert (plan.num_inference_steps, plan.guidance_scale, plan.ip_adapter_scale) == (25, 7.5, 0.6)
+    assert (plan.mask_dilation_px, plan.mask_blur_px, plan.strength) == (15, 21, 1.0)
+    assert (plan.color_match, plan.sharpen, plan.prompt) == (True, False, "a mug")
+
+
+def test_the_default_negative_prompt_is_used_only_where_the_user_says_nothing():
+    config = config_of(default_negative_prompt="blurry")
+    assert plan_of(config=config).negative_prompt == "blurry"
+    assert plan_of(config=config, negative_prompt="text").negative_prompt == "text"
+    assert plan_of(config=config, negative_prompt="text", negative_terms=("sign",)).negative_prompt == "text, sign"
+    assert plan_of(config=config, negative_terms=("sign",)).negative_prompt == "blurry, sign"
+    assert plan_of(config=config_of(default_negative_prompt="")).negative_prompt == ""
+
+
+@pytest.mark.parametrize("recolour", [True, False], ids=["colour", "material"])
+def test_an_appearance_edit_starts_from_the_photograph_unless_the_user_gives_a_strength(recolour):
+    look = {"keeps_shape": True, "recolour": recolour}
+    config = config_of(appearance_strength=0.65)
+    assert plan_of(config=config, **look).strength == 0.65
+    assert plan_of(config=config, options={"strength": 0.3}, **look).strength == 0.3
+    assert plan_of(config=config).strength == 1.0
+
+
+def test_only_a_recolour_keeps_the_photographs_detail_and_only_if_configured():
+    assert plan_of(keeps_shape=True, recolour=True).keep_detail
+    assert not plan_of(keeps_shape=True).keep_detail
+    assert not plan_of(config=config_of(appearance_keep_detail=False), keeps_shape=True, recolour=True).keep_detail
+
+
+def test_a_scale_of_zero_is_a_scale():
+    options = {"ip_adapter_scale": 0.0, "controlnet_conditioning_scale": 0.0}
+    plan = plan_of(options=options, controls={"pose": 1.0})
+    assert (plan.ip_adapter_scale, dict(plan.controls)) == (0.0, {})
+
+
+def test_a_controls_weight_is_multiplied_by_the_users_scale():
+    controls = {"pose": 0.8, "depth": 0.5}
+    assert dict(plan_of(controls=controls).controls) == controls
+    halved = plan_of(controls=controls, options={"controlnet_conditioning_scale": 0.5})
+    assert dict(halved.controls) == pytest.approx({"pose": 0.4, "depth": 0.25})
+
+
+@pytest.mark.parametrize("seed", [None, -1])
+def test_without_a_seed_one_is_drawn_each_time(seed):
+    seeds = {plan_of(options={"seed": seed}).seed for _ in range(8)}
+    assert len(seeds) > 1
+    assert all(0 <= drawn <= MAX_SEED for drawn in seeds)
+
+
+@pytest.mark.parametrize("seed", [0, 7, MAX_SEED])
+def test_a_given_seed_is_kept(seed):
+    assert plan_of(options={"seed": seed}).seed == seed
+
+
+@pytest.mark.parametrize(
+    ("given", "pace"),
+    [
+        ({}, (6, 1.5)),
+        ({"num_inference_steps": 1, "guidance_scale": 9.0}, (4, 2.0)),
+        ({"num_inference_steps": 30, "guidance_scale": 1.0}, (8, 1.0)),
+        ({"num_inference_steps": 5, "guidance_scale": 1.8}, (5, 1.8)),
+    ],
+)
+def test_a_fast_edit_stays_within_what_the_lcm_lora_is_trained_for(given, pace):
+    plan = plan_of(options={"speed": Speed.FAST, **given})
+    assert (plan.num_inference_steps, plan.guidance_scale) == pace
+
+
+def test_a_normal_edit_takes_the_users_pace_then_the_services():
+    config = config_of(default_steps=31, default_guidance_scale=5.5)
+    plan = plan_of(config=config)
+    assert (plan.num_inference_steps, plan.guidance_scale) == (31, 5.5)
+    plan = plan_of(config=config, options={"num_inference_steps": 50, "guidance_scale": 9.0})
+    assert (plan.num_inference_steps, plan.guidance_scale) == (50, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("known", "refined"),
+    [
+        ({}, False),
+        ({"keeps_shape": True}, True),
+        ({"target": Target(phrase="background", complement=True)}, True),
+        ({"target": Target(region=BodyRegion.UPPER)}, True),
+    ],
+)
+def test_silhouettes_are_for_what_must_keep_its_shape_unless_the_user_decides(known, refined):
+    assert plan_of(**known).refine_mask is refined
+    assert plan_of(options={"refine_mask": RefineMask.ON}, **known).refine_mask
+    assert not plan_of(options={"refine_mask": RefineMask.OFF}, **known).refine_mask
