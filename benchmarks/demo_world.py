@@ -40,6 +40,7 @@ from demo_models.world.scoring import changed_outside, colour_progress, keypoint
 if TYPE_CHECKING:
     from composition.editor import Editor
     from composition.pipelines.context import Models
+    from prompt_reading.reader import GrammarPromptReader
 
 HALFWAY = 0.5
 SAME_SHAPE = 0.7
@@ -255,7 +256,9 @@ def local_editor() -> LocalEditor:
         _in_process(runner) for runner in (AnalyzerRunner, DetectorRunner, StructureRunner, DiffusionRunner)
     )
     assembly = assemble(config, analyzer=analyzer, detector=detector, structure=structure, diffusion=diffusion)
-    editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
+    editor = Editor(
+        config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
+    )
     return LocalEditor(editor=editor, models=assembly.models, native_size=assembly.native_size, stop=diffusion.stop)
 
 

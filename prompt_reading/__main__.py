@@ -12,6 +12,7 @@ from composition.decision import Signals
 from composition.request import EditOptions
 from composition.routing.router import Router
 from prompt_reading.evaluation import describe_target, evaluate_file
+from prompt_reading.reader import GrammarPromptReader
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,9 +43,8 @@ def _evaluate(path: Path) -> int:
 
 
 def _explain(prompt: str, target: str | None) -> int:
-    decision = Router(RoutingConfig()).decide(
-        prompt=prompt, options=EditOptions(target=target), signals=Signals(), has_reference=False
-    )
+    router, options = Router(RoutingConfig(), GrammarPromptReader()), EditOptions(target=target)
+    decision = router.decide(router.read(prompt, options), options=options, signals=Signals(), has_reference=False)
     controls = ", ".join(f"{control} {weight}" for control, weight in decision.controls.items())
     print(f"pipeline     {decision.pipeline.value}")
     print(f"rule         {decision.rule}: {decision.reason}")

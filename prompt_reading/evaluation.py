@@ -14,6 +14,7 @@ from composition.images import Box, Detection
 from composition.request import ControlType, EditOptions, PipelineChoice
 from composition.routing.router import Router
 from prompt_reading.lexicon.words import DETERMINERS
+from prompt_reading.reader import GrammarPromptReader
 
 FIELDS: Final = ("pipelines", "rules", "controls", "targets", "paints")
 _SURE: Final = 0.9
@@ -46,7 +47,7 @@ def evaluate_file(path: Path, config: RoutingConfig) -> Score:
         OSError: the file cannot be read.
         ValueError: a line is not a labelled prompt; the message names it.
     """
-    router, score = Router(config), Score()
+    router, score = Router(config, GrammarPromptReader()), Score()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
@@ -61,10 +62,10 @@ def evaluate_file(path: Path, config: RoutingConfig) -> Score:
 
 def decide_row(router: Router, row: Mapping[str, Any]) -> Decision:
     """The router's decision for one labelled prompt."""
-    reference = row.get("reference")
+    reference, options = row.get("reference"), _options(row.get("config") or {})
     return router.decide(
-        prompt=row["prompt"],
-        options=_options(row.get("config") or {}),
+        router.read(row["prompt"], options),
+        options=options,
         signals=Signals(
             objects=tuple(_detection(entry) for entry in row.get("base") or ()),
             reference=_reference(reference),

@@ -8,6 +8,7 @@ import pytest
 from composition.config import Config
 from composition.editor import Editor
 from composition.pipelines.context import Models
+from prompt_reading.reader import GrammarPromptReader
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_depth_estimator import FakeDepthEstimator
 from tests.fakes.fake_detector import FakeDetector
@@ -45,6 +46,7 @@ class Bench:
                 diffuser=self.diffuser,
             ),
             native_size=256,
+            reader=fakes.get("reader") or GrammarPromptReader(),
         )
 
     async def edit(self, request):
