@@ -75,6 +75,7 @@ def test_the_environment_overrides_the_file(tmp_path):
         ("limits: {max_resolutoin: 5}", {}, ["limits.max_resolutoin", "not a known key"]),
         ("models: {profile: huge}", {}, ["models.profile", "tiny"]),
         ("generation: {native_size: 300}", {}, ["generation.native_size"]),
+        ("routing: {complex_triggers: {keywords: [boat, '!']}}", {}, ["complex_triggers.keywords", "letter", "'!'"]),
         ("", {"COMPOSITION_LIMTS__MAX": "1"}, ["limts", "not a known key"]),
         ("", {"COMPOSITION_QUEUE__BACKEND": "kafka"}, ["queue.backend", "embedded"]),
         ("api: 5", {"COMPOSITION_API__PORT": "1"}, ["COMPOSITION_API__PORT", "not a section"]),
