@@ -7,13 +7,10 @@ from typing import TypeVar
 
 from composition.config import Config
 from composition.decision import Decision, EditPlan
-from composition.request import EditRequest, RefineMask, Speed
+from composition.request import MAX_SEED, EditRequest, RefineMask, Speed
 
 T = TypeVar("T")
 
-MAX_SEED = 2**32 - 1
-DEFAULT_IP_ADAPTER_SCALE = 0.6
-DEFAULT_CONTROLNET_SCALE = 1.0
 FAST_STEPS, MIN_FAST_STEPS, MAX_FAST_STEPS = 6, 4, 8
 FAST_GUIDANCE_SCALE, MAX_FAST_GUIDANCE_SCALE = 1.5, 2.0
 """Of the LCM-LoRA, as its model card says: 4 to 8 steps, guidance 1 to 2."""
@@ -28,7 +25,6 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         config: the service's defaults.
     """
     options, generation = request.options, config.generation
-    user_scale = _given(options.controlnet_conditioning_scale, DEFAULT_CONTROLNET_SCALE)
     steps, guidance_scale = _pace(request, config)
     return EditPlan(
         decision=decision,
@@ -38,8 +34,8 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         guidance_scale=guidance_scale,
         seed=_resolve_seed(options.seed),
         strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
-        ip_adapter_scale=_given(options.ip_adapter_scale, DEFAULT_IP_ADAPTER_SCALE),
-        controls={name: weight * user_scale for name, weight in decision.controls.items()},
+        ip_adapter_scale=options.ip_adapter_scale,
+        controls={name: weight * options.controlnet_conditioning_scale for name, weight in decision.controls.items()},
         refine_mask=_refine(options.refine_mask, decision),
         mask_dilation_px=options.mask_dilation_px,
         mask_blur_px=options.mask_blur_px,

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from composition.config import Config, ConfigError, load_config
+from composition.request import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -98,3 +99,14 @@ def test_a_missing_file_is_named(tmp_path):
 def test_the_configuration_cannot_be_changed():
     with pytest.raises(ValidationError):
         Config().limits.max_resolution = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("key", "option"), [("default_steps", "num_inference_steps"), ("default_guidance_scale", "guidance_scale")]
+)
+def test_a_default_that_the_service_may_set_starts_as_the_option_documents_it(key, option):
+    assert getattr(Config().generation, key) == OPTIONS[option].default
+    for bound in OPTIONS[option].bounds.values():
+        assert getattr(Config.model_validate({"generation": {key: bound}}).generation, key) == bound
+    with pytest.raises(ValidationError):
+        Config.model_validate({"generation": {key: OPTIONS[option].bounds["le"] + 1}})
