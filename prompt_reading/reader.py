@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from composition.decision import BodyRegion, Target
 from composition.reading import Reading
@@ -17,12 +16,11 @@ from prompt_reading.grammar.triggers import structural_words, try_on_words
 from prompt_reading.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
 from prompt_reading.grammar.worn import region_of
 from prompt_reading.keywords import find_keywords, is_built_in
+from prompt_reading.lexicon import function_words, wordings, words
+from prompt_reading.lexicon.function_words import AND
 from prompt_reading.lexicon.garments import CARRIER_OF_ACCESSORY
 from prompt_reading.lexicon.inflection import is_plural
-from prompt_reading.lexicon.listing import word_set
 from prompt_reading.lexicon.words import ENGLISH_WORDS, PRONOUNS
-
-_VERTICAL: Final = word_set("top bottom upper lower far near front back")
 
 
 class GrammarPromptReader:
@@ -78,7 +76,7 @@ def _with_override(draft: Draft, override: list[Word]) -> Draft:
         paint = f"{paint} {name}"
     if draft.intent is Intent.REMOVE and not draft.removed:
         return Draft(intent=draft.intent, named=tuple(override), paint=paint, removed=tuple(override))
-    if draft.intent is Intent.DESCRIBE and paint.endswith((" one", " ones")):
+    if draft.intent is Intent.DESCRIBE and " " in paint and paint.rpartition(" ")[2] in function_words.PROP_WORDS:
         paint = f"{paint.rpartition(' ')[0]} {name}"
     return Draft(
         intent=draft.intent, named=tuple(override), looks=draft.looks, made=draft.made, place=draft.place, paint=paint
@@ -92,18 +90,18 @@ def _target(draft: Draft, override: list[Word]) -> Target:
     if not named:
         place = parse_noun_phrase(draft.place)
         return Target(
-            place=text_of([word for word in name_of(place) if word.text not in _VERTICAL]) or None,
+            place=text_of([word for word in name_of(place) if word.text not in words.VERTICAL_POSITIONS]) or None,
             position=place.position or parse_noun_phrase(draft.made).position,
         )
     phrase = parse_noun_phrase(named)
     name = name_of(phrase, described=draft.described and not override)
     if any(word.is_a(Kind.BACKGROUND) for word in name):
-        return Target(phrase="background", complement=True)
+        return Target(phrase=wordings.BACKGROUND, complement=True)
     region = region_of(name)
     new_region = region_of(draft.made)
     if region is not None and new_region is BodyRegion.FULL:
         region = new_region
-    several = phrase.plural or any(word.text == "and" for word in name)
+    several = phrase.plural or any(word.text == AND for word in name)
     return Target(phrase=text_of(name) or None, region=region, plural=several, position=phrase.position)
 
 
@@ -117,7 +115,9 @@ def _worn_target(draft: Draft) -> Target:
     if accessory is None:
         return Target(region=BodyRegion.FULL, position=position)
     carrier = next((place for name, place in CARRIER_OF_ACCESSORY.items() if accessory.startswith(name)), None)
-    return Target(phrase=carrier, place=None if carrier else "person", plural=is_plural(accessory), position=position)
+    return Target(
+        phrase=carrier, place=None if carrier else wordings.PERSON, plural=is_plural(accessory), position=position
+    )
 
 
 def _is_structural(items: Words) -> bool:
