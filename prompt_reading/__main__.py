@@ -30,9 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _explain(options.prompt, options.target)
 
 
+def _router() -> Router:
+    return Router(RoutingConfig(), GrammarPromptReader())
+
+
 def _evaluate(path: Path) -> int:
     try:
-        score = evaluate_file(path, RoutingConfig())
+        score = evaluate_file(path, _router())
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -43,7 +47,7 @@ def _evaluate(path: Path) -> int:
 
 
 def _explain(prompt: str, target: str | None) -> int:
-    router, options = Router(RoutingConfig(), GrammarPromptReader()), EditOptions(target=target)
+    router, options = _router(), EditOptions(target=target)
     decision = router.decide(router.read(prompt, options), options=options, signals=Signals(), has_reference=False)
     controls = ", ".join(f"{control} {weight}" for control, weight in decision.controls.items())
     print(f"pipeline     {decision.pipeline.value}")

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from composition.config import RoutingConfig
 from composition.decision import Decision, ReferenceKind, Signals, Target
 from composition.images import Box, Detection
 from composition.request import ControlType, EditOptions, PipelineChoice
 from composition.routing.router import Router
 from prompt_reading.lexicon.words import DETERMINERS
-from prompt_reading.reader import GrammarPromptReader
 
 FIELDS: Final = ("pipelines", "rules", "controls", "targets", "paints")
 _SURE: Final = 0.9
@@ -40,14 +38,14 @@ class Score:
         return self.hits == self.totals
 
 
-def evaluate_file(path: Path, config: RoutingConfig) -> Score:
-    """Score every line of a file of labelled prompts.
+def evaluate_file(path: Path, router: Router) -> Score:
+    """Score every line of a file of labelled prompts, whatever reader the router has.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: a line is not a labelled prompt; the message names it.
     """
-    router, score = Router(config, GrammarPromptReader()), Score()
+    score = Score()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
