@@ -16,7 +16,7 @@ class Reading:
 
     Attributes:
         target: where the edit is done.
-        generation_prompt: what the diffusion model is told; never empty.
+        generation_prompt: what the diffusion model is told; not empty unless the prompt is blank.
         negative_terms: what must not come back.
         vague: the words name nothing to paint ("use this"); the reference image has to say it.
         appearance_only: colour, style, texture or material changes, nothing is replaced, added or removed.
