@@ -36,11 +36,11 @@ from composition.result import EditResult
 from demo_models.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
 from demo_models.world.scenes import LabelledBox, render_empty
 from demo_models.world.scoring import changed_outside, colour_progress, keypoint_similarity, silhouette_overlap
+from prompt_reading.reader import GrammarPromptReader
 
 if TYPE_CHECKING:
     from composition.editor import Editor
     from composition.pipelines.context import Models
-    from prompt_reading.reader import GrammarPromptReader
 
 HALFWAY = 0.5
 SAME_SHAPE = 0.7
