@@ -26,6 +26,7 @@ from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
 from jobs.opening import open_embedded_queue
 from models_store.store import ModelSet
+from prompt_reading.reader import GrammarPromptReader
 from runners.analyzer.service import AnalyzerRunner
 from runners.detector.service import DetectorRunner
 from runners.diffusion.transport.service import DiffusionRunner
@@ -82,7 +83,9 @@ class ImageComposition:
             structure=self.structure,
             diffusion=self.diffusion,
         )
-        editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
+        editor = Editor(
+            config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
+        )
         queue, blobs = open_embedded_queue(
             config,
             make_handler=lambda blobs: EditJobHandler(

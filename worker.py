@@ -16,6 +16,7 @@ from composition.editor import Editor
 from composition.execution import EditJobHandler
 from composition.ports.queue import BlobStore
 from jobs.distributed import WorkerModels, celery_worker_app
+from prompt_reading.reader import GrammarPromptReader
 from runners.analyzer.service import AnalyzerRunner
 from runners.detector.service import DetectorRunner
 from runners.diffusion.transport.service import DiffusionRunner
@@ -36,7 +37,9 @@ async def load_models(blobs: BlobStore) -> WorkerModels:
         structure=_in_process(StructureRunner),
         diffusion=diffusion,
     )
-    editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
+    editor = Editor(
+        config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
+    )
 
     async def close() -> None:
         diffusion.stop()

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.schemas import GenerateConfig
 from composition.jobs import Job, JobStatus
-from composition.request import EditOptions
+from composition.request import RANDOM_SEED, EditOptions
 
 API_PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "private, no-store"}
@@ -16,35 +16,12 @@ _CANCELLED_MESSAGE = "the job was cancelled"
 
 
 def to_options(config: GenerateConfig) -> EditOptions:
-    """The request's `config`; a field that was not sent is None where the service has its own default."""
-    sent = config.model_fields_set
-
-    def given(name: str) -> Any:
-        return getattr(config, name) if name in sent else None
-
-    return EditOptions(
-        pipeline=config.pipeline,
-        force_controlnet=config.force_controlnet,
-        control_types=tuple(config.control_types or ()),
-        num_inference_steps=given("num_inference_steps"),
-        guidance_scale=given("guidance_scale"),
-        seed=None if config.seed == -1 else config.seed,
-        ip_adapter_scale=given("ip_adapter_scale"),
-        controlnet_conditioning_scale=given("controlnet_conditioning_scale"),
-        target=config.target,
-        on_no_detection=config.on_no_detection,
-        refine_mask=config.refine_mask,
-        mask_dilation_px=config.mask_dilation_px,
-        mask_blur_px=config.mask_blur_px,
-        strength=config.strength,
-        crop=config.crop,
-        speed=config.speed,
-        color_match=config.color_match,
-        sharpen=config.sharpen,
-        output_format=config.output_format,
-        return_mask=config.return_mask,
-        loras=dict(config.loras or {}),
-    )
+    """The request's `config`; what was not sent, or sent as null, is left to the definitions and the service."""
+    sent: dict[str, Any] = {name: getattr(config, name) for name in config.model_fields_set}
+    if sent.get("seed") == RANDOM_SEED:
+        del sent["seed"]
+    sent |= {name: tuple(value) for name, value in sent.items() if isinstance(value, list)}
+    return EditOptions(**{name: value for name, value in sent.items() if value is not None})
 
 
 def status_url(job_id: str) -> str:

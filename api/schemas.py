@@ -1,20 +1,21 @@
 """What a caller may send: the request table of POST /generate, validated strictly before anything else happens.
 
 Unknown keys, NaN, numbers as text and booleans as numbers are refused; everything here answers 400 INVALID_INPUT.
+`config` is made from the definitions of `composition.request.EditOptions`; here stands only how their types are sent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 from composition.controls import CONTROLS
-from composition.request import Crop, OnNoDetection, OutputFormat, PipelineChoice, RefineMask, Speed
+from composition.request import OPTIONS, ControlType, Option
 
 MAX_PROMPT_CHARS = 1000
 MAX_URL_CHARS = 8192
-MAX_LORAS = 5
 
 
 def _without_repetition(types: list[str] | None) -> list[str] | None:
@@ -49,48 +50,44 @@ LoraName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 LoraWeight = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-2.0, le=2.0)]
 
 
-class GenerateConfig(BaseModel):
-    """How the edit is made; every field may be left out."""
+_WIRE_TYPES: Mapping[Any, Any] = {
+    bool: Flag,
+    int: Integer,
+    float: Number,
+    str: Annotated[str, StringConstraints(strip_whitespace=True)],
+    tuple[ControlType, ...]: list[ControlName],
+    Mapping[str, float]: dict[LoraName, LoraWeight],
+}
+"""How values of a type are sent, strictly; a choice (an enum) is sent as it is."""
+_MEANINGS: Mapping[str, Any] = {
+    "control_types": AfterValidator(_without_repetition),
+    "loras": AfterValidator(_or_none),
+}
+"""What a valid value comes to, for the options where several values mean the same."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pipeline: PipelineChoice = Field(PipelineChoice.AUTO, description="auto lets the router choose.")
-    force_controlnet: Flag = Field(False, description="Take the complex pipeline, whatever the router says.")
-    control_types: Annotated[
-        list[ControlName] | None,
-        Field(max_length=16, description="ControlNets to use; an empty list counts as absent."),
-        AfterValidator(_without_repetition),
-    ] = None
-    num_inference_steps: Integer = Field(25, ge=1, le=100, description="Denoising steps.")
-    guidance_scale: Number = Field(7.5, ge=1.0, le=20.0, description="How strictly the prompt is followed.")
-    seed: Integer | None = Field(None, ge=-1, le=2**32 - 1, description="-1 or absent: random.")
-    ip_adapter_scale: Number = Field(0.6, ge=0.0, le=1.0, description="Weight of the reference picture.")
-    controlnet_conditioning_scale: Number = Field(
-        1.0, ge=0.0, le=2.0, description="Factor on the weight of each control type."
+def _wire_field(option: Option) -> tuple[Any, Any]:
+    """The annotation and the default of an option's field in the schema."""
+    sent = _WIRE_TYPES.get(option.type, option.type)
+    annotation = sent | None if option.default is None else sent
+    parts = [Field(description=option.description, **option.bounds)]
+    parts += [_MEANINGS[option.name]] if option.name in _MEANINGS else []
+    return Annotated[annotation, *parts], option.default
+
+
+if TYPE_CHECKING:
+
+    class GenerateConfig(BaseModel):
+        """Has a field for every option of `composition.request.OPTIONS`."""
+
+else:
+    GenerateConfig = create_model(
+        "GenerateConfig",
+        __config__=ConfigDict(extra="forbid", frozen=True),
+        __doc__="How the edit is made; every field may be left out.",
+        __module__=__name__,
+        **{name: _wire_field(option) for name, option in OPTIONS.items()},
     )
-    target: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = Field(
-        None, description="What to repaint, instead of what is read from the prompt."
-    )
-    on_no_detection: OnNoDetection = Field(
-        OnNoDetection.FULL, description="full repaints everything, with a warning; error answers 422 NO_DETECTION."
-    )
-    refine_mask: RefineMask = Field(RefineMask.AUTO, description="Refine boxes to silhouettes with SAM.")
-    mask_dilation_px: Integer = Field(15, ge=0, le=64, description="In pixels of a 512-pixel picture.")
-    mask_blur_px: Integer = Field(21, ge=0, le=63, description="In pixels of a 512-pixel picture.")
-    strength: Number | None = Field(
-        None, ge=0.1, le=1.0, description="How far the region may depart from the original; absent: by rule."
-    )
-    crop: Crop = Field(Crop.AUTO, description="auto repaints small regions at higher resolution.")
-    speed: Speed = Field(Speed.NORMAL, description="fast takes few steps (LCM).")
-    color_match: Flag = Field(True, description="Undo the model's colour shift inside the region.")
-    sharpen: Flag = Field(False, description="Light unsharp mask inside the region.")
-    output_format: OutputFormat = Field(OutputFormat.PNG, description="png and webp are lossless, jpeg has quality 95.")
-    return_mask: Flag = Field(False, description="Add `result.mask`, a greyscale PNG.")
-    loras: Annotated[
-        dict[LoraName, LoraWeight] | None,
-        Field(max_length=MAX_LORAS, description="Allow-listed LoRA names with weights."),
-        AfterValidator(_or_none),
-    ] = None
 
 
 EXAMPLE_REQUEST: dict[str, Any] = {

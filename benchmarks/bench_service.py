@@ -68,6 +68,7 @@ class DirectEdits:
         from api.codec import PillowCodec
         from composition.config import load_config
         from composition.editor import Editor
+        from prompt_reading.reader import GrammarPromptReader
         from runners.analyzer.service import AnalyzerRunner
         from runners.detector.service import DetectorRunner
         from runners.structure.service import StructureRunner
@@ -79,7 +80,9 @@ class DirectEdits:
         assembly = assemble(config, analyzer=analyzer, detector=detector, structure=structure, diffusion=None)
         models = dataclasses.replace(assembly.models, diffuser=StockDiffuser(stock))
         self._codec = PillowCodec(max_side_px=config.limits.max_resolution)
-        self._editor = Editor(config=config, models=models, native_size=assembly.native_size)
+        self._editor = Editor(
+            config=config, models=models, native_size=assembly.native_size, reader=GrammarPromptReader()
+        )
 
     def run(self, case: Case, name: str) -> None:
         """One edit from PNG bytes to PNG bytes."""

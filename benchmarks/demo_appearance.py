@@ -54,11 +54,15 @@ async def paint(local: LocalEditor, setting: Setting, kind: str, seed: int) -> t
     """One edit of a scene; its verdict and how far it is from the truth."""
     from composition.config import load_config
     from composition.editor import Editor
+    from prompt_reading.reader import GrammarPromptReader
 
     config = load_config()
     generation = config.generation.model_copy(update={"appearance_keep_detail": setting.detail})
     editor = Editor(
-        config=config.model_copy(update={"generation": generation}), models=local.models, native_size=local.native_size
+        config=config.model_copy(update={"generation": generation}),
+        models=local.models,
+        native_size=local.native_size,
+        reader=GrammarPromptReader(),
     )
     pair = sample_edit(seed, kind)
     request = request_for(pair, seed)

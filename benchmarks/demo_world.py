@@ -36,6 +36,7 @@ from composition.result import EditResult
 from demo_models.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
 from demo_models.world.scenes import LabelledBox, render_empty
 from demo_models.world.scoring import changed_outside, colour_progress, keypoint_similarity, silhouette_overlap
+from prompt_reading.reader import GrammarPromptReader
 
 if TYPE_CHECKING:
     from composition.editor import Editor
@@ -255,7 +256,9 @@ def local_editor() -> LocalEditor:
         _in_process(runner) for runner in (AnalyzerRunner, DetectorRunner, StructureRunner, DiffusionRunner)
     )
     assembly = assemble(config, analyzer=analyzer, detector=detector, structure=structure, diffusion=diffusion)
-    editor = Editor(config=config, models=assembly.models, native_size=assembly.native_size)
+    editor = Editor(
+        config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
+    )
     return LocalEditor(editor=editor, models=assembly.models, native_size=assembly.native_size, stop=diffusion.stop)
 
 

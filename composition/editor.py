@@ -20,10 +20,11 @@ from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
 from composition.pipelines.context import EditContext, Models
 from composition.pipelines.planning import make_plan
+from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
 from composition.request import EditRequest
 from composition.result import Analysis, EditResult
-from composition.routing import Router
+from composition.routing import Router, SignalsNeeded
 
 PIPELINES = {Pipeline.SIMPLE: simple_pipeline, Pipeline.COMPLEX: complex_pipeline}
 
@@ -31,11 +32,11 @@ PIPELINES = {Pipeline.SIMPLE: simple_pipeline, Pipeline.COMPLEX: complex_pipelin
 class Editor:
     """Runs edits; safe to use from many tasks of one event loop at once, since all state is the edit's own."""
 
-    def __init__(self, *, config: Config, models: Models, native_size: int) -> None:
+    def __init__(self, *, config: Config, models: Models, native_size: int, reader: PromptReader) -> None:
         self._config = config
         self._models = models
         self._native_size = native_size
-        self._router = Router(config.routing)
+        self._router = Router(config.routing, reader)
 
     async def edit(
         self,
@@ -101,9 +102,10 @@ class Editor:
             raise UnprocessableImage("mask_image must have the size of base_image")
         journal = Journal(listener=listener)
         with journal.stage("route"):
-            signals = await self._signals(request, journal)
+            reading = self._router.read(request.prompt, request.options)
+            signals = await self._signals(request, self._router.needs(reading, request.options), journal)
             decision = self._router.decide(
-                prompt=request.prompt,
+                reading,
                 options=request.options,
                 signals=signals,
                 has_reference=bool(request.references),
@@ -128,9 +130,8 @@ class Editor:
             if name in absent:
                 raise InvalidInput(f"control type {name} is not available: {absent[name]}")
 
-    async def _signals(self, request: EditRequest, journal: Journal) -> Signals:
+    async def _signals(self, request: EditRequest, needed: SignalsNeeded, journal: Journal) -> Signals:
         """One call per model, side by side, and none that cannot change the outcome."""
-        needed = self._router.needs(prompt=request.prompt, options=request.options)
         analyzer = self._models.analyzer
         calls: dict[str, Any] = {}
         if needed.objects:

@@ -7,21 +7,12 @@ key, so that a job document stays small and can be stored anywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from enum import IntEnum, StrEnum
+from dataclasses import asdict, dataclass, field
+from enum import EnumType, IntEnum, StrEnum
 from typing import Any
 
 from composition.controls import CONTROLS
-from composition.request import (
-    ControlType,
-    Crop,
-    EditOptions,
-    OnNoDetection,
-    OutputFormat,
-    PipelineChoice,
-    RefineMask,
-    Speed,
-)
+from composition.request import OPTIONS, ControlType, EditOptions
 
 SCHEMA_VERSION = 1
 """Of `Job.payload`. A worker refuses a job of a version that it does not know."""
@@ -86,23 +77,22 @@ class EditPayload:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> EditPayload:
         """Raises: KeyError, TypeError or ValueError for a document of another shape."""
-        raw = dict(document["options"])
-        known = {f.name for f in fields(EditOptions)}
-        if unknown := set(raw) - known:
+        stored = document["options"]
+        if unknown := set(stored) - OPTIONS.keys():
             raise ValueError(f"unknown options: {sorted(unknown)}")
-        raw["pipeline"] = PipelineChoice(raw["pipeline"])
-        raw["control_types"] = tuple(_known_control(name) for name in raw["control_types"])
-        raw["on_no_detection"] = OnNoDetection(raw["on_no_detection"])
-        raw["refine_mask"] = RefineMask(raw["refine_mask"])
-        raw["crop"], raw["speed"] = Crop(raw["crop"]), Speed(raw["speed"])
-        raw["output_format"] = OutputFormat(raw["output_format"])
+        options = {
+            name: OPTIONS[name].type(value) if isinstance(OPTIONS[name].type, EnumType) else value
+            for name, value in stored.items()
+            if value is not None
+        }
+        options["control_types"] = tuple(_known_control(name) for name in stored["control_types"])
         return cls(
             prompt=document["prompt"],
             base_key=document["base_key"],
             negative_prompt=document["negative_prompt"],
             reference_keys=tuple(document["reference_keys"]),
             mask_key=document["mask_key"],
-            options=EditOptions(**raw),
+            options=EditOptions(**options),
         )
 
 

@@ -5,10 +5,11 @@ What may be omitted is None or absent here; `composition.decision.EditPlan` is w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
-from typing import TypeAlias
+from types import UnionType
+from typing import Any, Final, TypeAlias, get_args, get_type_hints
 
 from composition.images import Image, Mask
 
@@ -50,31 +51,121 @@ class OutputFormat(StrEnum):
     WEBP = "webp"
 
 
+MAX_SEED = 2**32 - 1
+RANDOM_SEED = -1
+
+
+def option(
+    default: Any = None,
+    *,
+    description: str,
+    default_factory: Callable[[], Any] | None = None,
+    usual: Any = None,
+    ge: float | None = None,
+    le: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+) -> Any:
+    """A field of `EditOptions`, with what schema and documentation say of it.
+
+    Args:
+        default: its value where the user says nothing; None leaves it to the service.
+        description: one sentence for the caller.
+        default_factory: makes a default that can be changed.
+        usual: what a default of None comes to in an ordinary edit, where that is one value.
+        ge: the least number.
+        le: the greatest number.
+        min_length: the least number of characters or entries.
+        max_length: the greatest number of characters or entries.
+    """
+    bounds = {"ge": ge, "le": le, "min_length": min_length, "max_length": max_length}
+    said = default if usual is None else usual
+    metadata = {
+        "description": description,
+        "default": None if said == () else said,
+        "bounds": {name: bound for name, bound in bounds.items() if bound is not None},
+    }
+    if default_factory is not None:
+        return field(default_factory=default_factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
 @dataclass(frozen=True, kw_only=True)
 class EditOptions:
-    """The request's `config`. None means that the user left it to the service."""
+    """The request's `config`. None means that the user left it to the service.
 
-    pipeline: PipelineChoice = PipelineChoice.AUTO
-    force_controlnet: bool = False
-    control_types: tuple[ControlType, ...] = ()
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
-    seed: int | None = None
-    ip_adapter_scale: float | None = None
-    controlnet_conditioning_scale: float | None = None
-    target: str | None = None
-    on_no_detection: OnNoDetection = OnNoDetection.FULL
-    refine_mask: RefineMask = RefineMask.AUTO
-    mask_dilation_px: int = 15
-    mask_blur_px: int = 21
-    strength: float | None = None
-    crop: Crop = Crop.AUTO
-    speed: Speed = Speed.NORMAL
-    color_match: bool = True
-    sharpen: bool = False
-    output_format: OutputFormat = OutputFormat.PNG
-    return_mask: bool = False
-    loras: Mapping[str, float] = field(default_factory=dict)
+    Each option is defined here and nowhere else: the API's schema is made from these fields, and docs/api.md is tested
+    against them.
+    """
+
+    pipeline: PipelineChoice = option(PipelineChoice.AUTO, description="auto lets the router choose.")
+    force_controlnet: bool = option(False, description="Take the complex pipeline, whatever the router says.")
+    control_types: tuple[ControlType, ...] = option(
+        (), max_length=16, description="ControlNets to use; an empty list counts as absent."
+    )
+    num_inference_steps: int | None = option(usual=25, ge=1, le=100, description="Denoising steps.")
+    guidance_scale: float | None = option(
+        usual=7.5, ge=1.0, le=20.0, description="How strictly the prompt is followed."
+    )
+    seed: int | None = option(ge=RANDOM_SEED, le=MAX_SEED, description="-1 or absent: random.")
+    ip_adapter_scale: float = option(0.6, ge=0.0, le=1.0, description="Weight of the reference picture.")
+    controlnet_conditioning_scale: float = option(
+        1.0, ge=0.0, le=2.0, description="Factor on the weight of each control type."
+    )
+    target: str | None = option(
+        min_length=1, max_length=200, description="What to repaint, instead of what is read from the prompt."
+    )
+    on_no_detection: OnNoDetection = option(
+        OnNoDetection.FULL, description="full repaints everything, with a warning; error answers 422 NO_DETECTION."
+    )
+    refine_mask: RefineMask = option(RefineMask.AUTO, description="Refine boxes to silhouettes with SAM.")
+    mask_dilation_px: int = option(15, ge=0, le=64, description="In pixels of a 512-pixel picture.")
+    mask_blur_px: int = option(21, ge=0, le=63, description="In pixels of a 512-pixel picture.")
+    strength: float | None = option(
+        ge=0.1, le=1.0, description="How far the region may depart from the original; absent: by rule."
+    )
+    crop: Crop = option(Crop.AUTO, description="auto repaints small regions at higher resolution.")
+    speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM).")
+    color_match: bool = option(True, description="Undo the model's colour shift inside the region.")
+    sharpen: bool = option(False, description="Light unsharp mask inside the region.")
+    output_format: OutputFormat = option(
+        OutputFormat.PNG, description="png and webp are lossless, jpeg has quality 95."
+    )
+    return_mask: bool = option(False, description="Add `result.mask`, a greyscale PNG.")
+    loras: Mapping[str, float] = option(
+        default_factory=dict, max_length=5, description="Allow-listed LoRA names with weights."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """What is known of one option.
+
+    Attributes:
+        name: its key in the request's `config`.
+        type: of its value, without None.
+        default: what a user who says nothing gets in an ordinary edit; None for nothing, or where the service decides.
+        bounds: `ge`, `le`, `min_length` and `max_length`, as far as there are any.
+        description: one sentence for the caller.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    bounds: Mapping[str, Any]
+    description: str
+
+
+def _described(field_: Field[Any], annotation: Any) -> Option:
+    alternatives = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return Option(name=field_.name, type=alternatives[0], **field_.metadata)
+
+
+_HINTS = get_type_hints(EditOptions)
+OPTIONS: Final[Mapping[str, Option]] = {
+    field_.name: _described(field_, _HINTS[field_.name]) for field_ in fields(EditOptions)
+}
+"""Every option of a request, by its name, in the order of the documentation."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,6 +12,7 @@ from composition.decision import Signals
 from composition.request import EditOptions
 from composition.routing.router import Router
 from prompt_reading.evaluation import describe_target, evaluate_file
+from prompt_reading.reader import GrammarPromptReader
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,9 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _explain(options.prompt, options.target)
 
 
+def _router() -> Router:
+    return Router(RoutingConfig(), GrammarPromptReader())
+
+
 def _evaluate(path: Path) -> int:
     try:
-        score = evaluate_file(path, RoutingConfig())
+        score = evaluate_file(path, _router())
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -42,9 +47,8 @@ def _evaluate(path: Path) -> int:
 
 
 def _explain(prompt: str, target: str | None) -> int:
-    decision = Router(RoutingConfig()).decide(
-        prompt=prompt, options=EditOptions(target=target), signals=Signals(), has_reference=False
-    )
+    router, options = _router(), EditOptions(target=target)
+    decision = router.decide(router.read(prompt, options), options=options, signals=Signals(), has_reference=False)
     controls = ", ".join(f"{control} {weight}" for control, weight in decision.controls.items())
     print(f"pipeline     {decision.pipeline.value}")
     print(f"rule         {decision.rule}: {decision.reason}")

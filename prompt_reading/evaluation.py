@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from composition.config import RoutingConfig
 from composition.decision import Decision, ReferenceKind, Signals, Target
 from composition.images import Box, Detection
 from composition.request import ControlType, EditOptions, PipelineChoice
@@ -39,14 +38,14 @@ class Score:
         return self.hits == self.totals
 
 
-def evaluate_file(path: Path, config: RoutingConfig) -> Score:
-    """Score every line of a file of labelled prompts.
+def evaluate_file(path: Path, router: Router) -> Score:
+    """Score every line of a file of labelled prompts, whatever reader the router has.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: a line is not a labelled prompt; the message names it.
     """
-    router, score = Router(config), Score()
+    score = Score()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
@@ -61,10 +60,10 @@ def evaluate_file(path: Path, config: RoutingConfig) -> Score:
 
 def decide_row(router: Router, row: Mapping[str, Any]) -> Decision:
     """The router's decision for one labelled prompt."""
-    reference = row.get("reference")
+    reference, options = row.get("reference"), _options(row.get("config") or {})
     return router.decide(
-        prompt=row["prompt"],
-        options=_options(row.get("config") or {}),
+        router.read(row["prompt"], options),
+        options=options,
         signals=Signals(
             objects=tuple(_detection(entry) for entry in row.get("base") or ()),
             reference=_reference(reference),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from composition.controls import CONTROLS
 from composition.request import ControlType
@@ -115,10 +115,22 @@ class ModelsConfig(_Section):
     safety_checker: bool = True
 
 
-class ComplexTriggers(_Section):
-    """`keywords` are added to the built-in word lists of the try-on and structural rules."""
+def _that_a_prompt_can_hold(keyword: str) -> str:
+    if not any(character.isalnum() for character in keyword):
+        raise ValueError("a keyword needs a letter or a digit, or no prompt holds it")
+    return keyword
 
-    keywords: tuple[str, ...] = ("try on", "wearing", "person", "car", "vehicle")
+
+Keyword = Annotated[str, AfterValidator(_that_a_prompt_can_hold)]
+
+
+class ComplexTriggers(_Section):
+    """What takes an edit to the complex pipeline, beside the words that the prompt reader knows.
+
+    `keywords` add to those words; they replace none. One that is built in already changes nothing: start-up says so.
+    """
+
+    keywords: tuple[Keyword, ...] = ()
     detect_humans: bool = True
     detect_vehicles: bool = True
 

@@ -7,13 +7,10 @@ from typing import Final, TypeVar
 
 from composition.config import Config
 from composition.decision import Decision, EditPlan
-from composition.request import EditOptions, EditRequest, RefineMask, Speed
+from composition.request import MAX_SEED, OPTIONS, EditOptions, EditRequest, RefineMask, Speed
 
 T = TypeVar("T")
 
-MAX_SEED = 2**32 - 1
-DEFAULT_IP_ADAPTER_SCALE = 0.6
-DEFAULT_CONTROLNET_SCALE = 1.0
 FAST_STEPS, MIN_FAST_STEPS, MAX_FAST_STEPS = 6, 4, 8
 FAST_GUIDANCE_SCALE, MAX_FAST_GUIDANCE_SCALE = 1.5, 2.0
 """Of the LCM-LoRA, as its model card says: 4 to 8 steps, guidance 1 to 2."""
@@ -30,7 +27,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         config: the service's defaults.
     """
     options, generation = request.options, config.generation
-    user_scale = _given(options.controlnet_conditioning_scale, DEFAULT_CONTROLNET_SCALE)
+    user_scale = options.controlnet_conditioning_scale
     steps, guidance_scale = _pace(request, config)
     return EditPlan(
         decision=decision,
@@ -40,7 +37,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         guidance_scale=guidance_scale,
         seed=_resolve_seed(options.seed),
         strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
-        ip_adapter_scale=_given(options.ip_adapter_scale, DEFAULT_IP_ADAPTER_SCALE),
+        ip_adapter_scale=options.ip_adapter_scale,
         controls={name: weight * user_scale for name, weight in decision.controls.items() if user_scale > 0.0},
         refine_mask=_refine(options.refine_mask, decision),
         mask_dilation_px=options.mask_dilation_px,
@@ -69,7 +66,8 @@ def _warnings(options: EditOptions, decision: Decision) -> tuple[str, ...]:
     scale = options.controlnet_conditioning_scale
     if scale == 0.0 and (options.control_types or options.force_controlnet):
         return (CONTROLS_OFF,)
-    return (NO_CONTROLNET,) if scale and not decision.controls else ()
+    changed = scale not in (0.0, OPTIONS["controlnet_conditioning_scale"].default)
+    return (NO_CONTROLNET,) if changed and not decision.controls else ()
 
 
 def _pace(request: EditRequest, config: Config) -> tuple[int, float]:

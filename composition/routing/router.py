@@ -1,7 +1,8 @@
-"""The router: prompt + signals -> **decision** -> editor."""
+"""The router: prompt -> reading; reading + signals -> **decision** -> editor."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,11 +12,13 @@ from composition.controls import CONTROLS, Need
 from composition.controls.depth import DEPTH
 from composition.controls.pose import POSE
 from composition.decision import Decision, Pipeline, ReferenceKind, Signals
+from composition.ports.prompt_reader import PromptReader
+from composition.reading import Reading
 from composition.request import ControlType, EditOptions, PipelineChoice
 from composition.routing.evidence import Evidence, gather
 from composition.routing.rules import first_match
-from prompt_reading.grammar.draft import Intent
-from prompt_reading.reading import Reading, read_prompt
+
+log = logging.getLogger(__name__)
 
 SHOWN: Final[Mapping[ReferenceKind, str]] = {
     ReferenceKind.GARMENT: "clothing",
@@ -23,7 +26,7 @@ SHOWN: Final[Mapping[ReferenceKind, str]] = {
     ReferenceKind.OBJECT: "object",
     ReferenceKind.TEXTURE: "material texture",
 }
-"""What the diffusion model is told when only the reference picture says what is wanted."""
+"""What the diffusion model is told when only the reference image says what is wanted."""
 
 NOT_ENGLISH: Final = "the prompt does not look English; the models were trained on English"
 SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or control_types"
@@ -40,25 +43,50 @@ class SignalsNeeded:
 
 
 class Router:
-    """Decides pipeline, target and words of an edit. Pure: no I/O, the same input gives the same decision."""
+    """Decides pipeline, target and words of an edit. Pure: no I/O, the same input gives the same decision.
 
-    def __init__(self, config: RoutingConfig) -> None:
+    An edit's prompt is read once (`read`); the reading tells which signals are worth computing (`needs`) and, with
+    them, what is done (`decide`).
+    """
+
+    def __init__(self, config: RoutingConfig, reader: PromptReader) -> None:
+        """Wire a router.
+
+        Args:
+            config: the `routing` section. Keywords that the reader knows already are named in the log.
+            reader: understands the prompts.
+        """
         self._config = config
+        self._reader = reader
+        keywords = config.complex_triggers.keywords
+        self._keywords = tuple(keyword for keyword in keywords if not reader.knows(keyword))
+        if built_in := [keyword for keyword in keywords if reader.knows(keyword)]:
+            log.warning(
+                "routing.complex_triggers.keywords: built in already, listing them changes nothing: %s",
+                ", ".join(built_in),
+            )
 
-    def decide(self, *, prompt: str, options: EditOptions, signals: Signals, has_reference: bool) -> Decision:
-        """Decide one edit.
+    def read(self, prompt: str, options: EditOptions) -> Reading:
+        """Understand a prompt.
 
         Args:
             prompt: as the user wrote it, any language and length.
+            options: the request's `config`; its `target` overrides what the prompt names.
+        """
+        return self._reader.read(prompt, target=options.target, keywords=self._keywords)
+
+    def decide(self, reading: Reading, *, options: EditOptions, signals: Signals, has_reference: bool) -> Decision:
+        """Decide one edit.
+
+        Args:
+            reading: what `read` made of the prompt.
             options: the request's `config`.
             signals: what the analyzer found; parts may be absent.
-            has_reference: whether a reference picture came along.
+            has_reference: whether a reference image came along.
         """
-        reading = read_prompt(prompt, options.target)
-        evidence = gather(prompt=prompt, reading=reading, options=options, signals=signals, config=self._config)
+        evidence = gather(reading=reading, options=options, signals=signals, config=self._config)
         rule = first_match(evidence)
         pipeline = rule.pipeline(evidence)
-        keeps_shape = reading.intent is Intent.APPEARANCE
         return Decision(
             pipeline=pipeline,
             rule=rule.name,
@@ -67,16 +95,15 @@ class Router:
             generation_prompt=_generation_prompt(reading, signals),
             controls=_controls(evidence, reading) if pipeline is Pipeline.COMPLEX else {},
             negative_terms=reading.negative_terms,
-            keeps_shape=keeps_shape,
+            keeps_shape=reading.appearance_only,
             recolour=reading.recolour,
             signals={**evidence.as_signals(signals), "has_reference": has_reference},
             warnings=_warnings(options, reading),
         )
 
-    def needs(self, prompt: str, options: EditOptions) -> SignalsNeeded:
-        """Which signals can still matter for this prompt; `reference` applies only when there is one."""
-        reading = read_prompt(prompt, options.target)
-        evidence = gather(prompt=prompt, reading=reading, options=options, signals=Signals(), config=self._config)
+    def needs(self, reading: Reading, options: EditOptions) -> SignalsNeeded:
+        """Which signals can still matter for this reading; `reference` applies only when there is one."""
+        evidence = gather(reading=reading, options=options, signals=Signals(), config=self._config)
         rule = first_match(evidence)
         open_ended = rule.name not in ("forced", "requested", "try_on") and evidence.automatic
         poses = rule.pipeline(evidence) is Pipeline.COMPLEX and (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Final
 
 from prompt_reading.grammar.descriptions import bestow, describe, insertion
 from prompt_reading.grammar.draft import (
@@ -29,65 +28,58 @@ from prompt_reading.grammar.phrases import (
 from prompt_reading.grammar.states import state
 from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word
 from prompt_reading.grammar.worn import wear_draft
-from prompt_reading.lexicon import verbs, words
+from prompt_reading.lexicon import frames, function_words, inflection, verbs, words
+from prompt_reading.lexicon.function_words import AND, BE, FOR, FROM, IN, INTO, IT, OF, ON, SO, THE, WITH
 from prompt_reading.lexicon.inflection import verb_forms
-from prompt_reading.lexicon.listing import word_set
-
-_RESULT: Final = word_set("that it they is are becomes become has have looks look will would be should")
-_DEGREES: Final = word_set("more less very much far even way slightly bit a little lot")
-_FORMS: Final = word_set("shape size form height length width")
-_SEEMING: Final = word_set("be become look looks appear seem like being it's it they is are was")
-_HIDING: Final = word_set("cover line drape encase face overlay wrap")
-_FILLING: Final = word_set("fill top garnish stuff load surround adorn populate frost decorate")
 
 
 def replace(verb: str, items: Words) -> Draft:
     """Replace A with B; swap A for B."""
-    if items and items[0].text == "in" and len(items) > 1:
+    if items and items[0].text == IN and len(items) > 1:
         return substitute(verb, items[1:])
-    if items and items[0].text in ("with", "by", "for"):
+    if items and items[0].text in frames.EXCHANGE_LINKS:
         return replace_draft((), items[1:])
-    split = _with_or_by(items) or find(items, "for") or find(items, "to", "into", "in exchange for")
-    if split is None and verb not in ("replace", "upgrade", "update"):
-        split = find(items, "and")
+    split = _with_or_by(items) or find(items, FOR) or find(items, *frames.LATE_EXCHANGE_LINKS)
+    if split is None and verb not in verbs.NOT_MUTUAL:
+        split = find(items, AND)
     old, new = halves(items, split)
-    if split is not None and items[split].text in ("to", "into"):
+    if split is not None and items[split].text in frames.RESULT_LINKS:
         return change(verb, items)
     owner = quality_owner(old) if not colours_only(bare(old)) or not is_look(old) else ()
     if owner is not None and new:
-        on = find(new, "on", "of", "in") if not owner else None
+        on = find(new, *frames.OWNER_LINKS) if not owner else None
         return appearance_draft(new[on + 1 :], new[:on]) if on is not None else appearance_draft(owner, new)
     return replace_draft(old, new)
 
 
 def _with_or_by(items: Words) -> int | None:
-    found = [i for i in range(1, len(items)) if items[i].text in ("with", "by")]
-    if len(found) > 1 and found[0] + 1 < len(items) and items[found[0] + 1].text == "the":
+    found = [i for i in range(1, len(items)) if items[i].text in frames.REPLACEMENT_LINKS]
+    if len(found) > 1 and found[0] + 1 < len(items) and items[found[0] + 1].text == THE:
         return found[1]
     return found[0] if found else None
 
 
 def substitute(verb: str, items: Words) -> Draft:
     """Substitute B for A, but: substitute A with B."""
-    split = find(items, "for", "in place of")
+    split = find(items, *frames.SUBSTITUTION_LINKS)
     if split is not None:
-        return replace(verb, [*items[split + 1 :], Word("with"), *items[:split]])
+        return replace(verb, [*items[split + 1 :], Word(WITH), *items[:split]])
     return replace(verb, items)
 
 
 def change(_verb: str, items: Words) -> Draft:
     """Change A (from X) to B; turn A into B; turn A B."""
-    so = find(items, "so")
+    so = find(items, SO)
     if so is not None:
-        rest = [word for word in items[so + 1 :] if word.text not in _RESULT]
+        rest = [word for word in items[so + 1 :] if word.text not in frames.RESULT_CLAUSE]
         return become(items[:so], rest)
-    if items and items[0].text in ("to", "into"):
+    if items and items[0].text in frames.RESULT_LINKS:
         return become((), items[1:])
-    start = find(items, "from")
-    arrow = find(items, "to", "into", start=(start or 0) + 1)
+    start = find(items, FROM)
+    arrow = find(items, *frames.RESULT_LINKS, start=(start or 0) + 1)
     if arrow is None:
-        arrow = find(items, "in", "for", "with", "as")
-        if arrow is not None and items[arrow].text == "in" and not is_look(items[arrow + 1 :]):
+        arrow = find(items, *frames.CHANGE_LINKS)
+        if arrow is not None and items[arrow].text == IN and not is_look(items[arrow + 1 :]):
             arrow = None
     old, new = halves(items, arrow)
     if start is not None and arrow is not None and start < arrow:
@@ -102,13 +94,13 @@ def change(_verb: str, items: Words) -> Draft:
 
 def become(old: Words, new: Words) -> Draft:
     """A ends up as B: a look, or another thing."""
-    while new and new[0].text in _SEEMING:
+    while new and new[0].text in frames.SEEMING:
         new = new[1:]
     owner = quality_owner(old)
     if owner is not None and new:
         return appearance_draft(owner, new)
     shaped = parse_noun_phrase(old)
-    if shaped.head is not None and shaped.head.text in _FORMS and shaped.possessor:
+    if shaped.head is not None and shaped.head.text in frames.SHAPE_NOUNS and shaped.possessor:
         return replace_draft(shaped.possessor, [*new, *bare(shaped.possessor)])
     renewed = parse_noun_phrase(new)
     if renewed.head is not None and renewed.head == shaped.head and is_look(renewed.core[:-1]):
@@ -122,7 +114,7 @@ def become(old: Words, new: Words) -> Draft:
 
 def _is_another(items: Words) -> bool:
     """Whether "a leather one" asks for another thing; "a red one" is only a colour."""
-    return items[-1].text in ("one", "ones") and items[0].text in words.INDEFINITE and not colours_only(items)
+    return items[-1].text in function_words.PROP_WORDS and items[0].text in words.INDEFINITE and not colours_only(items)
 
 
 def _is_substance(items: Words) -> bool:
@@ -136,40 +128,40 @@ def make(verb: str, items: Words) -> Draft:
     worn = wear_draft(items)
     if worn is not None:
         return worn
-    if items[0].text in ("there", "it") and len(items) > 2 and items[1].text == "be":
+    if items[0].text in function_words.DUMMY_SUBJECTS and len(items) > 2 and items[1].text == BE:
         return state(items) or describe(items)
-    having = find(items, "have", "has", "had", "contain")
+    having = find(items, *frames.MADE_TO_HAVE)
     if having is not None and having + 1 < len(items):
-        return bestow(items[:having], "on", items[having + 1 :])
-    other = find(items, "replace")
+        return bestow(items[:having], ON, items[having + 1 :])
+    other = find(items, frames.MADE_TO_REPLACE)
     if other is not None:
         return replace_draft(items[other + 1 :], items[:other])
-    so = find(items, "so")
+    so = find(items, SO)
     if so is not None:
         return change(verb, items)
-    gone = find(items, "disappear", "vanish", "invisible", "gone", "go")
+    gone = find(items, *frames.MADE_TO_GO)
     if gone is not None and gone >= len(items) - 2:
         return remove_draft(items[:gone])
-    seem = find(items, "look", "looks", "appear", "seem", "be", "become", "resemble")
+    seem = find(items, *frames.MADE_TO_SEEM)
     if seem is not None:
         return become(items[:seem], items[seem + 1 :])
-    source = find(items, "out", "from", "of", "into", "in", "with")
+    source = find(items, *frames.MADE_OF_LINKS)
     if source is not None:
         new = items[source + 1 :]
-        if new and new[0].text == "of":
+        if new and new[0].text == OF:
             new = new[1:]
         if is_look(new):
             return appearance_draft(items[:source], new)
-        if items[source].text == "into":
+        if items[source].text == INTO:
             return become(items[:source], new)
-    if items[0].text == "it" and len(items) > 1:
+    if items[0].text == IT and len(items) > 1:
         return complement_of(items) or become(items[:1], items[1:])
     return complement_of(items) or _made(verb, items)
 
 
 def _made(verb: str, items: Words) -> Draft:
     """Read "make a snowman": something new; "make the sofa": nothing but the name."""
-    if verb in ("have", "get"):
+    if verb in verbs.POSSESSING:
         return state(items) or describe(items)
     if items and items[0].text in words.INDEFINITE:
         return insertion(items)
@@ -178,11 +170,11 @@ def _made(verb: str, items: Words) -> Draft:
 
 def paint(verb: str, items: Words) -> Draft:
     """Paint A (in) B; paint a B on A."""
-    on = find(items, "on", "onto", "over", "across")
+    on = find(items, *frames.PAINTED_ON_LINKS)
     if on is not None and not (items[0].is_a(Kind.DETERMINER) and is_look(items[-1:])):
         look, owner = items[:on], items[on + 1 :]
         return appearance_draft(owner, look) if is_look(look, forced=True) else insertion(items)
-    split = find(items, "in", "with", "to", "into", "using", "like", "as")
+    split = find(items, *frames.PAINT_LINKS)
     if split is not None:
         left, right = items[:split], items[split + 1 :]
         done = complement_of(left)
@@ -212,7 +204,7 @@ def adjust(verb: str, items: Words) -> Draft:
 
 def become_painted(old: Words, new: Words) -> Draft:
     """Whatever a thing is painted with is its look."""
-    while new and new[0].text in ("look", "be", "like"):
+    while new and new[0].text in frames.BEFORE_PAINTED_LOOK:
         new = new[1:]
     owner = quality_owner(old)
     return appearance_draft(unless_picture(owner or old), new)
@@ -220,18 +212,18 @@ def become_painted(old: Words, new: Words) -> Draft:
 
 def cover(verb: str, items: Words) -> Draft:
     """Cover A with B: a look when B is a material or a pattern, else something that hides A."""
-    split = find(items, "in", "with", "by", "using", "to")
+    split = find(items, *frames.COVER_LINKS)
     if split is None:
         return complement_of(items) or treated(verb, items)
     old, new = items[:split], items[split + 1 :]
-    if is_look(new, forced=verb not in _FILLING) or verb not in _HIDING | _FILLING:
+    if is_look(new, forced=verb not in verbs.FILLING) or verb not in verbs.HIDING | verbs.FILLING:
         return appearance_draft(old, new)
     draft = replace_draft(old, new)
     return Draft(
         intent=Intent.REPLACE,
         named=draft.named,
         made=draft.made,
-        paint=f"{text_of(demonstratives_off(old))} {participle_of(verb)} with {draft.paint}",
+        paint=f"{text_of(demonstratives_off(old))} {participle_of(verb)} {WITH} {draft.paint}",
     )
 
 
@@ -239,7 +231,7 @@ def participle_of(verb: str) -> str:
     """What has been done to the thing: "covered", "blurred", "broken"."""
     first = verb.split(" ")[0]
     forms = verb_forms(first, verbs.IRREGULAR_FORMS.get(first), doubles=first in verbs.DOUBLING)
-    return next(form for form in forms[2:] if not form.endswith("ing"))
+    return next(form for form in forms[2:] if not form.endswith(inflection.DOING))
 
 
 def complement_of(items: Words) -> Draft | None:
@@ -256,9 +248,9 @@ def complement_of(items: Words) -> Draft | None:
         if items[index].text in words.INDEFINITE and is_named(items[:index]):
             return replace_draft(items[:index], items[index:])
     left, last = items[:-1], items[-1]
-    while left and left[-1].text in _DEGREES:
+    while left and left[-1].text in function_words.DEGREES:
         left = left[:-1]
-    if left and is_named(left) and (last.is_a(Kind.ADJECTIVE) or last.text.endswith(("er", "ed"))):
+    if left and is_named(left) and (last.is_a(Kind.ADJECTIVE) or last.text.endswith(inflection.CHANGED_ENDINGS)):
         name = () if is_pronoun(left) else bare(left)
         return replace_draft(unless_picture(left), [last, *name])
     return None

@@ -15,25 +15,12 @@ from prompt_reading.grammar.phrases import Words, find, name_of, parse_noun_phra
 from prompt_reading.grammar.states import state
 from prompt_reading.grammar.vocabulary import tag
 from prompt_reading.grammar.worn import trigger, wear_draft
-from prompt_reading.lexicon import verbs
-from prompt_reading.lexicon.listing import word_set
+from prompt_reading.lexicon import frames, function_words, inflection, verbs
+from prompt_reading.lexicon.function_words import BUT, COMMA, MORE, NO, NOT, WITH
 from prompt_reading.lexicon.words import ENGLISH_WORDS, PRONOUNS
 
-_GONE: Final = word_set("gone removed deleted erased disappear vanish disappeared vanished away")
-_TOWARDS_GONE: Final = word_set(
-    "to be all should would could must shall can will just totally completely go have has needs need"
-)
-_SWAPS: Final = (
-    ("instead", "of"),
-    ("rather", "than"),
-    ("in", "place", "of"),
-    ("in", "lieu", "of"),
-    ("in", "exchange", "for"),
-)
-"""What stands between the new thing and the old one: "B instead of A"."""
-_THERE: Final = frozenset({"its place", "their place", "its spot", "the same place", "its stead", "that spot"})
 _ELLIPTIC: Final = frozenset({verbs.MAKE, verbs.PAINT, verbs.CHANGE, verbs.REPLACE})
-_LINKS: Final = {verbs.REPLACE: {"with", "by", "for"}, verbs.CHANGE: {"to", "into"}}
+_LINKS: Final = {verbs.REPLACE: frames.EXCHANGE_LINKS, verbs.CHANGE: frames.RESULT_LINKS}
 """What both halves must have where the verb is said once."""
 _UNNAMED: Final[Mapping[str, Draft]] = {
     verbs.PAINT: Draft(intent=Intent.APPEARANCE),
@@ -43,12 +30,11 @@ _UNNAMED: Final[Mapping[str, Draft]] = {
     verbs.CHANGE: Draft(intent=Intent.REPLACE),
 }
 """A verb alone: the thing may come from the request's target."""
-_BY_PREPOSITION: Final[Mapping[str, tuple[str, ...]]] = {
-    verbs.REPLACE: ("with", "by"),
-    verbs.CHANGE: ("to", "into"),
-    verbs.REMOVE: ("from", "off"),
+_BY_PREPOSITION: Final[Mapping[str, frozenset[str]]] = {
+    verbs.REPLACE: frames.REPLACEMENT_LINKS,
+    verbs.CHANGE: frames.RESULT_LINKS,
+    verbs.REMOVE: frames.REMOVE_LINKS,
 }
-_SWAP_VERBS: Final = word_set("put show add have use place give insert draw paint")
 
 
 def read_clauses(tokens: Sequence[str]) -> tuple[Draft, int]:
@@ -58,7 +44,7 @@ def read_clauses(tokens: Sequence[str]) -> tuple[Draft, int]:
         The first edit, and how many separate edits the sentence asks for.
     """
     stripped = strip_courtesy(tokens)
-    clauses = [stripped] if stripped[:1] in (["instead"], ["rather"]) else split_clauses(stripped)
+    clauses = [stripped] if stripped and stripped[0] in frames.SWAP_OPENINGS else split_clauses(stripped)
     drafts = [draft for clause in clauses for draft in _drafts(clause)]
     if not drafts:
         return Draft(intent=Intent.DESCRIBE), 1
@@ -87,7 +73,7 @@ def _elliptic(instruction: Instruction) -> list[Draft | None]:
     links = _LINKS.get(instruction.frame)
     for index, token in enumerate(instruction.arguments):
         parts = instruction.arguments[:index], instruction.arguments[index + 1 :]
-        if token not in ("and", ",") or (links and not all(links & set(part) for part in parts)):
+        if token not in function_words.LIST_LINKS or (links and not all(links & set(part) for part in parts)):
             continue
         halves = [_draft(replace(instruction, arguments=part)) for part in parts]
         if all(half is not None and half.named and (half.looks or links) for half in halves):
@@ -97,17 +83,17 @@ def _elliptic(instruction: Instruction) -> list[Draft | None]:
 
 def _swapped(clause: list[str]) -> Draft | None:
     """Read "B instead of A", "instead of A, B", "B rather than A" and "B in place of A"."""
-    rather = clause[:2] == ["i'd", "rather"]
-    for phrase in (*_SWAPS, ("than",)) if rather else _SWAPS:
+    rather = tuple(clause[:2]) == frames.RATHER_WISH
+    for phrase in (*frames.SWAPS, frames.RATHER_THAN) if rather else frames.SWAPS:
         for index in range(len(clause) - len(phrase)):
             if tuple(clause[index : index + len(phrase)]) != phrase:
                 continue
             new, old = clause[:index], clause[index + len(phrase) :]
             if not new:
-                end = next((i for i in range(1, len(old)) if old[i] == "," or old[i] in _SWAP_VERBS), None)
+                end = next((i for i in range(1, len(old)) if old[i] == COMMA or old[i] in frames.SWAP_VERBS), None)
                 if end is None:
                     return None
-                old, new = old[:end], old[end + (old[end] == ",") :]
+                old, new = old[:end], old[end + (old[end] == COMMA) :]
             return _instead(new, old) if new else None
     return None
 
@@ -124,7 +110,7 @@ def _instead(new: list[str], old: list[str]) -> Draft:
         made = list(FRAMES[verbs.GIVE](instruction.verb, made).made) or made
     named = tag(old)
     if is_look(made):
-        place = find(named, "for", "on", "of")
+        place = find(named, *frames.SWAPPED_LOOK_LINKS)
         if place is not None or is_look(named):
             return appearance_draft(named[place + 1 :] if place is not None else (), made)
         return replace_draft(named, made)
@@ -151,15 +137,13 @@ def _is_unknown_verb(items: Words) -> bool:
     if (
         len(items) < 3
         or items[0].kinds
-        or items[0].text.endswith("ing")
+        or items[0].text.endswith(inflection.DOING)
         or trigger(items) is not None
         or not items[0].text.isalpha()
         or items[0].text in ENGLISH_WORDS
     ):
         return False
-    return (
-        items[1].text in ("the", "my", "his", "her", "their", "our", "this", "these") and items[0].text not in PRONOUNS
-    )
+    return items[1].text in frames.OBJECT_OPENINGS and items[0].text not in PRONOUNS
 
 
 def _unknown(items: Words) -> Draft:
@@ -172,19 +156,19 @@ def _unknown(items: Words) -> Draft:
 
 def _absence(items: Words) -> Draft | None:
     """Read "no weeds", "the street without bins", "the logo should disappear" and "not a cat but a dog"."""
-    if items[0].text in ("without", "no") and len(items) > 1:
-        return remove_draft(items[2:] if items[1].text == "more" else items[1:])
-    if len(items) > 1 and (items[-1].text in _GONE or [word.text for word in items[-2:]] == ["to", "go"]):
-        return remove_draft([word for word in items[:-1] if word.text not in _TOWARDS_GONE])
+    if items[0].text in frames.ABSENCE_OPENINGS and len(items) > 1:
+        return remove_draft(items[2:] if items[1].text == MORE else items[1:])
+    if len(items) > 1 and (items[-1].text in frames.GONE or tuple(word.text for word in items[-2:]) == frames.TO_GO):
+        return remove_draft([word for word in items[:-1] if word.text not in frames.TOWARDS_GONE])
     without = next((i for i in range(1, len(items) - 1) if _excludes(items, i)), None)
     if without is not None:
         return remove_draft(items[without + 1 :])
-    contrast = find(items, "not")
-    if contrast is not None and items[contrast - 1].text == "," and contrast + 1 < len(items):
+    contrast = find(items, NOT)
+    if contrast is not None and items[contrast - 1].text == COMMA and contrast + 1 < len(items):
         new, old = items[: contrast - 1], items[contrast + 1 :]
         return describe(new) if is_look(old) else replace_draft(old, new)
-    but = find(items, "but", start=2)
-    if items[0].text == "not" and but is not None and but + 1 < len(items):
+    but = find(items, BUT, start=2)
+    if items[0].text == NOT and but is not None and but + 1 < len(items):
         return replace_draft(items[1:but], items[but + 1 :])
     return None
 
@@ -192,15 +176,15 @@ def _absence(items: Words) -> Draft | None:
 def _excludes(items: Words, index: int) -> bool:
     """Whether "without", "minus" or "with no" stands here."""
     text = items[index].text
-    return text in ("without", "minus") or (text == "no" and items[index - 1].text == "with")
+    return text in frames.EXCLUDING or (text == NO and items[index - 1].text == WITH)
 
 
 def _joined(first: Draft, later: Draft) -> Draft | None:
     """Two clauses as one edit, where the second goes on about the first; None for an edit of its own."""
     if first.intent is Intent.REMOVE and later.intent in (Intent.ADD, Intent.REPLACE) and later.made:
-        in_its_place = not later.place or is_pronoun(later.place) or text_of(later.place) in _THERE
+        in_its_place = not later.place or is_pronoun(later.place) or text_of(later.place) in frames.IN_ITS_PLACE
         if in_its_place and not later.named:
-            return replace_draft(first.named, [word for word in later.made if word.text not in ("there", "instead")])
+            return replace_draft(first.named, [word for word in later.made if word.text not in frames.THERE_INSTEAD])
     if later.named or first.intent not in (Intent.DESCRIBE, Intent.APPEARANCE):
         return None
     if later.intent is Intent.APPEARANCE and first.intent is Intent.APPEARANCE and not first.named:

@@ -8,7 +8,6 @@ from typing import Final
 from prompt_reading.grammar.draft import Draft, Intent, add_draft, appearance_draft, demonstratives_off
 from prompt_reading.grammar.looks import is_look
 from prompt_reading.grammar.phrases import (
-    PARTICIPLES,
     NounPhrase,
     Words,
     bare,
@@ -20,20 +19,11 @@ from prompt_reading.grammar.phrases import (
 )
 from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word
 from prompt_reading.grammar.worn import is_someone, region_of, wear_draft
-from prompt_reading.lexicon import appearance, people, words
-from prompt_reading.lexicon.listing import word_set
+from prompt_reading.lexicon import appearance, frames, people, words
+from prompt_reading.lexicon.function_words import IN, OF, WEARING
 from prompt_reading.lexicon.structures import ALWAYS_PRESENT_PARTS
 
-DEPICTIONS: Final = word_set(
-    "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image "
-    "art"
-)
-"""Nouns for a picture of a thing: in "anime style portrait of the cat" the cat is the thing."""
-_NOT_PLACES: Final = word_set("of with from without for like as to by")
-_SURFACES: Final = word_set(
-    "wallpaper panelling paneling cladding tiling veneer parquet tiles planks shingles cobblestones bricks"
-)
-_SOME: Final = words.INDEFINITE | words.QUANTIFIERS - {"all", "both", "every", "each"}
+_SOME: Final = words.INDEFINITE | words.QUANTIFIERS - words.WHOLES
 
 
 def describe(items: Words) -> Draft:
@@ -43,7 +33,7 @@ def describe(items: Words) -> Draft:
     phrase = parse_noun_phrase(items)
     if phrase.head is None:
         return Draft(intent=Intent.DESCRIBE, paint=text_of(items))
-    shown = phrase.possessor or phrase.post("of")
+    shown = phrase.possessor or phrase.post(OF)
     if phrase.head.is_a(Kind.PICTURE) and shown and not any(word.kinds & LOOKS for word in phrase.core):
         return replace(describe(shown), paint=text_of(bare(demonstratives_off(items))))
     return (
@@ -60,14 +50,10 @@ def _is_plain_colour(word: Word) -> bool:
 
 def is_thing(word: Word) -> bool:
     """Whether a word can be the noun of a thing."""
-    return not word.kinds & (
-        LOOKS | {Kind.ADJECTIVE, Kind.PREPOSITION, Kind.DETERMINER}
-    ) and word.text not in words.PRONOUNS | {
-        "and",
-        ",",
-        "'s",
-        "very",
-    }
+    return (
+        not word.kinds & (LOOKS | {Kind.ADJECTIVE, Kind.PREPOSITION, Kind.DETERMINER})
+        and word.text not in words.PRONOUNS | frames.NO_NOUNS
+    )
 
 
 def insertion(items: Words) -> Draft:
@@ -80,33 +66,33 @@ def insertion(items: Words) -> Draft:
 
 def is_place(word: Word) -> bool:
     """Whether a preposition says where something is."""
-    return word.is_a(Kind.PREPOSITION) and word.text not in _NOT_PLACES
+    return word.is_a(Kind.PREPOSITION) and word.text not in frames.NOT_PLACES
 
 
 def _look_of_something(phrase: NounPhrase) -> Draft | None:
     """Read "wooden texture on the vase", "texture of marble for the table", "leather for the sofa", "cartoon style"."""
     core = phrase.core
-    if len(core) > 1 and core[-1].text in DEPICTIONS and any(word.kinds & LOOKS for word in core):
+    if len(core) > 1 and core[-1].text in appearance.DEPICTIONS and any(word.kinds & LOOKS for word in core):
         core = tuple(word for word in core if word.kinds & LOOKS or word.is_a(Kind.QUALITY))
     article = [Word(text) for text in phrase.determiners[:1] if text in words.INDEFINITE]
     if not is_look([*article, *core]):
         return None
     look: tuple[Word, ...] = core
     owner: tuple[Word, ...] = ()
-    located = any(preposition in ("on", "for", "onto") for preposition, _ in phrase.posts)
+    located = any(preposition in frames.LOOK_PLACES for preposition, _ in phrase.posts)
     for preposition, rest in phrase.posts:
-        if preposition in ("on", "for", "to", "over", "onto", "across") or (
-            preposition == "of" and not is_look(rest) and core[-1].is_a(Kind.QUALITY) and not located
+        if preposition in frames.LOOK_RECEIVERS or (
+            preposition == OF and not is_look(rest) and core[-1].is_a(Kind.QUALITY) and not located
         ):
             owner = owner or rest
-        elif preposition == "of" and (is_look(rest) or core[-1].is_a(Kind.QUALITY)):
-            look = (*look, Word("of", frozenset({Kind.PREPOSITION})), *rest)
-        elif preposition in ("like", "as"):
+        elif preposition == OF and (is_look(rest) or core[-1].is_a(Kind.QUALITY)):
+            look = (*look, Word(OF, frozenset({Kind.PREPOSITION})), *rest)
+        elif preposition in frames.LIKENESS:
             look = (*look, *rest)
     owner = owner or phrase.possessor
     if not owner and _is_surface(phrase):
         return None
-    if core[-1].text in ("style", "manner") and phrase.possessor and not owner[1:]:
+    if core[-1].text in appearance.MANNERS and phrase.possessor and not owner[1:]:
         owner = ()
     return appearance_draft(unless_picture(owner), look)
 
@@ -114,10 +100,10 @@ def _look_of_something(phrase: NounPhrase) -> Draft | None:
 def _is_surface(phrase: NounPhrase) -> bool:
     """Whether a material is meant as the thing in the picture: "the tiles in black", "blush pink wallpaper"."""
     last = phrase.core[-1]
-    if last.text in _SURFACES:
+    if last.text in appearance.SURFACES:
         return True
     definite = bool(phrase.determiners) and phrase.determiners[0] not in words.INDEFINITE | words.DEMONSTRATIVES
-    return last.is_a(Kind.MATERIAL) and not last.is_a(Kind.COLOUR) and (definite or phrase.post("in") is not None)
+    return last.is_a(Kind.MATERIAL) and not last.is_a(Kind.COLOUR) and (definite or phrase.post(IN) is not None)
 
 
 def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:
@@ -128,15 +114,12 @@ def _something_with_look(phrase: NounPhrase, items: Words) -> Draft | None:
         own = []
     extra: list[Word] = []
     for preposition, rest in phrase.posts:
-        if (
-            preposition in ("in", "with", "of", "out", "from", "as", "like", "to", "but", "using")
-            or preposition in PARTICIPLES
-        ):
-            stripped = rest[1:] if rest and rest[0].text in ("in", "with", "of", "from", "to", "but") else rest
+        if preposition in frames.LOOK_POSTS or preposition in frames.PARTICIPLES:
+            stripped = rest[1:] if rest and rest[0].text in frames.BEFORE_POST_LOOK else rest
             if is_look(stripped):
                 extra += stripped
                 continue
-        if preposition in ("with", "that", "which", "who") and not own:
+        if preposition in frames.CLAUSE_POSTS and not own:
             return None
     if not own and not extra:
         return None
@@ -160,7 +143,7 @@ def _described_name(phrase: NounPhrase, items: Words) -> Words:
 
 def _thing_with_part(phrase: NounPhrase, items: Words) -> Draft | None:
     """Read "car with these sport rims": the part is repainted, the whole is context."""
-    rest = phrase.post("with", "featuring", "having")
+    rest = phrase.post(*frames.PART_POSTS)
     if not rest:
         return None
     rest = rest[:-1] if len(rest) > 1 and rest[-1].is_a(Kind.ADJECTIVE) else rest
@@ -226,7 +209,7 @@ def _thing(phrase: NounPhrase, items: Words) -> Draft:
 
 def bestow(owner: Words, preposition: str, new: Words) -> Draft:
     """A gets B: a look, a garment, another part than it has, or something it never had."""
-    worn = wear_draft([Word("wearing"), *new]) if is_someone(owner) else None
+    worn = wear_draft([Word(WEARING), *new]) if is_someone(owner) else None
     if worn is not None and any(word.kinds & {Kind.GARMENT, Kind.ACCESSORY} for word in worn.made):
         return worn
     if is_look(new):

@@ -9,11 +9,10 @@ from typing import Final
 from prompt_reading.grammar.looks import without_looks
 from prompt_reading.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
 from prompt_reading.grammar.vocabulary import Kind, Word
-from prompt_reading.lexicon import appearance, words
+from prompt_reading.lexicon import appearance, frames, function_words, inflection, wordings, words
+from prompt_reading.lexicon.function_words import IN, THE, WITH
 
-_POINTING: Final = words.DEMONSTRATIVES | words.POSSESSIVES | {"said"}
-SURROUNDINGS: Final = "empty background, seamless continuation of the surroundings"
-PLAIN_BACKDROP: Final = "plain neutral studio backdrop"
+_POINTING: Final = words.DEMONSTRATIVES | words.POSSESSIVES | words.SAID
 
 
 class Intent(StrEnum):
@@ -78,8 +77,8 @@ def appearance_draft(named: Words, look: Words, *, described: bool = False) -> D
 
 def _painted_look(name: Words, look: Words) -> str:
     """Say "emerald green sofa", "curtains with striped pattern" or "table in the style of Monet"."""
-    core = [word for word in demonstratives_off(bare(look)) if word.text not in ("one", "ones", "out", ",")]
-    while core and core[0].text in ("of", "in", "with", "to", "look", "looking", "like", "made", "from", "and", "be"):
+    core = [word for word in demonstratives_off(bare(look)) if word.text not in frames.NOT_IN_PAINTED_LOOK]
+    while core and core[0].text in frames.BEFORE_BARE_LOOK:
         core.pop(0)
     core = list(bare(core))
     thing = text_of(name)
@@ -89,28 +88,23 @@ def _painted_look(name: Words, look: Words) -> str:
     if not thing or not words_:
         return words_ or thing
     if any(word.is_a(Kind.PREPOSITION) for word in core) and core[0].is_a(Kind.QUALITY):
-        link = "in the" if core[0].text in ("style", "colour", "color") else "with"
+        link = wordings.IN_THE if core[0].text in appearance.NAMED_LOOKS else WITH
         return f"{thing} {link} {words_}"
     if core[-1].is_a(Kind.QUALITY) or _is_nounlike_pattern(core[-1]):
-        link = "in" if core[-1].text in ("style", "styles") else "with"
+        link = IN if core[-1].text in appearance.STYLE_NOUNS else WITH
         return f"{thing} {link} {words_}"
     return f"{words_} {thing}"
 
 
 def _is_nounlike_pattern(word: Word) -> bool:
-    return (word.is_a(Kind.PATTERN) and word.text.endswith("s")) or word.text in (
-        "tiles",
-        "planks",
-        "shingles",
-        "pebbles",
-    )
+    return (word.is_a(Kind.PATTERN) and word.text.endswith(inflection.PLURAL)) or word.text in appearance.PATTERN_NOUNS
 
 
 def replace_draft(named: Words, made: Words) -> Draft:
     """Something else takes the place of `named`; a pronoun on either side points at the other or at the reference."""
     old = name_of(parse_noun_phrase(named)) if not is_pronoun(named) else ()
     new = list(demonstratives_off(made))
-    one = next((i for i, word in enumerate(new) if word.text in ("one", "ones")), None)
+    one = next((i for i, word in enumerate(new) if word.text in function_words.PROP_WORDS), None)
     if one is not None and old:
         new[one : one + 1] = _kept_of(old, new)
     if not bare(new) or is_pronoun(new):
@@ -134,7 +128,7 @@ def _kept_of(old: Words, new: Words) -> tuple[Word, ...]:
 
 def _capped(items: Words) -> str:
     text = text_of(items)
-    return text.removeprefix("the ") if text.startswith("the ") else text
+    return text.removeprefix(f"{THE} ")
 
 
 def remove_draft(named: Words) -> Draft:
@@ -144,7 +138,7 @@ def remove_draft(named: Words) -> Draft:
     return Draft(
         intent=Intent.REMOVE,
         named=tuple(named) if name else (),
-        paint=PLAIN_BACKDROP if backdrop else SURROUNDINGS,
+        paint=wordings.PLAIN_BACKDROP if backdrop else wordings.SURROUNDINGS,
         removed=() if backdrop else name,
     )
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from prompt_reading.grammar.vocabulary import tokenise
-from prompt_reading.lexicon import people, verbs, words
+from prompt_reading.lexicon import frames, function_words, inflection, people, verbs, words
+from prompt_reading.lexicon.function_words import COMMA, FROM, LIKE, MADE, NO, NOT, OF, POSSESSIVE
 from prompt_reading.lexicon.inflection import verb_forms
-from prompt_reading.lexicon.listing import word_set
 
 Tokens = Sequence[str]
 
@@ -56,7 +56,7 @@ def _verb_forms() -> dict[str, tuple[_Form, ...]]:
             forms = verb_forms(base, verbs.IRREGULAR_FORMS.get(first), doubles=first in verbs.DOUBLING)
             for index, form in enumerate(forms):
                 tokens = tuple(form.split(" "))
-                participle = index >= 2 and not tokens[0].endswith("ing")
+                participle = index >= 2 and not tokens[0].endswith(inflection.DOING)
                 by_first.setdefault(tokens[0], []).append(_Form(frame, base, tokens, index == 0, participle))
     return {first: tuple(sorted(group, key=lambda f: -len(f.words))) for first, group in by_first.items()}
 
@@ -68,26 +68,12 @@ _ENDINGS: Final = _phrases(words.POLITE_ENDINGS)
 _ENDING_LASTS: Final = frozenset(p[-1] for group in _ENDINGS.values() for p in group)
 _KEEPING: Final = _phrases(words.KEEPING)
 _FORMS: Final = _verb_forms()
-_PUNCTUATION: Final = frozenset(",.;:!?-")
-_SEPARATORS: Final = _PUNCTUATION | {"and", "then", "but"}
-_FILLERS: Final = _SEPARATORS | {"also", "please"}
-_MODALS: Final = word_set("should must would could can shall will might may has have needs need ought wants")
-_BE: Final = word_set("be is are was were been being become becomes gets get got to")
-_BEFORE_PARTICIPLE: Final = _BE | _MODALS | {"not", "all", "now"}
 _OBJECT_STARTS: Final = (
-    words.DETERMINERS | words.QUANTIFIERS | people.OBJECT_PRONOUNS | words.PRONOUNS | {"what", "how"}
-) - {"no"}
+    words.DETERMINERS | words.QUANTIFIERS | people.OBJECT_PRONOUNS | words.PRONOUNS | frames.QUESTION_OBJECTS
+) - {NO}
 _PASSIVE_FRAMES: Final = frozenset(
     {verbs.REPLACE, verbs.SUBSTITUTE, verbs.CHANGE, verbs.PAINT, verbs.COVER, verbs.REMOVE, verbs.ADD, verbs.APPLY}
 )
-_TRANSITIVE: Final = word_set(
-    "paint dye tint stain color colour spray cover wrap coat tile use hang draw put place stick lay hide clear"
-)
-"""Ambiguous verbs that are verbs before a bare noun too ("paint walls", "hang lanterns"), unlike "park bench"."""
-_NOT_PASSIVE: Final = frozenset({"left", "set", "put", "cut", "fit", "stood", "lost", "hidden", "fitted", "printed",
-                                 "patterned", "textured", "tiled", "panelled", "paneled", "plated", "used", "styled",
-                                 "lined", "decorated", "laminated", "faced", "extended", "carpeted", "got", "modified",
-                                 "shaded", "rested", "leaned", "laid"})  # fmt: skip
 
 
 def opening(tokens: Tokens, phrases: dict[str, tuple[tuple[str, ...], ...]], at: int = 0) -> int:
@@ -103,8 +89,8 @@ def opening(tokens: Tokens, phrases: dict[str, tuple[tuple[str, ...], ...]], at:
 def split_quality_tags(tokens: Tokens) -> tuple[list[str], list[str]]:
     """A prompt's instruction, and the tags for quality that are appended to it ("..., highly detailed, 8k")."""
     rest, tags = list(tokens), list[str]()
-    while "," in rest[1:]:
-        comma = len(rest) - 1 - rest[::-1].index(",")
+    while COMMA in rest[1:]:
+        comma = len(rest) - 1 - rest[::-1].index(COMMA)
         segment = " ".join(rest[comma + 1 :])
         if segment and segment not in words.QUALITY_TAGS:
             break
@@ -116,22 +102,22 @@ def strip_courtesy(tokens: Tokens) -> list[str]:
     """Without greetings, requests, thanks and remarks about what is to stay as it is."""
     rest = list(tokens)
     for index in range(2, len(rest)):
-        if opening(rest, _KEEPING, index) and not (index >= 2 and rest[index - 1] == "not"):
+        if opening(rest, _KEEPING, index) and not (index >= 2 and rest[index - 1] == NOT):
             rest = rest[:index]
             break
     changed = True
     while changed and rest:
         changed = False
-        if rest[0] in _PUNCTUATION:
+        if rest[0] in function_words.PUNCTUATION:
             rest, changed = rest[1:], True
-        elif len(rest) > 2 and rest[0] in ("i", "we", "you") and rest[1] in words.INTENSIFIERS:
+        elif len(rest) > 2 and rest[0] in function_words.FIRST_PERSONS and rest[1] in words.INTENSIFIERS:
             rest, changed = [rest[0], *rest[2:]], True
-        elif rest[-1] in _PUNCTUATION or (len(rest) > 2 and rest[-1] in ("and", "but", "then")):
+        elif rest[-1] in function_words.PUNCTUATION or (len(rest) > 2 and rest[-1] in function_words.CONJUNCTIONS):
             rest, changed = rest[:-1], True
         elif (
             (length := opening(rest, _OPENINGS))
             and max(opening(rest, _WISHES), opening(rest, _REFUSALS)) < length < len(rest)
-        ) and rest[length] != "of":
+        ) and rest[length] != OF:
             rest, changed = rest[length:], True
         elif (length := _ending(rest)) and length < len(rest):
             rest, changed = rest[:-length], True
@@ -172,17 +158,17 @@ def _has_bare_object(tokens: Tokens, end: int, form: _Form) -> bool:
     """Whether the thing is left to be understood: "change to red", "paint"."""
     if form.frame not in (verbs.REPLACE, verbs.CHANGE, verbs.PAINT):
         return False
-    return end == len(tokens) or tokens[end] in ("to", "into", "for")
+    return end == len(tokens) or tokens[end] in frames.UNDERSTOOD_OBJECT_LINKS
 
 
 def _verb_like(tokens: Tokens, end: int, form: _Form) -> bool:
     """An ambiguous verb before a bare noun: a verb when its own preposition follows ("paint walls in blue")."""
-    if tokens[end] in words.PREPOSITIONS or tokens[end] in _PUNCTUATION or tokens[end] == "'s":
-        return form.frame == verbs.ADD and form.base in ("put", "set") and tokens[end] in ("on", "in")
+    if tokens[end] in words.PREPOSITIONS or tokens[end] in function_words.PUNCTUATION or tokens[end] == POSSESSIVE:
+        return form.frame == verbs.ADD and form.base in verbs.PLACING_ON and tokens[end] in frames.PUT_ON_LINKS
     later = tokens[end + 1 :]
     if form.frame in (verbs.REPLACE, verbs.CHANGE):
-        return any(t in ("to", "for", "with", "into") for t in later)
-    if form.base in _TRANSITIVE:
+        return any(t in frames.AMBIGUOUS_VERB_LINKS for t in later)
+    if form.base in verbs.TRANSITIVE_VERBS:
         return bool(later)
     return False
 
@@ -193,7 +179,9 @@ def split_clauses(tokens: Tokens) -> list[list[str]]:
     index = 0
     while index < len(tokens):
         after = index
-        while after < len(tokens) and tokens[after] in (_SEPARATORS if after == index else _FILLERS):
+        while after < len(tokens) and tokens[after] in (
+            function_words.SEPARATORS if after == index else function_words.FILLERS
+        ):
             after += 1
         if index < after < len(tokens) and clauses[-1] and _starts_clause(tokens, index, after):
             clauses.append([])
@@ -205,11 +193,11 @@ def split_clauses(tokens: Tokens) -> list[list[str]]:
 
 def _starts_clause(tokens: Tokens, index: int, after: int) -> bool:
     """Whether the words at `after`, behind punctuation or a conjunction at `index`, are an instruction of their own."""
-    if tokens[index] in (".", ";", "!", "?", ":"):
+    if tokens[index] in function_words.SENTENCE_ENDS:
         return True
     form = verb_at(tokens, after)
     return (form is not None and form.is_base) or (
-        tokens[index] in ("but", ",") and opening(tokens, _WISHES, after) > 1
+        tokens[index] in function_words.CONTRAST_MARKS and opening(tokens, _WISHES, after) > 1
     )
 
 
@@ -220,7 +208,7 @@ def instruct(tokens: list[str]) -> Instruction:
         return Instruction(DESCRIBE, "", ())
     refused = opening(clause, _REFUSALS)
     if 0 < refused < len(clause):
-        return Instruction(verbs.REMOVE, "remove", tuple(clause[refused:]))
+        return Instruction(verbs.REMOVE, verbs.REMOVE, tuple(clause[refused:]))
     found = _separable(clause) or _leading(clause)
     if found is not None:
         return found
@@ -235,7 +223,7 @@ def _leading(clause: Tokens) -> Instruction | None:
     if form is None or opening(clause, _WISHES) > len(form.words):
         return None
     arguments = clause[len(form.words) :]
-    caused = _passive(arguments) if form.base in ("have", "get", "see", "let") and arguments else None
+    caused = _passive(arguments) if form.base in verbs.CAUSING and arguments else None
     return caused or Instruction(form.frame, form.base, tuple(arguments))
 
 
@@ -254,24 +242,24 @@ def _separable(clause: Tokens) -> Instruction | None:
 def _behind_particle(form: _Form, rest: Tokens) -> list[str] | None:
     """What follows the particle, "off the wall" as "from the wall"; None where it is a plain preposition."""
     following = rest[0] if rest else ""
-    if following == "of":
-        return ["from", *rest[1:]]
-    if following in ("", "for", "with", "from", "and", ","):
+    if following == OF:
+        return [FROM, *rest[1:]]
+    if following in frames.BEHIND_PARTICLE:
         return list(rest)
-    if form.frame == verbs.REMOVE and form.words[1] in ("off", "away"):
-        return ["from", *rest]
+    if form.frame == verbs.REMOVE and form.words[1] in frames.FROM_PARTICLES:
+        return [FROM, *rest]
     return None
 
 
 def _passive(clause: Tokens) -> Instruction | None:
     """Read "the mug replaced by a teapot" and "the walls should be painted grey" as done to their subject."""
-    start = 1 if clause[0] in _MODALS | _BE | {"with"} and len(clause) > 2 else 0
+    start = 1 if clause[0] in function_words.PASSIVE_OPENINGS and len(clause) > 2 else 0
     for index in range(start + 1, len(clause)):
         form = next((form for form in _FORMS.get(clause[index], ()) if _is_done_to(form, clause, index)), None)
-        if form is None or "like" in clause[:index]:
+        if form is None or LIKE in clause[:index]:
             continue
         subject = list(clause[start:index])
-        while subject and subject[-1] in _BEFORE_PARTICIPLE:
+        while subject and subject[-1] in function_words.BEFORE_PARTICIPLE:
             subject.pop()
         if subject:
             return Instruction(form.frame, form.base, (*subject, *clause[index + len(form.words) :]))
@@ -286,12 +274,12 @@ def _is_done_to(form: _Form, clause: Tokens, index: int) -> bool:
     before, after = clause[index - 1], clause[end] if end < len(clause) else ""
     if before in words.DETERMINERS:
         return False
-    if before in _BE:
-        return form.frame in _PASSIVE_FRAMES or form.words == ("made",)
+    if before in function_words.PASSIVE_AUXILIARIES:
+        return form.frame in _PASSIVE_FRAMES or form.words == (MADE,)
     if (
         form.frame not in _PASSIVE_FRAMES
-        or form.words[0] in _NOT_PASSIVE
-        or before in words.PREPOSITIONS | {"and", ","}
+        or form.words[0] in verbs.NOT_PASSIVE
+        or before in words.PREPOSITIONS | function_words.LIST_LINKS
     ):
         return False
     return not after or after in words.PREPOSITIONS or form.frame in (verbs.PAINT, verbs.COVER)

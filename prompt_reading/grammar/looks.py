@@ -5,22 +5,10 @@ Where it sits: words -> **is this a look, and whose?** -> drafts.
 
 from __future__ import annotations
 
-from typing import Final
-
-from prompt_reading.grammar.phrases import PARTICIPLES, Words, parse_noun_phrase
+from prompt_reading.grammar.phrases import Words, parse_noun_phrase
 from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word
-from prompt_reading.lexicon import appearance, words
-from prompt_reading.lexicon.listing import word_set
-
-_LINKS: Final = word_set(
-    """
-    and or with in of a an the this that these those very more slightly really fully all like made from out it one
-    ones look looking looks finished done completely bit little kind as same entirely to be
-    """
-)
-"""Small words that may stand in a look."""
-_SMEARS: Final = word_set("coat layer splash touch hint lick shade version variant one")
-"""Nouns that carry a look: "a coat of red paint"."""
+from prompt_reading.lexicon import appearance, frames, function_words, words
+from prompt_reading.lexicon.function_words import THE
 
 
 def is_look(items: Words, *, forced: bool = False) -> bool:
@@ -30,8 +18,8 @@ def is_look(items: Words, *, forced: bool = False) -> bool:
         items: the phrase, "in" or "with" already taken off.
         forced: after a verb of painting, where "rose" and "orange" are colours whatever their article.
     """
-    core = [word for word in items if word.text not in (",", "-", ".", "!", "?")]
-    while core and core[-1].text in ("one", "ones", "instead", "version", "variant"):
+    core = [word for word in items if word.text not in function_words.LOOSE_MARKS]
+    while core and core[-1].text in frames.BEHIND_LOOK:
         core.pop()
     if not core or _is_surface_noun(core):
         return False
@@ -48,17 +36,22 @@ def is_look(items: Words, *, forced: bool = False) -> bool:
 def _quality_named(core: Words) -> bool | None:
     """Whether "marble texture" or "eyeshadow palette" is a look; None when no noun for a quality heads the phrase."""
     end = next(
-        (i for i, w in enumerate(core) if i and w.is_a(Kind.PREPOSITION) and w.text not in ("in", "like")), len(core)
+        (i for i, w in enumerate(core) if i and w.is_a(Kind.PREPOSITION) and w.text not in frames.LOOK_COMPARISONS),
+        len(core),
     )
     head = core[end - 1]
     if end > 1 and head.text in appearance.LOOSE_QUALITY_NOUNS and not _qualified(core[end - 2]):
         return False
-    pointed = core[0].text in words.DEMONSTRATIVES | {"the"}
+    pointed = core[0].text in words.DEMONSTRATIVES | {THE}
     return True if head.text in appearance.QUALITY_NOUNS and (pointed or not head.is_a(Kind.MATERIAL)) else None
 
 
 def _may_stand_in_look(word: Word) -> bool:
-    return bool(word.kinds & LOOKS) or word.is_a(Kind.QUALITY) or word.text in _LINKS | _SMEARS | PARTICIPLES
+    return (
+        bool(word.kinds & LOOKS)
+        or word.is_a(Kind.QUALITY)
+        or word.text in frames.LOOK_WORDS | appearance.SMEARS | frames.PARTICIPLES
+    )
 
 
 def _qualified(before: Word) -> bool:
@@ -127,7 +120,7 @@ def quality_owner(items: Words) -> Words | None:
         return None
     if phrase.possessor:
         return phrase.possessor
-    owner = phrase.post("on", "for", "of", "in")
+    owner = phrase.post(*frames.LOOK_OWNER_LINKS)
     if owner:
         return owner
     return [

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from composition.decision import Position
 from prompt_reading.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
-from prompt_reading.lexicon import appearance, words
+from prompt_reading.lexicon import appearance, frames, function_words, inflection, words
+from prompt_reading.lexicon.function_words import COMMA, NO, OF, OUT, POSSESSIVE
 from prompt_reading.lexicon.inflection import is_plural
-from prompt_reading.lexicon.listing import word_set
 
 Words: TypeAlias = Sequence[Word]
-
-PARTICIPLES: Final = word_set(
-    """
-    made painted covered dyed finished wrapped upholstered decorated rendered drawn done coloured colored carved
-    built crafted coated woven knitted cast sewn clad lined printed textured tiled
-    """
-)
-"""What may follow a noun to say what it is made of or how it was treated."""
-_PORTIONS: Final = frozenset({"one", "most", "none", "half", "each", "part"})
-_RELATIVES: Final = frozenset(
-    {"that", "which", "who", "whose", "where", "standing", "sitting", "parked", "hanging", "lying"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +58,17 @@ def text_of(items: Words) -> str:
 def parse_noun_phrase(items: Words) -> NounPhrase:
     """Take a noun phrase apart; whatever the words are, nothing is raised."""
     rest = list(items)
-    while rest and rest[-1].text in (",", ".", "!", "?", ";", ":", "-", "and"):
+    while rest and rest[-1].text in function_words.PHRASE_ENDS:
         rest.pop()
     core, tail = _split_core(rest)
     determiners: list[str] = []
     possessor: list[Word] = []
-    mark = next((i for i in range(len(core) - 1, -1, -1) if core[i].text == "'s"), None)
+    mark = next((i for i in range(len(core) - 1, -1, -1) if core[i].text == POSSESSIVE), None)
     if mark is not None and mark < len(core) - 1:
         possessor, core = core[:mark], core[mark + 1 :]
     while core and (_is_determiner(core[0]) or _opens_partitive(core)):
         determiners.append(core.pop(0).text)
-        if core and core[0].text == "of" and len(core) > 1:
+        if core and core[0].text == OF and len(core) > 1:
             core.pop(0)
     while len(core) > 1 and _is_adverb(core[-1]):
         core.pop()
@@ -91,7 +79,7 @@ def parse_noun_phrase(items: Words) -> NounPhrase:
         side = _side(preposition, words_)
         if side is not None:
             position = position or side
-        elif preposition == "of" and not possessor and words_ and _is_determiner(words_[0]):
+        elif preposition == OF and not possessor and words_ and _is_determiner(words_[0]):
             possessor = list(words_)
         else:
             kept.append((preposition, words_))
@@ -100,7 +88,7 @@ def parse_noun_phrase(items: Words) -> NounPhrase:
 
 def _opens_partitive(items: list[Word]) -> bool:
     """Whether these are "one of the ...", "most of the ..."."""
-    return len(items) > 2 and items[1].text == "of" and items[0].text in _PORTIONS
+    return len(items) > 2 and items[1].text == OF and items[0].text in words.PORTIONS
 
 
 def _is_determiner(word: Word) -> bool:
@@ -112,13 +100,15 @@ def _split_core(items: list[Word]) -> tuple[list[Word], list[Word]]:
     for index, word in enumerate(items):
         if index == 0:
             continue
-        if word.text == "of" and (
-            _is_determiner(items[index - 1]) or items[index - 1].text in _PORTIONS or _bare_classifier(items, index)
+        if word.text == OF and (
+            _is_determiner(items[index - 1])
+            or items[index - 1].text in words.PORTIONS
+            or _bare_classifier(items, index)
         ):
             continue
-        if word.is_a(Kind.PREPOSITION) or word.text in (",", "but") or _is_out_of(items, index):
+        if word.is_a(Kind.PREPOSITION) or word.text in function_words.CONTRAST_MARKS or _is_out_of(items, index):
             return items[:index], items[index:]
-        if word.text in _RELATIVES and not _is_determiner(items[index - 1]):
+        if word.text in function_words.RELATIVES and not _is_determiner(items[index - 1]):
             return items[:index], items[index:]
         if index + 1 < len(items) and (_is_post_participle(items, index) or _is_doing(items, index)):
             return items[:index], items[index:]
@@ -130,16 +120,16 @@ def _is_post_participle(items: list[Word], index: int) -> bool:
     text, following = items[index].text, items[index + 1]
     if _is_determiner(items[index - 1]):
         return False
-    if text in PARTICIPLES:
-        return following.is_a(Kind.PREPOSITION) or bool(following.kinds & LOOKS) or following.text == "out"
-    return text.endswith("ed") and following.text in ("from", "of", "in", "with", "by", "out")
+    if text in frames.PARTICIPLES:
+        return following.is_a(Kind.PREPOSITION) or bool(following.kinds & LOOKS) or following.text == OUT
+    return text.endswith(inflection.DONE) and following.text in frames.PARTICIPLE_LINKS
 
 
 def _is_doing(items: list[Word], index: int) -> bool:
     """Whether the noun before does something: "a man *driving* a car", "a cat *sleeping* on the sofa"."""
     following = items[index + 1]
     return (
-        items[index].text.endswith("ing")
+        items[index].text.endswith(inflection.DOING)
         and not _is_determiner(items[index - 1])
         and (following.is_a(Kind.DETERMINER) or following.is_a(Kind.PREPOSITION))
         and not items[index].kinds - {Kind.ADJECTIVE}
@@ -147,11 +137,11 @@ def _is_doing(items: list[Word], index: int) -> bool:
 
 
 def _is_adverb(word: Word) -> bool:
-    return not word.kinds and word.text.endswith("ly") and word.text not in words.NOUNS_IN_LY
+    return not word.kinds and word.text.endswith(inflection.ADVERBIAL) and word.text not in words.NOUNS_IN_LY
 
 
 def _is_out_of(items: list[Word], index: int) -> bool:
-    return items[index].text == "out" and index + 1 < len(items) and items[index + 1].text == "of"
+    return items[index].text == OUT and index + 1 < len(items) and items[index + 1].text == OF
 
 
 def _bare_classifier(items: list[Word], index: int) -> bool:
@@ -161,7 +151,7 @@ def _bare_classifier(items: list[Word], index: int) -> bool:
 
 
 def _split_posts(tail: list[Word]) -> list[tuple[str, tuple[Word, ...]]]:
-    while tail and tail[0].text == ",":
+    while tail and tail[0].text == COMMA:
         tail = tail[1:]
     posts: list[tuple[str, tuple[Word, ...]]] = []
     start = 0
@@ -169,7 +159,7 @@ def _split_posts(tail: list[Word]) -> list[tuple[str, tuple[Word, ...]]]:
         if index == len(tail) or (tail[index].is_a(Kind.PREPOSITION) and _opens_post(tail, start, index)):
             posts.append((tail[start].text, tuple(tail[start + 1 : index])))
             start = index
-    return [post for post in posts if post[0] not in (",",) or post[1]]
+    return [post for post in posts if post[0] != COMMA or post[1]]
 
 
 def _opens_post(tail: list[Word], start: int, index: int) -> bool:
@@ -177,7 +167,8 @@ def _opens_post(tail: list[Word], start: int, index: int) -> bool:
     if index == start + 1:
         return False
     return not (
-        tail[index].text == "of" and (tail[index - 1].text in words.CLASSIFIERS or tail[start].text in ("in", "with"))
+        tail[index].text == OF
+        and (tail[index - 1].text in words.CLASSIFIERS or tail[start].text in frames.COMPLEMENT_LINKS)
     )
 
 
@@ -195,9 +186,9 @@ def _take_position(core: list[Word]) -> tuple[Position | None, list[Word]]:
 
 def _side(preposition: str, items: Words) -> Position | None:
     """The position in "on the left (side)", "to the far right", "in the middle"."""
-    if preposition not in ("on", "to", "in", "at"):
+    if preposition not in frames.POSITION_LINKS:
         return None
-    names = [word.text for word in items if word.text not in ("the", "far", "side", "very", "my", "hand")]
+    names = [word.text for word in items if word.text not in words.POSITION_FILLERS]
     return words.POSITIONS.get(names[0]) if len(names) == 1 else None
 
 
@@ -217,31 +208,31 @@ def name_of(phrase: NounPhrase, *, described: bool = False) -> tuple[Word, ...]:
         if len(core) > 1 and core[-1].kinds & (STRUCTURAL | {Kind.GARMENT}) and not core[-1].is_a(Kind.PERSON):
             core = core[-1:]
     else:
-        while len(core) > 1 and core[0].text in ("new", "whole", "entire", "current", "existing", "same", "very"):
+        while len(core) > 1 and core[0].text in words.VAGUE_ADJECTIVES:
             core = core[1:]
     return tuple(word for word in core if not word.is_a(Kind.DETERMINER))
 
 
 def _is_adjective(word: Word, following: Word) -> bool:
-    if following.text == "of" or (
+    if following.text == OF or (
         word.text in appearance.AMBIGUOUS_COLOURS and following.text in appearance.FOOD_AND_PLANTS
     ):
         return False
     if (
         word.kinds & (LOOKS | {Kind.ADJECTIVE})
         or word.text in appearance.ADJECTIVAL_NOUNS
-        or word.text in ("very", "slightly", "more", "and", ",")
+        or word.text in frames.BETWEEN_ADJECTIVES
     ):
         return True
     if word.kinds or word.text in words.NOT_ADJECTIVES:
         return False
-    return word.text.endswith(words.ADJECTIVE_ENDINGS) or following.text == ","
+    return word.text.endswith(words.ADJECTIVE_ENDINGS) or following.text == COMMA
 
 
 def bare(items: Words) -> tuple[Word, ...]:
     """A phrase without its leading articles and demonstratives."""
     rest = list(items)
-    while rest and (rest[0].text in words.DETERMINERS - {"no"} or rest[0].text in ("of",)):
+    while rest and (rest[0].text in words.DETERMINERS - {NO} or rest[0].text == OF):
         rest.pop(0)
     return tuple(rest)
 
@@ -258,11 +249,7 @@ def halves(items: Words, index: int | None) -> tuple[Words, Words]:
 
 def is_whole_picture(phrase: NounPhrase) -> bool:
     """Whether "the photo" means all of it, not a photo that hangs on a wall in it."""
-    if (
-        phrase.head is None
-        or not phrase.head.is_a(Kind.PICTURE)
-        or phrase.post("on", "above", "over", "behind", "near")
-    ):
+    if phrase.head is None or not phrase.head.is_a(Kind.PICTURE) or phrase.post(*frames.HANGING_LINKS):
         return False
     return all(word.kinds & (LOOKS | {Kind.ADJECTIVE}) for word in phrase.core[:-1])
 
@@ -277,7 +264,7 @@ def is_named(items: Words) -> bool:
     last = items[-1]
     if last.is_a(Kind.DETERMINER) and last.text not in words.PRONOUNS:
         return False
-    if last.is_a(Kind.PREPOSITION) or last.text in ("'s", "and", ",") or last.text in words.QUANTIFIERS:
+    if last.is_a(Kind.PREPOSITION) or last.text in frames.NO_PHRASE_ENDS or last.text in words.QUANTIFIERS:
         return False
     if last.is_a(Kind.ADJECTIVE):
         return False

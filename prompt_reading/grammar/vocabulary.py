@@ -13,8 +13,9 @@ from enum import IntEnum
 from typing import Final
 
 from composition.decision import BodyRegion
-from prompt_reading.lexicon import appearance, garments, people, structures, words
+from prompt_reading.lexicon import appearance, function_words, garments, people, structures, words
 from prompt_reading.lexicon import inflection as inflect
+from prompt_reading.lexicon.function_words import POSSESSIVE
 
 
 class Kind(IntEnum):
@@ -66,7 +67,6 @@ _TRANSLATION: Final = str.maketrans(
      "‐": "-", "‑": "-", "–": " - ", "—": " - ", "−": "-", "→": " to ", "\u200b": "", "\ufeff": "", "\u00ad": ""}
 )  # fmt: skip
 _TOKEN: Final = re.compile(r"#[0-9a-f]{3,8}\b|[^\W_]+(?:['\-&][^\W_]+)*|[,.;:!?]|(?<= )-(?= )|'s\b")
-_CONTRACTIONS: Final = frozenset({"let's", "it's", "that's", "what's", "there's", "here's", "who's", "he's", "she's"})
 
 
 def normalise(prompt: str) -> str:
@@ -80,8 +80,8 @@ def tokenise(text: str) -> list[str]:
     tokens: list[str] = []
     for written in _TOKEN.findall(text):
         token = words.SHORTHAND.get(written, written)
-        if token.endswith("'s") and len(token) > 2 and token not in _CONTRACTIONS:
-            tokens += [token[:-2], "'s"]
+        if token.endswith(POSSESSIVE) and len(token) > 2 and token not in function_words.CONTRACTIONS:
+            tokens += [token[:-2], POSSESSIVE]
         else:
             tokens.append(token)
     return tokens
@@ -152,7 +152,7 @@ def _derived_kinds(token: str) -> Kinds:
     if parts[-1] in appearance.COLOURED_SUFFIXES:
         return frozenset({Kind.COLOUR})
     if parts[-1] in appearance.TEXTURED_SUFFIXES:
-        return frozenset({Kind.STYLE if parts[-1] in ("style", "styled", "inspired", "themed") else Kind.MATERIAL})
+        return frozenset({Kind.STYLE if parts[-1] in appearance.STYLED_SUFFIXES else Kind.MATERIAL})
     kinds = [_PHRASES.get((part,), NO_KINDS) for part in parts]
     if all(k & LOOKS for k in kinds):
         return kinds[-1] & LOOKS

@@ -10,10 +10,8 @@ from composition.decision import BodyRegion
 from prompt_reading.grammar.draft import Draft, Intent, demonstratives_off
 from prompt_reading.grammar.phrases import Words, bare, find, text_of
 from prompt_reading.grammar.vocabulary import REGIONS, STRUCTURAL, Kind, Word
-from prompt_reading.lexicon import people, words
-from prompt_reading.lexicon.listing import word_set
-
-_PAUSES: Final = frozenset({",", ".", "?", "!", ";", "and", "with", "please"})
+from prompt_reading.lexicon import frames, function_words, inflection, people, wordings, words
+from prompt_reading.lexicon.function_words import IN, ON, OUT, THE, WEARING, WITH
 
 
 def region_of(items: Words) -> BodyRegion | None:
@@ -33,48 +31,48 @@ def trigger(items: Words) -> tuple[int, int] | None:
             length = length_of(items[index + 1 :]) if word.text in starts else 0
             if length:
                 return index, index + length
-        if word.text in ("in", "with") and _says_worn(items, index):
+        if word.text in frames.WORN_LINKS and _says_worn(items, index):
             return index, index + 1
     return None
 
 
 def _try_on(rest: Words) -> int:
     """Read "try on" and "try this jacket on"."""
-    if rest and rest[0].text == "on":
+    if rest and rest[0].text == ON:
         return 2
-    return int(_has_worn(rest) and any(word.text == "on" for word in rest))
+    return int(_has_worn(rest) and any(word.text == ON for word in rest))
 
 
 def _dressed(rest: Words) -> int:
-    return 2 if rest and rest[0].text in ("in", "as", "like", "up", "with") else 0
+    return 2 if rest and rest[0].text in frames.DRESS_LINKS else 0
 
 
 def _clad(rest: Words) -> int:
-    return 2 if rest and rest[0].text == "in" and _has_worn(rest[1:]) else 0
+    return 2 if rest and rest[0].text == IN and _has_worn(rest[1:]) else 0
 
 
 def _put_on(rest: Words) -> int:
     """Read "put on this jacket" and "put this jacket on (me)", but not "put a candle on the windowsill"."""
-    if rest and rest[0].text == "on" and _opens_with_worn(rest[1:]):
+    if rest and rest[0].text == ON and _opens_with_worn(rest[1:]):
         return 2
-    if len(rest) == 2 and rest[0].text in words.PRONOUNS and rest[1].text == "on":
+    if len(rest) == 2 and rest[0].text in words.PRONOUNS and rest[1].text == ON:
         return 1
     return int(_ends_on_someone(rest))
 
 
 def _dress_someone(rest: Words) -> int:
     """Read "dress him in a suit": everything up to "in" is the trigger."""
-    link = find(rest, "in", "as", "like")
+    link = find(rest, *frames.DRESS_SOMEONE_LINKS)
     return link + 2 if link is not None and is_someone(rest[:link]) else 0
 
 
 _TRIGGERS: Final[tuple[tuple[frozenset[str], Callable[[Words], int]], ...]] = (
-    (people.WEAR_VERBS, lambda rest: int(not (rest and rest[0].text == "out"))),
-    (word_set("try tries trying tried"), _try_on),
-    (word_set("dressed"), _dressed),
-    (word_set("clad clothed"), _clad),
-    (word_set("put puts putting place"), _put_on),
-    (word_set("dress dresses dressing"), _dress_someone),
+    (people.WEAR_VERBS, lambda rest: int(not (rest and rest[0].text == OUT))),
+    (frames.TRYING, _try_on),
+    (frames.DRESSED, _dressed),
+    (frames.CLAD, _clad),
+    (frames.PUTTING, _put_on),
+    (frames.DRESSING, _dress_someone),
 )
 """Words that may open a phrase of wearing, and how long the trigger is, given the words behind it; 0 for none."""
 
@@ -96,21 +94,21 @@ def qualifies(following: Word | None) -> bool:
         and (not following.kinds or bool(following.kinds & (STRUCTURAL | {Kind.NEUTRAL})))
         and following.text.isalpha()
         and following.text not in words.ENGLISH_WORDS
-        and not following.text.endswith(("ing", "ed"))
+        and not following.text.endswith(inflection.VERBAL_ENDINGS)
         and following.text not in people.WEAR_VERBS
     )
 
 
 def _ends_on_someone(items: Words) -> bool:
     """Read "this hat on me", "the jacket on": the rest of "put ... on"."""
-    on = next((i for i in range(1, len(items)) if items[i].text in ("on", "onto", "over", "to")), None)
+    on = next((i for i in range(1, len(items)) if items[i].text in frames.ONTO_SOMEONE), None)
     if (
         on is None
         or not _opens_with_worn(items[:on])
         or not any(word.kinds & {Kind.GARMENT, Kind.ACCESSORY} for word in items[:on])
     ):
         return False
-    rest = [word for word in items[on + 1 :] if word.text not in _PAUSES]
+    rest = [word for word in items[on + 1 :] if word.text not in function_words.PAUSES]
     return not rest or is_someone(rest)
 
 
@@ -125,7 +123,7 @@ def _opens_with_worn(items: Words) -> bool:
     for index, word in enumerate(items):
         if word.kinds & {Kind.GARMENT, Kind.ACCESSORY}:
             following = items[index + 1] if index + 1 < len(items) else None
-            return following is None or following.text in _PAUSES or following.is_a(Kind.PREPOSITION)
+            return following is None or following.text in function_words.PAUSES or following.is_a(Kind.PREPOSITION)
         if word.is_a(Kind.PREPOSITION):
             return False
     return bool(items) and all(word.text in words.PRONOUNS for word in items)
@@ -136,11 +134,11 @@ def _says_worn(items: Words, index: int) -> bool:
     rest = items[index + 1 :]
     if not _opens_with_worn(rest) or not any(word.is_a(Kind.GARMENT) for word in rest):
         return False
-    if items[index].text == "with":
+    if items[index].text == WITH:
         return index == 0
     if index == 0 or rest[0].text in words.DEMONSTRATIVES:
         return True
-    return is_someone(items[max(0, index - 6) : index]) and rest[0].text not in words.POSSESSIVES | {"the"}
+    return is_someone(items[max(0, index - 6) : index]) and rest[0].text not in words.POSSESSIVES | {THE}
 
 
 def wear_draft(items: Words) -> Draft | None:
@@ -149,11 +147,13 @@ def wear_draft(items: Words) -> Draft | None:
     if found is None:
         return None
     start, end = found
-    subject = [word for word in bare(items[:start]) if word.text not in ("is", "are", "who", "'s", "to", "while", "of")]
-    garment = [word for word in items[end:] if word.text != "on" or items[-1] is not word]
+    subject = [word for word in bare(items[:start]) if word.text not in frames.BEHIND_WEARER]
+    garment = [word for word in items[end:] if word.text != ON or items[-1] is not word]
     made = demonstratives_off(garment)
     who = text_of(subject) if any(word.is_a(Kind.PERSON) or not word.kinds for word in subject) else ""
     if not who or who in people.OBJECT_PRONOUNS or subject[0].text in people.OBJECT_PRONOUNS:
-        who = "person"
-    what = text_of([word for word in made if word.text not in words.PRONOUNS]) or "clothing"
-    return Draft(intent=Intent.WEAR, made=tuple(garment), wearer=tuple(subject), paint=f"{who} wearing {what}".strip())
+        who = wordings.PERSON
+    what = text_of([word for word in made if word.text not in words.PRONOUNS]) or wordings.CLOTHING
+    return Draft(
+        intent=Intent.WEAR, made=tuple(garment), wearer=tuple(subject), paint=f"{who} {WEARING} {what}".strip()
+    )

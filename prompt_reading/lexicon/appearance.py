@@ -199,3 +199,21 @@ TEXTURED_SUFFIXES: Final = word_set(
     inspired lined
     """
 )
+
+STYLED_SUFFIXES: Final = word_set("style styled inspired themed")
+"""Of `TEXTURED_SUFFIXES`, those that make a style."""
+SMEARS: Final = word_set("coat layer splash touch hint lick shade version variant one")
+"""Nouns that carry a look: "a coat of red paint"."""
+SURFACES: Final = word_set(
+    "wallpaper panelling paneling cladding tiling veneer parquet tiles planks shingles cobblestones bricks"
+)
+PATTERN_NOUNS: Final = word_set("tiles planks shingles pebbles")
+MANNERS: Final = word_set("style manner")
+STYLE_NOUNS: Final = word_set("style styles")
+NAMED_LOOKS: Final = word_set("style colour color")
+"""Said with an article behind a thing: "table *in the style* of Monet"."""
+DEPICTIONS: Final = word_set(
+    "portrait painting drawing sketch illustration version rendition rendering render picture photo photograph image "
+    "art"
+)
+"""Nouns for a picture of a thing: in "anime style portrait of the cat" the cat is the thing."""

@@ -54,6 +54,13 @@ ALWAYS_PLURAL: Final = word_set(
     """
 )
 """Plural in form, one thing in meaning."""
+DOING: Final = "ing"
+DONE: Final = "ed"
+PLURAL: Final = "s"
+ADVERBIAL: Final = "ly"
+CHANGED_ENDINGS: Final = ("er", "ed")
+"""Of what a thing becomes: "larger", "closed"."""
+VERBAL_ENDINGS: Final = (DOING, DONE)
 
 
 def plural(noun: str) -> str:

@@ -167,3 +167,29 @@ AMBIGUOUS_VERBS: Final = word_set(
 """Verbs that may also be nouns or adjectives: verbs only where an object can follow."""
 
 SEPARABLE_PARTICLES: Final = word_set("out away off down in up over")
+
+TRANSITIVE_VERBS: Final = word_set(
+    "paint dye tint stain color colour spray cover wrap coat tile use hang draw put place stick lay hide clear"
+)
+"""Ambiguous verbs that are verbs before a bare noun too ("paint walls", "hang lanterns"), unlike "park bench"."""
+NOT_PASSIVE: Final = word_set(
+    """
+    left set put cut fit stood lost hidden fitted printed patterned textured tiled panelled paneled plated used styled
+    lined decorated laminated faced extended carpeted got modified shaded rested leaned laid
+    """
+)
+"""Participles that behind a noun are adjectives or past tenses, not an edit done to it."""
+NOT_MUTUAL: Final = word_set("replace upgrade update")
+"""Verbs of replacing that take no pair: "swap A and B", but not "replace A and B"."""
+POSSESSING: Final = word_set("have get")
+CAUSING: Final = word_set("have get see let")
+"""Read "have the mug replaced"."""
+PLACING_ON: Final = word_set("put set")
+DRESSING_BY_PLACING: Final = frozenset(phrase_list("put, place, fit, put in, add"))
+"""Verbs of adding that may put clothes on somebody."""
+HANGING: Final = frozenset(phrase_list("hang, hang up"))
+APPLYING: Final = word_set("use apply")
+STYLING: Final = "style"
+"""A verb of dressing that is done to rooms as well."""
+HIDING: Final = word_set("cover line drape encase face overlay wrap")
+FILLING: Final = word_set("fill top garnish stuff load surround adorn populate frost decorate")

@@ -225,7 +225,6 @@ NOT_ADJECTIVES: Final = word_set(
     vest forest harvest priest beast guest crest roundtable stable marble bible native archive hive dive
     """
 )
-COMPARATIVE_CHANGES: Final = word_set("bigger smaller larger taller longer shorter wider")
 
 ENGLISH_WORDS: Final = word_set(
     """
@@ -247,3 +246,13 @@ FOREIGN_WORDS: Final = word_set(
     """
 )
 """Frequent words of the languages that are most often met; words that English shares are weighed against English."""
+PORTIONS: Final = word_set("one most none half each part")
+"""What opens a partitive: "one of the chairs"."""
+WHOLES: Final = word_set("all both every each")
+"""Quantifiers that mean the things in place, not new ones."""
+VERTICAL_POSITIONS: Final = word_set("top bottom upper lower far near front back")
+POSITION_FILLERS: Final = word_set("the far side very my hand")
+"""What may stand around a position: "on the far left side", "on my right hand"."""
+VAGUE_ADJECTIVES: Final = word_set("new whole entire current existing same very")
+"""They find nothing and are no part of a thing's name."""
+SAID: Final = word_set("said")

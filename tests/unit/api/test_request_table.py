@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from api.conversion import to_options
 from api.schemas import GenerateConfig, GenerateRequest
 from composition.request import (
+    OPTIONS,
     Crop,
     EditOptions,
     OnNoDetection,
@@ -114,6 +115,15 @@ def test_the_defaults_are_the_ones_of_the_table():
         "return_mask": False,
         "loras": None,
     }
+
+
+def test_the_table_has_exactly_the_options_that_are_defined():
+    assert list(GenerateConfig.model_fields) == list(OPTIONS)
+    assert {field for field, _ in ACCEPTED} == set(OPTIONS)
+
+
+def test_what_may_be_null_and_is_counts_as_not_sent():
+    assert options(control_types=None, seed=None, target=None, strength=None, loras=None) == EditOptions()
 
 
 def test_what_was_not_sent_is_left_to_the_service():

@@ -8,6 +8,7 @@ import pytest
 from composition.config import Config
 from composition.editor import Editor
 from composition.pipelines.context import Models
+from prompt_reading.reader import GrammarPromptReader
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_depth_estimator import FakeDepthEstimator
 from tests.fakes.fake_detector import FakeDetector
@@ -43,7 +44,8 @@ class Bench:
             diffuser=self.diffuser,
             absent_controls=fakes.get("absent_controls", {}),
         )
-        self.editor = Editor(config=self.config, models=self.models, native_size=256)
+        reader = fakes.get("reader") or GrammarPromptReader()
+        self.editor = Editor(config=self.config, models=self.models, native_size=256, reader=reader)
 
     async def edit(self, request):
         return await self.editor.edit(request, request_id="test", listener=self.progress.append)

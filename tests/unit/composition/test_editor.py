@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from composition.config import Config
-from composition.decision import BodyRegion
+from composition.decision import BodyRegion, Target
 from composition.diffusion import DiffusionResult
 from composition.errors import EmptyMask, ModelError, NoDetection, UnprocessableImage
 from composition.imaging.masks import dilate
 from composition.masking.body import protected_mask
+from composition.reading import Reading
 from composition.request import (
     Crop,
     EditOptions,
@@ -26,6 +27,7 @@ from composition.request import (
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
+from tests.fakes.fake_prompt_reader import FakePromptReader
 from tests.fakes.fake_segmenter import FakeSegmenter, ellipse
 
 MUG = detection("mug", 120, 80, 220, 200)
@@ -362,3 +364,12 @@ async def test_a_silhouette_that_leaks_is_cut_off_near_its_box(bench, photo):
     expected = np.zeros((300, 400), np.uint8)
     expected[68:212, 110:230] = 255
     assert np.array_equal(result.mask, expected)
+
+
+async def test_a_prompt_is_read_once_and_what_was_read_is_done(bench, photo):
+    reader = FakePromptReader(Reading(target=Target(phrase="wheel"), generation_prompt="a spoked wheel"))
+    setup = bench(reader=reader)
+    result = await setup.edit(request(photo, "Speichen bitte"))
+    assert [prompt for prompt, _, _ in reader.asked] == ["Speichen bitte"]
+    assert setup.diffuser.requests[0].prompt == "a spoked wheel"
+    assert result.metadata["routing"]["target"] == {"phrase": "wheel"}

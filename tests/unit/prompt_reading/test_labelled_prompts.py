@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 from composition.config import RoutingConfig
+from composition.routing import Router
 from prompt_reading.__main__ import main
 from prompt_reading.evaluation import evaluate_file
+from prompt_reading.reader import GrammarPromptReader
 
 HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize("name", ["router_prompts.jsonl", "more_prompts.jsonl"])
 def test_every_labelled_prompt_is_read_as_labelled(name):
-    score = evaluate_file(HERE / name, RoutingConfig())
+    score = evaluate_file(HERE / name, Router(RoutingConfig(), GrammarPromptReader()))
     assert score.misses == []
     assert score.totals["pipelines"] >= 60
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from composition.decision import BodyRegion, ReferenceKind
@@ -9,6 +12,8 @@ from composition.routing.prototypes import OTHER, PROMPT_PROTOTYPES, REFERENCE_P
 from prompt_reading.grammar.vocabulary import REGIONS, Kind, normalise, tag, tokenise
 from prompt_reading.lexicon import appearance, verbs
 from prompt_reading.lexicon.inflection import is_plural, noun_forms, plural, verb_forms
+
+GRAMMAR = Path(__file__).parents[3] / "prompt_reading" / "grammar"
 
 
 @pytest.mark.parametrize(
@@ -106,3 +111,25 @@ def test_clip_has_texts_for_every_class():
     texts = [text for group in (*REFERENCE_PROTOTYPES.values(), *PROMPT_PROTOTYPES.values()) for text in group]
     assert len(texts) == len(set(texts))
     assert 0.0 < TEMPERATURE <= 1.0
+
+
+def words_in_code(path: Path) -> set[str]:
+    """The text constants of a module that hold letters, without docstrings, values of enums and names of codecs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {"NFKC", "describe"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            skipped.add(node.value.value)
+        if isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "StrEnum" for base in node.bases):
+            skipped |= {item.value.value for item in node.body if isinstance(item, ast.Assign)}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile":
+            skipped.add(node.args[0].value)
+    constants = {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {text for text in constants - skipped if any(c.isalpha() for c in text)}
+
+
+@pytest.mark.parametrize("path", sorted(GRAMMAR.glob("*.py")), ids=lambda path: path.name)
+def test_the_grammar_holds_no_words_of_its_own(path):
+    assert words_in_code(path) - {"'s", " 's", " to "} == set()

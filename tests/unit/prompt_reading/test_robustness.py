@@ -16,8 +16,9 @@ from composition.decision import Decision, Signals
 from composition.request import EditOptions
 from composition.routing import Router
 from prompt_reading.lexicon import verbs
+from prompt_reading.reader import GrammarPromptReader
 
-ROUTER = Router(RoutingConfig())
+ROUTER = Router(RoutingConfig(), GrammarPromptReader())
 PROMPTS = [
     json.loads(line)["prompt"]
     for line in (Path(__file__).parent / "more_prompts.jsonl").read_text(encoding="utf-8").splitlines()
@@ -28,7 +29,9 @@ PIECES = sorted(
 
 
 def decided(prompt: str, target: str | None = None) -> Decision:
-    decision = ROUTER.decide(prompt=prompt, options=EditOptions(target=target), signals=Signals(), has_reference=False)
+    options = EditOptions(target=target)
+    reading = ROUTER.read(prompt, options)
+    decision = ROUTER.decide(reading, options=options, signals=Signals(), has_reference=False)
     assert decision.generation_prompt.strip()
     assert decision.reason
     assert decision.target.phrase is None or decision.target.phrase.strip()
@@ -124,7 +127,7 @@ def test_a_thousand_decisions_from_words_take_under_half_a_second():
 
     def decide_all() -> None:
         for prompt in prompts:
-            ROUTER.decide(prompt=prompt, options=EditOptions(), signals=Signals(), has_reference=False)
+            decided(prompt)
 
     assert best_time_s(decide_all) < 0.5
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from composition.config import Config, ConfigError, load_config
+from composition.request import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -75,6 +76,7 @@ def test_the_environment_overrides_the_file(tmp_path):
         ("limits: {max_resolutoin: 5}", {}, ["limits.max_resolutoin", "not a known key"]),
         ("models: {profile: huge}", {}, ["models.profile", "tiny"]),
         ("generation: {native_size: 300}", {}, ["generation.native_size"]),
+        ("routing: {complex_triggers: {keywords: [boat, '!']}}", {}, ["complex_triggers.keywords", "letter", "'!'"]),
         ("generation: {scheduler: Euler}", {}, ["generation.scheduler", "DPMSolverMultistep", "'Euler'"]),
         ("", {"COMPOSITION_LIMTS__MAX": "1"}, ["limts", "not a known key"]),
         ("", {"COMPOSITION_QUEUE__BACKEND": "kafka"}, ["queue.backend", "embedded"]),
@@ -173,3 +175,14 @@ def test_a_missing_file_is_named(tmp_path):
 def test_the_configuration_cannot_be_changed():
     with pytest.raises(ValidationError):
         Config().limits.max_resolution = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("key", "option"), [("default_steps", "num_inference_steps"), ("default_guidance_scale", "guidance_scale")]
+)
+def test_a_default_that_the_service_may_set_starts_as_the_option_documents_it(key, option):
+    assert getattr(Config().generation, key) == OPTIONS[option].default
+    for bound in OPTIONS[option].bounds.values():
+        assert getattr(Config.model_validate({"generation": {key: bound}}).generation, key) == bound
+    with pytest.raises(ValidationError):
+        Config.model_validate({"generation": {key: OPTIONS[option].bounds["le"] + 1}})

@@ -9,6 +9,7 @@ from composition.decision import Decision, ReferenceKind, Signals
 from composition.images import Box, Detection
 from composition.request import EditOptions
 from composition.routing import Router
+from prompt_reading.reader import GrammarPromptReader
 
 Decide = Callable[..., Decision]
 
@@ -30,9 +31,11 @@ def decide() -> Decide:
         reference: Mapping[ReferenceKind, float] | None = None,
         clip: float | None = None,
     ) -> Decision:
-        return Router(config or RoutingConfig()).decide(
-            prompt=prompt,
-            options=options or EditOptions(),
+        options = options or EditOptions()
+        router = Router(config or RoutingConfig(), GrammarPromptReader())
+        return router.decide(
+            router.read(prompt, options),
+            options=options,
             signals=Signals(objects=seen(**(objects or {})), reference=reference or {}, prompt_structural=clip),
             has_reference=bool(reference),
         )

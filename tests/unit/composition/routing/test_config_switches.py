@@ -40,6 +40,24 @@ def test_a_configured_keyword_takes_the_complex_pipeline(decide):
     assert decide("replace the grand piano with a harp").rule == "default"
 
 
+def test_a_keyword_is_found_whatever_its_punctuation(decide):
+    config = triggers(keywords=("grand-piano", "Rock'n'Roll"))
+    assert decide("replace the grand piano with a harp", config=config).rule == "structural_object"
+    assert decide("a rock'n'roll poster", config=config).rule == "structural_object"
+
+
+def test_keywords_of_the_specification_change_nothing_and_are_named_in_the_log(decide, caplog):
+    config = triggers(keywords=("try on", "wearing", "person", "car", "vehicle"))
+    for prompt in ("wearing this jacket", "replace the car", "blue car", "replace the mug with a teapot"):
+        assert decide(prompt, config=config) == decide(prompt)
+    assert "built in already, listing them changes nothing: try on, wearing, person, car, vehicle" in caplog.text
+
+
+def test_the_default_configuration_logs_nothing(decide, caplog):
+    decide("blue car")
+    assert caplog.text == ""
+
+
 def test_no_keywords_leave_the_built_in_words(decide):
     config = triggers(keywords=())
     assert decide("wearing this jacket", config=config).rule == "try_on"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from composition.decision import Pipeline, ReferenceKind
 from composition.request import EditOptions, PipelineChoice
 from composition.routing.rules import RULES
 
+DOCUMENTATION = Path(__file__).parents[4] / "docs" / "routing.md"
 POSE, DEPTH = "pose", "depth"
 
 
@@ -25,6 +28,11 @@ def test_the_rules_stand_in_the_order_of_the_design():
         "structural_clip",
         "default",
     ]
+
+
+def test_the_documentation_has_the_rules_in_their_order():
+    table = DOCUMENTATION.read_text(encoding="utf-8").partition("| rule | holds when")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == [rule.name for rule in RULES]
 
 
 def test_force_controlnet_takes_the_complex_pipeline(decide):

@@ -6,44 +6,46 @@ import pytest
 
 from composition.decision import BodyRegion, Position, ReferenceKind, Target
 from composition.request import EditOptions
-from prompt_reading.reading import read_prompt
+from prompt_reading.reader import GrammarPromptReader
+
+READER = GrammarPromptReader()
 
 
 def test_a_replaced_thing_is_gone_from_the_generation_prompt():
-    reading = read_prompt("could you please replace the old mug with a glass teapot, thanks!")
+    reading = READER.read("could you please replace the old mug with a glass teapot, thanks!")
     assert reading.target == Target(phrase="old mug")
     assert reading.generation_prompt == "a glass teapot"
 
 
 def test_substitute_for_and_substitute_with_name_their_things_the_other_way_round():
     for prompt in ("substitute a pear for the banana", "substitute the banana with a pear"):
-        reading = read_prompt(prompt)
+        reading = READER.read(prompt)
         assert (reading.target.phrase, reading.generation_prompt) == ("banana", "a pear")
 
 
 def test_one_stands_for_the_thing_that_is_replaced():
-    assert read_prompt("replace the dining table with a round one").generation_prompt == "a round dining table"
-    assert read_prompt("replace the old lamp with a new one").generation_prompt == "a new lamp"
+    assert READER.read("replace the dining table with a round one").generation_prompt == "a round dining table"
+    assert READER.read("replace the old lamp with a new one").generation_prompt == "a new lamp"
 
 
 def test_a_new_colour_takes_the_place_of_the_old_one():
-    reading = read_prompt("paint the red car blue")
+    reading = READER.read("paint the red car blue")
     assert (reading.target.phrase, reading.generation_prompt) == ("red car", "blue car")
 
 
 def test_a_new_material_takes_the_place_of_the_old_one():
-    assert read_prompt("turn the wooden table into marble").generation_prompt == "marble table"
+    assert READER.read("turn the wooden table into marble").generation_prompt == "marble table"
 
 
 def test_a_removed_thing_goes_to_the_negative_prompt():
-    reading = read_prompt("get rid of the trash can on the left")
+    reading = READER.read("get rid of the trash can on the left")
     assert reading.target == Target(phrase="trash can", position=Position.LEFT)
     assert "trash" not in reading.generation_prompt
     assert reading.negative_terms == ("trash can",)
 
 
 def test_removing_something_to_put_another_there_is_a_replacement():
-    reading = read_prompt("remove the mug and put a teapot there")
+    reading = READER.read("remove the mug and put a teapot there")
     assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("mug", "a teapot", 1)
 
 
@@ -64,7 +66,7 @@ def test_removing_something_to_put_another_there_is_a_replacement():
     ],
 )
 def test_a_plural_makes_every_instance_a_target(prompt, plural):
-    assert read_prompt(prompt).target.plural is plural
+    assert READER.read(prompt).target.plural is plural
 
 
 @pytest.mark.parametrize(
@@ -79,11 +81,11 @@ def test_a_plural_makes_every_instance_a_target(prompt, plural):
     ],
 )
 def test_a_position_picks_an_instance_and_leaves_its_name(prompt, phrase, position):
-    assert read_prompt(prompt).target == Target(phrase=phrase, position=position)
+    assert READER.read(prompt).target == Target(phrase=phrase, position=position)
 
 
 def test_the_person_named_by_position_wears_the_garment():
-    reading = read_prompt("the man on the left wearing this hat")
+    reading = READER.read("the man on the left wearing this hat")
     assert reading.target == Target(region=BodyRegion.HEAD, position=Position.LEFT)
 
 
@@ -102,25 +104,25 @@ def test_the_person_named_by_position_wears_the_garment():
     ],
 )
 def test_a_worn_thing_names_the_part_of_the_body_that_it_covers(garment, region):
-    reading = read_prompt(f"person wearing this {garment}")
+    reading = READER.read(f"person wearing this {garment}")
     assert (reading.target.phrase, reading.target.region) == (None, region)
     assert reading.generation_prompt == f"person wearing {garment}"
 
 
 def test_a_garment_that_is_there_is_named_and_bounded_by_its_region():
-    assert read_prompt("make the shirt green").target == Target(phrase="shirt", region=BodyRegion.UPPER)
+    assert READER.read("make the shirt green").target == Target(phrase="shirt", region=BodyRegion.UPPER)
 
 
 def test_a_longer_garment_in_place_of_a_shorter_one_needs_the_longer_region():
-    assert read_prompt("replace the shirt with a dress").target == Target(phrase="shirt", region=BodyRegion.FULL)
+    assert READER.read("replace the shirt with a dress").target == Target(phrase="shirt", region=BodyRegion.FULL)
 
 
 def test_a_watch_goes_to_the_wrist():
-    assert read_prompt("wearing this watch").target == Target(phrase="wrist")
+    assert READER.read("wearing this watch").target == Target(phrase="wrist")
 
 
 def test_the_background_is_everything_but_the_subject():
-    reading = read_prompt("replace the background with a beach")
+    reading = READER.read("replace the background with a beach")
     assert reading.target == Target(phrase="background", complement=True)
     assert reading.generation_prompt == "a beach"
 
@@ -136,23 +138,23 @@ def test_the_background_is_everything_but_the_subject():
     ],
 )
 def test_an_insertion_names_its_place(prompt, place):
-    target = read_prompt(prompt).target
+    target = READER.read(prompt).target
     assert (target.phrase, target.place) == (None, place)
 
 
 def test_an_insertion_without_a_place_names_nothing():
-    assert read_prompt("add balloons").target == Target()
+    assert READER.read("add balloons").target == Target()
 
 
 def test_the_part_is_the_target_and_the_whole_its_context():
-    reading = read_prompt("car with these sport rims")
+    reading = READER.read("car with these sport rims")
     assert (reading.target.phrase, reading.target.plural) == ("rims", True)
     assert reading.generation_prompt == "car with sport rims"
 
 
 @pytest.mark.parametrize("prompt", ["cartoon style", "make the photo sepia", "turn this picture into an oil painting"])
 def test_a_style_for_the_picture_names_nothing(prompt):
-    assert read_prompt(prompt).target == Target()
+    assert READER.read(prompt).target == Target()
 
 
 @pytest.mark.parametrize(
@@ -193,22 +195,22 @@ def test_a_given_target_that_is_furniture_counts_as_furniture(decide):
 
 
 def test_tags_for_quality_stay_with_the_generation_prompt():
-    reading = read_prompt("replace the car with a truck, highly detailed, 8k")
+    reading = READER.read("replace the car with a truck, highly detailed, 8k")
     assert (reading.target.phrase, reading.generation_prompt) == ("car", "a truck, highly detailed, 8k")
 
 
 def test_remarks_about_the_rest_are_no_part_of_the_edit():
     for rest in ("but keep the wheels", "without changing the background", "and leave everything else as it is"):
-        assert read_prompt(f"make the car red {rest}").generation_prompt == "red car"
+        assert READER.read(f"make the car red {rest}").generation_prompt == "red car"
 
 
 def test_two_edits_with_one_verb_are_two_edits():
-    reading = read_prompt("make the car red and the wheels black")
+    reading = READER.read("make the car red and the wheels black")
     assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("car", "red car", 2)
 
 
 def test_one_edit_of_two_things_is_one_edit():
-    reading = read_prompt("change the sofa and the chairs to blue")
+    reading = READER.read("change the sofa and the chairs to blue")
     assert (reading.target.phrase, reading.generation_prompt, reading.edits) == (
         "sofa and chairs",
         "blue sofa and chairs",
@@ -217,7 +219,7 @@ def test_one_edit_of_two_things_is_one_edit():
 
 
 def test_a_second_sentence_may_go_on_about_the_first():
-    reading = read_prompt("I want to change the color of my car. Make it red.")
+    reading = READER.read("I want to change the color of my car. Make it red.")
     assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("car", "red car", 1)
 
 
@@ -230,13 +232,13 @@ def test_a_prompt_that_only_points_lets_the_reference_speak(decide, kind, paint)
 
 
 def test_something_worn_without_a_name_is_clothing():
-    reading = read_prompt("try this on")
+    reading = READER.read("try this on")
     assert (reading.target.region, reading.generation_prompt) == (BodyRegion.FULL, "person wearing clothing")
 
 
 def test_a_picture_on_the_wall_is_a_thing_and_the_picture_is_everything():
-    assert read_prompt("make the picture on the wall blue").target.phrase == "picture"
-    assert read_prompt("make the picture blue").target == Target()
+    assert READER.read("make the picture on the wall blue").target.phrase == "picture"
+    assert READER.read("make the picture blue").target == Target()
 
 
 @pytest.mark.parametrize(
@@ -248,7 +250,7 @@ def test_a_picture_on_the_wall_is_a_thing_and_the_picture_is_everything():
     ],
 )
 def test_a_verb_that_nobody_knows_does_what_its_preposition_says(prompt, phrase, paint):
-    reading = read_prompt(prompt)
+    reading = READER.read(prompt)
     assert (reading.target.phrase, reading.generation_prompt) == (phrase, paint)
 
 

@@ -1,0 +1,43 @@
+"""What a prompt asks for, in the domain's own terms: prompt -> **reading** -> evidence, rules, decision.
+
+Whoever implements `composition.ports.prompt_reader.PromptReader` makes it; nothing here says how a prompt is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from composition.decision import Target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """A prompt, understood.
+
+    Attributes:
+        target: where the edit is done.
+        generation_prompt: what the diffusion model is told; not empty unless the prompt is blank.
+        negative_terms: what must not come back.
+        vague: the words name nothing to paint ("use this"); the reference image has to say it.
+        appearance_only: colour, style, texture or material changes, nothing is replaced, added or removed.
+        recolour: only colour changes.
+        try_on_words: words for wearing something or trying it on, and words for a human.
+        structural_words: words for vehicles, furniture and their parts.
+        structural_target: what is repainted or painted is a vehicle, furniture or a part of them.
+        keywords: of the keywords that were asked for, those that the prompt has.
+        english: the prompt looks English, which the models were trained on.
+        edits: how many separate edits the prompt asks for; the first is the one that is read.
+    """
+
+    target: Target
+    generation_prompt: str
+    negative_terms: tuple[str, ...] = ()
+    vague: bool = False
+    appearance_only: bool = False
+    recolour: bool = False
+    try_on_words: tuple[str, ...] = ()
+    structural_words: tuple[str, ...] = ()
+    structural_target: bool = False
+    keywords: tuple[str, ...] = ()
+    english: bool = True
+    edits: int = 1
