@@ -18,7 +18,8 @@ STATUSES = frozenset({"pending", "processing", "completed", "failed", "cancelled
 MODEL_NAMES = frozenset(
     {
         "sd-inpainting", "sdxl-inpainting", "grounding-dino", "sam", "ip-adapter", "controlnet-pose",
-        "controlnet-depth", "dwpose", "depth-anything", "clip", "yolox", "safety-checker", "lcm-lora",
+        "controlnet-depth", "controlnet-canny", "controlnet-tile",
+        "dwpose", "depth-anything", "clip", "yolox", "safety-checker", "lcm-lora",
     }
 )  # fmt: skip
 RULES = frozenset(

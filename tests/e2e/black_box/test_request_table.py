@@ -16,7 +16,7 @@ SIDE = 256
 ROWS = {
     "pipeline": (["auto", "simple", "complex"], ["fast", "", 1]),
     "force_controlnet": ([True, False], ["true", 1]),
-    "control_types": ([["pose"], ["depth"], ["pose", "depth"], []], ["pose", ["canny"], [1]]),
+    "control_types": ([["pose"], ["depth"], ["pose", "depth"], ["canny"], []], ["pose", ["no-such-control"], [1]]),
     "num_inference_steps": ([1, 100], [0, -1, 101, 1.5, "25", True]),
     "guidance_scale": ([1, 20.0], [0.5, -1, 20.5, "7.5", True]),
     "seed": ([-1, 0, 2**32 - 1], [-2, 2**32, 1.5, "7"]),
@@ -145,6 +145,7 @@ def test_a_callback_is_only_for_async(client: Client, edit):
         (["pose"], {"controlnet-pose"}),
         (["depth"], {"controlnet-depth"}),
         (["pose", "depth"], {"controlnet-pose", "controlnet-depth"}),
+        (["canny", "tile"], {"controlnet-canny", "controlnet-tile"}),
     ],
 )
 def test_forced_control_types_run_and_no_others(client: Client, edit, types, models):
