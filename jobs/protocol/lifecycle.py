@@ -29,7 +29,7 @@ class Record:
         order: rises with every accepted job; the queue's FIFO and the listing's order.
         token: rises with every claim; only the holder of the newest may publish (fencing).
         lease_until: UTC seconds; a processing job past it has lost its worker.
-        not_before: UTC seconds; a pending job rests until then (retry delay).
+        not_before: UTC seconds; a pending job does not start before (retry delay).
         last_sequence: of the newest event.
         unread: what a version of the service that knows more wrote and this one could not read; kept as it is.
     """

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 STOP_WAIT_S = 5.0
 """How long a handler that was told to stop may take; then the lease decides."""
 IDLE_POLL_S = 1.0
-"""How late a resting retry may start; new jobs start at once."""
+"""How late a delayed retry may start; new jobs start at once."""
 
 
 class EmbeddedJobQueue(StoreJobQueue):
@@ -65,7 +65,7 @@ class EmbeddedJobQueue(StoreJobQueue):
         self._dispatcher: asyncio.Task[None] | None = None
         self._webhooks = webhooks
         self._housekeeping = Housekeeping(
-            store, blobs, result_ttl_s=result_ttl_s, interval_s=min(lease_s / 3, 5.0), settle_s=lease_s,
+            store, blobs, result_ttl_s=result_ttl_s, interval_s=min(lease_s / 3, 5.0), grace_after_outage_s=lease_s,
             on_ended=self._on_swept,
         )  # fmt: skip
         self._mean_run_s = 10.0
@@ -163,9 +163,9 @@ class EmbeddedJobQueue(StoreJobQueue):
             if self._attempts.get(attempt.job.id) is attempt:
                 del self._attempts[attempt.job.id]
             self._waited_for.discard(attempt.job.id)
-            self._housekeeping.hurry()
+            self._housekeeping.wake()
             if self._webhooks is not None:
-                self._webhooks.hurry()
+                self._webhooks.wake()
 
     async def _end_waiting(self) -> None:
         """Whoever waits for a job that will not run in this process is told now."""

@@ -206,7 +206,7 @@ class RedisJobStore(RecordJobStore):
     async def _waiting(self, now: float) -> str | None:
         with translated():
             job_id = await self._next_script(
-                keys=[self.keys.waiting, self.keys.resting], args=[repr(now), self.keys.job_prefix]
+                keys=[self.keys.waiting, self.keys.delayed], args=[repr(now), self.keys.job_prefix]
             )
         return None if job_id is None else job_id.decode()
 
@@ -266,7 +266,7 @@ class RedisJobStore(RecordJobStore):
     ) -> tuple[str, str]:
         with translated():
             verdict, value = await self._commit_script(
-                keys=[self.keys.job(job_id), self.keys.waiting, self.keys.resting],
+                keys=[self.keys.job(job_id), self.keys.waiting, self.keys.delayed],
                 args=[read_version, version, accepted_key, bound, json.dumps(commands)],
             )
         return verdict.decode(), value.decode()

@@ -53,7 +53,7 @@ class AttemptSettings:
     Attributes:
         lease_s: how long a silent worker keeps its job; heartbeats come three times as often.
         progress_interval_s: at most one progress entry in this time.
-        retry_delay_s: rest before the second attempt after a transient failure; four times longer before each next,
+        retry_delay_s: delay before the second attempt after a transient failure; four times longer before each next,
             at most a minute.
         job_timeout_s: an attempt that runs longer fails with TIMEOUT; None leaves it to the handler.
         publish_timeout_s: how long an outcome is offered to a store that is away.

@@ -30,7 +30,7 @@ from jobs.worker.housekeeping import Housekeeping
 logger = logging.getLogger(__name__)
 
 PRESENCE_S = 2.0
-MAKE_UP_S = 1.0
+TICKET_CHECK_S = 1.0
 RECONNECT_S = 0.5
 
 
@@ -63,13 +63,13 @@ class WorkerNode:
         self._idle.set()
         self._housekeeping = Housekeeping(
             parts.store, parts.blobs, result_ttl_s=result_ttl_s, interval_s=settings.lease_s / 3,
-            settle_s=settings.lease_s, on_ended=lambda job: None,
+            grace_after_outage_s=settings.lease_s, on_ended=lambda job: None,
         )  # fmt: skip
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to look after the store, in the running event loop."""
-        loops = (self._follow(), self._make_up(), self._be_present())
+        loops = (self._follow(), self._replace_lost_tickets(), self._be_present())
         self._tasks = [asyncio.create_task(loop) for loop in loops]
         self._housekeeping.start()
 
@@ -98,7 +98,7 @@ class WorkerNode:
                 del self._attempts[claim.job.id]
             if not self._attempts:
                 self._idle.set()
-            self._housekeeping.hurry()
+            self._housekeeping.wake()
         return True
 
     async def wind_down(self, *, grace_s: float) -> None:
@@ -144,13 +144,13 @@ class WorkerNode:
         if job.cancel_requested:
             attempt.interrupt(Interruption.NOT_OURS)
 
-    async def _make_up(self) -> None:
+    async def _replace_lost_tickets(self) -> None:
         while True:
             try:
-                await self._parts.tickets.make_up()
+                await self._parts.tickets.replace_lost()
             except NotReady:
                 logger.warning("redis is away, running jobs go on")
-            await asyncio.sleep(MAKE_UP_S)
+            await asyncio.sleep(TICKET_CHECK_S)
 
     async def _be_present(self) -> None:
         while True:

@@ -173,15 +173,15 @@ async def test_a_repeated_publication_whose_first_answer_was_lost_keeps_the_resu
     assert await bench.blobs.get(job.result.image_key) == b"image of blue car"
 
 
-async def test_a_transient_failure_rests_before_its_next_attempt():
+async def test_a_transient_failure_is_delayed_before_its_next_attempt():
     bench = Bench()
     bench.handler.errors["blue car"] = [NotReady("the runner died"), NotReady("the runner died")]
-    for attempt, rest_s in ((1, 5.0), (2, 20.0)):
+    for attempt, delay_s in ((1, 5.0), (2, 20.0)):
         claim = await bench.claimed() if attempt == 1 else await bench.store.claim(worker_id="w", lease_s=10)
         assert claim.job.attempt == attempt
         await bench.attempt(claim).run()
         assert (await bench.stored(claim)).status is JobStatus.PENDING
-        bench.clock.advance(rest_s - 0.1)
+        bench.clock.advance(delay_s - 0.1)
         assert await bench.store.claim(worker_id="w", lease_s=10) is None
         bench.clock.advance(0.1)
 
