@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from composition.controls import CONTROLS
 from composition.jobs import EditPayload, Job, JobError, JobEvent, JobKind, JobResult, JobStatus, Priority
+from composition.request import (
+    ControlType,
+    Crop,
+    EditOptions,
+    OnNoDetection,
+    OutputFormat,
+    PipelineChoice,
+    RefineMask,
+    Speed,
+)
 from jobs.protocol.lifecycle import Record
 
 _PLAIN = tuple(
@@ -27,7 +39,7 @@ def dump_record(record: Record) -> str:
         "kind": job.kind.value,
         "priority": int(job.priority),
         "status": job.status.value,
-        "payload": job.payload.to_document(),
+        "payload": _dump_payload(job.payload),
         "result": asdict(job.result) if job.result else None,
         "error": asdict(job.error) if job.error else None,
         "record": {name: getattr(record, name) for name in _RECORD},
@@ -46,7 +58,7 @@ def load_record(text: str | bytes) -> Record:
     inner = document.pop("record")
     unread = None
     try:
-        payload = EditPayload.from_document(document["payload"])
+        payload = _load_payload(document["payload"])
     except (KeyError, TypeError, ValueError):
         unread = {name: document[name] for name in ("payload", "schema_version")}
         payload = _names_only(document["payload"])
@@ -76,3 +88,38 @@ def _names_only(payload: dict[str, Any]) -> EditPayload:
         reference_keys=tuple(payload.get("reference_keys", ())),
         mask_key=payload.get("mask_key"),
     )
+
+
+def _dump_payload(payload: EditPayload) -> dict[str, Any]:
+    document = asdict(payload)
+    document["options"]["loras"] = dict(payload.options.loras)
+    return document
+
+
+def _load_payload(document: Mapping[str, Any]) -> EditPayload:
+    """Raises: KeyError, TypeError or ValueError for a document of another shape."""
+    raw = dict(document["options"])
+    known = {f.name for f in fields(EditOptions)}
+    if unknown := set(raw) - known:
+        raise ValueError(f"unknown options: {sorted(unknown)}")
+    raw["pipeline"] = PipelineChoice(raw["pipeline"])
+    raw["control_types"] = tuple(_known_control(name) for name in raw["control_types"])
+    raw["on_no_detection"] = OnNoDetection(raw["on_no_detection"])
+    raw["refine_mask"] = RefineMask(raw["refine_mask"])
+    raw["crop"], raw["speed"] = Crop(raw["crop"]), Speed(raw["speed"])
+    raw["output_format"] = OutputFormat(raw["output_format"])
+    return EditPayload(
+        prompt=document["prompt"],
+        base_key=document["base_key"],
+        negative_prompt=document["negative_prompt"],
+        reference_keys=tuple(document["reference_keys"]),
+        mask_key=document["mask_key"],
+        options=EditOptions(**raw),
+    )
+
+
+def _known_control(name: str) -> ControlType:
+    """Raises: ValueError: another version of the service knows this control type."""
+    if name not in CONTROLS:
+        raise ValueError(f"unknown control type: {name}")
+    return name

@@ -12,11 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from composition.jobs import LEGAL_TRANSITIONS, Delivery, Job, JobError, JobEvent, JobResult, JobStatus, Priority
+from composition.jobs import Job, JobError, JobEvent, JobResult, JobStatus, Priority
 from composition.result import Progress
+from jobs.protocol.claims import Delivery
 
 MAX_PROGRESS_EVENTS = 256
 """Progress entries further than this behind the newest entry are dropped."""
+
+LEGAL_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.PENDING: frozenset({JobStatus.PROCESSING, JobStatus.CANCELLED, JobStatus.FAILED}),
+    JobStatus.PROCESSING: frozenset({JobStatus.PENDING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.COMPLETED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.CANCELLED: frozenset(),
+}
+"""PROCESSING -> PENDING is a retry or a hand-back; everything else ends the job."""
 
 _DELIVERY_NAMESPACE = uuid.UUID("6f0f7b0c-5f7e-4b0c-9b59-0d7f5c7d9a31")
 

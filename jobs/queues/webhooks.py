@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from composition.errors import CompositionError
-from composition.jobs import Delivery
 from composition.ports.network import Fetcher
+from jobs.protocol.claims import Delivery
 from jobs.protocol.job_store import JobStore
 
 logger = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ from contextlib import suppress
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from composition.jobs import Delivery, Job, JobEvent, JobStatus
+from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
+from jobs.protocol.claims import Delivery
 from jobs.protocol.documents import load_record
 from jobs.protocol.lifecycle import Change, Record
 from jobs.redis_connection import REPLY_TIMEOUT_S, reply, translated

@@ -18,12 +18,13 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from composition.errors import CompositionError, InternalError, NotReady, Timeout
-from composition.jobs import SCHEMA_VERSION, Claim, Job, JobError, JobResult, Priority
+from composition.jobs import SCHEMA_VERSION, Job, JobError, JobResult, Priority
 from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, JobHandler
 from composition.request import OutputFormat
 from composition.result import Progress
 from jobs.protocol import lifecycle
+from jobs.protocol.claims import Claim
 from jobs.protocol.job_store import JobStore
 
 logger = logging.getLogger(__name__)

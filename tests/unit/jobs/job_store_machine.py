@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from composition.errors import NotFound, QueueFull
-from composition.jobs import Claim, Job, JobError, JobStatus, Priority
+from composition.jobs import Job, JobError, JobStatus, Priority
 from composition.result import Progress
+from jobs.protocol.claims import Claim
 from jobs.protocol.job_store import JobStore
 from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result
 

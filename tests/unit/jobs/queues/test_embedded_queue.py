@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from composition.errors import InvalidInput, ModelError, NotFound, NotReady, QueueFull
-from composition.jobs import Claim, Job, JobStatus
+from composition.jobs import Job, JobStatus
 from composition.result import Progress
 from jobs.blobs.memory_blobs import MemoryBlobStore
+from jobs.protocol.claims import Claim
 from jobs.queues.embedded_queue import EmbeddedJobQueue
 from jobs.stores.memory_store import MemoryJobStore
 from tests.fakes.fake_job_handler import FakeJobHandler

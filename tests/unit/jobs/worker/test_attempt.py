@@ -9,11 +9,12 @@ import numpy as np
 
 from composition.errors import NotFound, NotReady
 from composition.images import Image, Mask
-from composition.jobs import Claim, Job, JobError, JobResult, JobStatus
+from composition.jobs import Job, JobError, JobResult, JobStatus
 from composition.ports.queue import ProgressListener
 from composition.request import OutputFormat
 from composition.result import Progress
 from jobs.blobs.memory_blobs import MemoryBlobStore
+from jobs.protocol.claims import Claim
 from jobs.stores.memory_store import MemoryJobStore
 from jobs.worker.attempt import Attempt, AttemptSettings, Interruption
 from tests.fakes.fake_job_handler import FakeJobHandler
