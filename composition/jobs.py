@@ -88,6 +88,7 @@ class Job:
         owner: who may see it (an API key's name, or "anonymous").
         attempt: how many times a worker has started it; at most `max_attempts`.
         stage: the stage it is in, one of the flow's verbs, or "".
+        time_limit_s: seconds that one attempt may take, without the time in the queue; decided at acceptance.
         body_digest: SHA-256 of the submission, for `idempotency_key`.
     """
 
@@ -102,6 +103,7 @@ class Job:
     stage: str = ""
     attempt: int = 0
     max_attempts: int = 3
+    time_limit_s: float = 120.0
     created_at: float = 0.0
     updated_at: float = 0.0
     finished_at: float | None = None

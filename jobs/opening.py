@@ -44,7 +44,6 @@ def open_embedded_queue(
         lease_s=config.queue.lease_s,
         retry_delay_s=config.queue.retry_delay_s,
         result_ttl_s=config.queue.result_ttl_seconds,
-        job_timeout_s=config.limits.request_timeout_seconds,
         webhooks=webhook_sender(config, store, fetcher),
         preview_codec=preview_codec,
     )

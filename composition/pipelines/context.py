@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from composition.deadline import Deadline
 from composition.decision import EditPlan, Signals
 from composition.images import Image
 from composition.ports.diffuser import Diffuser
@@ -88,4 +89,4 @@ class EditContext:
     journal: Journal
     native_size: int
     previews: bool = False
-    deadline_s: float | None = None
+    deadline: Deadline | None = None

@@ -147,7 +147,7 @@ def _make_request(ctx: EditContext, canvas: Canvas, structure: Structure) -> Dif
         loras=plan.loras,
         speed=plan.speed,
         previews=ctx.previews,
-        deadline_s=ctx.deadline_s,
+        deadline_s=None if ctx.deadline is None else ctx.deadline.left_for_runner_s(),
     )
 
 

@@ -46,7 +46,6 @@ class EmbeddedJobQueue(StoreJobQueue):
         lease_s: float = 15.0,
         result_ttl_s: float = 86_400.0,
         retry_delay_s: float = 5.0,
-        job_timeout_s: float | None = None,
         webhooks: WebhookSender | None = None,
         preview_codec: ImageCodec | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -55,7 +54,7 @@ class EmbeddedJobQueue(StoreJobQueue):
         super().__init__(store, blobs, recheck_s=None)
         self._handler = handler
         self._concurrency = concurrency
-        self._settings = AttemptSettings(lease_s=lease_s, retry_delay_s=retry_delay_s, job_timeout_s=job_timeout_s)
+        self._settings = AttemptSettings(lease_s=lease_s, retry_delay_s=retry_delay_s)
         self._preview_codec = preview_codec
         self._monotonic = monotonic
         self._worker_id = f"embedded-{os.getpid()}-{uuid.uuid4().hex[:8]}"

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from composition.errors import NotFound, NotReady
+from composition.deadline import RUNNER_LEAD_S
+from composition.errors import NotFound, NotReady, Timeout
 from composition.images import Image, Mask
 from composition.jobs import Job, JobError, JobResult, JobStatus
 from composition.ports.queue import ProgressListener
@@ -190,10 +191,43 @@ async def test_a_transient_failure_is_delayed_before_its_next_attempt():
 async def test_an_attempt_that_takes_too_long_fails_with_timeout():
     bench = Bench()
     bench.handler.held = True
-    claim = await bench.claimed()
-    await bench.attempt(claim, job_timeout_s=0.01).run()
+    claim = await bench.claimed(time_limit_s=0.01)
+    await bench.attempt(claim).run()
     job = await bench.stored(claim)
     assert (job.status, job.error.code) == (JobStatus.FAILED, "TIMEOUT")
+    assert job.error.message == "the job took longer than 0.01 s"
+    assert bench.handler.stopped == [claim.job.id]
+
+
+async def test_a_runner_that_gives_up_just_before_the_limit_is_the_same_timeout():
+    async def told(job: Job, listen: ProgressListener) -> JobResult:
+        raise Timeout("the runner knows its deadline")
+
+    bench = Bench()
+    claim = await bench.claimed(time_limit_s=RUNNER_LEAD_S)
+    await bench.attempt(claim, told).run()
+    error = (await bench.stored(claim)).error
+    assert (error.code, error.message) == ("TIMEOUT", "the job took longer than 0.1 s")
+
+
+async def test_a_runner_that_does_not_answer_long_before_the_limit_keeps_its_own_message():
+    async def hangs(job: Job, listen: ProgressListener) -> JobResult:
+        raise Timeout("the detector did not answer in time")
+
+    bench = Bench()
+    claim = await bench.claimed(time_limit_s=60.0)
+    await bench.attempt(claim, hangs).run()
+    error = (await bench.stored(claim)).error
+    assert (error.code, error.message) == ("TIMEOUT", "the detector did not answer in time")
+
+
+async def test_waiting_in_the_queue_does_not_count_towards_an_attempt_s_limit():
+    bench = Bench()
+    await bench.store.add(sample_job(time_limit_s=30.0))
+    bench.clock.advance(1000)
+    claim = await bench.store.claim(worker_id="w", lease_s=10)
+    await bench.attempt(claim).run()
+    assert (await bench.stored(claim)).status is JobStatus.COMPLETED
 
 
 async def test_a_handler_s_own_time_limit_is_not_mistaken_for_ours():
@@ -201,8 +235,8 @@ async def test_a_handler_s_own_time_limit_is_not_mistaken_for_ours():
         raise TimeoutError("of a socket")
 
     bench = Bench()
-    claim = await bench.claimed()
-    await bench.attempt(claim, slow, job_timeout_s=60.0).run()
+    claim = await bench.claimed(time_limit_s=60.0)
+    await bench.attempt(claim, slow).run()
     assert (await bench.stored(claim)).error.code == "INTERNAL"
 
 
