@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from composition.caching import recorded_outcomes
+from composition.caching.single_flight import recorded_outcomes
 from composition.config import Config
 from composition.deadline import Deadline
 from composition.decision import Decision, Pipeline, ReferenceKind, Signals
