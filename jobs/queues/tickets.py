@@ -39,11 +39,11 @@ class Tickets:
 
         One process at a time looks; the others skip their turn. Raises: NotReady.
         """
-        with translated():
+        async with translated():
             if not await self._redis.set(self._store.keys.ticket_turn, "1", nx=True, px=_TURN_MS):
                 return 0
         due = await self._store.due_count()
-        with translated():
+        async with translated():
             queued = int(await reply(self._redis.llen(QUEUE_NAME)))
         missing = min(max(0, due - queued), _MOST_AT_ONCE)
         if missing:

@@ -94,7 +94,7 @@ class WorkerNode:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._housekeeping.stop()
         try:
-            with translated():
+            async with translated():
                 await reply(self._parts.redis.hdel(self._parts.store.keys.workers, self.worker_id))
         except NotReady:
             logger.warning("redis is away, this worker's presence lapses by itself")
@@ -133,7 +133,7 @@ class WorkerNode:
             try:
                 health = dict(await self._parts.health.health())
                 health |= {"running": self._worker.running, "concurrency": self._concurrency}
-                with translated():
+                async with translated():
                     seconds, _ = await self._parts.redis.time()
                     health["at"] = int(seconds)
                     await reply(
