@@ -15,7 +15,7 @@ from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.blobs.retrying_blobs import RetryingBlobStore
 
 
-@pytest.fixture(params=["memory", "folder", "fsspec", "patient"])
+@pytest.fixture(params=["memory", "folder", "fsspec", "retrying"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     if request.param == "folder":
         return FolderBlobStore(tmp_path / "pictures")
