@@ -149,7 +149,8 @@ async def test_reading_the_request_counts_towards_the_time_limit():
     async with open_edge(config, outcome=never_ending) as edge:
         request = GenerateRequest.model_validate(EDIT)
         with pytest.raises(Timeout):
-            await run_interactive(edge.context, request, kind=JobKind.EDIT, owner="ann", spent_s=1001)
+            async with asyncio.timeout(5):
+                await run_interactive(edge.context, request, kind=JobKind.EDIT, owner="ann", spent_s=1001)
         assert edge.queue.cancelled == [edge.only_job.id]
 
 

@@ -297,7 +297,8 @@ async def test_an_attempt_that_takes_too_long_fails_with_timeout():
     bench = Bench()
     bench.handler.held = True
     claim = await bench.claimed(time_limit_s=0.01)
-    await bench.attempt(claim).run()
+    async with asyncio.timeout(5):
+        await bench.attempt(claim).run()
     job = await bench.stored(claim)
     assert (job.status, job.error.code) == (JobStatus.FAILED, "TIMEOUT")
     assert job.error.message == "the job took longer than 0.01 s"
