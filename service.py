@@ -88,9 +88,7 @@ class ImageComposition:
         )
         queue, blobs = open_embedded_queue(
             config,
-            make_handler=lambda blobs: EditJobHandler(
-                editor=editor, blobs=blobs, codec=codec, timeout_s=config.limits.request_timeout_seconds
-            ),
+            make_handler=lambda blobs: EditJobHandler(editor=editor, blobs=blobs, codec=codec),
             fetcher=fetcher,
             preview_codec=codec,
         )

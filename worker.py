@@ -45,9 +45,7 @@ async def load_models(blobs: BlobStore) -> WorkerModels:
         diffusion.stop()
 
     return WorkerModels(
-        handler=EditJobHandler(
-            editor=editor, blobs=blobs, codec=codec, timeout_s=config.limits.request_timeout_seconds
-        ),
+        handler=EditJobHandler(editor=editor, blobs=blobs, codec=codec),
         health=assembly.health,
         close=close,
     )

@@ -57,8 +57,19 @@ async def submit(
     owner: str,
     priority: Priority,
     idempotency_key: str | None = None,
+    deadline: float | None = None,
 ) -> Job:
-    """Check a request completely and have it accepted.
+    """Check a request completely and have it accepted, with the time that an attempt at it may take.
+
+    Args:
+        context: what the routes work with.
+        request: a valid request.
+        kind: an edit or an analysis.
+        owner: whose job it is.
+        priority: interactive when somebody waits for it.
+        idempotency_key: the caller's own name for the submission.
+        deadline: by the running loop's clock, when whoever waits stops waiting; an attempt gets what is left of it.
+            Without one every attempt gets the whole limit.
 
     Returns:
         The accepted job; with a known idempotency key the one that was accepted first.
@@ -72,6 +83,7 @@ async def submit(
             await context.fetcher.check(request.callback_url)
     pictures = await _load_pictures(context, request)
     payload = await _store(context, request, pictures)
+    limit_s = context.config.limits.request_timeout_seconds
     job = Job(
         id=str(uuid.uuid4()),
         kind=kind,
@@ -80,6 +92,7 @@ async def submit(
         payload=payload,
         created_at=time.time(),
         max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
+        time_limit_s=limit_s if deadline is None else max(0.0, deadline - asyncio.get_running_loop().time()),
         callback_url=request.callback_url,
         idempotency_key=idempotency_key,
         body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
@@ -112,7 +125,7 @@ async def run_interactive(
         raise InvalidInput("callback_url is only for /generate/async", details={"field": "callback_url"})
     limit_s = context.config.limits.request_timeout_seconds
     deadline = asyncio.get_running_loop().time() + limit_s - spent_s
-    job = await submit(context, request, kind=kind, owner=owner, priority=Priority.INTERACTIVE)
+    job = await submit(context, request, kind=kind, owner=owner, priority=Priority.INTERACTIVE, deadline=deadline)
     try:
         async with asyncio.timeout_at(deadline):
             ended = await context.queue.wait(job.id)

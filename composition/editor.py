@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from composition.caching import recorded_outcomes
+from composition.caching.single_flight import recorded_outcomes
 from composition.config import Config
+from composition.deadline import Deadline
 from composition.decision import Decision, EditPlan, Pipeline, ReferenceKind, Signals
 from composition.errors import InvalidInput, UnprocessableImage
 from composition.images import Detection
@@ -44,7 +45,7 @@ class Editor:
         *,
         request_id: str,
         listener: ProgressListener,
-        deadline_s: float | None = None,
+        deadline: Deadline | None = None,
     ) -> EditResult:
         """Edit a picture.
 
@@ -52,14 +53,14 @@ class Editor:
             request: what is asked for, with decoded pictures.
             request_id: names the edit towards the diffusion runner; unique per attempt.
             listener: called with every `Progress`, on the event loop.
-            deadline_s: seconds left for the whole edit, passed on to the diffusion model.
+            deadline: of the whole edit; the diffusion model is told what is left of it.
 
         Raises:
             CompositionError: any of the tree, as the API documents.
         """
         start = time.perf_counter()
         with recorded_outcomes() as outcomes:
-            ctx = await self._prepare(request, request_id=request_id, listener=listener, deadline_s=deadline_s)
+            ctx = await self._prepare(request, request_id=request_id, listener=listener, deadline=deadline)
             mask, image = await PIPELINES[ctx.plan.decision.pipeline].run(ctx)
         ctx.journal.cache.update(outcomes)
         elapsed_ms = round((time.perf_counter() - start) * 1000)
@@ -78,7 +79,7 @@ class Editor:
         Raises:
             CompositionError: any of the tree, as the API documents.
         """
-        ctx = await self._prepare(request, request_id=request_id, listener=lambda _: None, deadline_s=None)
+        ctx = await self._prepare(request, request_id=request_id, listener=lambda _: None, deadline=None)
         mask = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
         return Analysis(
             decision=ctx.plan.decision,
@@ -95,7 +96,7 @@ class Editor:
         )
 
     async def _prepare(
-        self, request: EditRequest, *, request_id: str, listener: ProgressListener, deadline_s: float | None
+        self, request: EditRequest, *, request_id: str, listener: ProgressListener, deadline: Deadline | None
     ) -> EditContext:
         """route: gather the signals that can still matter, decide, and resolve the plan."""
         if request.mask is not None and request.mask.shape != request.base.shape[:2]:
@@ -120,7 +121,7 @@ class Editor:
             journal=journal,
             native_size=self._native_size,
             previews=self._config.generation.previews,
-            deadline_s=deadline_s,
+            deadline=deadline,
         )
 
     def _refuse_absent_controls(self, decision: Decision) -> None:

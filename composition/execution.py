@@ -6,42 +6,48 @@ The same handler serves the embedded queue and the distributed workers, so sync 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
+from composition.deadline import Deadline
 from composition.editor import Editor
-from composition.errors import InternalError, Timeout
 from composition.images import Image
-from composition.jobs import SCHEMA_VERSION, Job, JobKind, JobResult
+from composition.jobs import Job, JobKind, JobResult
 from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, ProgressListener
 from composition.request import EditRequest
 
 
 class EditJobHandler:
-    """A `JobHandler` over the editor."""
+    """A `JobHandler` over the editor. Its caller stops it when the job's time limit has passed.
 
-    def __init__(self, *, editor: Editor, blobs: BlobStore, codec: ImageCodec, timeout_s: float) -> None:
+    `clock`: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        *,
+        editor: Editor,
+        blobs: BlobStore,
+        codec: ImageCodec,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._editor = editor
         self._blobs = blobs
         self._codec = codec
-        self._timeout_s = timeout_s
+        self._clock = clock
 
     async def __call__(self, job: Job, listener: ProgressListener) -> JobResult:
-        """Run a job within the time limit.
+        """Run a job.
 
         Raises:
-            Timeout: the time limit has passed; the models were told to stop.
             CompositionError: any of the tree.
         """
-        if job.schema_version != SCHEMA_VERSION:
-            raise InternalError(f"this version cannot run jobs of schema version {job.schema_version}")
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                request = await self._load(job)
-                if job.kind is JobKind.ANALYZE:
-                    return await self._analyze(job, request)
-                return await self._edit(job, request, listener)
-        except TimeoutError as error:
-            raise Timeout(f"the request took longer than {self._timeout_s:g} s") from error
+        deadline = Deadline.after(job.time_limit_s, clock=self._clock)
+        request = await self._load(job)
+        if job.kind is JobKind.ANALYZE:
+            return await self._analyze(job, request)
+        return await self._edit(job, request, listener, deadline)
 
     async def _load(self, job: Job) -> EditRequest:
         payload = job.payload
@@ -63,9 +69,9 @@ class EditJobHandler:
     async def _decode(self, key: str) -> Image:
         return await asyncio.to_thread(self._codec.decode, await self._blobs.get(key))
 
-    async def _edit(self, job: Job, request: EditRequest, listener: ProgressListener) -> JobResult:
+    async def _edit(self, job: Job, request: EditRequest, listener: ProgressListener, deadline: Deadline) -> JobResult:
         result = await self._editor.edit(
-            request, request_id=f"{job.id}-{job.attempt}", listener=listener, deadline_s=self._timeout_s
+            request, request_id=f"{job.id}-{job.attempt}", listener=listener, deadline=deadline
         )
         options = job.payload.options
         data, media_type = await asyncio.to_thread(self._codec.encode, result.image, options.output_format)

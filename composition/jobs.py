@@ -1,18 +1,17 @@
 """A job: one edit or analysis on its way through pending -> processing -> completed | failed | cancelled.
 
-A job is a value; stores change it only by the transitions in `LEGAL_TRANSITIONS`. Its pictures are blobs, named by
-key, so that a job document stays small and can be stored anywhere.
+A job is a value; what keeps and runs it changes it by rules of its own. Its images are blobs, named by key, so that a
+job stays small and can be stored anywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from enum import EnumType, IntEnum, StrEnum
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 from typing import Any
 
-from composition.controls import CONTROLS
-from composition.request import OPTIONS, ControlType, EditOptions
+from composition.request import EditOptions
 
 SCHEMA_VERSION = 1
 """Of `Job.payload`. A worker refuses a job of a version that it does not know."""
@@ -28,16 +27,6 @@ class JobStatus(StrEnum):
     @property
     def terminal(self) -> bool:
         return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
-
-
-LEGAL_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.PENDING: frozenset({JobStatus.PROCESSING, JobStatus.CANCELLED, JobStatus.FAILED}),
-    JobStatus.PROCESSING: frozenset({JobStatus.PENDING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}),
-    JobStatus.COMPLETED: frozenset(),
-    JobStatus.FAILED: frozenset(),
-    JobStatus.CANCELLED: frozenset(),
-}
-"""PROCESSING -> PENDING is a retry or a hand-back; everything else ends the job."""
 
 
 class JobKind(StrEnum):
@@ -67,40 +56,6 @@ class EditPayload:
     def blob_keys(self) -> tuple[str, ...]:
         """Every input blob, for deletion when the job ends."""
         return (self.base_key, *self.reference_keys, *((self.mask_key,) if self.mask_key else ()))
-
-    def to_document(self) -> dict[str, Any]:
-        """JSON-serialisable form; `from_document` is its inverse."""
-        document = asdict(self)
-        document["options"]["loras"] = dict(self.options.loras)
-        return document
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> EditPayload:
-        """Raises: KeyError, TypeError or ValueError for a document of another shape."""
-        stored = document["options"]
-        if unknown := set(stored) - OPTIONS.keys():
-            raise ValueError(f"unknown options: {sorted(unknown)}")
-        options = {
-            name: OPTIONS[name].type(value) if isinstance(OPTIONS[name].type, EnumType) else value
-            for name, value in stored.items()
-            if value is not None
-        }
-        options["control_types"] = tuple(_known_control(name) for name in stored["control_types"])
-        return cls(
-            prompt=document["prompt"],
-            base_key=document["base_key"],
-            negative_prompt=document["negative_prompt"],
-            reference_keys=tuple(document["reference_keys"]),
-            mask_key=document["mask_key"],
-            options=EditOptions(**options),
-        )
-
-
-def _known_control(name: str) -> ControlType:
-    """Raises: ValueError: another version of the service knows this control type."""
-    if name not in CONTROLS:
-        raise ValueError(f"unknown control type: {name}")
-    return name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +88,7 @@ class Job:
         owner: who may see it (an API key's name, or "anonymous").
         attempt: how many times a worker has started it; at most `max_attempts`.
         stage: the stage it is in, one of the flow's verbs, or "".
+        time_limit_s: seconds that one attempt may take, without the time in the queue; decided at acceptance.
         body_digest: SHA-256 of the submission, for `idempotency_key`.
     """
 
@@ -147,6 +103,7 @@ class Job:
     stage: str = ""
     attempt: int = 0
     max_attempts: int = 3
+    time_limit_s: float = 120.0
     created_at: float = 0.0
     updated_at: float = 0.0
     finished_at: float | None = None
@@ -156,15 +113,6 @@ class Job:
     callback_url: str | None = None
     idempotency_key: str | None = None
     body_digest: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A worker's right to run a job until its lease lapses; only the newest `token` (fencing) may publish."""
-
-    job: Job
-    worker_id: str
-    token: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,21 +126,6 @@ class JobEvent:
     sequence: int
     type: str
     data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """A webhook that is owed: written in the same step as the job's end, kept until it is delivered or given up.
-
-    `id` is the same at every attempt, so that a receiver can drop duplicates; `body` is the JSON that is signed and
-    sent; `attempts` counts the tries so far.
-    """
-
-    id: str
-    job_id: str
-    url: str
-    body: str
-    attempts: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from composition.config import LOCAL_BLOBS, Config, ConfigError
 from composition.ports.codec import ImageCodec
@@ -13,8 +12,7 @@ from jobs.blobs.blob_stores import open_blob_store
 from jobs.protocol.job_store import JobStore
 from jobs.queues.embedded_queue import EmbeddedJobQueue
 from jobs.queues.webhooks import WebhookSender
-from jobs.stores.memory_store import MemoryJobStore
-from jobs.stores.sqlite_store import SqliteJobStore
+from jobs.stores.registry import make_job_store
 
 
 def open_embedded_queue(
@@ -35,7 +33,10 @@ def open_embedded_queue(
     Raises:
         ConfigError: the storage cannot be used.
     """
-    store, blobs = _make_store(config), open_blob_store(config.storage.blobs or LOCAL_BLOBS)
+    if config.storage.blobs == "memory" and config.storage.jobs != "memory":
+        raise ConfigError("storage.blobs: jobs that outlive the process need images that do; name a folder")
+    store = make_job_store(config.storage.jobs, max_pending=config.queue.max_pending)
+    blobs = open_blob_store(config.storage.blobs or LOCAL_BLOBS)
     queue = EmbeddedJobQueue(
         store,
         make_handler(blobs),
@@ -44,7 +45,6 @@ def open_embedded_queue(
         lease_s=config.queue.lease_s,
         retry_delay_s=config.queue.retry_delay_s,
         result_ttl_s=config.queue.result_ttl_seconds,
-        job_timeout_s=config.limits.request_timeout_seconds,
         webhooks=webhook_sender(config, store, fetcher),
         preview_codec=preview_codec,
     )
@@ -55,11 +55,3 @@ def webhook_sender(config: Config, store: JobStore, fetcher: Fetcher) -> Webhook
     """Sends what the store's outbox owes; several nodes may each have one."""
     queue = config.queue
     return WebhookSender(store, fetcher, secret=queue.webhook_secret, max_attempts=queue.webhook_attempts)
-
-
-def _make_store(config: Config) -> JobStore:
-    if config.storage.jobs == "memory":
-        return MemoryJobStore(max_pending=config.queue.max_pending)
-    if config.storage.blobs == "memory":
-        raise ConfigError("storage.blobs: jobs that outlive the process need pictures that do; name a folder")
-    return SqliteJobStore(Path(config.storage.jobs), max_pending=config.queue.max_pending)

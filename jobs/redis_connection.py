@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
@@ -23,24 +24,30 @@ REPLY_TIMEOUT_S = 3.0
 
 
 def connect(url: str) -> Redis:
-    """A client that fails fast: one immediate retry, for a pooled connection that died while idle."""
+    """A client that fails fast: one immediate retry, for a pooled connection that died while idle.
+
+    It has no time limit of its own for replies, `translated` has: on Python 3.11 the client's would be an
+    `asyncio.wait_for` around every write, which swallows a cancellation that comes just after it. A heartbeat that was
+    to end with its job would go on for ever.
+    """
     return Redis.from_url(
         url,
         decode_responses=False,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=REPLY_TIMEOUT_S,
+        socket_timeout=None,
         retry=Retry(NoBackoff(), 1),
         retry_on_error=[RedisConnectionError],
     )
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Redis away or failing: NotReady."""
+@asynccontextmanager
+async def translated(*, timeout_s: float | None = REPLY_TIMEOUT_S) -> AsyncIterator[None]:
+    """Redis away, silent for the time of the whole block, or failing: NotReady."""
     try:
-        yield
-    except RedisError as error:
-        away = isinstance(error, RedisConnectionError | RedisTimeoutError)
+        async with asyncio.timeout(timeout_s):
+            yield
+    except (RedisError, TimeoutError) as error:
+        away = isinstance(error, RedisConnectionError | RedisTimeoutError | TimeoutError)
         if not away:
             logger.error("redis refused: %s", error)
         raise NotReady("the job store is away" if away else "the job store cannot be used", retry_after_s=5) from error

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from composition.caching import (
+from composition.caching.cached_ports import (
     CachedAnalyzer,
     CachedDepthEstimator,
     CachedDetector,
     CachedPoseEstimator,
     CachedSegmenter,
-    ContentCache,
 )
+from composition.caching.content_cache import ContentCache
+from composition.caching.frozen import size_bytes
+from composition.caching.single_flight import SingleFlight
 from composition.config import Config
 from composition.controls import CONTROLS
 from composition.pipelines.context import Models
@@ -75,8 +77,12 @@ def _absent_controls(store: ModelSet) -> dict[ControlType, str]:
 
 
 def _cached(models: Models, config: Config) -> Models:
-    cache = ContentCache(
-        ttl_s=config.optimization.cache_ttl_seconds, max_bytes=config.optimization.cache_max_mb * MEGABYTE
+    cache = SingleFlight(
+        ContentCache(
+            ttl_s=config.optimization.cache_ttl_seconds,
+            max_bytes=config.optimization.cache_max_mb * MEGABYTE,
+            size_of=size_bytes,
+        )
     )
     return replace(
         models,

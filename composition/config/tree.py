@@ -184,7 +184,7 @@ class LimitsConfig(_Section):
 class QueueConfig(_Section):
     """`embedded` keeps jobs in this process's store; `celery` hands them to workers through Redis.
 
-    `retry_delay_s` is the rest before the second attempt after a transient failure, four times longer before each
+    `retry_delay_s` is the delay before the second attempt after a transient failure, four times longer before each
     next one, at most a minute.
     """
 

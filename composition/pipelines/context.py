@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from composition.deadline import Deadline
 from composition.decision import EditPlan, Signals
 from composition.journal import Journal
 from composition.ports.diffuser import Diffuser
@@ -41,4 +42,4 @@ class EditContext:
     journal: Journal
     native_size: int
     previews: bool = False
-    deadline_s: float | None = None
+    deadline: Deadline | None = None

@@ -65,7 +65,7 @@ def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> Dif
         loras=plan.loras,
         speed=plan.speed,
         previews=ctx.previews,
-        deadline_s=ctx.deadline_s,
+        deadline_s=None if ctx.deadline is None else ctx.deadline.left_for_runner_s(),
     )
 
 

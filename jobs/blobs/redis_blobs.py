@@ -11,6 +11,9 @@ from redis.asyncio import Redis
 from composition.errors import NotFound
 from jobs.redis_connection import reply, translated
 
+IMAGE_TIMEOUT_S = 30.0
+"""For an image of many megabytes over a slow network."""
+
 
 class RedisBlobStore:
     """Blobs as plain values, their ages in one sorted set."""
@@ -24,16 +27,15 @@ class RedisBlobStore:
     async def put(self, data: bytes) -> str:
         """Store and give the key. Raises: NotReady."""
         key = uuid.uuid4().hex
-        with translated():
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.set(self._prefix + key, data)
-                pipe.zadd(self._ages, {key: self._clock()})
-                await pipe.execute()
+        async with translated(timeout_s=IMAGE_TIMEOUT_S), self._redis.pipeline(transaction=True) as pipe:
+            pipe.set(self._prefix + key, data)
+            pipe.zadd(self._ages, {key: self._clock()})
+            await pipe.execute()
         return key
 
     async def get(self, key: str) -> bytes:
         """Raises: NotFound, NotReady."""
-        with translated():
+        async with translated(timeout_s=IMAGE_TIMEOUT_S):
             data = await reply(self._redis.get(self._prefix + key))
         if data is None:
             raise NotFound("there is no such blob")
@@ -43,14 +45,13 @@ class RedisBlobStore:
         """Delete those that exist. Raises: NotReady."""
         if not keys:
             return
-        with translated():
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.delete(*(self._prefix + key for key in keys))
-                pipe.zrem(self._ages, *keys)
-                await pipe.execute()
+        async with translated(timeout_s=IMAGE_TIMEOUT_S), self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(*(self._prefix + key for key in keys))
+            pipe.zrem(self._ages, *keys)
+            await pipe.execute()
 
     async def older_than(self, age_s: float) -> tuple[str, ...]:
         """Keys of blobs put at least `age_s` ago."""
-        with translated():
+        async with translated(timeout_s=IMAGE_TIMEOUT_S):
             found = await reply(self._redis.zrange(self._ages, "-inf", self._clock() - age_s, byscore=True))
         return tuple(key.decode() for key in found)

@@ -16,10 +16,10 @@ _T = TypeVar("_T")
 class RetryingBlobStore:
     """For workers only: a request that reads or writes a picture is answered at once, not after a wait."""
 
-    def __init__(self, blobs: BlobStore, *, patience_s: float = 600.0, longest_rest_s: float = 2.0) -> None:
+    def __init__(self, blobs: BlobStore, *, give_up_after_s: float = 600.0, max_delay_s: float = 2.0) -> None:
         self._blobs = blobs
-        self._patience_s = patience_s
-        self._longest_rest_s = longest_rest_s
+        self._give_up_after_s = give_up_after_s
+        self._max_delay_s = max_delay_s
 
     async def put(self, data: bytes) -> str:
         """Store durably and give the key. Raises: NotReady after the wait."""
@@ -40,8 +40,8 @@ class RetryingBlobStore:
     async def _persistently(self, act: Callable[[], Awaitable[_T]]) -> _T:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(NotReady),
-            wait=wait_exponential(multiplier=0.1, max=self._longest_rest_s),
-            stop=stop_after_delay(self._patience_s),
+            wait=wait_exponential(multiplier=0.1, max=self._max_delay_s),
+            stop=stop_after_delay(self._give_up_after_s),
             reraise=True,
         ):
             with attempt:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
+from enum import EnumType
 from typing import Any
 
+from composition.controls import CONTROLS
 from composition.jobs import EditPayload, Job, JobError, JobEvent, JobKind, JobResult, JobStatus, Priority
+from composition.request import OPTIONS, ControlType, EditOptions
 from jobs.protocol.lifecycle import Record
 
 _PLAIN = tuple(
@@ -27,7 +31,7 @@ def dump_record(record: Record) -> str:
         "kind": job.kind.value,
         "priority": int(job.priority),
         "status": job.status.value,
-        "payload": job.payload.to_document(),
+        "payload": dump_payload(job.payload),
         "result": asdict(job.result) if job.result else None,
         "error": asdict(job.error) if job.error else None,
         "record": {name: getattr(record, name) for name in _RECORD},
@@ -46,7 +50,7 @@ def load_record(text: str | bytes) -> Record:
     inner = document.pop("record")
     unread = None
     try:
-        payload = EditPayload.from_document(document["payload"])
+        payload = load_payload(document["payload"])
     except (KeyError, TypeError, ValueError):
         unread = {name: document[name] for name in ("payload", "schema_version")}
         payload = _names_only(document["payload"])
@@ -76,3 +80,38 @@ def _names_only(payload: dict[str, Any]) -> EditPayload:
         reference_keys=tuple(payload.get("reference_keys", ())),
         mask_key=payload.get("mask_key"),
     )
+
+
+def dump_payload(payload: EditPayload) -> dict[str, Any]:
+    """JSON-serialisable form; `load_payload` is its inverse."""
+    document = asdict(payload)
+    document["options"]["loras"] = dict(payload.options.loras)
+    return document
+
+
+def load_payload(document: Mapping[str, Any]) -> EditPayload:
+    """Raises: KeyError, TypeError or ValueError for a document of another shape."""
+    stored = document["options"]
+    if unknown := set(stored) - OPTIONS.keys():
+        raise ValueError(f"unknown options: {sorted(unknown)}")
+    options = {
+        name: OPTIONS[name].type(value) if isinstance(OPTIONS[name].type, EnumType) else value
+        for name, value in stored.items()
+        if value is not None
+    }
+    options["control_types"] = tuple(_known_control(name) for name in stored["control_types"])
+    return EditPayload(
+        prompt=document["prompt"],
+        base_key=document["base_key"],
+        negative_prompt=document["negative_prompt"],
+        reference_keys=tuple(document["reference_keys"]),
+        mask_key=document["mask_key"],
+        options=EditOptions(**options),
+    )
+
+
+def _known_control(name: str) -> ControlType:
+    """Raises: ValueError: another version of the service knows this control type."""
+    if name not in CONTROLS:
+        raise ValueError(f"unknown control type: {name}")
+    return name

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from composition.jobs import Claim, Delivery, Job, JobError, JobEvent, JobPage, JobResult, JobStatus
+from composition.jobs import Job, JobError, JobEvent, JobPage, JobResult, JobStatus
 from composition.result import Progress
+from jobs.protocol.claims import Claim, Delivery
 
 
 class JobStore(Protocol):

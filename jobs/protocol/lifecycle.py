@@ -12,11 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from composition.jobs import LEGAL_TRANSITIONS, Delivery, Job, JobError, JobEvent, JobResult, JobStatus, Priority
+from composition.jobs import Job, JobError, JobEvent, JobResult, JobStatus, Priority
 from composition.result import Progress
+from jobs.protocol.claims import Delivery
 
 MAX_PROGRESS_EVENTS = 256
 """Progress entries further than this behind the newest entry are dropped."""
+
+LEGAL_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.PENDING: frozenset({JobStatus.PROCESSING, JobStatus.CANCELLED, JobStatus.FAILED}),
+    JobStatus.PROCESSING: frozenset({JobStatus.PENDING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.COMPLETED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.CANCELLED: frozenset(),
+}
+"""PROCESSING -> PENDING is a retry or a hand-back; everything else ends the job."""
 
 _DELIVERY_NAMESPACE = uuid.UUID("6f0f7b0c-5f7e-4b0c-9b59-0d7f5c7d9a31")
 
@@ -29,7 +39,7 @@ class Record:
         order: rises with every accepted job; the queue's FIFO and the listing's order.
         token: rises with every claim; only the holder of the newest may publish (fencing).
         lease_until: UTC seconds; a processing job past it has lost its worker.
-        not_before: UTC seconds; a pending job rests until then (retry delay).
+        not_before: UTC seconds; a pending job does not start before (retry delay).
         last_sequence: of the newest event.
         unread: what a version of the service that knows more wrote and this one could not read; kept as it is.
     """

@@ -21,7 +21,7 @@ from jobs.worker.housekeeping import Housekeeping
 logger = logging.getLogger(__name__)
 
 RECHECK_S = 2.0
-MAKE_UP_S = 1.0
+TICKET_CHECK_S = 1.0
 RECONNECT_S = 0.5
 
 
@@ -44,8 +44,9 @@ class CeleryJobQueue(StoreJobQueue):
         self._tickets = tickets
         self._webhooks = webhooks
         self._housekeeping = Housekeeping(
-            store, blobs, result_ttl_s=result_ttl_s, interval_s=lease_s / 3, settle_s=lease_s, on_ended=self._announce
-        )
+            store, blobs, result_ttl_s=result_ttl_s, interval_s=lease_s / 3,
+            grace_after_outage_s=lease_s, on_ended=self._announce,
+        )  # fmt: skip
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -102,11 +103,11 @@ class CeleryJobQueue(StoreJobQueue):
             self._signals.all_changed()
 
     async def _look_after(self) -> None:
-        """Say who is waited for; make up for lost tickets."""
+        """Say who is waited for; replace lost tickets."""
         while True:
             try:
                 await self._redis_store.keep_waiting(tuple(self._waited_for))
-                await self._tickets.make_up()
+                await self._tickets.replace_lost()
             except NotReady:
                 logger.warning("redis is away")
-            await asyncio.sleep(MAKE_UP_S)
+            await asyncio.sleep(TICKET_CHECK_S)

@@ -40,7 +40,7 @@ class FleetHealth:
         }
 
     async def _present(self) -> list[dict[str, Any]]:
-        with translated():
+        async with translated():
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.time()
                 pipe.hgetall(self._key)

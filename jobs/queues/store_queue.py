@@ -72,7 +72,7 @@ class StoreJobQueue:
                 job = await self._store.get(job_id)
                 if job.status.terminal:
                     return job
-                await self._rest(changed)
+                await self._until_changed(changed)
 
     async def cancel(self, job_id: str, *, owner: str) -> Job:
         """Idempotent. Raises: NotFound."""
@@ -95,7 +95,7 @@ class StoreJobQueue:
                         return
                 if job.status.terminal:
                     return
-                await self._rest(changed)
+                await self._until_changed(changed)
 
     async def counts(self) -> Mapping[JobStatus, int]:
         """Jobs per status."""
@@ -140,7 +140,7 @@ class StoreJobQueue:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _rest(self, changed: asyncio.Event) -> None:
+    async def _until_changed(self, changed: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._recheck_s):
                 await changed.wait()

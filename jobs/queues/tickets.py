@@ -1,4 +1,4 @@
-"""Tells Celery's workers that there are jobs, and makes up for tickets that were lost."""
+"""Tells Celery's workers that there are jobs, and replaces tickets that were lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_AT_ONCE = 100
 
 
 class Tickets:
-    """Sends tickets. A ticket that cannot be sent is no error: the job is in the store, `make_up` sends it later."""
+    """Sends tickets. A ticket that cannot be sent is no error: the job is in the store, `replace_lost` sends it."""
 
     def __init__(self, app: Celery, redis: Redis, store: RedisJobStore) -> None:
         self._app = app
@@ -34,16 +34,16 @@ class Tickets:
         """One ticket per job that can start."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._send, count)
 
-    async def make_up(self) -> int:
+    async def replace_lost(self) -> int:
         """Send what is missing: jobs came back from dead workers, or a broker lost its tickets. How many were sent.
 
         One process at a time looks; the others skip their turn. Raises: NotReady.
         """
-        with translated():
+        async with translated():
             if not await self._redis.set(self._store.keys.ticket_turn, "1", nx=True, px=_TURN_MS):
                 return 0
         due = await self._store.due_count()
-        with translated():
+        async with translated():
             queued = int(await reply(self._redis.llen(QUEUE_NAME)))
         missing = min(max(0, due - queued), _MOST_AT_ONCE)
         if missing:
@@ -60,4 +60,4 @@ class Tickets:
                 for _ in range(count):
                     self._app.send_task(TASK_NAME, queue=QUEUE_NAME, producer=producer, retry=False, ignore_result=True)
         except (BrokerError, KombuError, OSError) as error:
-            logger.warning("no ticket sent, it will be made up for: %r", error)
+            logger.warning("no ticket sent, it will be replaced: %r", error)

@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from composition.errors import CompositionError
-from composition.jobs import Delivery
 from composition.ports.network import Fetcher
+from jobs.protocol.claims import Delivery
 from jobs.protocol.job_store import JobStore
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class WebhookSender:
         self._first_delay_s = first_delay_s
         self._poll_s = poll_s
         self._clock = clock
-        self._wake = asyncio.Event()
+        self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._posts: set[asyncio.Task[None]] = set()
 
@@ -59,9 +59,9 @@ class WebhookSender:
         """Begin, in the running event loop."""
         self._task = asyncio.create_task(self._send_for_ever())
 
-    def hurry(self) -> None:
+    def wake(self) -> None:
         """A job ended."""
-        self._wake.set()
+        self._woken.set()
 
     async def stop(self) -> None:
         """What is owed stays in the outbox for the next start."""
@@ -88,18 +88,18 @@ class WebhookSender:
 
     def _on_post_ended(self, post: asyncio.Task[None]) -> None:
         self._posts.discard(post)
-        self._wake.set()
+        self._woken.set()
 
     async def _send_for_ever(self) -> None:
         while True:
-            self._wake.clear()
+            self._woken.clear()
             try:
                 await self._begin_due()
             except CompositionError as error:
                 logger.warning("webhooks wait: %s", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
-                    await self._wake.wait()
+                    await self._woken.wait()
 
     async def _send(self, delivery: Delivery) -> None:
         try:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from composition.jobs import Delivery, Job, JobEvent, JobStatus
+from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
+from jobs.protocol.claims import Delivery
 from jobs.protocol.lifecycle import Change, Record
 from jobs.stores.record_store import Changer, RecordJobStore, queue_full, same_submission
 

@@ -14,9 +14,10 @@ from functools import partial
 from typing import TypeAlias
 
 from composition.errors import IdempotencyConflict, InvalidInput, NotFound, QueueFull
-from composition.jobs import Claim, Delivery, Job, JobError, JobEvent, JobPage, JobResult, JobStatus
+from composition.jobs import Job, JobError, JobEvent, JobPage, JobResult, JobStatus
 from composition.result import Progress
 from jobs.protocol import lifecycle
+from jobs.protocol.claims import Claim, Delivery
 from jobs.protocol.lifecycle import Change, Record
 
 Changer: TypeAlias = Callable[[Record], Change | None]

@@ -33,7 +33,7 @@ for _, command in ipairs(cjson.decode(ARGV[5])) do
 end
 return {'done', ''}
 """
-"""KEYS: job, waiting, resting. ARGV: version read, new version, idempotency key or '', bound or '', commands."""
+"""KEYS: job, waiting, delayed. ARGV: version read, new version, idempotency key or '', bound or '', commands."""
 
 NEXT = """
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])) do
@@ -42,7 +42,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])) do
 end
 return redis.call('ZRANGE', KEYS[1], 0, 0)[1]
 """
-"""KEYS: waiting, resting. ARGV: now, prefix of job keys. The first due job; rests that are over join the line."""
+"""KEYS: waiting, delayed. ARGV: now, prefix of job keys. The first due job; a delayed one joins the line in time."""
 
 TAKE_DELIVERIES = """
 local taken = {}
@@ -69,7 +69,7 @@ class RedisKeys:
         self.order = f"{prefix}order"
         self.counts = f"{prefix}counts"
         self.waiting = f"{prefix}waiting"
-        self.resting = f"{prefix}resting"
+        self.delayed = f"{prefix}delayed"
         self.leased = f"{prefix}leased"
         self.finished = f"{prefix}finished"
         self.waited_for = f"{prefix}waited-for"
@@ -172,15 +172,15 @@ def _admission(keys: RedisKeys, record: Record, waited_until: float) -> Iterator
 def _move(keys: RedisKeys, old: Record | None, record: Record, now: float) -> Iterator[list[object]]:
     job = record.job
     if old is not None:
-        for line in (keys.waiting, keys.resting, keys.leased):
+        for line in (keys.waiting, keys.delayed, keys.leased):
             yield ["ZREM", line, job.id]
         yield ["ZREM", keys.owner(job.owner, old.job.status), job.id]
         yield ["HINCRBY", keys.counts, old.job.status.value, -1]
     yield ["ZADD", keys.owner(job.owner, job.status), record.order, job.id]
     yield ["HINCRBY", keys.counts, job.status.value, 1]
     if job.status is JobStatus.PENDING:
-        resting = record.not_before > now
-        yield ["ZADD", keys.resting, record.not_before, job.id] if resting else [
+        delayed = record.not_before > now
+        yield ["ZADD", keys.delayed, record.not_before, job.id] if delayed else [
             "ZADD", keys.waiting, rank(record), job.id,
         ]  # fmt: skip
     elif job.status is JobStatus.PROCESSING:

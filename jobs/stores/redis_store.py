@@ -6,6 +6,7 @@ Time is the Redis server's, so that machines with different clocks agree on leas
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import uuid
@@ -15,8 +16,9 @@ from contextlib import suppress
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from composition.jobs import Delivery, Job, JobEvent, JobStatus
+from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
+from jobs.protocol.claims import Delivery
 from jobs.protocol.documents import load_record
 from jobs.protocol.lifecycle import Change, Record
 from jobs.redis_connection import REPLY_TIMEOUT_S, reply, translated
@@ -54,8 +56,9 @@ class RedisJobStore(RecordJobStore):
 
     async def open(self) -> None:
         """Warn about a Redis that forgets. Connections are opened when they are needed: it may also come later."""
-        with suppress(RedisError):
-            settings = await reply(self._redis.config_get("append*"))
+        with suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                settings = await reply(self._redis.config_get("append*"))
             found = {_text(name): _text(value) for name, value in settings.items()}
             fsync = found.get("appendfsync") if found.get("appendonly") == "yes" else "off"
             if fsync != "always":
@@ -72,7 +75,7 @@ class RedisJobStore(RecordJobStore):
     async def add(self, job: Job) -> Job:
         """Raises: QueueFull, IdempotencyConflict, NotReady."""
         now = await self._now()
-        with translated():
+        async with translated():
             order = int(await self._redis.incr(self.keys.order))
         change = lifecycle.admit(job, order=order, now=now)
         verdict, value = await self._commit(
@@ -90,33 +93,32 @@ class RedisJobStore(RecordJobStore):
         """Somebody still waits for these interactive jobs."""
         if job_ids:
             until = await self._now() + self._wait_lease_s
-            with translated():
+            async with translated():
                 await self._redis.zadd(self.keys.waited_for, dict.fromkeys(job_ids, until), xx=True)
 
     async def due_count(self) -> int:
         """How many jobs could start now."""
         await self._waiting(await self._now())
-        with translated():
+        async with translated():
             return int(await self._redis.zcard(self.keys.waiting))
 
     async def changes(self) -> AsyncIterator[str]:
         """Ids of jobs as they change, in any process. Ends with NotReady when the connection is lost."""
-        with translated():
-            async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
+        async with translated(timeout_s=None), self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
                 await subscription.subscribe(self.keys.changed)
-                while True:
-                    message = await subscription.get_message(timeout=REPLY_TIMEOUT_S / 2)
-                    if message is not None:
-                        yield message["data"].decode()
+            while True:
+                message = await subscription.get_message(timeout=REPLY_TIMEOUT_S / 2)
+                if message is not None:
+                    yield message["data"].decode()
 
     async def events(self, job_id: str, *, after: int) -> tuple[JobEvent, ...]:
         """Entries with a sequence above `after`, in order."""
         types = ("status", "progress", "preview")
-        with translated():
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for type in types:
-                    pipe.zrangebyscore(self.keys.events(job_id, type), f"({after}", "+inf")
-                streams = await pipe.execute()
+        async with translated(), self._redis.pipeline(transaction=True) as pipe:
+            for type in types:
+                pipe.zrangebyscore(self.keys.events(job_id, type), f"({after}", "+inf")
+            streams = await pipe.execute()
         found = []
         for type, stream in zip(types, streams, strict=True):
             for entry in stream:
@@ -126,7 +128,7 @@ class RedisJobStore(RecordJobStore):
 
     async def counts(self) -> Mapping[JobStatus, int]:
         """Jobs per status."""
-        with translated():
+        async with translated():
             counted = await reply(self._redis.hgetall(self.keys.counts))
         return {status: int(counted.get(status.value.encode(), 0)) for status in JobStatus}
 
@@ -134,7 +136,7 @@ class RedisJobStore(RecordJobStore):
         """Webhooks to send now, each counted as tried and kept from other senders for `hold_s`."""
         now = await self._now()
         args = [repr(now), str(limit), repr(now + hold_s), self.keys.delivery_prefix]
-        with translated():
+        async with translated():
             taken = await self._take_script(keys=[self.keys.due], args=args)
         texts = ([part.decode() for part in row] for row in taken)
         return tuple(Delivery(id=r[0], job_id=r[1], url=r[2], body=r[3], attempts=int(r[4])) for r in texts)
@@ -142,34 +144,33 @@ class RedisJobStore(RecordJobStore):
     async def postpone_delivery(self, delivery_id: str, *, delay_s: float) -> None:
         """Try it again later."""
         at = await self._now() + delay_s
-        with translated():
+        async with translated():
             await self._redis.zadd(self.keys.due, {delivery_id: at}, xx=True)
 
     async def end_delivery(self, delivery_id: str) -> None:
         """It arrived, or it is given up."""
-        with translated():
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.zrem(self.keys.due, delivery_id)
-                pipe.delete(f"{self.keys.delivery_prefix}{delivery_id}")
-                await pipe.execute()
+        async with translated(), self._redis.pipeline(transaction=True) as pipe:
+            pipe.zrem(self.keys.due, delivery_id)
+            pipe.delete(f"{self.keys.delivery_prefix}{delivery_id}")
+            await pipe.execute()
 
     async def garbage(self, *, limit: int) -> tuple[str, ...]:
         """Keys of blobs that no job needs any more."""
-        with translated():
+        async with translated():
             keys = await reply(self._redis.srandmember(self.keys.garbage, limit))
         return tuple(key.decode() for key in keys)
 
     async def forget_garbage(self, keys: Sequence[str]) -> None:
         """These blobs are deleted."""
         if keys:
-            with translated():
+            async with translated():
                 await reply(self._redis.srem(self.keys.garbage, *keys))
 
     async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]:
         """Those of `keys` that neither a job nor a garbage note names."""
         if not keys:
             return ()
-        with translated():
+        async with translated():
             owners = await reply(self._redis.hmget(self.keys.blobs, list(keys)))
             noted = await reply(self._redis.smismember(self.keys.garbage, list(keys)))
         named = (owner is not None or bool(note) for owner, note in zip(owners, noted, strict=True))
@@ -178,7 +179,7 @@ class RedisJobStore(RecordJobStore):
     async def _now(self) -> float:
         if self._clock is not None:
             return self._clock()
-        with translated():
+        async with translated():
             seconds, microseconds = await self._redis.time()
         return float(seconds) + float(microseconds) / 1e6
 
@@ -204,9 +205,9 @@ class RedisJobStore(RecordJobStore):
         return record.job if verdict == "done" else None
 
     async def _waiting(self, now: float) -> str | None:
-        with translated():
+        async with translated():
             job_id = await self._next_script(
-                keys=[self.keys.waiting, self.keys.resting], args=[repr(now), self.keys.job_prefix]
+                keys=[self.keys.waiting, self.keys.delayed], args=[repr(now), self.keys.job_prefix]
             )
         return None if job_id is None else job_id.decode()
 
@@ -225,7 +226,7 @@ class RedisJobStore(RecordJobStore):
 
     async def _page(self, owner: str, status: JobStatus | None, limit: int, below: int | None) -> Sequence[Record]:
         top = "+inf" if below is None else f"({below}"
-        with translated():
+        async with translated():
             ids = await reply(
                 self._redis.zrevrangebyscore(self.keys.owner(owner, status), top, "-inf", start=0, num=limit)
             )
@@ -236,12 +237,12 @@ class RedisJobStore(RecordJobStore):
         return [load_record(document) for document in documents if document is not None]
 
     async def _by_score(self, key: str, most: float) -> tuple[str, ...]:
-        with translated():
+        async with translated():
             found = await reply(self._redis.zrangebyscore(key, "-inf", most))
         return tuple(job_id.decode() for job_id in found)
 
     async def _load_versioned(self, job_id: str) -> tuple[str, Record | None]:
-        with translated():
+        async with translated():
             version, document = await reply(self._redis.hmget(self.keys.job(job_id), ["version", "document"]))
         return ("", None) if document is None else (version.decode(), load_record(document))
 
@@ -264,9 +265,9 @@ class RedisJobStore(RecordJobStore):
     async def _execute(
         self, job_id: str, read_version: str, version: str, accepted_key: str, bound: str, commands: list[list[str]]
     ) -> tuple[str, str]:
-        with translated():
+        async with translated():
             verdict, value = await self._commit_script(
-                keys=[self.keys.job(job_id), self.keys.waiting, self.keys.resting],
+                keys=[self.keys.job(job_id), self.keys.waiting, self.keys.delayed],
                 args=[read_version, version, accepted_key, bound, json.dumps(commands)],
             )
         return verdict.decode(), value.decode()

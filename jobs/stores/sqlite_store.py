@@ -21,8 +21,9 @@ from filelock import Timeout as LockTaken
 
 from composition.config import ConfigError
 from composition.errors import NotReady
-from composition.jobs import Delivery, Job, JobEvent, JobStatus
+from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
+from jobs.protocol.claims import Delivery
 from jobs.protocol.lifecycle import Change, Record
 from jobs.stores import sqlite_schema, sqlite_tables
 from jobs.stores.record_store import Changer, RecordJobStore, queue_full, same_submission

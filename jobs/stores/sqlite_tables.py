@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from composition.jobs import Delivery, Job, JobEvent, JobStatus
+from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
+from jobs.protocol.claims import Delivery
 from jobs.protocol.documents import dump_event_data, dump_record, load_record
 from jobs.protocol.lifecycle import Change, Record
 

@@ -17,13 +17,15 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from composition.deadline import RUNNER_LEAD_S
 from composition.errors import CompositionError, InternalError, NotReady, Timeout
-from composition.jobs import SCHEMA_VERSION, Claim, Job, JobError, JobResult, Priority
+from composition.jobs import SCHEMA_VERSION, Job, JobError, JobResult, Priority
 from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, JobHandler
 from composition.request import OutputFormat
 from composition.result import Progress
 from jobs.protocol import lifecycle
+from jobs.protocol.claims import Claim
 from jobs.protocol.job_store import JobStore
 
 logger = logging.getLogger(__name__)
@@ -53,16 +55,14 @@ class AttemptSettings:
     Attributes:
         lease_s: how long a silent worker keeps its job; heartbeats come three times as often.
         progress_interval_s: at most one progress entry in this time.
-        retry_delay_s: rest before the second attempt after a transient failure; four times longer before each next,
+        retry_delay_s: delay before the second attempt after a transient failure; four times longer before each next,
             at most a minute.
-        job_timeout_s: an attempt that runs longer fails with TIMEOUT; None leaves it to the handler.
         publish_timeout_s: how long an outcome is offered to a store that is away.
     """
 
     lease_s: float = 15.0
     progress_interval_s: float = 0.2
     retry_delay_s: float = 5.0
-    job_timeout_s: float | None = None
     publish_timeout_s: float = 600.0
 
 
@@ -126,12 +126,13 @@ class Attempt:
     async def _handle(self) -> JobResult:
         if self.job.schema_version != SCHEMA_VERSION:
             raise NotReady("this worker cannot run a job that another version of the service accepted")
+        limit_s = self.job.time_limit_s
         try:
-            async with asyncio.timeout(self._settings.job_timeout_s) as limit:
+            async with asyncio.timeout(limit_s) as limit:
                 return await self._handler(self.job, self._listen)
-        except TimeoutError as error:
-            if limit.expired():
-                raise Timeout(f"the job took longer than {self._settings.job_timeout_s:g} s") from error
+        except (TimeoutError, Timeout) as error:
+            if limit.expired() or (isinstance(error, Timeout) and _about_to_expire(limit)):
+                raise Timeout(f"the job took longer than {limit_s:g} s") from error
             raise
 
     def _listen(self, progress: Progress) -> None:
@@ -210,3 +211,9 @@ class Attempt:
             with attempt:
                 return await write()
         raise AssertionError("tenacity ends by returning or raising")
+
+
+def _about_to_expire(limit: asyncio.Timeout) -> bool:
+    """A runner that knows the deadline gives up a little before us."""
+    when = limit.when()
+    return when is not None and when - asyncio.get_running_loop().time() <= RUNNER_LEAD_S

@@ -18,10 +18,10 @@ _BATCH = 200
 
 
 class Housekeeping:
-    """A task that sweeps every `interval_s`, deletes at once after `hurry`, and looks for orphans every `orphan_age_s`.
+    """A task that sweeps every `interval_s`, deletes at once after `wake`, and looks for orphans every `orphan_age_s`.
 
-    Leases are judged only when the store has been there for `settle_s`: after its absence the workers, who could not
-    renew them, speak first.
+    Leases are judged only when the store has been there for `grace_after_outage_s`: after its absence the workers, who
+    could not renew them, speak first.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Housekeeping:
         *,
         result_ttl_s: float,
         interval_s: float,
-        settle_s: float,
+        grace_after_outage_s: float,
         on_ended: Callable[[Job], None],
         orphan_age_s: float = 3600.0,
     ) -> None:
@@ -39,19 +39,19 @@ class Housekeeping:
         self._blobs = blobs
         self._result_ttl_s = result_ttl_s
         self._interval_s = interval_s
-        self._settle_s = settle_s
+        self._grace_after_outage_s = grace_after_outage_s
         self._on_ended = on_ended
         self._orphan_age_s = orphan_age_s
-        self._wake = asyncio.Event()
+        self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin, in the running event loop."""
         self._task = asyncio.create_task(self._keep_tidy())
 
-    def hurry(self) -> None:
+    def wake(self) -> None:
         """Something ended: there are blobs to delete."""
-        self._wake.set()
+        self._woken.set()
 
     async def stop(self) -> None:
         """One last round, then end."""
@@ -81,10 +81,10 @@ class Housekeeping:
 
     async def _keep_tidy(self) -> None:
         loop = asyncio.get_running_loop()
-        next_sweep = loop.time() + self._settle_s
+        next_sweep = loop.time() + self._grace_after_outage_s
         next_orphans = loop.time()
         while True:
-            self._wake.clear()
+            self._woken.clear()
             try:
                 await self.collect_garbage()
                 if loop.time() >= next_sweep:
@@ -95,7 +95,7 @@ class Housekeeping:
                     await self.collect_orphans()
             except CompositionError as error:
                 logger.warning("housekeeping waits: %s", error)
-                next_sweep = loop.time() + self._settle_s
+                next_sweep = loop.time() + self._grace_after_outage_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s):
-                    await self._wake.wait()
+                    await self._woken.wait()

@@ -6,7 +6,6 @@ Knows nothing of Celery: `jobs.worker.celery_worker` calls `run_next` once per t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -24,13 +23,14 @@ from composition.ports.queue import BlobStore, JobHandler
 from jobs.queues.tickets import Tickets
 from jobs.redis_connection import reply, translated
 from jobs.stores.redis_store import RedisJobStore
-from jobs.worker.attempt import Attempt, AttemptSettings, Interruption
+from jobs.worker.attempt import AttemptSettings
 from jobs.worker.housekeeping import Housekeeping
+from jobs.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
 PRESENCE_S = 2.0
-MAKE_UP_S = 1.0
+TICKET_CHECK_S = 1.0
 RECONNECT_S = 0.5
 
 
@@ -54,62 +54,38 @@ class WorkerNode:
     def __init__(self, parts: WorkerParts, *, settings: AttemptSettings, result_ttl_s: float, concurrency: int) -> None:
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._parts = parts
-        self._settings = settings
         self._concurrency = concurrency
-        self._attempts: dict[str, Attempt] = {}
-        self._stopping = False
-        self._grace_over = False
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._housekeeping = Housekeeping(
             parts.store, parts.blobs, result_ttl_s=result_ttl_s, interval_s=settings.lease_s / 3,
-            settle_s=settings.lease_s, on_ended=lambda job: None,
+            grace_after_outage_s=settings.lease_s, on_ended=lambda job: None,
+        )  # fmt: skip
+        self._worker = Worker(
+            parts.store, parts.blobs, parts.handler, self._housekeeping,
+            worker_id=self.worker_id, settings=settings, on_change=_nobody_waits_here, on_ended=_nobody_waits_here,
+            preview_codec=parts.preview_codec,
         )  # fmt: skip
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to look after the store, in the running event loop."""
-        loops = (self._follow(), self._make_up(), self._be_present())
+        loops = (self._follow(), self._replace_lost_tickets(), self._be_present())
         self._tasks = [asyncio.create_task(loop) for loop in loops]
         self._housekeeping.start()
 
     async def run_next(self) -> bool:
         """Run the next job to its outcome; False when there is none, or the store is away (its ticket is replaced)."""
-        if self._stopping:
-            return False
         try:
-            claim = await self._parts.store.claim(worker_id=self.worker_id, lease_s=self._settings.lease_s)
+            run = await self._worker.start_next()
         except NotReady:
             return False
-        if claim is None:
+        if run is None:
             return False
-        attempt = Attempt(
-            claim, store=self._parts.store, blobs=self._parts.blobs, handler=self._parts.handler,
-            settings=self._settings, on_change=lambda job_id: None, preview_codec=self._parts.preview_codec,
-        )  # fmt: skip
-        self._attempts[claim.job.id] = attempt
-        self._idle.clear()
-        if self._grace_over:
-            attempt.interrupt(Interruption.SHUTDOWN)
-        try:
-            await attempt.run()
-        finally:
-            if self._attempts.get(claim.job.id) is attempt:
-                del self._attempts[claim.job.id]
-            if not self._attempts:
-                self._idle.set()
-            self._housekeeping.hurry()
+        await run
         return True
 
     async def wind_down(self, *, grace_s: float) -> None:
         """Start nothing more; hand back what has not ended after the grace time."""
-        self._stopping = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                await self._idle.wait()
-        self._grace_over = True
-        for attempt in self._attempts.values():
-            attempt.interrupt(Interruption.SHUTDOWN)
+        await self._worker.wind_down(grace_s=grace_s)
 
     async def stop(self) -> None:
         """End; `wind_down` came before."""
@@ -118,7 +94,7 @@ class WorkerNode:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._housekeeping.stop()
         try:
-            with translated():
+            async with translated():
                 await reply(self._parts.redis.hdel(self._parts.store.keys.workers, self.worker_id))
         except NotReady:
             logger.warning("redis is away, this worker's presence lapses by itself")
@@ -131,33 +107,33 @@ class WorkerNode:
         while True:
             try:
                 async for job_id in self._parts.store.changes():
-                    if (attempt := self._attempts.get(job_id)) is not None:
-                        await self._stop_if_cancelled(attempt)
+                    if self._worker.runs(job_id):
+                        await self._stop_if_cancelled(job_id)
             except NotReady:
                 await asyncio.sleep(RECONNECT_S)
 
-    async def _stop_if_cancelled(self, attempt: Attempt) -> None:
+    async def _stop_if_cancelled(self, job_id: str) -> None:
         try:
-            job = await self._parts.store.get(attempt.job.id)
+            job = await self._parts.store.get(job_id)
         except CompositionError:
             return
         if job.cancel_requested:
-            attempt.interrupt(Interruption.NOT_OURS)
+            self._worker.stop_job(job_id)
 
-    async def _make_up(self) -> None:
+    async def _replace_lost_tickets(self) -> None:
         while True:
             try:
-                await self._parts.tickets.make_up()
+                await self._parts.tickets.replace_lost()
             except NotReady:
                 logger.warning("redis is away, running jobs go on")
-            await asyncio.sleep(MAKE_UP_S)
+            await asyncio.sleep(TICKET_CHECK_S)
 
     async def _be_present(self) -> None:
         while True:
             try:
                 health = dict(await self._parts.health.health())
-                health |= {"running": len(self._attempts), "concurrency": self._concurrency}
-                with translated():
+                health |= {"running": self._worker.running, "concurrency": self._concurrency}
+                async with translated():
                     seconds, _ = await self._parts.redis.time()
                     health["at"] = int(seconds)
                     await reply(
@@ -166,3 +142,7 @@ class WorkerNode:
             except CompositionError as error:
                 logger.warning("no sign of presence: %s", error)
             await asyncio.sleep(PRESENCE_S)
+
+
+def _nobody_waits_here(job_id: str) -> None:
+    """Waiters are at the API nodes; the store tells them."""

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from transformers import SamModel, SamProcessor
 
+from composition.caching.content_cache import CacheCounts, ContentCache
+from composition.caching.content_key import content_key
 from composition.images import Box, Image, Mask
 from runners.detector.queries import SegmentQuery
-from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
 from runners.pretrained import for_processor, load_pretrained
 
 MAX_BOXES_PER_FORWARD = 8
@@ -57,7 +58,7 @@ class SamSegmenter:
     ) -> None:
         self._model = model.eval()
         self._processor = processor
-        self._cache: ExpiringCache[_Encoded] = ExpiringCache(
+        self._cache: ContentCache[_Encoded] = ContentCache(
             max_bytes=cache_bytes, ttl_s=cache_ttl_s, size_of=_size_bytes, clock=clock
         )
 

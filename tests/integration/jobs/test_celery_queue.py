@@ -203,6 +203,17 @@ async def test_a_worker_that_is_asked_to_stop_hands_back_what_it_cannot_finish(r
         assert (done.status, done.attempt) == (JobStatus.COMPLETED, 1)
 
 
+async def test_a_worker_that_is_asked_to_stop_finishes_what_fits_into_its_grace_time(redis_server, workers):
+    stopped = workers.start(job_s=2.0, grace_s=30.0)
+    async with node_of(redis_server) as node:
+        job = await node.submit()
+        await until(lambda: len(workers.lines("start")) == 1)
+        stopped.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(stopped.wait, 30) == 0
+        done = await node.store.get(job.id)
+        assert (done.status, done.attempt) == (JobStatus.COMPLETED, 1)
+
+
 async def test_redis_down_refuses_at_once_loses_nothing_and_all_recovers(redis_server, workers):
     workers.start(job_s=2.0, concurrency=1)
     async with node_of(redis_server) as node:

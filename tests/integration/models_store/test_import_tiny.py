@@ -21,7 +21,7 @@ ROLES = tuple(load_manifest("tiny").models)
 BUILD_LIMIT_S = 60.0
 REPEAT_LIMIT_S = 1.0
 SIZE_LIMIT_BYTES = 15_000_000
-PATIENCE_S = 240.0
+TIMEOUT_S = 240.0
 
 pytestmark = pytest.mark.xdist_group("import tiny")  # one worker, so that the fresh store is built once
 
@@ -40,7 +40,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
 def run(home: Path, *arguments: str) -> tuple[int, str]:
     """Exit status, and what it said."""
     process = start(home, *arguments)
-    out, err = process.communicate(timeout=PATIENCE_S)
+    out, err = process.communicate(timeout=TIMEOUT_S)
     return process.returncode, out + err
 
 
@@ -108,7 +108,7 @@ def test_a_killed_importer_leaves_whole_entries_and_a_waiting_one_finishes(tmp_p
     wait_for_entries(tmp_path, 3, first)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
-    said = [process.communicate(timeout=PATIENCE_S) for process in waiting]
+    said = [process.communicate(timeout=TIMEOUT_S) for process in waiting]
     assert [process.returncode for process in waiting] == [0, 0], said
     imported = sorted(int(out.split()[1]) for out, _ in said)
     assert imported[0] == 0, "the second one of those that waited finds all done"
@@ -121,7 +121,7 @@ def test_a_killed_importer_leaves_whole_entries_and_a_waiting_one_finishes(tmp_p
 
 def wait_for_entries(home: Path, count: int, importer: subprocess.Popen[str]) -> None:
     """Until an importer, which must not end before, has published so many models."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while len(imported_entries(home)) < count:
         assert time.monotonic() < deadline
         with pytest.raises(subprocess.TimeoutExpired):

@@ -14,6 +14,7 @@ from composition.config import Config, LimitsConfig, QueueConfig
 from composition.errors import NotReady, QueueFull, Timeout
 from composition.jobs import JobError, JobKind, JobStatus, Priority
 from composition.request import OutputFormat
+from tests.fakes.loop_time import frozen_loop_time
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
 from tests.unit.api.pictures import base64_of, encoded, gradient, mask, photo
 
@@ -148,8 +149,54 @@ async def test_reading_the_request_counts_towards_the_time_limit():
     async with open_edge(config, outcome=never_ending) as edge:
         request = GenerateRequest.model_validate(EDIT)
         with pytest.raises(Timeout):
-            await run_interactive(edge.context, request, kind=JobKind.EDIT, owner="ann", spent_s=1001)
+            async with asyncio.timeout(5):
+                await run_interactive(edge.context, request, kind=JobKind.EDIT, owner="ann", spent_s=1001)
         assert edge.queue.cancelled == [edge.only_job.id]
+
+
+async def test_an_async_job_has_the_whole_time_limit_for_every_attempt():
+    async with open_edge(Config(limits=LimitsConfig(request_timeout_seconds=77))) as edge:
+        await edge.client.post(ASYNC, json=EDIT)
+        assert edge.only_job.time_limit_s == 77
+
+
+async def test_an_interactive_job_has_what_reading_and_fetching_left_and_its_caller_waits_as_long():
+    config = Config(limits=LimitsConfig(request_timeout_seconds=1000))
+    async with open_edge(config, outcome=never_ending) as edge:
+        with frozen_loop_time() as time:
+            url, fetch = "https://shop.example/photo.png", edge.fetcher.fetch
+
+            async def slow_fetch(address: str) -> bytes:
+                await time.advance(100)
+                return await fetch(address)
+
+            edge.fetcher.files[url], edge.fetcher.fetch = encoded(gradient()), slow_fetch
+            request = GenerateRequest.model_validate({**EDIT, "base_image": url})
+            waiting = asyncio.create_task(
+                run_interactive(edge.context, request, kind=JobKind.EDIT, owner="ann", spent_s=300)
+            )
+            await edge.queue.submitted.wait()
+            assert edge.only_job.time_limit_s == 600
+            await time.advance(599.75)
+            assert not waiting.done()
+            await time.advance(0.25)
+            with pytest.raises(Timeout, match="the request took longer than 1000 s"):
+                await waiting
+
+
+async def test_images_stored_before_the_store_failed_are_deleted(edge: Edge):
+    put, puts = edge.blobs.put, []
+
+    async def second_fails(data: bytes) -> str:
+        if puts:
+            raise NotReady("the blob store is away")
+        puts.append(await put(data))
+        return puts[0]
+
+    edge.blobs.put = second_fails
+    response = await edge.client.post(ASYNC, json={**EDIT, "reference_image": photo()})
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "NOT_READY")
+    assert (len(puts), edge.blobs.blobs, edge.queue.jobs) == (1, {}, {})
 
 
 async def test_pictures_are_not_kept_by_caches(edge: Edge):

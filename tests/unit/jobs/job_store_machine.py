@@ -1,22 +1,27 @@
 """A random life of a job store against a model small enough to be believed.
 
-`Steps` has the rules; a test subclasses it with a store. The model is written from the contract, not from the code.
+`Steps` has the rules; `assert_keeps_the_rules` runs them on a store. The model is written from the contract, not from
+the code.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from composition.errors import NotFound, QueueFull
-from composition.jobs import Claim, Job, JobError, JobStatus, Priority
+from composition.jobs import Job, JobError, JobStatus, Priority
 from composition.result import Progress
+from jobs.protocol.claims import Claim
 from jobs.protocol.job_store import JobStore
 from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result
 
@@ -24,6 +29,9 @@ MAX_PENDING = 6
 LEASE_S = 10.0
 TTL_S = 100.0
 BACK = st.integers(0, 5)
+
+StoreOpener = Callable[[ManualClock], contextlib.AbstractAsyncContextManager[JobStore]]
+"""Opens an empty store of at most `MAX_PENDING` waiting jobs, for the time of the block."""
 
 P, R, C, F, X = (
     JobStatus.PENDING, JobStatus.PROCESSING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED,
@@ -48,10 +56,11 @@ class Expected:
 
 
 class Steps(RuleBasedStateMachine):
-    """Subclasses give `open_store` and, if need be, `close_store`."""
+    """One life of a store that `open_store` opens, with a clock that the machine moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_store: StoreOpener) -> None:
         super().__init__()
+        self.resources = contextlib.AsyncExitStack()
         self.loop = asyncio.new_event_loop()
         self.clock = ManualClock()
         self.model: dict[str, Expected] = {}
@@ -61,20 +70,14 @@ class Steps(RuleBasedStateMachine):
         self.claim_numbers = itertools.count()
         self.owed: Counter[str] = Counter()
         self.free: set[str] = set()
-        self.store: JobStore = self.run(self.open_store())
-
-    async def open_store(self) -> JobStore:
-        raise NotImplementedError
-
-    async def close_store(self) -> None:
-        """Nothing to close."""
+        self.store: JobStore = self.run(self.resources.enter_async_context(open_store(self.clock)))
 
     def run(self, step: Any) -> Any:
         return self.loop.run_until_complete(step)
 
     def teardown(self) -> None:
         self.check_what_is_owed()
-        self.run(self.close_store())
+        self.run(self.resources.aclose())
         self.loop.close()
 
     @initialize()
@@ -327,3 +330,16 @@ class Steps(RuleBasedStateMachine):
             self.requeue(expected, 0.0)
         else:
             self.end(expected, F)
+
+
+def assert_keeps_the_rules(open_store: StoreOpener, *, lives: int, steps: int) -> None:
+    """`lives` random lives of `steps` steps each."""
+    run_state_machine_as_test(
+        lambda: Steps(open_store),
+        settings=settings(
+            max_examples=lives,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from composition.config import Config, ConfigError, load_config
+from composition.errors import QueueFull
 from composition.jobs import JobStatus
 from composition.ports.queue import BlobStore, JobHandler
 from jobs.blobs.blob_stores import open_blob_store
 from jobs.opening import open_embedded_queue
 from jobs.queues.embedded_queue import EmbeddedJobQueue
+from jobs.stores.registry import make_job_store
 from jobs.stores.sqlite_store import SqliteJobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_handler import FakeJobHandler
@@ -101,6 +103,30 @@ def test_durable_jobs_need_durable_pictures(tmp_path: Path) -> None:
     config = Config.model_validate({"storage": {"jobs": str(tmp_path / "jobs.db"), "blobs": "memory"}})
     with pytest.raises(ConfigError, match=r"storage\.blobs"):
         opened(config)
+
+
+def test_a_store_that_is_not_known_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    config = Config.model_validate({"storage": {"jobs": "oracle://jobs", "blobs": str(tmp_path)}})
+    with pytest.raises(ConfigError, match=r"storage\.jobs: oracle:// is not known; a file, or one of file, memory"):
+        opened(config)
+
+
+async def test_a_job_store_is_a_file_unless_its_location_says_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    for location in (str(path), f"file://{path}"):
+        store = make_job_store(location, max_pending=2)
+        await store.open()
+        await store.add(sample_job())
+        await store.close()
+    store = make_job_store(str(path), max_pending=2)
+    await store.open()
+    with pytest.raises(QueueFull):
+        await store.add(sample_job())
+    await store.close()
+    memory = make_job_store("memory", max_pending=1)
+    await memory.add(sample_job())
+    with pytest.raises(QueueFull):
+        await memory.add(sample_job())
 
 
 def _empty(folder: Path) -> Path:

@@ -17,13 +17,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image as PilImage
 
+from composition.caching.content_cache import CacheCounts, ContentCache
+from composition.caching.content_key import content_key
 from composition.controls import CONTROLS
 from composition.diffusion import DiffusionRequest
 from composition.errors import InvalidInput
 from composition.images import Image
 from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Speed
-from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Control, RequestState
 from runners.diffusion.families.sd15.components import Components
@@ -65,7 +66,7 @@ class Admission:
         self._control_processor = VaeImageProcessor(
             vae_scale_factor=components.latent_scale, do_convert_rgb=True, do_normalize=False
         )
-        self._cache: ExpiringCache[torch.Tensor] = ExpiringCache(
+        self._cache: ContentCache[torch.Tensor] = ContentCache(
             max_bytes=settings.cache_max_bytes,
             ttl_s=settings.cache_ttl_s,
             size_of=lambda tensor: tensor.untyped_storage().nbytes(),

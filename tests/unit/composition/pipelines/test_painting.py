@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from composition.config import Config
+from composition.deadline import RUNNER_LEAD_S, Deadline
 from composition.decision import BodyRegion, Decision, Pipeline, Signals, Target
 from composition.diffusion import DiffusionResult
 from composition.errors import ModelError
@@ -96,10 +97,13 @@ async def test_what_the_user_asks_for_reaches_the_diffusion_model(bench, photo):
         "loras": {"ink": 0.7},
     }
     await b.editor.edit(
-        request(photo, negative_prompt="text", **options), request_id="job-1", listener=lambda _: None, deadline_s=12.5
+        request(photo, negative_prompt="text", **options),
+        request_id="job-1",
+        listener=lambda _: None,
+        deadline=Deadline(at=112.5 + RUNNER_LEAD_S, clock=lambda: 100.0),
     )
     (asked,) = b.diffuser.requests
-    assert (asked.request_id, asked.deadline_s, asked.previews) == ("job-1", 12.5, True)
+    assert (asked.request_id, asked.deadline_s, asked.previews) == ("job-1", pytest.approx(12.5), True)
     assert {name: getattr(asked, name) for name in options} == options
     assert (asked.prompt, asked.negative_prompt) == ("a teapot", "text")
 

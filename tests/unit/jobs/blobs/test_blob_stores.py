@@ -15,7 +15,7 @@ from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.blobs.retrying_blobs import RetryingBlobStore
 
 
-@pytest.fixture(params=["memory", "folder", "fsspec", "patient"])
+@pytest.fixture(params=["memory", "folder", "fsspec", "retrying"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     if request.param == "folder":
         return FolderBlobStore(tmp_path / "pictures")
@@ -90,11 +90,11 @@ async def test_a_patient_store_waits_for_one_that_is_away() -> None:
             return await super().put(data)
 
     inner = Away()
-    key = await RetryingBlobStore(inner, longest_rest_s=0.001).put(b"late")
+    key = await RetryingBlobStore(inner, max_delay_s=0.001).put(b"late")
     assert await inner.get(key) == b"late"
     inner.refusals = 1
     with pytest.raises(NotReady):
-        await RetryingBlobStore(inner, patience_s=0).put(b"never")
+        await RetryingBlobStore(inner, give_up_after_s=0).put(b"never")
 
 
 def test_the_configuration_s_location_chooses_the_store(tmp_path: Path) -> None:

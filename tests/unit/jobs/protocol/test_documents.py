@@ -55,6 +55,7 @@ jobs = st.builds(
     payload=payloads,
     status=st.sampled_from(JobStatus),
     progress=numbers,
+    time_limit_s=numbers,
     finished_at=st.none() | numbers,
     result=st.none()
     | st.builds(JobResult, image_key=st.none() | text, image_media_type=text, mask_key=st.none(), account=details),

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from composition.jobs import LEGAL_TRANSITIONS, JobError, JobEvent, JobStatus
+from composition.jobs import JobError, JobEvent, JobStatus
 from composition.result import Progress
 from jobs.protocol import lifecycle
-from jobs.protocol.lifecycle import Record
+from jobs.protocol.lifecycle import LEGAL_TRANSITIONS, Record
 from tests.unit.jobs.job_samples import sample_job, sample_result
 
 NOW = 1000.0

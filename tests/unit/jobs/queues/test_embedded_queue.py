@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from composition.errors import InvalidInput, ModelError, NotFound, NotReady, QueueFull
-from composition.jobs import Claim, Job, JobStatus
+from composition.jobs import Job, JobStatus
 from composition.result import Progress
 from jobs.blobs.memory_blobs import MemoryBlobStore
+from jobs.protocol.claims import Claim
 from jobs.queues.embedded_queue import EmbeddedJobQueue
 from jobs.stores.memory_store import MemoryJobStore
 from tests.fakes.fake_job_handler import FakeJobHandler
+from tests.fakes.loop_time import frozen_loop_time
 from tests.unit.jobs.job_samples import sample_job
 
 
@@ -234,6 +236,45 @@ async def test_stopping_hands_back_what_does_not_end_in_time_without_counting_th
         assert await bench.blobs.get(slow.payload.base_key) == b"picture"
         assert (await bench.store.get(quick.id)).status is JobStatus.CANCELLED
         assert (await bench.store.get(waiting.id)).status is JobStatus.CANCELLED
+
+
+async def test_stopping_waits_the_whole_grace_time_and_no_longer():
+    with frozen_loop_time() as time:
+        bench = Bench()
+        await bench.queue.start()
+        bench.handler.held = True
+        job = await bench.submit()
+        await time.advance(0)
+        stopping = asyncio.create_task(bench.queue.stop(grace_s=30))
+        await time.advance(29.75)
+        assert (bench.handler.stopped, stopping.done()) == ([], False)
+        await time.advance(0.25)
+        assert (bench.handler.stopped, stopping.done()) == ([job.id], True)
+
+
+async def test_the_images_of_a_submission_whose_answer_was_lost_stay_because_the_job_may_be_there():
+    async with running(Bench()) as bench:
+        key = await bench.blobs.put(b"image")
+
+        async def lost(job: Job) -> Job:
+            raise NotReady("the answer was lost")
+
+        bench.store.add = lost
+        with pytest.raises(NotReady):
+            await bench.queue.submit(sample_job(base_key=key))
+        assert await bench.blobs.get(key) == b"image"
+
+
+async def test_a_refusal_says_how_long_a_place_takes_to_become_free():
+    async with running(Bench(concurrency=4, max_pending=1)) as bench:
+        bench.handler.held = True
+        for _ in range(4):
+            await bench.submit()
+        await bench.handler.until_started(4)
+        await bench.submit()
+        with pytest.raises(QueueFull) as refusal:
+            await bench.submit()
+        assert refusal.value.retry_after_s == 3
 
 
 async def test_a_client_that_leaves_while_its_interactive_job_is_accepted_leaves_no_job_behind():

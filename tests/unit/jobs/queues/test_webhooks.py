@@ -71,8 +71,8 @@ async def test_a_refused_webhook_is_repeated_with_growing_rests_and_the_same_id(
     await owed.completed_job()
     owed.fetcher.post_status = 500
     assert await owed.sender.send_due() == 1
-    for rest_s in (5.0, 20.0):
-        owed.clock.advance(rest_s - 0.1)
+    for delay_s in (5.0, 20.0):
+        owed.clock.advance(delay_s - 0.1)
         assert await owed.sender.send_due() == 0
         owed.clock.advance(0.1)
         assert await owed.sender.send_due() == 1
@@ -139,10 +139,10 @@ async def test_a_receiver_that_hangs_does_not_hold_up_the_others():
     sender = WebhookSender(owed.store, fetcher, secret=None, clock=owed.clock)
     sender.start()
     await owed.completed_job()
-    sender.hurry()
+    sender.wake()
     await fetcher.hangs.wait()
     quick = await owed.completed_job()
-    sender.hurry()
+    sender.wake()
     async with asyncio.timeout(5):
         await fetcher.delivered.wait()
     await sender.stop()

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+import pytest
 
 from jobs.protocol.job_store import JobStore
 from jobs.stores.memory_store import MemoryJobStore
 from jobs.stores.sqlite_store import SqliteJobStore
-from tests.unit.jobs.job_store_machine import MAX_PENDING, Steps
+from tests.unit.jobs.job_samples import ManualClock
+from tests.unit.jobs.job_store_machine import MAX_PENDING, StoreOpener, assert_keeps_the_rules
 
 
-class MemorySteps(Steps):
-    async def open_store(self) -> JobStore:
-        return MemoryJobStore(max_pending=MAX_PENDING, clock=self.clock)
+@asynccontextmanager
+async def memory(clock: ManualClock) -> AsyncIterator[JobStore]:
+    yield MemoryJobStore(max_pending=MAX_PENDING, clock=clock)
 
 
-class SqliteSteps(Steps):
-    async def open_store(self) -> JobStore:
-        self.folder = tempfile.TemporaryDirectory()
-        self.sqlite = SqliteJobStore(Path(self.folder.name) / "jobs.db", max_pending=MAX_PENDING, clock=self.clock)
-        await self.sqlite.open()
-        return self.sqlite
-
-    async def close_store(self) -> None:
-        await self.sqlite.close()
-        self.folder.cleanup()
+@asynccontextmanager
+async def sqlite(clock: ManualClock) -> AsyncIterator[JobStore]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteJobStore(Path(folder) / "jobs.db", max_pending=MAX_PENDING, clock=clock)
+        await store.open()
+        yield store
+        await store.close()
 
 
-TestMemoryJobStoreKeepsTheRules = MemorySteps.TestCase
-TestMemoryJobStoreKeepsTheRules.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+STORES = {"memory": (memory, 40), "sqlite": (sqlite, 10)}
+"""How each is opened, and how many lives it lives: a new store is a line here."""
 
-TestSqliteJobStoreKeepsTheRules = SqliteSteps.TestCase
-TestSqliteJobStoreKeepsTheRules.settings = settings(
-    max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+
+@pytest.mark.parametrize(("open_store", "lives"), STORES.values(), ids=STORES)
+def test_a_job_store_keeps_the_rules(open_store: StoreOpener, lives: int) -> None:
+    assert_keeps_the_rules(open_store, lives=lives, steps=30)

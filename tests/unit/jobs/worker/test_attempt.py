@@ -6,17 +6,31 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
-from composition.errors import NotFound, NotReady
+from composition.deadline import RUNNER_LEAD_S
+from composition.errors import (
+    CompositionError,
+    ContentPolicy,
+    ModelError,
+    NoDetection,
+    NotFound,
+    NotReady,
+    OutOfMemory,
+    QueueFull,
+    Timeout,
+)
 from composition.images import Image, Mask
-from composition.jobs import Claim, Job, JobError, JobResult, JobStatus
+from composition.jobs import Job, JobError, JobResult, JobStatus
 from composition.ports.queue import ProgressListener
 from composition.request import OutputFormat
 from composition.result import Progress
 from jobs.blobs.memory_blobs import MemoryBlobStore
+from jobs.protocol.claims import Claim
 from jobs.stores.memory_store import MemoryJobStore
 from jobs.worker.attempt import Attempt, AttemptSettings, Interruption
 from tests.fakes.fake_job_handler import FakeJobHandler
+from tests.fakes.loop_time import frozen_loop_time
 from tests.unit.jobs.job_samples import ManualClock, sample_job
 
 FAST = AttemptSettings(lease_s=0.03, progress_interval_s=0.0, retry_delay_s=5.0)
@@ -134,6 +148,99 @@ async def test_heartbeats_keep_a_long_job_alive():
     assert (await bench.stored(claim)).attempt == 1
 
 
+async def test_a_silent_handler_s_lease_is_renewed_three_times_in_its_length():
+    bench = Bench()
+    bench.handler.held, bench.handler.reports = True, ()
+    claim = await bench.claimed()
+    beats: list[tuple[float, float]] = []
+    with frozen_loop_time() as time:
+
+        async def heartbeat(claim: Claim, *, lease_s: float, progress: Progress | None) -> bool:
+            beats.append((time.now - 1000.0, lease_s))
+            return True
+
+        bench.store.heartbeat = heartbeat
+        running = asyncio.create_task(bench.attempt(claim, lease_s=15.0).run())
+        await time.advance(0)
+        for seconds in (4.75, 0.25, 4.75, 0.25, 4.75, 0.25):
+            await time.advance(seconds)
+        assert beats == [(5.0, 15.0), (10.0, 15.0), (15.0, 15.0)]
+        bench.handler.gate.set()
+        await running
+
+
+async def test_progress_is_written_at_once_and_then_no_more_often_than_said():
+    bench = Bench()
+    claim = await bench.claimed()
+    written: list[tuple[float, float]] = []
+    listeners: list[ProgressListener] = []
+    gate = asyncio.Event()
+
+    async def reports(job: Job, listen: ProgressListener) -> JobResult:
+        listeners.append(listen)
+        await gate.wait()
+        return JobResult(image_key=None, image_media_type=None, mask_key=None, account={})
+
+    with frozen_loop_time() as time:
+
+        async def heartbeat(claim: Claim, *, lease_s: float, progress: Progress | None) -> bool:
+            assert progress is not None
+            written.append((time.now - 1000.0, progress.fraction))
+            return True
+
+        bench.store.heartbeat = heartbeat
+        running = asyncio.create_task(bench.attempt(claim, reports, lease_s=15.0, progress_interval_s=0.25).run())
+        await time.advance(0)
+        for step in range(8):
+            listeners[0](Progress(stage="diffuse", fraction=step / 8))
+            await time.advance(0.125)
+        assert written == [(0.0, 0.0), (0.25, 1 / 8), (0.5, 3 / 8), (0.75, 5 / 8), (1.0, 7 / 8)]
+        gate.set()
+        await running
+
+
+@pytest.mark.parametrize(
+    "error", [NotReady("is loading"), QueueFull("busy"), ModelError("died"), OutOfMemory("no memory")]
+)
+async def test_a_failure_of_the_machine_is_tried_again(error: CompositionError):
+    bench = Bench()
+    bench.handler.errors["blue car"] = [error]
+    claim = await bench.claimed()
+    await bench.attempt(claim).run()
+    assert (await bench.stored(claim)).status is JobStatus.PENDING
+    bench.clock.advance(5.0)
+    again = await bench.store.claim(worker_id="w", lease_s=10)
+    await bench.attempt(again).run()
+    job = await bench.stored(claim)
+    assert (job.status, job.attempt) == (JobStatus.COMPLETED, 2)
+
+
+@pytest.mark.parametrize("error", [ContentPolicy("refused"), NoDetection("nothing found"), Timeout("too long")])
+async def test_a_failure_that_would_come_again_is_final(error: CompositionError):
+    bench = Bench()
+    bench.handler.errors["blue car"] = [error]
+    claim = await bench.claimed(time_limit_s=60.0)
+    await bench.attempt(claim).run()
+    job = await bench.stored(claim)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, error.code)
+
+
+async def test_no_retry_is_delayed_by_more_than_a_minute():
+    bench = Bench()
+    bench.handler.errors["blue car"] = [ModelError("died")] * 4
+    claim = await bench.claimed(max_attempts=5)
+    for _ in range(3):
+        await bench.attempt(claim).run()
+        bench.clock.advance(60)
+        claim = await bench.store.claim(worker_id="w", lease_s=10)
+    assert claim.job.attempt == 4
+    await bench.attempt(claim).run()
+    bench.clock.advance(59.9)
+    assert await bench.store.claim(worker_id="w", lease_s=10) is None
+    bench.clock.advance(0.1)
+    assert (await bench.store.claim(worker_id="w", lease_s=10)).job.attempt == 5
+
+
 async def test_an_outcome_waits_for_a_store_that_is_away():
     bench = Bench()
     claim = await bench.claimed()
@@ -173,15 +280,15 @@ async def test_a_repeated_publication_whose_first_answer_was_lost_keeps_the_resu
     assert await bench.blobs.get(job.result.image_key) == b"image of blue car"
 
 
-async def test_a_transient_failure_rests_before_its_next_attempt():
+async def test_a_transient_failure_is_delayed_before_its_next_attempt():
     bench = Bench()
     bench.handler.errors["blue car"] = [NotReady("the runner died"), NotReady("the runner died")]
-    for attempt, rest_s in ((1, 5.0), (2, 20.0)):
+    for attempt, delay_s in ((1, 5.0), (2, 20.0)):
         claim = await bench.claimed() if attempt == 1 else await bench.store.claim(worker_id="w", lease_s=10)
         assert claim.job.attempt == attempt
         await bench.attempt(claim).run()
         assert (await bench.stored(claim)).status is JobStatus.PENDING
-        bench.clock.advance(rest_s - 0.1)
+        bench.clock.advance(delay_s - 0.1)
         assert await bench.store.claim(worker_id="w", lease_s=10) is None
         bench.clock.advance(0.1)
 
@@ -189,10 +296,44 @@ async def test_a_transient_failure_rests_before_its_next_attempt():
 async def test_an_attempt_that_takes_too_long_fails_with_timeout():
     bench = Bench()
     bench.handler.held = True
-    claim = await bench.claimed()
-    await bench.attempt(claim, job_timeout_s=0.01).run()
+    claim = await bench.claimed(time_limit_s=0.01)
+    async with asyncio.timeout(5):
+        await bench.attempt(claim).run()
     job = await bench.stored(claim)
     assert (job.status, job.error.code) == (JobStatus.FAILED, "TIMEOUT")
+    assert job.error.message == "the job took longer than 0.01 s"
+    assert bench.handler.stopped == [claim.job.id]
+
+
+async def test_a_runner_that_gives_up_just_before_the_limit_is_the_same_timeout():
+    async def told(job: Job, listen: ProgressListener) -> JobResult:
+        raise Timeout("the runner knows its deadline")
+
+    bench = Bench()
+    claim = await bench.claimed(time_limit_s=RUNNER_LEAD_S)
+    await bench.attempt(claim, told).run()
+    error = (await bench.stored(claim)).error
+    assert (error.code, error.message) == ("TIMEOUT", "the job took longer than 0.1 s")
+
+
+async def test_a_runner_that_does_not_answer_long_before_the_limit_keeps_its_own_message():
+    async def hangs(job: Job, listen: ProgressListener) -> JobResult:
+        raise Timeout("the detector did not answer in time")
+
+    bench = Bench()
+    claim = await bench.claimed(time_limit_s=60.0)
+    await bench.attempt(claim, hangs).run()
+    error = (await bench.stored(claim)).error
+    assert (error.code, error.message) == ("TIMEOUT", "the detector did not answer in time")
+
+
+async def test_waiting_in_the_queue_does_not_count_towards_an_attempt_s_limit():
+    bench = Bench()
+    await bench.store.add(sample_job(time_limit_s=30.0))
+    bench.clock.advance(1000)
+    claim = await bench.store.claim(worker_id="w", lease_s=10)
+    await bench.attempt(claim).run()
+    assert (await bench.stored(claim)).status is JobStatus.COMPLETED
 
 
 async def test_a_handler_s_own_time_limit_is_not_mistaken_for_ours():
@@ -200,8 +341,8 @@ async def test_a_handler_s_own_time_limit_is_not_mistaken_for_ours():
         raise TimeoutError("of a socket")
 
     bench = Bench()
-    claim = await bench.claimed()
-    await bench.attempt(claim, slow, job_timeout_s=60.0).run()
+    claim = await bench.claimed(time_limit_s=60.0)
+    await bench.attempt(claim, slow).run()
     assert (await bench.stored(claim)).error.code == "INTERNAL"
 
 

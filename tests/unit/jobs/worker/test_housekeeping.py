@@ -13,13 +13,18 @@ from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result
 
 
 class Bench:
-    def __init__(self, *, settle_s: float = 0.0) -> None:
+    def __init__(self, *, grace_after_outage_s: float = 0.0) -> None:
         self.clock = ManualClock()
         self.store = MemoryJobStore(clock=self.clock)
         self.blobs = MemoryBlobStore(clock=self.clock)
         self.ended: list[Job] = []
         self.housekeeping = Housekeeping(
-            self.store, self.blobs, result_ttl_s=100, interval_s=0.01, settle_s=settle_s, on_ended=self.ended.append
+            self.store,
+            self.blobs,
+            result_ttl_s=100,
+            interval_s=0.01,
+            grace_after_outage_s=grace_after_outage_s,
+            on_ended=self.ended.append,
         )
 
     async def completed(self) -> Job:
@@ -77,7 +82,7 @@ async def test_deletion_that_a_crash_interrupted_is_repeated():
     job = await bench.completed()
     crashing = Crashing()
     housekeeping = Housekeeping(
-        bench.store, crashing, result_ttl_s=100, interval_s=1, settle_s=0, on_ended=bench.ended.append
+        bench.store, crashing, result_ttl_s=100, interval_s=1, grace_after_outage_s=0, on_ended=bench.ended.append
     )
     with pytest.raises(NotReady):
         await housekeeping.collect_garbage()
@@ -109,20 +114,20 @@ async def test_it_runs_by_itself_tells_what_ended_and_outlives_a_store_that_is_a
 
 
 async def test_leases_are_not_judged_before_the_workers_could_speak():
-    bench = Bench(settle_s=1e6)
+    bench = Bench(grace_after_outage_s=1e6)
     await bench.store.add(sample_job())
     claim = await bench.store.claim(worker_id="w", lease_s=10)
     bench.clock.advance(1000)
     bench.housekeeping.start()
     for _ in range(20):
-        bench.housekeeping.hurry()
+        bench.housekeeping.wake()
         await asyncio.sleep(0)
     await bench.housekeeping.stop()
     assert (await bench.store.get(claim.job.id)).status is JobStatus.PROCESSING
 
 
 async def test_after_an_absence_of_the_store_the_workers_speak_first():
-    bench = Bench(settle_s=0.2)
+    bench = Bench(grace_after_outage_s=0.2)
     loop, asked_at = asyncio.get_running_loop(), []
     second = asyncio.Event()
 

@@ -15,6 +15,7 @@ from composition.request import (
     RefineMask,
     Speed,
 )
+from jobs.protocol.documents import dump_payload, load_payload
 
 CHANGED = EditOptions(
     pipeline=PipelineChoice.COMPLEX,
@@ -43,17 +44,17 @@ CHANGED = EditOptions(
 
 def stored(options: EditOptions) -> dict:
     payload = EditPayload(prompt="blue car", base_key="a", options=options)
-    return json.loads(json.dumps(payload.to_document()))
+    return json.loads(json.dumps(dump_payload(payload)))
 
 
 def test_every_option_survives_the_store():
     assert all(getattr(CHANGED, name) != getattr(EditOptions(), name) for name in OPTIONS)
-    assert EditPayload.from_document(stored(CHANGED)).options == CHANGED
-    assert EditPayload.from_document(stored(EditOptions())).options == EditOptions()
+    assert load_payload(stored(CHANGED)).options == CHANGED
+    assert load_payload(stored(EditOptions())).options == EditOptions()
 
 
 def test_an_option_stored_as_null_or_not_at_all_takes_its_default():
     document = stored(EditOptions())
     document["options"]["ip_adapter_scale"] = None
     del document["options"]["sharpen"]
-    assert EditPayload.from_document(document).options == EditOptions()
+    assert load_payload(document).options == EditOptions()

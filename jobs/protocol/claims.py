@@ -1,0 +1,31 @@
+"""What a store hands out to be worked on: a claim to a worker, a delivery to the webhook sender."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from composition.jobs import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A worker's right to run a job until its lease lapses; only the newest `token` (fencing) may publish."""
+
+    job: Job
+    worker_id: str
+    token: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A webhook that is owed: written in the same step as the job's end, kept until it is delivered or given up.
+
+    `id` is the same at every attempt, so that a receiver can drop duplicates; `body` is the JSON that is signed and
+    sent; `attempts` counts the tries so far.
+    """
+
+    id: str
+    job_id: str
+    url: str
+    body: str
+    attempts: int = 0
