@@ -191,12 +191,12 @@ class EngineBench:
 
         def work() -> None:
             with torch.inference_mode():
-                state = parts.admission.admit(request)
+                state = parts.preprocessor.encode(request)
                 while not state.done:
                     [outcome] = parts.stepper.step([state])
                     if outcome.error is not None:
                         raise outcome.error
-                parts.finisher.decode(state.latents)
+                parts.decoder.pixels(state.latents)
 
         return self._count(work)
 

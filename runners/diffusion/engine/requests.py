@@ -35,7 +35,7 @@ class Phase(Enum):
 
 @dataclass(kw_only=True, eq=False)
 class Ticket(Generic[State]):
-    """One request's place in the engine; times are seconds of the ledger's clock.
+    """One request's place in the engine; times are seconds of the registry's clock.
 
     Attributes:
         arrival: its number in order of acceptance.
@@ -58,7 +58,7 @@ class Ticket(Generic[State]):
         return self.request.request_id
 
 
-class Ledger(Generic[State]):
+class RequestRegistry(Generic[State]):
     """Thread-safe."""
 
     def __init__(self, *, lease_s: float, timeout_s: float, clock: Callable[[], float], counters: Counters) -> None:
@@ -75,7 +75,7 @@ class Ledger(Generic[State]):
         Raises:
             InvalidInput: a request of this id is running.
             Cancelled: the id was cancelled before the request came.
-            NotReady: the ledger is closed.
+            NotReady: the registry is closed.
         """
         now = self._clock()
         allowed = self._timeout_s if request.deadline_s is None else min(self._timeout_s, request.deadline_s)

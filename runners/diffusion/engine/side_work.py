@@ -1,4 +1,4 @@
-"""Encoding and decoding beside the denoising loop: finishing a picture comes before starting one."""
+"""Encoding and decoding beside the denoising loop: decoding an image comes before starting one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Task: TypeAlias = Callable[[], None]
 
 
 class Urgency(IntEnum):
-    FINISH = 0
-    ADMIT = 1
+    DECODE = 0
+    ENCODE = 1
     STOP = 2
 
 

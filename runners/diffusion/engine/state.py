@@ -29,7 +29,7 @@ class Control:
 
 @dataclass(kw_only=True, eq=False)
 class RequestState:
-    """One request between admission and decoding.
+    """One request between preprocessor and decoding.
 
     Attributes:
         latents: (1, 4, h, w), replaced at every step.
@@ -97,14 +97,14 @@ class RequestState:
     def advance(self, noise: torch.Tensor) -> None:
         """Take one step with the predicted noise (1, 4, h, w); a failure leaves the state as it was.
 
-        Solvers shift their history before they allocate the result, so the history is put back when that fails.
+        Schedulers shift their history before they allocate the result, so the history is put back when that fails.
         """
-        solver: Any = self.schedule.solver
-        before = {name: list(value) if isinstance(value, list) else value for name, value in vars(solver).items()}
+        scheduler: Any = self.schedule.scheduler
+        before = {name: list(value) if isinstance(value, list) else value for name, value in vars(scheduler).items()}
         try:
-            latents = solver.step(noise, self.timestep, self.latents, generator=self.generator, return_dict=False)[0]
+            latents = scheduler.step(noise, self.timestep, self.latents, generator=self.generator, return_dict=False)[0]
         except BaseException:
-            vars(solver).update(before)
+            vars(scheduler).update(before)
             raise
         self.latents = latents
         self.step += 1

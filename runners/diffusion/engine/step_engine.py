@@ -18,15 +18,15 @@ from composition.diffusion import DiffusionProgress, DiffusionRequest, Diffusion
 from composition.images import Image
 from runners.diffusion.engine.batcher import Candidate, next_batch
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.engine.requests import Ledger, Listener, Phase, Ticket
+from runners.diffusion.engine.requests import Listener, Phase, RequestRegistry, Ticket
 from runners.diffusion.engine.row_budget import RowBudget
 from runners.diffusion.engine.side_work import SideWork, Urgency
 from runners.diffusion.engine.state import RequestState
 from runners.diffusion.engine.stepping import Stepper
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.decoding import Finisher
+from runners.diffusion.families.sd15.decoding import Decoder
 from runners.diffusion.families.sd15.loras import LoraSwitch
-from runners.diffusion.families.sd15.preprocess import Admission
+from runners.diffusion.families.sd15.preprocess import Preprocessor
 from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
 logger = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ _PREVIEWS_PER_REQUEST = 8
 class EngineParts:
     """What `assembly.build_engine` puts together; `release_memory` drops every cache and idle ControlNet."""
 
-    admission: Admission
+    preprocessor: Preprocessor
     stepper: Stepper
-    finisher: Finisher
-    ledger: Ledger[RequestState]
+    decoder: Decoder
+    registry: RequestRegistry[RequestState]
     side_work: SideWork
     budget: RowBudget
     controlnets: ControlNetPool
@@ -62,7 +62,7 @@ class StepEngine:
     """
 
     def __init__(self, parts: EngineParts, on_device_lost: Callable[[], None] = lambda: None) -> None:
-        self._parts, self._ledger, self._side = parts, parts.ledger, parts.side_work
+        self._parts, self._registry, self._side = parts, parts.registry, parts.side_work
         self._on_device_lost, self._device_lost = on_device_lost, False
         self._turn = 0
         self._stopping = False
@@ -73,7 +73,7 @@ class StepEngine:
 
     @property
     def lease_s(self) -> float:
-        return self._ledger.lease_s
+        return self._registry.lease_s
 
     @property
     def alive(self) -> bool:
@@ -87,24 +87,24 @@ class StepEngine:
             Cancelled: it was cancelled before it came.
             NotReady: the engine is shutting down.
         """
-        self._parts.admission.check(request)
-        ticket = self._ledger.open(request, listener)
-        self._side.submit(Urgency.ADMIT, lambda: self._admit(ticket))
+        self._parts.preprocessor.check(request)
+        ticket = self._registry.open(request, listener)
+        self._side.submit(Urgency.ENCODE, lambda: self._encode(ticket))
         self._notify()
 
     def cancel(self, request_id: str) -> bool:
         """End a request: no forward for it starts from now on. False when it is not running."""
-        ended = self._ledger.cancel(request_id)
+        ended = self._registry.cancel(request_id)
         self._notify()
         return ended
 
     def renew(self, request_id: str) -> bool:
         """Keep a request for another lease; False when it is not running."""
-        return self._ledger.renew(request_id)
+        return self._registry.renew(request_id)
 
     def stop(self) -> None:
         """End every request with NotReady and the threads with them."""
-        self._ledger.close()
+        self._registry.close()
         self._stopping = True
         self._notify()
         self._thread.join()
@@ -112,11 +112,11 @@ class StepEngine:
 
     def stats(self) -> Mapping[str, object]:
         """JSON-serialisable counts: see `Counters`; "requests" and "cache" are what is held now."""
-        phases = {phase.name.lower(): len(self._ledger.running(phase)) for phase in Phase}
+        phases = {phase.name.lower(): len(self._registry.running(phase)) for phase in Phase}
         return {
             "counters": dict(self._parts.counters.snapshot()),
             "requests": phases,
-            "cache": asdict(self._parts.admission.cache_counts()),
+            "cache": asdict(self._parts.preprocessor.cache_counts()),
             "controlnet_loads": self._parts.controlnets.loads,
             "models_loaded": [*self._parts.names, *self._parts.controlnets.names, *sorted(self._parts.loras.loaded)],
         }
@@ -129,7 +129,7 @@ class StepEngine:
     def _run(self) -> None:
         with torch.inference_mode():
             while not self._stopping and not self._device_lost:
-                self._ledger.end_overdue()
+                self._registry.end_overdue()
                 try:
                     worked = self._side.run_one()
                     worked = self._denoise() or worked
@@ -141,14 +141,14 @@ class StepEngine:
                 if not worked:
                     self._sleep()
         if self._device_lost:
-            self._ledger.close()
+            self._registry.close()
             self._on_device_lost()
 
     def _sleep(self) -> None:
         """Until something comes, or a lease or deadline runs out."""
         with self._wake:
             if not self._woken:
-                self._wake.wait(self._ledger.seconds_to_next_expiry())
+                self._wake.wait(self._registry.seconds_to_next_expiry())
             self._woken = False
 
     def _note_device(self, error: Exception) -> None:
@@ -158,12 +158,12 @@ class StepEngine:
             self._notify()
 
     def _end_all(self, error: Exception) -> None:
-        for ticket in self._ledger.running(Phase.DENOISING):
-            self._ledger.end(ticket, translate(error, "denoising"))
+        for ticket in self._registry.running(Phase.DENOISING):
+            self._registry.end(ticket, translate(error, "denoising"))
 
     def _denoise(self) -> bool:
         """Give one batch its next step; False when nobody waits for one."""
-        tickets = {t.arrival: (t, t.state) for t in self._ledger.running(Phase.DENOISING)}
+        tickets = {t.arrival: (t, t.state) for t in self._registry.running(Phase.DENOISING)}
         candidates = [
             Candidate(
                 key=ticket.arrival,
@@ -184,52 +184,52 @@ class StepEngine:
         outcomes = self._parts.stepper.step([state for _, state in batch if state is not None])
         for (ticket, _), outcome in zip(batch, outcomes, strict=True):
             if outcome.error is not None:
-                self._ledger.end(ticket, outcome.error)
+                self._registry.end(ticket, outcome.error)
             else:
                 self._after_step(ticket, outcome.state)
         return True
 
     def _after_step(self, ticket: _Ticket, state: RequestState) -> None:
         preview = self._preview(ticket, state)
-        self._ledger.tell(ticket, DiffusionProgress(step=state.step, total=state.steps, preview=preview))
+        self._registry.tell(ticket, DiffusionProgress(step=state.step, total=state.steps, preview=preview))
         if state.done:
             ticket.phase = Phase.FINISHING
-            self._side.submit(Urgency.FINISH, lambda: self._finish(ticket, state))
+            self._side.submit(Urgency.DECODE, lambda: self._decode(ticket, state))
 
     def _preview(self, ticket: _Ticket, state: RequestState) -> Image | None:
         interval = -(-state.steps // _PREVIEWS_PER_REQUEST)
         if not ticket.request.previews or ticket.ended or state.done or state.step % interval:
             return None
         try:
-            return self._parts.finisher.preview(state)
+            return self._parts.decoder.preview(state)
         except Exception:
             logger.exception("a preview failed")
             return None
 
-    def _admit(self, ticket: _Ticket) -> None:
+    def _encode(self, ticket: _Ticket) -> None:
         if ticket.ended:
             return
         try:
-            state = self._with_retry("encoding the request", lambda: self._parts.admission.admit(ticket.request))
+            state = self._with_retry("encoding the request", lambda: self._parts.preprocessor.encode(ticket.request))
         except Exception as error:
-            self._ledger.end(ticket, translate(error, "encoding the request"))
+            self._registry.end(ticket, translate(error, "encoding the request"))
             return
         ticket.state = state
         ticket.last_served = self._turn
         ticket.phase = Phase.DENOISING
-        self._ledger.tell(ticket, DiffusionProgress(step=0, total=state.steps))
+        self._registry.tell(ticket, DiffusionProgress(step=0, total=state.steps))
         self._notify()
 
-    def _finish(self, ticket: _Ticket, state: RequestState) -> None:
+    def _decode(self, ticket: _Ticket, state: RequestState) -> None:
         if ticket.ended:
             return
         try:
-            picture = self._with_retry("decoding the picture", lambda: self._parts.finisher.finish(state))
+            picture = self._with_retry("decoding the picture", lambda: self._parts.decoder.decode(state))
         except Exception as error:
-            self._ledger.end(ticket, translate(error, "decoding the picture"))
+            self._registry.end(ticket, translate(error, "decoding the picture"))
             return
         checked = ("safety-checker",) if "safety-checker" in self._parts.names else ()
-        self._ledger.end(
+        self._registry.end(
             ticket, DiffusionResult(image=picture, models_used=(*state.models_used, *checked), cache=state.cache)
         )
 

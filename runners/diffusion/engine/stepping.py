@@ -125,7 +125,7 @@ class Stepper:
         try:
             state.advance(noise)
         except Exception as error:
-            logger.exception("the solver failed")
+            logger.exception("the scheduler failed")
             if is_out_of_memory(error):
                 self._free()
                 return self._advance_again(state, noise)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.engine.requests import Ledger
+from runners.diffusion.engine.requests import RequestRegistry
 from runners.diffusion.engine.row_budget import RowBudget
 from runners.diffusion.engine.side_work import InlineSideWork, ThreadSideWork
 from runners.diffusion.engine.state import RequestState
@@ -18,11 +18,11 @@ from runners.diffusion.engine.stepping import Stepper
 from runners.diffusion.families.sd15.compilation import ROW_COUNTS, RowRunner
 from runners.diffusion.families.sd15.components import Components, load_components
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.decoding import Finisher
+from runners.diffusion.families.sd15.decoding import Decoder
 from runners.diffusion.families.sd15.forward import BatchForward
 from runners.diffusion.families.sd15.loras import LoraSwitch
-from runners.diffusion.families.sd15.offload import Residency
-from runners.diffusion.families.sd15.preprocess import Admission
+from runners.diffusion.families.sd15.offload import ModelOffload
+from runners.diffusion.families.sd15.preprocess import Preprocessor
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
 
 
@@ -63,13 +63,13 @@ def assemble_parts(
     )
     if settings.preload_controlnets:
         controlnets.preload()
-    loras, residency = LoraSwitch(components), Residency(device, offload=settings.offload)
-    admission = Admission(components, controlnets, loras, residency, settings, counters, clock)
+    loras, offload = LoraSwitch(components), ModelOffload(device, offload=settings.offload)
+    preprocessor = Preprocessor(components, controlnets, loras, offload, settings, counters, clock)
     runner = _build_runner(components, controlnets, loras, settings)
     budget = RowBudget(settings.max_rows, lambda: _free_bytes(device))
 
     def release_memory() -> None:
-        admission.drop_caches()
+        preprocessor.drop_caches()
         controlnets.drop_all()
 
     stepper = Stepper(
@@ -82,14 +82,14 @@ def assemble_parts(
         release_memory=release_memory,
     )
     threaded = device.type == "cuda" if own_thread_for_side_work is None else own_thread_for_side_work
-    ledger: Ledger[RequestState] = Ledger(
+    registry: RequestRegistry[RequestState] = RequestRegistry(
         lease_s=settings.lease_s, timeout_s=settings.timeout_s, clock=clock, counters=counters
     )
     return EngineParts(
-        admission=admission,
+        preprocessor=preprocessor,
         stepper=stepper,
-        finisher=Finisher(components, residency, counters),
-        ledger=ledger,
+        decoder=Decoder(components, offload, counters),
+        registry=registry,
         side_work=ThreadSideWork() if threaded else InlineSideWork(),
         budget=budget,
         controlnets=controlnets,

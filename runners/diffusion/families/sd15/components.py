@@ -147,7 +147,7 @@ def _load_pipeline(folder: Path, settings: DiffusionSettings, device: torch.devi
     pipe = StableDiffusionInpaintPipeline.from_pretrained(
         folder, dtype=dtype, variant=weights_variant(folder, dtype), local_files_only=True, **options
     )
-    # Offloading brings each of the other parts to the device only while it is used (`Residency`).
+    # Offloading brings each of the other parts to the device only while it is used (`ModelOffload`).
     (pipe.unet if settings.offload else pipe).to(device)
     return pipe
 

@@ -46,7 +46,7 @@ class BatchForward:
         guided = [state for state in states if state.guided]
         rows = [_Row(state=state, positive=False) for state in guided]
         rows += [_Row(state=state, positive=True) for state in states]
-        # Inputs are scaled by no solver in use (DPM-Solver++ and LCM leave them as they are).
+        # Inputs are scaled by no scheduler in use (DPM-Solver++ and LCM leave them as they are).
         latents = torch.cat([row.state.latents for row in rows])
         timesteps = torch.stack([row.state.timestep for row in rows])
         conditioning = _conditioning(rows)

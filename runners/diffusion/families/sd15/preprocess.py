@@ -29,7 +29,7 @@ from runners.diffusion.engine.state import Control, RequestState
 from runners.diffusion.families.sd15.components import Components
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
 from runners.diffusion.families.sd15.loras import LoraSwitch
-from runners.diffusion.families.sd15.offload import Residency
+from runners.diffusion.families.sd15.offload import ModelOffload
 from runners.diffusion.families.sd15.scheduler import build_schedule
 from runners.diffusion.settings import DiffusionSettings
 
@@ -45,7 +45,7 @@ class _Lookups:
         self.outcome[kind] = "hit" if hit and before == "hit" else "miss"
 
 
-class Admission:
+class Preprocessor:
     """Turns requests into states; used by one thread at a time."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Admission:
         components: Components,
         controlnets: ControlNetPool,
         loras: LoraSwitch,
-        residency: Residency,
+        offload: ModelOffload,
         settings: DiffusionSettings,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
@@ -61,7 +61,7 @@ class Admission:
         from diffusers.image_processor import VaeImageProcessor
 
         self._parts, self._controlnets, self._loras = components, controlnets, loras
-        self._residency, self._settings, self._counters = residency, settings, counters
+        self._offload, self._settings, self._counters = offload, settings, counters
         self._control_processor = VaeImageProcessor(
             vae_scale_factor=components.latent_scale, do_convert_rgb=True, do_normalize=False
         )
@@ -93,7 +93,7 @@ class Admission:
         self._controlnets.check(tuple(request.controls))
         self._loras.select(request.loras, fast=request.speed is Speed.FAST)
 
-    def admit(self, request: DiffusionRequest) -> RequestState:
+    def encode(self, request: DiffusionRequest) -> RequestState:
         """Encode everything that a request needs.
 
         Raises:
@@ -151,7 +151,7 @@ class Admission:
 
         def encode() -> torch.Tensor:
             self._counters.add("text_encodes")
-            with self._residency.on_device(pipe.text_encoder):
+            with self._offload.on_device(pipe.text_encoder):
                 embeds: torch.Tensor = pipe.encode_prompt(prompt, self._parts.device, 1, False)[0]
             return embeds
 
@@ -173,9 +173,9 @@ class Admission:
         shape = (1, parts.vae.config.latent_channels, height, width)
         noise = randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
         if start is None:
-            latents = noise * schedule.solver.init_noise_sigma
+            latents = noise * schedule.scheduler.init_noise_sigma
         else:
-            latents = schedule.solver.add_noise(start, noise, schedule.timesteps[:1])
+            latents = schedule.scheduler.add_noise(start, noise, schedule.timesteps[:1])
         masked = self._encode_picture(request.image, generator, lookups, keep=request.mask < 128)
         mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None, None]
         mask = F.interpolate(mask, size=(height, width)).to(parts.device, parts.dtype)
@@ -194,7 +194,7 @@ class Admission:
             pixels = parts.pipe.image_processor.preprocess(PilImage.fromarray(picture)).to(torch.float32)
             if keep is not None:
                 pixels = pixels * torch.from_numpy(keep)[None, None]
-            with self._residency.on_device(parts.vae):
+            with self._offload.on_device(parts.vae):
                 posterior = parts.vae.encode(pixels.to(parts.device, parts.dtype)).latent_dist
             moments: torch.Tensor = posterior.parameters
             return moments
@@ -221,7 +221,7 @@ class Admission:
         parts = self._parts
         self._counters.add("reference_encodes")
         projection: Any = parts.reference_projection
-        with self._residency.on_device(parts.image_encoder, projection):
+        with self._offload.on_device(parts.image_encoder, projection):
             embeds, blank = parts.pipe.encode_image(
                 PilImage.fromarray(pad_to_square(picture)), parts.device, 1, parts.reference_hidden_states
             )

@@ -21,7 +21,7 @@ from runners.diffusion.start import diffusion_paths
 CPU = torch.device("cpu")
 
 FOREIGN_WARNINGS = (
-    # diffusers' DPM solver under numpy 2.4, and bentoml's import of pathspec.
+    # diffusers' DPM scheduler under numpy 2.4, and bentoml's import of pathspec.
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
     "ignore:GitWildMatchPattern:DeprecationWarning",
 )

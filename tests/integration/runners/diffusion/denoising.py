@@ -20,7 +20,7 @@ def denoise_together(
         turn = 0
         while len(states) < len(requests) or any(not state.done for state in states):
             while len(states) < len(requests) and len(states) * arrive_every <= turn:
-                states.append(parts.admission.admit(requests[len(states)]))
+                states.append(parts.preprocessor.encode(requests[len(states)]))
             active = [state for state in states if not state.done]
             if active:
                 assert all(outcome.error is None for outcome in parts.stepper.step(active))

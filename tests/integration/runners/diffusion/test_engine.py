@@ -358,7 +358,7 @@ def test_a_request_whose_own_data_breaks_the_forward_fails_alone(make_engine):
     engine = make_engine()
     marker = request(9, num_inference_steps=6)
     with torch.inference_mode():
-        poisoned = engine._parts.admission.admit(marker).inpainting
+        poisoned = engine._parts.preprocessor.encode(marker).inpainting
 
     def fails(sample):
         rows = (sample[:, 4:] == poisoned).flatten(1).all(dim=1)
@@ -397,14 +397,14 @@ def test_a_failing_encoder_fails_its_request_only(make_engine, load, monkeypatch
     run(engine, request())
 
 
-def test_a_solver_that_runs_out_of_memory_takes_the_step_again_without_damage(make_engine, load):
+def test_a_scheduler_that_runs_out_of_memory_takes_the_step_again_without_damage(make_engine, load):
     parts = make_engine()._parts
     with torch.inference_mode():
-        smooth, bumpy = (parts.admission.admit(request(4, num_inference_steps=6)) for _ in range(2))
+        smooth, bumpy = (parts.preprocessor.encode(request(4, num_inference_steps=6)) for _ in range(2))
         for step in range(6):
             if step == 3:
-                solver = bumpy.schedule.solver
-                original = solver.multistep_dpm_solver_second_order_update
+                scheduler = bumpy.schedule.scheduler
+                original = scheduler.multistep_dpm_solver_second_order_update
                 failures = [out_of_memory()]
 
                 def update(*args, original=original, failures=failures, **kwargs):
@@ -412,7 +412,7 @@ def test_a_solver_that_runs_out_of_memory_takes_the_step_again_without_damage(ma
                         raise failures.pop()
                     return original(*args, **kwargs)
 
-                solver.multistep_dpm_solver_second_order_update = update
+                scheduler.multistep_dpm_solver_second_order_update = update
             for state in (smooth, bumpy):
                 [outcome] = parts.stepper.step([state])
                 assert outcome.error is None

@@ -148,7 +148,7 @@ def test_offloading_moves_only_what_is_used_and_changes_no_bit(paths, load):
     one = request(references=(picture(1),), ip_adapter_scale=0.5)
     assert torch.equal(denoise_alone(parts, one), denoise_alone(assemble_parts(load(), DiffusionSettings()), one))
     # Two prompts, one masked picture, the image encoder and its projection.
-    assert parts.admission._residency.visits == 5
+    assert parts.preprocessor._offload.visits == 5
 
 
 def test_a_half_precision_decoder_that_overflows_decodes_again_in_float32(paths):
@@ -158,7 +158,7 @@ def test_a_half_precision_decoder_that_overflows_decodes_again_in_float32(paths)
         decoder.conv_norm_out.weight.data.mul_(300.0)
         decoder.conv_out.weight.data.mul_(3000.0)
         parts = assemble_parts(components, DiffusionSettings())
-        pixels = parts.finisher.decode(torch.randn((1, 4, 8, 8), dtype=torch.float16))
+        pixels = parts.decoder.pixels(torch.randn((1, 4, 8, 8), dtype=torch.float16))
     assert torch.isfinite(pixels).all()
     assert pixels.abs().max() > torch.finfo(torch.float16).max
     assert parts.counters.snapshot()["vae_decodes_float32"] == 1
