@@ -21,12 +21,12 @@ from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.requests import Listener, Phase, RequestRegistry, Ticket
 from runners.diffusion.engine.row_budget import RowBudget
 from runners.diffusion.engine.side_work import SideWork, Urgency
-from runners.diffusion.engine.state import RequestState
 from runners.diffusion.engine.stepping import Stepper
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
 from runners.diffusion.families.sd15.decoding import Decoder
 from runners.diffusion.families.sd15.loras import LoraSwitch
 from runners.diffusion.families.sd15.preprocess import Preprocessor
+from runners.diffusion.families.sd15.state import RequestState
 from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
 logger = logging.getLogger(__name__)

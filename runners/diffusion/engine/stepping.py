@@ -16,10 +16,10 @@ import torch
 from composition.errors import CompositionError
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.row_budget import RowBudget
-from runners.diffusion.engine.state import RequestState
 from runners.diffusion.families.sd15.compilation import RowRunner
 from runners.diffusion.families.sd15.forward import BatchForward
 from runners.diffusion.families.sd15.loras import LoraSwitch
+from runners.diffusion.families.sd15.state import RequestState
 from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.requests import RequestRegistry
 from runners.diffusion.engine.row_budget import RowBudget
 from runners.diffusion.engine.side_work import InlineSideWork, ThreadSideWork
-from runners.diffusion.engine.state import RequestState
 from runners.diffusion.engine.step_engine import EngineParts, StepEngine
 from runners.diffusion.engine.stepping import Stepper
 from runners.diffusion.families.sd15.compilation import ROW_COUNTS, RowRunner
@@ -23,6 +22,7 @@ from runners.diffusion.families.sd15.forward import BatchForward
 from runners.diffusion.families.sd15.loras import LoraSwitch
 from runners.diffusion.families.sd15.offload import ModelOffload
 from runners.diffusion.families.sd15.preprocess import Preprocessor
+from runners.diffusion.families.sd15.state import RequestState
 from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
 
 

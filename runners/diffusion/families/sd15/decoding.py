@@ -10,9 +10,9 @@ import torch
 from composition.errors import ContentPolicy, ModelError
 from composition.images import Image
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.engine.state import RequestState
 from runners.diffusion.families.sd15.components import Components
 from runners.diffusion.families.sd15.offload import ModelOffload
+from runners.diffusion.families.sd15.state import RequestState
 
 
 class Decoder:

@@ -15,10 +15,10 @@ import torch
 from composition.controls import CONTROLS
 from composition.request import ControlType
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.engine.state import Control, RequestState
 from runners.diffusion.families.sd15.attention import ReferenceRows
 from runners.diffusion.families.sd15.compilation import RowRunner
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
+from runners.diffusion.families.sd15.state import Control, RequestState
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -25,12 +25,12 @@ from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Speed
 from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.engine.state import Control, RequestState
 from runners.diffusion.families.sd15.components import Components
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
 from runners.diffusion.families.sd15.loras import LoraSwitch
 from runners.diffusion.families.sd15.offload import ModelOffload
 from runners.diffusion.families.sd15.scheduler import build_schedule
+from runners.diffusion.families.sd15.state import Control, RequestState
 from runners.diffusion.settings import DiffusionSettings
 
 

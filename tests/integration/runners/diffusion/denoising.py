@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from composition.diffusion import DiffusionRequest
-from runners.diffusion.engine.state import RequestState
 from runners.diffusion.engine.step_engine import EngineParts
+from runners.diffusion.families.sd15.state import RequestState
 
 
 def denoise_together(
