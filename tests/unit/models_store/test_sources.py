@@ -14,6 +14,7 @@ MODEL = {
     "licence": "MIT",
     "files": ["*.json", "unet/*"],
     "required": ["config.json", "unet/weights.pt"],
+    "pipeline_class": "StableDiffusionInpaintPipeline",
     "size_bytes": 1,
 }
 

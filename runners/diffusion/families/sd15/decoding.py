@@ -12,7 +12,7 @@ from composition.images import Image
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.sd15.components import Components
 from runners.diffusion.families.sd15.offload import ModelOffload
-from runners.diffusion.families.sd15.state import RequestState
+from runners.diffusion.families.sd15.state import Sd15State
 
 
 class Decoder:
@@ -21,7 +21,7 @@ class Decoder:
     def __init__(self, components: Components, offload: ModelOffload, counters: Counters) -> None:
         self._parts, self._offload, self._counters = components, offload, counters
 
-    def decode(self, state: RequestState) -> Image:
+    def decode(self, state: Sd15State) -> Image:
         """The picture (H, W, 3).
 
         Raises:
@@ -49,7 +49,7 @@ class Decoder:
             raise ModelError("the decoder gave no finite numbers")
         return pixels
 
-    def preview(self, state: RequestState) -> Image | None:
+    def preview(self, state: Sd15State) -> Image | None:
         """A quick small picture of the latents as they are (1/8 of the size times 8, halved); None without TAESD."""
         taesd = self._parts.taesd
         if taesd is None:

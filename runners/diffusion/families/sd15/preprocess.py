@@ -1,4 +1,4 @@
-"""Encodes a request into its `RequestState`: text, pictures and reference, each looked up by content first.
+"""Encodes a request into its `Sd15State`: text, pictures and reference, each looked up by content first.
 
 The order in which random numbers are drawn is the stock pipeline's: picture's latents (only when strength < 1), noise,
 masked picture's latents. Only the encoder's moments are cached, never its samples: a seed gives the same picture
@@ -8,7 +8,7 @@ whether or not the cache was warm.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,13 +25,14 @@ from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Speed
 from runners.diffusion.caches import CacheCounts, ExpiringCache, content_key
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.sd15.components import Components
+from runners.diffusion.engine.state import Bucket
+from runners.diffusion.families.sd15.components import BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER, Components
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.loras import LoraSwitch
+from runners.diffusion.families.sd15.loras import LoraSet, LoraSwitch
 from runners.diffusion.families.sd15.offload import ModelOffload
 from runners.diffusion.families.sd15.scheduler import build_schedule
-from runners.diffusion.families.sd15.state import Control, RequestState
-from runners.diffusion.settings import DiffusionSettings
+from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.sd15.state import Control, Sd15State
 
 
 @dataclass(kw_only=True)
@@ -54,7 +55,7 @@ class Preprocessor:
         controlnets: ControlNetPool,
         loras: LoraSwitch,
         offload: ModelOffload,
-        settings: DiffusionSettings,
+        settings: Sd15Settings,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,7 +94,7 @@ class Preprocessor:
         self._controlnets.check(tuple(request.controls))
         self._loras.select(request.loras, fast=request.speed is Speed.FAST)
 
-    def encode(self, request: DiffusionRequest) -> RequestState:
+    def encode(self, request: DiffusionRequest) -> Sd15State:
         """Encode everything that a request needs.
 
         Raises:
@@ -115,7 +116,14 @@ class Preprocessor:
         text = self._text(request, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
         latents, inpainting = self._latents(request, schedule, generator, lookups)
-        state = RequestState(
+        reference = self._reference(request, guided, lookups)
+        controls = self._controls(request)
+        loras = self._loras.select(request.loras, fast=fast)
+        return Sd15State(
+            bucket=Bucket(latent_size=tuple(latents.shape[2:]), shared=loras),
+            steps=len(schedule.timesteps),
+            models_used=self._models_used(reference, controls, loras),
+            cache=lookups.outcome,
             latents=latents,
             inpainting=inpainting,
             conditioning={"encoder_hidden_states": text},
@@ -123,14 +131,10 @@ class Preprocessor:
             generator=generator,
             guidance_scale=guidance,
             guidance_steps=self._guidance_steps(len(schedule.timesteps)) if guided else 0,
-            loras=self._loras.select(request.loras, fast=fast),
-            reference_tokens=self._reference(request, guided, lookups),
+            reference_tokens=reference,
             reference_scale=request.ip_adapter_scale,
-            controls=self._controls(request),
-            cache=lookups.outcome,
+            controls=controls,
         )
-        state.models_used = _models_used(state)
-        return state
 
     def cache_counts(self) -> CacheCounts:
         return self._cache.counts()
@@ -246,6 +250,14 @@ class Preprocessor:
             )
         return controls
 
+    def _models_used(
+        self, reference: torch.Tensor | None, controls: Mapping[ControlType, Control], loras: LoraSet
+    ) -> tuple[str, ...]:
+        names = [BASE_MODEL] + [IP_ADAPTER] * (reference is not None)
+        names += [f"controlnet-{kind}" for kind in controls]
+        names += [name for name, _ in loras]
+        return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
+
 
 def pad_to_square(picture: Image) -> Image:
     """Repeat the edges until the picture is square: the image encoder crops to the centre square."""
@@ -253,11 +265,3 @@ def pad_to_square(picture: Image) -> Image:
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
     return np.pad(picture, ((top, side - height - top), (left, side - width - left), (0, 0)), mode="edge")
-
-
-def _models_used(state: RequestState) -> tuple[str, ...]:
-    names = ["sd-inpainting"]
-    if state.reference_tokens is not None:
-        names.append("ip-adapter")
-    names += [f"controlnet-{kind}" for kind in state.controls]
-    return (*names, *(name for name, _ in state.loras))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from composition.request import ControlType
-from runners.diffusion.families.sd15.loras import LoraSet
+from runners.diffusion.engine.state import RequestState
 from runners.diffusion.families.sd15.scheduler import Schedule
 
 
@@ -28,18 +28,17 @@ class Control:
 
 
 @dataclass(kw_only=True, eq=False)
-class RequestState:
-    """One request between preprocessor and decoding.
+class Sd15State(RequestState):
+    """One request between encoding and decoding; its bucket's `shared` is a `LoraSet`.
 
     Attributes:
         latents: (1, 4, h, w), replaced at every step.
-        inpainting: mask and masked picture's latents, (1, 5, h, w), appended to the model's input channels.
+        inpainting: mask and masked image's latents, (1, 5, h, w), appended to the model's input channels.
         conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
             the negative prompt first. "encoder_hidden_states" is always there; other model families add keys.
         reference_tokens: like `conditioning`, (1 or 2, tokens, channels), or None without a reference.
         generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
         guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.
-        cache: "hit" or "miss" per encoding, for the response.
     """
 
     latents: torch.Tensor
@@ -49,21 +48,9 @@ class RequestState:
     generator: torch.Generator
     guidance_scale: float
     guidance_steps: int
-    loras: LoraSet = ()
     reference_tokens: torch.Tensor | None = None
     reference_scale: float = 0.0
     controls: Mapping[ControlType, Control] = field(default_factory=dict)
-    models_used: tuple[str, ...] = ()
-    cache: Mapping[str, str] = field(default_factory=dict)
-    step: int = 0
-
-    @property
-    def steps(self) -> int:
-        return len(self.schedule.timesteps)
-
-    @property
-    def done(self) -> bool:
-        return self.step >= self.steps
 
     @property
     def guided(self) -> bool:
@@ -75,17 +62,6 @@ class RequestState:
         return 2 if self.guided else 1
 
     @property
-    def latent_size(self) -> tuple[int, int]:
-        """Height and width of the latents."""
-        height, width = self.latents.shape[-2:]
-        return height, width
-
-    @property
-    def bucket(self) -> tuple[tuple[int, int], LoraSet]:
-        """Only requests of one bucket fit in one forward."""
-        return self.latent_size, self.loras
-
-    @property
     def timestep(self) -> torch.Tensor:
         return self.schedule.timesteps[self.step]
 
@@ -94,15 +70,17 @@ class RequestState:
         index = rows.shape[0] - 1 if positive else 0
         return rows[index : index + 1]
 
-    def advance(self, noise: torch.Tensor) -> None:
-        """Take one step with the predicted noise (1, 4, h, w); a failure leaves the state as it was.
+    def advance(self, prediction: torch.Tensor) -> None:
+        """Take one step with the guided noise (1, 4, h, w); a failure leaves the state as it was.
 
         Schedulers shift their history before they allocate the result, so the history is put back when that fails.
         """
         scheduler: Any = self.schedule.scheduler
         before = {name: list(value) if isinstance(value, list) else value for name, value in vars(scheduler).items()}
         try:
-            latents = scheduler.step(noise, self.timestep, self.latents, generator=self.generator, return_dict=False)[0]
+            latents = scheduler.step(
+                prediction, self.timestep, self.latents, generator=self.generator, return_dict=False
+            )[0]
         except BaseException:
             vars(scheduler).update(before)
             raise

@@ -1,0 +1,53 @@
+"""What the engine knows of a request while it is denoised; the rest of it is its model family's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """Only requests of one bucket share a forward.
+
+    Attributes:
+        latent_size: the latents' shape without rows and channels: what a row's memory depends on.
+        shared: what is global to the model while a batch runs, such as its LoRAs; () for the plain model.
+    """
+
+    latent_size: tuple[int, ...]
+    shared: Hashable = ()
+
+
+@dataclass(kw_only=True, eq=False)
+class RequestState(ABC):
+    """One request between encoding and decoding. A family adds latents, conditioning, scheduler: nothing is shared.
+
+    Attributes:
+        bucket: who it can share a forward with.
+        steps: denoising steps in all.
+        step: those it has taken.
+        models_used: every model that works for it, by the names that responses report.
+        cache: "hit" or "miss" per encoding, for the response.
+    """
+
+    bucket: Bucket
+    steps: int
+    step: int = 0
+    models_used: tuple[str, ...] = ()
+    cache: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        return self.step >= self.steps
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """Batch rows that the next step takes."""
+
+    @abstractmethod
+    def advance(self, prediction: Any) -> None:
+        """Take one step with what `Family.predict` gave for it; a failure leaves the state as it was."""
