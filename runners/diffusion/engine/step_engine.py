@@ -213,8 +213,8 @@ class StepEngine:
             return
         ticket.state = state
         ticket.last_served = self._turn
-        ticket.phase = Phase.DENOISING
         self._registry.tell(ticket, DiffusionProgress(step=0, total=state.steps))
+        ticket.phase = Phase.DENOISING  # from here on the engine's thread may take it
         self._notify()
 
     def _decode(self, ticket: Ticket, state: RequestState) -> None:

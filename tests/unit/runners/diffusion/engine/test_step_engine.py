@@ -108,6 +108,21 @@ def test_requests_of_other_sizes_or_loras_never_share_a_forward_and_each_finds_i
     }
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_start_is_told_before_the_request_can_take_a_step(start, family, asynchronous):
+    engine, waiting = start(asynchronous=asynchronous), []
+
+    def listen(event):
+        if isinstance(event, DiffusionProgress) and event.step == 0:
+            waiting.append(engine.stats()["requests"]["encoding"])
+        listener(event)
+
+    listener = FakeListener()
+    engine.submit(request("a"), listen)
+    listener.result()
+    assert waiting == [1]
+
+
 def test_a_cancelled_request_is_in_no_further_forward(start, family):
     engine = start()
     family.gate.clear()
