@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from models_store.entries import exclusive, is_imported, publish
 from models_store.manifest import Manifest, Model, load_manifest, repository_tag
+from models_store.pipelines import UnservedPipeline, family_of
 from models_store.sources import SHIPPED, Content, ImportRefused, download, obtain
 
 
@@ -32,10 +33,10 @@ def import_profile(profile: str, *, shipped: Path = SHIPPED) -> ImportReport:
 
     Raises:
         ValueError: there is no such profile.
-        ImportRefused: a model's files cannot be had.
+        ImportRefused: no family serves the profile's base model, or a model's files cannot be had.
         StoreLocked: another importer did not finish in time.
     """
-    manifest = load_manifest(profile)
+    manifest = _served_manifest(profile)
     missing, present = _sort_out(manifest)
     if not missing:
         return ImportReport(imported=(), present=present)
@@ -46,6 +47,16 @@ def import_profile(profile: str, *, shipped: Path = SHIPPED) -> ImportReport:
             bar.set_description(role)
             _import_role(manifest, role, staging, shipped)
     return ImportReport(imported=tuple(manifest.tag(role) for role in missing), present=present)
+
+
+def _served_manifest(profile: str) -> Manifest:
+    """Nobody downloads gigabytes that no runner can load."""
+    manifest = load_manifest(profile)
+    try:
+        family_of(manifest.base.pipeline_class, what=f"the base model of profile {profile}")
+    except UnservedPipeline as error:
+        raise ImportRefused(str(error)) from error
+    return manifest
 
 
 def _sort_out(manifest: Manifest) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -68,10 +79,10 @@ def import_repository(profile: str, role: str, repository: str, revision: str) -
         The tag of its entry.
 
     Raises:
-        ImportRefused: the role is unknown or the files cannot be had.
+        ImportRefused: the profile is not served, the role is unknown or the files cannot be had.
         StoreLocked: another importer did not finish in time.
     """
-    manifest = load_manifest(profile)
+    manifest = _served_manifest(profile)
     if role not in manifest.models:
         raise ImportRefused(f"profile {profile} has no role {role}; it has {', '.join(manifest.models)}")
     own = manifest.models[role]

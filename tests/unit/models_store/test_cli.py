@@ -36,6 +36,22 @@ def test_an_unknown_profile_is_a_usage_error(capsys: pytest.CaptureFixture[str])
     assert "invalid choice: 'huge'" in capsys.readouterr().err
 
 
+def test_a_profile_that_no_runner_serves_is_refused_before_anything_is_fetched(
+    store_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", "sdxl"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: the base model of profile sdxl is a StableDiffusionXLInpaintPipeline; served: ")
+    assert "StableDiffusionInpaintPipeline" in line.split("served: ")[1].split(", ")
+    assert list(store_folder.parent.iterdir()) == [store_folder]
+
+
+def test_the_list_says_which_profiles_no_runner_serves(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert [line.split()[0] for line in lines if "no runner serves it" in line] == ["sdxl"]
+
+
 def test_a_role_without_a_repository_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", "sd15", "--role", "clip"]) == 2
     assert "belong together" in capsys.readouterr().err
