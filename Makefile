@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# The models: demo (shipped), tiny (random weights), sd15 or sdxl (downloaded).
+# The models: demo (shipped), tiny (random weights), sd15 (downloaded).
 PROFILE ?= demo
 
 export BENTOML_HOME ?= $(CURDIR)/.bentoml

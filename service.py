@@ -24,19 +24,23 @@ from composition.editor import Editor
 from composition.execution import EditJobHandler
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
+from composition.startup import config_errors_end_the_process
 from jobs.opening import open_embedded_queue
 from models_store.store import ModelSet
 from prompt_reading.reader import GrammarPromptReader
-from runners.analyzer.service import AnalyzerRunner
-from runners.detector.service import DetectorRunner
-from runners.diffusion.transport.service import DiffusionRunner
-from runners.structure.service import StructureRunner
-from runners.wiring import assemble
+
+with config_errors_end_the_process():  # the runners read the configuration as they are declared
+    from runners.analyzer.service import AnalyzerRunner
+    from runners.detector.service import DetectorRunner
+    from runners.diffusion.transport.service import DiffusionRunner
+    from runners.structure.service import StructureRunner
+    from runners.wiring import assemble
+
+    config = load_config()
 
 RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""
 
-config = load_config()
 logging.getLogger().setLevel(config.logging.level)
 app = create_app()
 embedded = config.queue.backend == "embedded"

@@ -15,15 +15,18 @@ from composition.config import load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
 from composition.ports.queue import BlobStore
+from composition.startup import config_errors_end_the_process
 from jobs.distributed import WorkerModels, celery_worker_app
 from prompt_reading.reader import GrammarPromptReader
-from runners.analyzer.service import AnalyzerRunner
-from runners.detector.service import DetectorRunner
-from runners.diffusion.transport.service import DiffusionRunner
-from runners.structure.service import StructureRunner
-from runners.wiring import assemble
 
-config = load_config()
+with config_errors_end_the_process():  # the runners read the configuration as they are declared
+    from runners.analyzer.service import AnalyzerRunner
+    from runners.detector.service import DetectorRunner
+    from runners.diffusion.transport.service import DiffusionRunner
+    from runners.structure.service import StructureRunner
+    from runners.wiring import assemble
+
+    config = load_config()
 codec = PillowCodec(max_side_px=config.limits.max_resolution)
 
 
@@ -56,4 +59,5 @@ def _in_process(runner: Any) -> Any:
     return runner.inner()
 
 
-app: Celery = celery_worker_app(config, load_models, preview_codec=codec)
+with config_errors_end_the_process():
+    app: Celery = celery_worker_app(config, load_models, preview_codec=codec)

@@ -28,7 +28,8 @@ from benchmarks.bench_service import environment, measure_service
 from benchmarks.stock import StockPipelines
 from runners.device import DtypeName, choose_device, choose_dtype
 from runners.diffusion.families.sd15.components import load_components
-from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
+from runners.diffusion.families.sd15.paths import Sd15Paths
+from runners.diffusion.families.sd15.settings import Sd15Settings
 
 SIZES = {size.name: size for size in (SMALL, MIDDLE, FULL)}
 PROMISED: dict[str, float | None] = {
@@ -80,14 +81,14 @@ def is_kept(name: str, outcome: Outcome) -> bool:
 
 def measure(
     names: list[str],
-    paths: DiffusionPaths,
+    paths: Sd15Paths,
     size: ModelSize,
     device: torch.device,
     dtype: torch.dtype,
     options: argparse.Namespace,
 ) -> dict[str, Outcome]:
     """The asked-for outcomes by name."""
-    settings = DiffusionSettings(safety_checker=False)
+    settings = Sd15Settings(safety_checker=False)
     stock = StockPipelines(paths, dtype)
     # Before anything else is measured, as LoRA layers stay on the models that the fast requests ran on.
     engine = EngineBench(

@@ -29,10 +29,14 @@ from benchmarks.stock import StockPipelines
 from composition.diffusion import DiffusionRequest
 from composition.imaging import geometry
 from composition.request import ControlType, Speed
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
-from runners.diffusion.families.sd15.build import assemble_parts
+from runners.diffusion.families.sd15.build import build_family
 from runners.diffusion.families.sd15.components import Components
-from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
+from runners.diffusion.families.sd15.paths import Sd15Paths
+from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.torch_device import TorchDevice
 
 USUAL_STEPS = 20
 FLOP_STEPS = 4
@@ -134,17 +138,19 @@ class EngineBench:
         details = {"steps": FLOP_STEPS, "flops": counts, "ratios": ratios, "options": self._savings()}
         return Outcome(ratio=max(ratios.values()), details=details)
 
-    def weights(self, paths: DiffusionPaths) -> Outcome:
+    def weights(self, paths: Sd15Paths) -> Outcome:
         """Bytes of all distinct weight storages in use over the bytes of the files' tensors."""
-        parts = assemble_parts(self._components, DiffusionSettings())
-        loaded = [parts.controlnets.get(kind, needed=len(paths.controlnets)) for kind in paths.controlnets]
+        family = build_family(self._components, Sd15Settings(), Counters())
+        loaded = [family.controlnets.get(kind, needed=len(paths.controlnets)) for kind in paths.controlnets]
         held = _storage_bytes([*self._components.modules().values(), *loaded])
         expected = sum(_tensor_bytes(file, self._components.dtype) for file in _weight_files(paths))
         return Outcome(ratio=held / expected, details={"held_bytes": held, "manifest_bytes": expected})
 
-    def _engine(self, **settings: Any) -> StepEngine:
-        unbounded = DiffusionSettings(timeout_s=1e6, lease_s=1e6, cache_max_bytes=0, **settings)
-        return StepEngine(assemble_parts(self._components, unbounded))
+    def _engine(self) -> StepEngine:
+        counters = Counters()
+        family = build_family(self._components, Sd15Settings(cache_max_bytes=0), counters)
+        device = TorchDevice(self._components.device)
+        return StepEngine(family, device, EngineSettings(timeout_s=1e6, lease_s=1e6), counters)
 
     def _compare(
         self, draw: Callable[[], list[DiffusionRequest]], engine: StepEngine, rounds: int
@@ -188,16 +194,16 @@ class EngineBench:
         return int(counter.get_total_flops())
 
     def _count_ours(self, request: DiffusionRequest, **settings: Any) -> int:
-        parts = assemble_parts(self._components, DiffusionSettings(cache_max_bytes=0, **settings))
+        family = build_family(self._components, Sd15Settings(cache_max_bytes=0, **settings), Counters())
 
         def work() -> None:
             with torch.inference_mode():
-                state = parts.admission.admit(request)
+                state = family.encode(request)
                 while not state.done:
-                    [outcome] = parts.stepper.step([state])
-                    if outcome.error is not None:
-                        raise outcome.error
-                parts.finisher.decode(state.latents)
+                    family.activate(state.bucket)
+                    [noise] = family.predict([state])
+                    state.advance(noise)
+                family.decoder.pixels(state.latents)
 
         return self._count(work)
 
@@ -241,7 +247,7 @@ def _storage_bytes(modules: list[torch.nn.Module]) -> int:
     return sum(sizes.values())
 
 
-def _weight_files(paths: DiffusionPaths) -> list[Any]:
+def _weight_files(paths: Sd15Paths) -> list[Any]:
     folders = [paths.base, *paths.controlnets.values()]
     files = [file for folder in folders for file in folder.rglob("*.safetensors") if ".fp16." not in file.name]
     assert paths.ip_adapter is not None

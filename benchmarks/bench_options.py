@@ -30,11 +30,14 @@ from composition.imaging import geometry
 from composition.request import Speed
 from models_store.store import ModelSet
 from runners.device import choose_device, choose_dtype
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
-from runners.diffusion.families.sd15.build import assemble_parts
+from runners.diffusion.families.sd15.build import build_family
 from runners.diffusion.families.sd15.components import load_components
-from runners.diffusion.settings import DiffusionSettings
-from runners.diffusion.start import diffusion_paths
+from runners.diffusion.families.sd15.paths import sd15_paths
+from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.torch_device import TorchDevice
 
 MULTIPLE_PX = 64
 REGION = (0.35, 0.35, 0.65, 0.65)
@@ -59,10 +62,8 @@ class Renderer:
         models = ModelSet(config.models)
         device = choose_device(config.models.device)
         dtype = choose_dtype(config.models.dtype, device)
-        self._settings = DiffusionSettings.from_config(
-            config, on_cuda=device.type == "cuda", native_size=models.native_size
-        )
-        self._components = load_components(diffusion_paths(models), self._settings, device, dtype)
+        self._settings = Sd15Settings.from_config(config, on_cuda=device.type == "cuda", native_size=models.native_size)
+        self._components = load_components(sd15_paths(models), self._settings, device, dtype)
         self._side = models.native_size
         photo = PilImage.fromarray(skimage.data.coffee()[:400, 100:500])
         self._photo: Image = np.asarray(photo.resize((self._side, self._side), PilImage.Resampling.LANCZOS))
@@ -103,8 +104,10 @@ class Renderer:
 
     def _paint(self, request: DiffusionRequest, **settings: Any) -> tuple[Image, float]:
         """The photograph with the region from the model's picture, and the seconds that took, encodings included."""
-        chosen = dataclasses.replace(self._settings, timeout_s=1e6, lease_s=1e6, cache_max_bytes=0, **settings)
-        engine = StepEngine(assemble_parts(self._components, chosen))
+        chosen, counters = dataclasses.replace(self._settings, cache_max_bytes=0, **settings), Counters()
+        family = build_family(self._components, chosen, counters)
+        device = TorchDevice(self._components.device)
+        engine = StepEngine(family, device, EngineSettings(timeout_s=1e6, lease_s=1e6), counters)
         try:
             arrival = Arrival(engine, request)
             seconds = arrival.wait()

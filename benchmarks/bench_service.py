@@ -25,13 +25,13 @@ from benchmarks.server import ROOT, Server, free_port
 from benchmarks.stock import StockPipelines
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.request import EditOptions, EditRequest, OutputFormat
-from runners.diffusion.settings import DiffusionPaths
+from runners.diffusion.families.sd15.paths import Sd15Paths
 
 STEPS = 20
 REPEAT_STEPS = 4
 
 
-def environment(paths: DiffusionPaths, dtype_name: str) -> dict[str, str]:
+def environment(paths: Sd15Paths, dtype_name: str) -> dict[str, str]:
     """The service's settings: the measured diffusion model, and the tiny profile's for everything before it."""
     return {
         "COMPOSITION_MODELS__PROFILE": "tiny",

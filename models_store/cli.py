@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from models_store.manifest import load_manifest, profiles
+from models_store.pipelines import FAMILIES
 
 _MEGABYTE = 1_000_000
 
@@ -49,7 +50,8 @@ def _list(names: Sequence[str]) -> int:
     for profile in names:
         manifest = load_manifest(profile)
         total = sum(manifest.models[role].size_bytes for role in manifest.required)
-        print(f"{profile}  {total / _MEGABYTE:,.0f} MB, {manifest.native_size} px: {manifest.description}")
+        served = "" if manifest.base.pipeline_class in FAMILIES else " (no runner serves it yet)"
+        print(f"{profile}  {total / _MEGABYTE:,.0f} MB, {manifest.native_size} px: {manifest.description}{served}")
         for role, model in manifest.models.items():
             state = "imported" if is_imported(manifest.tag(role)) else "optional" if model.optional else "-"
             print(

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from models_store.entries import exclusive, is_imported, publish
 from models_store.manifest import Manifest, Model, load_manifest, repository_tag
+from models_store.pipelines import UnservedPipeline, family_of
 from models_store.sources import SHIPPED, Content, ImportRefused, download, obtain
 
 
@@ -34,10 +35,10 @@ def import_profile(profile: str, role: str | None = None, *, shipped: Path = SHI
 
     Raises:
         ValueError: there is no such profile.
-        ImportRefused: the role is unknown, or a model's files cannot be had.
+        ImportRefused: no family serves the profile's base model, the role is unknown, or a model's files cannot be had.
         StoreLocked: another importer did not finish in time.
     """
-    manifest = load_manifest(profile)
+    manifest = _served_manifest(profile)
     roles = (_known(manifest, role),) if role else manifest.required
     missing, present = _missing_and_present(manifest, roles)
     if not missing:
@@ -49,6 +50,16 @@ def import_profile(profile: str, role: str | None = None, *, shipped: Path = SHI
             bar.set_description(lacking)
             _import_role(manifest, lacking, staging, shipped)
     return ImportReport(imported=tuple(manifest.tag(lacking) for lacking in missing), present=present)
+
+
+def _served_manifest(profile: str) -> Manifest:
+    """Nobody downloads gigabytes that no runner can load."""
+    manifest = load_manifest(profile)
+    try:
+        family_of(manifest.base.pipeline_class, what=f"the base model of profile {profile}")
+    except UnservedPipeline as error:
+        raise ImportRefused(str(error)) from error
+    return manifest
 
 
 def _known(manifest: Manifest, role: str) -> str:
@@ -79,10 +90,10 @@ def import_repository(profile: str, role: str, repository: str, revision: str) -
         The tag of its entry.
 
     Raises:
-        ImportRefused: the role is unknown or the files cannot be had.
+        ImportRefused: the profile is not served, the role is unknown or the files cannot be had.
         StoreLocked: another importer did not finish in time.
     """
-    manifest = load_manifest(profile)
+    manifest = _served_manifest(profile)
     own = manifest.models[_known(manifest, role)]
     model = own.model_copy(update={"repository": repository, "revision": revision, "sha256": {}})
     tag = repository_tag(role, repository)

@@ -52,6 +52,7 @@ class Model(_Entry):
         required: paths that must exist after the import.
         parts: names for single files or folders inside it, for loaders that need a path.
         variant: the weight variant to load (diffusers' `variant=`), None for the plain files.
+        pipeline_class: `_class_name` of its model_index.json, where it is a diffusion pipeline.
         size_bytes: how much is imported, roughly: shown before a download.
         sha256: digests of files whose content is known beforehand.
         optional: the profile does without it; it is imported only when asked for by its role.
@@ -65,6 +66,7 @@ class Model(_Entry):
     required: Annotated[tuple[str, ...], Field(min_length=1)]
     parts: Mapping[str, str] = {}
     variant: str | None = None
+    pipeline_class: str | None = None
     size_bytes: Annotated[int, Field(gt=0)]
     sha256: Mapping[str, Sha256] = {}
     optional: bool = False
@@ -100,7 +102,14 @@ class Manifest(_Entry):
     def _base_is_a_model(self) -> Manifest:
         if self.base_role not in self.models:
             raise ValueError(f"base_role {self.base_role} is not among the models")
+        if self.base.pipeline_class is None:
+            raise ValueError(f"the base model {self.base_role} has no pipeline_class")
         return self
+
+    @property
+    def base(self) -> Model:
+        """The model whose pipeline edits."""
+        return self.models[self.base_role]
 
     def tag(self, role: str) -> str:
         """The BentoML tag of the role's store entry. Raises: KeyError for a role that the profile lacks."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from models_store.entries import files_of, record, working_folder
 from models_store.manifest import Manifest, Model, Source
+from models_store.pipelines import pipeline_class
 from models_store.soundness import find_fault
 
 SHIPPED = Path(__file__).parents[1] / "demo_models" / "weights"
@@ -68,6 +69,14 @@ def require_sound(model: Model, folder: Path) -> None:
             raise ImportRefused(f"{model.repository}: {path} has SHA-256 {actual}, the manifest says {expected}")
         if not expected and (fault := find_fault(folder / path)):
             raise ImportRefused(f"{model.repository}: {path} {fault}")
+    _require_pipeline(model, folder)
+
+
+def _require_pipeline(model: Model, folder: Path) -> None:
+    """Raises: ImportRefused when a diffusion pipeline is of another class than its role's."""
+    if model.pipeline_class and (found := pipeline_class(folder)) != model.pipeline_class:
+        kind = f"a {found}" if found else "no diffusion pipeline"
+        raise ImportRefused(f"{model.repository} ({model.revision}) is {kind}; {model.pipeline_class} is wanted here")
 
 
 def _copy_shipped(profile: str, model: Model, shipped: Path, folder: Path) -> None:
@@ -76,7 +85,7 @@ def _copy_shipped(profile: str, model: Model, shipped: Path, folder: Path) -> No
         raise ImportRefused(
             f"the weights of profile {profile} are not here: there is no {origin}. They come with the source code, and "
             f"a Bento has only the models of the profile that it was built for: import {profile} where the source code "
-            f"is, or use profile tiny (random weights), or sd15 or sdxl (from the model hub)."
+            f"is, or use profile tiny (random weights), or sd15 (from the model hub)."
         )
     for path in files_of(origin):
         if not any(fnmatch(path, pattern) for pattern in model.files):
@@ -87,10 +96,11 @@ def _copy_shipped(profile: str, model: Model, shipped: Path, folder: Path) -> No
 
 
 def download(model: Model) -> Content:
-    """Fetch a repository's files from the hub; an interrupted download resumes where it stopped.
+    """Fetch a repository's files from the hub, a pipeline's class first; an interrupted download goes on where it was.
 
     Raises:
-        ImportRefused: the hub cannot be reached or does not have them, the disk is too small, or a file is broken.
+        ImportRefused: the hub cannot be reached or does not have them, the disk is too small, a file is broken, or a
+            pipeline is of another class.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -102,7 +112,12 @@ def download(model: Model) -> Content:
         commit = model.revision
         if not _COMMIT.fullmatch(commit):
             commit = HfApi().model_info(model.repository, revision=model.revision).sha or model.revision
+        if model.pipeline_class:
+            snapshot_download(model.repository, revision=commit, allow_patterns=["model_index.json"], local_dir=folder)
+            _require_pipeline(model, folder)
         snapshot_download(model.repository, revision=commit, allow_patterns=list(model.files), local_dir=folder)
+    except ImportRefused:
+        raise
     except RepositoryNotFoundError as error:
         raise ImportRefused(f"the model hub has no repository {model.repository} for you: {error}") from error
     except Exception as error:  # its own, the system's and those of its HTTP library

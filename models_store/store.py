@@ -17,6 +17,7 @@ from composition.controls import CONTROLS
 from composition.errors import NotReady
 from composition.request import ControlType
 from models_store.manifest import load_manifest, repository_tag
+from models_store.pipelines import family_of, pipeline_class
 
 if TYPE_CHECKING:
     from bentoml.models import BentoModel
@@ -71,6 +72,8 @@ class ModelSet:
         self.profile = models.profile
         self.base_role: str = self._manifest.base_role
         self.native_size: int = self._manifest.native_size
+        named = models.base_model
+        self._base_named = f"models.base_model: {named}" if named else f"models.profile: {self.profile}"
         self.ip_adapter_variant: str = models.ip_adapter.variant or self._manifest.ip_adapter_variant
         self._origins = {role: self._origin(role, self._override(role, models)) for role in self._manifest.models}
 
@@ -132,6 +135,29 @@ class ModelSet:
             ModelsNotImported: as for `path`.
         """
         return self.path(role) / self._manifest.models[role].parts[name]
+
+    @property
+    def family(self) -> str:
+        """The diffusion runner's family that serves the base model, by the class that its files say they are.
+
+        Raises:
+            ModelsNotImported: as for `path`.
+            UnservedPipeline: no family serves that class.
+        """
+        return family_of(pipeline_class(self.path(self.base_role)), what=self._base_named)
+
+    def require_served(self) -> None:
+        """Refuse, before anything is loaded, a base model that no family serves.
+
+        One that is not there is judged by the manifest, or let pass when the configuration names another.
+
+        Raises:
+            UnservedPipeline: no family serves its class.
+        """
+        if self._is_present(self.base_role):
+            _ = self.family
+        elif self._origins[self.base_role].tag == self._manifest.tag(self.base_role):
+            family_of(self._manifest.base.pipeline_class, what=self._base_named)
 
     def variant(self, role: str) -> str | None:
         """The weight variant to load (diffusers' and transformers' `variant=`), None for the plain files."""

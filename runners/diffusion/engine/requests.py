@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import Cancelled, CompositionError, InvalidInput, NotReady, Timeout
 from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.state import RequestState
 from runners.diffusion.transport.events import Accepted, Event
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 Listener: TypeAlias = Callable[[Event], None]
 """Called from any thread; must not block. One that raises is gone, and its request is cancelled."""
 
-State = TypeVar("State")
 _TOMBSTONE_S = 60.0
 
 
@@ -34,8 +34,8 @@ class Phase(Enum):
 
 
 @dataclass(kw_only=True, eq=False)
-class Ticket(Generic[State]):
-    """One request's place in the engine; times are seconds of the ledger's clock.
+class Ticket:
+    """One request's place in the engine; times are seconds of the registry's clock.
 
     Attributes:
         arrival: its number in order of acceptance.
@@ -50,7 +50,7 @@ class Ticket(Generic[State]):
     lease_until: float
     phase: Phase = Phase.ENCODING
     last_served: int = 0
-    state: State | None = None
+    state: RequestState | None = None
     ended: bool = False
 
     @property
@@ -58,24 +58,24 @@ class Ticket(Generic[State]):
         return self.request.request_id
 
 
-class Ledger(Generic[State]):
+class RequestRegistry:
     """Thread-safe."""
 
     def __init__(self, *, lease_s: float, timeout_s: float, clock: Callable[[], float], counters: Counters) -> None:
         self.lease_s, self._timeout_s, self._clock, self._counters = lease_s, timeout_s, clock, counters
-        self._tickets: dict[str, Ticket[State]] = {}
+        self._tickets: dict[str, Ticket] = {}
         self._cancelled_early: dict[str, float] = {}
         self._arrivals = 0
         self._closed = False
         self._lock = threading.RLock()
 
-    def open(self, request: DiffusionRequest, listener: Listener) -> Ticket[State]:
+    def open(self, request: DiffusionRequest, listener: Listener) -> Ticket:
         """Accept a request: its listener hears `Accepted` before anything else.
 
         Raises:
             InvalidInput: a request of this id is running.
             Cancelled: the id was cancelled before the request came.
-            NotReady: the ledger is closed.
+            NotReady: the registry is closed.
         """
         now = self._clock()
         allowed = self._timeout_s if request.deadline_s is None else min(self._timeout_s, request.deadline_s)
@@ -87,7 +87,7 @@ class Ledger(Generic[State]):
             if self._cancelled_early.pop(request.request_id, 0.0) > now:
                 raise Cancelled("the request was cancelled")
             self._arrivals += 1
-            ticket: Ticket[State] = Ticket(
+            ticket = Ticket(
                 request=request,
                 listener=listener,
                 arrival=self._arrivals,
@@ -99,7 +99,7 @@ class Ledger(Generic[State]):
             self.tell(ticket, Accepted(lease_s=self.lease_s))
         return ticket
 
-    def tell(self, ticket: Ticket[State], event: Accepted | DiffusionProgress) -> None:
+    def tell(self, ticket: Ticket, event: Accepted | DiffusionProgress) -> None:
         """Send an event that is not the last one; a listener that is gone cancels its request."""
         if ticket.ended:
             return
@@ -109,7 +109,7 @@ class Ledger(Generic[State]):
             logger.info("a listener is gone (%s)", type(error).__name__)
             self.end(ticket, Cancelled("the consumer is gone"))
 
-    def end(self, ticket: Ticket[State], event: DiffusionResult | CompositionError) -> bool:
+    def end(self, ticket: Ticket, event: DiffusionResult | CompositionError) -> bool:
         """Send the terminal event; False when the request had ended before."""
         with self._lock:
             if ticket.ended:
@@ -159,7 +159,7 @@ class Ledger(Generic[State]):
         moments = [min(ticket.deadline_at, ticket.lease_until) for ticket in self.running()]
         return max(0.0, min(moments) - self._clock()) if moments else None
 
-    def running(self, phase: Phase | None = None) -> list[Ticket[State]]:
+    def running(self, phase: Phase | None = None) -> list[Ticket]:
         """Requests that have not ended, in order of arrival."""
         with self._lock:
             tickets = list(self._tickets.values())

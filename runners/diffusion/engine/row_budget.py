@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-Size = tuple[int, int]
-"""Height and width of the latents: what a row's memory depends on."""
+Size = tuple[int, ...]
+"""`Bucket.latent_size`: what a row's memory depends on."""
 _SHARE_OF_FREE = 0.8
 _RECOVER_AFTER = 64
 

@@ -1,4 +1,4 @@
-"""Encoding and decoding beside the denoising loop: finishing a picture comes before starting one."""
+"""Encoding and decoding beside the denoising loop: decoding an image comes before starting one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from enum import IntEnum
 from typing import Protocol, TypeAlias
-
-import torch
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +17,8 @@ Task: TypeAlias = Callable[[], None]
 
 
 class Urgency(IntEnum):
-    FINISH = 0
-    ADMIT = 1
+    DECODE = 0
+    ENCODE = 1
     STOP = 2
 
 
@@ -61,9 +60,13 @@ class ThreadSideWork:
     """A thread of its own, for a GPU: tokenising, image conversion and waiting for pixels do not hold up the next step.
 
     Both threads issue to the device's default stream, so what one computes is in order for the other.
+
+    Args:
+        inference: held by the thread as long as it lives; see `Device`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inference: Callable[[], AbstractContextManager[None]]) -> None:
+        self._inference = inference
         self._tasks: queue.PriorityQueue[tuple[int, int, Task]] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._thread = threading.Thread(target=self._run, name="diffusion-side-work", daemon=True)
@@ -81,7 +84,7 @@ class ThreadSideWork:
         self._thread.join()
 
     def _run(self) -> None:
-        with torch.inference_mode():
+        with self._inference():
             while True:
                 urgency, _, task = self._tasks.get()
                 if urgency == Urgency.STOP:

@@ -1,110 +1,53 @@
-"""Everything that belongs to one request while it is denoised: nothing of it lives on a shared model."""
+"""What the engine knows of a request while it is denoised; the rest of it is its model family's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 
-from composition.request import ControlType
-from runners.diffusion.families.sd15.loras import LoraSet
-from runners.diffusion.families.sd15.scheduler import Schedule
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """Only requests of one bucket share a forward.
 
+    Attributes:
+        latent_size: the latents' shape without rows and channels: what a row's memory depends on.
+        shared: what is global to the model while a batch runs, such as its LoRAs; () for the plain model.
+    """
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Control:
-    """`image` (1, 3, height, width) in 0..1; active for steps i of n with start <= i/n and (i+1)/n <= end."""
-
-    image: torch.Tensor
-    scale: float
-    start: float
-    end: float
-
-    def active(self, step: int, steps: int) -> bool:
-        """Whether the ControlNet contributes to this step; one at scale 0 never does."""
-        return self.scale != 0.0 and not (step / steps < self.start or (step + 1) / steps > self.end)
+    latent_size: tuple[int, ...]
+    shared: Hashable = ()
 
 
 @dataclass(kw_only=True, eq=False)
-class RequestState:
-    """One request between admission and decoding.
+class RequestState(ABC):
+    """One request between encoding and decoding. A family adds latents, conditioning, scheduler: nothing is shared.
 
     Attributes:
-        latents: (1, 4, h, w), replaced at every step.
-        inpainting: mask and masked picture's latents, (1, 5, h, w), appended to the model's input channels.
-        conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
-            the negative prompt first. "encoder_hidden_states" is always there; other model families add keys.
-        reference_tokens: like `conditioning`, (1 or 2, tokens, channels), or None without a reference.
-        generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
-        guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.
+        bucket: who it can share a forward with.
+        steps: denoising steps in all.
+        step: those it has taken.
+        models_used: every model that works for it, by the names that responses report.
         cache: "hit" or "miss" per encoding, for the response.
     """
 
-    latents: torch.Tensor
-    inpainting: torch.Tensor
-    conditioning: Mapping[str, torch.Tensor]
-    schedule: Schedule
-    generator: torch.Generator
-    guidance_scale: float
-    guidance_steps: int
-    loras: LoraSet = ()
-    reference_tokens: torch.Tensor | None = None
-    reference_scale: float = 0.0
-    controls: Mapping[ControlType, Control] = field(default_factory=dict)
+    bucket: Bucket
+    steps: int
+    step: int = 0
     models_used: tuple[str, ...] = ()
     cache: Mapping[str, str] = field(default_factory=dict)
-    step: int = 0
-
-    @property
-    def steps(self) -> int:
-        return len(self.schedule.timesteps)
 
     @property
     def done(self) -> bool:
         return self.step >= self.steps
 
     @property
-    def guided(self) -> bool:
-        """Whether the next step runs with guidance, on two rows."""
-        return self.step < self.guidance_steps
-
-    @property
+    @abstractmethod
     def rows(self) -> int:
-        return 2 if self.guided else 1
+        """Batch rows that the next step takes."""
 
-    @property
-    def latent_size(self) -> tuple[int, int]:
-        """Height and width of the latents."""
-        height, width = self.latents.shape[-2:]
-        return height, width
-
-    @property
-    def bucket(self) -> tuple[tuple[int, int], LoraSet]:
-        """Only requests of one bucket fit in one forward."""
-        return self.latent_size, self.loras
-
-    @property
-    def timestep(self) -> torch.Tensor:
-        return self.schedule.timesteps[self.step]
-
-    def row(self, rows: torch.Tensor, *, positive: bool) -> torch.Tensor:
-        """The unconditional or conditional row of something held as (1 or 2, ...), kept as a batch of one."""
-        index = rows.shape[0] - 1 if positive else 0
-        return rows[index : index + 1]
-
-    def advance(self, noise: torch.Tensor) -> None:
-        """Take one step with the predicted noise (1, 4, h, w); a failure leaves the state as it was.
-
-        Solvers shift their history before they allocate the result, so the history is put back when that fails.
-        """
-        solver: Any = self.schedule.solver
-        before = {name: list(value) if isinstance(value, list) else value for name, value in vars(solver).items()}
-        try:
-            latents = solver.step(noise, self.timestep, self.latents, generator=self.generator, return_dict=False)[0]
-        except BaseException:
-            vars(solver).update(before)
-            raise
-        self.latents = latents
-        self.step += 1
+    @abstractmethod
+    def advance(self, prediction: Any) -> None:
+        """Take one step with what `Family.predict` gave for it; a failure leaves the state as it was."""

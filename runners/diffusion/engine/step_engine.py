@@ -1,68 +1,66 @@
 """The step engine: one thread that gives every request its next denoising step, in batches that change at each step.
 
-admit (encode) -> **denoise, step by step, together with others** -> finish (decode, safety check). Requests of any
-length, guidance, seed, ControlNet, reference and scale share a forward as long as their latents have one shape.
+encode -> **denoise, step by step, together with others** -> decode. What is computed is the model family's business:
+requests share a forward when its buckets say that they can.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TypeAlias, TypeVar
-
-import torch
+from typing import Any, TypeVar
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.images import Image
 from runners.diffusion.engine.batcher import Candidate, next_batch
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.engine.requests import Ledger, Listener, Phase, Ticket
+from runners.diffusion.engine.device import Device
+from runners.diffusion.engine.family import Family
+from runners.diffusion.engine.requests import Listener, Phase, RequestRegistry, Ticket
 from runners.diffusion.engine.row_budget import RowBudget
-from runners.diffusion.engine.side_work import SideWork, Urgency
+from runners.diffusion.engine.settings import EngineSettings
+from runners.diffusion.engine.side_work import InlineSideWork, SideWork, ThreadSideWork, Urgency
 from runners.diffusion.engine.state import RequestState
 from runners.diffusion.engine.stepping import Stepper
-from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.decoding import Finisher
-from runners.diffusion.families.sd15.loras import LoraSwitch
-from runners.diffusion.families.sd15.preprocess import Admission
 from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
 logger = logging.getLogger(__name__)
 
-_Ticket: TypeAlias = Ticket[RequestState]
 _Result = TypeVar("_Result")
 _PREVIEWS_PER_REQUEST = 8
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EngineParts:
-    """What `assembly.build_engine` puts together; `release_memory` drops every cache and idle ControlNet."""
-
-    admission: Admission
-    stepper: Stepper
-    finisher: Finisher
-    ledger: Ledger[RequestState]
-    side_work: SideWork
-    budget: RowBudget
-    controlnets: ControlNetPool
-    loras: LoraSwitch
-    counters: Counters
-    names: tuple[str, ...]
-    release_memory: Callable[[], None]
 
 
 class StepEngine:
     """`submit`, `cancel` and `renew` may be called from any thread.
 
     Args:
-        parts: see `EngineParts`.
+        family: the loaded model.
+        device: where it computes.
+        settings: limits.
+        counters: the family's own, to which the engine adds.
+        clock: seconds, rising.
         on_device_lost: called once, after every request has ended, when the device is unusable until the process ends.
     """
 
-    def __init__(self, parts: EngineParts, on_device_lost: Callable[[], None] = lambda: None) -> None:
-        self._parts, self._ledger, self._side = parts, parts.ledger, parts.side_work
+    def __init__(
+        self,
+        family: Family[Any],
+        device: Device,
+        settings: EngineSettings,
+        counters: Counters,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        on_device_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._family, self._device, self._counters = family, device, counters
+        self._budget = RowBudget(settings.max_rows, device.free_bytes)
+        self._stepper = Stepper(family, device, self._budget, counters)
+        self._registry = RequestRegistry(
+            lease_s=settings.lease_s, timeout_s=settings.timeout_s, clock=clock, counters=counters
+        )
+        self._side: SideWork = ThreadSideWork(device.inference) if device.asynchronous else InlineSideWork()
         self._on_device_lost, self._device_lost = on_device_lost, False
         self._turn = 0
         self._stopping = False
@@ -73,7 +71,7 @@ class StepEngine:
 
     @property
     def lease_s(self) -> float:
-        return self._ledger.lease_s
+        return self._registry.lease_s
 
     @property
     def alive(self) -> bool:
@@ -87,38 +85,37 @@ class StepEngine:
             Cancelled: it was cancelled before it came.
             NotReady: the engine is shutting down.
         """
-        self._parts.admission.check(request)
-        ticket = self._ledger.open(request, listener)
-        self._side.submit(Urgency.ADMIT, lambda: self._admit(ticket))
+        self._family.check(request)
+        ticket = self._registry.open(request, listener)
+        self._side.submit(Urgency.ENCODE, lambda: self._encode(ticket))
         self._notify()
 
     def cancel(self, request_id: str) -> bool:
         """End a request: no forward for it starts from now on. False when it is not running."""
-        ended = self._ledger.cancel(request_id)
+        ended = self._registry.cancel(request_id)
         self._notify()
         return ended
 
     def renew(self, request_id: str) -> bool:
         """Keep a request for another lease; False when it is not running."""
-        return self._ledger.renew(request_id)
+        return self._registry.renew(request_id)
 
     def stop(self) -> None:
         """End every request with NotReady and the threads with them."""
-        self._ledger.close()
+        self._registry.close()
         self._stopping = True
         self._notify()
         self._thread.join()
         self._side.stop()
 
     def stats(self) -> Mapping[str, object]:
-        """JSON-serialisable counts: see `Counters`; "requests" and "cache" are what is held now."""
-        phases = {phase.name.lower(): len(self._ledger.running(phase)) for phase in Phase}
+        """JSON-serialisable: `Counters`, requests by phase, the models in memory, and what the family adds."""
+        phases = {phase.name.lower(): len(self._registry.running(phase)) for phase in Phase}
         return {
-            "counters": dict(self._parts.counters.snapshot()),
+            "counters": dict(self._counters.snapshot()),
             "requests": phases,
-            "cache": asdict(self._parts.admission.cache_counts()),
-            "controlnet_loads": self._parts.controlnets.loads,
-            "models_loaded": [*self._parts.names, *self._parts.controlnets.names, *sorted(self._parts.loras.loaded)],
+            "models_loaded": list(self._family.models_loaded),
+            **self._family.stats(),
         }
 
     def _notify(self) -> None:
@@ -127,9 +124,9 @@ class StepEngine:
             self._wake.notify()
 
     def _run(self) -> None:
-        with torch.inference_mode():
+        with self._device.inference():
             while not self._stopping and not self._device_lost:
-                self._ledger.end_overdue()
+                self._registry.end_overdue()
                 try:
                     worked = self._side.run_one()
                     worked = self._denoise() or worked
@@ -141,14 +138,14 @@ class StepEngine:
                 if not worked:
                     self._sleep()
         if self._device_lost:
-            self._ledger.close()
+            self._registry.close()
             self._on_device_lost()
 
     def _sleep(self) -> None:
         """Until something comes, or a lease or deadline runs out."""
         with self._wake:
             if not self._woken:
-                self._wake.wait(self._ledger.seconds_to_next_expiry())
+                self._wake.wait(self._registry.seconds_to_next_expiry())
             self._woken = False
 
     def _note_device(self, error: Exception) -> None:
@@ -158,12 +155,12 @@ class StepEngine:
             self._notify()
 
     def _end_all(self, error: Exception) -> None:
-        for ticket in self._ledger.running(Phase.DENOISING):
-            self._ledger.end(ticket, translate(error, "denoising"))
+        for ticket in self._registry.running(Phase.DENOISING):
+            self._registry.end(ticket, translate(error, "denoising"))
 
     def _denoise(self) -> bool:
         """Give one batch its next step; False when nobody waits for one."""
-        tickets = {t.arrival: (t, t.state) for t in self._ledger.running(Phase.DENOISING)}
+        tickets = {t.arrival: (t, t.state) for t in self._registry.running(Phase.DENOISING)}
         candidates = [
             Candidate(
                 key=ticket.arrival,
@@ -175,63 +172,60 @@ class StepEngine:
             for ticket, state in tickets.values()
             if state is not None
         ]
-        batch = [tickets[key] for key in next_batch(candidates, lambda bucket: self._parts.budget.limit(bucket[0]))]
+        batch = [tickets[key] for key in next_batch(candidates, lambda bucket: self._budget.limit(bucket.latent_size))]
         if not batch:
             return False
         self._turn += 1
         for ticket, _ in batch:
             ticket.last_served = self._turn
-        outcomes = self._parts.stepper.step([state for _, state in batch if state is not None])
+        outcomes = self._stepper.step([state for _, state in batch if state is not None])
         for (ticket, _), outcome in zip(batch, outcomes, strict=True):
             if outcome.error is not None:
-                self._ledger.end(ticket, outcome.error)
+                self._registry.end(ticket, outcome.error)
             else:
                 self._after_step(ticket, outcome.state)
         return True
 
-    def _after_step(self, ticket: _Ticket, state: RequestState) -> None:
+    def _after_step(self, ticket: Ticket, state: RequestState) -> None:
         preview = self._preview(ticket, state)
-        self._ledger.tell(ticket, DiffusionProgress(step=state.step, total=state.steps, preview=preview))
+        self._registry.tell(ticket, DiffusionProgress(step=state.step, total=state.steps, preview=preview))
         if state.done:
             ticket.phase = Phase.FINISHING
-            self._side.submit(Urgency.FINISH, lambda: self._finish(ticket, state))
+            self._side.submit(Urgency.DECODE, lambda: self._decode(ticket, state))
 
-    def _preview(self, ticket: _Ticket, state: RequestState) -> Image | None:
+    def _preview(self, ticket: Ticket, state: RequestState) -> Image | None:
         interval = -(-state.steps // _PREVIEWS_PER_REQUEST)
         if not ticket.request.previews or ticket.ended or state.done or state.step % interval:
             return None
         try:
-            return self._parts.finisher.preview(state)
+            return self._family.preview(state)
         except Exception:
             logger.exception("a preview failed")
             return None
 
-    def _admit(self, ticket: _Ticket) -> None:
+    def _encode(self, ticket: Ticket) -> None:
         if ticket.ended:
             return
         try:
-            state = self._with_retry("encoding the request", lambda: self._parts.admission.admit(ticket.request))
+            state = self._with_retry("encoding the request", lambda: self._family.encode(ticket.request))
         except Exception as error:
-            self._ledger.end(ticket, translate(error, "encoding the request"))
+            self._registry.end(ticket, translate(error, "encoding the request"))
             return
         ticket.state = state
         ticket.last_served = self._turn
-        ticket.phase = Phase.DENOISING
-        self._ledger.tell(ticket, DiffusionProgress(step=0, total=state.steps))
+        self._registry.tell(ticket, DiffusionProgress(step=0, total=state.steps))
+        ticket.phase = Phase.DENOISING  # from here on the engine's thread may take it
         self._notify()
 
-    def _finish(self, ticket: _Ticket, state: RequestState) -> None:
+    def _decode(self, ticket: Ticket, state: RequestState) -> None:
         if ticket.ended:
             return
         try:
-            picture = self._with_retry("decoding the picture", lambda: self._parts.finisher.finish(state))
+            image = self._with_retry("decoding the image", lambda: self._family.decode(state))
         except Exception as error:
-            self._ledger.end(ticket, translate(error, "decoding the picture"))
+            self._registry.end(ticket, translate(error, "decoding the image"))
             return
-        checked = ("safety-checker",) if "safety-checker" in self._parts.names else ()
-        self._ledger.end(
-            ticket, DiffusionResult(image=picture, models_used=(*state.models_used, *checked), cache=state.cache)
-        )
+        self._registry.end(ticket, DiffusionResult(image=image, models_used=state.models_used, cache=state.cache))
 
     def _with_retry(self, doing: str, work: Callable[[], _Result]) -> _Result:
         """Once more, with all that can be freed freed, when memory runs out."""
@@ -242,7 +236,7 @@ class StepEngine:
             if not is_out_of_memory(error):
                 with translated(doing):
                     raise
-        self._parts.counters.add("out_of_memory_retries")
-        self._parts.release_memory()
+        self._counters.add("out_of_memory_retries")
+        self._family.release_memory()
         with translated(doing):
             return work()

@@ -19,6 +19,7 @@ from runners.remote import CALL_TIMEOUT_S, SERVICE_OPTIONS
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
+_MODELS.require_served()
 _ALIVE_INTERVAL_S = 10.0
 _TIMEOUT_MARGIN_S = 60.0
 # The proxy's timeout covers the whole stream, from the queue in front of the engine to the last frame.

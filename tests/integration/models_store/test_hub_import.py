@@ -35,7 +35,9 @@ def hub() -> Iterator[Hub]:
         yield served
 
 
-def import_controlnet(hub: Hub, home: Path, repository: str = "someone/controlnet") -> tuple[int, str]:
+def import_controlnet(
+    hub: Hub, home: Path, repository: str = "someone/controlnet", role: str = "controlnet-pose"
+) -> tuple[int, str]:
     environment = {
         **os.environ,
         "BENTOML_HOME": str(home),
@@ -46,7 +48,7 @@ def import_controlnet(hub: Hub, home: Path, repository: str = "someone/controlne
         "no_proxy": "127.0.0.1",
     }
     command = [sys.executable, "-m", "models_store", "import", "sd15"]
-    chosen = ["--role", "controlnet-pose", "--repository", repository]
+    chosen = ["--role", role, "--repository", repository]
     done = subprocess.run(
         [*command, *chosen], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
@@ -102,6 +104,18 @@ def test_broken_weights_are_refused_and_fetched_anew(hub: Hub, tmp_path: Path) -
     assert entries(tmp_path) == []
     served["diffusion_pytorch_model.fp16.safetensors"] = WEIGHTS
     assert import_controlnet(hub, tmp_path)[0] == 0
+
+
+def test_a_pipeline_of_another_class_is_refused_before_its_weights_are_asked_for(hub: Hub, tmp_path: Path) -> None:
+    index = json.dumps({"_class_name": "FluxInpaintPipeline"}).encode()
+    weights = "unet/diffusion_pytorch_model.fp16.safetensors"
+    hub.files["someone/flux"] = {"model_index.json": index, weights: WEIGHTS}
+    status, said = import_controlnet(hub, tmp_path, "someone/flux", "sd-inpainting")
+    assert status == 1
+    assert "someone/flux (main) is a FluxInpaintPipeline; StableDiffusionInpaintPipeline is wanted here" in said
+    assert "Traceback" not in said
+    assert hub.requested == ["model_index.json"]
+    assert entries(tmp_path) == []
 
 
 def test_an_unreachable_hub_is_refused(hub: Hub, tmp_path: Path) -> None:

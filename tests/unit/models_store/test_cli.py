@@ -48,6 +48,22 @@ def test_a_role_that_the_profile_lacks_cannot_be_imported(
     assert "profile sd15 has no role clap" in capsys.readouterr().err
 
 
+def test_a_profile_that_no_runner_serves_is_refused_before_anything_is_fetched(
+    store_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", "sdxl"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: the base model of profile sdxl is a StableDiffusionXLInpaintPipeline; served: ")
+    assert "StableDiffusionInpaintPipeline" in line.split("served: ")[1].split(", ")
+    assert list(store_folder.parent.iterdir()) == [store_folder]
+
+
+def test_the_list_says_which_profiles_no_runner_serves(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert [line.split()[0] for line in lines if "no runner serves it" in line] == ["sdxl"]
+
+
 def test_verify_of_a_profile_that_is_not_imported_fails(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "sd15"]) == 1
     lines = capsys.readouterr().out.splitlines()

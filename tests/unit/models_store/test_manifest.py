@@ -96,6 +96,13 @@ def test_a_manifest_without_its_base_model_is_refused() -> None:
         Manifest.model_validate(tree)
 
 
+def test_a_manifest_that_does_not_say_its_base_models_class_is_refused() -> None:
+    tree = load_manifest("sd15").model_dump()
+    del tree["models"]["sd-inpainting"]["pipeline_class"]
+    with pytest.raises(ValidationError, match="base model sd-inpainting has no pipeline_class"):
+        Manifest.model_validate(tree)
+
+
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="sha265"):
         Model.model_validate({**A_MODEL.model_dump(), "sha265": {}})

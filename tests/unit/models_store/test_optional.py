@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from models_store.importer import import_profile
 from models_store.sources import ImportRefused
 from models_store.store import ModelSet, ModelsNotImported
 
+SERVED = "StableDiffusionInpaintPipeline"
 OPTIONAL = "controlnet-depth"
 COMMAND = f"python -m models_store import demo --role {OPTIONAL}"
 
@@ -27,13 +29,14 @@ def shipped(tmp_path: Path, store_folder: Path, monkeypatch: pytest.MonkeyPatch)
         "profile": "demo", "description": "a test's", "source": "shipped", "native_size": 256,
         "base_role": "sd-inpainting", "ip_adapter_variant": "sd15",
         "models": {
-            "sd-inpainting": {**model, "repository": "org/base"},
+            "sd-inpainting": {**model, "repository": "org/base", "required": ["model_index.json"], "pipeline_class": SERVED},
             OPTIONAL: {**model, "repository": "org/net", "optional": True},
         },
     }  # fmt: skip
     for name in ("base", "net"):
         (tmp_path / "org" / name).mkdir(parents=True)
         (tmp_path / "org" / name / "config.json").write_text("{}")
+    (tmp_path / "org" / "base" / "model_index.json").write_text(json.dumps({"_class_name": SERVED}))
     (tmp_path / "demo.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     monkeypatch.setattr(manifests, "MANIFESTS", tmp_path)
     manifests.load_manifest.cache_clear()

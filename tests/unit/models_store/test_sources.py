@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ MODEL = {
     "licence": "MIT",
     "files": ["*.json", "unet/*"],
     "required": ["config.json", "unet/weights.pt"],
+    "pipeline_class": "StableDiffusionInpaintPipeline",
     "size_bytes": 1,
 }
 
@@ -33,11 +35,12 @@ def manifest() -> Manifest:
     )
 
 
-def ship(folder: Path, *paths: str) -> None:
+def ship(folder: Path, *paths: str, pipeline: str = "StableDiffusionInpaintPipeline") -> None:
     for path in paths:
         target = folder / "org" / "name" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text("{}")
+    (folder / "org" / "name" / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
 
 
 def test_a_shipped_profile_is_copied_from_its_folder(manifest: Manifest, tmp_path: Path) -> None:
@@ -70,4 +73,10 @@ def test_a_broken_file_is_refused(manifest: Manifest, tmp_path: Path) -> None:
     ship(tmp_path / "shipped", "config.json", "unet/weights.pt")
     (tmp_path / "shipped" / "org" / "name" / "config.json").write_text("<html>not found</html>")
     with pytest.raises(ImportRefused, match=r"org/name: config\.json is not JSON"):
+        obtain(manifest, "sd-inpainting", tmp_path / "new", shipped=tmp_path / "shipped")
+
+
+def test_a_pipeline_of_another_class_than_the_manifest_says_is_refused(manifest: Manifest, tmp_path: Path) -> None:
+    ship(tmp_path / "shipped", "config.json", "unet/weights.pt", pipeline="FluxInpaintPipeline")
+    with pytest.raises(ImportRefused, match="is a FluxInpaintPipeline; StableDiffusionInpaintPipeline is wanted"):
         obtain(manifest, "sd-inpainting", tmp_path / "new", shipped=tmp_path / "shipped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from composition.config import DetectionConfig, IpAdapterConfig, ModelsConfig, S
 from composition.controls import CONTROLS, Control
 from models_store.entries import exclusive, publish
 from models_store.manifest import load_manifest, repository_tag
+from models_store.pipelines import UnservedPipeline
 from models_store.store import ModelSet, ModelsNotImported
 
 
@@ -141,3 +143,32 @@ def test_a_profile_without_canny_says_so_or_what_would_bring_it(
 ) -> None:
     models = ModelSet(ModelsConfig.model_validate({"profile": profile}))
     assert models.reason_for_absence("controlnet-canny") == reason
+
+
+def pipeline(folder: Path, kind: str) -> str:
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": kind}))
+    return str(folder)
+
+
+def test_the_family_is_chosen_by_the_class_of_the_base_model(tmp_path: Path) -> None:
+    folder = pipeline(tmp_path, "StableDiffusionInpaintPipeline")
+    models = ModelSet(ModelsConfig(profile="tiny", base_model=folder))
+    models.require_served()
+    assert models.family == "sd15"
+
+
+def test_a_base_model_that_no_family_serves_is_refused_with_its_class_and_those_that_are(tmp_path: Path) -> None:
+    folder = pipeline(tmp_path, "FluxInpaintPipeline")
+    models = ModelSet(ModelsConfig(profile="tiny", base_model=folder))
+    expected = rf"^models\.base_model: {folder} is a FluxInpaintPipeline; served: .*StableDiffusionInpaintPipeline.*$"
+    with pytest.raises(UnservedPipeline, match=expected):
+        models.require_served()
+    with pytest.raises(UnservedPipeline, match=expected):
+        _ = models.family
+
+
+def test_a_base_model_that_is_not_there_yet_is_judged_by_its_manifest(store_folder: Path) -> None:
+    ModelSet(ModelsConfig(profile="sd15")).require_served()
+    with pytest.raises(UnservedPipeline, match=r"models\.profile: sdxl is a StableDiffusionXLInpaintPipeline"):
+        ModelSet(ModelsConfig(profile="sdxl")).require_served()
+    ModelSet(ModelsConfig(profile="sdxl", base_model="someone/else")).require_served()

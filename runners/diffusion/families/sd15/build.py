@@ -1,4 +1,4 @@
-"""Puts the engine together from local model folders."""
+"""Puts the family together from local model folders."""
 
 from __future__ import annotations
 
@@ -8,108 +8,71 @@ from typing import Any
 
 import torch
 
+from composition.config import Config
+from models_store.store import ModelSet
+from runners.device import choose_dtype
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.engine.requests import Ledger
-from runners.diffusion.engine.row_budget import RowBudget
-from runners.diffusion.engine.side_work import InlineSideWork, ThreadSideWork
-from runners.diffusion.engine.state import RequestState
-from runners.diffusion.engine.step_engine import EngineParts, StepEngine
-from runners.diffusion.engine.stepping import Stepper
 from runners.diffusion.families.sd15.compilation import ROW_COUNTS, RowRunner
 from runners.diffusion.families.sd15.components import Components, load_components
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.decoding import Finisher
+from runners.diffusion.families.sd15.decoding import Decoder
+from runners.diffusion.families.sd15.family import Sd15Family
 from runners.diffusion.families.sd15.forward import BatchForward
 from runners.diffusion.families.sd15.loras import LoraSwitch
-from runners.diffusion.families.sd15.offload import Residency
-from runners.diffusion.families.sd15.preprocess import Admission
-from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
+from runners.diffusion.families.sd15.offload import ModelOffload
+from runners.diffusion.families.sd15.paths import sd15_paths
+from runners.diffusion.families.sd15.preprocess import Preprocessor
+from runners.diffusion.families.sd15.settings import Sd15Settings
 
 
-def build_engine(
-    paths: DiffusionPaths,
-    settings: DiffusionSettings,
-    device: torch.device,
-    dtype: torch.dtype,
-    on_device_lost: Callable[[], None],
-) -> StepEngine:
-    """Load the models and start the engine; `on_device_lost` as for `StepEngine`.
+def load_family(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> Sd15Family:
+    """See `families.registry.load_family`.
 
     Raises:
+        ModelsNotImported: the store lacks a model.
         OSError, ValueError: a folder lacks what it should have.
     """
-    components = load_components(paths, settings, device, dtype)
-    return StepEngine(assemble_parts(components, settings), on_device_lost)
+    settings = Sd15Settings.from_config(config, on_cuda=device.type == "cuda", native_size=models.native_size)
+    dtype = choose_dtype(config.models.dtype, device)
+    return build_family(load_components(sd15_paths(models), settings, device, dtype), settings, counters)
 
 
-def assemble_parts(
+def build_family(
     components: Components,
-    settings: DiffusionSettings,
+    settings: Sd15Settings,
+    counters: Counters,
     *,
     clock: Callable[[], float] = time.monotonic,
-    own_thread_for_side_work: bool | None = None,
-) -> EngineParts:
-    """Build an engine's parts over loaded components.
+) -> Sd15Family:
+    """The family over loaded components.
 
     Args:
         components: the models.
         settings: limits and switches.
-        clock: seconds, rising.
-        own_thread_for_side_work: encode and decode beside the denoising loop; None means on CUDA only.
+        counters: told how often each model ran.
+        clock: seconds, rising; ages the cache.
     """
-    device, dtype, counters = components.device, components.dtype, Counters()
+    device, dtype = components.device, components.dtype
     controlnets = ControlNetPool(
         components.paths.controlnets, max_loaded=settings.max_controlnets, device=device, dtype=dtype
     )
     if settings.preload_controlnets:
         controlnets.preload()
-    loras, residency = LoraSwitch(components), Residency(device, offload=settings.offload)
-    admission = Admission(components, controlnets, loras, residency, settings, counters, clock)
-    runner = _build_runner(components, controlnets, loras, settings)
-    budget = RowBudget(settings.max_rows, lambda: _free_bytes(device))
-
-    def release_memory() -> None:
-        admission.drop_caches()
-        controlnets.drop_all()
-
-    stepper = Stepper(
-        BatchForward(runner, controlnets, counters),
-        runner,
-        loras,
-        budget,
-        counters,
-        device,
-        release_memory=release_memory,
-    )
-    threaded = device.type == "cuda" if own_thread_for_side_work is None else own_thread_for_side_work
-    ledger: Ledger[RequestState] = Ledger(
-        lease_s=settings.lease_s, timeout_s=settings.timeout_s, clock=clock, counters=counters
-    )
-    return EngineParts(
-        admission=admission,
-        stepper=stepper,
-        finisher=Finisher(components, residency, counters),
-        ledger=ledger,
-        side_work=ThreadSideWork() if threaded else InlineSideWork(),
-        budget=budget,
+    loras, offload = LoraSwitch(components), ModelOffload(device, offload=settings.offload)
+    unet = _build_runner(components, controlnets, loras, settings)
+    return Sd15Family(
+        components=components,
         controlnets=controlnets,
         loras=loras,
-        counters=counters,
-        names=components.names,
-        release_memory=release_memory,
+        preprocessor=Preprocessor(components, controlnets, loras, offload, settings, counters, clock),
+        unet=unet,
+        forward=BatchForward(unet, controlnets, counters),
+        decoder=Decoder(components, offload, counters),
     )
-
-
-def _free_bytes(device: torch.device) -> int | None:
-    """What a forward may still take: free on the GPU plus what torch holds unused; None on a CPU."""
-    if device.type != "cuda":
-        return None
-    free, _ = torch.cuda.mem_get_info(device)
-    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def _build_runner(
-    components: Components, controlnets: ControlNetPool, loras: LoraSwitch, settings: DiffusionSettings
+    components: Components, controlnets: ControlNetPool, loras: LoraSwitch, settings: Sd15Settings
 ) -> RowRunner:
     unet, config = components.unet, components.unet.config
     reference_shape = None
@@ -119,7 +82,7 @@ def _build_runner(
     if settings.compile_unet:
         loras.load_all()
         compile_with = compile_for_warm_up
-    runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.max_rows, reference_shape=reference_shape)
+    runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.warm_rows, reference_shape=reference_shape)
     if settings.compile_unet:
         side = settings.native_size // components.latent_scale
         # A graph compiled for ordinary tensors does not serve inference-mode ones: both must be made in here.

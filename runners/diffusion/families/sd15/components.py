@@ -6,7 +6,6 @@ data (see `state.py`), never a second pipeline.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +19,13 @@ from runners.diffusion.families.sd15.attention import (
     use_xformers_for_self_attention,
     xformers_works,
 )
-from runners.diffusion.settings import IP_ADAPTER_FILES, DiffusionPaths, DiffusionSettings
+from runners.diffusion.families.sd15.paths import IP_ADAPTER_FILES, Sd15Paths
+from runners.diffusion.families.sd15.settings import Sd15Settings
 
 logger = logging.getLogger(__name__)
+
+BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER = "sd-inpainting", "ip-adapter", "safety-checker"
+"""The names that responses and /health report."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +44,7 @@ class Components:
     """
 
     pipe: Any
-    paths: DiffusionPaths
+    paths: Sd15Paths
     device: torch.device
     dtype: torch.dtype
     attention: str
@@ -79,9 +82,7 @@ class Components:
         return {name: module for name, module in parts.items() if module is not None}
 
 
-def load_components(
-    paths: DiffusionPaths, settings: DiffusionSettings, device: torch.device, dtype: torch.dtype
-) -> Components:
+def load_components(paths: Sd15Paths, settings: Sd15Settings, device: torch.device, dtype: torch.dtype) -> Components:
     """Load all parts but the ControlNets.
 
     Raises:
@@ -98,8 +99,7 @@ def load_components(
     use_xformers = settings.use_xformers and xformers_works(device, dtype)
     if use_xformers:
         use_xformers_for_self_attention(pipe.unet)
-    names = ["sd-inpainting"] + ["ip-adapter"] * (projection is not None)
-    names += ["safety-checker"] * (safety_checker is not None)
+    names = [BASE_MODEL] + [IP_ADAPTER] * (projection is not None) + [SAFETY_CHECKER] * (safety_checker is not None)
     return Components(
         pipe=pipe,
         paths=paths,
@@ -135,19 +135,16 @@ def weights_variant(folder: Path, dtype: torch.dtype) -> str | None:
     return "fp16" if half and (dtype is torch.float16 or not full) else None
 
 
-def _load_pipeline(folder: Path, settings: DiffusionSettings, device: torch.device, dtype: torch.dtype) -> Any:
+def _load_pipeline(folder: Path, settings: Sd15Settings, device: torch.device, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionInpaintPipeline
 
-    kind = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name")
-    if kind != StableDiffusionInpaintPipeline.__name__:
-        raise ValueError(f"{folder} is a {kind}; this runner serves {StableDiffusionInpaintPipeline.__name__}")
     options: dict[str, Any] = {}
     if not settings.safety_checker or not (folder / "safety_checker").is_dir():
         options = {"safety_checker": None, "requires_safety_checker": False}
     pipe = StableDiffusionInpaintPipeline.from_pretrained(
         folder, dtype=dtype, variant=weights_variant(folder, dtype), local_files_only=True, **options
     )
-    # Offloading brings each of the other parts to the device only while it is used (`Residency`).
+    # Offloading brings each of the other parts to the device only while it is used (`ModelOffload`).
     (pipe.unet if settings.offload else pipe).to(device)
     return pipe
 

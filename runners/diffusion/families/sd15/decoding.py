@@ -10,38 +10,38 @@ import torch
 from composition.errors import ContentPolicy, ModelError
 from composition.images import Image
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.engine.state import RequestState
 from runners.diffusion.families.sd15.components import Components
-from runners.diffusion.families.sd15.offload import Residency
+from runners.diffusion.families.sd15.offload import ModelOffload
+from runners.diffusion.families.sd15.state import Sd15State
 
 
-class Finisher:
+class Decoder:
     """Decodes; used by one thread at a time, but for `preview`, which only reads."""
 
-    def __init__(self, components: Components, residency: Residency, counters: Counters) -> None:
-        self._parts, self._residency, self._counters = components, residency, counters
+    def __init__(self, components: Components, offload: ModelOffload, counters: Counters) -> None:
+        self._parts, self._offload, self._counters = components, offload, counters
 
-    def finish(self, state: RequestState) -> Image:
+    def decode(self, state: Sd15State) -> Image:
         """The picture (H, W, 3).
 
         Raises:
             ContentPolicy: the safety checker flags it.
             ModelError: the model gave no numbers.
         """
-        pixels = self.decode(state.latents)
+        pixels = self.pixels(state.latents)
         picture = self._to_picture(pixels)
         if self._parts.safety_checker is not None:
             self._check_safety(picture)
         return picture
 
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Pixels (1, 3, H, W) in -1..1; an overflow in half precision is decoded again in float32."""
+    def pixels(self, latents: torch.Tensor) -> torch.Tensor:
+        """(1, 3, H, W) in -1..1; an overflow in half precision is decoded again in float32."""
         parts = self._parts
         if not bool(torch.isfinite(latents).all()):
             raise ModelError("the denoising gave no finite numbers")
         scaled = latents / parts.vae.config.scaling_factor
         self._counters.add("vae_decodes")
-        with self._residency.on_device(parts.vae):
+        with self._offload.on_device(parts.vae):
             pixels: torch.Tensor = parts.vae.decode(scaled, return_dict=False)[0]
             if not bool(torch.isfinite(pixels).all()):
                 pixels = self._decode_float32(scaled)
@@ -49,7 +49,7 @@ class Finisher:
             raise ModelError("the decoder gave no finite numbers")
         return pixels
 
-    def preview(self, state: RequestState) -> Image | None:
+    def preview(self, state: Sd15State) -> Image | None:
         """A quick small picture of the latents as they are (1/8 of the size times 8, halved); None without TAESD."""
         taesd = self._parts.taesd
         if taesd is None:
@@ -79,7 +79,7 @@ class Finisher:
         parts, checker = self._parts, self._parts.safety_checker
         self._counters.add("safety_checks")
         inputs = parts.pipe.feature_extractor(PilImage.fromarray(picture), return_tensors="pt").pixel_values
-        with self._residency.on_device(checker):
+        with self._offload.on_device(checker):
             # The checker blackens the pictures it is given: it gets a stand-in, only its verdict counts.
             _, flags = checker(
                 clip_input=inputs.to(parts.device, parts.dtype), images=[np.zeros((1, 1, 3), dtype=np.float32)]

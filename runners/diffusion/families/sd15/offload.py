@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-class Residency:
+class ModelOffload:
     """With offloading off, everything lives on the device and this does nothing."""
 
     def __init__(self, device: torch.device, *, offload: bool) -> None:

@@ -1,4 +1,4 @@
-"""Encodes a request into its `RequestState`: text, pictures and reference, each looked up by content first.
+"""Encodes a request into its `Sd15State`: text, pictures and reference, each looked up by content first.
 
 The order in which random numbers are drawn is the stock pipeline's: picture's latents (only when strength < 1), noise,
 masked picture's latents. Only the encoder's moments are cached, never its samples: a seed gives the same picture
@@ -8,7 +8,7 @@ whether or not the cache was warm.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,13 +26,14 @@ from composition.images import Image
 from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Speed
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.engine.state import Control, RequestState
-from runners.diffusion.families.sd15.components import Components
+from runners.diffusion.engine.state import Bucket
+from runners.diffusion.families.sd15.components import BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER, Components
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.loras import LoraSwitch
-from runners.diffusion.families.sd15.offload import Residency
+from runners.diffusion.families.sd15.loras import LoraSet, LoraSwitch
+from runners.diffusion.families.sd15.offload import ModelOffload
 from runners.diffusion.families.sd15.scheduler import build_schedule
-from runners.diffusion.settings import DiffusionSettings
+from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.sd15.state import Control, Sd15State
 
 
 @dataclass(kw_only=True)
@@ -46,7 +47,7 @@ class _Lookups:
         self.outcome[kind] = "hit" if hit and before == "hit" else "miss"
 
 
-class Admission:
+class Preprocessor:
     """Turns requests into states; used by one thread at a time."""
 
     def __init__(
@@ -54,15 +55,15 @@ class Admission:
         components: Components,
         controlnets: ControlNetPool,
         loras: LoraSwitch,
-        residency: Residency,
-        settings: DiffusionSettings,
+        offload: ModelOffload,
+        settings: Sd15Settings,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         from diffusers.image_processor import VaeImageProcessor
 
         self._parts, self._controlnets, self._loras = components, controlnets, loras
-        self._residency, self._settings, self._counters = residency, settings, counters
+        self._offload, self._settings, self._counters = offload, settings, counters
         self._control_processor = VaeImageProcessor(
             vae_scale_factor=components.latent_scale, do_convert_rgb=True, do_normalize=False
         )
@@ -94,7 +95,7 @@ class Admission:
         self._controlnets.check(tuple(request.controls))
         self._loras.select(request.loras, fast=request.speed is Speed.FAST)
 
-    def admit(self, request: DiffusionRequest) -> RequestState:
+    def encode(self, request: DiffusionRequest) -> Sd15State:
         """Encode everything that a request needs.
 
         Raises:
@@ -116,7 +117,14 @@ class Admission:
         text = self._text(request, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
         latents, inpainting = self._latents(request, schedule, generator, lookups)
-        state = RequestState(
+        reference = self._reference(request, guided, lookups)
+        controls = self._controls(request)
+        loras = self._loras.select(request.loras, fast=fast)
+        return Sd15State(
+            bucket=Bucket(latent_size=tuple(latents.shape[2:]), shared=loras),
+            steps=len(schedule.timesteps),
+            models_used=self._models_used(reference, controls, loras),
+            cache=lookups.outcome,
             latents=latents,
             inpainting=inpainting,
             conditioning={"encoder_hidden_states": text},
@@ -124,14 +132,10 @@ class Admission:
             generator=generator,
             guidance_scale=guidance,
             guidance_steps=self._guidance_steps(len(schedule.timesteps)) if guided else 0,
-            loras=self._loras.select(request.loras, fast=fast),
-            reference_tokens=self._reference(request, guided, lookups),
+            reference_tokens=reference,
             reference_scale=request.ip_adapter_scale,
-            controls=self._controls(request),
-            cache=lookups.outcome,
+            controls=controls,
         )
-        state.models_used = _models_used(state)
-        return state
 
     def cache_counts(self) -> CacheCounts:
         return self._cache.counts()
@@ -152,7 +156,7 @@ class Admission:
 
         def encode() -> torch.Tensor:
             self._counters.add("text_encodes")
-            with self._residency.on_device(pipe.text_encoder):
+            with self._offload.on_device(pipe.text_encoder):
                 embeds: torch.Tensor = pipe.encode_prompt(prompt, self._parts.device, 1, False)[0]
             return embeds
 
@@ -174,9 +178,9 @@ class Admission:
         shape = (1, parts.vae.config.latent_channels, height, width)
         noise = randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
         if start is None:
-            latents = noise * schedule.solver.init_noise_sigma
+            latents = noise * schedule.scheduler.init_noise_sigma
         else:
-            latents = schedule.solver.add_noise(start, noise, schedule.timesteps[:1])
+            latents = schedule.scheduler.add_noise(start, noise, schedule.timesteps[:1])
         masked = self._encode_picture(request.image, generator, lookups, keep=request.mask < 128)
         mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None, None]
         mask = F.interpolate(mask, size=(height, width)).to(parts.device, parts.dtype)
@@ -195,7 +199,7 @@ class Admission:
             pixels = parts.pipe.image_processor.preprocess(PilImage.fromarray(picture)).to(torch.float32)
             if keep is not None:
                 pixels = pixels * torch.from_numpy(keep)[None, None]
-            with self._residency.on_device(parts.vae):
+            with self._offload.on_device(parts.vae):
                 posterior = parts.vae.encode(pixels.to(parts.device, parts.dtype)).latent_dist
             moments: torch.Tensor = posterior.parameters
             return moments
@@ -222,7 +226,7 @@ class Admission:
         parts = self._parts
         self._counters.add("reference_encodes")
         projection: Any = parts.reference_projection
-        with self._residency.on_device(parts.image_encoder, projection):
+        with self._offload.on_device(parts.image_encoder, projection):
             embeds, blank = parts.pipe.encode_image(
                 PilImage.fromarray(pad_to_square(picture)), parts.device, 1, parts.reference_hidden_states
             )
@@ -247,6 +251,14 @@ class Admission:
             )
         return controls
 
+    def _models_used(
+        self, reference: torch.Tensor | None, controls: Mapping[ControlType, Control], loras: LoraSet
+    ) -> tuple[str, ...]:
+        names = [BASE_MODEL] + [IP_ADAPTER] * (reference is not None)
+        names += [f"controlnet-{kind}" for kind in controls]
+        names += [name for name, _ in loras]
+        return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
+
 
 def pad_to_square(picture: Image) -> Image:
     """Repeat the edges until the picture is square: the image encoder crops to the centre square."""
@@ -254,11 +266,3 @@ def pad_to_square(picture: Image) -> Image:
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
     return np.pad(picture, ((top, side - height - top), (left, side - width - left), (0, 0)), mode="edge")
-
-
-def _models_used(state: RequestState) -> tuple[str, ...]:
-    names = ["sd-inpainting"]
-    if state.reference_tokens is not None:
-        names.append("ip-adapter")
-    names += [f"controlnet-{kind}" for kind in state.controls]
-    return (*names, *(name for name, _ in state.loras))

@@ -1,4 +1,4 @@
-"""The noise schedule of one request: its own scheduler object, because a multistep solver remembers its past."""
+"""The noise schedule of one request: its own scheduler object, because a multistep scheduler remembers its past."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import torch
 class Schedule:
     """`timesteps` (steps,) are those that really run: fewer than asked for when `strength` is below 1."""
 
-    solver: Any
+    scheduler: Any
     timesteps: torch.Tensor
 
 
 def build_schedule(
     config: Any, *, num_inference_steps: int, strength: float, fast: bool, device: torch.device
 ) -> Schedule:
-    """A fresh solver, advanced to where `strength` starts.
+    """A fresh scheduler, advanced to where `strength` starts.
 
     Args:
         config: the saved scheduler's configuration (betas and prediction type).
@@ -31,12 +31,12 @@ def build_schedule(
     from diffusers import DPMSolverMultistepScheduler, LCMScheduler
 
     if fast:
-        solver = LCMScheduler.from_config(config)
+        scheduler = LCMScheduler.from_config(config)
     else:
-        # Left alone, the solver takes "linspace" or "leading" depending on which keys the saved file happens to have.
-        solver = DPMSolverMultistepScheduler.from_config(config, timestep_spacing="linspace")
-    solver.set_timesteps(num_inference_steps, device=device)
+        # Left alone, it takes "linspace" or "leading" depending on which keys the saved file happens to have.
+        scheduler = DPMSolverMultistepScheduler.from_config(config, timestep_spacing="linspace")
+    scheduler.set_timesteps(num_inference_steps, device=device)
     kept = max(1, min(int(num_inference_steps * strength), num_inference_steps))
     start = num_inference_steps - kept
-    solver.set_begin_index(start)
-    return Schedule(solver=solver, timesteps=solver.timesteps[start:])
+    scheduler.set_begin_index(start)
+    return Schedule(scheduler=scheduler, timesteps=scheduler.timesteps[start:])

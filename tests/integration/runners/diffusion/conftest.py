@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -12,16 +13,19 @@ import torch
 
 from benchmarks.stock import StockPipelines
 from models_store.store import ModelSet
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
-from runners.diffusion.families.sd15.build import assemble_parts
+from runners.diffusion.families.sd15.build import build_family
 from runners.diffusion.families.sd15.components import Components, load_components
-from runners.diffusion.settings import DiffusionPaths, DiffusionSettings
-from runners.diffusion.start import diffusion_paths
+from runners.diffusion.families.sd15.paths import Sd15Paths, sd15_paths
+from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.torch_device import TorchDevice
 
 CPU = torch.device("cpu")
 
 FOREIGN_WARNINGS = (
-    # diffusers' DPM solver under numpy 2.4, and bentoml's import of pathspec.
+    # diffusers' DPM scheduler under numpy 2.4, and bentoml's import of pathspec.
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
     "ignore:GitWildMatchPattern:DeprecationWarning",
 )
@@ -38,12 +42,12 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def paths(tiny_models: ModelSet) -> DiffusionPaths:
-    return diffusion_paths(tiny_models)
+def paths(tiny_models: ModelSet) -> Sd15Paths:
+    return sd15_paths(tiny_models)
 
 
 @pytest.fixture(scope="session")
-def load(paths: DiffusionPaths) -> Callable[..., Components]:
+def load(paths: Sd15Paths) -> Callable[..., Components]:
     """load(dtype, ip_adapter_variant) -> Components; a variant of None leaves the IP-Adapter out."""
 
     @functools.cache
@@ -51,23 +55,32 @@ def load(paths: DiffusionPaths) -> Callable[..., Components]:
         chosen = dataclasses.replace(
             paths, ip_adapter=paths.ip_adapter if variant else None, ip_adapter_variant=variant
         )
-        return load_components(chosen, DiffusionSettings(), CPU, dtype)
+        return load_components(chosen, Sd15Settings(), CPU, dtype)
 
     return load_once
 
 
 @pytest.fixture
 def make_engine(load: Callable[..., Components]) -> Iterator[Callable[..., StepEngine]]:
-    """make_engine(components=None, threaded=False, clock=..., **settings) -> a running engine, stopped at the end."""
+    """make_engine(components=None, threaded=False, clock=..., on_device_lost=..., **settings) -> a running engine.
+
+    It is stopped at the end. Settings are the engine's and the family's.
+    """
     engines: list[StepEngine] = []
 
     def make(components: Components | None = None, *, threaded: bool = False, **options: Any) -> StepEngine:
-        extra = {"clock": options.pop("clock")} if "clock" in options else {}
+        clock = {"clock": options.pop("clock")} if "clock" in options else {}
         lost = {"on_device_lost": options.pop("on_device_lost")} if "on_device_lost" in options else {}
-        parts = assemble_parts(
-            components or load(), DiffusionSettings(**options), own_thread_for_side_work=threaded, **extra
+        limits = {field.name: options.pop(field.name) for field in fields(EngineSettings) if field.name in options}
+        counters = Counters()
+        engine = StepEngine(
+            build_family(components or load(), Sd15Settings(**options), counters, **clock),
+            TorchDevice(CPU, asynchronous=threaded),
+            EngineSettings(**limits),
+            counters,
+            **clock,
+            **lost,
         )
-        engine = StepEngine(parts, **lost)
         engines.append(engine)
         return engine
 
@@ -82,5 +95,5 @@ def engine(make_engine: Callable[..., StepEngine]) -> StepEngine:
 
 
 @pytest.fixture(scope="session")
-def stock(paths: DiffusionPaths) -> Callable[[torch.dtype], StockPipelines]:
+def stock(paths: Sd15Paths) -> Callable[[torch.dtype], StockPipelines]:
     return functools.cache(functools.partial(StockPipelines, paths))

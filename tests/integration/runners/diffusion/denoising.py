@@ -1,32 +1,47 @@
-"""The engine's parts driven by hand, without its thread, so that a test sees latents and decides who shares a step."""
+"""A family driven by hand, without an engine's thread, so that a test sees latents and decides who shares a step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from composition.diffusion import DiffusionRequest
-from runners.diffusion.engine.state import RequestState
-from runners.diffusion.engine.step_engine import EngineParts
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.row_budget import RowBudget
+from runners.diffusion.engine.stepping import Stepper
+from runners.diffusion.families.sd15.build import build_family
+from runners.diffusion.families.sd15.components import Components
+from runners.diffusion.families.sd15.family import Sd15Family
+from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.sd15.state import Sd15State
+from runners.diffusion.torch_device import TorchDevice
+
+
+def family_of(components: Components, **settings: Any) -> Sd15Family:
+    """With counters of its own."""
+    return build_family(components, Sd15Settings(**settings), Counters())
 
 
 def denoise_together(
-    parts: EngineParts, requests: Sequence[DiffusionRequest], *, arrive_every: int = 0
+    family: Sd15Family, requests: Sequence[DiffusionRequest], *, arrive_every: int = 0
 ) -> list[torch.Tensor]:
     """Final latents of each request; request i joins at turn i * `arrive_every`. All must be of one bucket."""
+    device = TorchDevice(torch.device("cpu"))
+    stepper = Stepper(family, device, RowBudget(32, device.free_bytes), Counters())
     with torch.inference_mode():
-        states: list[RequestState] = []
+        states: list[Sd15State] = []
         turn = 0
         while len(states) < len(requests) or any(not state.done for state in states):
             while len(states) < len(requests) and len(states) * arrive_every <= turn:
-                states.append(parts.admission.admit(requests[len(states)]))
+                states.append(family.encode(requests[len(states)]))
             active = [state for state in states if not state.done]
             if active:
-                assert all(outcome.error is None for outcome in parts.stepper.step(active))
+                assert all(outcome.error is None for outcome in stepper.step(active))
             turn += 1
         return [state.latents for state in states]
 
 
-def denoise_alone(parts: EngineParts, request: DiffusionRequest) -> torch.Tensor:
-    return denoise_together(parts, [request])[0]
+def denoise_alone(family: Sd15Family, request: DiffusionRequest) -> torch.Tensor:
+    return denoise_together(family, [request])[0]

@@ -9,10 +9,9 @@ import torch
 from torch._dynamo.utils import counters as dynamo_counters
 
 from composition.request import Speed
-from runners.diffusion.families.sd15.build import assemble_parts
 from runners.diffusion.families.sd15.components import load_components
-from runners.diffusion.settings import DiffusionSettings
-from tests.integration.runners.diffusion.denoising import denoise_alone
+from runners.diffusion.families.sd15.settings import Sd15Settings
+from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
 from tests.integration.runners.diffusion.requests import both_controls, picture, request
 
 pytestmark = pytest.mark.integration
@@ -25,9 +24,8 @@ def compiled(paths, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(whole, backend="eager"))
     torch._dynamo.reset()
     dynamo_counters.clear()
-    components = load_components(paths, DiffusionSettings(), torch.device("cpu"), torch.float32)
-    settings = DiffusionSettings(compile_unet=True, native_size=64, max_rows=2)
-    yield assemble_parts(components, settings)
+    components = load_components(paths, Sd15Settings(), torch.device("cpu"), torch.float32)
+    yield family_of(components, compile_unet=True, native_size=64, warm_rows=2)
     torch._dynamo.reset()
 
 
@@ -36,7 +34,7 @@ def graphs() -> int:
 
 
 def test_nothing_compiles_after_the_warm_up_whatever_comes(compiled, load):
-    plain = assemble_parts(load(), DiffusionSettings(max_rows=2))
+    plain = family_of(load())
     warmed = graphs()
     assert warmed > 0
     requests = [
@@ -51,7 +49,7 @@ def test_nothing_compiles_after_the_warm_up_whatever_comes(compiled, load):
 
 
 def test_the_warm_up_covers_every_number_of_rows_with_and_without_controls(compiled):
-    runner = compiled.stepper._runner
+    runner = compiled.unet
     assert {(shape[0], controlled) for shape, controlled in runner.warm_shapes} == {
         (rows, controlled) for rows in (1, 2) for controlled in (False, True)
     }

@@ -23,8 +23,8 @@ from composition.errors import (
 )
 from composition.request import Speed
 from runners.diffusion.transport.events import Accepted
+from tests.fakes.fake_listener import FakeListener
 from tests.integration.runners.diffusion.requests import (
-    Listener,
     both_controls,
     control,
     picture,
@@ -50,7 +50,7 @@ def counters(engine) -> dict[str, int]:
 
 
 def test_a_request_hears_accepted_then_every_step_then_its_result(engine):
-    listener = Listener()
+    listener = FakeListener()
     engine.submit(request(num_inference_steps=5), listener)
     result = listener.result()
     assert listener.accepted
@@ -141,7 +141,7 @@ def test_a_fast_request_leaves_the_plain_weights_as_they_were(make_engine):
 
 
 def test_a_short_request_ends_before_a_long_one_that_came_first(engine):
-    long, short = Listener(), Listener()
+    long, short = FakeListener(), FakeListener()
     first = request(num_inference_steps=100)
     engine.submit(first, long)
     long.wait_for_step(2)
@@ -153,7 +153,7 @@ def test_a_short_request_ends_before_a_long_one_that_came_first(engine):
 
 
 def test_a_cancelled_request_gets_no_further_forward(engine):
-    listener = Listener()
+    listener = FakeListener()
     one = request(num_inference_steps=100)
     engine.submit(one, listener)
     listener.wait_for_step(3)
@@ -170,16 +170,16 @@ def test_a_cancel_that_comes_before_its_request_refuses_it(engine):
     one = request()
     assert not engine.cancel(one.request_id)
     with pytest.raises(Cancelled):
-        engine.submit(one, Listener())
+        engine.submit(one, FakeListener())
     assert "unet_forwards" not in counters(engine)
 
 
 def test_cancelling_one_request_leaves_the_others_as_they_are(engine):
     kept = request(1, num_inference_steps=12)
     [alone] = run(engine, kept)
-    other, listener = request(2, num_inference_steps=50), Listener()
+    other, listener = request(2, num_inference_steps=50), FakeListener()
     engine.submit(other, listener)
-    kept_again = Listener()
+    kept_again = FakeListener()
     engine.submit(dataclasses.replace(kept, request_id="again"), kept_again)
     kept_again.wait_for_step(3)
     engine.cancel(other.request_id)
@@ -190,7 +190,7 @@ def test_cancelling_one_request_leaves_the_others_as_they_are(engine):
 def test_a_lease_that_nobody_renews_ends_the_request(make_engine):
     clock = Clock()
     engine = make_engine(clock=clock, lease_s=15.0, timeout_s=1e6)
-    listener = Listener()
+    listener = FakeListener()
     engine.submit(request(num_inference_steps=100), listener)
     listener.wait_for_step(1)
     clock.now += 16.0
@@ -200,7 +200,7 @@ def test_a_lease_that_nobody_renews_ends_the_request(make_engine):
 def test_a_renewed_lease_keeps_the_request(make_engine):
     clock = Clock()
     engine = make_engine(clock=clock, lease_s=15.0, timeout_s=1e6)
-    listener, one = Listener(), request(num_inference_steps=30)
+    listener, one = FakeListener(), request(num_inference_steps=30)
     engine.submit(one, listener)
     for step in (5, 10, 15):
         listener.wait_for_step(step)
@@ -214,7 +214,7 @@ def test_a_renewed_lease_keeps_the_request(make_engine):
 def test_a_deadline_ends_the_request_with_timeout(make_engine):
     clock = Clock()
     engine = make_engine(clock=clock, lease_s=1e6)
-    listener = Listener()
+    listener = FakeListener()
     engine.submit(request(num_inference_steps=100, deadline_s=5.0), listener)
     listener.wait_for_step(1)
     clock.now += 6.0
@@ -223,7 +223,7 @@ def test_a_deadline_ends_the_request_with_timeout(make_engine):
 
 def test_a_deadline_ends_a_sleeping_engines_request_too(make_engine):
     engine = make_engine(timeout_s=0.2)
-    listener = Listener()
+    listener = FakeListener()
     engine.submit(request(num_inference_steps=100, height=256, width=256), listener)
     assert isinstance(listener.error(), Timeout)
 
@@ -247,13 +247,13 @@ def test_a_listener_that_raises_is_gone_and_its_request_with_it(engine):
 
 def test_stopping_the_engine_ends_its_requests_and_refuses_new_ones(make_engine):
     engine = make_engine()
-    listener = Listener()
+    listener = FakeListener()
     engine.submit(request(num_inference_steps=100), listener)
     listener.wait_for_step(1)
     engine.stop()
     assert isinstance(listener.error(), NotReady)
     with pytest.raises(NotReady):
-        engine.submit(request(), Listener())
+        engine.submit(request(), FakeListener())
 
 
 @pytest.mark.parametrize(
@@ -272,25 +272,25 @@ def test_stopping_the_engine_ends_its_requests_and_refuses_new_ones(make_engine)
 )
 def test_a_request_that_can_never_run_is_refused_at_once(engine, changes):
     with pytest.raises(InvalidInput):
-        engine.submit(request(**changes), Listener())
+        engine.submit(request(**changes), FakeListener())
 
 
 def test_a_second_request_of_a_running_id_is_refused(engine):
-    one, listener = request(num_inference_steps=50), Listener()
+    one, listener = request(num_inference_steps=50), FakeListener()
     engine.submit(one, listener)
     with pytest.raises(InvalidInput, match="id"):
-        engine.submit(one, Listener())
+        engine.submit(one, FakeListener())
     engine.cancel(one.request_id)
 
 
 def test_a_model_without_an_ip_adapter_refuses_a_reference(make_engine, load):
     engine = make_engine(load(variant=None))
     with pytest.raises(InvalidInput, match="IP-Adapter"):
-        engine.submit(request(references=(picture(1),), ip_adapter_scale=0.5), Listener())
+        engine.submit(request(references=(picture(1),), ip_adapter_scale=0.5), FakeListener())
 
 
 def test_previews_are_small_pictures_of_the_progress(engine):
-    listener = Listener()
+    listener = FakeListener()
     engine.submit(request(num_inference_steps=16, previews=True), listener)
     listener.result()
     previews = [event.preview for event in listener.events if isinstance(event, DiffusionProgress) and event.step]
@@ -329,7 +329,7 @@ class FailingUnet:
 
 
 def fail(engine, fails) -> FailingUnet:
-    runner = engine._parts.stepper._runner
+    runner = engine._family.unet
     runner._unet = FailingUnet(runner._unet, fails)
     return runner._unet
 
@@ -360,7 +360,7 @@ def test_a_request_that_never_fits_fails_alone_with_out_of_memory(make_engine):
     small = [request(seed, num_inference_steps=8) for seed in range(3)]
     expected = run(make_engine(), *small)
     fail(engine, lambda sample: out_of_memory() if sample.shape[-1] > 8 else None)
-    large = Listener()
+    large = FakeListener()
     engine.submit(request(height=128, width=128), large)
     results = run(engine, *small)
     assert isinstance(large.error(), OutOfMemory)
@@ -373,14 +373,14 @@ def test_a_request_whose_own_data_breaks_the_forward_fails_alone(make_engine):
     engine = make_engine()
     marker = request(9, num_inference_steps=6)
     with torch.inference_mode():
-        poisoned = engine._parts.admission.admit(marker).inpainting
+        poisoned = engine._family.encode(marker).inpainting
 
     def fails(sample):
         rows = (sample[:, 4:] == poisoned).flatten(1).all(dim=1)
         return ValueError("bad row") if bool(rows.any()) else None
 
     fail(engine, fails)
-    listener = Listener()
+    listener = FakeListener()
     engine.submit(marker, listener)
     results = run(engine, *(request(seed, num_inference_steps=6) for seed in range(3)))
     assert isinstance(listener.error(), ModelError)
@@ -393,33 +393,33 @@ def test_a_lost_device_ends_every_request_and_says_so_once(make_engine):
     engine = make_engine(on_device_lost=told.set)
     lost = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
     fail(engine, lambda sample: lost if counters(engine).get("unet_forwards", 0) >= 4 else None)
-    listeners = [Listener(), Listener()]
+    listeners = [FakeListener(), FakeListener()]
     for listener in listeners:
         engine.submit(request(num_inference_steps=20), listener)
     assert {type(listener.error()) for listener in listeners} == {ModelError}
     assert told.wait(30)
     assert not engine.alive
     with pytest.raises(NotReady):
-        engine.submit(request(), Listener())
+        engine.submit(request(), FakeListener())
 
 
 def test_a_failing_encoder_fails_its_request_only(make_engine, load, monkeypatch):
     engine = make_engine()
     monkeypatch.setattr(load().pipe, "encode_image", lambda *args: (_ for _ in ()).throw(out_of_memory()))
-    listener = Listener()
+    listener = FakeListener()
     engine.submit(request(references=(picture(1),), ip_adapter_scale=0.5), listener)
     assert isinstance(listener.error(), OutOfMemory)
     run(engine, request())
 
 
-def test_a_solver_that_runs_out_of_memory_takes_the_step_again_without_damage(make_engine, load):
-    parts = make_engine()._parts
+def test_a_scheduler_that_runs_out_of_memory_takes_the_step_again_without_damage(make_engine, load):
+    engine = make_engine()
     with torch.inference_mode():
-        smooth, bumpy = (parts.admission.admit(request(4, num_inference_steps=6)) for _ in range(2))
+        smooth, bumpy = (engine._family.encode(request(4, num_inference_steps=6)) for _ in range(2))
         for step in range(6):
             if step == 3:
-                solver = bumpy.schedule.solver
-                original = solver.multistep_dpm_solver_second_order_update
+                scheduler = bumpy.schedule.scheduler
+                original = scheduler.multistep_dpm_solver_second_order_update
                 failures = [out_of_memory()]
 
                 def update(*args, original=original, failures=failures, **kwargs):
@@ -427,9 +427,9 @@ def test_a_solver_that_runs_out_of_memory_takes_the_step_again_without_damage(ma
                         raise failures.pop()
                     return original(*args, **kwargs)
 
-                solver.multistep_dpm_solver_second_order_update = update
+                scheduler.multistep_dpm_solver_second_order_update = update
             for state in (smooth, bumpy):
-                [outcome] = parts.stepper.step([state])
+                [outcome] = engine._stepper.step([state])
                 assert outcome.error is None
     assert torch.equal(smooth.latents, bumpy.latents)
 
@@ -437,7 +437,7 @@ def test_a_solver_that_runs_out_of_memory_takes_the_step_again_without_damage(ma
 def test_a_flagged_picture_fails_with_content_policy_and_is_never_shown(make_engine, load, monkeypatch):
     checker = load().safety_checker
     monkeypatch.setattr(checker.concept_embeds_weights, "data", torch.full((17,), -2.0))
-    listener = Listener()
+    listener = FakeListener()
     make_engine().submit(request(), listener)
     assert isinstance(listener.error(), ContentPolicy)
 

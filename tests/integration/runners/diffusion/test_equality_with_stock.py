@@ -8,9 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from composition.request import Speed
-from runners.diffusion.families.sd15.build import assemble_parts
-from runners.diffusion.settings import DiffusionSettings
-from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together
+from runners.diffusion.families.sd15.settings import Sd15Settings
+from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
 from tests.integration.runners.diffusion.requests import control, picture, request
 
 pytestmark = pytest.mark.integration
@@ -28,7 +27,7 @@ CONTROLS = {"no": {}, "pose": POSE, "depth": DEPTH, "both": {**POSE, **DEPTH}}
 def test_a_request_alone_is_bit_equal_to_the_stock_pipeline(
     load, stock, dtype, controls, variant, guidance_scale, strength
 ):
-    parts = assemble_parts(load(dtype, variant or "sd15"), DiffusionSettings())
+    family = family_of(load(dtype, variant or "sd15"))
     one = request(
         num_inference_steps=5,
         guidance_scale=guidance_scale,
@@ -37,12 +36,12 @@ def test_a_request_alone_is_bit_equal_to_the_stock_pipeline(
         references=(picture(7, 64, 48),) if variant else (),
         ip_adapter_scale=0.6 if variant else 0.0,
     )
-    assert torch.equal(denoise_alone(parts, one), stock(dtype).latents(one, variant))
+    assert torch.equal(denoise_alone(family, one), stock(dtype).latents(one, variant))
 
 
 def test_a_request_without_a_reference_is_bit_equal_whether_or_not_an_ip_adapter_is_loaded(load):
     one = request(controls=CONTROLS["both"])
-    latents = [denoise_alone(assemble_parts(load(variant=v), DiffusionSettings()), one) for v in (None, "sd15-plus")]
+    latents = [denoise_alone(family_of(load(variant=v)), one) for v in (None, "sd15-plus")]
     assert torch.equal(*latents)
 
 
@@ -50,13 +49,13 @@ def test_a_fast_request_is_bit_equal_to_the_stock_pipeline_with_the_lcm_lora(loa
     from runners.diffusion.families.sd15.components import load_components
 
     fast = request(height=128, width=128, speed=Speed.FAST, num_inference_steps=4, guidance_scale=1.5)
-    fresh = load_components(paths, DiffusionSettings(), torch.device("cpu"), torch.float32)
-    parts = assemble_parts(fresh, DiffusionSettings())
+    fresh = load_components(paths, Sd15Settings(), torch.device("cpu"), torch.float32)
+    family = family_of(fresh)
     pipelines = type(stock(torch.float32))(paths, torch.float32)
     plain = pipelines.latents(request(seed=3), None)
     pipelines.add_lora(None, paths.lcm_lora)
-    assert torch.equal(denoise_alone(parts, fast), pipelines.latents(fast, None))
-    assert torch.equal(denoise_alone(parts, request(seed=3)), plain)
+    assert torch.equal(denoise_alone(family, fast), pipelines.latents(fast, None))
+    assert torch.equal(denoise_alone(family, request(seed=3)), plain)
 
 
 def mixed_requests():
@@ -73,9 +72,9 @@ def mixed_requests():
 
 
 def test_requests_that_arrive_two_steps_apart_equal_the_stock_pipeline(load, stock):
-    parts = assemble_parts(load(), DiffusionSettings(max_rows=32))
+    family = family_of(load())
     requests = mixed_requests()
-    together = denoise_together(parts, requests, arrive_every=2)
+    together = denoise_together(family, requests, arrive_every=2)
     for one, latents in zip(requests, together, strict=True):
         reference = stock(torch.float32).latents(one, "sd15" if one.references else None)
         assert (latents - reference).abs().max() <= 1e-3
@@ -109,9 +108,9 @@ def draw_request():
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(requests=st.lists(draw_request(), min_size=1, max_size=6), arrive_every=st.integers(0, 3))
 def test_any_mix_of_requests_gives_each_what_it_gets_alone(load, requests, arrive_every):
-    parts = assemble_parts(load(), DiffusionSettings())
-    alone = [denoise_alone(parts, one) for one in requests]
-    together = denoise_together(parts, requests, arrive_every=arrive_every)
+    family = family_of(load())
+    alone = [denoise_alone(family, one) for one in requests]
+    together = denoise_together(family, requests, arrive_every=arrive_every)
     for expected, latents in zip(alone, together, strict=True):
         assert (latents - expected).abs().max() <= 1e-3
 
@@ -119,12 +118,12 @@ def test_any_mix_of_requests_gives_each_what_it_gets_alone(load, requests, arriv
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(others=st.lists(draw_request(), min_size=1, max_size=4), position=st.integers(0, 4))
 def test_another_reference_changes_only_its_own_request(load, others, position):
-    parts = assemble_parts(load(), DiffusionSettings())
+    family = family_of(load())
     place = min(position, len(others))
 
     def mix(reference):
         own = request(9, references=(reference,), ip_adapter_scale=1.0, num_inference_steps=5)
-        return denoise_together(parts, [*others[:place], own, *others[place:]])
+        return denoise_together(family, [*others[:place], own, *others[place:]])
 
     first, second = mix(picture(7)), mix(picture(8))
     for index, (before, after) in enumerate(zip(first, second, strict=True)):

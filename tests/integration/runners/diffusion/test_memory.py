@@ -13,13 +13,14 @@ import torch
 from diffusers import ControlNetModel
 from safetensors import safe_open
 
-from runners.diffusion.families.sd15.build import assemble_parts
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.families.sd15.build import build_family
 from runners.diffusion.families.sd15.components import load_components, weights_variant
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.settings import DiffusionSettings
-from tests.integration.runners.diffusion.denoising import denoise_alone
+from runners.diffusion.families.sd15.settings import Sd15Settings
+from tests.fakes.fake_listener import FakeListener
+from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
 from tests.integration.runners.diffusion.requests import (
-    Listener,
     both_controls,
     control,
     picture,
@@ -54,10 +55,10 @@ def weights_on_disk(*files) -> int:
 
 def test_every_weight_is_held_once_whatever_ran(paths):
     before = live_weights()
-    components = load_components(paths, DiffusionSettings(), CPU, torch.float32)
-    parts = assemble_parts(components, DiffusionSettings())
-    denoise_alone(parts, request(controls=both_controls(), references=(picture(1),), ip_adapter_scale=0.5))
-    denoise_alone(parts, request())
+    components = load_components(paths, Sd15Settings(), CPU, torch.float32)
+    family = family_of(components)
+    denoise_alone(family, request(controls=both_controls(), references=(picture(1),), ip_adapter_scale=0.5))
+    denoise_alone(family, request())
     base = paths.base
     expected = weights_on_disk(
         *(base / part / "diffusion_pytorch_model.safetensors" for part in ("unet", "vae")),
@@ -74,7 +75,7 @@ def test_every_weight_is_held_once_whatever_ran(paths):
 def test_the_half_precision_files_are_read_only_for_half_precision(paths):
     assert weights_variant(paths.base, torch.float16) == "fp16"
     assert weights_variant(paths.base, torch.float32) is None
-    half = load_components(paths, DiffusionSettings(), CPU, torch.float16)
+    half = load_components(paths, Sd15Settings(), CPU, torch.float16)
     assert {p.dtype for module in half.modules().values() for p in module.parameters()} == {torch.float16}
 
 
@@ -87,7 +88,7 @@ def test_a_repository_with_half_precision_files_only_loads_in_every_format(paths
             copy.write_bytes(file.read_bytes())
     halved = dataclasses.replace(paths, base=tmp_path)
     for dtype in (torch.float32, torch.bfloat16):
-        components = load_components(halved, DiffusionSettings(), CPU, dtype)
+        components = load_components(halved, Sd15Settings(), CPU, dtype)
         assert {p.dtype for module in components.modules().values() for p in module.parameters()} == {dtype}
 
 
@@ -106,8 +107,8 @@ def test_a_repeated_picture_prompt_and_reference_are_encoded_once(make_engine):
 
 
 def test_another_seed_on_a_cached_picture_gives_what_it_gives_without_a_cache(load):
-    warm = assemble_parts(load(), DiffusionSettings())
-    cold = assemble_parts(load(), DiffusionSettings(cache_max_bytes=0))
+    warm = family_of(load())
+    cold = family_of(load(), cache_max_bytes=0)
     denoise_alone(warm, request(1, strength=0.6))
     other = dataclasses.replace(request(1, strength=0.6), seed=99)
     assert torch.equal(denoise_alone(warm, other), denoise_alone(cold, other))
@@ -154,25 +155,26 @@ def test_controlnets_can_be_loaded_at_start(make_engine):
 
 
 def test_offloading_moves_only_what_is_used_and_changes_no_bit(paths, load):
-    settings = DiffusionSettings(offload=True, cache_max_bytes=0)
-    parts = assemble_parts(load_components(paths, settings, CPU, torch.float32), settings)
+    settings = Sd15Settings(offload=True, cache_max_bytes=0)
+    family = build_family(load_components(paths, settings, CPU, torch.float32), settings, Counters())
     one = request(references=(picture(1),), ip_adapter_scale=0.5)
-    assert torch.equal(denoise_alone(parts, one), denoise_alone(assemble_parts(load(), DiffusionSettings()), one))
+    assert torch.equal(denoise_alone(family, one), denoise_alone(family_of(load()), one))
     # Two prompts, one masked picture, the image encoder and its projection.
-    assert parts.admission._residency.visits == 5
+    assert family.preprocessor._offload.visits == 5
 
 
 def test_a_half_precision_decoder_that_overflows_decodes_again_in_float32(paths):
-    components = load_components(paths, DiffusionSettings(), CPU, torch.float16)
+    components = load_components(paths, Sd15Settings(), CPU, torch.float16)
     decoder = components.vae.decoder
     with torch.inference_mode():
         decoder.conv_norm_out.weight.data.mul_(300.0)
         decoder.conv_out.weight.data.mul_(3000.0)
-        parts = assemble_parts(components, DiffusionSettings())
-        pixels = parts.finisher.decode(torch.randn((1, 4, 8, 8), dtype=torch.float16))
+        counters = Counters()
+        family = build_family(components, Sd15Settings(), counters)
+        pixels = family.decoder.pixels(torch.randn((1, 4, 8, 8), dtype=torch.float16))
     assert torch.isfinite(pixels).all()
     assert pixels.abs().max() > torch.finfo(torch.float16).max
-    assert parts.counters.snapshot()["vae_decodes_float32"] == 1
+    assert counters.snapshot()["vae_decodes_float32"] == 1
     assert {p.dtype for p in components.vae.parameters()} == {torch.float16}
 
 
@@ -180,7 +182,7 @@ def test_a_half_precision_decoder_that_overflows_decodes_again_in_float32(paths)
 def test_two_hundred_requests_with_cancels_disconnects_and_failures_leave_the_memory_as_it_was(make_engine):
     engine = make_engine(max_controlnets=1)
     rng = random.Random(0)
-    runner = engine._parts.stepper._runner
+    runner = engine._family.unet
     unet, process = runner._unet, psutil.Process()
 
     def sometimes_fails(*args, **kwargs):
@@ -202,7 +204,7 @@ def test_two_hundred_requests_with_cancels_disconnects_and_failures_leave_the_me
                 ip_adapter_scale=0.5,
                 deadline_s=rng.choice([None, None, 0.05]),
             )
-            listener = Listener(leaves_at=rng.choice([None, None, None, 2]))
+            listener = FakeListener(leaves_at=rng.choice([None, None, None, 2]))
             engine.submit(one, listener)
             if rng.random() < 0.3:
                 engine.cancel(one.request_id)

@@ -3,22 +3,20 @@ from __future__ import annotations
 import pytest
 
 from composition.config import Config
-from runners.diffusion.settings import DiffusionSettings
+from runners.diffusion.families.sd15.settings import Sd15Settings
 
 
 def settings(on_cuda=False, **sections):
-    return DiffusionSettings.from_config(Config.model_validate(sections), on_cuda=on_cuda, native_size=512)
+    return Sd15Settings.from_config(Config.model_validate(sections), on_cuda=on_cuda, native_size=512)
 
 
 def test_the_limits_are_the_configurations():
     chosen = settings(
         generation={"max_rows": 6, "guidance_end": 0.7},
-        limits={"request_timeout_seconds": 90},
-        queue={"lease_s": 7},
         optimization={"cache_ttl_seconds": 60, "cache_max_mb": 2},
         models={"controlnet": {"max_loaded": 1, "load_on_demand": False}, "safety_checker": False},
     )
-    assert (chosen.max_rows, chosen.guidance_end, chosen.timeout_s, chosen.lease_s) == (6, 0.7, 90, 7)
+    assert (chosen.warm_rows, chosen.guidance_end) == (6, 0.7)
     assert (chosen.cache_ttl_s, chosen.cache_max_bytes) == (60, 2 * 1024 * 1024)
     assert (chosen.max_controlnets, chosen.preload_controlnets, chosen.safety_checker) == (1, True, False)
 

@@ -1,0 +1,27 @@
+"""What stops a process at start-up says so in plain words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from composition.config import ConfigError
+
+EXIT_STATUS = 2
+
+
+@contextmanager
+def config_errors_end_the_process() -> Iterator[None]:
+    """For the modules that a server imports: what is unusable in the configuration goes to stderr, without a traceback.
+
+    BentoML and Celery let SystemExit pass, before they start a single worker.
+
+    Raises:
+        SystemExit: status 2, in place of a ConfigError.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_STATUS) from None

@@ -1,0 +1,47 @@
+"""Which diffusion pipelines are served, known without loading one: the importer and the runner both ask here.
+
+A pipeline's class is what its `model_index.json` says (`_class_name`); a family of the diffusion runner serves it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from composition.config import ConfigError
+
+FAMILIES: Mapping[str, str] = {
+    "StableDiffusionInpaintPipeline": "sd15",
+}
+"""Per pipeline class the folder in `runners/diffusion/families` that serves it."""
+
+
+class UnservedPipeline(ConfigError):
+    """The configured base model is of a class that no family serves; the message names it and those that are served."""
+
+
+def pipeline_class(folder: Path) -> str | None:
+    """The class that a pipeline's folder says it is; None when it does not say."""
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return index.get("_class_name") if isinstance(index, dict) else None
+
+
+def family_of(pipeline: str | None, *, what: str) -> str:
+    """The family that serves a pipeline class.
+
+    Args:
+        pipeline: the class's name; None for a folder without one.
+        what: has that class, for the message: a configuration key with its value.
+
+    Raises:
+        UnservedPipeline: none does.
+    """
+    family = FAMILIES.get(pipeline or "")
+    if family is None:
+        kind = f"a {pipeline}" if pipeline else "no diffusion pipeline (no model_index.json with a _class_name)"
+        raise UnservedPipeline(f"{what} is {kind}; served: {', '.join(sorted(FAMILIES))}")
+    return family

@@ -1,0 +1,61 @@
+"""What the engine asks of a model family.
+
+check -> encode -> **(activate, predict, advance) x steps** -> decode. A family knows its networks, latents, schedulers
+and adapters; the engine knows who shares a forward, what fits into memory, and who has gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from composition.diffusion import DiffusionRequest
+from composition.images import Image
+from runners.diffusion.engine.state import Bucket, RequestState
+
+State = TypeVar("State", bound=RequestState)
+
+
+class Family(Protocol[State]):
+    """A loaded model family; `State` is its kind of `RequestState`.
+
+    `check` is called from any thread. `encode` and `decode` run one at a time, on a GPU beside the engine's thread,
+    which calls all else. An exception that is no CompositionError reaches the caller as the engine translates it.
+    """
+
+    @property
+    def models_loaded(self) -> Sequence[str]:
+        """Names of the models in memory, for /health."""
+        ...
+
+    def check(self, request: DiffusionRequest) -> None:
+        """Refuse what can never be served, before anything is computed. Raises: InvalidInput."""
+        ...
+
+    def encode(self, request: DiffusionRequest) -> State:
+        """Compute all that denoising needs. Raises: InvalidInput."""
+        ...
+
+    def activate(self, bucket: Bucket) -> None:
+        """Make the model ready for a batch of this bucket; called before every step, and mostly nothing to do."""
+        ...
+
+    def predict(self, states: Sequence[State]) -> Sequence[Any]:
+        """One forward for requests of one bucket: what each one's `advance` takes, in order. Changes no state."""
+        ...
+
+    def preview(self, state: State) -> Image | None:
+        """A small image of the latents as they are; None when the family has no means for it."""
+        ...
+
+    def decode(self, state: State) -> Image:
+        """The finished image (H, W, 3), checked for safety. Raises: ContentPolicy, ModelError."""
+        ...
+
+    def release_memory(self) -> None:
+        """Give up caches and idle models; they are computed and loaded again when needed."""
+        ...
+
+    def stats(self) -> Mapping[str, object]:
+        """JSON-serialisable facts for the runner's statistics: caches, loads, what is compiled."""
+        ...

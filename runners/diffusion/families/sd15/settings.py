@@ -1,0 +1,60 @@
+"""How the Stable Diffusion 1.5 family is run, every switch resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from composition.config import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sd15Settings:
+    """What the engine does not need to know.
+
+    Attributes:
+        cache_ttl_s, cache_max_bytes: of the encodings; 0 bytes keeps none.
+        max_controlnets: how many stay loaded, least recently used first out.
+        preload_controlnets: load them at start instead of at first use.
+        guidance_end: classifier-free guidance runs for this fraction of the steps, the rest at half the cost.
+        offload: keep on the CPU what a denoising step does not need.
+        compile_unet: torch.compile for the warmed-up shapes.
+        native_size: the image size in pixels that is warmed up.
+        warm_rows: the largest batch that is warmed up.
+    """
+
+    cache_ttl_s: float = 300.0
+    cache_max_bytes: int = 256 << 20
+    max_controlnets: int = 2
+    preload_controlnets: bool = False
+    guidance_end: float = 1.0
+    offload: bool = False
+    use_xformers: bool = True
+    compile_unet: bool = False
+    safety_checker: bool = True
+    native_size: int = 512
+    warm_rows: int = 16
+
+    @classmethod
+    def from_config(cls, config: Config, *, on_cuda: bool, native_size: int) -> Sd15Settings:
+        """The service's configuration as this family needs it.
+
+        Args:
+            config: the whole tree.
+            on_cuda: whether the models run on CUDA; decides what "auto" means.
+            native_size: the profile's image size in pixels, for when the configuration names none.
+        """
+        generation, optimization = config.generation, config.optimization
+        compile_unet = generation.enable_torch_compile
+        return cls(
+            cache_ttl_s=optimization.cache_ttl_seconds,
+            cache_max_bytes=(optimization.cache_max_mb << 20) if optimization.cache_preprocessors else 0,
+            max_controlnets=config.models.controlnet.max_loaded,
+            preload_controlnets=not config.models.controlnet.load_on_demand,
+            guidance_end=generation.guidance_end,
+            offload=optimization.enable_model_offload and on_cuda,
+            use_xformers=generation.enable_xformers,
+            compile_unet=on_cuda if compile_unet == "auto" else bool(compile_unet),
+            safety_checker=config.models.safety_checker,
+            native_size=generation.native_size or native_size,
+            warm_rows=generation.max_rows,
+        )

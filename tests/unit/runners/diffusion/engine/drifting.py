@@ -1,0 +1,119 @@
+"""A model family and a device in a few lines: latents drift by a constant at each step, memory is a number of rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from composition.errors import InvalidInput
+from runners.diffusion.engine.state import Bucket, RequestState
+
+DRIFT = 5.0
+
+
+@dataclass(kw_only=True, eq=False)
+class DriftState(RequestState):
+    latents: Any
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+    def advance(self, prediction: Any) -> None:
+        self.latents = self.latents + prediction
+        self.step += 1
+
+
+class DriftFamily:
+    """Begins at the request's seed; `room` is how many rows fit, and `batches` how many there were in each forward.
+
+    What a test plants: `fail` is asked before every piece of work, by the method's name and the states at hand; while
+    `gate` is closed no forward ends, and `inside` says that one waits there.
+    """
+
+    models_loaded = ("drift",)
+
+    def __init__(self) -> None:
+        self.room = 1000
+        self.batches: list[int] = []
+        self.buckets: list[Bucket] = []
+        self.releases = 0
+        self.fail: Callable[[str, list[DriftState]], Exception | None] = lambda work, states: None
+        self.gate, self.inside = threading.Event(), threading.Event()
+        self.gate.set()
+
+    def check(self, request):
+        if request.controls:
+            raise InvalidInput("this family has no controls")
+
+    def encode(self, request):
+        self._maybe_fail("encode", [])
+        height, width = request.mask.shape
+        return DriftState(
+            bucket=Bucket(latent_size=(height // 8, width // 8), shared=tuple(request.loras)),
+            steps=request.num_inference_steps,
+            models_used=("drift", *request.loras),
+            cache={"noise": "miss"},
+            latents=np.full((height // 8, width // 8), float(request.seed)),
+        )
+
+    def activate(self, bucket):
+        self._maybe_fail("activate", [])
+        self.buckets.append(bucket)
+
+    def predict(self, states):
+        assert {state.bucket for state in states} == {self.buckets[-1]}
+        self.batches.append(len(states))
+        self.inside.set()
+        assert self.gate.wait(60)
+        self._maybe_fail("predict", states)
+        if len(states) > self.room:
+            raise MemoryError
+        return [np.full(state.latents.shape, DRIFT) for state in states]
+
+    def preview(self, state):
+        self._maybe_fail("preview", [state])
+        return as_image(state.latents)
+
+    def decode(self, state):
+        self._maybe_fail("decode", [state])
+        return as_image(np.kron(state.latents, np.ones((8, 8))))
+
+    def release_memory(self):
+        self.releases += 1
+
+    def stats(self):
+        return {"drift": DRIFT}
+
+    def _maybe_fail(self, work, states):
+        if error := self.fail(work, list(states)):
+            raise error
+
+
+class PlainDevice:
+    """A forward takes `row_bytes` per row of the batch that `family` was last given."""
+
+    def __init__(self, family, *, asynchronous=False, row_bytes=0, free_bytes=None):
+        self.asynchronous = asynchronous
+        self._family, self._row_bytes, self._free_bytes = family, row_bytes, free_bytes
+
+    def inference(self):
+        return nullcontext()
+
+    def free_bytes(self):
+        return self._free_bytes
+
+    def measured(self, work):
+        return work(), self._row_bytes * self._family.batches[-1] or None
+
+    def release(self):
+        pass
+
+
+def as_image(latents):
+    return np.repeat(latents.astype(np.uint8)[:, :, None], 3, axis=2)
