@@ -17,6 +17,7 @@ from models_store.sources import ImportRefused
 from models_store.store import ModelSet, ModelsNotImported
 
 SERVED = "StableDiffusionInpaintPipeline"
+CLASS = {"pipeline_class": SERVED}
 OPTIONAL = "controlnet-depth"
 COMMAND = f"python -m models_store import demo --role {OPTIONAL}"
 
@@ -29,7 +30,7 @@ def shipped(tmp_path: Path, store_folder: Path, monkeypatch: pytest.MonkeyPatch)
         "profile": "demo", "description": "a test's", "source": "shipped", "native_size": 256,
         "base_role": "sd-inpainting", "ip_adapter_variant": "sd15",
         "models": {
-            "sd-inpainting": {**model, "repository": "org/base", "required": ["model_index.json"], "pipeline_class": SERVED},
+            "sd-inpainting": {**model, "repository": "org/base", "required": ["model_index.json"]} | CLASS,
             OPTIONAL: {**model, "repository": "org/net", "optional": True},
         },
     }  # fmt: skip
