@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest
 from composition.errors import Cancelled, InvalidInput, ModelError, OutOfMemory
@@ -56,14 +57,21 @@ def submit(engine, *requests):
     return listeners
 
 
-def submit_together(engine, family, *requests):
-    """The first one's forward waits until all are in."""
+def submit_together(engine, family, *requests, asynchronous=False):
+    """The first one's forward waits until all are in, and encoded where that happens beside it."""
     family.gate.clear()
     [first] = submit(engine, requests[0])
     assert family.inside.wait(60)
     others = submit(engine, *requests[1:])
+    if asynchronous:
+        until_all_are_denoising(engine, len(requests))
     family.gate.set()
     return [first, *others]
+
+
+@retry(retry=retry_if_exception_type(AssertionError), wait=wait_fixed(0.01), stop=stop_after_delay(60))
+def until_all_are_denoising(engine, count):
+    assert engine.stats()["requests"]["denoising"] == count
 
 
 def value(result):
@@ -89,7 +97,7 @@ def test_a_request_drifts_step_by_step_to_the_familys_image(start, family):
 def test_requests_share_forwards_and_each_gets_what_is_its_own(start, family, asynchronous):
     engine = start(asynchronous=asynchronous)
     wanted = [request(f"r{seed}", steps=steps, seed=seed) for seed, steps in ((1, 9), (2, 6), (3, 12))]
-    listeners = submit_together(engine, family, *wanted)
+    listeners = submit_together(engine, family, *wanted, asynchronous=asynchronous)
     assert [value(one.result()) for one in listeners] == [1 + 9 * DRIFT, 2 + 6 * DRIFT, 3 + 12 * DRIFT]
     assert max(family.batches) == 3
     assert sum(family.batches) == 9 + 6 + 12
