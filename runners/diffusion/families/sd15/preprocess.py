@@ -1,4 +1,4 @@
-"""Encodes a request into its `Sd15State`: text, pictures and reference, each looked up by content first.
+"""Encodes a request into its `Sd15State`: text, images and reference, each looked up by content first.
 
 The order in which random numbers are drawn is the stock pipeline's: picture's latents (only when strength < 1), noise,
 masked picture's latents. Only the encoder's moments are cached, never its samples: a seed gives the same picture

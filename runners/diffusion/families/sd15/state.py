@@ -35,7 +35,7 @@ class Sd15State(RequestState):
         latents: (1, 4, h, w), replaced at every step.
         inpainting: mask and masked image's latents, (1, 5, h, w), appended to the model's input channels.
         conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
-            the negative prompt first. "encoder_hidden_states" is always there; other model families add keys.
+            the negative prompt first. "encoder_hidden_states" is always there, others are added conditions.
         reference_tokens: like `conditioning`, (1 or 2, tokens, channels), or None without a reference.
         generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
         guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.

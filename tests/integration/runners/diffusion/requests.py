@@ -1,4 +1,4 @@
-"""Requests on made-up pictures."""
+"""Requests on made-up images."""
 
 from __future__ import annotations
 

@@ -53,3 +53,7 @@ def test_the_warm_up_covers_every_number_of_rows_with_and_without_controls(compi
     assert {(shape[0], controlled) for shape, controlled in runner.warm_shapes} == {
         (rows, controlled) for rows in (1, 2) for controlled in (False, True)
     }
+
+
+def test_the_statistics_name_the_compiled_shapes(compiled):
+    assert compiled.stats()["compiled"] == [(1, 9, 8, 8), (2, 9, 8, 8)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest
 from composition.errors import Cancelled, InvalidInput, ModelError, OutOfMemory
@@ -57,15 +58,20 @@ def submit(engine, *requests):
 
 
 def submit_together(engine, family, *requests, asynchronous=False):
-    """The first one's forward waits until all are in, and encoded where that happens in a thread of its own."""
+    """The first one's forward waits until all are in, and encoded where that happens beside it."""
     family.gate.clear()
     [first] = submit(engine, requests[0])
     assert family.inside.wait(60)
     others = submit(engine, *requests[1:])
-    for other in others if asynchronous else ():
-        other.wait_for_step(0)
+    if asynchronous:
+        until_all_are_denoising(engine, len(requests))
     family.gate.set()
     return [first, *others]
+
+
+@retry(retry=retry_if_exception_type(AssertionError), wait=wait_fixed(0.01), stop=stop_after_delay(60))
+def until_all_are_denoising(engine, count):
+    assert engine.stats()["requests"]["denoising"] == count
 
 
 def value(result):
