@@ -5,10 +5,11 @@ Unknown keys, NaN, numbers as text and booleans as numbers are refused; everythi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from api.examples import EXAMPLE_REQUEST
 from composition.controls import CONTROLS
 from composition.request import Crop, OnNoDetection, OutputFormat, PipelineChoice, RefineMask, Speed
 
@@ -91,15 +92,6 @@ class GenerateConfig(BaseModel):
         Field(max_length=MAX_LORAS, description="Allow-listed LoRA names with weights."),
         AfterValidator(_or_none),
     ] = None
-
-
-EXAMPLE_REQUEST: dict[str, Any] = {
-    "base_image": "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQ...",
-    "prompt": "person wearing this designer jacket",
-    "reference_image": "https://example.com/jacket.webp",
-    "negative_prompt": "deformed, distorted, low quality",
-    "config": {"num_inference_steps": 25, "guidance_scale": 7.5, "seed": 42},
-}
 
 
 class GenerateRequest(BaseModel):
