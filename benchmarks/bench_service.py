@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
-import os
 import statistics
 import subprocess
 import sys
@@ -175,5 +174,4 @@ def run_controlled(client: httpx.Client, case: Case) -> dict[str, Any]:
 
 def _import_other_models() -> None:
     """The tiny profile's detectors and extractors, into the model store unless they are there."""
-    os.environ.setdefault("BENTOML_HOME", str(ROOT / ".bentoml"))
     subprocess.run([sys.executable, "-m", "models_store", "import", "tiny"], cwd=ROOT, check=True)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("COMPOSITION_MODELS__PROFILE", "tiny")
+os.environ["COMPOSITION_MODELS__PROFILE"] = "tiny"  # also where another one is exported

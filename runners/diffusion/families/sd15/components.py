@@ -98,6 +98,9 @@ def load_components(
     use_xformers = settings.use_xformers and xformers_works(device, dtype)
     if use_xformers:
         use_xformers_for_self_attention(pipe.unet)
+    attention = "xformers" if use_xformers else "sdpa"
+    compiled = "compiled" if settings.compile_unet else "not compiled"
+    logger.info("diffusion on %s in %s, attention %s, UNet %s, from %s", device, dtype, attention, compiled, paths.base)
     names = ["sd-inpainting"] + ["ip-adapter"] * (projection is not None)
     names += ["safety-checker"] * (safety_checker is not None)
     return Components(
@@ -105,7 +108,7 @@ def load_components(
         paths=paths,
         device=device,
         dtype=dtype,
-        attention="xformers" if use_xformers else "sdpa",
+        attention=attention,
         image_encoder=pipe.image_encoder,
         reference_projection=projection,
         reference_hidden_states=plus,
