@@ -31,7 +31,10 @@ REPEAT_STEPS = 4
 
 
 def environment(paths: DiffusionPaths, dtype_name: str) -> dict[str, str]:
-    """The service's settings: the measured diffusion model, and the tiny profile's for everything before it."""
+    """The service's settings: the measured diffusion model, and the tiny profile's for everything before it.
+
+    Jobs and images are stored as they are by default, on the disk: every request waits for its flushes.
+    """
     return {
         "COMPOSITION_MODELS__PROFILE": "tiny",
         "COMPOSITION_MODELS__DTYPE": dtype_name,
@@ -40,8 +43,6 @@ def environment(paths: DiffusionPaths, dtype_name: str) -> dict[str, str]:
         "COMPOSITION_MODELS__CONTROLNET__DEPTH": str(paths.controlnets["depth"]),
         "COMPOSITION_MODELS__IP_ADAPTER__MODEL": str(paths.ip_adapter),
         "COMPOSITION_MODELS__SAFETY_CHECKER": "false",
-        "COMPOSITION_STORAGE__JOBS": "memory",
-        "COMPOSITION_STORAGE__BLOBS": "memory",
     }
 
 
