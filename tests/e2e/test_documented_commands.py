@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -220,6 +221,21 @@ def mentioned_targets() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "target"), mentioned_targets())
 def test_a_target_that_is_mentioned_exists(page, target, clone):
     type_in(clone, f"make --dry-run {target}")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_module_that_is_mentioned_exists(page):
+    named = set(re.findall(r"python -m ([a-z_.]+[a-z_])", (ROOT / page).read_text()))
+    assert [name for name in named if importlib.util.find_spec(name) is None] == []
+
+
+def test_every_section_of_the_performance_page_with_a_measured_figure_names_a_command():
+    sections = (ROOT / "docs/performance.md").read_text().split("\n## ")[1:]
+    figure = re.compile(r"\d (TFLOP|MB|s\b|ms)|\d times as|p50 \d")
+    measured = [text for text in sections if figure.search(text)]
+    assert len(measured) >= 3
+    for text in measured:
+        assert re.search(r"make [a-z]|python -m benchmarks\.", text), text.splitlines()[0]
 
 
 def programs_elsewhere() -> list[list[str]]:
