@@ -3,15 +3,24 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# The models: demo (shipped), tiny (random weights), sd15 (downloaded).
-PROFILE ?= demo
+PORT   ?= 8000
 
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
-export HF_HUB_OFFLINE ?= 1
 export BENTOML_DO_NOT_TRACK := True
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
+# The models: PROFILE=demo (shipped), tiny (random weights), sd15 (downloaded), or the same by
+# COMPOSITION_MODELS__PROFILE; without either, models.profile of config.yaml.
+ifdef PROFILE
+ifneq ($(PROFILE),$(or $(COMPOSITION_MODELS__PROFILE),$(PROFILE)))
+$(error PROFILE=$(PROFILE) contradicts COMPOSITION_MODELS__PROFILE=$(COMPOSITION_MODELS__PROFILE): set one of them)
+endif
+export COMPOSITION_MODELS__PROFILE := $(PROFILE)
+endif
+# Importing is the only step that may use the network; it does so for profiles that are downloaded.
+OFFLINE := HF_HUB_OFFLINE=1
+
+.PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
 	bench bench-full-size chaos backlog footprint train-demo demo-world
 
 help:  ## what can be made
@@ -24,30 +33,35 @@ $(READY): requirements.lock
 
 setup: $(READY)  ## the virtual environment, exactly as locked
 
-models: $(READY)  ## import a profile into the model store (.bentoml): make models PROFILE=tiny
-	@$(BIN)/python -m models_store import $(PROFILE)
+profiles: $(READY)  ## the model profiles: what each has, from where, under which licence, how large
+	@$(BIN)/python -m models_store list
+
+models: $(READY)  ## import a profile into the model store: make models PROFILE=sd15
+	@$(BIN)/python -m models_store import
 
 test-models: $(READY)
 	@$(BIN)/python -m models_store import tiny
 	@$(BIN)/python -m models_store import demo
 
 demo: models  ## serve, run the edits of the specification over REST, write out/index.html
-	@$(BIN)/python -m benchmarks.demo --profile $(PROFILE)
+	@$(OFFLINE) $(BIN)/python -m benchmarks.demo
 
-serve: models  ## serve on port 8000
-	COMPOSITION_MODELS__PROFILE=$(PROFILE) $(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port 8000
+serve: models  ## import what is missing, then serve on 127.0.0.1:8000: make serve PROFILE=sd15
+	@mkdir -p var
+	@$(OFFLINE) BENTOML_RESULT_STORE=var/tasks.sqlite3 \
+		$(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
 
 test: test-models  ## every test that CI runs
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 test-unit: $(READY)  ## no torch, seconds
-	$(BIN)/python -m pytest tests/unit
+	$(OFFLINE) $(BIN)/python -m pytest tests/unit
 
 test-integration: test-models  ## real runners on the tiny and the demo models
-	$(BIN)/python -m pytest tests/integration
+	$(OFFLINE) $(BIN)/python -m pytest tests/integration
 
 test-e2e: test-models  ## bentoml serve, from outside
-	$(BIN)/python -m pytest tests/e2e
+	$(OFFLINE) $(BIN)/python -m pytest tests/e2e
 
 check: $(READY)  ## formatting, lint, types, architecture, dependencies
 	$(BIN)/ruff format --check .
@@ -67,19 +81,19 @@ lock: $(READY)  ## requirements.lock and the Bento's, for pyproject.toml; what i
 		--constraint requirements.lock --no-annotate -o deploy/requirements.txt
 
 bench: $(READY)  ## against stock diffusers, side by side; out/bench.json
-	$(BIN)/python -m benchmarks.bench
+	$(OFFLINE) $(BIN)/python -m benchmarks.bench
 
 bench-full-size: $(READY)  ## the same at Stable Diffusion 1.5's own size, random weights, a few steps
-	$(BIN)/python -m benchmarks.bench --full-size
+	$(OFFLINE) $(BIN)/python -m benchmarks.bench --full-size
 
 chaos: $(READY)  ## kill -9 at random while jobs run: none is lost
-	$(BIN)/python -m benchmarks.chaos
+	$(OFFLINE) $(BIN)/python -m benchmarks.chaos
 
 backlog: $(READY)  ## 5,000 waiting jobs
-	$(BIN)/python -m benchmarks.backlog
+	$(OFFLINE) $(BIN)/python -m benchmarks.backlog
 
 footprint: models  ## time to healthy, memory, p50
-	COMPOSITION_MODELS__PROFILE=$(PROFILE) $(BIN)/python -m benchmarks.footprint
+	$(OFFLINE) $(BIN)/python -m benchmarks.footprint
 
 train-demo: $(READY)  ## train the demo models from scratch (hours; resumable)
 	$(BIN)/python -m demo_models.recipes train --all
@@ -96,7 +110,7 @@ demo-world:  ## judge the demo models by ground truth on unseen scenes
 		--unconditioned --out out/demo_world_rough_unconditioned
 
 build: models  ## a Bento
-	COMPOSITION_MODELS__PROFILE=$(PROFILE) $(BIN)/bentoml build
+	$(OFFLINE) $(BIN)/bentoml build
 
 clean:
 	rm -rf out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,6 +16,7 @@ import bentoml
 from api.app import create_app
 from api.codec import PillowCodec
 from api.context import ANONYMOUS, ApiContext
+from api.documentation import serve_whole_document
 from api.fetcher import GuardedFetcher
 from api.native import answer_natively, submit_natively
 from api.security import guards
@@ -42,7 +43,7 @@ RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""
 
 logging.getLogger().setLevel(config.logging.level)
-app = create_app()
+app = create_app(keys_needed=bool(config.api.api_keys))
 embedded = config.queue.backend == "embedded"
 
 
@@ -130,6 +131,7 @@ def _owner(ctx: bentoml.Context) -> str:
 
 
 _service: Any = ImageComposition
+serve_whole_document(app, lambda: _service.openapi_spec.asdict())
 if not embedded:
     # No runner declares them here, but the workers run from the same Bento.
     _service.models.extend(ModelSet(config.models).bento_models())

@@ -6,9 +6,8 @@ running instance, which puts them on `app.state.context`. Requests before that a
 
 from __future__ import annotations
 
-from fastapi import FastAPI
-
 from api.context import ApiContext
+from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
 from api.metrics import HttpMetrics
 from api.routes import generate, jobs, system
@@ -22,14 +21,24 @@ DESCRIPTION = (
 )
 
 
-def create_app(context: ApiContext | None = None, *, metrics: HttpMetrics | None = None) -> FastAPI:
+def create_app(
+    context: ApiContext | None = None, *, metrics: HttpMetrics | None = None, keys_needed: bool = False
+) -> DocumentedApp:
     """Build the application; mount it at "/", since its routes carry the whole path.
 
     Args:
         context: ready objects, or None to set `app.state.context` later.
         metrics: series shared with the guards; None makes new ones (`app.state.metrics`).
+        keys_needed: whether a guard refuses requests without an API key, for the documentation.
     """
-    app = FastAPI(title=TITLE, version=VERSION, description=DESCRIPTION, redirect_slashes=False, redoc_url=None)
+    app = DocumentedApp(
+        keys_needed=keys_needed,
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        redirect_slashes=False,
+        redoc_url=None,
+    )
     app.state.context = context
     app.state.metrics = metrics or HttpMetrics()
     install_error_handlers(app)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
+from api.examples import EXAMPLE_REQUEST
 from composition.controls import CONTROLS
 from composition.request import OPTIONS, ControlType, Option
 
@@ -88,15 +89,6 @@ else:
         __module__=__name__,
         **{name: _wire_field(option) for name, option in OPTIONS.items()},
     )
-
-
-EXAMPLE_REQUEST: dict[str, Any] = {
-    "base_image": "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQ...",
-    "prompt": "person wearing this designer jacket",
-    "reference_image": "https://example.com/jacket.webp",
-    "negative_prompt": "deformed, distorted, low quality",
-    "config": {"num_inference_steps": 25, "guidance_scale": 7.5, "seed": 42},
-}
 
 
 class GenerateRequest(BaseModel):

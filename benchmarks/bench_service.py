@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
-import os
 import statistics
 import subprocess
 import sys
@@ -32,7 +31,10 @@ REPEAT_STEPS = 4
 
 
 def environment(paths: Sd15Paths, dtype_name: str) -> dict[str, str]:
-    """The service's settings: the measured diffusion model, and the tiny profile's for everything before it."""
+    """The service's settings: the measured diffusion model, and the tiny profile's for everything before it.
+
+    Jobs and images are stored as they are by default, on the disk: every request waits for its flushes.
+    """
     return {
         "COMPOSITION_MODELS__PROFILE": "tiny",
         "COMPOSITION_MODELS__DTYPE": dtype_name,
@@ -42,8 +44,6 @@ def environment(paths: Sd15Paths, dtype_name: str) -> dict[str, str]:
         },
         "COMPOSITION_MODELS__IP_ADAPTER__MODEL": str(paths.ip_adapter),
         "COMPOSITION_MODELS__SAFETY_CHECKER": "false",
-        "COMPOSITION_STORAGE__JOBS": "memory",
-        "COMPOSITION_STORAGE__BLOBS": "memory",
     }
 
 
@@ -179,5 +179,4 @@ def run_controlled(client: httpx.Client, case: Case) -> dict[str, Any]:
 
 def _import_other_models() -> None:
     """The tiny profile's detectors and extractors, into the model store unless they are there."""
-    os.environ.setdefault("BENTOML_HOME", str(ROOT / ".bentoml"))
     subprocess.run([sys.executable, "-m", "models_store", "import", "tiny"], cwd=ROOT, check=True)

@@ -126,7 +126,6 @@ class BentoService:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         environment = {
-            "BENTOML_HOME": os.environ.get("BENTOML_HOME", str(ROOT / ".bentoml")),
             "HF_HUB_OFFLINE": "1",
             "BENTOML_DO_NOT_TRACK": "True",
             "COMPOSITION_STORAGE__JOBS": str(folder / "jobs.db"),

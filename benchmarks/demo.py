@@ -1,6 +1,6 @@
 """`make demo`: serve on loopback, run the edits of SPEC.md section 8 over REST, write a before/mask/after gallery.
 
-Usage: python -m benchmarks.demo [--profile demo] [--port 8000] [--out out]
+Usage: python -m benchmarks.demo [--profile NAME, else the configured one] [--port 8000] [--out out]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from benchmarks.demo_cases import Case, photo_cases, photo_recolours, world_cases
 from benchmarks.server import Server
+from composition.config import load_config
 
 TINY_NOTICE = (
     "Profile 'tiny' has random weights: it proves the plumbing (routing, region, mask, blending, every model),\n"
@@ -123,7 +124,8 @@ def print_table(rows: list[tuple[Case, dict[str, Any]]]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; the process's exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
+    configured = load_config().models.profile
+    parser.add_argument("--profile", default=configured, help="model profile; it must be imported")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--out", type=Path, default=Path("out"))
     options = parser.parse_args(arguments)

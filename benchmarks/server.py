@@ -44,7 +44,6 @@ class Server:
     def __enter__(self) -> Server:
         state = self._log.with_suffix(".state")
         defaults = {
-            "BENTOML_HOME": str(ROOT / ".bentoml"),
             "HF_HUB_OFFLINE": "1",
             "BENTOML_DO_NOT_TRACK": "True",
             "COMPOSITION_STORAGE__JOBS": str(state / "jobs.sqlite3"),

@@ -1,4 +1,4 @@
-"""The command line: `python -m models_store list [PROFILE] | import PROFILE | verify PROFILE`."""
+"""The command line: `python -m models_store list|import|verify [PROFILE]`, the latter two of the configured one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from composition.config import ConfigError, load_config
 from models_store.manifest import load_manifest, profiles
 from models_store.pipelines import FAMILIES
 
@@ -19,6 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # else every entry is reported to BentoML's makers
     if options.command == "list":
         return _list([options.profile] if options.profile else profiles())
+    try:
+        options.profile = options.profile or load_config().models.profile
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     if options.command == "import":
         return _import(options)
     return _verify(options.profile, files_only=options.files)
@@ -32,14 +38,14 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("list", help="show a profile (default: every one) and what of it is imported")
     show.add_argument("profile", nargs="?", choices=profiles())
     load = commands.add_parser("import", help="import a profile's models (does nothing when they are there)")
-    load.add_argument("profile", choices=profiles())
+    load.add_argument("profile", nargs="?", choices=profiles(), help="default: the configured one")
     load.add_argument("--role", help="import just this role's model, which may be optional")
     load.add_argument(
         "--repository", metavar="ORG/NAME", help="for --role, a hub repository that the configuration names"
     )
     load.add_argument("--revision", default="main", help="its commit or branch (default: main)")
     verify = commands.add_parser("verify", help="check the imported files and load every model")
-    verify.add_argument("profile", choices=profiles())
+    verify.add_argument("profile", nargs="?", choices=profiles(), help="default: the configured one")
     verify.add_argument("--files", action="store_true", help="only compare the files with those that were imported")
     return parser
 

@@ -169,9 +169,9 @@ class ModelSet:
         Raises:
             KeyError, ValueError: as for `tag`.
         """
-        from bentoml.models import BentoModel
+        from models_store.packing import ImportableModel
 
-        return BentoModel(self.tag(role))
+        return ImportableModel(self.tag(role), command=self._origins[role].command)
 
     def bento_models(self) -> list[BentoModel]:
         """Those of every role; a role whose model is a folder is left out, as it cannot be packed."""

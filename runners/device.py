@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+
+from runners.cuda import find_cuda
+
+logger = logging.getLogger(__name__)
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
@@ -14,7 +19,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 
 class DeviceUnavailable(Exception):
-    """The configuration names a device that this machine does not have."""
+    """The configuration names a device that cannot be used here; the message is one line: why, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +31,21 @@ class GpuMemory:
 
 
 def choose_device(name: DeviceName) -> torch.device:
-    """The configured device; `auto` prefers CUDA.
+    """The configured device; `auto` prefers CUDA, and warns when there is a GPU that it cannot use.
 
     Raises:
-        DeviceUnavailable: for `cuda` on a machine without it.
+        DeviceUnavailable: for `cuda` where it does not work.
     """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceUnavailable("models.device is cuda, but torch finds no usable CUDA device: use auto or cpu")
-    if name == "cpu" or not torch.cuda.is_available():
+    if name == "cpu":
         return torch.device("cpu")
-    return torch.device("cuda", torch.cuda.current_device())
+    cuda = find_cuda()
+    if cuda.works:
+        return torch.device("cuda", torch.cuda.current_device())
+    if name == "cuda":
+        raise DeviceUnavailable(f"models.device is cuda, but {cuda.account}")
+    if cuda.sign is not None:
+        logger.warning("THE MODELS RUN ON THE CPU, many times slower: %s.", cuda.account)
+    return torch.device("cpu")
 
 
 def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:

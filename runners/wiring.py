@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +26,8 @@ from runners.detector.client import BentoDetector
 from runners.diffusion.transport.client import DiffusionClient
 from runners.health import RunnersHealth
 from runners.structure.client import BentoStructure
+
+logger = logging.getLogger(__name__)
 
 MEGABYTE = 1024 * 1024
 
@@ -64,6 +67,7 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
     if config.optimization.cache_preprocessors:
         models = _cached(models, config)
     native_size = config.generation.native_size or store.native_size
+    logger.info("model profile %s, %d px", config.models.profile, native_size)
     return Assembly(
         models=models,
         health=RunnersHealth([analyze.state, detect.state, extract.state, diffuse.health]),

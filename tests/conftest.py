@@ -4,4 +4,12 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("COMPOSITION_MODELS__PROFILE", "tiny")
+from hypothesis import HealthCheck, settings
+
+# Whether a test passes must not depend on how busy the machine is, nor on which examples it happens to draw.
+# `pytest --hypothesis-profile search` looks for new ones.
+settings.register_profile("gate", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", settings.get_profile("gate"), derandomize=False, max_examples=1000)
+settings.load_profile("gate")
+
+os.environ["COMPOSITION_MODELS__PROFILE"] = "tiny"  # also where another one is exported

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 router = APIRouter(prefix=API_PREFIX, tags=["jobs"])
 
 PING_S = 15
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
+OCTETS = "application/octet-stream"
 
 
 def known_form(job_id: str) -> str:
@@ -90,28 +92,39 @@ async def cancel_job(job_id: JobId, context: Context, owner: Owner) -> dict[str,
         200: {
             "description": "The edited picture.",
             "content": {
-                media_type: {"schema": {"type": "string", "format": "binary"}}
-                for media_type in ("image/png", "image/jpeg", "image/webp")
+                media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in (*IMAGE_TYPES, OCTETS)
             },
         },
         **openapi.errors(*openapi.A_JOB),
     },
     summary="The edited picture as a file",
 )
-async def job_image(job_id: JobId, context: Context, owner: Owner) -> Response:
-    """404 while the job has no picture; `details.status` says why."""
+async def job_image(
+    job_id: JobId,
+    context: Context,
+    owner: Owner,
+    accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Response:
+    """404 while the job has no picture; `details.status` says why.
+
+    With `Accept: application/octet-stream` the same bytes under that type, for clients that know no images.
+    """
     job = await context.queue.get(job_id, owner=owner)
     if job.result is None or job.result.image_key is None:
         raise NotFound("the job has no picture", details={"status": job.status.value})
     data = await context.blobs.get(job.result.image_key)
-    return Response(data, media_type=job.result.image_media_type, headers=PRIVATE)
+    media_type = OCTETS if accept == OCTETS else job.result.image_media_type
+    return Response(data, media_type=media_type, headers=PRIVATE)
 
 
 @router.get(
     "/jobs/{job_id}/events",
     response_class=EventSourceResponse,
     responses={
-        200: {"description": "Server-sent events: status, progress, preview.", "content": {"text/event-stream": {}}},
+        200: {
+            "description": "Server-sent events: status, progress, preview.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
         **openapi.errors(*openapi.A_JOB, InvalidInput),
     },
     summary="A job's events as they happen",

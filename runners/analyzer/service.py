@@ -31,8 +31,10 @@ class AnalyzerRunner:
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
         from runners.analyzer.loading import load_models
+        from runners.refusal import refusing_to_start
 
-        self._models = load_models(_CONFIG.models, _MODELS)
+        with refusing_to_start():
+            self._models = load_models(_CONFIG.models, _MODELS)
         self._desk = BatchDesk()
 
     @batched(_MAX_PICTURES)

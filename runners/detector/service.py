@@ -32,8 +32,10 @@ class DetectorRunner:
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
         from runners.detector.loading import load_models
+        from runners.refusal import refusing_to_start
 
-        self._models = load_models(_CONFIG, _MODELS)
+        with refusing_to_start():
+            self._models = load_models(_CONFIG, _MODELS)
         self._desk = BatchDesk()
 
     @batched(_MAX_QUERIES)

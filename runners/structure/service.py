@@ -29,9 +29,11 @@ class StructureRunner:
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
+        from runners.refusal import refusing_to_start
         from runners.structure.loading import load_models
 
-        self._models = load_models(_CONFIG, _MODELS)
+        with refusing_to_start():
+            self._models = load_models(_CONFIG, _MODELS)
         self._desk = BatchDesk()
 
     @batched(_MAX_PICTURES)

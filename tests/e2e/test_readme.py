@@ -41,7 +41,11 @@ def test_the_edit_in_the_readme_answers_with_what_it_shows(service_url, tmp_path
     assert result["metadata"]["output_resolution"] == expected["metadata"]["output_resolution"]
 
 
-def test_the_commands_of_the_readme_exist(tmp_path):
+def test_the_readme_stays_short():
+    assert len(README.splitlines()) < 110
+
+
+def test_the_commands_of_the_readme_exist():
     makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
     named = set(re.findall(r"\bmake ([a-z-]+)", README))
     assert {"demo", "test", "serve"} <= named

@@ -16,16 +16,16 @@ os.environ.setdefault("BENTOML_HOME", str(REPOSITORY / ".bentoml"))
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from models_store.store import ModelSet  # noqa: E402  bentoml reads the environment when it is first used
+from models_store.entries import model_store_folder  # noqa: E402  bentoml reads the environment when first used
+from models_store.store import ModelSet  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def bentoml_home() -> Path:
-    """BENTOML_HOME with the tiny profile in it; the importer's lock makes parallel test workers wait for one."""
-    home = Path(os.environ["BENTOML_HOME"])
+    """BentoML's home with the tiny profile in it; the importer's lock makes parallel test workers wait for one."""
     if ModelSet(ModelsConfig(profile="tiny")).missing:
         subprocess.run([sys.executable, "-m", "models_store", "import", "tiny"], cwd=REPOSITORY, check=True)
-    return home
+    return model_store_folder().parent
 
 
 @pytest.fixture(scope="session")

@@ -57,10 +57,12 @@ class DiffusionRunner:
         # Imports torch: in the runner's own process only, as the front imports this module too.
         from runners.device import choose_device, gpu_memory
         from runners.diffusion.start import start_engine
+        from runners.refusal import refusing_to_start
 
-        self._device = choose_device(_CONFIG.models.device)
+        with refusing_to_start():
+            self._device = choose_device(_CONFIG.models.device)
+            self._engine = start_engine(_CONFIG, _MODELS, self._device)
         self._gpu_memory = gpu_memory
-        self._engine = start_engine(_CONFIG, _MODELS, self._device)
 
     @_api
     async def generate(self, request: bytes) -> AsyncGenerator[bytes, None]:

@@ -11,6 +11,7 @@ import pytest
 from api.app import create_app
 from api.codec import PillowCodec
 from api.context import ApiContext
+from api.documentation import serve_whole_document
 from api.security import guards
 from composition.config import ApiConfig, Config
 from tests.fakes.fake_blob_store import FakeBlobStore
@@ -34,6 +35,7 @@ class MountedEdge:
         return text
 
 
+serve_whole_document(app, lambda: MountedEdge.openapi_spec.asdict())
 for guard, options in guards(CONFIG.api, app.state.metrics):
     MountedEdge.add_asgi_middleware(guard, **options)
 

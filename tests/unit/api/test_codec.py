@@ -280,7 +280,7 @@ SEEDS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.sampled_from(SEEDS),
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
@@ -327,7 +327,7 @@ def test_measuring_works_for_every_kind_of_jpeg(mode: str):
 
 
 @given(data=st.binary(max_size=200))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_random_bytes_are_not_a_picture(data: bytes):
     with pytest.raises(UnprocessableImage):
         CODEC.decode(data)

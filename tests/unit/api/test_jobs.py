@@ -103,6 +103,14 @@ async def test_cancelling_a_completed_job_leaves_it_completed(edge: Edge):
     assert (await edge.client.get(f"/api/v1/jobs/{job_id}/image")).status_code == 200
 
 
+async def test_a_client_that_knows_no_images_gets_the_same_bytes_as_octets(edge: Edge):
+    url = f"/api/v1/jobs/{await submitted(edge)}/image"
+    as_image = await edge.client.get(url)
+    as_octets = await edge.client.get(url, headers={"Accept": "application/octet-stream"})
+    assert as_octets.headers["content-type"] == "application/octet-stream"
+    assert as_octets.content == as_image.content
+
+
 async def test_the_picture_comes_as_a_file(edge: Edge):
     response = await edge.client.get(f"/api/v1/jobs/{await submitted(edge)}/image")
     assert response.status_code == 200

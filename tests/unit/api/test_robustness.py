@@ -19,7 +19,7 @@ from tests.unit.api.pictures import base64_of, encoded, gradient, mask, photo
 
 PATHS = ("/api/v1/generate", "/api/v1/generate/async", "/api/v1/analyze")
 EXPECTED = {200, 400, 413, 422}
-QUICK = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=30, suppress_health_check=list(HealthCheck))
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -163,13 +163,6 @@ def test_generate_documents_every_status_of_the_contract():
     }  # fmt: skip
 
 
-def test_the_documented_example_is_a_valid_request_but_for_its_pictures():
-    schemas = document()["components"]["schemas"]
-    example = schemas["GenerateRequest"]["example"]
-    assert set(example) <= set(schemas["GenerateRequest"]["properties"])
-    assert set(example["config"]) <= set(schemas["GenerateConfig"]["properties"])
-
-
 def test_the_framework_s_own_error_body_is_not_documented():
     assert "HTTPValidationError" not in json.dumps(document())
 

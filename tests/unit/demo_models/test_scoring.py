@@ -29,10 +29,30 @@ def test_black_and_white_are_a_hundred_apart():
     assert colour_difference(WHITE, WHITE) == 0
 
 
-def test_a_known_pair_of_the_ciede2000_test_data():
-    # The rounding to sRGB of neighbouring blues moves the published 2.0425 a little.
-    first, second = np.array([0.0, 0.0, 255.0]), np.array([10.0, 0.0, 255.0])
-    assert 0 < colour_difference(first, second) < 1.5
+def srgb(lightness: float, a: float, b: float) -> np.ndarray:
+    """CIELAB (D65) as sRGB in 0..255, not rounded: the formulas of CIE 15 and IEC 61966-2-1."""
+    y = (lightness + 16) / 116
+    steps = np.array([y + a / 500, y, y - b / 200])
+    xyz = np.where(steps > 6 / 29, steps**3, 3 * (6 / 29) ** 2 * (steps - 4 / 29)) * [0.95047, 1.0, 1.08883]
+    matrix = [[3.2404542, -1.5371385, -0.4985314], [-0.969266, 1.8760108, 0.041556], [0.0556434, -0.2040259, 1.0572252]]
+    linear = np.array(matrix) @ xyz
+    return 255 * np.where(linear > 0.0031308, 1.055 * np.abs(linear) ** (1 / 2.4) - 0.055, 12.92 * linear)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "published"),
+    [
+        ((60.2574, -34.0099, 36.2677), (60.4626, -34.1751, 39.4387), 1.2644),
+        ((63.0109, -31.0961, -5.8663), (62.8187, -29.7946, -4.0864), 1.2630),
+        ((61.2901, 3.7196, -5.3901), (61.4292, 2.2480, -4.9620), 1.8731),
+        ((22.7233, 20.0904, -46.6940), (23.0331, 14.9730, -42.5619), 2.0373),
+        ((36.4612, 47.8580, 18.3852), (36.2715, 50.5065, 21.2231), 1.4146),
+        ((50.0, 2.5, 0.0), (73.0, 25.0, -18.0), 27.1492),
+    ],
+)
+def test_the_pairs_of_the_ciede2000_test_data_are_as_far_apart_as_published(first, second, published):
+    """Sharma, Wu and Dalal, 2005, table 1: those pairs that sRGB has."""
+    assert colour_difference(srgb(*first), srgb(*second)) == pytest.approx(published, abs=0.01)
 
 
 def test_the_mean_is_taken_inside_the_region_only():

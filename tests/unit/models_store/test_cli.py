@@ -64,6 +64,22 @@ def test_the_list_says_which_profiles_no_runner_serves(store_folder: Path, capsy
     assert [line.split()[0] for line in lines if "no runner serves it" in line] == ["sdxl"]
 
 
+def test_without_a_name_the_configured_profile_is_meant(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMPOSITION_MODELS__PROFILE", "sdxl")
+    assert main(["verify"]) == 1
+    assert len(capsys.readouterr().out.splitlines()) == len(load_manifest("sdxl").models)
+
+
+def test_a_configuration_that_names_no_known_profile_is_refused(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMPOSITION_MODELS__PROFILE", "sd16")
+    assert main(["import"]) == 1
+    assert "models.profile: " in capsys.readouterr().err
+
+
 def test_verify_of_a_profile_that_is_not_imported_fails(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "sd15"]) == 1
     lines = capsys.readouterr().out.splitlines()

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from bentoml.exceptions import NotFound
 
 from composition.config import DetectionConfig, IpAdapterConfig, ModelsConfig, StructureConfig
 from composition.controls import CONTROLS, Control
@@ -92,6 +93,13 @@ def test_a_folder_is_used_in_place_and_not_packed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a store entry"):
         models.tag("clip")
     assert len(models.bento_models()) == len(models.roles) - 1
+
+
+def test_a_server_or_a_build_without_the_models_says_which_command_imports_them(store_folder: Path) -> None:
+    model = ModelSet(ModelsConfig(profile="sd15")).bento_model("clip")
+    for use in (model.resolve, model.to_info):
+        with pytest.raises(NotFound, match=r"is not in the model store; run: python -m models_store import sd15$"):
+            use()
 
 
 def test_a_folder_that_does_not_exist_is_missing(tmp_path: Path) -> None:

@@ -99,13 +99,16 @@ def load_components(paths: Sd15Paths, settings: Sd15Settings, device: torch.devi
     use_xformers = settings.use_xformers and xformers_works(device, dtype)
     if use_xformers:
         use_xformers_for_self_attention(pipe.unet)
+    attention = "xformers" if use_xformers else "sdpa"
+    compiled = "compiled" if settings.compile_unet else "not compiled"
+    logger.info("diffusion on %s in %s, attention %s, UNet %s, from %s", device, dtype, attention, compiled, paths.base)
     names = [BASE_MODEL] + [IP_ADAPTER] * (projection is not None) + [SAFETY_CHECKER] * (safety_checker is not None)
     return Components(
         pipe=pipe,
         paths=paths,
         device=device,
         dtype=dtype,
-        attention="xformers" if use_xformers else "sdpa",
+        attention=attention,
         image_encoder=pipe.image_encoder,
         reference_projection=projection,
         reference_hidden_states=plus,

@@ -105,7 +105,7 @@ def draw_request():
     )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(requests=st.lists(draw_request(), min_size=1, max_size=6), arrive_every=st.integers(0, 3))
 def test_any_mix_of_requests_gives_each_what_it_gets_alone(load, requests, arrive_every):
     family = family_of(load())
@@ -115,7 +115,7 @@ def test_any_mix_of_requests_gives_each_what_it_gets_alone(load, requests, arriv
         assert (latents - expected).abs().max() <= 1e-3
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(others=st.lists(draw_request(), min_size=1, max_size=4), position=st.integers(0, 4))
 def test_another_reference_changes_only_its_own_request(load, others, position):
     family = family_of(load())

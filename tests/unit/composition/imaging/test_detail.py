@@ -90,7 +90,7 @@ def test_an_empty_mask_changes_nothing():
     assert np.array_equal(keep_detail(generated, folds(BLUE), np.zeros((SIZE, SIZE), np.uint8)), generated)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 90), st.integers(1, 90))
 def test_any_picture_and_mask_give_a_picture(seed, height, width):
     rng = np.random.default_rng(seed)

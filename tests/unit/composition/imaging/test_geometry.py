@@ -39,7 +39,7 @@ def test_every_size_fits_with_its_aspect(height, width, native, multiple):
         assert content == max(1, math.floor(side * native / max(height, width) + 0.5))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(any_side, any_side, natives)
 def test_every_size_comes_back_as_it_was(height, width, native):
     plan = fit((height, width), native_size=native)
@@ -86,7 +86,7 @@ def centroid(image):
     return (rows * weights).sum() / weights.sum(), (columns * weights).sum() / weights.sum()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(64, 1024), st.integers(64, 1024), st.floats(0.2, 0.8), st.floats(0.2, 0.8))
 def test_nothing_moves_on_the_way_to_the_model_and_back(height, width, down, across):
     image = np.full((height, width, 3), 255, np.uint8)
@@ -116,7 +116,7 @@ def test_a_drawn_line_gets_no_halo():
     assert not canvas[..., [0, 2]].any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 90), st.integers(1, 90), st.sampled_from([16, 64, 128]), st.data())
 def test_a_mask_on_the_canvas_is_what_its_pixels_reach_into(height, width, native, data):
     plan = fit((height, width), native_size=native, multiple=16)
@@ -201,7 +201,6 @@ def test_the_crop_of_a_mask_of_another_size_is_refused():
         crop_box(np.zeros((10, 20), np.uint8), native_size=512, size=(20, 10))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([64, 256]), st.data())
 def test_a_crop_holds_the_mask_with_context_on_whole_pixels(height, width, native, data):
     x0, y0 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))

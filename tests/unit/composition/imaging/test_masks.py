@@ -93,7 +93,6 @@ def test_a_union_takes_the_larger_value_and_a_complement_the_rest():
         masks.union([])
 
 
-@settings(deadline=None)
 @given(small_masks, st.floats(0, 12))
 def test_dilation_reaches_exactly_as_far_as_asked(mask, px):
     expected = np.zeros_like(mask)
@@ -134,7 +133,7 @@ def test_nothing_stays_nothing_and_everything_stays_everything(step, value):
     assert np.array_equal(result, mask)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(small_masks, st.floats(0, 63))
 def test_a_feathered_mask_is_opaque_inside_and_clear_beyond_its_radius(mask, px):
     alpha = masks.feather(mask, px)

@@ -243,7 +243,7 @@ scores = st.floats(0, 1)
 coordinates = st.floats(-300, 900, width=32)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     arrays.arrays(np.float32, (18, 2), elements=coordinates | st.just(float("nan"))),
     arrays.arrays(np.float32, (18,), elements=st.floats(0, 1, width=32)),

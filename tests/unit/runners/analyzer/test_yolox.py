@@ -30,7 +30,7 @@ def test_a_planted_box_is_found_where_it_is_in_the_picture(height, width, stride
     assert [found.box.x0, found.box.y0, found.box.x1, found.box.y1] == pytest.approx(planted, abs=2)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     height=st.integers(64, 2048),
     width=st.integers(64, 2048),

@@ -34,7 +34,7 @@ def test_a_spot_is_found_where_it_is_in_the_picture(height, width, person):
     assert pose.body[:, 2] == pytest.approx(SCORE)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     height=st.integers(256, 1200),
     width=st.integers(256, 1200),

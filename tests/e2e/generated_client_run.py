@@ -1,0 +1,48 @@
+"""What a user of a generated client writes; run beside the package `edits`, with the service's URL as its argument."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+
+from edits import Client
+from edits.api.edits import (
+    analyze_api_v1_analyze_post,
+    generate_api_v1_generate_post,
+    generate_async_api_v1_generate_async_post,
+)
+from edits.api.jobs import (
+    cancel_job_api_v1_jobs_job_id_delete,
+    job_image_api_v1_jobs_job_id_image_get,
+    status_api_v1_status_job_id_get,
+)
+from edits.models import ErrorResponse, GenerateRequest, GenerateResponse, JobStatus
+from PIL import Image
+
+url, example = sys.argv[1], json.loads(sys.argv[2])
+quick = GenerateRequest.from_dict({**example, "config": {"num_inference_steps": 1, "seed": 7}})
+slow = GenerateRequest.from_dict({**example, "config": {"num_inference_steps": 100}})
+with Client(base_url=url, timeout=120) as client:
+    edited = generate_api_v1_generate_post.sync(client=client, body=quick)
+    assert isinstance(edited, GenerateResponse), edited
+    assert edited.result.metadata["seed_used"] == 7
+
+    analysis = analyze_api_v1_analyze_post.sync(client=client, body=quick)
+    assert analysis.result.mask
+
+    job_id = generate_async_api_v1_generate_async_post.sync(client=client, body=quick).job_id
+    while (job := status_api_v1_status_job_id_get.sync(job_id, client=client)).status in ("pending", "processing"):
+        time.sleep(0.05)
+    assert job.status is JobStatus.COMPLETED, job
+    picture = job_image_api_v1_jobs_job_id_image_get.sync(job_id, client=client)
+    assert Image.open(io.BytesIO(picture.payload.read())).size == (256, 256)
+
+    leaving = generate_async_api_v1_generate_async_post.sync(client=client, body=slow).job_id
+    assert cancel_job_api_v1_jobs_job_id_delete.sync(leaving, client=client).status is JobStatus.CANCELLED
+
+    unknown = status_api_v1_status_job_id_get.sync("2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77", client=client)
+    assert isinstance(unknown, ErrorResponse)
+    assert unknown.error.code == "NOT_FOUND"
+print("done")

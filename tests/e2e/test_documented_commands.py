@@ -1,0 +1,253 @@
+"""Every command of README and docs/ is typed as it stands, or listed here with the reason and what checks it."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.server import free_port
+from tests.e2e.black_box.client import eventually
+from tests.e2e.clones import make_clone, newcomers_environment
+from tests.e2e.documents import PAGES, ROOT, SERVICE, Command, commands
+from tests.e2e.pictures import photo
+from tests.integration.jobs.redis_server import RedisServer
+
+TYPED = {
+    ("README.md", "An edit"),
+    ("docs/api.md", "A first edit"),
+    ("docs/models-store.md", "The model store"),
+    ("docs/routing.md", "Measuring it"),
+    ("docs/deployment-celery.md", "Setting it up"),
+}
+"""Page and section of the commands that this module types."""
+ELSEWHERE = {
+    ("README.md", "Real models"): "typed in test_real_models.py",
+    ("README.md", "Two commands"): "make test is this run; the edits of make demo are run in test_demo_profile.py",
+    ("CONTRIBUTING.md", "Contributing"): "make test and make check are what CI runs",
+    ("docs/performance.md", "Measuring"): "minutes to hours each; tests/integration/benchmarks runs the small ones",
+    ("docs/models/README.md", "Training"): "hours; tests/integration/demo_models trains a little",
+}
+"""Of these the programs, targets and options are checked to exist."""
+PHOTO_BYTES = 4_000_000
+
+
+def all_commands() -> list[Command]:
+    return [command for page in PAGES for command in commands(page)]
+
+
+def of(page: str, section: str) -> list[Command]:
+    return [command for command in commands(page) if command.section == section]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    return make_clone(tmp_path_factory.mktemp("clone") / "source")
+
+
+@pytest.fixture
+def desk(tmp_path) -> Path:
+    """A folder with a large photograph under the names that the pages use."""
+    noise = np.random.default_rng(1).integers(-60, 60, (1100, 2000, 3))
+    pixels = np.clip(np.asarray(photo(1100, 2000)).astype(int) + noise, 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=98, subsampling=0)
+    assert buffer.tell() > PHOTO_BYTES
+    for name in ("photo.jpg", "car.jpg"):
+        (tmp_path / name).write_bytes(buffer.getvalue())
+    return tmp_path
+
+
+def type_in(folder: Path, lines: str, *, timeout_s: float = 300, **variables: str) -> str:
+    environment = {**newcomers_environment(), "BENTOML_HOME": bentoml_home(), **variables}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", lines], cwd=folder, env=environment, capture_output=True, text=True,
+        check=False, timeout=timeout_s,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{lines}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def bentoml_home() -> str:
+    return os.environ.get("BENTOML_HOME", str(ROOT / ".bentoml"))
+
+
+def test_every_command_is_typed_or_listed():
+    places = {(command.page, command.section) for command in all_commands()}
+    assert places == TYPED | ELSEWHERE.keys()
+
+
+def test_commands_stand_in_blocks_that_say_so():
+    """A block without a language is a drawing; one that starts a program would be passed over here."""
+    for page in PAGES:
+        for block in re.findall(r"^```\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE):
+            assert not re.search(r"^(make|python3?|curl|pip|bentoml|celery|\./|export) ", block, re.MULTILINE), block
+
+
+def test_no_command_needs_what_only_linux_has():
+    for command in all_commands():
+        found = re.search(r"base64 (-w|--wrap)|readlink -f|sed -i |date -d|grep -P|xargs -d|stat -c", command.text)
+        assert found is None, command
+
+
+def test_no_photograph_is_put_into_a_command_line():
+    for command in all_commands():
+        assert "$(base64" not in command.text, command
+        assert "`base64" not in command.text, command
+
+
+def test_the_edit_of_the_readme_takes_a_large_photograph(service_url, desk):
+    (command,) = of("README.md", "An edit")
+    assert SERVICE in command.text
+    answer = json.loads(type_in(desk, command.text.replace(SERVICE, service_url)))
+    assert answer["result"]["metadata"]["output_resolution"] == "2000x1100"
+
+
+def test_the_first_edit_of_the_api_page_leaves_an_image(service_url, desk):
+    lines = "\n".join(command.text for command in of("docs/api.md", "A first edit"))
+    assert SERVICE in lines
+    type_in(desk, lines.replace(SERVICE, service_url))
+    with Image.open(desk / "edited.png") as image:
+        assert image.size == (2000, 1100)
+
+
+def test_the_commands_of_the_model_store_work_in_one_shell(service_url, clone):
+    """After `service_url`, which has the tiny profile imported."""
+    said = type_in(clone, "\n".join(command.text for command in of("docs/models-store.md", "The model store")))
+    assert "tiny: 0 models imported, 13 were there" in said
+    assert "FAILED" not in said
+
+
+def test_the_commands_that_read_prompts_work(clone):
+    score, decision = (
+        type_in(clone, command.text, PATH=f"{clone}/.venv/bin:{os.environ['PATH']}")
+        for command in of("docs/routing.md", "Measuring it")
+    )
+    assert score.strip()
+    assert "sofa" in decision
+
+
+@pytest.fixture
+def redis(tmp_path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_the_two_commands_of_the_celery_page_make_a_service(service_url, clone, redis, tmp_path):
+    """After `service_url`, which has the tiny profile imported."""
+    port = free_port()
+    environment = {
+        **newcomers_environment(),
+        "BENTOML_HOME": bentoml_home(),
+        "PATH": f"{clone}/.venv/bin:{os.environ['PATH']}",
+        "COMPOSITION_API__PORT": str(port),
+        "COMPOSITION_MODELS__PROFILE": "tiny",
+        "COMPOSITION_QUEUE__BACKEND": "celery",
+        "COMPOSITION_QUEUE__REDIS_URL": redis.url,
+        "BENTOML_RESULT_STORE": str(tmp_path / "tasks.sqlite3"),
+        "HF_HUB_OFFLINE": "1",
+    }
+    logs, processes = [tmp_path / "api.log", tmp_path / "worker.log"], []
+    try:
+        for command, log in zip(of("docs/deployment-celery.md", "Setting it up"), logs, strict=True):
+            processes.append(start(command.text, clone, environment, log))
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: any(p.poll() is not None for p in processes) or is_healthy(url), timeout_s=180)
+        said = "".join(log.read_text(errors="replace") for log in logs)
+        assert is_healthy(url), said
+        example = httpx.get(f"{url}/openapi.json").json()["components"]["schemas"]["GenerateRequest"]["example"]
+        body = {**example, "config": {"num_inference_steps": 1}}
+        answer = httpx.post(f"{url}/api/v1/generate", json=body, timeout=120)
+        assert answer.status_code == 200, answer.text + said
+    finally:
+        for process in processes:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def start(command: str, folder: Path, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            shlex.split(command), cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+
+
+def is_healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/v1/health", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_the_celery_packages_that_the_page_speaks_of_are_locked():
+    distributed = re.search(r"^distributed = \[(.*)\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    names = {re.match(r"[\w-]+", name)[0] for name in re.findall(r'"([^"]+)"', distributed)}
+    assert {"celery", "redis"} <= names
+    for lock in ("deploy/requirements.txt", "requirements.lock"):
+        locked = {line.partition("==")[0] for line in (ROOT / lock).read_text().splitlines()}
+        assert names <= locked, lock
+
+
+def test_no_page_installs_the_project_as_a_package():
+    for page in PAGES:
+        assert not re.search(r"pip install[^\n]*image-composition", (ROOT / page).read_text()), page
+
+
+def mentioned_targets() -> list[tuple[str, str]]:
+    """Page and target of every `make ...` in a block or in the text."""
+    found = set()
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        found |= {(page, name) for name in re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)}
+        found |= {(page, name) for name in re.findall(r"`make ([a-z-]+)", text)}
+    return sorted(found)
+
+
+@pytest.mark.parametrize(("page", "target"), mentioned_targets())
+def test_a_target_that_is_mentioned_exists(page, target, clone):
+    type_in(clone, f"make --dry-run {target}")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_module_that_is_mentioned_exists(page):
+    named = set(re.findall(r"python -m ([a-z_.]+[a-z_])", (ROOT / page).read_text()))
+    assert [name for name in named if importlib.util.find_spec(name) is None] == []
+
+
+def test_every_section_of_the_performance_page_with_a_measured_figure_names_a_command():
+    sections = (ROOT / "docs/performance.md").read_text().split("\n## ")[1:]
+    figure = re.compile(r"\d (TFLOP|MB|s\b|ms)|\d times as|p50 \d")
+    measured = [text for text in sections if figure.search(text)]
+    assert len(measured) >= 3
+    for text in measured:
+        assert re.search(r"make [a-z]|python -m benchmarks\.", text), text.splitlines()[0]
+
+
+def programs_elsewhere() -> list[list[str]]:
+    lines = [command.text for place in ELSEWHERE for command in of(*place)]
+    return [shlex.split(line) for line in lines if not line.startswith("make ")]
+
+
+@pytest.mark.parametrize("words", programs_elsewhere(), ids=" ".join)
+def test_a_program_that_is_not_typed_exists_and_has_the_options_that_are_shown(words, clone):
+    python, dash, module, *arguments = words
+    assert (python, dash) == ("python", "-m")
+    subcommand = [word for word in arguments[:1] if not word.startswith("-")]
+    shown = type_in(clone, shlex.join([sys.executable, "-m", module, *subcommand, "--help"]))
+    for option in (word for word in arguments if word.startswith("--")):
+        assert option in shown

@@ -1,0 +1,43 @@
+"""What a served instance says when it starts, and how it refuses to."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.server import Server, free_port
+
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+
+
+def lines_with(log, text):
+    return [line for line in log.read_text(errors="replace").splitlines() if text in line]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    path = tmp_path_factory.mktemp("start") / "serve.log"
+    with Server(port=free_port(), log=path, environment=NO_GPU) as server:
+        server.wait_until_healthy(timeout_s=180)
+    return path
+
+
+def test_the_log_says_once_which_profile_is_served(log):
+    (line,) = lines_with(log, "model profile")
+    assert "model profile tiny, 256 px" in line
+
+
+def test_the_log_says_once_where_and_how_the_diffusion_model_runs(log):
+    (line,) = lines_with(log, "diffusion on")
+    assert "diffusion on cpu in torch." in line
+    assert "attention sdpa, UNet not compiled, from " in line
+    assert "composition-tiny-sd-inpainting" in line
+
+
+def test_a_device_that_is_not_there_ends_the_server_with_one_line_a_runner_and_no_traceback(tmp_path):
+    log, said = tmp_path / "serve.log", "models.device is cuda, but torch cannot use CUDA"
+    environment = {**NO_GPU, "COMPOSITION_MODELS__DEVICE": "cuda"}
+    with Server(port=free_port(), log=log, environment=environment) as server, pytest.raises(RuntimeError, match=said):
+        server.wait_until_healthy(timeout_s=120)
+    runners = [line.partition("]")[0] for line in lines_with(log, said)]
+    assert 1 <= len(runners) <= 4
+    assert lines_with(log, "Traceback") == []
