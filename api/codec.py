@@ -18,16 +18,16 @@ from PIL import UnidentifiedImageError
 
 from api.color import to_srgb
 from api.containers import Container, unwrap
-from api.planes import in_mode, planes
+from api.masks import read_mask
+from api.planes import mask_planes, planes
 from composition.errors import CompositionError, PayloadTooLarge, UnprocessableImage
 from composition.images import Image, Mask
-from composition.request import OutputFormat
+from composition.ports.codec import MaskReading
+from composition.request import MaskMode, OutputFormat
 
 logger = logging.getLogger(__name__)
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-MASK_THRESHOLD = 128
-"""Of a mask's grey value (0..255): this and above is repainted."""
 
 _FAST_PNG = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 """On photographs faster than the default by far, and smaller than level 1 with its usual strategy (by 10-15 %)."""
@@ -81,20 +81,16 @@ class PillowCodec:
         with self._opened(data, reduced=True) as (_, container, size):
             return size if container.orientation < _FIRST_TURNED_ORIENTATION else size[::-1]
 
-    def decode_mask(self, data: bytes) -> Mask:
-        """A mask: grey value of `MASK_THRESHOLD` and above is repainted, transparent is kept.
-
-        Returns:
-            uint8, shape (H, W), strictly 0 or 255.
+    def decode_mask(self, data: bytes, mode: MaskMode) -> MaskReading:
+        """A user's mask: which side of it is repainted, as `masks.read_mask` has it.
 
         Raises:
-            UnprocessableImage, PayloadTooLarge: as `decode`.
+            UnprocessableImage, PayloadTooLarge: as `decode`; the former also for a mask that can mean either side.
+            EmptyMask: it has no pixel to repaint.
         """
         with self._opened(data) as (image, container, _):
-            color, alpha = planes(image, container)
-            grey = _over_black(in_mode(color, "L"), alpha)
-            pixels = np.asarray(_oriented(grey, container), dtype=np.uint8)
-            return np.where(pixels >= MASK_THRESHOLD, np.uint8(255), np.uint8(0))
+            color, alpha = mask_planes(image, container)
+            return read_mask(_oriented(color, container), None if alpha is None else _oriented(alpha, container), mode)
 
     def encode(self, image: Image, output_format: OutputFormat) -> tuple[bytes, str]:
         """A file without metadata; PNG and WebP are lossless, JPEG has quality 95 without chroma subsampling.
@@ -168,12 +164,3 @@ def _over_white(color: PillowImage.Image, alpha: PillowImage.Image | None) -> Pi
     white = PillowImage.new("RGB", color.size, (255, 255, 255))
     white.paste(color, mask=alpha)
     return white
-
-
-def _over_black(grey: PillowImage.Image, alpha: PillowImage.Image | None) -> PillowImage.Image:
-    """Grey values with transparent parts black: strokes painted on a transparent layer are a usual mask."""
-    if alpha is None:
-        return grey
-    black = PillowImage.new("L", grey.size, 0)
-    black.paste(grey, mask=alpha)
-    return black

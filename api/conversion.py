@@ -34,6 +34,7 @@ def to_options(config: GenerateConfig) -> EditOptions:
         target=config.target,
         on_no_detection=config.on_no_detection,
         refine_mask=config.refine_mask,
+        mask_mode=config.mask_mode,
         mask_dilation_px=config.mask_dilation_px,
         mask_blur_px=config.mask_blur_px,
         strength=config.strength,

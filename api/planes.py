@@ -45,6 +45,14 @@ def planes(image: PillowImage.Image, container: Container) -> Planes:
     return in_mode(image, {"1": "L", "L": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")), alpha
 
 
+def mask_planes(image: PillowImage.Image, container: Container) -> Planes:
+    """Like `planes`, but 16-bit grey values that all fit into 8 bits are kept: many programs store bytes so."""
+    color, alpha = planes(image, container)
+    if image.mode in _SIXTEEN_BIT and (samples := _samples(image)).max() < 256:
+        color = PillowImage.fromarray(samples.astype(np.uint8))
+    return color, alpha
+
+
 def in_mode(image: PillowImage.Image, mode: str) -> PillowImage.Image:
     """The image itself when it has the mode: Pillow's own `convert` would copy it, 20 ms at 2048 x 2048 pixels."""
     return image if image.mode == mode else image.convert(mode)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from composition.controls import CONTROLS
-from composition.request import Crop, OnNoDetection, OutputFormat, PipelineChoice, RefineMask, Speed
+from composition.request import Crop, MaskMode, OnNoDetection, OutputFormat, PipelineChoice, RefineMask, Speed
 
 MAX_PROMPT_CHARS = 1000
 MAX_URL_CHARS = 8192
@@ -75,6 +75,11 @@ class GenerateConfig(BaseModel):
         OnNoDetection.FULL, description="full repaints everything, with a warning; error answers 422 NO_DETECTION."
     )
     refine_mask: RefineMask = Field(RefineMask.AUTO, description="Refine boxes to silhouettes with SAM.")
+    mask_mode: MaskMode = Field(
+        MaskMode.AUTO,
+        description="Which side of `mask_image` is repainted: luminance: light; alpha: transparent; inverted: dark, or "
+        "opaque where there is transparency; auto: what can mean only one thing, said in `warnings`.",
+    )
     mask_dilation_px: Integer = Field(15, ge=0, le=64, description="In pixels of a 512-pixel picture.")
     mask_blur_px: Integer = Field(21, ge=0, le=63, description="In pixels of a 512-pixel picture.")
     strength: Number | None = Field(
@@ -112,7 +117,7 @@ class GenerateRequest(BaseModel):
     reference_image: Picture | None = None
     mask_image: Annotated[
         Picture | None,
-        Field(description="White = repaint, same size as the base picture; overrides detection."),
+        Field(description="White = repaint (see config.mask_mode), same size as the base image; overrides detection."),
     ] = None
     negative_prompt: Prompt | None = None
     callback_url: Annotated[

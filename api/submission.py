@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import anyio.to_thread
-import numpy as np
 
 from api.context import ApiContext
 from api.conversion import to_options, to_result
@@ -25,7 +24,6 @@ from api.images import decode_base64, is_url, naming
 from api.schemas import GenerateRequest
 from composition.errors import (
     Cancelled,
-    EmptyMask,
     InternalError,
     InvalidInput,
     NotFound,
@@ -188,9 +186,10 @@ async def _load_pictures(context: ApiContext, request: GenerateRequest) -> _Pict
     if "reference_image" in files:
         await _decode(context, "reference_image", context.codec.measure, files["reference_image"])
     if "mask_image" in files:
-        mask = await _decode(context, "mask_image", context.codec.decode_mask, files["mask_image"])
+        read = partial(context.codec.decode_mask, mode=request.config.mask_mode)
+        reading = await _decode(context, "mask_image", read, files["mask_image"])
         with naming("mask_image"):
-            _check_mask(mask, size)
+            _check_mask(reading.mask, size)
     references = (files["reference_image"],) if "reference_image" in files else ()
     return _Pictures(base=files["base_image"], references=references, mask=files.get("mask_image"))
 
@@ -220,8 +219,6 @@ def _check_mask(mask: Mask, base_size: tuple[int, int]) -> None:
     if mask.shape != base_size[::-1]:
         sizes = {"mask": f"{mask.shape[1]}x{mask.shape[0]}", "base": f"{base_size[0]}x{base_size[1]}"}
         raise UnprocessableImage(f"the mask is {sizes['mask']} pixels, the base picture {sizes['base']}", details=sizes)
-    if not np.any(mask):
-        raise EmptyMask("the mask is black everywhere: nothing to repaint")
 
 
 async def _store(context: ApiContext, request: GenerateRequest, pictures: _Pictures) -> EditPayload:

@@ -99,7 +99,7 @@ class Editor:
         """route: gather the signals that can still matter, decide, and resolve the plan."""
         if request.mask is not None and request.mask.shape != request.base.shape[:2]:
             raise UnprocessableImage("mask_image must have the size of base_image")
-        journal = Journal(listener=listener)
+        journal = Journal(listener=listener, warnings=list(request.notes))
         with journal.stage("route"):
             signals = await self._signals(request, journal)
             decision = self._router.decide(

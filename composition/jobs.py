@@ -16,6 +16,7 @@ from composition.request import (
     ControlType,
     Crop,
     EditOptions,
+    MaskMode,
     OnNoDetection,
     OutputFormat,
     PipelineChoice,
@@ -94,6 +95,7 @@ class EditPayload:
         raw["control_types"] = tuple(_known_control(name) for name in raw["control_types"])
         raw["on_no_detection"] = OnNoDetection(raw["on_no_detection"])
         raw["refine_mask"] = RefineMask(raw["refine_mask"])
+        raw["mask_mode"] = MaskMode(raw.get("mask_mode", MaskMode.AUTO))
         raw["crop"], raw["speed"] = Crop(raw["crop"]), Speed(raw["speed"])
         raw["output_format"] = OutputFormat(raw["output_format"])
         return cls(

@@ -34,6 +34,15 @@ class RefineMask(StrEnum):
     OFF = "off"
 
 
+class MaskMode(StrEnum):
+    """Which side of the user's mask is repainted; `api.masks` has the reading, docs/api.md the definitions."""
+
+    AUTO = "auto"
+    LUMINANCE = "luminance"
+    ALPHA = "alpha"
+    INVERTED = "inverted"
+
+
 class Crop(StrEnum):
     AUTO = "auto"
     OFF = "off"
@@ -65,6 +74,7 @@ class EditOptions:
     target: str | None = None
     on_no_detection: OnNoDetection = OnNoDetection.FULL
     refine_mask: RefineMask = RefineMask.AUTO
+    mask_mode: MaskMode = MaskMode.AUTO
     mask_dilation_px: int = 15
     mask_blur_px: int = 21
     strength: float | None = None
@@ -79,11 +89,12 @@ class EditOptions:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditRequest:
-    """One edit as the user asked for it, with decoded pictures."""
+    """One edit as the user asked for it, with decoded pictures; `notes` is what decoding has to say about them."""
 
     base: Image
     prompt: str
     negative_prompt: str | None = None
     references: tuple[Image, ...] = ()
     mask: Mask | None = None
+    notes: tuple[str, ...] = ()
     options: EditOptions = field(default_factory=EditOptions)

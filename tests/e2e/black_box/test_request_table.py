@@ -25,6 +25,7 @@ ROWS = {
     "target": (["the hat"], ["", "   ", 5]),
     "on_no_detection": (["full"], ["ignore", True]),
     "refine_mask": (["auto", "on", "off"], [True, "yes"]),
+    "mask_mode": (["auto", "luminance", "alpha", "inverted"], ["", "white", True]),
     "mask_dilation_px": ([0, 64], [-1, 65, 1.5, "3"]),
     "mask_blur_px": ([0, 63], [-1, 64, 1.5, "3"]),
     "strength": ([0.1, 1], [0.05, 1.1, "1"]),

@@ -17,7 +17,7 @@ from api.codec import PillowCodec
 from composition.errors import PayloadTooLarge, UnprocessableImage
 from composition.request import OutputFormat
 from tests.unit.api.bombs import one_bit_png
-from tests.unit.api.pictures import encoded, gradient, mask
+from tests.unit.api.pictures import encoded, gradient
 from tests.unit.api.profiles import lab_to_srgb, table_profile
 
 CODEC = PillowCodec(max_side_px=2048)
@@ -326,37 +326,6 @@ def test_measuring_works_for_every_kind_of_jpeg(mode: str):
 def test_random_bytes_are_not_a_picture(data: bytes):
     with pytest.raises(UnprocessableImage):
         CODEC.decode(data)
-
-
-def test_a_mask_is_cut_at_the_middle():
-    ramp = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
-    decoded = CODEC.decode_mask(encoded(ramp))
-    assert decoded.shape == (4, 256)
-    assert np.array_equal(decoded[0], np.where(np.arange(256) >= 128, 255, 0))
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA"])
-def test_a_mask_may_come_in_any_mode(mode: str):
-    picture = PillowImage.fromarray(mask(64, 48)).convert(mode)
-    assert np.array_equal(CODEC.decode_mask(encoded(picture)), mask(64, 48))
-
-
-def test_a_sixteen_bit_mask_is_not_clipped():
-    values = np.array([[0, 255, 32_767, 32_768, 65_535]], np.uint16)
-    assert CODEC.decode_mask(encoded(PillowImage.fromarray(values)))[0].tolist() == [0, 0, 0, 255, 255]
-
-
-def test_white_strokes_on_a_transparent_layer_are_a_mask():
-    layer = np.full((8, 8, 4), 255, np.uint8)
-    layer[:, :4, 3] = 0
-    decoded = CODEC.decode_mask(encoded(layer))
-    assert (decoded[:, :4] == 0).all()
-    assert (decoded[:, 4:] == 255).all()
-
-
-def test_a_mask_is_oriented_like_its_picture():
-    decoded = CODEC.decode_mask(oriented(mask(64, 48), 6, "PNG"))
-    assert np.array_equal(decoded, np.rot90(mask(64, 48), -1))
 
 
 @pytest.mark.parametrize("output_format", [OutputFormat.PNG, OutputFormat.WEBP])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from api.codec import PillowCodec
+from composition.request import MaskMode
 from tests.unit.api.bombs import png_chunk
 from tests.unit.api.pngs import CHANNELS, DEPTHS, GREY, GREY_ALPHA, PALETTE, RGB, RGBA, png_of, transparent
 from tests.unit.api.profiles import grey_profile, linear_curve, linear_to_srgb
@@ -110,6 +111,6 @@ def test_grey_with_alpha_takes_a_profile_of_grey(depth: int):
 def test_the_transparent_colour_of_a_mask_is_transparent():
     samples = np.full((64, 64, 1), 0x1234)
     samples[20:30, 20:30] = 0xFFFF
-    mask = CODEC.decode_mask(png_of(samples, GREY, 16, before=transparent(0x1234)))
+    mask = CODEC.decode_mask(png_of(samples, GREY, 16, before=transparent(0x1234)), MaskMode.LUMINANCE).mask
     assert (mask[20:30, 20:30] == 255).all()
     assert mask.sum() == 100 * 255
