@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from composition.controls import CONTROLS
 from composition.request import Crop, MaskMode, OnNoDetection, OutputFormat, PipelineChoice, RefineMask, Speed
@@ -23,6 +23,11 @@ def _without_repetition(types: list[str] | None) -> list[str] | None:
 
 def _or_none(loras: dict[str, float] | None) -> dict[str, float] | None:
     return loras or None
+
+
+def _none_if_blank(value: object) -> object:
+    """Forms and client libraries send "" for what was left out."""
+    return None if isinstance(value, str) and not value.strip() else value
 
 
 def _http_url(url: str) -> str:
@@ -41,6 +46,7 @@ Picture = Annotated[
     StringConstraints(min_length=1),
     Field(description="A JPEG, PNG or WebP picture: base64, a data URL, or an http(s) URL that the service fetches."),
 ]
+BlankIsAbsent = BeforeValidator(_none_if_blank)
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
 Flag = Annotated[bool, Field(strict=True)]
 Integer = Annotated[int, Field(strict=True)]
@@ -68,9 +74,11 @@ class GenerateConfig(BaseModel):
     controlnet_conditioning_scale: Number = Field(
         1.0, ge=0.0, le=2.0, description="Factor on the weight of each control type."
     )
-    target: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = Field(
-        None, description="What to repaint, instead of what is read from the prompt."
-    )
+    target: Annotated[
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None,
+        Field(description="What to repaint, instead of what is read from the prompt."),
+        BlankIsAbsent,
+    ] = None
     on_no_detection: OnNoDetection = Field(
         OnNoDetection.FULL, description="full repaints everything, with a warning; error answers 422 NO_DETECTION."
     )
@@ -114,15 +122,17 @@ class GenerateRequest(BaseModel):
 
     base_image: Picture
     prompt: Prompt
-    reference_image: Picture | None = None
+    reference_image: Annotated[Picture | None, BlankIsAbsent] = None
     mask_image: Annotated[
         Picture | None,
         Field(description="White = repaint (see config.mask_mode), same size as the base image; overrides detection."),
+        BlankIsAbsent,
     ] = None
-    negative_prompt: Prompt | None = None
+    negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
     callback_url: Annotated[
         Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_URL_CHARS), AfterValidator(_http_url)]
         | None,
         Field(description="Webhook that is told when the job ends; only for /generate/async."),
+        BlankIsAbsent,
     ] = None
     config: GenerateConfig = GenerateConfig()

@@ -20,7 +20,7 @@ import anyio.to_thread
 from api.context import ApiContext
 from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
-from api.images import decode_base64, is_url, naming
+from api.images import decode_inline, is_url, naming
 from api.schemas import GenerateRequest
 from composition.errors import (
     Cancelled,
@@ -198,7 +198,7 @@ async def _load(context: ApiContext, field: str, text: str) -> bytes:
     with naming(field):
         if is_url(text):
             return await context.fetcher.fetch(text.strip())
-        return await _in_thread(context, decode_base64, text)
+        return await _in_thread(context, decode_inline, text)
 
 
 async def _decode(context: ApiContext, field: str, decode: Callable[[bytes], T], data: bytes) -> T:
