@@ -267,7 +267,11 @@ def test_a_directory_that_names_the_same_megabytes_again_and_again_costs_nothing
     assert time.process_time() - start < 2
 
 
-@pytest.mark.parametrize("data", [png(before=png_chunk(b"prVt", b"") * 200_000), jpeg(segment(0xFE, b"") * 200_000)])
+@pytest.mark.parametrize(
+    "data",
+    [png(before=png_chunk(b"prVt", b"") * 200_000), jpeg(segment(0xFE, b"") * 200_000)],
+    ids=["PNG", "JPEG"],
+)
 def test_a_file_of_absurdly_many_parts_is_refused(data: bytes):
     with pytest.raises(UnprocessableImage, match="more parts"):
         CODEC.decode(data)
