@@ -32,6 +32,8 @@ _CLEAR_SHARE = 0.95
 """Of a coloured mask's pixels, that must be plainly on one side or the other; the rest are soft edges."""
 _FLAT_SPREAD = 48
 """Of each channel of one colour: photographs have more."""
+_FEW_COLORS = 6
+"""Of a drawing."""
 _SAMPLES = 65_536
 
 Grey: TypeAlias = npt.NDArray[np.uint8]
@@ -60,6 +62,7 @@ def read_mask(color: PillowImage.Image, alpha: PillowImage.Image | None, mode: M
     """
     opacity = None if alpha is None else np.asarray(alpha)
     opaque = None if opacity is None else _opaque(opacity)
+    visible = None if opaque is None else opacity
     if opacity is not None and opaque is None and opacity.max() < _ALPHA_SPREAD:
         chosen, note = _of_nothing_visible(opacity, mode)
     elif mode is MaskMode.AUTO:
@@ -71,11 +74,11 @@ def read_mask(color: PillowImage.Image, alpha: PillowImage.Image | None, mode: M
     elif mode is MaskMode.INVERTED and opaque is not None:
         chosen, note = opaque, None
     else:
-        chosen, note = _light(_grey(color, opacity if opaque is not None else None))
+        chosen, note = _light(_grey(color, visible))
         if mode is MaskMode.INVERTED:
             chosen, note = ~chosen, None
     if not chosen.any():
-        _refuse_empty(color, mode)
+        _refuse_empty(_grey(color, visible), mode)
     return MaskReading(mask=_mask(chosen), note=note)
 
 
@@ -164,30 +167,36 @@ def _are_sides(strokes: Choice, ground: Choice) -> bool:
 def _by_transparency(color: PillowImage.Image, opacity: Grey, opaque: Choice) -> tuple[Choice, str]:
     """A hole in what is opaque all around, or strokes on a ground that is transparent all around.
 
-    One colour on a transparent ground is a brush's; a photograph is not painted, so that its hole may reach the border.
+    A few colours on a transparent ground are a brush's. A photograph is not painted, so that its hole may reach the
+    border; cut out, with a transparent ground, it can mean the thing or all around it.
     """
-    border, share = _on_border(opaque), opaque.mean()
-    paint = _paint(color, opacity)
-    flat, neutral = bool((np.ptp(paint, axis=0) <= _FLAT_SPREAD).all()), bool((np.ptp(paint, axis=1) < _COLORFUL).all())
-    black_and_white = not flat and bool((np.abs(paint - 127.5) > 96).all())
-    if flat and border <= _FEW and share <= 0.5:
-        return (
-            opaque,
-            f"mask_image: read as strokes on a transparent ground; they, {_percent(opaque)}, are repainted",
-        )
-    if (flat and neutral and border >= _MOST) or (not flat and not black_and_white and border >= 0.5):
+    border, paint = _on_border(opaque), _paint(color, opacity)
+    one_color = bool((np.ptp(np.percentile(paint, (3, 97), axis=0), axis=0) <= _FLAT_SPREAD).all())
+    drawn = one_color or _share_of_commonest(paint) >= 0.98
+    grey = bool((np.ptp(paint, axis=1) < _COLORFUL).mean() > 0.98)
+    black_and_white = drawn and grey and not one_color
+    strokes = drawn and opaque.mean() <= 0.5 and border <= (_FEW if grey else 0.5)
+    hole = border >= (_MOST if drawn else 0.5) and (grey or not one_color)
+    if strokes and not black_and_white:
+        return opaque, f"mask_image: read as strokes on a transparent ground; they, {_percent(opaque)}, are repainted"
+    if hole and not black_and_white:
         return ~opaque, f"mask_image: read by its transparency; the transparent part, {_percent(~opaque)}, is repainted"
     raise UnprocessableImage(f"has transparent parts, and it is not clear which side of it is meant: {_ASK}")
 
 
-def _paint(color: PillowImage.Image, opacity: Grey) -> npt.NDArray[np.float64]:
-    """What the opaque pixels look like: some percentiles (N, 3) of their RGB, without soft edges and stray pixels."""
+def _paint(color: PillowImage.Image, opacity: Grey) -> npt.NDArray[np.int16]:
+    """RGB (N, 3) of some of the opaque pixels, those of soft edges left out."""
     low, high = int(opacity.min()), int(opacity.max())
     solid = np.flatnonzero(opacity >= high - (high - low) // 4)
     solid = solid[:: max(1, len(solid) // _SAMPLES)]
-    pixels = np.asarray(in_mode(color, "RGB")).reshape(-1, 3)[solid]
-    paint: npt.NDArray[np.float64] = np.percentile(pixels, (3, 15, 30, 50, 70, 85, 97), axis=0)
-    return paint
+    return np.asarray(in_mode(color, "RGB")).reshape(-1, 3)[solid].astype(np.int16)
+
+
+def _share_of_commonest(paint: npt.NDArray[np.int16]) -> float:
+    """How much of it the `_FEW_COLORS` commonest colours make up, colours that differ little counted as one."""
+    red, green, blue = (paint >> 4).T
+    counts = np.bincount((red << 8) | (green << 4) | blue, minlength=4096)
+    return float(np.sort(counts)[-_FEW_COLORS:].sum() / len(paint))
 
 
 def _grey(color: PillowImage.Image, opacity: Grey | None) -> Grey:
@@ -208,10 +217,10 @@ def _percent(side: Choice) -> str:
     return f"{share:.0f} % of the image" if share >= 1 else "less than 1 % of the image"
 
 
-def _refuse_empty(color: PillowImage.Image, mode: MaskMode) -> NoReturn:
+def _refuse_empty(grey: Grey, mode: MaskMode) -> NoReturn:
     if mode is MaskMode.INVERTED:
         raise EmptyMask("the mask has no pixel to repaint: read as inverted, its dark part is, and all of it is light")
     raise EmptyMask(
         "the mask has no pixel to repaint: read as luminance, its light part is, and its lightest grey value is "
-        f"{int(_grey(color, None).max())} of 255"
+        f"{int(grey.max())} of 255"
     )

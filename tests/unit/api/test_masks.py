@@ -132,6 +132,25 @@ def test_soft_strokes_are_cut_at_half_their_opacity():
     assert repaints(read(picture), chosen)
 
 
+def test_strokes_of_several_colours_on_a_transparent_ground_are_repainted():
+    picture = layer((0, 0, 0, 0), (255, 0, 0, 255))
+    picture[150:180, 20:60], picture[10:30, 150:180] = (0, 0, 255, 255), (255, 255, 255, 255)
+    assert repaints(read(picture), picture[..., 3] == 255)
+
+
+def test_a_stroke_in_colour_along_the_ground_is_repainted():
+    floor = np.zeros((SIDE, SIDE), bool)
+    floor[130:] = True
+    assert repaints(read(layer((0, 0, 0, 0), (255, 0, 200, 255), floor)), floor)
+
+
+def test_a_hole_in_a_drawing_of_few_colours_is_repainted():
+    drawing = np.zeros((SIDE, SIDE, 4), np.uint8)
+    drawing[:100], drawing[100:], drawing[:, 150:] = (200, 30, 30, 255), (30, 30, 200, 255), (240, 240, 30, 255)
+    drawing[SPOT][..., 3] = 0
+    assert repaints(read(drawing), spot())
+
+
 def half() -> np.ndarray:
     chosen = np.zeros((SIDE, SIDE), bool)
     chosen[:, SIDE // 2 :] = True
@@ -229,6 +248,7 @@ EMPTY = {
     "nothing visible": (np.zeros((8, 8, 4), np.uint8), "auto", "transparent everywhere"),
     "white that is not visible": (np.full((8, 8, 4), [255, 255, 255, 0], np.uint8), "luminance", "transparent every"),
     "inverted white": (np.full((8, 8), 255, np.uint8), "inverted", "read as inverted, its dark part is"),
+    "black on hidden white": (layer((255, 255, 255, 0), (0, 0, 0, 255)), "luminance", "lightest grey value is 0"),
     "black strokes by their light": (layer((0, 0, 0, 0), (0, 0, 0, 255)), "luminance", "lightest grey value is 0"),
 }
 
