@@ -186,7 +186,7 @@ async def _load_pictures(context: ApiContext, request: GenerateRequest) -> _Pict
     if "reference_image" in files:
         await _decode(context, "reference_image", context.codec.measure, files["reference_image"])
     if "mask_image" in files:
-        read = partial(context.codec.decode_mask, mode=request.config.mask_mode)
+        read = partial(context.codec.decode_mask, mode=to_options(request.config).mask_mode)
         reading = await _decode(context, "mask_image", read, files["mask_image"])
         with naming("mask_image"):
             _check_mask(reading.mask, size)

@@ -97,7 +97,7 @@ def test_what_names_a_place_is_a_url(text: str):
 
 
 @pytest.mark.parametrize("text", ["aGk=", "data:image/png;base64,aGk=", "//8=", "http:/a", "http"])
-def test_what_carries_the_picture_is_not_a_url(text: str):
+def test_what_carries_the_image_is_not_a_url(text: str):
     assert not is_url(text)
 
 

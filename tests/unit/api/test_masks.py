@@ -25,8 +25,8 @@ def spot() -> np.ndarray:
     return chosen
 
 
-def read(picture: np.ndarray | PillowImage.Image, mode: str = "auto", file_format: str = "PNG", **options: object):
-    return CODEC.decode_mask(encoded(picture, file_format, **options), MaskMode(mode))
+def read(image: np.ndarray | PillowImage.Image, mode: str = "auto", file_format: str = "PNG", **options: object):
+    return CODEC.decode_mask(encoded(image, file_format, **options), MaskMode(mode))
 
 
 def repaints(reading: MaskReading, chosen: np.ndarray) -> bool:
@@ -49,8 +49,8 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 @pytest.mark.parametrize("mode", ["auto", "luminance"])
 @pytest.mark.parametrize("kind", ["1", "L", "P", "RGB", "RGBA", "LA"])
 def test_white_on_black_is_plain_in_any_mode_of_pixels(kind: str, mode: str):
-    picture = PillowImage.fromarray(layer(BLACK, WHITE)).convert(kind)
-    reading = read(picture, mode)
+    image = PillowImage.fromarray(layer(BLACK, WHITE)).convert(kind)
+    reading = read(image, mode)
     assert repaints(reading, spot())
     assert reading.note is None
 
@@ -88,10 +88,10 @@ def test_all_white_is_everything_without_a_word():
 def test_a_hole_in_what_is_opaque_is_repainted(ground: object, hole: np.ndarray):
     """As OpenAI's API takes masks."""
     alpha = np.where(hole, 0, 255)
-    picture = photograph(alpha) if isinstance(ground, str) else np.dstack([layer(ground, ground), alpha])
+    image = photograph(alpha) if isinstance(ground, str) else np.dstack([layer(ground, ground), alpha])
     if ground == "photograph":
-        picture[hole] = 0
-    reading = read(picture.astype(np.uint8))
+        image[hole] = 0
+    reading = read(image.astype(np.uint8))
     assert repaints(reading, hole)
     assert reading.note is not None
     assert "transparent part" in reading.note
@@ -125,17 +125,17 @@ def test_a_ring_drawn_around_a_thing_is_the_ring():
 
 def test_soft_strokes_are_cut_at_half_their_opacity():
     column = np.clip(np.abs(np.arange(SIDE) - 100) * -10 + 255, 0, 255)
-    picture = np.zeros((SIDE, SIDE, 4), np.uint8)
-    picture[50:150, :, 3] = column
+    image = np.zeros((SIDE, SIDE, 4), np.uint8)
+    image[50:150, :, 3] = column
     chosen = np.zeros((SIDE, SIDE), bool)
     chosen[50:150] = column >= 128
-    assert repaints(read(picture), chosen)
+    assert repaints(read(image), chosen)
 
 
 def test_strokes_of_several_colours_on_a_transparent_ground_are_repainted():
-    picture = layer((0, 0, 0, 0), (255, 0, 0, 255))
-    picture[150:180, 20:60], picture[10:30, 150:180] = (0, 0, 255, 255), (255, 255, 255, 255)
-    assert repaints(read(picture), picture[..., 3] == 255)
+    image = layer((0, 0, 0, 0), (255, 0, 0, 255))
+    image[150:180, 20:60], image[10:30, 150:180] = (0, 0, 255, 255), (255, 255, 255, 255)
+    assert repaints(read(image), image[..., 3] == 255)
 
 
 def test_a_stroke_in_colour_along_the_ground_is_repainted():
@@ -171,10 +171,10 @@ AMBIGUOUS = {
 }
 
 
-@pytest.mark.parametrize("picture", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_can_mean_two_things_is_refused_by_the_name_of_the_option(picture: np.ndarray):
+@pytest.mark.parametrize("image", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_what_can_mean_two_things_is_refused_by_the_name_of_the_option(image: np.ndarray):
     with pytest.raises(UnprocessableImage, match=r"not clear which side .* config\.mask_mode"):
-        read(picture)
+        read(image)
 
 
 @pytest.mark.parametrize("mode", ["luminance", "alpha", "inverted"])
@@ -196,9 +196,9 @@ def test_strokes_in_any_colour_on_black_are_repainted(color: tuple[int, ...], fi
 
 
 def test_things_of_many_colours_on_black_are_all_repainted():
-    picture = layer(BLACK, (128, 0, 0))
-    picture[150:180, 20:60], picture[10:30, 150:180], picture[150:170, 100:120] = (64, 0, 0), (0, 128, 64), WHITE
-    assert repaints(read(picture), picture.any(axis=2))
+    image = layer(BLACK, (128, 0, 0))
+    image[150:180, 20:60], image[10:30, 150:180], image[150:170, 100:120] = (64, 0, 0), (0, 128, 64), WHITE
+    assert repaints(read(image), image.any(axis=2))
 
 
 @pytest.mark.parametrize("ground", [(0, 0, 255), (0, 0, 80), (60, 0, 90)])
@@ -211,10 +211,10 @@ def test_white_strokes_on_a_dark_colour_are_repainted(ground: tuple[int, ...]):
 def test_a_mask_of_two_values_is_binary_and_says_so(kind: str, value: int):
     values = np.where(spot(), value, 0)
     if kind == "16 bits":
-        picture = PillowImage.fromarray(values.astype(np.uint16))
+        image = PillowImage.fromarray(values.astype(np.uint16))
     else:
-        picture = PillowImage.fromarray(values.astype(np.uint8)).convert(kind)
-    reading = read(picture)
+        image = PillowImage.fromarray(values.astype(np.uint8)).convert(kind)
+    reading = read(image)
     assert repaints(reading, spot())
     assert reading.note == f"mask_image: read as the two values 0 and {value}; {value} is repainted"
 
@@ -253,10 +253,10 @@ EMPTY = {
 }
 
 
-@pytest.mark.parametrize(("picture", "mode", "message"), EMPTY.values(), ids=EMPTY)
-def test_a_mask_without_anything_to_repaint_is_refused_with_the_truth(picture: np.ndarray, mode: str, message: str):
+@pytest.mark.parametrize(("image", "mode", "message"), EMPTY.values(), ids=EMPTY)
+def test_a_mask_without_anything_to_repaint_is_refused_with_the_truth(image: np.ndarray, mode: str, message: str):
     with pytest.raises(EmptyMask, match=message):
-        read(picture, mode)
+        read(image, mode)
 
 
 def test_the_opaque_part_counts_as_dark_around_light_strokes():
@@ -270,10 +270,10 @@ def test_alpha_repaints_what_is_transparent():
     assert (read(np.zeros((8, 8, 4), np.uint8), "alpha").mask == 255).all()
 
 
-@pytest.mark.parametrize("picture", [layer(BLACK, WHITE), np.full((8, 8, 4), 255, np.uint8)], ids=["none", "constant"])
-def test_alpha_needs_transparency(picture: np.ndarray):
+@pytest.mark.parametrize("image", [layer(BLACK, WHITE), np.full((8, 8, 4), 255, np.uint8)], ids=["none", "constant"])
+def test_alpha_needs_transparency(image: np.ndarray):
     with pytest.raises(UnprocessableImage, match="no transparent part"):
-        read(picture, "alpha")
+        read(image, "alpha")
 
 
 def test_inverted_repaints_the_dark_or_the_opaque_part():
@@ -290,14 +290,14 @@ def test_a_constant_alpha_decides_nothing():
 
 
 def test_a_palette_with_a_transparent_entry_is_a_layer():
-    picture = PillowImage.fromarray(spot().astype(np.uint8), "P")
-    picture.putpalette([0, 0, 0, 200, 30, 30])
-    assert repaints(read(picture, transparency=0), spot())
+    image = PillowImage.fromarray(spot().astype(np.uint8), "P")
+    image.putpalette([0, 0, 0, 200, 30, 30])
+    assert repaints(read(image, transparency=0), spot())
 
 
 def test_a_mask_is_oriented_like_its_image():
     exif = PillowImage.Exif()
     exif[0x0112] = 6
-    for picture in (mask(64, 48), np.dstack([*[mask(64, 48)] * 3, mask(64, 48)])):
-        reading = CODEC.decode_mask(encoded(picture, exif=exif), MaskMode.AUTO)
+    for image in (mask(64, 48), np.dstack([*[mask(64, 48)] * 3, mask(64, 48)])):
+        reading = CODEC.decode_mask(encoded(image, exif=exif), MaskMode.AUTO)
         assert np.array_equal(reading.mask, np.rot90(mask(64, 48), -1))
