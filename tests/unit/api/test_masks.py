@@ -164,6 +164,10 @@ AMBIGUOUS = {
     "one colour in a transparent frame": np.pad(np.full((160, 160, 4), 255, np.uint8), ((20, 20), (20, 20), (0, 0))),
     "a hole in one strong colour": layer((255, 0, 0, 255), (255, 0, 0, 0)),
     "black, white and transparent": np.dstack([layer(BLACK, WHITE), np.where(half(), 255, 0)]).astype(np.uint8),
+    "black and white strokes on nothing": np.dstack(
+        [layer(BLACK, WHITE, half()), np.where(spot(), 255, 0)],
+    ).astype(np.uint8),
+    "white on black with a hole": np.dstack([layer(BLACK, WHITE, half()), np.where(spot(), 0, 255)]).astype(np.uint8),
     "red on white": layer(WHITE, (255, 0, 0)),
     "blue on white": layer(WHITE, (0, 0, 255)),
     "red on blue": layer((0, 0, 255), (255, 0, 0)),
