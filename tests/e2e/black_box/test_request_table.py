@@ -93,6 +93,19 @@ def test_a_mask_overrides_detection_and_keeps_the_rest_bit_for_bit(client: Clien
     assert "grounding-dino" not in result["models_used"]
 
 
+@pytest.mark.parametrize("call", ["generate", "analyze"])
+def test_a_photograph_with_a_transparent_hole_is_repainted_in_the_hole_and_says_so(client: Client, edit, call):
+    hole = np.zeros((SIDE, SIDE), np.uint8)
+    hole[100:160, 120:200] = 255
+    mask = encoded(Image.fromarray(np.dstack([photo(SIDE, SIDE), 255 - hole])), "png")
+    config = {**QUICK, "mask_blur_px": 0, "return_mask": True} if call == "generate" else {}
+    result = getattr(client, call)(**edit, mask_image=b64(mask), config=config)
+    painted = pixels(result["mask"])
+    assert (painted[hole == 255] == 255).all()
+    assert not painted[:50].any()
+    assert any("the transparent part, 7 % of the image, is repainted" in w for w in result["metadata"]["warnings"])
+
+
 @pytest.mark.parametrize(
     ("mask", "code"),
     [
