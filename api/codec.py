@@ -16,21 +16,22 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-from api.color import in_mode, to_srgb
+from api.color import to_srgb
+from api.containers import Container, unwrap
+from api.masks import read_mask
+from api.planes import mask_planes, planes
 from composition.errors import CompositionError, PayloadTooLarge, UnprocessableImage
 from composition.images import Image, Mask
-from composition.request import OutputFormat
+from composition.ports.codec import MaskReading
+from composition.request import MaskMode, OutputFormat
 
 logger = logging.getLogger(__name__)
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-MASK_THRESHOLD = 128
-"""Of a mask's grey value (0..255): this and above is repainted."""
 
 _FAST_PNG = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 """On photographs faster than the default by far, and smaller than level 1 with its usual strategy (by 10-15 %)."""
 
-_ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
     3: PillowImage.Transpose.ROTATE_180,
@@ -42,7 +43,6 @@ _ORIENTATIONS = {
 }
 _FIRST_TURNED_ORIENTATION = 5
 """From here on width and height change places."""
-_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 class PillowCodec:
@@ -64,10 +64,10 @@ class PillowCodec:
             UnprocessableImage: not a picture, of another format, animated, truncated or corrupt.
             PayloadTooLarge: a side is over the limit.
         """
-        with self._opened(data) as (picture, _):
-            orientation = _orientation(picture)
-            rgb = _over_white(to_srgb(_eight_bit(picture)))
-            return np.array(_oriented(rgb, orientation), dtype=np.uint8)
+        with self._opened(data) as (image, container, _):
+            color, alpha = planes(image, container)
+            rgb = _over_white(to_srgb(color, container.profile), alpha)
+            return np.array(_oriented(rgb, container), dtype=np.uint8)
 
     def measure(self, data: bytes) -> tuple[int, int]:
         """Whether a picture decodes, and its size: reads it to its end, a JPEG at an eighth of its resolution.
@@ -78,23 +78,19 @@ class PillowCodec:
         Raises:
             UnprocessableImage, PayloadTooLarge: as `decode`.
         """
-        with self._opened(data, reduced=True) as (picture, size):
-            return size if _orientation(picture) < _FIRST_TURNED_ORIENTATION else size[::-1]
+        with self._opened(data, reduced=True) as (_, container, size):
+            return size if container.orientation < _FIRST_TURNED_ORIENTATION else size[::-1]
 
-    def decode_mask(self, data: bytes) -> Mask:
-        """A mask: grey value of `MASK_THRESHOLD` and above is repainted, transparent is kept.
-
-        Returns:
-            uint8, shape (H, W), strictly 0 or 255.
+    def decode_mask(self, data: bytes, mode: MaskMode) -> MaskReading:
+        """A user's mask: which side of it is repainted, as `masks.read_mask` has it.
 
         Raises:
-            UnprocessableImage, PayloadTooLarge: as `decode`.
+            UnprocessableImage, PayloadTooLarge: as `decode`; the former also for a mask that can mean either side.
+            EmptyMask: it has no pixel to repaint.
         """
-        with self._opened(data) as (picture, _):
-            orientation = _orientation(picture)
-            grey = _over_black(_eight_bit(picture))
-            pixels = np.asarray(_oriented(grey, orientation), dtype=np.uint8)
-            return np.where(pixels >= MASK_THRESHOLD, np.uint8(255), np.uint8(0))
+        with self._opened(data) as (image, container, _):
+            color, alpha = mask_planes(image, container)
+            return read_mask(_oriented(color, container), None if alpha is None else _oriented(alpha, container), mode)
 
     def encode(self, image: Image, output_format: OutputFormat) -> tuple[bytes, str]:
         """A file without metadata; PNG and WebP are lossless, JPEG has quality 95 without chroma subsampling.
@@ -119,16 +115,19 @@ class PillowCodec:
         return buffer.getvalue()
 
     @contextmanager
-    def _opened(self, data: bytes, *, reduced: bool = False) -> Iterator[tuple[PillowImage.Image, tuple[int, int]]]:
-        """The picture and its size, the header checked; whatever decoding raises inside is translated."""
+    def _opened(
+        self, data: bytes, *, reduced: bool = False
+    ) -> Iterator[tuple[PillowImage.Image, Container, tuple[int, int]]]:
+        """The loaded image, its container and its size as stored; whatever decoding raises inside is translated."""
         try:
-            with PillowImage.open(io.BytesIO(data), formats=FORMATS) as picture:
-                self._check_header(picture)
-                size = picture.size
+            container = unwrap(data)
+            with PillowImage.open(io.BytesIO(container.pixels), formats=FORMATS) as image:
+                self._check_header(image, container)
+                size = image.size
                 if reduced:
-                    picture.draft(None, (max(1, size[0] // 8), max(1, size[1] // 8)))
-                picture.load()
-                yield picture, size
+                    image.draft(None, (max(1, size[0] // 8), max(1, size[1] // 8)))
+                image.load()
+                yield image, container, size
         except CompositionError:
             raise
         except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
@@ -140,11 +139,11 @@ class PillowCodec:
             logger.info("a picture could not be decoded: %r", error)
             raise UnprocessableImage("is truncated or corrupt") from error
 
-    def _check_header(self, picture: PillowImage.Image) -> None:
-        if max(picture.size) > self._max_side_px:
-            raise self._too_large(picture.size)
-        if picture.format in ("PNG", "WEBP") and getattr(picture, "is_animated", False):
-            raise UnprocessableImage("is animated; send a single picture")
+    def _check_header(self, image: PillowImage.Image, container: Container) -> None:
+        if max(image.size) > self._max_side_px:
+            raise self._too_large(image.size)
+        if container.animated or (image.format == "WEBP" and getattr(image, "is_animated", False)):
+            raise UnprocessableImage("is animated; send a single image")
 
     def _too_large(self, size: tuple[int, int] | None = None) -> PayloadTooLarge:
         of = f" is {size[0]}x{size[1]} pixels," if size else " has too many pixels,"
@@ -154,44 +153,14 @@ class PillowCodec:
         )
 
 
-def _orientation(picture: PillowImage.Image) -> int:
-    """EXIF orientation, 1 when there is none or the EXIF block is broken: the pixels are fine then."""
-    try:
-        value = picture.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:
-        return 1
-    return value if isinstance(value, int) and value in _ORIENTATIONS else 1
+def _oriented(image: PillowImage.Image, container: Container) -> PillowImage.Image:
+    method = _ORIENTATIONS.get(container.orientation)
+    return image if method is None else image.transpose(method)
 
 
-def _oriented(picture: PillowImage.Image, orientation: int) -> PillowImage.Image:
-    method = _ORIENTATIONS.get(orientation)
-    return picture if method is None else picture.transpose(method)
-
-
-def _eight_bit(picture: PillowImage.Image) -> PillowImage.Image:
-    """16-bit grey to its high byte (Pillow's own conversion would clip); other modes as they are."""
-    if picture.mode not in _SIXTEEN_BIT:
-        return picture
-    wide = np.asarray(picture).astype(np.int64)
-    narrow = PillowImage.fromarray((np.clip(wide, 0, 65535) >> 8).astype(np.uint8))
-    if "icc_profile" in picture.info:
-        narrow.info["icc_profile"] = picture.info["icc_profile"]
-    return narrow
-
-
-def _over_white(picture: PillowImage.Image) -> PillowImage.Image:
-    if picture.mode != "RGBA":
-        return in_mode(picture, "RGB")
-    white = PillowImage.new("RGB", picture.size, (255, 255, 255))
-    white.paste(picture.convert("RGB"), mask=picture.getchannel("A"))
+def _over_white(color: PillowImage.Image, alpha: PillowImage.Image | None) -> PillowImage.Image:
+    if alpha is None:
+        return color
+    white = PillowImage.new("RGB", color.size, (255, 255, 255))
+    white.paste(color, mask=alpha)
     return white
-
-
-def _over_black(picture: PillowImage.Image) -> PillowImage.Image:
-    """Grey values with transparent parts black: strokes painted on a transparent layer are a usual mask."""
-    if not picture.has_transparency_data:
-        return in_mode(picture, "L")
-    layered = picture.convert("RGBA")
-    black = PillowImage.new("L", picture.size, 0)
-    black.paste(layered.convert("L"), mask=layered.getchannel("A"))
-    return black

@@ -17,6 +17,7 @@ from functools import lru_cache
 import httpx
 
 from api.addresses import IpAddress, is_public, parse_address
+from api.downloads import BrokenCompression, Cookies, Inflater
 from composition.config import FetchConfig
 from composition.errors import PayloadTooLarge, UnprocessableUrl
 
@@ -28,6 +29,8 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 MAX_URL_CHARS = 8192
 _MAX_ADDRESSES_TRIED = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
+_FILES = (200, 203)
+"""203: a proxy on the way has changed the answer."""
 _USER_AGENT = "image-composition"
 
 
@@ -57,14 +60,16 @@ class GuardedFetcher:
         """Download a file.
 
         Raises:
-            UnprocessableUrl: forbidden, unreachable, too slow, or not answered with 200.
+            UnprocessableUrl: forbidden, unreachable, too slow, or not answered with a file.
             PayloadTooLarge: larger than the limit.
         """
         async with self._deadline():
-            target = _parse(url)
+            target, cookies = _parse(url), Cookies()
             for _ in range(self._max_redirects + 1):
-                async with self._send("GET", target, headers={"Accept": "image/*", "Accept-Encoding": "identity"}) as r:
+                headers = {"Accept": "image/*", "Accept-Encoding": "identity", **cookies.header_for(target)}
+                async with self._send("GET", target, headers=headers) as r:
                     if r.status_code in _REDIRECTS and "location" in r.headers:
+                        cookies.keep(target, r.headers.get_list("set-cookie"))
                         target = _parse_redirect(target, r.headers["location"])
                         continue
                     return await self._read(r)
@@ -149,24 +154,32 @@ class GuardedFetcher:
                 return
 
     async def _read(self, response: httpx.Response) -> bytes:
-        """The body as sent, counted while it arrives; a compressed one is refused, since it may unfold to anything."""
-        if response.status_code != 200:
+        """The body, counted while it arrives, and while it unfolds when it was compressed without being asked for."""
+        if response.status_code not in _FILES:
             raise UnprocessableUrl(
                 f"the URL was answered with status {response.status_code}", details={"status": response.status_code}
             )
-        if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
-            raise UnprocessableUrl("the URL gave a compressed answer")
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        try:
+            inflater = None if encoding in ("", "identity") else Inflater(encoding)
+        except KeyError as error:
+            raise UnprocessableUrl("the URL gave an answer compressed in an unknown way") from error
         declared = response.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._max_bytes:
             raise self._too_large()
         received = bytearray()
         try:
             async for chunk in response.aiter_raw():
-                received += chunk
+                room = self._max_bytes + 1 - len(received)
+                received += inflater.inflate(chunk, room) if inflater else chunk
                 if len(received) > self._max_bytes:
                     raise self._too_large()
         except httpx.HTTPError as error:
             raise UnprocessableUrl("the URL's answer broke off") from error
+        except BrokenCompression as error:
+            raise UnprocessableUrl("the URL's answer is not compressed as it says") from error
+        if inflater is not None and not inflater.complete:
+            raise UnprocessableUrl("the URL's answer broke off")
         return bytes(received)
 
     def _too_large(self) -> PayloadTooLarge:

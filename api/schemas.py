@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 
 from api.examples import EXAMPLE_REQUEST
 from composition.controls import CONTROLS
@@ -25,6 +25,11 @@ def _without_repetition(types: list[str] | None) -> list[str] | None:
 
 def _or_none(loras: dict[str, float] | None) -> dict[str, float] | None:
     return loras or None
+
+
+def _none_if_blank(value: object) -> object:
+    """Forms and client libraries send "" for what was left out."""
+    return None if isinstance(value, str) and not value.strip() else value
 
 
 def _http_url(url: str) -> str:
@@ -43,6 +48,7 @@ Picture = Annotated[
     StringConstraints(min_length=1),
     Field(description="A JPEG, PNG or WebP picture: base64, a data URL, or an http(s) URL that the service fetches."),
 ]
+BlankIsAbsent = BeforeValidator(_none_if_blank)
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
 Flag = Annotated[bool, Field(strict=True)]
 Integer = Annotated[int, Field(strict=True)]
@@ -62,6 +68,7 @@ _WIRE_TYPES: Mapping[Any, Any] = {
 """How values of a type are sent, strictly; a choice (an enum) is sent as it is."""
 _MEANINGS: Mapping[str, Any] = {
     "control_types": AfterValidator(_without_repetition),
+    "target": BlankIsAbsent,
     "loras": AfterValidator(_or_none),
 }
 """What a valid value comes to, for the options where several values mean the same."""
@@ -98,15 +105,17 @@ class GenerateRequest(BaseModel):
 
     base_image: Picture
     prompt: Prompt
-    reference_image: Picture | None = None
+    reference_image: Annotated[Picture | None, BlankIsAbsent] = None
     mask_image: Annotated[
         Picture | None,
-        Field(description="White = repaint, same size as the base picture; overrides detection."),
+        Field(description="White = repaint (see config.mask_mode), same size as the base image; overrides detection."),
+        BlankIsAbsent,
     ] = None
-    negative_prompt: Prompt | None = None
+    negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
     callback_url: Annotated[
         Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_URL_CHARS), AfterValidator(_http_url)]
         | None,
         Field(description="Webhook that is told when the job ends; only for /generate/async."),
+        BlankIsAbsent,
     ] = None
     config: GenerateConfig = GenerateConfig()

@@ -16,16 +16,14 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import anyio.to_thread
-import numpy as np
 
 from api.context import ApiContext
 from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
-from api.images import decode_base64, is_url, naming
+from api.images import decode_inline, is_url, naming
 from api.schemas import GenerateRequest
 from composition.errors import (
     Cancelled,
-    EmptyMask,
     InternalError,
     InvalidInput,
     NotFound,
@@ -201,9 +199,10 @@ async def _load_pictures(context: ApiContext, request: GenerateRequest) -> _Pict
     if "reference_image" in files:
         await _decode(context, "reference_image", context.codec.measure, files["reference_image"])
     if "mask_image" in files:
-        mask = await _decode(context, "mask_image", context.codec.decode_mask, files["mask_image"])
+        read = partial(context.codec.decode_mask, mode=to_options(request.config).mask_mode)
+        reading = await _decode(context, "mask_image", read, files["mask_image"])
         with naming("mask_image"):
-            _check_mask(mask, size)
+            _check_mask(reading.mask, size)
     references = (files["reference_image"],) if "reference_image" in files else ()
     return _Pictures(base=files["base_image"], references=references, mask=files.get("mask_image"))
 
@@ -212,7 +211,7 @@ async def _load(context: ApiContext, field: str, text: str) -> bytes:
     with naming(field):
         if is_url(text):
             return await context.fetcher.fetch(text.strip())
-        return await _in_thread(context, decode_base64, text)
+        return await _in_thread(context, decode_inline, text)
 
 
 async def _decode(context: ApiContext, field: str, decode: Callable[[bytes], T], data: bytes) -> T:
@@ -233,8 +232,6 @@ def _check_mask(mask: Mask, base_size: tuple[int, int]) -> None:
     if mask.shape != base_size[::-1]:
         sizes = {"mask": f"{mask.shape[1]}x{mask.shape[0]}", "base": f"{base_size[0]}x{base_size[1]}"}
         raise UnprocessableImage(f"the mask is {sizes['mask']} pixels, the base picture {sizes['base']}", details=sizes)
-    if not np.any(mask):
-        raise EmptyMask("the mask is black everywhere: nothing to repaint")
 
 
 async def _store(context: ApiContext, request: GenerateRequest, pictures: _Pictures) -> EditPayload:

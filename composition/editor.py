@@ -101,7 +101,7 @@ class Editor:
         """route: gather the signals that can still matter, decide, and resolve the plan."""
         if request.mask is not None and request.mask.shape != request.base.shape[:2]:
             raise UnprocessableImage("mask_image must have the size of base_image")
-        journal = Journal(listener=listener)
+        journal = Journal(listener=listener, warnings=list(request.notes))
         with journal.stage("route"):
             reading = self._router.read(request.prompt, request.options)
             signals = await self._signals(request, self._router.needs(reading, request.options), journal)

@@ -15,7 +15,7 @@ from composition.images import Image
 from composition.jobs import Job, JobKind, JobResult
 from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, ProgressListener
-from composition.request import EditRequest
+from composition.request import EditRequest, MaskMode
 
 
 class EditJobHandler:
@@ -55,14 +55,20 @@ class EditJobHandler:
             *(self._decode(key) for key in (payload.base_key, *payload.reference_keys))
         )
         mask = None
+        mode, notes = payload.options.mask_mode, tuple[str, ...]()
         if payload.mask_key is not None:
-            mask = await asyncio.to_thread(self._codec.decode_mask, await self._blobs.get(payload.mask_key))
+            data = await self._blobs.get(payload.mask_key)
+            reading = await asyncio.to_thread(self._codec.decode_mask, data, mode)
+            mask, notes = reading.mask, (reading.note,) if reading.note else ()
+        elif mode is not MaskMode.AUTO:
+            notes = ("config.mask_mode has no effect without mask_image",)
         return EditRequest(
             base=base,
             prompt=payload.prompt,
             negative_prompt=payload.negative_prompt,
             references=tuple(references),
             mask=mask,
+            notes=notes,
             options=payload.options,
         )
 

@@ -35,6 +35,15 @@ class RefineMask(StrEnum):
     OFF = "off"
 
 
+class MaskMode(StrEnum):
+    """Which side of the user's mask is repainted; `api.masks` has the reading, docs/api.md the definitions."""
+
+    AUTO = "auto"
+    LUMINANCE = "luminance"
+    ALPHA = "alpha"
+    INVERTED = "inverted"
+
+
 class Crop(StrEnum):
     AUTO = "auto"
     OFF = "off"
@@ -119,6 +128,11 @@ class EditOptions:
         OnNoDetection.FULL, description="full repaints everything, with a warning; error answers 422 NO_DETECTION."
     )
     refine_mask: RefineMask = option(RefineMask.AUTO, description="Refine boxes to silhouettes with SAM.")
+    mask_mode: MaskMode = option(
+        MaskMode.AUTO,
+        description="Which side of `mask_image` is repainted: luminance: light; alpha: transparent; inverted: dark, or "
+        "opaque where there is transparency; auto: what can mean only one thing, said in `warnings`.",
+    )
     mask_dilation_px: int = option(15, ge=0, le=64, description="In pixels of a 512-pixel picture.")
     mask_blur_px: int = option(21, ge=0, le=63, description="In pixels of a 512-pixel picture.")
     strength: float | None = option(
@@ -170,11 +184,12 @@ OPTIONS: Final[Mapping[str, Option]] = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditRequest:
-    """One edit as the user asked for it, with decoded pictures."""
+    """One edit as the user asked for it, with decoded pictures; `notes` is what decoding has to say about them."""
 
     base: Image
     prompt: str
     negative_prompt: str | None = None
     references: tuple[Image, ...] = ()
     mask: Mask | None = None
+    notes: tuple[str, ...] = ()
     options: EditOptions = field(default_factory=EditOptions)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from composition.images import Image, Mask
-from composition.request import OutputFormat
+from composition.request import MaskMode, OutputFormat
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MaskReading:
+    """A user's mask, strictly 0 or 255, and how it was read where that is not plain."""
+
+    mask: Mask
+    note: str | None = None
 
 
 class ImageCodec(Protocol):
@@ -25,8 +34,8 @@ class ImageCodec(Protocol):
         """
         ...
 
-    def decode_mask(self, data: bytes) -> Mask:
-        """Like `decode`, to one channel; white = repaint."""
+    def decode_mask(self, data: bytes, mode: MaskMode) -> MaskReading:
+        """Like `decode`, to the side that is repainted. Raises: EmptyMask as well."""
         ...
 
     def encode(self, image: Image, output_format: OutputFormat) -> tuple[bytes, str]:

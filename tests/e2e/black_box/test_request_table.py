@@ -22,9 +22,10 @@ ROWS = {
     "seed": ([-1, 0, 2**32 - 1], [-2, 2**32, 1.5, "7"]),
     "ip_adapter_scale": ([0, 1], [-0.1, 1.1, "0.5"]),
     "controlnet_conditioning_scale": ([0, 2], [-0.1, 2.1, "1"]),
-    "target": (["the hat"], ["", "   ", 5]),
+    "target": (["the hat", ""], [5]),
     "on_no_detection": (["full"], ["ignore", True]),
     "refine_mask": (["auto", "on", "off"], [True, "yes"]),
+    "mask_mode": (["auto", "luminance", "alpha", "inverted"], ["", "white", True]),
     "mask_dilation_px": ([0, 64], [-1, 65, 1.5, "3"]),
     "mask_blur_px": ([0, 63], [-1, 64, 1.5, "3"]),
     "strength": ([0.1, 1], [0.05, 1.1, "1"]),
@@ -92,6 +93,19 @@ def test_a_mask_overrides_detection_and_keeps_the_rest_bit_for_bit(client: Clien
     assert "grounding-dino" not in result["models_used"]
 
 
+@pytest.mark.parametrize("call", ["generate", "analyze"])
+def test_a_photograph_with_a_transparent_hole_is_repainted_in_the_hole_and_says_so(client: Client, edit, call):
+    hole = np.zeros((SIDE, SIDE), np.uint8)
+    hole[100:160, 120:200] = 255
+    mask = encoded(Image.fromarray(np.dstack([photo(SIDE, SIDE), 255 - hole])), "png")
+    config = {**QUICK, "mask_blur_px": 0, "return_mask": True} if call == "generate" else {}
+    result = getattr(client, call)(**edit, mask_image=b64(mask), config=config)
+    painted = pixels(result["mask"])
+    assert (painted[hole == 255] == 255).all()
+    assert not painted[:50].any()
+    assert any("the transparent part, 7 % of the image, is repainted" in w for w in result["metadata"]["warnings"])
+
+
 @pytest.mark.parametrize(
     ("mask", "code"),
     [
@@ -107,8 +121,10 @@ def test_a_mask_that_cannot_be_used_is_a_422(client: Client, edit, mask, code):
     assert (caught.value.status, caught.value.code) == (422, code)
 
 
-@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
-@pytest.mark.parametrize("value", ["", " \n ", "x" * 1001, 5])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("prompt", ""), ("prompt", " \n "), *((f, v) for f in ("prompt", "negative_prompt") for v in ("x" * 1001, 5))],
+)
 def test_a_prompt_outside_the_table_is_a_400(client: Client, edit, field, value):
     with pytest.raises(Refused) as caught:
         client.generate(**{**edit, field: value})

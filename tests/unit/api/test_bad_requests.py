@@ -27,6 +27,7 @@ def picture(data: bytes) -> bytes:
     return edit(base_image=base64_of(data))
 
 
+NO_IMAGE = "UNPROCESSABLE_IMAGE"
 TEXT = base64_of(b"this is a sentence, not a picture")
 BAD = {
     "no body": (b"", 400, "INVALID_INPUT"),
@@ -50,8 +51,10 @@ BAD = {
     "guidance NaN": (config(guidance_scale=float("nan")), 400, "INVALID_INPUT"),
     "guidance infinite": (config(guidance_scale=float("inf")), 400, "INVALID_INPUT"),
     "bad base64": (edit(base_image="@@not base64@@"), 400, "INVALID_INPUT"),
-    "base64 cut short": (edit(base_image="aGk"), 400, "INVALID_INPUT"),
-    "data URL that is not base64": (edit(base_image="data:image/png,abc"), 400, "INVALID_INPUT"),
+    "base64 cut short": (edit(base_image="aGkaG"), 400, "INVALID_INPUT"),
+    "data URL without data": (edit(base_image="data:image/png;base64"), 400, "INVALID_INPUT"),
+    "SVG": (edit(base_image="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"), 422, NO_IMAGE),
+    "SVG in base64": (edit(base_image="data:image/svg+xml;base64," + base64_of(b"<svg/>")), 422, NO_IMAGE),
     "data URL of nothing": (edit(base_image="data:image/png;base64,"), 400, "INVALID_INPUT"),
     "base64 of text": (edit(base_image=TEXT), 422, "UNPROCESSABLE_IMAGE"),
     "GIF": (picture(encoded(gradient(), "GIF")), 422, "UNPROCESSABLE_IMAGE"),

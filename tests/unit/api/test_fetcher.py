@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -249,7 +252,7 @@ async def test_redirects_are_limited(site: Site):
     assert len(site.requests) == 3
 
 
-@pytest.mark.parametrize("status", [204, 206, 304, 401, 404, 500])
+@pytest.mark.parametrize("status", [201, 204, 206, 304, 401, 404, 500])
 async def test_an_answer_other_than_200_is_refused(site: Site, status: int):
     site.answers["/x"] = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
     error = await refused(fetcher(), site.url())
@@ -277,9 +280,135 @@ async def test_an_endless_answer_is_cut_at_the_limit(site: Site):
     assert sent < 16 * 2**20
 
 
-async def test_a_compressed_answer_is_refused(site: Site):
-    site.answers["/x"] = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\npicture"
-    assert "compressed" in (await refused(fetcher(), site.url())).message
+def answered(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+LONG = b"picture" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(LONG)),
+        ("GZip", gzip.compress(LONG)),
+        ("x-gzip", gzip.compress(LONG)),
+        ("gzip", gzip.compress(LONG[:9]) + gzip.compress(LONG[9:])),
+        ("deflate", zlib.compress(LONG)),
+        ("deflate", raw_deflate(LONG)),
+        ("identity", LONG),
+        ("", LONG),
+    ],
+    ids=["gzip", "GZip", "x-gzip", "two members", "zlib", "raw deflate", "identity", "none"],
+)
+async def test_an_answer_that_is_compressed_unasked_is_unfolded(site: Site, encoding: str, packed: bytes):
+    site.answers["/x"] = answered(packed, f"Content-Encoding: {encoding}")
+    assert await fetcher().fetch(site.url()) == LONG
+
+
+async def test_a_compressed_answer_that_arrives_byte_by_byte_is_unfolded(site: Site):
+    packed = gzip.compress(b"picture")
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode())
+        for byte in packed:
+            writer.write(bytes([byte]))
+            await writer.drain()
+
+    site.answers["/x"] = drip
+    assert await fetcher().fetch(site.url()) == b"picture"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_bomb_is_cut_at_the_limit(site: Site, encoding: str):
+    bomb = (gzip.compress if encoding == "gzip" else zlib.compress)(bytes(64 * 2**20))
+    site.answers["/x"] = answered(bomb, f"Content-Encoding: {encoding}")
+    tracemalloc.start()
+    try:
+        assert isinstance(await refused(fetcher(max_size_mb=1), site.url()), PayloadTooLarge)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 2**20
+
+
+async def test_a_compressed_file_of_just_the_limit_is_taken(site: Site):
+    site.answers["/x"] = answered(gzip.compress(bytes(2**20)), "Content-Encoding: gzip")
+    assert await fetcher(max_size_mb=1).fetch(site.url()) == bytes(2**20)
+    site.answers["/x"] = answered(gzip.compress(bytes(2**20 + 1)), "Content-Encoding: gzip")
+    assert isinstance(await refused(fetcher(max_size_mb=1), site.url()), PayloadTooLarge)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", b"picture"),
+        ("gzip", gzip.compress(b"picture")[:-3]),
+        ("gzip", b""),
+        ("gzip", gzip.compress(b"picture") + b"rubbish"),
+        ("deflate", b"\xff\xffpicture"),
+        ("br", b"picture"),
+        ("zstd", b"picture"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"picture"))),
+        ("gzip", gzip.compress(b"") * 5000),
+    ],
+    ids=["not gzip", "cut", "empty", "rubbish behind", "not deflate", "br", "zstd", "twice", "thousands of members"],
+)
+async def test_an_answer_that_cannot_be_unfolded_is_refused(site: Site, encoding: str, body: bytes):
+    site.answers["/x"] = answered(body, f"Content-Encoding: {encoding}")
+    assert isinstance(await refused(fetcher(), site.url()), UnprocessableUrl)
+
+
+async def test_an_answer_that_a_proxy_has_changed_is_a_file(site: Site):
+    site.answers["/x"] = answered(b"picture", status="203 Non-Authoritative Information")
+    assert await fetcher().fetch(site.url()) == b"picture"
+
+
+def setting(location: str, *cookies: str) -> bytes:
+    return answered(b"", f"Location: {location}", *(f"Set-Cookie: {cookie}" for cookie in cookies), status="302 Found")
+
+
+async def test_a_server_gets_its_cookies_back_on_its_own_redirect(site: Site):
+    site.answers["/old"] = setting("/older", "a=1; Path=/; HttpOnly", "b=x=y", "gone=1")
+    site.answers["/older"] = setting("/x", "a=2", "gone=; Max-Age=0", "s=secret; Secure")
+    assert await fetcher().fetch(site.url("/old")) == b"picture"
+    assert [cookie_of(request) for request in site.requests] == ["", "a=1; b=x=y; gone=1", "a=2; b=x=y"]
+
+
+async def test_a_cookie_never_goes_to_another_host_and_is_there_on_the_way_back(site: Site):
+    names = Names(
+        pictures_example=[["127.0.0.1"]], other_example=[["127.0.0.1"]], **{"a_pictures_example": [["127.0.0.1"]]}
+    )
+    site.answers["/old"] = setting(site.url("/there", host="other.example"), "session=1; Domain=.example")
+    site.answers["/there"] = setting(site.url("/sub", host="a.pictures.example"), "theirs=1")
+    site.answers["/sub"] = setting(site.url("/x"))
+    assert await fetcher(names).fetch(site.url("/old")) == b"picture"
+    assert [cookie_of(request) for request in site.requests] == ["", "", "", "session=1"]
+
+
+@pytest.mark.parametrize("cookie", ["", "=", "=1", "novalue", "\u00e4=1", "a=\x01", "a=" + "x" * 5000])
+async def test_a_malformed_or_huge_cookie_is_dropped(site: Site, cookie: str):
+    site.answers["/old"] = answered(b"", "Location: /x", f"Set-Cookie: {cookie}", status="302 Found")
+    with contextlib.suppress(UnprocessableUrl):
+        await fetcher().fetch(site.url("/old"))
+    assert all(cookie_of(request) == "" for request in site.requests)
+
+
+async def test_the_number_of_cookies_is_limited(site: Site):
+    site.answers["/old"] = setting("/x", *(f"c{n}=1" for n in range(80)))
+    await fetcher().fetch(site.url("/old"))
+    assert cookie_of(site.requests[-1]).count("=") == 50
+
+
+def cookie_of(request: bytes) -> str:
+    lines = [line for line in request.decode("latin-1").split("\r\n") if line.lower().startswith("cookie:")]
+    return lines[0].partition(": ")[2] if lines else ""
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-server\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut"])

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 
+import numpy as np
 import pytest
 
 from api.schemas import GenerateRequest
@@ -13,7 +14,7 @@ from api.submission import run_interactive
 from composition.config import Config, LimitsConfig, QueueConfig
 from composition.errors import NotReady, QueueFull, Timeout
 from composition.jobs import JobError, JobKind, JobStatus, Priority
-from composition.request import OutputFormat
+from composition.request import MaskMode, OutputFormat
 from tests.fakes.loop_time import frozen_loop_time
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
 from tests.unit.api.pictures import base64_of, encoded, gradient, mask, photo
@@ -309,3 +310,29 @@ async def test_a_feature_that_is_not_built_is_refused_by_name():
         "message": "mask_image is not available yet",
         "details": {"field": "mask_image"},
     }
+
+
+async def test_the_mask_mode_reaches_the_job(edge: Edge):
+    layer = np.dstack([gradient(), mask()])
+    body = {**EDIT, "mask_image": base64_of(encoded(layer)), "config": {"mask_mode": "inverted"}}
+    assert (await edge.client.post(ASYNC, json=body)).status_code == 200
+    assert edge.only_job.payload.options.mask_mode is MaskMode.INVERTED
+
+
+@pytest.mark.parametrize("path", [GENERATE, ASYNC, ANALYZE])
+async def test_a_mask_that_can_mean_two_things_is_refused_at_submission(edge: Edge, path: str):
+    halved = base64_of(encoded(np.dstack([gradient(), np.triu(np.full((256, 256), 255, np.uint8), 40)])))
+    response = await edge.client.post(path, json={**EDIT, "mask_image": halved})
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "UNPROCESSABLE_IMAGE")
+    assert response.json()["error"]["message"].startswith("mask_image: has transparent parts, and it is not clear")
+    assert "config.mask_mode" in response.json()["error"]["message"]
+    assert response.json()["error"]["details"]["field"] == "mask_image"
+
+
+async def test_an_empty_mask_says_how_it_was_read(edge: Edge):
+    response = await edge.client.post(GENERATE, json={**EDIT, "mask_image": base64_of(encoded(mask(filled=False)))})
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "EMPTY_MASK")
+    assert response.json()["error"]["message"] == (
+        "mask_image: the mask has no pixel to repaint: read as luminance, its light part is, and its lightest grey "
+        "value is 0 of 255"
+    )

@@ -11,6 +11,7 @@ from composition.request import (
     OPTIONS,
     Crop,
     EditOptions,
+    MaskMode,
     OnNoDetection,
     OutputFormat,
     PipelineChoice,
@@ -38,9 +39,10 @@ ACCEPTED = [
     ("seed", [-1, 0, 42, 2**32 - 1, None]),
     ("ip_adapter_scale", [0, 0.6, 1]),
     ("controlnet_conditioning_scale", [0, 1.5, 2]),
-    ("target", ["rims", "  front door ", None]),
+    ("target", ["rims", "  front door ", "", "   ", None]),
     ("on_no_detection", ["full", "error"]),
     ("refine_mask", ["auto", "on", "off"]),
+    ("mask_mode", ["auto", "luminance", "alpha", "inverted"]),
     ("mask_dilation_px", [0, 15, 64]),
     ("mask_blur_px", [0, 21, 63]),
     ("strength", [0.1, 0.5, 1, None]),
@@ -61,9 +63,10 @@ REFUSED = [
     ("seed", [-2, 2**32, 1.0, "7", True, NAN]),
     ("ip_adapter_scale", [-0.01, 1.01, "0.5", True, None, NAN]),
     ("controlnet_conditioning_scale", [-0.01, 2.01, "1", False, None, INFINITY]),
-    ("target", ["", "   ", 5, ["rims"], "x" * 201]),
+    ("target", [5, ["rims"], "x" * 201]),
     ("on_no_detection", ["ignore", None, True]),
     ("refine_mask", [True, "yes", None]),
+    ("mask_mode", ["", "white", "openai", None, 1]),
     ("mask_dilation_px", [-1, 65, 1.5, "3", True, None]),
     ("mask_blur_px", [-1, 64, 2.0, "3", True, None]),
     ("strength", [0.09, 1.01, 0, "0.5", True, NAN]),
@@ -104,6 +107,7 @@ def test_the_defaults_are_the_ones_of_the_table():
         "target": None,
         "on_no_detection": "full",
         "refine_mask": "auto",
+        "mask_mode": "auto",
         "mask_dilation_px": 15,
         "mask_blur_px": 21,
         "strength": None,
@@ -143,6 +147,7 @@ def test_every_sent_value_reaches_the_options():
         target=" rims ",
         on_no_detection="error",
         refine_mask="on",
+        mask_mode="alpha",
         mask_dilation_px=3,
         mask_blur_px=4,
         strength=0.5,
@@ -165,6 +170,7 @@ def test_every_sent_value_reaches_the_options():
         target="rims",
         on_no_detection=OnNoDetection.ERROR,
         refine_mask=RefineMask.ON,
+        mask_mode=MaskMode.ALPHA,
         mask_dilation_px=3,
         mask_blur_px=4,
         strength=0.5,
@@ -197,16 +203,26 @@ def test_prompts_are_trimmed_and_limited_after_trimming():
     assert request(negative_prompt=" blurry ").negative_prompt == "blurry"
 
 
-@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
-@pytest.mark.parametrize("value", ["", "   ", "\n\t", "x" * 1001, 5, ["blue"], {}])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("prompt", value) for value in ("", "   ", "\n\t")),
+        *((field, value) for field in ("prompt", "negative_prompt") for value in ("x" * 1001, 5, ["blue"], {})),
+    ],
+)
 def test_a_prompt_outside_the_table_is_refused(field: str, value: object):
     with pytest.raises(ValidationError) as caught:
         request(**{field: value})
     assert caught.value.errors()[0]["loc"] == (field,)
 
 
-@pytest.mark.parametrize("field", ["base_image", "reference_image", "mask_image"])
-@pytest.mark.parametrize("value", ["", 5, [], {"url": "x"}])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("base_image", ""),
+        *((f, v) for f in ("base_image", "reference_image", "mask_image") for v in (5, [], {"url": "x"})),
+    ],
+)
 def test_a_picture_must_be_text(field: str, value: object):
     with pytest.raises(ValidationError) as caught:
         request(**{field: value})
@@ -227,13 +243,20 @@ def test_what_is_optional_may_be_null():
     assert sent == request()
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\n"])
+def test_what_is_optional_and_blank_counts_as_absent(blank: str):
+    names = ("reference_image", "mask_image", "negative_prompt", "callback_url")
+    sent = request(**dict.fromkeys(names, blank), config={"target": blank})
+    assert sent.model_dump() == request().model_dump()
+
+
 def test_an_unknown_key_is_refused():
     with pytest.raises(ValidationError) as caught:
         request(Prompt="blue car")
     assert [error["type"] for error in caught.value.errors()] == ["extra_forbidden"]
 
 
-@pytest.mark.parametrize("value", ["ftp://example.com/x", "example.com", "", 5, "http://" + "x" * 9000])
+@pytest.mark.parametrize("value", ["ftp://example.com/x", "example.com", 5, "http://" + "x" * 9000])
 def test_a_callback_must_be_an_http_url(value: object):
     with pytest.raises(ValidationError):
         request(callback_url=value)

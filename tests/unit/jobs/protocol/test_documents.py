@@ -11,13 +11,14 @@ from composition.jobs import EditPayload, Job, JobError, JobKind, JobResult, Job
 from composition.request import (
     Crop,
     EditOptions,
+    MaskMode,
     OnNoDetection,
     OutputFormat,
     PipelineChoice,
     RefineMask,
     Speed,
 )
-from jobs.protocol.documents import UNREADABLE, dump_record, load_record
+from jobs.protocol.documents import UNREADABLE, dump_payload, dump_record, load_payload, load_record
 from jobs.protocol.lifecycle import Record
 
 text = st.text(max_size=20)
@@ -31,6 +32,7 @@ options = st.builds(
     target=st.none() | text,
     on_no_detection=st.sampled_from(OnNoDetection),
     refine_mask=st.sampled_from(RefineMask),
+    mask_mode=st.sampled_from(MaskMode),
     crop=st.sampled_from(Crop),
     speed=st.sampled_from(Speed),
     output_format=st.sampled_from(OutputFormat),
@@ -98,3 +100,9 @@ def test_what_only_a_later_version_understands_is_kept_and_not_run(record: Recor
 def test_a_document_that_is_no_job_is_refused() -> None:
     with pytest.raises(KeyError):
         load_record("{}")
+
+
+def test_a_payload_from_before_there_were_mask_modes_reads_its_mask_by_itself() -> None:
+    document = dump_payload(EditPayload(prompt="blue car", base_key="base"))
+    del document["options"]["mask_mode"]
+    assert load_payload(document).options.mask_mode is MaskMode.AUTO

@@ -22,8 +22,9 @@ from composition.errors import (
 )
 from composition.images import Image, Mask
 from composition.jobs import Job, JobError, JobResult, JobStatus
+from composition.ports.codec import MaskReading
 from composition.ports.queue import ProgressListener
-from composition.request import OutputFormat
+from composition.request import MaskMode, OutputFormat
 from composition.result import Progress
 from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.protocol.claims import Claim
@@ -43,7 +44,7 @@ class Codec:
     def decode(self, data: bytes) -> Image:
         raise AssertionError("previews are only encoded")
 
-    def decode_mask(self, data: bytes) -> Mask:
+    def decode_mask(self, data: bytes, mode: MaskMode) -> MaskReading:
         raise AssertionError("previews are only encoded")
 
     def encode_mask(self, mask: Mask) -> bytes:

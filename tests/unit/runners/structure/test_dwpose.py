@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composition.images import Box
-from runners.structure.dwpose import MEAN, STD, DwPose, cut_out
+from runners.structure.dwpose import DwPose, cut_out
 from runners.structure.queries import PoseQuery
 from tests.unit.runners.structure.seeing_pose_net import SCORE, SeeingPoseNet
 
@@ -70,13 +70,29 @@ def test_a_wide_box_is_made_higher_not_narrower():
     assert 384 / crop.affine[1, 1] == pytest.approx(600 * 1.25 / 0.75)
 
 
-def test_the_net_gets_rgb_normalised_with_imagenets_statistics():
-    image = np.zeros((400, 300, 3), np.uint8)
-    image[...] = (200, 100, 50)
+@pytest.mark.parametrize(
+    ("color", "expected"),
+    [
+        ((255, 0, 0), (2.2489083, -2.0357141, -1.8044444)),
+        ((0, 255, 0), (-2.1179039, 2.4285715, -1.8044444)),
+        ((0, 0, 255), (-2.1179039, -2.0357141, 2.64)),
+        ((200, 100, 50), (1.3070468, -0.2850140, -0.9329847)),
+    ],
+    ids=["red", "green", "blue", "brown"],
+)
+def test_the_net_gets_red_green_and_blue_each_normalised_by_its_own_statistics(color, expected):
+    """By hand: red (x - 123.675) / 58.395, green (x - 116.28) / 57.12, blue (x - 103.53) / 57.375."""
+    image = np.full((400, 300, 3), color, np.uint8)
 
     crop = cut_out(image, box(100, 100, 150, 170))
 
-    assert crop.pixels[:, 192, 144] == pytest.approx((np.array([200, 100, 50]) - MEAN) / STD, rel=1e-5)
+    assert crop.pixels[:, 192, 144] == pytest.approx(expected, abs=1e-5)
+
+
+def test_where_a_crop_leaves_the_image_the_net_gets_normalised_black():
+    crop = cut_out(np.full((400, 300, 3), 255, np.uint8), box(0, 0, 300, 400))
+
+    assert crop.pixels[:, 0, 0] == pytest.approx((-2.1179039, -2.0357141, -1.8044444), abs=1e-5)
 
 
 def test_all_people_of_all_pictures_share_a_forward_and_answer_like_alone():
