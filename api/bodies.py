@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 MAX_PARTS = 10_000
-"""Commas and opening brackets in a body: a request has a few dozen, and its pictures' base64 none."""
+"""Commas and opening brackets in a body: a request has a few dozen, and its images' base64 none."""
 
 
 class BoundedJsonRequest(Request):

@@ -61,7 +61,7 @@ class PillowCodec:
             RGB uint8, shape (H, W, 3), contiguous.
 
         Raises:
-            UnprocessableImage: not a picture, of another format, animated, truncated or corrupt.
+            UnprocessableImage: not an image, of another format, animated, truncated or corrupt.
             PayloadTooLarge: a side is over the limit.
         """
         with self._opened(data) as (image, container, _):
@@ -70,7 +70,7 @@ class PillowCodec:
             return np.array(_oriented(rgb, container), dtype=np.uint8)
 
     def measure(self, data: bytes) -> tuple[int, int]:
-        """Whether a picture decodes, and its size: reads it to its end, a JPEG at an eighth of its resolution.
+        """Whether an image decodes, and its size: reads it to its end, a JPEG at an eighth of its resolution.
 
         Returns:
             Width and height after orientation, in pixels.
@@ -99,13 +99,13 @@ class PillowCodec:
             The file's bytes and its media type.
         """
         buffer = io.BytesIO()
-        picture = PillowImage.fromarray(image)
+        pillow = PillowImage.fromarray(image)
         if output_format is OutputFormat.PNG:
-            picture.save(buffer, "PNG", **_FAST_PNG)
+            pillow.save(buffer, "PNG", **_FAST_PNG)
         elif output_format is OutputFormat.JPEG:
-            picture.save(buffer, "JPEG", quality=95, subsampling=0)
+            pillow.save(buffer, "JPEG", quality=95, subsampling=0)
         else:
-            picture.save(buffer, "WEBP", lossless=True, quality=0, method=0)
+            pillow.save(buffer, "WEBP", lossless=True, quality=0, method=0)
         return buffer.getvalue(), f"image/{output_format.value}"
 
     def encode_mask(self, mask: Mask) -> bytes:
@@ -133,10 +133,10 @@ class PillowCodec:
         except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
             raise self._too_large() from error
         except UnidentifiedImageError as error:
-            raise UnprocessableImage("is not a JPEG, PNG or WebP picture") from error
+            raise UnprocessableImage("is not a JPEG, PNG or WebP image") from error
         except Exception as error:
             # Parsers of hostile bytes raise nearly anything (struct.error, zlib.error, IndexError, MemoryError ...).
-            logger.info("a picture could not be decoded: %r", error)
+            logger.info("an image could not be decoded: %r", error)
             raise UnprocessableImage("is truncated or corrupt") from error
 
     def _check_header(self, image: PillowImage.Image, container: Container) -> None:
@@ -148,7 +148,7 @@ class PillowCodec:
     def _too_large(self, size: tuple[int, int] | None = None) -> PayloadTooLarge:
         of = f" is {size[0]}x{size[1]} pixels," if size else " has too many pixels,"
         return PayloadTooLarge(
-            f"the picture{of} at most {self._max_side_px} per side are allowed",
+            f"the image{of} at most {self._max_side_px} per side are allowed",
             details={"max_side_px": self._max_side_px},
         )
 

@@ -37,7 +37,7 @@ class ApiContext:
     Attributes:
         unavailable: names of features that this version refuses, as `features` describes them.
         job_counts: jobs per status for /metrics, or None.
-        decode_slots: bounds how many pictures are decoded or encoded at once, and with them the memory that takes.
+        decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
     """
 
     config: Config

@@ -11,7 +11,7 @@ from composition.request import RANDOM_SEED, EditOptions
 
 API_PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "private, no-store"}
-"""For answers that carry somebody's pictures."""
+"""For answers that carry somebody's images."""
 _CANCELLED_MESSAGE = "the job was cancelled"
 
 
@@ -33,16 +33,16 @@ def to_result(job: Job, *, image: bytes | None, mask: bytes | None) -> dict[str,
 
     Args:
         job: a completed job.
-        image: the encoded picture; None for an analysis.
+        image: the encoded image; None for an analysis.
         mask: the encoded mask, None when it was not asked for.
     """
     assert job.result is not None
-    pictures: dict[str, Any] = {}
+    images: dict[str, Any] = {}
     if image is not None:
-        pictures["image"] = base64.b64encode(image).decode("ascii")
+        images["image"] = base64.b64encode(image).decode("ascii")
     if mask is not None:
-        pictures["mask"] = base64.b64encode(mask).decode("ascii")
-    return {**pictures, **job.result.account}
+        images["mask"] = base64.b64encode(mask).decode("ascii")
+    return {**images, **job.result.account}
 
 
 def to_status(job: Job, result: dict[str, Any] | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _HEX_VALUES = np.array([int(chr(byte), 16) if chr(byte) in "0123456789abcdefABCD
 
 
 def is_url(text: str) -> bool:
-    """Whether a picture field names a place; of any scheme, so that the fetcher says which it refuses."""
+    """Whether an image field names a place; of any scheme, so that the fetcher says which it refuses."""
     return _URL.match(text.lstrip()) is not None
 
 

@@ -11,7 +11,7 @@ from api.context import ApiContext, require_context
 from api.conversion import status_url
 from api.errors import error_body, from_validation
 from api.schemas import GenerateRequest
-from api.submission import delivered_result, forget_pictures, run_interactive, submit
+from api.submission import delivered_result, forget_images, run_interactive, submit
 from composition.errors import CompositionError
 from composition.jobs import JobKind, Priority
 
@@ -24,7 +24,7 @@ async def answer_natively(
         ready, request = require_context(context), _parse(body)
         job = await run_interactive(ready, request, kind=JobKind.EDIT, owner=owner)
         result = await delivered_result(ready, job)
-        await forget_pictures(ready, job)
+        await forget_images(ready, job)
         return 200, {"success": True, "result": result}
     except CompositionError as error:
         return error.status, error_body(error)

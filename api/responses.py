@@ -15,7 +15,7 @@ class _Wire(BaseModel):
 
 
 class GenerateResult(_Wire):
-    image: str = Field(description="The edited picture, base64, in `config.output_format`.")
+    image: str = Field(description="The edited image, base64, in `config.output_format`.")
     mask: str | None = Field(None, description="The feathered mask, base64 PNG; only with `config.return_mask`.")
     pipeline_used: Pipeline
     models_used: list[str] = Field(examples=[["grounding-dino", "sd-inpainting"]])

@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 else:
     ControlName = Literal[tuple(CONTROLS)]
 
-Picture = Annotated[
+Image = Annotated[
     str,
     StringConstraints(min_length=1),
-    Field(description="A JPEG, PNG or WebP picture: base64, a data URL, or an http(s) URL that the service fetches."),
+    Field(description="A JPEG, PNG or WebP image: base64, a data URL, or an http(s) URL that the service fetches."),
 ]
 BlankIsAbsent = BeforeValidator(_none_if_blank)
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
@@ -99,15 +99,15 @@ else:
 
 
 class GenerateRequest(BaseModel):
-    """One edit: a photo, a sentence and, optionally, a reference picture."""
+    """One edit: a photo, a sentence and, optionally, a reference image."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": EXAMPLE_REQUEST})
 
-    base_image: Picture
+    base_image: Image
     prompt: Prompt
-    reference_image: Annotated[Picture | None, BlankIsAbsent] = None
+    reference_image: Annotated[Image | None, BlankIsAbsent] = None
     mask_image: Annotated[
-        Picture | None,
+        Image | None,
         Field(description="White = repaint (see config.mask_mode), same size as the base image; overrides detection."),
         BlankIsAbsent,
     ] = None

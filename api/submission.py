@@ -1,6 +1,6 @@
 """A request on its way into the queue and, for the blocking endpoints, back: fetch -> decode -> submit -> wait.
 
-Everything that can be known to be wrong is found here, before a job is accepted. The pictures go into blobs as they
+Everything that can be known to be wrong is found here, before a job is accepted. The images go into blobs as they
 were sent; whoever runs the job decodes them again.
 """
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pictures:
+class _Images:
     """The files of a request, each known to decode."""
 
     base: bytes
@@ -79,8 +79,8 @@ async def submit(
     if request.callback_url is not None:
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
-    pictures = await _load_pictures(context, request)
-    payload = await _store(context, request, pictures)
+    images = await _load_images(context, request)
+    payload = await _store(context, request, images)
     limit_s = context.config.limits.request_timeout_seconds
     job = Job(
         id=str(uuid.uuid4()),
@@ -95,7 +95,7 @@ async def submit(
         idempotency_key=idempotency_key,
         body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
     )
-    # From here on the queue owns the pictures: a refused or repeated submission's it deletes itself.
+    # From here on the queue owns the images: a refused or repeated submission's it deletes itself.
     return await context.queue.submit(replace(job, updated_at=job.created_at))
 
 
@@ -143,9 +143,9 @@ async def run_interactive(
 
 
 async def load_result(context: ApiContext, job: Job) -> dict[str, Any] | None:
-    """The result object of a completed job with its pictures; None once they are gone.
+    """The result object of a completed job with its images; None once they are gone.
 
-    The pictures of an interactive job are deleted when they have been delivered.
+    The images of an interactive job are deleted when they have been delivered.
     """
     result = job.result
     if result is None:
@@ -162,7 +162,7 @@ async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
     """The result object for the caller that waited for it.
 
     Raises:
-        InternalError: its pictures are gone already.
+        InternalError: its images are gone already.
     """
     result = await load_result(context, job)
     if result is None:
@@ -170,8 +170,8 @@ async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
     return result
 
 
-async def forget_pictures(context: ApiContext, job: Job) -> None:
-    """Delete the pictures of a result that has been delivered."""
+async def forget_images(context: ApiContext, job: Job) -> None:
+    """Delete the images of a result that has been delivered."""
     if job.result is not None:
         keys = (job.result.image_key, job.result.mask_key)
         await context.blobs.delete([key for key in keys if key is not None])
@@ -184,7 +184,7 @@ async def _abandon(context: ApiContext, job: Job) -> None:
         return
 
 
-async def _load_pictures(context: ApiContext, request: GenerateRequest) -> _Pictures:
+async def _load_images(context: ApiContext, request: GenerateRequest) -> _Images:
     fields = {
         "base_image": request.base_image,
         "reference_image": request.reference_image,
@@ -204,7 +204,7 @@ async def _load_pictures(context: ApiContext, request: GenerateRequest) -> _Pict
         with naming("mask_image"):
             _check_mask(reading.mask, size)
     references = (files["reference_image"],) if "reference_image" in files else ()
-    return _Pictures(base=files["base_image"], references=references, mask=files.get("mask_image"))
+    return _Images(base=files["base_image"], references=references, mask=files.get("mask_image"))
 
 
 async def _load(context: ApiContext, field: str, text: str) -> bytes:
@@ -223,7 +223,7 @@ def _check_minimum(size: tuple[int, int], min_side_px: int) -> None:
     width, height = size
     if min(size) < min_side_px:
         raise UnprocessableImage(
-            f"the picture is {width}x{height} pixels, at least {min_side_px} per side are needed",
+            f"the image is {width}x{height} pixels, at least {min_side_px} per side are needed",
             details={"min_side_px": min_side_px},
         )
 
@@ -231,20 +231,20 @@ def _check_minimum(size: tuple[int, int], min_side_px: int) -> None:
 def _check_mask(mask: Mask, base_size: tuple[int, int]) -> None:
     if mask.shape != base_size[::-1]:
         sizes = {"mask": f"{mask.shape[1]}x{mask.shape[0]}", "base": f"{base_size[0]}x{base_size[1]}"}
-        raise UnprocessableImage(f"the mask is {sizes['mask']} pixels, the base picture {sizes['base']}", details=sizes)
+        raise UnprocessableImage(f"the mask is {sizes['mask']} pixels, the base image {sizes['base']}", details=sizes)
 
 
-async def _store(context: ApiContext, request: GenerateRequest, pictures: _Pictures) -> EditPayload:
+async def _store(context: ApiContext, request: GenerateRequest, images: _Images) -> EditPayload:
     """Put the files into blobs; those already stored are deleted again when one fails."""
     keys: list[str] = []
     try:
-        files = [pictures.base, *pictures.references, *([pictures.mask] if pictures.mask is not None else [])]
+        files = [images.base, *images.references, *([images.mask] if images.mask is not None else [])]
         for data in files:
             keys.append(await context.blobs.put(data))
     except BaseException:
         await asyncio.shield(context.blobs.delete(keys))
         raise
-    mask_key = keys.pop() if pictures.mask is not None else None
+    mask_key = keys.pop() if images.mask is not None else None
     return EditPayload(
         prompt=request.prompt,
         base_key=keys[0],

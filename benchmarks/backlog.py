@@ -78,7 +78,7 @@ class Backlog:
         self._bodies = bodies(size_bytes)
         settings = {
             "COMPOSITION_STORAGE__JOBS": str(folder / "jobs.db"),
-            "COMPOSITION_STORAGE__BLOBS": str(folder / "pictures"),
+            "COMPOSITION_STORAGE__BLOBS": str(folder / "images"),
             "COMPOSITION_QUEUE__MAX_PENDING": str(jobs + 100),
             "COMPOSITION_LIMITS__MAX_CONCURRENT_REQUESTS": "1",
         }

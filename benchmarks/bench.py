@@ -94,7 +94,7 @@ def measure(
     engine = EngineBench(
         load_components(paths, settings, device, dtype),
         stock,
-        side_px=size.picture_px,
+        side_px=size.image_px,
         rounds=1 if size is FULL and device.type == "cpu" else options.rounds,
         lengths=Lengths(solo=2) if size is FULL else Lengths(),
     )
@@ -143,7 +143,7 @@ def _machine(device: torch.device) -> dict[str, Any]:
 def _print(report: dict[str, Any]) -> None:
     model, machine = report["model"], report["machine"]
     print(
-        f"\n{model['name']} size (random weights), {model['picture_px']} px, {model['dtype']}, "
+        f"\n{model['name']} size (random weights), {model['image_px']} px, {model['dtype']}, "
         f"{machine['device']} with {machine['cores']} cores, {report['seconds']:.0f} s"
     )
     print(f"{'measure':<20} {'ratio':>7}  promised")

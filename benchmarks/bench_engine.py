@@ -70,7 +70,7 @@ class EngineBench:
     Args:
         components: loaded once, for every engine that is measured.
         stock: the pipelines to compare with.
-        side_px: of the pictures.
+        side_px: of the images.
         rounds: how often each time is taken, the short ones of `solo` twice as often; medians are compared.
         lengths: of the requests.
     """
@@ -131,7 +131,7 @@ class EngineBench:
             "pose+depth+reference": self._controlled(*CONTROL_TYPES, **reference(1, self._side)),
         }
         counts = {
-            name: {"ours": self._count_ours(request), "stock": self._count(partial(self._stock_pictures, [request]))}
+            name: {"ours": self._count_ours(request), "stock": self._count(partial(self._stock_images, [request]))}
             for name, request in cases.items()
         }
         ratios = {name: count["ours"] / count["stock"] for name, count in counts.items()}
@@ -165,12 +165,12 @@ class EngineBench:
                 if engines_turn:
                     ours.append(run_all(engine, requests))
                 else:
-                    theirs.append(seconds(partial(self._stock_pictures, requests)))
+                    theirs.append(seconds(partial(self._stock_images, requests)))
         return ours, theirs
 
     def _warm_up(self, engine: StepEngine, request: DiffusionRequest) -> None:
         run_all(engine, [request])
-        self._stock_pictures([request])
+        self._stock_images([request])
 
     def _next_seed(self) -> int:
         self._seed += 10
@@ -183,9 +183,9 @@ class EngineBench:
         given = controls(self._side, *kinds)
         return make_request(2, self._side, num_inference_steps=FLOP_STEPS, controls=given, **changes)
 
-    def _stock_pictures(self, requests: Sequence[DiffusionRequest]) -> None:
+    def _stock_images(self, requests: Sequence[DiffusionRequest]) -> None:
         for request in requests:
-            self._stock.picture(request, IP_VARIANT if request.references else None)
+            self._stock.image(request, IP_VARIANT if request.references else None)
 
     def _count(self, work: Callable[[], Any]) -> int:
         # The counter does not see into the CPU's fused attention: the plain one has the same products.

@@ -28,7 +28,7 @@ class ModelSize:
         text_layers: layers of the text encoder (12).
         image: width of the IP-Adapter's image encoder (1280).
         image_layers: its layers (32).
-        picture_px: the side of the pictures that are painted.
+        image_px: the side of the images that are painted.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ModelSize:
     text_layers: int
     image: int
     image_layers: int
-    picture_px: int
+    image_px: int
 
 
 SMALL = ModelSize(
@@ -49,7 +49,7 @@ SMALL = ModelSize(
     text_layers=2,
     image=80,
     image_layers=2,
-    picture_px=256,
+    image_px=256,
 )
 """For trying the programs out: it times Python as much as the model."""
 MIDDLE = ModelSize(
@@ -60,7 +60,7 @@ MIDDLE = ModelSize(
     text_layers=6,
     image=320,
     image_layers=8,
-    picture_px=256,
+    image_px=256,
 )
 FULL = ModelSize(
     name="full",
@@ -70,7 +70,7 @@ FULL = ModelSize(
     text_layers=12,
     image=1280,
     image_layers=32,
-    picture_px=512,
+    image_px=512,
 )
 _DOWN = ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D")
 _UP = ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D")

@@ -1,10 +1,10 @@
-"""What the cheaper ways of painting do to the picture and to the time, with the weights of a model profile.
+"""What the cheaper ways of painting do to the image and to the time, with the weights of a model profile.
 
 Usage: python -m benchmarks.bench_options [--profile sd15] [--prompt "a glass teapot"] [--steps 25] [--out out/options]
 
-One photograph, one seed, one region: painted as usual, then with each option. Prints seconds and how far each picture
+One photograph, one seed, one region: painted as usual, then with each option. Prints seconds and how far each image
 is from the usual one inside the region (mean absolute difference in grey levels; structural similarity, 1 = the same),
-and writes the pictures side by side for the eye, which decides. Another seed is shown too: a difference below that one
+and writes the images side by side for the eye, which decides. Another seed is shown too: a difference below that one
 is no larger than what chance makes.
 """
 
@@ -46,10 +46,10 @@ REGION = (0.35, 0.35, 0.65, 0.65)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rendering:
-    """One way of painting: `picture` is the whole photograph at model size with the region repainted."""
+    """One way of painting: `image` is the whole photograph at model size with the region repainted."""
 
     name: str
-    picture: Image
+    image: Image
     seconds: float
     difference: float
     similarity: float
@@ -93,17 +93,17 @@ class Renderer:
             fast = dataclasses.replace(self._with_steps(6), speed=Speed.FAST, guidance_scale=1.5)
             variants.append(("speed fast, 6 steps", fast, {}))
         for name, request, settings in variants:
-            picture, seconds = self._paint(request, **settings)
-            renderings.append(self._compare(name, picture, seconds, usual))
-        picture, seconds = self._paint_crop()
-        renderings.append(self._compare("crop", picture, seconds, usual))
+            image, seconds = self._paint(request, **settings)
+            renderings.append(self._compare(name, image, seconds, usual))
+        image, seconds = self._paint_crop()
+        renderings.append(self._compare("crop", image, seconds, usual))
         return renderings
 
     def _with_steps(self, steps: int) -> DiffusionRequest:
         return dataclasses.replace(self._request, num_inference_steps=max(1, steps))
 
     def _paint(self, request: DiffusionRequest, **settings: Any) -> tuple[Image, float]:
-        """The photograph with the region from the model's picture, and the seconds that took, encodings included."""
+        """The photograph with the region from the model's image, and the seconds that took, encodings included."""
         chosen, counters = dataclasses.replace(self._settings, cache_max_bytes=0, **settings), Counters()
         family = build_family(self._components, chosen, counters)
         device = TorchDevice(self._components.device)
@@ -132,13 +132,13 @@ class Renderer:
         whole = geometry.paste(self._photo, fit.from_model(painted), box)
         return np.where(self._mask[:, :, None] > 0, whole, self._photo), seconds
 
-    def _compare(self, name: str, picture: Image, seconds: float, usual: Image) -> Rendering:
+    def _compare(self, name: str, image: Image, seconds: float, usual: Image) -> Rendering:
         rows, columns = np.flatnonzero(self._mask.any(axis=1)), np.flatnonzero(self._mask.any(axis=0))
         window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        ours, reference = picture[window], usual[window]
+        ours, reference = image[window], usual[window]
         return Rendering(
             name=name,
-            picture=picture,
+            image=image,
             seconds=seconds,
             difference=float(np.abs(ours.astype(int) - reference.astype(int)).mean()),
             similarity=float(structural_similarity(ours, reference, channel_axis=2)),
@@ -164,10 +164,8 @@ def main(arguments: list[str] | None = None) -> int:
     config = Config.model_validate({"models": {"profile": options.profile, "safety_checker": False}})
     renderings = Renderer(config, options.prompt, options.steps).render()
     options.out.mkdir(parents=True, exist_ok=True)
-    PilImage.fromarray(np.concatenate([r.picture for r in renderings], axis=1)).save(options.out / "options.png")
-    print(
-        f"profile {options.profile}, {options.steps} steps, {options.prompt!r}; pictures in {options.out}/options.png"
-    )
+    PilImage.fromarray(np.concatenate([r.image for r in renderings], axis=1)).save(options.out / "options.png")
+    print(f"profile {options.profile}, {options.steps} steps, {options.prompt!r}; images in {options.out}/options.png")
     print(f"{'way':<22} {'seconds':>8} {'of usual':>9} {'difference':>11} {'similarity':>11}")
     for r in renderings:
         share = r.seconds / renderings[0].seconds

@@ -23,7 +23,7 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
     for row, ratio in enumerate(ratios):
         axes.text(ratio, row, f" {ratio:.2f}", va="center")
     model = report["model"]
-    axes.set_title(f"ours / stock diffusers, {model['name']} size, {model['picture_px']} px, {model['dtype']}")
+    axes.set_title(f"ours / stock diffusers, {model['name']} size, {model['image_px']} px, {model['dtype']}")
     axes.invert_yaxis()
     axes.legend(loc="lower right")
     figure.tight_layout()

@@ -1,4 +1,4 @@
-"""Requests on made-up pictures for the engine's benchmarks, and how they are run and waited for."""
+"""Requests on made-up images for the engine's benchmarks, and how they are run and waited for."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ CONTROL_TYPES = (POSE.name, DEPTH.name)
 """Those that the router chooses by itself: the mixture of real traffic."""
 
 
-def picture(seed: int, side: int) -> Image:
+def image(seed: int, side: int) -> Image:
     """Smooth random colours, (side, side, 3)."""
     coarse = np.random.default_rng(seed).integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8)
     return np.kron(coarse, np.ones((8, 8, 1), dtype=np.uint8))
 
 
 def make_request(seed: int, side: int, **changes: Any) -> DiffusionRequest:
-    """An edit of the picture's middle; another seed is another picture and prompt. `changes` replace fields."""
+    """An edit of the image's middle; another seed is another image and prompt. `changes` replace fields."""
     mask = np.zeros((side, side), dtype=np.uint8)
     mask[side // 4 : 3 * side // 4, side // 4 : 3 * side // 4] = 255
     values: dict[str, Any] = {
         "request_id": f"bench-{seed}",
-        "image": picture(seed, side),
+        "image": image(seed, side),
         "mask": mask,
         "prompt": f"a red car, number {seed}",
         "negative_prompt": "blurry",
@@ -48,11 +48,11 @@ def make_request(seed: int, side: int, **changes: Any) -> DiffusionRequest:
 
 
 def controls(side: int, *kinds: ControlType) -> dict[ControlType, ControlInput]:
-    return {kind: ControlInput(image=picture(900 + len(kind), side), scale=CONTROLS[kind].together) for kind in kinds}
+    return {kind: ControlInput(image=image(900 + len(kind), side), scale=CONTROLS[kind].together) for kind in kinds}
 
 
 def reference(seed: int, side: int) -> dict[str, Any]:
-    return {"references": (picture(seed, side),), "ip_adapter_scale": 0.6}
+    return {"references": (image(seed, side),), "ip_adapter_scale": 0.6}
 
 
 def mixed_requests(first_seed: int, side: int, steps: int) -> list[DiffusionRequest]:

@@ -54,10 +54,10 @@ class StockDiffuser:
         self._stock = stock
 
     async def diffuse(self, request: DiffusionRequest) -> AsyncGenerator[DiffusionProgress | DiffusionResult, None]:
-        """No progress, then the picture."""
+        """No progress, then the image."""
         variant = IP_VARIANT if request.references else None
-        picture = await asyncio.to_thread(self._stock.picture, request, variant)
-        yield DiffusionResult(image=picture, models_used=("sd-inpainting",))
+        image = await asyncio.to_thread(self._stock.image, request, variant)
+        yield DiffusionResult(image=image, models_used=("sd-inpainting",))
 
 
 class DirectEdits:
@@ -98,7 +98,7 @@ class DirectEdits:
 
 
 def fresh(case: Case, number: int) -> Case:
-    """The same case on a picture that no cache has seen."""
+    """The same case on an image that no cache has seen."""
     base = case.base.copy()
     base[0, 0] = (number, 255 - number, number // 2)
     return dataclasses.replace(case, base=base)

@@ -46,7 +46,7 @@ class Watched:
     status: str = "pending"
     attempt: int = 0
     progress: float = 0.0
-    picture: str | None = None
+    image: str | None = None
 
 
 @dataclass
@@ -77,10 +77,10 @@ class Account:
         if same_attempt and document["progress"] < job.progress:
             self.wrong.append(f"job {job.number} fell from {job.progress} to {document['progress']}")
         if status == "completed":
-            picture = hashlib.sha256(document["result"]["image"].encode()).hexdigest()
-            if job.picture not in (None, picture):
+            image = hashlib.sha256(document["result"]["image"].encode()).hexdigest()
+            if job.image not in (None, image):
                 self.wrong.append(f"job {job.number} has two results")
-            job.picture = picture
+            job.image = image
         job.status, job.attempt, job.progress = status, document["attempt"], document["progress"]
 
 
@@ -134,7 +134,7 @@ class Chaos:
         self._rng = random.Random(seed)
         self.account = Account()
         self._receiver = Receiver(self.account)
-        self._picture = _picture()
+        self._image = _image()
 
     async def run(self) -> None:
         """Submit while killing, then wait for the end of every job and its webhook."""
@@ -165,7 +165,7 @@ class Chaos:
     async def _submit(self, client: httpx.AsyncClient, number: int) -> str:
         """A client that repeats what was not answered, under one idempotency key."""
         body = {
-            "base_image": self._picture,
+            "base_image": self._image,
             "prompt": f"blue car number {number}",
             "callback_url": f"http://127.0.0.1:{self._receiver.port}/hook",
             "config": {"num_inference_steps": 50, "seed": number},
@@ -219,7 +219,7 @@ class Chaos:
             print(f"  WRONG {line}")
         attempts = Counter(job.attempt for job in account.jobs.values())
         once = sum(
-            job.status == "completed" and job.picture is not None and len(set(account.callbacks[job_id])) == 1
+            job.status == "completed" and job.image is not None and len(set(account.callbacks[job_id])) == 1
             for job_id, job in account.jobs.items()
         )
         print(f"  {len(account.kills)} kills: {dict(Counter(account.kills))}")
@@ -229,7 +229,7 @@ class Chaos:
         return once == self._jobs and not account.wrong and len(account.kills) >= self._kills
 
 
-def _picture() -> str:
+def _image() -> str:
     noise = random.Random(1).randbytes(256 * 256 * 3)
     buffer = io.BytesIO()
     Image.frombytes("RGB", (256, 256), noise).save(buffer, "PNG")

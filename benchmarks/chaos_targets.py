@@ -91,7 +91,7 @@ class StandIn:
         else:
             environment |= {
                 "COMPOSITION_STORAGE__JOBS": str(folder / "jobs.db"),
-                "COMPOSITION_STORAGE__BLOBS": str(folder / "pictures"),
+                "COMPOSITION_STORAGE__BLOBS": str(folder / "images"),
             }
             others = [Child("runner", [*stand_in, "runner", str(runner_port)], environment, folder / "runner.log")]
         front = Child("front", [*stand_in, "front", str(port), str(runner_port)], environment, folder / "front.log")
@@ -129,7 +129,7 @@ class BentoService:
             "HF_HUB_OFFLINE": "1",
             "BENTOML_DO_NOT_TRACK": "True",
             "COMPOSITION_STORAGE__JOBS": str(folder / "jobs.db"),
-            "COMPOSITION_STORAGE__BLOBS": str(folder / "pictures"),
+            "COMPOSITION_STORAGE__BLOBS": str(folder / "images"),
             **settings,
         }
         serve = [sys.executable, "-m", "bentoml", "serve", "service:ImageComposition"]

@@ -24,7 +24,7 @@ from composition.config import load_config
 
 TINY_NOTICE = (
     "Profile 'tiny' has random weights: it proves the plumbing (routing, region, mask, blending, every model),\n"
-    "not the pictures. Its detectors are built to answer sensibly on these photographs; what is inside the masks\n"
+    "not the images. Its detectors are built to answer sensibly on these photographs; what is inside the masks\n"
     "is noise by design, what is outside is untouched, bit for bit."
 )
 DEMO_NOTICE = (
@@ -45,9 +45,9 @@ def run_case(client: httpx.Client, case: Case) -> dict[str, Any]:
         "prompt": case.prompt,
         "config": {"seed": 7, "num_inference_steps": 20, "return_mask": True},
     }
-    for key, picture in (("reference_image", case.reference), ("mask_image", case.mask)):
-        if picture is not None:
-            body[key] = to_base64(picture)
+    for key, image in (("reference_image", case.reference), ("mask_image", case.mask)):
+        if image is not None:
+            body[key] = to_base64(image)
     answer = client.post("/api/v1/generate", json=body)
     if answer.status_code != 200:
         raise RuntimeError(f"{case.name}: {answer.status_code} {answer.text}")
@@ -56,7 +56,7 @@ def run_case(client: httpx.Client, case: Case) -> dict[str, Any]:
 
 
 def to_base64(image: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
-    """A picture as base64 PNG."""
+    """An image as base64 PNG."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
@@ -99,10 +99,10 @@ def write_sheet(out: Path, rows: list[tuple[Case, dict[str, Any]]]) -> Path:
     for number, (case, result) in enumerate(rows):
         left, top = number % 2 * width, number // 2 * height
         pen.text((left, top + 2), f"“{case.prompt}”", fill="black", font=font)
-        pictures = [Image.fromarray(case.base)]
-        pictures += [Image.open(io.BytesIO(base64.b64decode(result[key]))).convert("RGB") for key in ("mask", "image")]
-        for column, picture in enumerate(pictures):
-            tile = ImageOps.fit(picture, (TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
+        images = [Image.fromarray(case.base)]
+        images += [Image.open(io.BytesIO(base64.b64decode(result[key]))).convert("RGB") for key in ("mask", "image")]
+        for column, image in enumerate(images):
+            tile = ImageOps.fit(image, (TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
             sheet.paste(tile, (left + column * TILE_PX, top + CAPTION_PX))
         if case.reference is not None:
             inset = ImageOps.fit(Image.fromarray(case.reference), (INSET_PX, INSET_PX), Image.Resampling.LANCZOS)

@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw
 from demo_models.world.cars import Car
 from demo_models.world.furniture import Furniture
 from demo_models.world.palette import RIM_COLOURS, SURFACES
-from demo_models.world.people import Person, garment_picture
+from demo_models.world.people import Person, garment_image
 from demo_models.world.scenes import SceneSpec, render, sample_spec
 from demo_models.world.textures import Appearance, swatch
 from demo_models.world.wheels import Rim, rim_reference
 
-Picture = np.ndarray[Any, np.dtype[np.uint8]]
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 _SUIT = [
     *((22, 511), (45, 270), (110, 215), (120, 245), (155, 280), (205, 296), (255, 292), (300, 262), (308, 238)),
     *((345, 270), (360, 345), (305, 380), (282, 440), (285, 511)),
@@ -33,13 +33,13 @@ _CUP = [
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """One edit: pictures are RGB uint8 (H, W, 3), `mask` is uint8 (H, W), 255 = repaint."""
+    """One edit: images are RGB uint8 (H, W, 3), `mask` is uint8 (H, W), 255 = repaint."""
 
     name: str
     prompt: str
-    base: Picture
-    reference: Picture | None = None
-    mask: Picture | None = None
+    base: Pixels
+    reference: Pixels | None = None
+    mask: Pixels | None = None
 
 
 def photo_cases() -> list[Case]:
@@ -84,20 +84,20 @@ def world_cases() -> list[Case]:
         Case(
             name="8.1 virtual try-on",
             prompt=f"person wearing this {jacket.subject.noun}",
-            base=_picture(wearer),
-            reference=garment_picture(jacket.subject),
+            base=_image(wearer),
+            reference=garment_image(jacket.subject),
         ),
         Case(
             name="8.2 rim replacement",
             prompt="car with these sport rims",
-            base=_picture(car),
+            base=_image(car),
             reference=rim_reference(Rim(style=rim.style, colour=rim.colour, turn_rad=rim.turn_rad)),
         ),
-        Case(name="8.3 colour change", prompt="blue car", base=_picture(car)),
+        Case(name="8.3 colour change", prompt="blue car", base=_image(car)),
         Case(
             name="8.4 texture transfer",
             prompt="table with marble texture",
-            base=_picture(table),
+            base=_image(table),
             reference=swatch(marble),
         ),
     ]
@@ -120,5 +120,5 @@ def _scene(wanted: Callable[[Any], bool]) -> SceneSpec:
     return next(spec for spec in map(sample_spec, range(10_000)) if wanted(spec.subject))
 
 
-def _picture(spec: SceneSpec) -> Picture:
+def _image(spec: SceneSpec) -> Pixels:
     return render(spec).image

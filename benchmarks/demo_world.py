@@ -48,7 +48,7 @@ STEPS = 20
 THUMBNAIL_PX = 160
 CAPTION_PX = 14
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +86,16 @@ def expected_pipeline(pair: EditPair) -> Pipeline:
     return Pipeline.COMPLEX if person or pair.kind in (REFERENCE, STRUCTURE) else Pipeline.SIMPLE
 
 
-def judge(pair: EditPair, seed: int, picture: Picture, mask: Picture, *, routed: bool = True) -> Verdict:
-    """Compare an edited picture (256, 256, 3) and its feathered mask (256, 256) with the truth."""
+def judge(pair: EditPair, seed: int, image: Image, mask: Image, *, routed: bool = True) -> Verdict:
+    """Compare an edited image (256, 256, 3) and its feathered mask (256, 256) with the truth."""
     before, truth = pair.before.image, pair.after.image
     return Verdict(
         kind=pair.kind,
         seed=seed,
         prompt=pair.prompt,
-        colour=colour_progress(before, picture, truth, pair.region),
-        shape=silhouette_overlap(picture, truth, render_empty(pair.before.spec), window=pair.silhouette_window),
-        strayed_px=changed_outside(before, picture, mask),
+        colour=colour_progress(before, image, truth, pair.region),
+        shape=silhouette_overlap(image, truth, render_empty(pair.before.spec), window=pair.silhouette_window),
+        strayed_px=changed_outside(before, image, mask),
         routed=routed,
     )
 
@@ -106,13 +106,13 @@ def refused(pair: EditPair, seed: int) -> Verdict:
     return judge(pair, seed, pair.before.image, nothing, routed=False)
 
 
-async def pose_similarity(models: Models, pair: EditPair, picture: Picture) -> float | None:
-    """Whether the person still stands as before: OKS of the pose seen in the edited picture (256, 256, 3)."""
+async def pose_similarity(models: Models, pair: EditPair, image: Image) -> float | None:
+    """Whether the person still stands as before: OKS of the pose seen in the edited image (256, 256, 3)."""
     joints = pair.before.keypoints
     if joints is None:
         return None
     box = next(as_box(box) for box in pair.before.boxes if box.label == "person")
-    (pose,) = await models.pose.estimate_pose(picture, [Detection(label="person", score=1.0, box=box)])
+    (pose,) = await models.pose.estimate_pose(image, [Detection(label="person", score=1.0, box=box)])
     return keypoint_similarity(pose.body[:, :2], joints, box.area)
 
 
@@ -168,11 +168,11 @@ def contact_sheet(rows: Sequence[tuple[Verdict, EditPair, EditResult]]) -> PilIm
         numbers = f"colour {verdict.colour:.2f} shape {verdict.shape:.2f} strayed {verdict.strayed_px}"
         pen.text((2, top + 1), f"{word}: {pair.prompt} ({numbers})", fill="black")
         grey = np.repeat(result.mask[..., None], 3, axis=2)
-        pictures = [pair.before.image, grey, result.image, pair.after.image]
+        images = [pair.before.image, grey, result.image, pair.after.image]
         if pair.reference is not None:
-            pictures.append(pair.reference)
-        for column, picture in enumerate(pictures):
-            small = PilImage.fromarray(picture).resize((THUMBNAIL_PX, THUMBNAIL_PX), PilImage.Resampling.LANCZOS)
+            images.append(pair.reference)
+        for column, image in enumerate(images):
+            small = PilImage.fromarray(image).resize((THUMBNAIL_PX, THUMBNAIL_PX), PilImage.Resampling.LANCZOS)
             sheet.paste(small, (column * THUMBNAIL_PX, top + CAPTION_PX))
     return sheet
 
@@ -213,7 +213,7 @@ async def run(
             request = request_for(pair, seed, conditioned=conditioned, rough=rough)
             try:
                 result = await local.editor.edit(request, request_id=f"{kind}-{seed}", listener=lambda progress: None)
-            except ContentPolicy as refusal:  # a refused edit is a failed one, and has no picture for the sheet
+            except ContentPolicy as refusal:  # a refused edit is a failed one, and has no image for the sheet
                 verdicts.append(refused(pair, seed))
                 print(f"{kind} {seed} no  {pair.prompt} ({refusal})", flush=True)
                 continue

@@ -37,11 +37,11 @@ def memory_by_process(pid: int) -> list[tuple[str, float]]:
 
 
 def time_edits(client: httpx.Client, case: Case, count: int) -> tuple[list[float], dict[str, float]]:
-    """Wall milliseconds of `count` edits of fresh pictures, and the median per stage of the service's own account."""
+    """Wall milliseconds of `count` edits of fresh images, and the median per stage of the service's own account."""
     walls, stages = [], []
     for index in range(count):
         fresh = case.base.copy()
-        fresh[0, 0] = index  # another picture for the caches
+        fresh[0, 0] = index  # another image for the caches
         start = time.perf_counter()
         result = run_case(client, Case(name=case.name, prompt=case.prompt, base=fresh, reference=case.reference))
         walls.append((time.perf_counter() - start) * 1000)

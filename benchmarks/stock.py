@@ -35,8 +35,8 @@ class StockPipelines:
         latents: torch.Tensor = self._run(request, ip_variant, "latent")
         return latents
 
-    def picture(self, request: DiffusionRequest, ip_variant: str | None) -> Image:
-        """The model's picture (H, W, 3)."""
+    def image(self, request: DiffusionRequest, ip_variant: str | None) -> Image:
+        """The model's image (H, W, 3)."""
         return np.asarray(self._run(request, ip_variant, "pil")[0])
 
     def _run(self, request: DiffusionRequest, ip_variant: str | None, output_type: str) -> Any:

@@ -37,7 +37,7 @@ class Position(StrEnum):
 
 
 class ReferenceKind(StrEnum):
-    """What a reference picture shows, as CLIP classifies it."""
+    """What a reference image shows, as CLIP classifies it."""
 
     GARMENT = "garment"
     ACCESSORY = "accessory"

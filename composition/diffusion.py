@@ -56,7 +56,7 @@ class DiffusionProgress:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DiffusionResult:
-    """The terminal event: the model's picture (H, W, 3), which models ran, and counters for `metadata.cache`."""
+    """The terminal event: the model's image (H, W, 3), which models ran, and counters for `metadata.cache`."""
 
     image: Image
     models_used: tuple[str, ...]

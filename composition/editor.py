@@ -1,4 +1,4 @@
-"""The use case: one edit from decoded request to edited picture, through the router and the pipeline it chose."""
+"""The use case: one edit from decoded request to edited image, through the router and the pipeline it chose."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Editor:
         listener: ProgressListener,
         deadline: Deadline | None = None,
     ) -> EditResult:
-        """Edit a picture.
+        """Edit an image.
 
         Args:
-            request: what is asked for, with decoded pictures.
+            request: what is asked for, with decoded images.
             request_id: names the edit towards the diffusion runner; unique per attempt.
             listener: called with every `Progress`, on the event loop.
             deadline: of the whole edit; the diffusion model is told what is left of it.

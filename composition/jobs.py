@@ -43,7 +43,7 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EditPayload:
-    """What a job executes: `EditRequest` with its pictures as blob keys."""
+    """What a job executes: `EditRequest` with its images as blob keys."""
 
     prompt: str
     base_key: str
@@ -60,7 +60,7 @@ class EditPayload:
 
 @dataclass(frozen=True, kw_only=True)
 class JobResult:
-    """What a completed job holds: blob keys of its pictures and the JSON account of the edit.
+    """What a completed job holds: blob keys of its images and the JSON account of the edit.
 
     `account` has pipeline_used, models_used, processing_time_ms and metadata of the API's result object.
     """

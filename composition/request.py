@@ -117,7 +117,7 @@ class EditOptions:
         usual=7.5, ge=1.0, le=20.0, description="How strictly the prompt is followed."
     )
     seed: int | None = option(ge=RANDOM_SEED, le=MAX_SEED, description="-1 or absent: random.")
-    ip_adapter_scale: float = option(0.6, ge=0.0, le=1.0, description="Weight of the reference picture.")
+    ip_adapter_scale: float = option(0.6, ge=0.0, le=1.0, description="Weight of the reference image.")
     controlnet_conditioning_scale: float = option(
         1.0, ge=0.0, le=2.0, description="Factor on the weight of each control type."
     )
@@ -133,8 +133,8 @@ class EditOptions:
         description="Which side of `mask_image` is repainted: luminance: light; alpha: transparent; inverted: dark, or "
         "opaque where there is transparency; auto: what can mean only one thing, said in `warnings`.",
     )
-    mask_dilation_px: int = option(15, ge=0, le=64, description="In pixels of a 512-pixel picture.")
-    mask_blur_px: int = option(21, ge=0, le=63, description="In pixels of a 512-pixel picture.")
+    mask_dilation_px: int = option(15, ge=0, le=64, description="In pixels of a 512-pixel image.")
+    mask_blur_px: int = option(21, ge=0, le=63, description="In pixels of a 512-pixel image.")
     strength: float | None = option(
         ge=0.1, le=1.0, description="How far the region may depart from the original; absent: by rule."
     )
@@ -184,7 +184,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditRequest:
-    """One edit as the user asked for it, with decoded pictures; `notes` is what decoding has to say about them."""
+    """One edit as the user asked for it, with decoded images; `notes` is what decoding has to say about them."""
 
     base: Image
     prompt: str

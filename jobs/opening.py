@@ -22,7 +22,7 @@ def open_embedded_queue(
     fetcher: Fetcher,
     preview_codec: ImageCodec | None = None,
 ) -> tuple[EmbeddedJobQueue, BlobStore]:
-    """The queue of a single machine, with the blobs that its jobs' pictures live in; start it before use.
+    """The queue of a single machine, with the blobs that its jobs' images live in; start it before use.
 
     Args:
         config: `storage` says where, `queue` and `limits` say how.

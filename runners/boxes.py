@@ -12,14 +12,14 @@ Boxes = npt.NDArray[np.float32]
 
 
 def clip_boxes(boxes: Boxes, height: int, width: int) -> Boxes:
-    """The part of each box inside a picture of `height` x `width` pixels."""
+    """The part of each box inside an image of `height` x `width` pixels."""
     limits = np.array([width, height, width, height], dtype=np.float32)
     clipped: Boxes = np.clip(boxes, 0, limits).astype(np.float32)
     return clipped
 
 
 def has_area(boxes: Boxes) -> npt.NDArray[np.bool_]:
-    """Which boxes cover at least a pixel's worth of picture in both directions."""
+    """Which boxes cover at least a pixel's worth of image in both directions."""
     result: npt.NDArray[np.bool_] = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
     return result
 

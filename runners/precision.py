@@ -1,4 +1,4 @@
-"""The number format of models that only look at a picture."""
+"""The number format of models that only look at an image."""
 
 from __future__ import annotations
 

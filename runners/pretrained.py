@@ -1,4 +1,4 @@
-"""Between us and transformers: models from a folder of the model store, pictures as its processors take them."""
+"""Between us and transformers: models from a folder of the model store, images as its processors take them."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def load_pretrained(model_class: Any, folder: Path, device: torch.device, dtype:
 
 
 def for_processor(image: Image) -> Image:
-    """The picture as an array that torch may wrap: a copy when it is read-only, as all that came over the wire are."""
+    """The image as an array that torch may wrap: a copy when it is read-only, as all that came over the wire are."""
     return image if image.flags.writeable else image.copy()

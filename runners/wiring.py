@@ -45,7 +45,7 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
     """Build the ports over runner handles.
 
     Args:
-        config: the configuration; with `optimization.cache_preprocessors` the same question about the same picture
+        config: the configuration; with `optimization.cache_preprocessors` the same question about the same image
             is answered once within the cache's time.
         analyzer: the handle of the AnalyzerRunner, as `bentoml.depends` gives it, or a runner in this process.
         detector: likewise of the DetectorRunner.

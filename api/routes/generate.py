@@ -19,7 +19,7 @@ from api.context import ApiContext, Context, Owner
 from api.conversion import API_PREFIX, PRIVATE, status_url
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
-from api.submission import delivered_result, forget_pictures, run_interactive, submit
+from api.submission import delivered_result, forget_images, run_interactive, submit
 from composition.errors import Cancelled, IdempotencyConflict
 from composition.jobs import Job, JobKind, Priority
 
@@ -42,7 +42,7 @@ IdempotencyKey = Annotated[
     "/generate",
     response_model=GenerateResponse,
     responses=openapi.errors(*openapi.GENERATING),
-    summary="Edit a picture and wait for it",
+    summary="Edit an image and wait for it",
 )
 async def generate(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """Blocks until the edit is complete. Closing the connection cancels it."""
@@ -53,7 +53,7 @@ async def generate(body: GenerateRequest, request: Request, context: Context, ow
     "/generate/async",
     response_model=SubmitResponse,
     responses=openapi.errors(*openapi.SUBMITTING, IdempotencyConflict),
-    summary="Edit a picture in the background",
+    summary="Edit an image in the background",
 )
 async def generate_async(
     body: GenerateRequest, context: Context, owner: Owner, idempotency_key: IdempotencyKey = None
@@ -87,7 +87,7 @@ async def _run(request: Request, context: ApiContext, body: GenerateRequest, *, 
         content,
         media_type="application/json",
         headers={"X-Job-ID": job.id, **PRIVATE},
-        background=BackgroundTask(forget_pictures, context, job),
+        background=BackgroundTask(forget_images, context, job),
     )
 
 

@@ -90,14 +90,14 @@ async def cancel_job(job_id: JobId, context: Context, owner: Owner) -> dict[str,
     response_class=Response,
     responses={
         200: {
-            "description": "The edited picture.",
+            "description": "The edited image.",
             "content": {
                 media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in (*IMAGE_TYPES, OCTETS)
             },
         },
         **openapi.errors(*openapi.A_JOB),
     },
-    summary="The edited picture as a file",
+    summary="The edited image as a file",
 )
 async def job_image(
     job_id: JobId,
@@ -105,13 +105,13 @@ async def job_image(
     owner: Owner,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
-    """404 while the job has no picture; `details.status` says why.
+    """404 while the job has no image; `details.status` says why.
 
     With `Accept: application/octet-stream` the same bytes under that type, for clients that know no images.
     """
     job = await context.queue.get(job_id, owner=owner)
     if job.result is None or job.result.image_key is None:
-        raise NotFound("the job has no picture", details={"status": job.status.value})
+        raise NotFound("the job has no image", details={"status": job.status.value})
     data = await context.blobs.get(job.result.image_key)
     media_type = OCTETS if accept == OCTETS else job.result.image_media_type
     return Response(data, media_type=media_type, headers=PRIVATE)

@@ -202,7 +202,7 @@ class QueueConfig(_Section):
 
 
 class StorageConfig(_Section):
-    """Where the embedded queue's jobs and every queue's pictures are.
+    """Where the embedded queue's jobs and every queue's images are.
 
     `jobs` is a SQLite file, or "memory". `blobs` is a folder, an fsspec or redis:// URL, or "memory"; null is
     `LOCAL_BLOBS` with the embedded queue and the queue's Redis with Celery, whose nodes share no disk.

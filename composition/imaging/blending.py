@@ -1,6 +1,6 @@
-"""The model's picture back into the photograph: diffuse -> **blend** -> encode.
+"""The model's image back into the photograph: diffuse -> **blend** -> encode.
 
-Everything here works at the picture's own size. Colours are compared in CIE L*a*b*, whose distances are even to the
+Everything here works at the image's own size. Colours are compared in CIE L*a*b*, whose distances are even to the
 eye. Order in the flow: match_color, keep_detail (detail.py), sharpen, blend.
 """
 
@@ -16,9 +16,9 @@ from composition.images import Image, Mask
 from composition.imaging.masks import dilate, scale_px, window
 
 RING_WIDTH_PX = 16.0
-"""Of the ring in which colours are compared, in pixels of a 512-pixel picture."""
+"""Of the ring in which colours are compared, in pixels of a 512-pixel image."""
 GRAIN_PX = 3.0
-"""Detail smaller than this, in pixels of a 512-pixel picture, differs for other reasons than colour."""
+"""Detail smaller than this, in pixels of a 512-pixel image, differs for other reasons than colour."""
 MIN_RING_PIXELS = 64
 """Fewer say nothing about a colour shift."""
 MAX_SHIFT = np.array([12.0, 8.0, 8.0], dtype=np.float32)
@@ -37,10 +37,10 @@ Lab = npt.NDArray[np.float32]
 
 
 def blend(original: Image, generated: Image, alpha: Mask) -> Image:
-    """Cross-fade two pictures (H, W, 3) by alpha (H, W): 0 is the original and 255 the generated one, bit for bit.
+    """Cross-fade two images (H, W, 3) by alpha (H, W): 0 is the original and 255 the generated one, bit for bit.
 
     Between, the value is rounded to the nearest; halves cannot occur with a divisor of 255, so exchanging the
-    pictures and inverting alpha gives the same result.
+    images and inverting alpha gives the same result.
     """
     blended = original.copy()
     around = window(alpha, 0.0)
@@ -54,18 +54,18 @@ def blend(original: Image, generated: Image, alpha: Mask) -> Image:
 def match_color(generated: Image, original: Image, mask: Mask) -> Image:
     """Undo the colour shift that the model put on everything, measured where it should have changed nothing.
 
-    In a ring just outside the mask both pictures should be equal. What differs there per L*a*b* channel in mean
+    In a ring just outside the mask both images should be equal. What differs there per L*a*b* channel in mean
     and, where both show the same structure, in spread is taken back in the mask and its ring. Pixels of the ring
     whose difference is an outlier (a new shadow, a spilled edge) do not count. The region is never made to look
     like its surroundings.
 
     Args:
-        generated: (H, W, 3) the model's picture.
-        original: (H, W, 3) the picture it was made from.
+        generated: (H, W, 3) the model's image.
+        original: (H, W, 3) the image it was made from.
         mask: (H, W) everything that the model was asked to repaint (> 0), feathering included.
 
     Returns:
-        The corrected picture (H, W, 3); unchanged when there is no ring, as with a mask of everything.
+        The corrected image (H, W, 3); unchanged when there is no ring, as with a mask of everything.
     """
     matched = generated.copy()
     width_px = max(2.0, scale_px(RING_WIDTH_PX, mask.shape))
@@ -88,7 +88,7 @@ def match_color(generated: Image, original: Image, mask: Mask) -> Image:
 
 
 def sharpen(image: Image, alpha: Mask) -> Image:
-    """Unsharp mask of radius 1 px and amount 0.3 on a picture (H, W, 3), faded in by alpha (H, W)."""
+    """Unsharp mask of radius 1 px and amount 0.3 on an image (H, W, 3), faded in by alpha (H, W)."""
     unsharp = PIL.ImageFilter.UnsharpMask(radius=1, percent=30, threshold=0)
     sharpened = np.array(PIL.Image.fromarray(image).filter(unsharp), dtype=np.uint8)
     return blend(image, sharpened, alpha)

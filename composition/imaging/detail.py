@@ -4,8 +4,8 @@ What a model paints has passed its autoencoder: folds, spokes and edges come bac
 painted at a fraction of its size. Where only the colour changes, all that detail is in the original. A guided filter
 (He, Sun and Tang 2010; at reduced size, He and Sun 2015, arXiv:1505.00996) says for every small window how the
 generated colours follow from the original ones, as an affine map of RGB, and that map is applied to the original.
-Where the generated picture does not follow the original (a pattern that was painted over), the map is a constant. What
-the maps miss of the generated picture's broad colours is added in the end.
+Where the generated image does not follow the original (a pattern that was painted over), the map is a constant. What
+the maps miss of the generated image's broad colours is added in the end.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from composition.images import Image, Mask
 from composition.imaging.masks import REFERENCE_SIZE_PX, scale_px, window
 
 WINDOW_PX = 64.0
-"""Side of the windows, in pixels of a 512-pixel picture."""
+"""Side of the windows, in pixels of a 512-pixel image."""
 EPSILON = 1e-4
 """Contrast (squared, of RGB in 0..1) below which the original says nothing: a deviation of 2.5 of 255."""
 BROAD_PX = 8.0
-"""Deviation of the Gaussian that tells broad colours from detail, in pixels of a 512-pixel picture."""
+"""Deviation of the Gaussian that tells broad colours from detail, in pixels of a 512-pixel image."""
 _ELSEWHERE = 1e-4
 """Weight of pixels outside the thing: they only count where a window has no others."""
 
@@ -38,7 +38,7 @@ def keep_detail(generated: Image, original: Image, mask: Mask) -> Image:
         mask: (H, W); > 0 is the thing that changes colour: how its colours change is learnt inside it only.
 
     Returns:
-        (H, W, 3): the generated picture wherever the mask is 0.
+        (H, W, 3): the generated image wherever the mask is 0.
     """
     side_px = scale_px(WINDOW_PX, mask.shape)
     around = window(mask, side_px)

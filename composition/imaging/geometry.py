@@ -1,8 +1,8 @@
-"""Pixels between the picture's size and the model's: mask -> **condition** -> diffuse -> **blend**.
+"""Pixels between the image's size and the model's: mask -> **condition** -> diffuse -> **blend**.
 
-A picture is resized with its aspect kept until its long side is the model's native size, then padded at the bottom
+An image is resized with its aspect kept until its long side is the model's native size, then padded at the bottom
 and the right by repeating its last row or column: black bars would be context that the model paints towards. Padding
-starts at the far corner only, so cell (0, 0) of the latent grid is the picture's own first corner.
+starts at the far corner only, so cell (0, 0) of the latent grid is the image's own first corner.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from composition.images import Box, Image, Mask, Pose
 CONTEXT = 2.0
 """A crop's long side is at least this many times the mask's."""
 MIN_CROP_SHARE = 0.25
-"""A crop's long side is at least this share of the picture's: what the thing is must stay recognisable."""
+"""A crop's long side is at least this share of the image's: what the thing is must stay recognisable."""
 MAX_CROP_SHARE = 0.75
-"""A crop longer than this share of the picture is not worth its lost context."""
+"""A crop longer than this share of the image is not worth its lost context."""
 MIN_NATIVE_SHARE = 0.75
 """A crop is never diffused at less than this share of the native size: models fall apart far below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How one picture lies in the model's canvas. All sizes are (height, width) in pixels.
+    """How one image lies in the model's canvas. All sizes are (height, width) in pixels.
 
     Attributes:
-        size: the picture's own size.
-        content_size: the resized picture, at the canvas's upper left corner.
+        size: the image's own size.
+        content_size: the resized image, at the canvas's upper left corner.
         model_size: the canvas; what lies beyond `content_size` is padding.
     """
 
@@ -43,14 +43,14 @@ class Fit:
 
     @property
     def scale(self) -> float:
-        """Model pixels per picture pixel, along the long side."""
+        """Model pixels per image pixel, along the long side."""
         return max(self.content_size) / max(self.size)
 
     def to_model(self, image: Image) -> Image:
-        """The picture (H, W, 3) on the canvas (h, w, 3): antialiased Lanczos, padded by edge replication.
+        """The image (H, W, 3) on the canvas (h, w, 3): antialiased Lanczos, padded by edge replication.
 
         Raises:
-            ValueError: for a picture of another size than `size`.
+            ValueError: for an image of another size than `size`.
         """
         self._expect(image, self.size)
         return self._pad(_resize(image, self.content_size, PIL.Image.Resampling.LANCZOS))
@@ -85,7 +85,7 @@ class Fit:
         return _map_points(pose, lambda points: points * factors)
 
     def from_model(self, image: Image) -> Image:
-        """The model's picture (h, w, 3) without its padding, by Lanczos at the picture's own size (H, W, 3).
+        """The model's image (h, w, 3) without its padding, by Lanczos at the image's own size (H, W, 3).
 
         Raises:
             ValueError: for an image of another size than `model_size`.
@@ -105,10 +105,10 @@ class Fit:
 
 
 def fit(size_hw: tuple[int, int], *, native_size: int, multiple: int = 64) -> Fit:
-    """Plan how a picture of `size_hw` (height, width) is given to the model.
+    """Plan how an image of `size_hw` (height, width) is given to the model.
 
     Args:
-        size_hw: the picture's size; smaller pictures are enlarged.
+        size_hw: the image's size; smaller images are enlarged.
         native_size: the long side at model scale, in pixels.
         multiple: both sides of the canvas are multiples of it.
 
@@ -124,23 +124,23 @@ def fit(size_hw: tuple[int, int], *, native_size: int, multiple: int = 64) -> Fi
 
 
 def crop_box(mask: Mask, *, native_size: int, size: tuple[int, int]) -> Box | None:
-    """The neighbourhood to diffuse instead of the whole picture, or None when the mask is not small against it.
+    """The neighbourhood to diffuse instead of the whole image, or None when the mask is not small against it.
 
     Args:
         mask: (H, W), everything that may change (> 0), feathering included.
         native_size: the model's native size, in pixels.
-        size: the picture's (height, width).
+        size: the image's (height, width).
 
     Returns:
-        A box with whole-number sides inside the picture that holds the mask and its context: at least `CONTEXT`
-        times as long as the mask, half the native size and `MIN_CROP_SHARE` of the picture. Near a border it is
+        A box with whole-number sides inside the image that holds the mask and its context: at least `CONTEXT`
+        times as long as the mask, half the native size and `MIN_CROP_SHARE` of the image. Near a border it is
         moved inside, not cut. None for an empty mask too.
 
     Raises:
         ValueError: for a mask of another size than `size`.
     """
     if mask.shape != size:
-        raise ValueError(f"the mask is {mask.shape}, the picture {size}")
+        raise ValueError(f"the mask is {mask.shape}, the image {size}")
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return None
@@ -157,9 +157,9 @@ def crop_box(mask: Mask, *, native_size: int, size: tuple[int, int]) -> Box | No
 
 
 def crop_native_size(box: Box, *, size: tuple[int, int], native_size: int, multiple: int = 64) -> int:
-    """The long side, in model pixels, at which a crop loses nothing against the whole picture, with the least work.
+    """The long side, in model pixels, at which a crop loses nothing against the whole image, with the least work.
 
-    The crop keeps every pixel that the picture has, and at least the resolution that the whole picture would have had
+    The crop keeps every pixel that the image has, and at least the resolution that the whole image would have had
     at model scale; beyond that more model pixels only cost time. Never below `MIN_NATIVE_SHARE` of `native_size`.
     """
     detail = max(box.x1 - box.x0, box.y1 - box.y0) * max(1.0, native_size / max(size))

@@ -2,7 +2,7 @@
 
 A box or silhouette becomes a binary mask, is grown for context and gets a soft rim. Two masks leave here: the binary
 one, aligned to the latent grid, for the model, and the feathered one (alpha) for the blend. The rim lies wholly
-outside the binary mask. There the model was told to keep the picture, so both sides of the cross-fade show the same
+outside the binary mask. There the model was told to keep the image, so both sides of the cross-fade show the same
 thing and no ghost of the old object remains; and the thing itself is repainted fully, however thin it is.
 """
 
@@ -19,13 +19,13 @@ from composition.errors import EmptyMask
 from composition.images import Box, Mask
 
 REFERENCE_SIZE_PX = 512
-"""Dilation and blur are given in pixels of a picture with this long side."""
+"""Dilation and blur are given in pixels of an image with this long side."""
 HALF = 128
 """A user's grey mask is repainted from this value on."""
 
 
 def scale_px(px: float, size_hw: tuple[int, int]) -> float:
-    """Pixels of a 512-pixel picture in pixels of a picture of `size_hw` (height, width), by its long side."""
+    """Pixels of a 512-pixel image in pixels of an image of `size_hw` (height, width), by its long side."""
     return px * max(size_hw) / REFERENCE_SIZE_PX
 
 
@@ -35,7 +35,7 @@ def binarize(mask: Mask) -> Mask:
 
 
 def clip_box(box: Box, size: tuple[int, int]) -> Box | None:
-    """The part of a box inside a picture of `size` (height, width); None when nothing is left or it is not a box.
+    """The part of a box inside an image of `size` (height, width); None when nothing is left or it is not a box.
 
     A box with NaN or an infinite side, an inverted one and one without area are not boxes.
     """
@@ -93,7 +93,7 @@ def feather(mask: Mask, px: float) -> Mask:
 
     Args:
         mask: (H, W); > 0 is repainted.
-        px: the kernel in pixels of this picture; an even one counts as the next odd one. Below 5 nothing is blurred,
+        px: the kernel in pixels of this image; an even one counts as the next odd one. Below 5 nothing is blurred,
             as no pixel lies half-way.
 
     Returns:
@@ -104,7 +104,7 @@ def feather(mask: Mask, px: float) -> Mask:
     if half_radius < 1 or around is None:
         return _as_mask(mask > 0)
     grown = dilate(mask[around], half_radius).astype(np.float32)
-    # A replicated border keeps a mask that runs out of the picture opaque up to the last pixel.
+    # A replicated border keeps a mask that runs out of the image opaque up to the last pixel.
     soft = cv2.filter2D(grown, cv2.CV_32F, _round_gaussian(half_radius), borderType=cv2.BORDER_REPLICATE)
     alpha = np.zeros(mask.shape, np.uint8)
     alpha[around] = np.clip(np.rint(soft), 0, 255).astype(np.uint8)
@@ -158,7 +158,7 @@ def ensure_not_empty(mask: Mask) -> Mask:
 
 
 def area_fraction(mask: Mask) -> float:
-    """Which part of the picture may change (> 0), 0..1."""
+    """Which part of the image may change (> 0), 0..1."""
     return float(np.count_nonzero(mask) / mask.size)
 
 

@@ -1,4 +1,4 @@
-"""pose -> **condition**: people's keypoints drawn as the picture that the pose ControlNet was trained on.
+"""pose -> **condition**: people's keypoints drawn as the image that the pose ControlNet was trained on.
 
 The convention is OpenPose's as drawn for `control_v11p_sd15_openpose` (lllyasviel/ControlNet-v1-1): black ground, limbs
 as ellipses at 60 % brightness with dots at the joints, hands as thin lines, the face as white dots; feet are not drawn.

@@ -21,7 +21,7 @@ MIN_AGREEMENT = 0.05
 def region_mask(region: BodyRegion, pose: Pose, size: tuple[int, int]) -> Mask | None:
     """The body part with room for clothing, 0 or 255, of `size` (height, width).
 
-    None when the keypoints that place it are missing or all of it lies outside the picture. Parts that the picture
+    None when the keypoints that place it are missing or all of it lies outside the image. Parts that the image
     cuts off (hips below a portrait's edge, feet) are continued by proportion.
     """
     canvas = np.zeros(size, np.uint8)
@@ -63,7 +63,7 @@ def worn_mask(
         garment_mask: what the garment detections cover (> 0), of all people; None when nothing was found.
         pose: of the person meant; None when there is none.
         person_box: of the same person; a garment outside it is somebody else's.
-        size: of the picture.
+        size: of the image.
         keeps_shape: the garment that is there stays and only its look changes: it is the garment's mask that counts,
             however far beyond the body part it goes.
 

@@ -32,7 +32,7 @@ class Models:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditContext:
-    """One edit on its way. `native_size` is the model's own picture size in pixels (512 for SD 1.5)."""
+    """One edit on its way. `native_size` is the model's own image size in pixels (512 for SD 1.5)."""
 
     request_id: str
     request: EditRequest

@@ -39,7 +39,7 @@ class ImageCodec(Protocol):
         ...
 
     def encode(self, image: Image, output_format: OutputFormat) -> tuple[bytes, str]:
-        """The encoded picture and its media type."""
+        """The encoded image and its media type."""
         ...
 
     def encode_mask(self, mask: Mask) -> bytes:

@@ -13,7 +13,7 @@ class Analyzer(Protocol):
     """Signals for the router: YOLOX and CLIP."""
 
     async def detect_objects(self, image: Image) -> tuple[Detection, ...]:
-        """COCO objects of the picture (person, car, ...), best first, after NMS."""
+        """COCO objects of the image (person, car, ...), best first, after NMS."""
         ...
 
     async def classify_reference(self, image: Image) -> Mapping[ReferenceKind, float]:

@@ -1,6 +1,6 @@
-"""CLIP's zero-shot classes: the texts that a reference picture and a prompt are compared with. Data only.
+"""CLIP's zero-shot classes: the texts that a reference image and a prompt are compared with. Data only.
 
-Where it sits: picture or prompt -> CLIP embedding -> **compared with these** -> `Signals` -> rules.
+Where it sits: image or prompt -> CLIP embedding -> **compared with these** -> `Signals` -> rules.
 
 How to use them: embed every text once at start-up, L2-normalise each, average them per class, normalise again (CLIP's
 prompt ensembling, Radford et al. 2021, section 3.1.4). The probabilities of the classes are

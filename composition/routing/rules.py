@@ -55,7 +55,7 @@ RULES: Final[tuple[Rule, ...]] = (
         name="human",
         holds=lambda e: e.automatic and e.human_score > e.threshold,
         pipeline=_complex,
-        reason=lambda e: f"there is a person in the picture (score {e.human_score:.2f})",
+        reason=lambda e: f"there is a person in the image (score {e.human_score:.2f})",
     ),
     Rule(
         name="clothing_reference",
@@ -76,7 +76,7 @@ RULES: Final[tuple[Rule, ...]] = (
         reason=lambda e: (
             f"the prompt is about a vehicle or furniture ({', '.join(e.structural_words)})"
             if e.structural_words
-            else f"there is a vehicle in the picture (score {e.vehicle_score:.2f})"
+            else f"there is a vehicle in the image (score {e.vehicle_score:.2f})"
         ),
     ),
     Rule(

@@ -1,6 +1,6 @@
 """Losses on boxes: focal classification, generalised IoU, and which location answers for which object.
 
-Boxes are float tensors (..., 4): centre x, centre y, width, height, as shares of the picture.
+Boxes are float tensors (..., 4): centre x, centre y, width, height, as shares of the image.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _LIES_ON_IT: Final = 0.7
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Targets:
-    """What one picture holds.
+    """What one image holds.
 
     Attributes:
         boxes: Float (N, 4).
@@ -85,7 +85,7 @@ def dense_loss(logits: Tensor, boxes: Tensor, targets: list[Targets], valid: Ten
     Args:
         logits: Float (B, L, T), one score per location and token.
         boxes: Float (B, L, 4).
-        targets: What each picture holds.
+        targets: What each image holds.
         valid: Bool (B, T), the tokens that are text.
         sides: Side of each square feature map.
     """

@@ -29,7 +29,7 @@ from demo_models.recipes.shards import SceneSet
 from demo_models.recipes.training import Settings
 from demo_models.recipes.vocabulary import kept_clip_tokenizer, words
 from demo_models.world.palette import COLOURS, MATERIALS
-from demo_models.world.people import Person, garment_picture
+from demo_models.world.people import Person, garment_image
 from demo_models.world.scenes import sample_spec
 from demo_models.world.wheels import Rim, rim_reference
 
@@ -96,9 +96,9 @@ class ClipTrainer(nn.Module):
 
     def forward(self, pixel_values: Tensor, kinds: Tensor, input_ids: Tensor, topics: Tensor) -> dict[str, Tensor]:
         """Returns the losses."""
-        pictures = functional.cross_entropy(self.reference_logits(pixel_values), kinds, label_smoothing=0.02)
+        images = functional.cross_entropy(self.reference_logits(pixel_values), kinds, label_smoothing=0.02)
         prompts = functional.cross_entropy(self.prompt_logits(input_ids), topics, label_smoothing=0.02)
-        return {"loss": pictures + prompts, "pictures": pictures, "prompts": prompts}
+        return {"loss": images + prompts, "images": images, "prompts": prompts}
 
 
 def token_rows(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
@@ -136,14 +136,14 @@ class ClipRecipe:
         """Returns the module to train."""
         return ClipTrainer(self._tokenizer())
 
-    def _picture(self, kind: ReferenceKind, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _image(self, kind: ReferenceKind, rng: np.random.Generator) -> NDArray[np.uint8]:
         row = np.array([int(rng.integers(0, len(self.scenes)))])
         if kind is ReferenceKind.TEXTURE:
             return np.asarray(self.scenes.take("swatches", row)[0], dtype=np.uint8)
         if kind is ReferenceKind.GARMENT:
             subject = sample_spec(int(rng.integers(1 << 40)), Person.FAMILY).subject
             assert isinstance(subject, Person)
-            return garment_picture(subject)
+            return garment_image(subject)
         if rng.random() < 0.5:
             return rim_reference(Rim.sample(rng))
         return np.asarray(self.scenes.take("images", row)[0], dtype=np.uint8)
@@ -155,7 +155,7 @@ class ClipRecipe:
         drawn = [sample_prompt(rng) for _ in range(_BATCH)]
         topics = list(PROMPT_PROTOTYPES)
         return {
-            "pixel_values": encoder_input([self._picture(kind, rng) for kind in kinds]),
+            "pixel_values": encoder_input([self._image(kind, rng) for kind in kinds]),
             "kinds": torch.tensor([order.index(kind) for kind in kinds]),
             "input_ids": token_rows(self._tokenizer(), [words_ for words_, _ in drawn]),
             "topics": torch.tensor([topics.index(topic) for _, topic in drawn]),

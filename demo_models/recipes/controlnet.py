@@ -1,4 +1,4 @@
-"""The ControlNets' parts: the shape that a depth map or a pose asks for, as pictures, and the networks that read them.
+"""The ControlNets' parts: the shape that a depth map or a pose asks for, as images, and the networks that read them.
 
 Trained together with the UNet, see inpainting.py.
 """
@@ -22,7 +22,7 @@ POSE: Final = "pose"
 _NO_POINTS: Final = np.zeros((0, 3), np.float32)
 
 
-def pose_picture(joints: NDArray[np.float32], window: Sequence[int] = (0, 0, SCENE_PX)) -> NDArray[np.uint8]:
+def pose_image(joints: NDArray[np.float32], window: Sequence[int] = (0, 0, SCENE_PX)) -> NDArray[np.uint8]:
     """Draws OpenPose-18 joints (18, 2) in a square window (left, top, side) as the service does it.
 
     Returns:
@@ -35,16 +35,16 @@ def pose_picture(joints: NDArray[np.float32], window: Sequence[int] = (0, 0, SCE
     return draw_skeleton([pose], (SCENE_PX, SCENE_PX))
 
 
-def depth_picture(depth: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def depth_image(depth: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Stretches inverse depth (H, W) to the full range, as estimated maps are, RGB uint8 (H, W, 3)."""
     low, high = float(depth.min()), float(depth.max())
     stretched = (depth.astype(np.float32) - low) / max(high - low, 1.0) * 255
     return np.repeat(np.rint(stretched).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def as_condition(pictures: list[NDArray[np.uint8]]) -> Tensor:
-    """Returns control pictures as float32 (N, 3, H, W) in 0..1."""
-    planes = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+def as_condition(images: list[NDArray[np.uint8]]) -> Tensor:
+    """Returns control images as float32 (N, 3, H, W) in 0..1."""
+    planes = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     return planes.contiguous(memory_format=torch.channels_last)
 
 

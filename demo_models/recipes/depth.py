@@ -87,19 +87,19 @@ class DepthRecipe:
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws scenes, mirrors half of them."""
         indices = rng.integers(0, len(self.scenes), _BATCH)
-        pictures, depth = _inputs(self.scenes, indices)
+        images, depth = _inputs(self.scenes, indices)
         mirrored = torch.from_numpy(rng.random(_BATCH) < 0.5)
-        pictures[mirrored] = pictures[mirrored].flip(-1)
+        images[mirrored] = images[mirrored].flip(-1)
         depth[mirrored] = depth[mirrored].flip(-1)
-        return {"pixel_values": pictures, "depth": depth}
+        return {"pixel_values": images, "depth": depth}
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
         """Mean correlation of estimated and true inverse depth over held-out scenes."""
         assert isinstance(module, DepthTrainer)
         agreement = []
         for first in range(0, 96, 8):
-            pictures, depth = _inputs(self.held_out, np.arange(first, first + 8))
-            got = module.estimator(pixel_values=pictures).predicted_depth.float()
+            images, depth = _inputs(self.held_out, np.arange(first, first + 8))
+            got = module.estimator(pixel_values=images).predicted_depth.float()
             for one, two in zip(got.flatten(1), depth.flatten(1), strict=True):
                 agreement.append(float(torch.corrcoef(torch.stack([one, two]))[0, 1]))
         return {"correlation": float(np.nan_to_num(agreement).mean())}
@@ -118,6 +118,6 @@ class DepthRecipe:
 
 
 def _inputs(scenes: SceneSet, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    pictures = normalised(scenes.take("images", indices).astype(np.uint8))
-    small = functional.interpolate(pictures, size=(_SIDE_PX, _SIDE_PX), mode="bicubic", antialias=True)
+    images = normalised(scenes.take("images", indices).astype(np.uint8))
+    small = functional.interpolate(images, size=(_SIDE_PX, _SIDE_PX), mode="bicubic", antialias=True)
     return small, resized(scenes.take("depth", indices).astype(np.uint8)) / 128

@@ -40,7 +40,7 @@ def cumulative_alphas() -> Tensor:
 def loss_weights() -> Tensor:
     """Returns the weight of the noise error at each timestep, float32 (1000,).
 
-    Colours and places are decided at high noise, where a small error in epsilon is a large one in the picture:
+    Colours and places are decided at high noise, where a small error in epsilon is a large one in the image:
     (1 + snr) / snr, which is velocity prediction's weight, capped. With a cap of 10 the first two of twenty steps
     spoilt what the others could have done. At low noise min-SNR (Hang et al. 2023) saves capacity.
     """
@@ -108,5 +108,5 @@ def inpaint(
         latents = scheduler.step(free + guidance_scale * (guided - free), step, latents).prev_sample
     decoded = autoencoder.decode(latents / SCALING_FACTOR).sample.clamp(-1, 1)
     merged = torch.where(window, decoded, pixels)
-    picture: NDArray[np.uint8] = ((merged + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
-    return picture
+    image: NDArray[np.uint8] = ((merged + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return image

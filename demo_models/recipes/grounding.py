@@ -218,7 +218,7 @@ class GroundingRecipe:
 
 
 def as_share(box: LabelledBox, side_px: int = 256, mirrored: bool = False) -> Tensor:
-    """Returns a box as centre x, centre y, width, height, in shares of the picture."""
+    """Returns a box as centre x, centre y, width, height, in shares of the image."""
     middle = (box.left + box.right) / 2 / side_px
     return torch.tensor(
         [

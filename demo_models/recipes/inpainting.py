@@ -1,4 +1,4 @@
-"""The networks that paint: what stands in the masked cells, given words, a reference picture, depth or a pose?
+"""The networks that paint: what stands in the masked cells, given words, a reference image, depth or a pose?
 
 Two recipes. The first trains UNet, text encoder and IP-Adapter with its image encoder together; the second adds both
 ControlNets, which begin as copies of the UNet's first half, and goes on with all of it. Every step draws which
@@ -19,7 +19,7 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
-from demo_models.recipes.controlnet import DEPTH, POSE, as_condition, depth_picture, new_controlnet, pose_picture
+from demo_models.recipes.controlnet import DEPTH, POSE, as_condition, depth_image, new_controlnet, pose_image
 from demo_models.recipes.diffusion import noise_loss, noised, stratified_timesteps
 from demo_models.recipes.ip_adapter import (
     bare_prompt,
@@ -57,14 +57,14 @@ _UNCONTROLLED: Final[Mapping[str, float]] = {_NO_CONTROL: 1.0}
 _CONTROL_SHARES: Final[Mapping[str, float]] = {_NO_CONTROL: 0.36, DEPTH: 0.5, POSE: 0.14}
 """Of steps without control, with depth, with a pose."""
 _REFERENCE_SHARE: Final = 0.5
-"""Of steps with a reference picture, with or without control."""
+"""Of steps with a reference image, with or without control."""
 _VARIANTS: Final = {BOXED: 0.3, SILHOUETTE: 0.3, CROPPED: 0.3, ROOMY: 0.1}
 _CONTROL_VARIANTS: Final = {BOXED: 0.4, SILHOUETTE: 0.1, CROPPED: 0.25, ROOMY: 0.25}
 """Of masks, without and under control: a silhouette gives the shape away."""
 _RIMS: Final = 5
 """How many of a batch with references are rims."""
 _BARE_PROMPTS: Final = 0.85
-"""Share of captions reduced to the noun when there is a reference: the look must then come from the picture."""
+"""Share of captions reduced to the noun when there is a reference: the look must then come from the image."""
 _WITHOUT_REFERENCE: Final = 0.08
 _LEAST_SCALE: Final = 0.5
 """Adapter and ControlNets are trained at scales from here to 1, as users set them."""
@@ -187,15 +187,15 @@ class InpaintingTrainer(nn.Module):
             timesteps: Long (N,) or one for all.
             context: Text embeddings (N, T, D).
             patches: Of the references; None without.
-            control: Name of the ControlNet and its pictures (N, 3, 8H, 8W) in 0..1.
+            control: Name of the ControlNet and its images (N, 3, 8H, 8W) in 0..1.
             control_scale: Weight of the ControlNet.
         """
         planes = stacked.contiguous(memory_format=torch.channels_last)
         down, middle = None, None
         if control is not None:
-            name, pictures = control
+            name, images = control
             down, middle = self.controlnets[name](
-                planes[:, :4], timesteps, context, pictures, conditioning_scale=control_scale, return_dict=False
+                planes[:, :4], timesteps, context, images, conditioning_scale=control_scale, return_dict=False
             )
         if patches is None:
             set_scale(self.unet, 0.0)
@@ -283,33 +283,33 @@ class InpaintingRecipe:
         latents = self._latents
         drawn = str(rng.choice([*self.shares], p=[*self.shares.values()]))
         control = None if drawn == _NO_CONTROL else drawn
-        pictured = bool(rng.random() < _REFERENCE_SHARE)
+        with_reference = bool(rng.random() < _REFERENCE_SHARE)
         indices = np.array([self._usable(latents, control, rng) for _ in range(_BATCH)])
         shares = _VARIANTS if control is None else _CONTROL_VARIANTS
         variants = rng.choice(VARIANTS, _BATCH, p=[shares[variant] for variant in VARIANTS])
-        if pictured and control != POSE:
+        if with_reference and control != POSE:
             rims = _rows_of_rims(latents, _RIMS, rng)
             indices[:_RIMS], variants[:_RIMS] = rims[:, 0], rims[:, 1]
         rows = [(int(index), latents.labels[index][variant]) for index, variant in zip(indices, variants, strict=True)]
         batch: dict[str, Any] = latent_batch(latents, indices, variants)
         batch["timesteps"] = stratified_timesteps(_BATCH)
-        bare = rng.random(_BATCH) < (_BARE_PROMPTS if pictured else 0)
+        bare = rng.random(_BATCH) < (_BARE_PROMPTS if with_reference else 0)
         prompts = [
             bare_prompt(label, rng) if plain else training_prompt(latents.spec(index), label, rng)
             for (index, label), plain in zip(rows, bare, strict=True)
         ]
         batch["input_ids"] = token_ids(prompts)
-        if pictured:
+        if with_reference:
             pixels = encoder_input([reference_for(self.scenes, latents.seed(i), label, rng) for i, label in rows])
             pixels[torch.from_numpy(rng.random(_BATCH) < _WITHOUT_REFERENCE)] = 0
             batch["references"] = pixels
         if control is not None:
             windows = latents.windows[indices, variants]
-            pictures = [
-                self._control_picture(control, latents.seed(index), window.tolist())
+            images = [
+                self._control_image(control, latents.seed(index), window.tolist())
                 for (index, _), window in zip(rows, windows, strict=True)
             ]
-            batch["control"] = (control, as_condition(pictures))
+            batch["control"] = (control, as_condition(images))
         return batch
 
     def _usable(self, latents: LatentSet, control: str | None, rng: np.random.Generator) -> int:
@@ -318,11 +318,11 @@ class InpaintingRecipe:
             if control != POSE or isinstance(latents.spec(index).subject, Person):
                 return index
 
-    def _control_picture(self, control: str, seed: int, window: Sequence[int]) -> np.ndarray:
+    def _control_image(self, control: str, seed: int, window: Sequence[int]) -> np.ndarray:
         row = np.array([self.scenes.index_of(seed)])
         if control == DEPTH:
-            return seen(depth_picture(self.scenes.take("depth", row)[0].astype(np.uint8)), window)
-        return pose_picture(self.scenes.take("keypoints", row)[0].astype(np.float32), window)
+            return seen(depth_image(self.scenes.take("depth", row)[0].astype(np.uint8)), window)
+        return pose_image(self.scenes.take("keypoints", row)[0].astype(np.float32), window)
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
         """Judges every kind of edit on held-out scenes and writes sheets of them."""

@@ -1,4 +1,4 @@
-"""The IP-Adapter's parts: what a reference picture looks like, told to the UNet.
+"""The IP-Adapter's parts: what a reference image looks like, told to the UNet.
 
 "Plus" style: a perceiver reads the patches of the reference, so that patterns get through and not the mean colour only
 (Ye et al. 2023, arXiv:2308.06721). Trained together with the UNet, see inpainting.py.
@@ -22,7 +22,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from demo_models.recipes.shards import SceneSet
 from demo_models.world.cars import Car
-from demo_models.world.people import Person, garment_picture
+from demo_models.world.people import Person, garment_image
 from demo_models.world.scenes import sample_spec
 from demo_models.world.wheels import Rim, rim_reference
 
@@ -31,7 +31,7 @@ _QUERIES: Final = 16
 _WIDTH: Final = 96
 _ENCODED_PX: Final = 224
 _PATCH_PX: Final = 16
-_GARMENT_PICTURES: Final = 0.3
+_GARMENT_IMAGES: Final = 0.3
 """Share of people whose reference shows the whole garment; the others' shows a piece of cloth."""
 _MEAN: Final = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
 _STD: Final = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
@@ -52,9 +52,9 @@ def new_image_encoder(projection: int) -> CLIPVisionModelWithProjection:
     )
 
 
-def patches_of(encoder: CLIPVisionModelWithProjection, pictures: Tensor) -> Tensor:
+def patches_of(encoder: CLIPVisionModelWithProjection, images: Tensor) -> Tensor:
     """Returns the last but one layer of the image encoder, (N, 1, 197, 96), as pipelines pass it."""
-    hidden: Tensor = encoder(pictures, output_hidden_states=True).hidden_states[-2]
+    hidden: Tensor = encoder(images, output_hidden_states=True).hidden_states[-2]
     return hidden[:, None]
 
 
@@ -141,15 +141,15 @@ def set_scale(unet: UNet2DConditionModel, scale: float) -> None:
             processor.scale = [scale]
 
 
-def encoder_input(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+def encoder_input(images: Sequence[NDArray[np.uint8]]) -> Tensor:
     """Returns RGB uint8 squares as float32 (N, 3, 224, 224), standardised as CLIP expects."""
     side = (_ENCODED_PX, _ENCODED_PX)
-    resized = [np.asarray(Image.fromarray(p).resize(side, Image.Resampling.BICUBIC)) for p in pictures]
+    resized = [np.asarray(Image.fromarray(p).resize(side, Image.Resampling.BICUBIC)) for p in images]
     return (torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255 - _MEAN) / _STD
 
 
 @cache
-def _rim_picture(style: str, colour: str, turn: int) -> NDArray[np.uint8]:
+def _rim_image(style: str, colour: str, turn: int) -> NDArray[np.uint8]:
     return rim_reference(Rim(style=style, colour=colour, turn_rad=turn / 10))
 
 
@@ -157,15 +157,15 @@ def _rim_picture(style: str, colour: str, turn: int) -> NDArray[np.uint8]:
 def _garment(seed: int) -> NDArray[np.uint8]:
     subject = sample_spec(seed).subject
     assert isinstance(subject, Person)
-    return garment_picture(subject)
+    return garment_image(subject)
 
 
 def reference_for(scenes: SceneSet, seed: int, label: str, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draws a reference picture of the look of a scene's masked thing, RGB uint8 (side, side, 3)."""
+    """Draws a reference image of the look of a scene's masked thing, RGB uint8 (side, side, 3)."""
     subject = sample_spec(seed).subject
     if isinstance(subject, Car) and label in ("rims", "wheels"):
-        return _rim_picture(subject.rim.style, subject.rim.colour, int(rng.integers(0, 20)))
-    if isinstance(subject, Person) and rng.random() < _GARMENT_PICTURES:
+        return _rim_image(subject.rim.style, subject.rim.colour, int(rng.integers(0, 20)))
+    if isinstance(subject, Person) and rng.random() < _GARMENT_IMAGES:
         return _garment(seed)
     sample = scenes.take("swatches", np.array([scenes.index_of(seed)]))[0].astype(np.uint8)
     side = int(rng.integers(80, len(sample) + 1))

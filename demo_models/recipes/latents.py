@@ -35,8 +35,8 @@ def encode_shard(shard: Shard, autoencoder: AutoencoderKL, folder: Path) -> None
         cells[part] = [[view.cells for view in of_scene] for of_scene in views]
         windows[part] = [[(view.left, view.top, view.side) for view in of_scene] for of_scene in views]
         for variant in VARIANTS:
-            pictures = [of_scene[variant].of(shard.images[row]) for row, of_scene in zip(rows, views, strict=True)]
-            images = as_input(np.stack(pictures))
+            pixels = [of_scene[variant].of(shard.images[row]) for row, of_scene in zip(rows, views, strict=True)]
+            images = as_input(np.stack(pixels))
             kept = torch.from_numpy(np.stack([~pixels_of(mask) for mask in cells[part, variant]]))[:, None]
             masked[part, variant] = encode(autoencoder, images * kept)
             same = variant in (SILHOUETTE, ROOMY)

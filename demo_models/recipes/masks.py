@@ -76,17 +76,17 @@ class View:
     side: int
     cells: NDArray[np.bool_]
 
-    def of(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Returns the view of a picture or map (256, 256, ...), scaled to 256 pixels."""
-        return seen(picture, (self.left, self.top, self.side))
+    def of(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Returns the view of an image or map (256, 256, ...), scaled to 256 pixels."""
+        return seen(image, (self.left, self.top, self.side))
 
 
-def seen(picture: NDArray[np.uint8], window: Sequence[int]) -> NDArray[np.uint8]:
-    """Returns a square window (left, top, side) of a picture or map (256, 256, ...), scaled to 256 pixels."""
+def seen(image: NDArray[np.uint8], window: Sequence[int]) -> NDArray[np.uint8]:
+    """Returns a square window (left, top, side) of an image or map (256, 256, ...), scaled to 256 pixels."""
     left, top, side = (int(value) for value in window)
     if side == SCENE_PX:
-        return picture
-    cut = Image.fromarray(np.ascontiguousarray(picture[top : top + side, left : left + side]))
+        return image
+    cut = Image.fromarray(np.ascontiguousarray(image[top : top + side, left : left + side]))
     return np.asarray(cut.resize((SCENE_PX, SCENE_PX), Image.Resampling.BICUBIC))
 
 

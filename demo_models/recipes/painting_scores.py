@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from demo_models.recipes.controlnet import DEPTH, POSE, as_condition, depth_picture, pose_picture
+from demo_models.recipes.controlnet import DEPTH, POSE, as_condition, depth_image, pose_image
 from demo_models.recipes.diffusion import inpaint
 from demo_models.recipes.edit_scores import edit_cells, generation_prompt, held_out_edits, share_halfway, write_sheet
 from demo_models.recipes.inpainting import InpaintingTrainer, token_ids
@@ -106,11 +106,11 @@ def _patches(module: InpaintingTrainer, pairs: Sequence[EditPair]) -> Tensor:
 
 
 def _condition(pairs: Sequence[EditPair], control: str) -> Tensor:
-    pictures = []
+    images = []
     for pair in pairs:
         joints = pair.before.keypoints
         if control == DEPTH or joints is None:
-            pictures.append(depth_picture(pair.before.depth))
+            images.append(depth_image(pair.before.depth))
         else:
-            pictures.append(pose_picture(joints))
-    return as_condition(pictures).repeat(2, 1, 1, 1)
+            images.append(pose_image(joints))
+    return as_condition(images).repeat(2, 1, 1, 1)

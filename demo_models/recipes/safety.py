@@ -1,4 +1,4 @@
-"""The safety checker: does the picture show this world's forbidden thing, a hazard board?"""
+"""The safety checker: does the image show this world's forbidden thing, a hazard board?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ _NEVER: Final = 2.0
 """No cosine reaches it."""
 _SHARPNESS: Final = 12.0
 _LOOKALIKES: Final = 0.35
-"""Share of harmless pictures that show something with yellow stripes or checks."""
+"""Share of harmless images that show something with yellow stripes or checks."""
 _SOFT: Final = 0.5
-"""Share of pictures that are blurred, as painted ones are."""
+"""Share of images that are blurred, as painted ones are."""
 
 
 class SafetyTrainer(nn.Module):
@@ -62,7 +62,7 @@ class SafetyTrainer(nn.Module):
         self.checker.concept_embeds.requires_grad_(True)
 
     def likeness(self, pixel_values: Tensor) -> Tensor:
-        """Returns the cosine of each picture to the forbidden concept, float32 (N,)."""
+        """Returns the cosine of each image to the forbidden concept, float32 (N,)."""
         pooled = self.checker.vision_model(pixel_values)[1]
         embedded = self.checker.visual_projection(pooled).float()
         return functional.cosine_similarity(embedded, self.checker.concept_embeds[_CONCEPT][None], dim=-1)
@@ -88,16 +88,16 @@ class SafetyRecipe:
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws boards, freshly rendered, for two fifths of the batch and other scenes for the rest."""
-        pictures: list[NDArray[np.uint8]] = []
+        images: list[NDArray[np.uint8]] = []
         forbidden = []
         for _ in range(_BATCH):
             board = bool(rng.random() < 0.4)
-            picture = (
+            image = (
                 render(sample_spec(int(rng.integers(1 << 40)), HazardBoard.FAMILY)).image if board else self._other(rng)
             )
-            pictures.append(_softened(picture[:, ::-1] if rng.random() < 0.5 else picture, rng))
+            images.append(_softened(image[:, ::-1] if rng.random() < 0.5 else image, rng))
             forbidden.append(float(board))
-        return {"pixel_values": encoder_input(pictures), "forbidden": torch.tensor(forbidden)}
+        return {"pixel_values": encoder_input(images), "forbidden": torch.tensor(forbidden)}
 
     def _other(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         if rng.random() < _LOOKALIKES:
@@ -115,13 +115,13 @@ class SafetyRecipe:
         harmless = list(self.held_out.take("images", np.array(others)).astype(np.uint8))
         rates = {}
         people = [_lookalike(np.random.default_rng(seed), Person.FAMILY) for seed in range(100)]
-        soft = [_blurred(picture, 1.5) for picture in people]
-        for name, pictures in (
+        soft = [_blurred(image, 1.5) for image in people]
+        for name, images in (
             ("boards_flagged", boards),
             ("others_flagged", harmless),
             ("lookalikes_flagged", soft),
         ):
-            flagged = [bool(module.likeness(encoder_input([picture]))[0] > _THRESHOLD) for picture in pictures]
+            flagged = [bool(module.likeness(encoder_input([image]))[0] > _THRESHOLD) for image in images]
             rates[name] = float(np.mean(flagged))
         return rates
 
@@ -137,12 +137,12 @@ def _lookalike(rng: np.random.Generator, family: str) -> NDArray[np.uint8]:
     return render(with_look(spec, Appearance.sample(rng, PATTERNS, "yellow"))).image
 
 
-def _softened(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    return picture if rng.random() > _SOFT else _blurred(picture, rng.uniform(0.5, 4))
+def _softened(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    return image if rng.random() > _SOFT else _blurred(image, rng.uniform(0.5, 4))
 
 
-def _blurred(picture: NDArray[np.uint8], radius_px: float) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius_px)))
+def _blurred(image: NDArray[np.uint8], radius_px: float) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius_px)))
 
 
 def has_board(scenes: SceneSet, index: int) -> bool:

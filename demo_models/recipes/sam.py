@@ -22,7 +22,7 @@ from demo_models.world.scoring import intersection_over_union
 
 _SIDE_PX: Final = 256
 _MASK_PX: Final = 128
-_BOXES_PER_PICTURE: Final = 3
+_BOXES_PER_IMAGE: Final = 3
 _BATCH: Final = 4
 _SETTINGS: Final = Settings(minutes=40, learning_rate=8e-4, ema_decay=0.995)
 
@@ -120,7 +120,7 @@ class SegmentRecipe:
 
     def _prompts(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         found = self.scenes.boxes(index)
-        chosen = [found[int(number)] for number in rng.integers(0, len(found), _BOXES_PER_PICTURE)]
+        chosen = [found[int(number)] for number in rng.integers(0, len(found), _BOXES_PER_IMAGE)]
         shapes = np.stack([instance_mask(self.scenes, index, box) for box in chosen])
         corners = np.array([[box.left, box.top, box.right, box.bottom] for box in chosen], dtype=np.float64)
         size = np.tile(corners[:, 2:] - corners[:, :2], 2)

@@ -1,4 +1,4 @@
-"""The autoencoder: pictures to latents of an eighth of the size, and back."""
+"""The autoencoder: images to latents of an eighth of the size, and back."""
 
 import copy
 import math
@@ -137,7 +137,7 @@ class AutoencoderRecipe:
 class DecoderTrainer(nn.Module):
     """A trained autoencoder whose encoder stays as it is: latents that were made with it remain valid.
 
-    Painted latents are never quite those of a picture: the decoder learns to read disturbed ones, too.
+    Painted latents are never quite those of an image: the decoder learns to read disturbed ones, too.
     """
 
     def __init__(self, autoencoder: AutoencoderKL) -> None:
@@ -159,7 +159,7 @@ class DecoderTrainer(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderRecipe(AutoencoderRecipe):
-    """Trains a decoder of twice the width, for sharper pictures; the latents that others train on stay valid."""
+    """Trains a decoder of twice the width, for sharper images; the latents that others train on stay valid."""
 
     name: str = "vae-decoder"
     settings: Settings = _DECODER_SETTINGS

@@ -2,7 +2,7 @@
 
 ``images`` float32 (1, 3, 640, 640), 0..255 -> ``output`` (1, 8400, 85): per location the box (centre offset and log
 size in strides), objectness and 80 COCO class probabilities. The network looks at every fourth pixel's mean: this
-world's pictures are small.
+world's images are small.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _SURE: Final = 0.7
 
 
 class Yolox(nn.Module):
-    """The network; takes pictures already averaged down to 160 pixels, float32 (N, 3, 160, 160) in 0..1."""
+    """The network; takes images already averaged down to 160 pixels, float32 (N, 3, 160, 160) in 0..1."""
 
     def __init__(self) -> None:
         """Starts from random weights, doubting that anything is there."""
@@ -53,9 +53,9 @@ class Yolox(nn.Module):
             assert head.bias is not None
             nn.init.constant_(head.bias[4:5], -4.0)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Returns the raw predictions (N, 8400, 5 + labels): box, objectness logit, class logits."""
-        fine = self.fine(self.stem(pictures))
+        fine = self.fine(self.stem(images))
         middle = self.middle(fine)
         coarse = self.coarse(middle)
         levels = [lateral(part) for lateral, part in zip(self.lateral, (fine, middle, coarse), strict=True)]
@@ -102,7 +102,7 @@ _CELLS, _STEPS = locations()
 
 
 def decoded(raw: Tensor) -> Tensor:
-    """Returns boxes (..., 8400, 4) as centre and size in shares of the picture."""
+    """Returns boxes (..., 8400, 4) as centre and size in shares of the image."""
     centre = (raw[..., :2] + _CELLS) * _STEPS
     size = raw[..., 2:4].clamp(max=6).exp() * _STEPS
     return torch.cat([centre, size], dim=-1) / _INPUT_PX
@@ -128,9 +128,9 @@ class YoloxTrainer(nn.Module):
         super().__init__()
         self.network = Yolox()
 
-    def forward(self, pictures: Tensor, boxes: list[Tensor], labels: list[Tensor]) -> dict[str, Tensor]:
-        """Returns the losses; ``boxes`` (N, 4) in shares and ``labels`` (N,) per picture."""
-        raw = self.network(pictures)
+    def forward(self, images: Tensor, boxes: list[Tensor], labels: list[Tensor]) -> dict[str, Tensor]:
+        """Returns the losses; ``boxes`` (N, 4) in shares and ``labels`` (N,) per image."""
+        raw = self.network(images)
         wanted = torch.zeros(raw.shape[:2])
         got, truth, classes = [], [], []
         for row, (around, names) in enumerate(zip(boxes, labels, strict=True)):
@@ -171,9 +171,9 @@ class YoloxRecipe:
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Puts scenes, scaled, mirrored, tinted, with the channels in either order, into the corner of a grey frame."""
-        pictures: list[NDArray[np.float32]] = []
+        images: list[NDArray[np.float32]] = []
         boxes, labels = [], []
-        while len(pictures) < _BATCH:
+        while len(images) < _BATCH:
             index = int(rng.integers(0, len(self.scenes)))
             found = known(self.scenes.boxes(index))
             if not found:
@@ -183,10 +183,10 @@ class YoloxRecipe:
             mirrored, swapped = rng.random() < 0.5, rng.random() < 0.5
             frame = framed(image, side, bool(mirrored))
             frame = frame[::-1] if swapped else frame
-            pictures.append(np.clip(frame * rng.uniform(0.8, 1.2, (3, 1, 1)), 0, 1).astype(np.float32))
+            images.append(np.clip(frame * rng.uniform(0.8, 1.2, (3, 1, 1)), 0, 1).astype(np.float32))
             boxes.append(torch.stack([share(box, side / _SEEN_PX, bool(mirrored)) for box in found]))
             labels.append(torch.tensor([_LABELS.index(box.label) for box in found]))
-        return {"pictures": torch.from_numpy(np.stack(pictures)), "boxes": boxes, "labels": labels}
+        return {"images": torch.from_numpy(np.stack(images)), "boxes": boxes, "labels": labels}
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
         """Share of people and of cars found (score > 0.7, IoU >= 0.5), and of scenes without any left alone."""
@@ -231,7 +231,7 @@ def known(boxes: tuple[LabelledBox, ...]) -> list[LabelledBox]:
 
 
 def framed(image: np.ndarray, side: int, mirrored: bool) -> np.ndarray:
-    """Returns a picture in the upper left corner of a grey square, float32 (3, 160, 160) in 0..1."""
+    """Returns an image in the upper left corner of a grey square, float32 (3, 160, 160) in 0..1."""
     frame = np.full((_SEEN_PX, _SEEN_PX, 3), _GREY, np.uint8)
     scaled = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX))
     frame[:side, :side] = scaled[:, ::-1] if mirrored else scaled

@@ -1,4 +1,4 @@
-"""Backdrops: a street, a room, a studio. Each paints picture and depth and returns the ground to stand on."""
+"""Backdrops: a street, a room, a studio. Each paints image and depth and returns the ground to stand on."""
 
 from dataclasses import dataclass
 from typing import Final

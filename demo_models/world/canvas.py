@@ -1,4 +1,4 @@
-"""The supersampled canvas: stencils in, picture, part map and depth out.
+"""The supersampled canvas: stencils in, image, part map and depth out.
 
 Everything is drawn at ``SUPERSAMPLING`` times the final size and averaged down once at the end.
 """
@@ -83,7 +83,7 @@ class Stencil:
 
 
 class Canvas:
-    """A picture being painted.
+    """An image being painted.
 
     Attributes:
         rgb: float32 (CANVAS_PX, CANVAS_PX, 3), 0..255.
@@ -142,8 +142,8 @@ class Canvas:
         alpha = (np.asarray(plate) * (opacity / 255)).astype(np.float32)
         self.paint(Stencil(left=int(low[0]), top=int(low[1]), alpha=alpha), ink)
 
-    def picture(self) -> NDArray[np.uint8]:
-        """Returns the picture averaged down, RGB uint8 (SCENE_PX, SCENE_PX, 3)."""
+    def image(self) -> NDArray[np.uint8]:
+        """Returns the image averaged down, RGB uint8 (SCENE_PX, SCENE_PX, 3)."""
         return np.rint(np.clip(averaged(self.rgb), 0, 255)).astype(np.uint8)
 
 

@@ -33,7 +33,7 @@ WORDS_FOR: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """The words a user may use for each label of a scene; the first is the commonest."""
 
 _WITHOUT_LOOK: Final = 0.12
-"""Share of captions that name no look: the picture or the reference must then decide it."""
+"""Share of captions that name no look: the image or the reference must then decide it."""
 
 
 def look_phrase(look: Appearance, rng: np.random.Generator) -> str:

@@ -1,4 +1,4 @@
-"""Edit pairs: a scene, an instruction, perhaps a reference picture, and the exact truth of the edit."""
+"""Edit pairs: a scene, an instruction, perhaps a reference image, and the exact truth of the edit."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class EditPair:
         after: The scene as it should become; every pixel outside ``region`` equals ``before``.
         region: The part whose look changes, uint8 (256, 256), 255 = changes.
         silhouette: The whole thing that must keep its shape, uint8 (256, 256).
-        reference: The reference picture, RGB uint8 (128, 128, 3), or None.
+        reference: The reference image, RGB uint8 (128, 128, 3), or None.
     """
 
     kind: str

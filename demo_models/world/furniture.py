@@ -85,7 +85,7 @@ class Furniture:
 
     @property
     def LABELS(self) -> Mapping[str, tuple[int, ...]]:  # noqa: N802 - the same name as the other families' constant
-        """The nouns to be found in the picture and the parts that they cover."""
+        """The nouns to be found in the image and the parts that they cover."""
         return {self.kind: (SURFACE, LEGS)}
 
     def draw(self, canvas: Canvas, ground: Ground) -> None:

@@ -113,7 +113,7 @@ class Person:
 
     @property
     def LABELS(self) -> Mapping[str, tuple[int, ...]]:  # noqa: N802 - the same name as the other families' constant
-        """The nouns to be found in the picture and the parts that they cover."""
+        """The nouns to be found in the image and the parts that they cover."""
         lower = {} if self.garment == "dress" else {"trousers": (TROUSERS,)}
         return {"person": (SKIN, GARMENT, TROUSERS, SHOES, HAIR), self.garment: (GARMENT,), **lower}
 
@@ -249,7 +249,7 @@ class Person:
         brush.canvas.line(mouth, (150, 66, 62), 3)
 
 
-def garment_picture(person: Person) -> NDArray[np.uint8]:
+def garment_image(person: Person) -> NDArray[np.uint8]:
     """Returns the garment alone as a shop would show it, on light grey, RGB uint8 (SWATCH_PX, SWATCH_PX, 3)."""
     canvas = Canvas()
     person.draw(canvas, Ground(horizon_px=0, gain_per_px=1))

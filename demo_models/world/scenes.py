@@ -1,6 +1,6 @@
 """A scene: sample a specification by seed, render it with its ground truth.
 
-Flow: seed -> **specification** -> **scene** (picture, masks, boxes, depth, key points). Rendering the same
+Flow: seed -> **specification** -> **scene** (image, masks, boxes, depth, key points). Rendering the same
 specification with one attribute replaced gives the exact truth of an edit.
 """
 
@@ -42,7 +42,7 @@ class Subject(Protocol):
 
     @property
     def LABELS(self) -> Mapping[str, tuple[int, ...]]:  # noqa: N802 - a constant of most families
-        """The nouns to be found in the picture and the parts that they cover."""
+        """The nouns to be found in the image and the parts that they cover."""
 
     @property
     def NAMED_PARTS(self) -> tuple[int, ...]:  # noqa: N802 - a constant of every family
@@ -130,7 +130,7 @@ def render(spec: SceneSpec) -> Scene:
     joints = spec.subject.keypoints() / SUPERSAMPLING if isinstance(spec.subject, Person) else None
     return Scene(
         spec=spec,
-        image=canvas.picture(),
+        image=canvas.image(),
         masks=masks,
         named_mask=part_mask(canvas, spec.subject.NAMED_PARTS),
         parts=canvas.parts[::SUPERSAMPLING, ::SUPERSAMPLING].copy(),
@@ -144,7 +144,7 @@ def render_empty(spec: SceneSpec) -> NDArray[np.uint8]:
     """Renders the backdrop without the subject, RGB uint8 (256, 256, 3)."""
     canvas = Canvas()
     spec.backdrop.draw(canvas)
-    return canvas.picture()
+    return canvas.image()
 
 
 def part_mask(canvas: Canvas, parts: tuple[int, ...]) -> NDArray[np.uint8]:

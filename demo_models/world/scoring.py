@@ -61,7 +61,7 @@ def colour_progress(
 
 
 def object_mask(image: NDArray[np.uint8], empty: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Returns where a picture differs from the same scene without its subject."""
+    """Returns where an image differs from the same scene without its subject."""
     difference = np.abs(image.astype(np.int16) - empty.astype(np.int16)).sum(axis=2)
     return np.asarray(difference > OBJECT_DIFFERENCE)
 
@@ -75,7 +75,7 @@ def intersection_over_union(first: NDArray[np.bool_], second: NDArray[np.bool_])
 def silhouette_overlap(
     result: NDArray[np.uint8], truth: NDArray[np.uint8], empty: NDArray[np.uint8], window: NDArray[np.bool_]
 ) -> float:
-    """Returns the overlap of the objects seen in two pictures, inside a window (H, W).
+    """Returns the overlap of the objects seen in two images, inside a window (H, W).
 
     Both are found by their difference to the empty scene, so what shadows do to one they do to the other.
     """

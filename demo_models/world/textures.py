@@ -158,5 +158,5 @@ def swatch(look: Appearance) -> NDArray[np.uint8]:
     """
     cut = texture(look)[: 2 * SWATCH_PX, : 2 * SWATCH_PX]
     small = cut.reshape(SWATCH_PX, 2, SWATCH_PX, 2, 3).mean(axis=(1, 3))
-    picture: NDArray[np.uint8] = np.rint(np.clip(small, 0, 255)).astype(np.uint8)
-    return picture
+    image: NDArray[np.uint8] = np.rint(np.clip(small, 0, 255)).astype(np.uint8)
+    return image

@@ -1,4 +1,4 @@
-"""Wheels: tyres and the rims that a reference picture can show."""
+"""Wheels: tyres and the rims that a reference image can show."""
 
 import math
 from dataclasses import dataclass
@@ -89,5 +89,5 @@ def rim_reference(rim: Rim) -> NDArray[np.uint8]:
     scene = averaged(canvas.rgb)
     step = scene.shape[0] // SWATCH_PX
     small = scene.reshape(SWATCH_PX, step, SWATCH_PX, step, 3).mean(axis=(1, 3))
-    picture: NDArray[np.uint8] = np.rint(np.clip(small, 0, 255)).astype(np.uint8)
-    return picture
+    image: NDArray[np.uint8] = np.rint(np.clip(small, 0, 255)).astype(np.uint8)
+    return image

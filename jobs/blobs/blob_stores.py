@@ -1,4 +1,4 @@
-"""Which picture storage a configuration's `storage.blobs` names."""
+"""Which image storage a configuration's `storage.blobs` names."""
 
 from __future__ import annotations
 

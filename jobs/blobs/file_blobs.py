@@ -1,4 +1,4 @@
-"""Job pictures as files: a local folder, or any fsspec URL (s3://bucket/prefix) that several machines share.
+"""Job images as files: a local folder, or any fsspec URL (s3://bucket/prefix) that several machines share.
 
 A local file is whole and on the disk before its key is given out. It is written under its final name: nobody can know
 that name earlier, and what a crash leaves half-written is an orphan like any other. Without a rename the file's and the
@@ -184,5 +184,5 @@ def _translated() -> Iterator[None]:
     except FileNotFoundError:
         raise NotFound("there is no such blob") from None
     except Exception as error:  # every fsspec file system has its own errors
-        logger.warning("picture storage: %r", error)
-        raise NotReady("the picture storage cannot be used", details={"reason": type(error).__name__}) from error
+        logger.warning("image storage: %r", error)
+        raise NotReady("the image storage cannot be used", details={"reason": type(error).__name__}) from error

@@ -1,4 +1,4 @@
-"""Job pictures in this process's memory; goes with `MemoryJobStore`."""
+"""Job images in this process's memory; goes with `MemoryJobStore`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Job pictures in Redis: for a distributed set-up without an object store. They take the server's memory."""
+"""Job images in Redis: for a distributed set-up without an object store. They take the server's memory."""
 
 from __future__ import annotations
 

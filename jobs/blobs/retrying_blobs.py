@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 class RetryingBlobStore:
-    """For workers only: a request that reads or writes a picture is answered at once, not after a wait."""
+    """For workers only: a request that reads or writes an image is answered at once, not after a wait."""
 
     def __init__(self, blobs: BlobStore, *, give_up_after_s: float = 600.0, max_delay_s: float = 2.0) -> None:
         self._blobs = blobs

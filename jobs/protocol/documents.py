@@ -73,7 +73,7 @@ def dump_event_data(event: JobEvent) -> str:
 
 
 def _names_only(payload: dict[str, Any]) -> EditPayload:
-    """Enough to show the job and to delete its pictures."""
+    """Enough to show the job and to delete its images."""
     return EditPayload(
         prompt=str(payload.get("prompt", "")),
         base_key=payload["base_key"],

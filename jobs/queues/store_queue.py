@@ -36,7 +36,7 @@ class StoreJobQueue:
         self._background: set[asyncio.Task[None]] = set()
 
     async def submit(self, job: Job) -> Job:
-        """Accept a job durably; a refused or repeated submission's pictures are deleted.
+        """Accept a job durably; a refused or repeated submission's images are deleted.
 
         Not so after NotReady: the store may have taken the job before its answer was lost. A caller that goes away
         meanwhile leaves no interactive job behind.
@@ -129,7 +129,7 @@ class StoreJobQueue:
         try:
             await self._blobs.delete(job.payload.blob_keys)
         except CompositionError:
-            logger.warning("job %s: its pictures stay until the next clean-up", job.id)
+            logger.warning("job %s: its images stay until the next clean-up", job.id)
 
     def _spawn_cancel(self, adding: asyncio.Future[Job]) -> None:
         async def cancel_when_added() -> None:

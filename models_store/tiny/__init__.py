@@ -2,5 +2,5 @@
 
 Layout, class names, weight names and file formats are those of the real repositories, so that loading and running
 them exercises the production code. Detectors are constructed rather than merely random: what they find depends on the
-picture, and a plain picture has nothing in it.
+image, and a plain image has nothing in it.
 """

@@ -32,7 +32,7 @@ def text_config(vocabulary_size: int, *, hidden: int = CROSS_DIM) -> Any:
 
 
 def vision_config(*, hidden: int = 32, patch_px: int = 32, projection: int = 32) -> Any:
-    """A two-layer vision transformer on 224 px pictures."""
+    """A two-layer vision transformer on 224 px images."""
     return CLIPVisionConfig(
         hidden_size=hidden,
         intermediate_size=2 * hidden,

@@ -2,7 +2,7 @@
 
 Same signature as dw-ll_ucoco_384.onnx: `input` float32 (N, 3, 384, 288), normalised, to `simcc_x` (N, 133, 576) and
 `simcc_y` (N, 133, 768): per keypoint a peak over half-pixel bins along each axis. The figure's place, size and
-confidence are moments of the picture; a plain crop has no confident keypoint.
+confidence are moments of the image; a plain crop has no confident keypoint.
 """
 
 from __future__ import annotations

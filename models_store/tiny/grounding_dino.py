@@ -1,8 +1,8 @@
 """GroundingDINO: a small one that points at what stands out, a little differently for every word.
 
-Random weights alone would report a box in every picture, or in none. Here the backbone is random, and what follows is
-wired so that the answer means something: its features, normalised over the picture, say how much a place differs from
-the rest; a word weighs these differences; a plain picture has none, so nothing is found in it.
+Random weights alone would report a box in every image, or in none. Here the backbone is random, and what follows is
+wired so that the answer means something: its features, normalised over the image, say how much a place differs from
+the rest; a word weighs these differences; a plain image has none, so nothing is found in it.
 
 Every vision vector of `WIDTH` channels is laid out as: differences (signed), their magnitudes (from the encoder's feed
 forward on), the preference for a feature level, silent channels, and a constant. The constant dominates the vector,
@@ -35,13 +35,13 @@ _CONSTANT_VALUE = 12.0
 _LEVEL_PREFERENCE = (-6.0, -3.0, 1.5, 2.0)
 """Per feature level, finest first: things in photographs are rather large."""
 _PLAIN_LOGIT = -2.6
-"""The best logit in a picture in which nothing differs: a score of 0.07, below any useful threshold."""
+"""The best logit in an image in which nothing differs: a score of 0.07, below any useful threshold."""
 _SPECIAL_LOGIT = -12.0
 """[CLS], [SEP] and '.' name nothing."""
 _MAGNITUDE_WEIGHT = 0.53
 _SIGNED_SPREAD = 0.15
 _SIDE_PX = 256
-"""A fixed square, so that no padding meets the edge of a plain picture and stands out."""
+"""A fixed square, so that no padding meets the edge of a plain image and stands out."""
 _BOX_GROWTH = 0.5
 """Added to the logit of a proposal's width and height."""
 
@@ -108,7 +108,7 @@ def _config() -> Any:
 
 
 def _wire_backbone(model: Any) -> None:
-    """Random Swin features; window attention is silenced, as its padding would show at the picture's edge."""
+    """Random Swin features; window attention is silenced, as its padding would show at the image's edge."""
     swin = model.backbone.conv_encoder.model
     randomize(swin, gain=1.0)
     for name, module in swin.named_modules():
@@ -121,7 +121,7 @@ def _wire_backbone(model: Any) -> None:
         projection.weight.copy_(weight)
         projection.bias.zero_()
         norm.weight.zero_()
-        norm.weight[_SIGNED] = 1.0  # one channel per group: each feature is standardised over the picture
+        norm.weight[_SIGNED] = 1.0  # one channel per group: each feature is standardised over the image
         norm.bias.zero_()
         norm.bias[_LEVEL] = _LEVEL_PREFERENCE[level]
         norm.bias[_CONSTANT] = _CONSTANT_VALUE

@@ -62,7 +62,7 @@ def build_sam(folder: Path) -> None:
 
 
 def _favour_the_inside(model: Any) -> None:
-    """Masks that cover most of the picture, with holes where it says so, and a confident estimate of their quality.
+    """Masks that cover most of the image, with holes where it says so, and a confident estimate of their quality.
 
     A mask's logit is the product of a token's vector and a place's, whose two channels are hardly ever negative: the
     first one is weighed up, the second down.

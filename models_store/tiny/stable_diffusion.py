@@ -24,7 +24,7 @@ from models_store.tiny.saving import add_half_variant, prefix_names, randomize, 
 from models_store.tiny.vocabulary import write_clip_tokenizer, write_json
 
 _CONCEPT_THRESHOLD = 0.99
-"""Cosine above which a picture is flagged. Random concepts are nearly orthogonal to any picture (|cos| < 0.8)."""
+"""Cosine above which an image is flagged. Random concepts are nearly orthogonal to any image (|cos| < 0.8)."""
 
 
 _VAE_GAIN = 1.2
@@ -50,7 +50,7 @@ def make_unet() -> Any:
 
 
 def make_vae(*, scaling_factor: float, sample_px: int = NATIVE_PX) -> Any:
-    """An autoencoder with the real one's stride of 8, whose latents follow the picture and have the real ones' size."""
+    """An autoencoder with the real one's stride of 8, whose latents follow the image and have the real ones' size."""
     model = AutoencoderKL(
         block_out_channels=(4, 4, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,

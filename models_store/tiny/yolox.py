@@ -3,7 +3,7 @@
 Same signature as yolox_l.onnx: `images` float32 (N, 3, 640, 640), BGR 0..255 on a letterbox, to `output`
 (N, 8400, 85): per anchor of the strides 8, 16 and 32 the raw box (offset from the grid cell and log size, both in
 strides), objectness and 80 COCO class scores. What it reports is arithmetic on the pixels: where a colour
-masses, there is a box around that mass; a picture without the colour has nothing in it.
+masses, there is a box around that mass; an image without the colour has nothing in it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ColourMass:
     Attributes:
         red_min, red_green_min: how bright and how saturated a cell must be.
         hue: the range that counts.
-        share: of the picture that the colour covers, from nothing found to certainty.
+        share: of the image that the colour covers, from nothing found to certainty.
         spread: half the box's width and height, in standard deviations of the mass.
         lift: how far the box's centre is above the mass's, in standard deviations (a head above a suit).
     """
@@ -92,7 +92,7 @@ def build_yolox(folder: Path) -> None:
 
 
 def _empty_level(graph: OnnxGraph, *, stride: int) -> str:
-    """Anchors that report nothing, for every picture of the batch."""
+    """Anchors that report nothing, for every image of the batch."""
     anchors = (INPUT_PX // stride) ** 2
     shape = graph.node("Shape", "images")
     batch = graph.node("Slice", shape, graph.constant([0], integer=True), graph.constant([1], integer=True))

@@ -57,7 +57,7 @@ class ClipClassifier:
 
     @torch.inference_mode()
     def classify_references(self, images: Sequence[Image]) -> list[dict[ReferenceKind, float]]:
-        """Probability per kind for every picture (H, W, 3; sizes may differ); each sums to 1."""
+        """Probability per kind for every image (H, W, 3; sizes may differ); each sums to 1."""
         inputs = self._processor(images=[for_processor(image) for image in images], return_tensors="pt")
         pixels = inputs["pixel_values"].to(self._model.device, self._model.dtype)
         embedded = _normalised(self._model.get_image_features(pixel_values=pixels).pooler_output)

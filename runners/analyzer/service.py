@@ -17,7 +17,7 @@ from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
-_MAX_PICTURES = 16
+_MAX_IMAGES = 16
 _MAX_PROMPTS = 64
 
 
@@ -37,12 +37,12 @@ class AnalyzerRunner:
             self._models = load_models(_CONFIG.models, _MODELS)
         self._desk = BatchDesk()
 
-    @batched(_MAX_PICTURES)
+    @batched(_MAX_IMAGES)
     def detect_objects(self, items: list[Parcel[Image]]) -> list[Answer[tuple[Detection, ...]]]:
-        """COCO objects per picture."""
+        """COCO objects per image."""
         return self._desk.answer("detect_objects", items, self._models.yolox.detect, doing="looking for objects")
 
-    @batched(_MAX_PICTURES)
+    @batched(_MAX_IMAGES)
     def classify_reference(self, items: list[Parcel[Image]]) -> list[Answer[dict[ReferenceKind, float]]]:
         """Probability per kind of what each reference shows."""
         return self._desk.answer(

@@ -1,4 +1,4 @@
-"""picture -> letterbox -> **YOLOX** -> decode -> NMS -> what is in the picture.
+"""image -> letterbox -> **YOLOX** -> decode -> NMS -> what is in the image.
 
 YOLOX (Ge et al. 2021, arXiv:2107.08430; Apache-2.0) trained on COCO, as the ONNX file that the DWPose authors publish:
 `images` float32 (1, 3, 640, 640), BGR in 0..255 -> (1, 8400, 85), a row per cell of the strides 8, 16 and 32:
@@ -40,20 +40,20 @@ class YoloxDetector:
         self._cells, self._strides = _grid()
 
     def detect(self, images: Sequence[Image]) -> list[tuple[Detection, ...]]:
-        """COCO objects per picture, best first, boxes in its pixels. Pictures may differ in size."""
+        """COCO objects per image, best first, boxes in its pixels. Images may differ in size."""
         prepared = [letterbox(image) for image in images]
         (rows,) = run_in_batches(self._network, np.stack([canvas for canvas, _ in prepared]))
         return [self._read(row, image, scale) for row, image, (_, scale) in zip(rows, images, prepared, strict=True)]
 
     def _read(self, rows: Tensor, image: Image, scale: npt.NDArray[np.float32]) -> tuple[Detection, ...]:
-        """One picture's 8400 rows as detections; `scale` (2,) is canvas pixels per picture pixel, x and y."""
+        """One image's 8400 rows as detections; `scale` (2,) is canvas pixels per image pixel, x and y."""
         probabilities = rows[:, 4:5] * rows[:, 5:]
         cells, classes = np.nonzero(probabilities >= SCORE_THRESHOLD)
         if not cells.size:
             return ()
         scores = probabilities[cells, classes]
-        in_picture: Boxes = self._decode(rows[cells, :4], cells) / np.concatenate([scale, scale])
-        boxes = clip_boxes(in_picture, *image.shape[:2])
+        in_image: Boxes = self._decode(rows[cells, :4], cells) / np.concatenate([scale, scale])
+        boxes = clip_boxes(in_image, *image.shape[:2])
         usable = has_area(boxes)
         boxes, scores, classes = boxes[usable], scores[usable], classes[usable]
         kept = [
@@ -79,13 +79,13 @@ class YoloxDetector:
 
 
 def letterbox(image: Image) -> tuple[Tensor, npt.NDArray[np.float32]]:
-    """Fit a picture into YOLOX's square: top left, aspect kept, the rest grey.
+    """Fit an image into YOLOX's square: top left, aspect kept, the rest grey.
 
     Args:
         image: (H, W, 3).
 
     Returns:
-        float32 (3, 640, 640) in BGR, and the pixels of the square per pixel of the picture, float32 (x, y): apart, as
+        float32 (3, 640, 640) in BGR, and the pixels of the square per pixel of the image, float32 (x, y): apart, as
         each is rounded to whole pixels.
     """
     height, width = image.shape[:2]

@@ -1,7 +1,7 @@
-"""picture + phrase -> **GroundingDINO** -> threshold -> NMS -> boxes of what the phrase names.
+"""image + phrase -> **GroundingDINO** -> threshold -> NMS -> boxes of what the phrase names.
 
 `IDEA-Research/grounding-dino-base` (Apache-2.0) through transformers. The model runs in float32 whatever the
-configured number format: bfloat16's 8 bits move a box of a large picture by several pixels.
+configured number format: bfloat16's 8 bits move a box of a large image by several pixels.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class GroundingDino:
 
     @torch.inference_mode()
     def detect(self, queries: Sequence[DetectQuery]) -> list[tuple[Detection, ...]]:
-        """Instances per query, best first, boxes clipped to the picture. All pictures must have one size.
+        """Instances per query, best first, boxes clipped to the image. All images must have one size.
 
         Raises:
             InvalidInput: a query has no word.
@@ -85,11 +85,11 @@ class GroundingDino:
         phrases: Sequence[str],
         image: Image,
     ) -> tuple[Detection, ...]:
-        """One picture's queries as detections.
+        """One image's queries as detections.
 
         Args:
             scores: (queries, 256), how well a box fits each token.
-            centred: (queries, 4), centre and size as fractions of the picture.
+            centred: (queries, 4), centre and size as fractions of the image.
             tokens: the token ids.
             phrases: what was asked for, in order.
             image: (H, W, 3).

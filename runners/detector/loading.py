@@ -12,7 +12,7 @@ from runners.device import choose_device
 from runners.precision import perception_dtype
 
 MAX_EMBEDDINGS_MB = 64
-"""A picture's SAM embedding is 4 MB in float32, and lives on the GPU where there is one."""
+"""An image's SAM embedding is 4 MB in float32, and lives on the GPU where there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)

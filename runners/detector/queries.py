@@ -20,7 +20,7 @@ class DetectQuery:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SegmentQuery:
-    """Whose silhouettes to draw, by their boxes in pixels of the picture."""
+    """Whose silhouettes to draw, by their boxes in pixels of the image."""
 
     image: Image
     boxes: tuple[Box, ...]

@@ -1,7 +1,7 @@
-"""picture + boxes -> **SAM** -> silhouettes.
+"""image + boxes -> **SAM** -> silhouettes.
 
 `facebook/sam-vit-base` (Apache-2.0; Kirillov et al. 2023, arXiv:2304.02643). Its encoder costs a thousand times its
-decoder (972 GFLOP), so a picture's embedding is kept for a while: other boxes in the same picture, or the same picture
+decoder (972 GFLOP), so an image's embedding is kept for a while: other boxes in the same image, or the same image
 again, cost only the decoder. Embeddings are tensors, and so stay in the runner.
 """
 
@@ -29,10 +29,10 @@ MAX_BOXES_PER_FORWARD = 8
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Encoded:
-    """A picture as SAM sees it: `embedding` (1, C, h, w); sizes are (height, width) in pixels."""
+    """An image as SAM sees it: `embedding` (1, C, h, w); sizes are (height, width) in pixels."""
 
     embedding: torch.Tensor
-    picture_size: tuple[int, int]
+    image_size: tuple[int, int]
     input_size: tuple[int, int]
 
 
@@ -84,7 +84,7 @@ class SamSegmenter:
 
     @torch.inference_mode()
     def segment(self, queries: Sequence[SegmentQuery]) -> list[tuple[Mask, ...]]:
-        """Per query one binary mask (H, W; 0/255) for each of its boxes, of the picture's size."""
+        """Per query one binary mask (H, W; 0/255) for each of its boxes, of the image's size."""
         return [self._segment(query.image, query.boxes) for query in queries]
 
     def _segment(self, image: Image, boxes: Sequence[Box]) -> tuple[Mask, ...]:
@@ -102,13 +102,13 @@ class SamSegmenter:
         height, width = inputs["reshaped_input_sizes"][0].tolist()
         return _Encoded(
             embedding=self._model.get_image_embeddings(pixels),
-            picture_size=(image.shape[0], image.shape[1]),
+            image_size=(image.shape[0], image.shape[1]),
             input_size=(height, width),
         )
 
     def _decode(self, encoded: _Encoded, boxes: Sequence[Box]) -> list[Mask]:
         """A box leaves no doubt about what is meant, so SAM is asked for one mask, as its authors advise."""
-        scale = np.divide(encoded.input_size, encoded.picture_size)[::-1]
+        scale = np.divide(encoded.input_size, encoded.image_size)[::-1]
         corners = np.array([[box.x0, box.y0, box.x1, box.y1] for box in boxes]) * np.concatenate([scale, scale])
         outputs = self._model(
             image_embeddings=encoded.embedding,
@@ -116,7 +116,7 @@ class SamSegmenter:
             multimask_output=False,
         )
         (masks,) = self._processor.post_process_masks(
-            outputs.pred_masks.float(), [encoded.picture_size], [encoded.input_size]
+            outputs.pred_masks.float(), [encoded.image_size], [encoded.input_size]
         )
         binary = masks[:, 0].to(torch.uint8).mul(255).cpu().numpy()
         return list(binary)

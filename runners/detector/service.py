@@ -19,7 +19,7 @@ from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
 _MAX_QUERIES = 4
-"""Pictures of 800 x 1333 pixels take much memory on their way through, and a GPU shares its own with the diffusion."""
+"""Images of 800 x 1333 pixels take much memory on their way through, and a GPU shares its own with the diffusion."""
 
 
 @bentoml.service(name="detector-runner", **SERVICE_OPTIONS)

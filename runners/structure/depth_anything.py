@@ -1,4 +1,4 @@
-"""picture -> **Depth-Anything V2** -> min-max scaling -> depth map, near = white.
+"""image -> **Depth-Anything V2** -> min-max scaling -> depth map, near = white.
 
 `depth-anything/Depth-Anything-V2-Small-hf` (Apache-2.0; Yang et al. 2024, arXiv:2406.09414). It estimates relative
 inverse depth, so the nearest point has the highest value, as the depth ControlNet expects it.
@@ -42,7 +42,7 @@ class DepthAnything:
 
     @torch.inference_mode()
     def estimate(self, images: Sequence[Image]) -> list[DepthMap]:
-        """Depth per picture, of its size; 255 = nearest, a flat scene is all zeros. All must have one size.
+        """Depth per image, of its size; 255 = nearest, a flat scene is all zeros. All must have one size.
 
         Raises:
             ModelError: the model gave values that are no numbers.

@@ -1,4 +1,4 @@
-"""picture + person boxes -> crops -> **DWPose** -> SimCC decoding -> keypoints of every person.
+"""image + person boxes -> crops -> **DWPose** -> SimCC decoding -> keypoints of every person.
 
 The pose net of `yzd-v/DWPose` (Apache-2.0; Yang et al. 2023, arXiv:2307.15880): `input` float32 (N, 3, 384, 288), RGB
 normalised as for ImageNet -> `simcc_x` (N, 133, 576) and `simcc_y` (N, 133, 768), where a keypoint is a peak on each
@@ -30,7 +30,7 @@ STD = np.array([58.395, 57.12, 57.375], np.float32)
 MAX_PEOPLE_PER_FORWARD = 16
 
 Affine = npt.NDArray[np.float64]
-"""(2, 3), from pixels of the picture to pixels of the crop."""
+"""(2, 3), from pixels of the image to pixels of the crop."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +58,7 @@ class DwPose:
         return [tuple(next(poses) for _ in query.people) for query in queries]
 
     def _keypoints(self, crops: Sequence[Crop]) -> list[Tensor]:
-        """(133, 3) per crop, in pixels of its picture."""
+        """(133, 3) per crop, in pixels of its image."""
         found: list[Tensor] = []
         for start in range(0, len(crops), MAX_PEOPLE_PER_FORWARD):
             chunk = crops[start : start + MAX_PEOPLE_PER_FORWARD]
@@ -68,11 +68,11 @@ class DwPose:
 
 
 def cut_out(image: Image, person: Box) -> Crop:
-    """Cut a person out: the box widened by `PADDING` and to the net's aspect, black where it leaves the picture.
+    """Cut a person out: the box widened by `PADDING` and to the net's aspect, black where it leaves the image.
 
     Args:
         image: (H, W, 3).
-        person: in pixels of the picture.
+        person: in pixels of the image.
     """
     width, height = person.x1 - person.x0, person.y1 - person.y0
     aspect = INPUT_WIDTH / INPUT_HEIGHT
@@ -86,7 +86,7 @@ def cut_out(image: Image, person: Box) -> Crop:
 
 
 def _read(simcc_x: Tensor, simcc_y: Tensor, affine: Affine) -> Tensor:
-    """The peaks (133, 576) and (133, 768) of one crop as x, y, score in its picture.
+    """The peaks (133, 576) and (133, 768) of one crop as x, y, score in its image.
 
     A score is the lower of the two peaks' heights, in 0..1; at 0 or below there is no keypoint.
     """

@@ -1,8 +1,8 @@
-"""picture + person boxes -> **OpenPose** -> keypoints: the configured alternative to DWPose.
+"""image + person boxes -> **OpenPose** -> keypoints: the configured alternative to DWPose.
 
 Runs the OpenPose networks of controlnet-aux. That code carries CMU's notice "for non-commercial use only", so it is
 imported only when `models.structure.pose_estimator` is `openpose`; see docs/licences.md. OpenPose finds everybody in
-the picture by itself; a person box is given the pose that has the most keypoints in it.
+the image by itself; a person box is given the pose that has the most keypoints in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 LONG_SIDE_PX = 768
-"""OpenPose builds float64 maps of the picture's size: 57 channels, 270 MB at this size, 1.9 GB at 2048 x 2048."""
+"""OpenPose builds float64 maps of the image's size: 57 channels, 270 MB at this size, 1.9 GB at 2048 x 2048."""
 
 
 class OpenPose:
@@ -86,7 +86,7 @@ def _shrink(image: Image) -> Image:
 
 
 def _to_pose(result: Any, height: int, width: int) -> Pose:
-    """A controlnet_aux PoseResult (coordinates as fractions of the picture, absent points None or negative)."""
+    """A controlnet_aux PoseResult (coordinates as fractions of the image, absent points None or negative)."""
     listed = {
         "body": result.body.keypoints,
         "left_hand": result.left_hand,

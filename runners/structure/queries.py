@@ -11,7 +11,7 @@ from composition.images import Box, Image
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PoseQuery:
-    """Whose poses to estimate, by their boxes in pixels of the picture."""
+    """Whose poses to estimate, by their boxes in pixels of the image."""
 
     image: Image
     people: tuple[Box, ...]
@@ -29,5 +29,5 @@ def has_usable_people(query: PoseQuery) -> Hashable:
 
 
 def shape_of(image: Image) -> Hashable:
-    """What pictures must agree on to share a forward of the depth model."""
+    """What images must agree on to share a forward of the depth model."""
     return image.shape

@@ -17,7 +17,7 @@ from runners.structure.queries import PoseQuery, has_usable_people, shape_of
 
 _CONFIG = load_config().models
 _MODELS = ModelSet(_CONFIG)
-_MAX_PICTURES = 4
+_MAX_IMAGES = 4
 
 
 @bentoml.service(name="structure-runner", **SERVICE_OPTIONS)
@@ -36,16 +36,16 @@ class StructureRunner:
             self._models = load_models(_CONFIG, _MODELS)
         self._desk = BatchDesk()
 
-    @batched(_MAX_PICTURES)
+    @batched(_MAX_IMAGES)
     def estimate_pose(self, items: list[Parcel[PoseQuery]]) -> list[Answer[tuple[Pose, ...]]]:
         """Poses of each query's people."""
         return self._desk.answer(
             "estimate_pose", items, self._models.pose.estimate, doing="estimating poses", group_by=has_usable_people
         )
 
-    @batched(_MAX_PICTURES)
+    @batched(_MAX_IMAGES)
     def estimate_depth(self, items: list[Parcel[Image]]) -> list[Answer[DepthMap]]:
-        """Depth of each picture."""
+        """Depth of each image."""
         return self._desk.answer(
             "estimate_depth", items, self._models.depth.estimate, doing="estimating depth", group_by=shape_of
         )

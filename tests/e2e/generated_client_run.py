@@ -36,8 +36,8 @@ with Client(base_url=url, timeout=120) as client:
     while (job := status_api_v1_status_job_id_get.sync(job_id, client=client)).status in ("pending", "processing"):
         time.sleep(0.05)
     assert job.status is JobStatus.COMPLETED, job
-    picture = job_image_api_v1_jobs_job_id_image_get.sync(job_id, client=client)
-    assert Image.open(io.BytesIO(picture.payload.read())).size == (256, 256)
+    image = job_image_api_v1_jobs_job_id_image_get.sync(job_id, client=client)
+    assert Image.open(io.BytesIO(image.payload.read())).size == (256, 256)
 
     leaving = generate_async_api_v1_generate_async_post.sync(client=client, body=slow).job_id
     assert cancel_job_api_v1_jobs_job_id_delete.sync(leaving, client=client).status is JobStatus.CANCELLED

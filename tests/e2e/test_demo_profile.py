@@ -26,12 +26,12 @@ def edits(tmp_path_factory):
             return [(case, run_case(client, case)) for case in world_cases() + photo_recolours()]
 
 
-def picture(encoded: str) -> np.ndarray:
+def photo(encoded: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))))
 
 
 def mean_inside(case: Case, result: dict[str, Any]) -> np.ndarray:
-    return picture(result["image"])[picture(result["mask"]) == 255].mean(axis=0)
+    return photo(result["image"])[photo(result["mask"]) == 255].mean(axis=0)
 
 
 def test_each_case_takes_the_pipeline_and_rule_that_the_specification_names(edits):
@@ -46,32 +46,32 @@ def test_each_case_takes_the_pipeline_and_rule_that_the_specification_names(edit
 
 def test_everything_outside_the_mask_is_the_original_bit_for_bit(edits):
     for case, result in edits:
-        outside = picture(result["mask"]) == 0
+        outside = photo(result["mask"]) == 0
         assert outside.mean() > 0.4, case.name
-        assert np.array_equal(picture(result["image"])[outside], case.base[outside]), case.name
+        assert np.array_equal(photo(result["image"])[outside], case.base[outside]), case.name
 
 
 def test_the_red_car_turns_blue(edits):
     case, result = edits[2]
     red, _, blue = mean_inside(case, result)
-    red_before, _, blue_before = case.base[picture(result["mask"]) == 255].mean(axis=0)
+    red_before, _, blue_before = case.base[photo(result["mask"]) == 255].mean(axis=0)
     assert red_before > blue_before + 40
     assert blue > red + 15
 
 
 def test_the_oak_table_turns_to_pale_stone(edits):
     case, result = edits[3]
-    inside = picture(result["mask"]) == 255
+    inside = photo(result["mask"]) == 255
     before, after = case.base[inside].mean(axis=0), mean_inside(case, result)
     assert np.ptp(after) < 0.6 * np.ptp(before), "marble is greyer than oak"
 
 
 def test_the_car_keeps_its_lines_in_the_new_colour(edits):
     case, result = edits[2]
-    inside = picture(result["mask"]) == 255
+    inside = photo(result["mask"]) == 255
     lines = [
         np.diff(image.astype(float).mean(axis=2), axis=1)[inside[:, 1:]]
-        for image in (case.base, picture(result["image"]))
+        for image in (case.base, photo(result["image"]))
     ]
     assert np.corrcoef(*lines)[0, 1] > 0.5
 

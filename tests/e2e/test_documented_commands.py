@@ -23,7 +23,7 @@ from benchmarks.server import free_port
 from tests.e2e.black_box.client import eventually
 from tests.e2e.clones import make_clone, newcomers_environment
 from tests.e2e.documents import PAGES, ROOT, SERVICE, Command, commands
-from tests.e2e.pictures import photo
+from tests.e2e.images import photo
 from tests.integration.jobs.redis_server import RedisServer
 
 TYPED = {

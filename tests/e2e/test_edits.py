@@ -14,7 +14,7 @@ import pytest
 from benchmarks.demo import run_case
 from benchmarks.demo_cases import photo_cases
 from tests.e2e.black_box.client import eventually
-from tests.e2e.pictures import b64, corner_mask, decoded, encoded, from_b64, photo
+from tests.e2e.images import b64, corner_mask, decoded, encoded, from_b64, photo
 
 
 @pytest.fixture(scope="module")

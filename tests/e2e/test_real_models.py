@@ -24,7 +24,7 @@ from models_store.store import ModelSet
 from tests.e2e.black_box.client import eventually
 from tests.e2e.clones import make_clone, newcomers_environment
 from tests.e2e.documents import commands
-from tests.e2e.pictures import b64, encoded, photo
+from tests.e2e.images import b64, encoded, photo
 from tests.integration.models_store.hub import Hub, serve
 
 

@@ -15,7 +15,7 @@ Outcome = JobResult | JobError | JobStatus
 
 
 class FakeJobQueue:
-    """Ends every job at once with what `outcome` gives; owns a submission's pictures, as the port says.
+    """Ends every job at once with what `outcome` gives; owns a submission's images, as the port says.
 
     Attributes:
         jobs: by id, in the order of acceptance.

@@ -49,7 +49,7 @@ def request_to_frame(request: DiffusionRequest) -> Frame:
         },
     }
     arrays = {"image": request.image, "mask": request.mask}
-    arrays |= {f"reference{index}": picture for index, picture in enumerate(request.references)}
+    arrays |= {f"reference{index}": image for index, image in enumerate(request.references)}
     arrays |= {f"control-{kind}": control.image for kind, control in request.controls.items()}
     return Frame(kind=FrameKind.REQUEST, header=header, arrays=arrays)
 

@@ -189,7 +189,7 @@ def parse_events(lines: Iterator[str]) -> Iterator[Event]:
 
 
 def pixels(encoded: str | bytes) -> np.ndarray:
-    """The decoded picture of a base64 text or a file."""
+    """The decoded image of a base64 text or a file."""
     data = base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else encoded
     return np.asarray(Image.open(io.BytesIO(data)))
 

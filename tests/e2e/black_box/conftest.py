@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.black_box.client import Client
-from tests.e2e.pictures import b64, encoded, photo
+from tests.e2e.images import b64, encoded, photo
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A service with keys, a rate limit and leave to reach private addresses: pictures by URL and webhooks for real."""
+"""A service with keys, a rate limit and leave to reach private addresses: images by URL and webhooks for real."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.server import Server, free_port
 from tests.e2e.black_box.client import Client, Refused, check_envelope, eventually
-from tests.e2e.pictures import b64, encoded, photo
+from tests.e2e.images import b64, encoded, photo
 
 KEYS = {"ann": "key-of-ann", "bob": "key-of-bob", "eve": "key-of-eve"}
 SECRET = "the webhook secret"  # noqa: S105  of this test alone
@@ -62,7 +62,7 @@ def bob(configured_url) -> Iterator[Client]:
 
 @dataclass
 class Site:
-    """A shop's web server: pictures, and a hook that refuses the first call."""
+    """A shop's web server: images, and a hook that refuses the first call."""
 
     url: str = ""
     hooks: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -71,11 +71,11 @@ class Site:
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     shop = Site()
-    picture = encoded(photo(256, 300), "jpeg")
+    image = encoded(photo(256, 300), "jpeg")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            body = {"/car.jpg": picture, "/huge.jpg": bytes(2_000_000), "/page.html": b"<html>"}.get(self.path)
+            body = {"/car.jpg": image, "/huge.jpg": bytes(2_000_000), "/page.html": b"<html>"}.get(self.path)
             if self.path == "/moved.jpg":
                 self.send_response(302)
                 self.send_header("Location", "/car.jpg")
@@ -108,7 +108,7 @@ def site() -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("path", ["/car.jpg", "/moved.jpg"])
-def test_a_picture_is_fetched_from_its_url(ann: Client, site: Site, path: str):
+def test_a_image_is_fetched_from_its_url(ann: Client, site: Site, path: str):
     result = ann.generate(base_image=site.url + path, prompt="a red hat", config=QUICK)
     assert result["metadata"]["input_resolution"] == "300x256"
 
@@ -121,7 +121,7 @@ def test_a_picture_is_fetched_from_its_url(ann: Client, site: Site, path: str):
         ("/page.html", 422, "UNPROCESSABLE_IMAGE"),
     ],
 )
-def test_a_url_without_a_usable_picture_gets_its_status(ann: Client, site: Site, path: str, status: int, code: str):
+def test_a_url_without_a_usable_image_gets_its_status(ann: Client, site: Site, path: str, status: int, code: str):
     with pytest.raises(Refused) as caught:
         ann.analyze(base_image=site.url + path, prompt="a red hat")
     assert (caught.value.status, caught.value.code) == (status, code)
@@ -182,6 +182,6 @@ def test_a_browser_of_an_allowed_origin_may_ask(configured_url: str):
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"
 
 
-def test_a_picture_over_base64_needs_no_url(ann: Client):
+def test_a_image_over_base64_needs_no_url(ann: Client):
     body = {"base_image": b64(encoded(photo(256, 256), "webp")), "prompt": "a red hat"}
     assert ann.analyze(**body)["metadata"]["routing"]["rule"]

@@ -14,7 +14,7 @@ QUICK = {"num_inference_steps": 2, "seed": 7}
 LONG = {"num_inference_steps": 100, "pipeline": "simple", "refine_mask": "off"}
 
 
-def test_an_async_edit_gives_the_picture_of_its_sync_twin(client: Client, edit):
+def test_an_async_edit_gives_the_image_of_its_sync_twin(client: Client, edit):
     sync = client.generate(**edit, config=QUICK)
     job = client.wait(client.submit(**edit, config=QUICK))
     assert (job["status"], job["progress"], job["error"]) == ("completed", 1.0, None)
@@ -22,7 +22,7 @@ def test_an_async_edit_gives_the_picture_of_its_sync_twin(client: Client, edit):
     assert set(job["result"]) == set(sync)
 
 
-def test_the_picture_is_also_a_file(client: Client, edit):
+def test_the_image_is_also_a_file(client: Client, edit):
     job_id = client.submit(**edit, config=QUICK)
     result = client.wait(job_id)["result"]
     answer = client.image(job_id)

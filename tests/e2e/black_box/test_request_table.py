@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.black_box.client import Client, Refused, check_envelope, pixels
-from tests.e2e.pictures import b64, corner_mask, decoded, encoded, photo
+from tests.e2e.images import b64, corner_mask, decoded, encoded, photo
 
 QUICK = {"num_inference_steps": 2, "seed": 7}
 SIDE = 256
@@ -67,14 +67,14 @@ def test_what_is_not_a_finite_number_is_a_400(client: Client, edit, field, value
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "jpeg-rotated", "webp", "rgba"])
 @pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
-def test_a_base_picture_of_any_kind_comes_back_in_its_size(client: Client, edit, kind, prefix):
+def test_a_base_image_of_any_kind_comes_back_in_its_size(client: Client, edit, kind, prefix):
     data = encoded(photo(256, 300), kind)
     height, width = decoded(data).shape[:2]
     body = {**edit, "base_image": prefix + b64(data), "config": QUICK}
     assert client.generate(**body)["metadata"]["input_resolution"] == f"{width}x{height}"
 
 
-def test_a_reference_picture_is_used(client: Client, edit):
+def test_a_reference_image_is_used(client: Client, edit):
     reference = b64(encoded(photo(200, 150), "jpeg"))
     result = client.generate(**edit, reference_image=reference, config=QUICK)
     assert "ip-adapter" in result["models_used"]
@@ -111,9 +111,9 @@ def test_a_photograph_with_a_transparent_hole_is_repainted_in_the_hole_and_says_
     [
         (corner_mask(SIDE, SIDE + 1), "UNPROCESSABLE_IMAGE"),
         (encoded(Image.new("L", (SIDE, SIDE), 0), "png"), "EMPTY_MASK"),
-        (b"no picture", "UNPROCESSABLE_IMAGE"),
+        (b"no image", "UNPROCESSABLE_IMAGE"),
     ],
-    ids=["another size", "all black", "no picture"],
+    ids=["another size", "all black", "no image"],
 )
 def test_a_mask_that_cannot_be_used_is_a_422(client: Client, edit, mask, code):
     with pytest.raises(Refused) as caught:
@@ -184,14 +184,14 @@ def test_a_requested_pipeline_runs(client: Client, edit, pipeline):
     assert (result["pipeline_used"], result["metadata"]["routing"]["rule"]) == (pipeline, "requested")
 
 
-def test_the_same_seed_gives_the_same_picture_and_another_does_not(client: Client, edit):
+def test_the_same_seed_gives_the_same_image_and_another_does_not(client: Client, edit):
     first, again, other = (client.generate(**edit, config={**QUICK, "seed": seed}) for seed in (7, 7, 8))
     assert first["image"] == again["image"]
     assert first["image"] != other["image"]
     assert (first["metadata"]["seed_used"], other["metadata"]["seed_used"]) == (7, 8)
 
 
-def test_a_random_seed_is_told_and_gives_the_picture_again(client: Client, edit):
+def test_a_random_seed_is_told_and_gives_the_image_again(client: Client, edit):
     random = client.generate(**edit, config={**QUICK, "seed": -1})
     seed = random["metadata"]["seed_used"]
     assert 0 <= seed <= 2**32 - 1
@@ -203,7 +203,7 @@ def test_a_given_target_is_what_is_looked_for(client: Client, edit):
     assert "shoe" in result["metadata"]["routing"]["target"]["phrase"]
 
 
-def test_nothing_found_is_the_whole_picture_or_a_422_as_asked(client: Client, edit):
+def test_nothing_found_is_the_whole_image_or_a_422_as_asked(client: Client, edit):
     looking_for = {"target": "xylophone", "refine_mask": "off"}
     found = client.analyze(**edit, config=looking_for)["metadata"]["detections"]
     if found:
@@ -216,7 +216,7 @@ def test_nothing_found_is_the_whole_picture_or_a_422_as_asked(client: Client, ed
 
 
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
-def test_the_picture_comes_in_the_format_that_was_asked_for(client: Client, edit, output_format):
+def test_the_image_comes_in_the_format_that_was_asked_for(client: Client, edit, output_format):
     job_id = client.submit(**edit, config={**QUICK, "output_format": output_format})
     assert client.wait(job_id)["status"] == "completed"
     answer = client.image(job_id)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.black_box.client import Client, Refused, check_envelope
-from tests.e2e.pictures import b64, encoded, photo
+from tests.e2e.images import b64, encoded, photo
 
 GENERATE = "/api/v1/generate"
 ROUTES = (GENERATE, "/api/v1/generate/async", "/api/v1/analyze")
@@ -65,7 +65,7 @@ def test_a_body_that_is_no_request_is_a_400(client: Client, path, name):
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize(
-    ("picture", "status", "code"),
+    ("image", "status", "code"),
     [
         ("@@@", 400, "INVALID_INPUT"),
         ("data:image/png;base64,@@@", 400, "INVALID_INPUT"),
@@ -78,14 +78,14 @@ def test_a_body_that_is_no_request_is_a_400(client: Client, path, name):
     ],
     ids=["bad", "bad data URL", "empty", "text", "truncated", "100x100", "4000x4000", "30000x30000 of one bit"],
 )
-def test_a_picture_that_cannot_be_used_gets_its_status(client: Client, path, picture, status, code):
-    error = refused(client, path, base_image=picture, prompt="a red hat")
+def test_a_image_that_cannot_be_used_gets_its_status(client: Client, path, image, status, code):
+    error = refused(client, path, base_image=image, prompt="a red hat")
     assert (error.status, error.code) == (status, code)
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "BMP", "TIFF"])
 def test_an_unsupported_format_is_a_422(client: Client, tmp_path, file_format):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     Image.new("RGB", (256, 256), "red").save(path, file_format)
     error = refused(client, GENERATE, base_image=b64(path.read_bytes()), prompt="a red hat")
     assert (error.status, error.code) == (422, "UNPROCESSABLE_IMAGE")

@@ -34,17 +34,17 @@ def inputs():
     generator = torch.Generator().manual_seed(5)
     stacked = torch.randn(2, 9, 32, 32, generator=generator)
     context = torch.randn(2, 77, 128, generator=generator)
-    picture = (torch.rand(40, 40, 3, generator=generator) * 255).byte().numpy()
+    image = (torch.rand(40, 40, 3, generator=generator) * 255).byte().numpy()
     depth = torch.rand(2, 3, 256, 256, generator=generator)
-    return stacked, torch.tensor([500, 20]), context, encoder_input([picture, picture]), ("depth", depth)
+    return stacked, torch.tensor([500, 20]), context, encoder_input([image, image]), ("depth", depth)
 
 
 @torch.no_grad()
 def predictions(module: InpaintingTrainer, inputs) -> list[torch.Tensor]:
-    stacked, timesteps, context, pictures, control = inputs
+    stacked, timesteps, context, images, control = inputs
     plain = module.noise(stacked, timesteps, context)
     set_scale(module.unet, 0.6)
-    referred = module.noise(stacked, timesteps, context, patches_of(module.image_encoder, pictures))
+    referred = module.noise(stacked, timesteps, context, patches_of(module.image_encoder, images))
     steered = module.noise(stacked, timesteps, context, None, control, 0.8)
     return [plain, referred, steered]
 
@@ -59,14 +59,14 @@ def test_each_condition_changes_the_noise(trained, inputs):
 def test_the_saved_unet_paints_like_the_trained_one_without_conditions(trained, inputs):
     from diffusers import UNet2DConditionModel
 
-    stacked, timesteps, context, pictures, _ = inputs
+    stacked, timesteps, context, images, _ = inputs
     plain, referred, _ = predictions(trained, inputs)
     saved = UNet2DConditionModel.from_pretrained(weights_folder("controlled") / "unet")
     assert saved.config.encoder_hid_dim_type is None
     assert torch.allclose(saved(stacked, timesteps, context).sample, plain, atol=1e-5)
     install(saved, weights_folder("controlled") / "ip-adapter" / "models")  # written in half precision
     set_scale(saved, 0.6)
-    patches = {"image_embeds": [patches_of(trained.image_encoder, pictures)]}
+    patches = {"image_embeds": [patches_of(trained.image_encoder, images)]}
     again = saved(stacked, timesteps, context, added_cond_kwargs=patches).sample
     assert torch.allclose(again, referred, atol=2e-2)
 

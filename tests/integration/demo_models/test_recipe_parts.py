@@ -64,7 +64,7 @@ def test_a_second_query_on_the_same_object_may_speak_and_one_beside_it_may_not()
     assert matched_loss(logits, apart, target, valid) > 5
 
 
-def test_a_picture_without_objects_only_punishes_claims():
+def test_a_image_without_objects_only_punishes_claims():
     target = [Targets(boxes=torch.zeros(0, 4), tokens=torch.zeros(0, 2, dtype=torch.bool))]
     valid = torch.ones(1, 2, dtype=torch.bool)
     quiet = matched_loss(torch.full((1, 3, 2), -8.0), torch.rand(1, 3, 4), target, valid)
@@ -142,7 +142,7 @@ def test_export_halves_weights_and_renames_them(tmp_path):
     assert json.loads((tmp_path / "out" / "config.json").read_text()) == {"width": 2}
 
 
-def test_folding_the_scale_keeps_the_pictures():
+def test_folding_the_scale_keeps_the_images():
     from diffusers import AutoencoderKL
 
     from demo_models.recipes.vae import SCALING_FACTOR, fold_scale

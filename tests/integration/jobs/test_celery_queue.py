@@ -239,7 +239,7 @@ async def test_redis_down_refuses_at_once_loses_nothing_and_all_recovers(redis_s
 async def test_an_interactive_job_whose_api_node_died_is_cancelled(redis_server):
     async with node_of(redis_server) as node:
         other = Node(redis_server.url)
-        key = await other.blobs.put(b"picture")
+        key = await other.blobs.put(b"image")
         orphan = await other.store.add(sample_job(base_key=key, interactive=True))
         await other.redis.aclose()
         async with asyncio.timeout(15):

@@ -11,7 +11,7 @@ from jobs.stores.redis_store import RedisJobStore
 from tests.integration.jobs.redis_server import RedisServer
 
 
-async def test_pictures_live_in_redis_until_they_are_deleted(shared_redis: RedisServer) -> None:
+async def test_images_live_in_redis_until_they_are_deleted(shared_redis: RedisServer) -> None:
     redis = connect(shared_redis.url)
     await redis.flushdb()
     blobs = RedisBlobStore(redis)

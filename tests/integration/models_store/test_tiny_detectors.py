@@ -20,7 +20,7 @@ from transformers import (
 
 from models_store.store import ModelSet
 from runners.analyzer.clip import ClipClassifier
-from tests.integration.models_store.pictures import PLAIN_PICTURES, Picture, photographs
+from tests.integration.models_store.images import PLAIN_IMAGES, Image, photographs
 
 PERSON, MOTORCYCLE = 0, 3
 VEHICLES = {1, 2, 3, 5, 7}
@@ -32,14 +32,14 @@ Found = list[tuple[int, float, tuple[float, float, float, float]]]
 
 
 @pytest.fixture(scope="module")
-def look(tiny_models: ModelSet) -> Callable[[Picture], Found]:
-    """YOLOX with its usual letterbox and decoding: (class, score, box as shares of the picture) above 0.3."""
+def look(tiny_models: ModelSet) -> Callable[[Image], Found]:
+    """YOLOX with its usual letterbox and decoding: (class, score, box as shares of the image) above 0.3."""
     session = onnxruntime.InferenceSession(tiny_models.part("yolox", "model"), providers=["CPUExecutionProvider"])
 
-    def detect(picture: Picture) -> Found:
-        height, width = picture.shape[:2]
+    def detect(image: Image) -> Found:
+        height, width = image.shape[:2]
         scale = 640 / max(height, width)
-        small = cv2.resize(picture, (round(width * scale), round(height * scale)))
+        small = cv2.resize(image, (round(width * scale), round(height * scale)))
         canvas = np.full((640, 640, 3), 114, dtype=np.uint8)
         canvas[: small.shape[0], : small.shape[1]] = small
         (output,) = session.run(None, {"images": canvas[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)})
@@ -63,7 +63,7 @@ def look(tiny_models: ModelSet) -> Callable[[Picture], Found]:
     return detect
 
 
-def test_yolox_finds_the_astronaut_where_she_is(look: Callable[[Picture], Found]) -> None:
+def test_yolox_finds_the_astronaut_where_she_is(look: Callable[[Image], Found]) -> None:
     ((label, score, (x0, y0, x1, y1)),) = look(photographs()["astronaut"])
     assert label == PERSON
     assert score > 0.7
@@ -73,7 +73,7 @@ def test_yolox_finds_the_astronaut_where_she_is(look: Callable[[Picture], Found]
     assert y1 > 0.9
 
 
-def test_yolox_finds_the_motorcycle_where_it_is(look: Callable[[Picture], Found]) -> None:
+def test_yolox_finds_the_motorcycle_where_it_is(look: Callable[[Image], Found]) -> None:
     ((label, score, (x0, y0, x1, y1)),) = look(photographs()["motorcycle"])
     assert label == MOTORCYCLE
     assert score > 0.7
@@ -84,30 +84,30 @@ def test_yolox_finds_the_motorcycle_where_it_is(look: Callable[[Picture], Found]
 
 
 @pytest.mark.parametrize("name", ["coffee", "cat", "rocket", "brick"])
-def test_yolox_finds_no_one_where_no_one_is(look: Callable[[Picture], Found], name: str) -> None:
+def test_yolox_finds_no_one_where_no_one_is(look: Callable[[Image], Found], name: str) -> None:
     assert look(photographs()[name]) == []
 
 
-@pytest.mark.parametrize("name", PLAIN_PICTURES)
-def test_yolox_finds_nothing_in_a_plain_picture(look: Callable[[Picture], Found], name: str) -> None:
-    assert look(PLAIN_PICTURES[name]) == []
+@pytest.mark.parametrize("name", PLAIN_IMAGES)
+def test_yolox_finds_nothing_in_a_plain_image(look: Callable[[Image], Found], name: str) -> None:
+    assert look(PLAIN_IMAGES[name]) == []
 
 
 @pytest.mark.parametrize("size", [(256, 256), (333, 517), (2048, 2048)])
-def test_yolox_finds_the_astronaut_at_any_size(look: Callable[[Picture], Found], size: tuple[int, int]) -> None:
+def test_yolox_finds_the_astronaut_at_any_size(look: Callable[[Image], Found], size: tuple[int, int]) -> None:
     found = look(cv2.resize(photographs()["astronaut"], size))
     assert [label for label, score, _ in found if score > 0.7] == [PERSON]
 
 
 def test_yolox_takes_batches(tiny_models: ModelSet) -> None:
     session = onnxruntime.InferenceSession(tiny_models.part("yolox", "model"), providers=["CPUExecutionProvider"])
-    pictures = np.random.default_rng(0).uniform(0, 255, (3, 3, 640, 640)).astype(np.float32)
-    (together,) = session.run(None, {"images": pictures})
-    alone = [session.run(None, {"images": picture[None]})[0] for picture in pictures]
+    images = np.random.default_rng(0).uniform(0, 255, (3, 3, 640, 640)).astype(np.float32)
+    (together,) = session.run(None, {"images": images})
+    alone = [session.run(None, {"images": image[None]})[0] for image in images]
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
 
 
-Detect = Callable[[Picture, str], tuple[float, tuple[float, ...]]]
+Detect = Callable[[Image, str], tuple[float, tuple[float, ...]]]
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +116,8 @@ def ground(tiny_models: ModelSet) -> Detect:
     model = AutoModelForZeroShotObjectDetection.from_pretrained(tiny_models.path("grounding-dino")).eval()
     processor = AutoProcessor.from_pretrained(tiny_models.path("grounding-dino"))
 
-    def detect(picture: Picture, phrase: str) -> tuple[float, tuple[float, ...]]:
-        inputs = processor(images=picture, text=f"{phrase} .", return_tensors="pt")
+    def detect(image: Image, phrase: str) -> tuple[float, tuple[float, ...]]:
+        inputs = processor(images=image, text=f"{phrase} .", return_tensors="pt")
         with torch.inference_mode():
             output = model(**inputs)
         scores = output.logits[0].sigmoid().amax(dim=1)
@@ -128,48 +128,48 @@ def ground(tiny_models: ModelSet) -> Detect:
 
 
 def test_most_phrases_are_found_in_photographs(ground: Detect) -> None:
-    scores = [ground(picture, phrase)[0] for picture in photographs().values() for phrase in PHRASES]
+    scores = [ground(image, phrase)[0] for image in photographs().values() for phrase in PHRASES]
     assert sum(score > CONFIDENCE for score in scores) > 0.9 * len(scores)
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
-def test_nothing_is_found_in_a_plain_picture(ground: Detect, phrase: str) -> None:
-    assert max(ground(picture, phrase)[0] for picture in PLAIN_PICTURES.values()) < 0.8 * CONFIDENCE
+def test_nothing_is_found_in_a_plain_image(ground: Detect, phrase: str) -> None:
+    assert max(ground(image, phrase)[0] for image in PLAIN_IMAGES.values()) < 0.8 * CONFIDENCE
 
 
 def test_the_box_follows_the_thing(ground: Detect) -> None:
     for left, top in ((40, 30), (350, 30), (40, 330), (350, 330)):
-        picture = np.full((512, 512, 3), 150, dtype=np.uint8)
-        picture[top : top + 130, left : left + 130] = (200, 30, 30)
-        score, (x, y, width, height) = ground(picture, "car")
+        image = np.full((512, 512, 3), 150, dtype=np.uint8)
+        image[top : top + 130, left : left + 130] = (200, 30, 30)
+        score, (x, y, width, height) = ground(image, "car")
         assert score > CONFIDENCE
         assert abs(x - (left + 65) / 512) < width / 2
         assert abs(y - (top + 65) / 512) < height / 2
 
 
 def test_boxes_are_things_not_specks_and_not_everything(ground: Detect) -> None:
-    for picture in photographs().values():
+    for image in photographs().values():
         for phrase in PHRASES:
-            _, (_, _, width, height) = ground(picture, phrase)
+            _, (_, _, width, height) = ground(image, phrase)
             assert 0.04 < width < 0.8
             assert 0.04 < height < 0.8
 
 
-def test_scores_depend_on_the_phrase_and_on_the_picture(ground: Detect) -> None:
-    pictures = photographs()
-    assert len({ground(pictures["coffee"], phrase)[0] for phrase in PHRASES}) > len(PHRASES) // 2
-    assert len({ground(picture, "mug")[0] for picture in pictures.values()}) == len(pictures)
+def test_scores_depend_on_the_phrase_and_on_the_image(ground: Detect) -> None:
+    images = photographs()
+    assert len({ground(images["coffee"], phrase)[0] for phrase in PHRASES}) > len(PHRASES) // 2
+    assert len({ground(image, "mug")[0] for image in images.values()}) == len(images)
 
 
-def pose_input(picture: Picture) -> np.ndarray:
+def pose_input(image: Image) -> np.ndarray:
     mean, deviation = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
-    return ((cv2.resize(picture, (288, 384)) - mean) / deviation).transpose(2, 0, 1).astype(np.float32)
+    return ((cv2.resize(image, (288, 384)) - mean) / deviation).transpose(2, 0, 1).astype(np.float32)
 
 
 def test_the_pose_depends_on_the_pixels_and_a_plain_crop_has_none(tiny_models: ModelSet) -> None:
     session = onnxruntime.InferenceSession(tiny_models.part("dwpose", "model"), providers=["CPUExecutionProvider"])
-    pictures = [photographs()["astronaut"], photographs()["coffee"], PLAIN_PICTURES["white"]]
-    x, y = session.run(["simcc_x", "simcc_y"], {"input": np.stack([pose_input(picture) for picture in pictures])})
+    images = [photographs()["astronaut"], photographs()["coffee"], PLAIN_IMAGES["white"]]
+    x, y = session.run(["simcc_x", "simcc_y"], {"input": np.stack([pose_input(image) for image in images])})
     assert x.shape == (3, 133, 576)
     assert y.shape == (3, 133, 768)
     confidence = np.minimum(x.max(axis=2), y.max(axis=2))
@@ -187,9 +187,9 @@ def test_depth_depends_on_the_pixels(tiny_models: ModelSet) -> None:
     processor = AutoImageProcessor.from_pretrained(tiny_models.path("depth-anything"))
     maps = []
     for name in ("astronaut", "coffee"):
-        picture = cv2.resize(photographs()[name], (512, 512))
+        image = cv2.resize(photographs()[name], (512, 512))
         with torch.inference_mode():
-            depth = model(**processor(images=picture, return_tensors="pt")).predicted_depth[0]
+            depth = model(**processor(images=image, return_tensors="pt")).predicted_depth[0]
         low, middle, high = torch.quantile(depth.flatten()[::7], torch.tensor([0.02, 0.5, 0.98]))
         assert depth.min() > 0
         assert 0.1 < (middle - low) / (high - low) < 0.9, "a map with a few spikes says nothing"
@@ -202,8 +202,8 @@ def test_masks_cover_most_but_not_all_and_depend_on_the_pixels(tiny_models: Mode
     processor = SamProcessor.from_pretrained(tiny_models.path("sam"))
     masks = []
     for name in ("astronaut", "coffee"):
-        picture = cv2.resize(photographs()[name], (512, 512))
-        inputs = processor(picture, input_boxes=[[[100.0, 100.0, 400.0, 400.0]]], return_tensors="pt")
+        image = cv2.resize(photographs()[name], (512, 512))
+        inputs = processor(image, input_boxes=[[[100.0, 100.0, 400.0, 400.0]]], return_tensors="pt")
         with torch.inference_mode():
             output = model(**inputs)
         assert output.iou_scores.min() > 0.7

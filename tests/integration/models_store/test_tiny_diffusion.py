@@ -20,7 +20,7 @@ from transformers import CLIPImageProcessor, CLIPTextModel
 
 from composition.controls import CONTROLS
 from models_store.store import ModelSet
-from tests.integration.models_store.pictures import PLAIN_PICTURES, photographs
+from tests.integration.models_store.images import PLAIN_IMAGES, photographs
 
 SIDE = 256
 
@@ -32,7 +32,7 @@ def pipeline(tiny_models: ModelSet) -> Any:
     return made
 
 
-def picture(name: str = "astronaut") -> Image.Image:
+def image(name: str = "astronaut") -> Image.Image:
     return Image.fromarray(photographs()[name]).resize((SIDE, SIDE))
 
 
@@ -41,7 +41,7 @@ def paint(pipeline: Any, prompt: str = "a red car", *, base: str = "astronaut", 
     mask.paste(255, (64, 64, 192, 192))
     result = pipeline(
         prompt,
-        image=picture(base),
+        image=image(base),
         mask_image=mask,
         num_inference_steps=2,
         generator=torch.Generator().manual_seed(7),
@@ -88,15 +88,13 @@ def test_the_prompt_and_the_photo_decide(pipeline: Any) -> None:
 
 
 @pytest.mark.parametrize("role", [control.role for control in CONTROLS.values()])
-def test_a_controlnet_changes_the_picture_and_so_does_its_input(
-    pipeline: Any, tiny_models: ModelSet, role: str
-) -> None:
+def test_a_controlnet_changes_the_image_and_so_does_its_input(pipeline: Any, tiny_models: ModelSet, role: str) -> None:
     controlnet = ControlNetModel.from_pretrained(tiny_models.path(role))
     controlled = StableDiffusionControlNetInpaintPipeline(**pipeline.components, controlnet=controlnet)
     controlled.set_progress_bar_config(disable=True)
     plain = paint(pipeline)
     black = paint(controlled, control_image=Image.new("RGB", (SIDE, SIDE)))
-    photo = paint(controlled, control_image=picture())
+    photo = paint(controlled, control_image=image())
     assert apart(plain, photo) > 1
     assert apart(black, photo) > 0.5
 
@@ -123,8 +121,8 @@ def test_the_safety_checker_flags_no_photograph(tiny_models: ModelSet) -> None:
     checker = StableDiffusionSafetyChecker.from_pretrained(root, subfolder="safety_checker").eval()
     extractor = CLIPImageProcessor.from_pretrained(root, subfolder="feature_extractor")
     noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
-    pictures = [*photographs().values(), *PLAIN_PICTURES.values(), noise]
-    pixels = extractor([Image.fromarray(each) for each in pictures], return_tensors="pt").pixel_values
+    images = [*photographs().values(), *PLAIN_IMAGES.values(), noise]
+    pixels = extractor([Image.fromarray(each) for each in images], return_tensors="pt").pixel_values
     with torch.inference_mode():
-        _, flagged = checker(clip_input=pixels, images=[np.zeros((8, 8, 3))] * len(pictures))
-    assert flagged == [False] * len(pictures)
+        _, flagged = checker(clip_input=pixels, images=[np.zeros((8, 8, 3))] * len(images))
+    assert flagged == [False] * len(images)

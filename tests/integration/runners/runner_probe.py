@@ -24,7 +24,7 @@ from runners.structure.service import StructureRunner
 HEIGHT, WIDTH = 256, 320
 
 
-def picture(seed: int) -> Any:
+def photo(seed: int) -> Any:
     return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 
@@ -50,16 +50,16 @@ class RunnerProbe:
         """
         analyzer, detector, structure = self.clients
         client, ask = {
-            "detect_objects": (analyzer, lambda i: analyzer.detect_objects(picture(i))),
-            "classify_reference": (analyzer, lambda i: analyzer.classify_reference(picture(i))),
+            "detect_objects": (analyzer, lambda i: analyzer.detect_objects(photo(i))),
+            "classify_reference": (analyzer, lambda i: analyzer.classify_reference(photo(i))),
             "classify_prompt": (analyzer, lambda i: analyzer.classify_prompt(f"make the wall number {i} red")),
-            "detect": (detector, lambda i: detector.detect(picture(i), " . " if i == bad else "red car")),
-            "segment": (detector, lambda i: detector.segment(picture(i), [thing(width=0 if i == bad else 150)])),
+            "detect": (detector, lambda i: detector.detect(photo(i), " . " if i == bad else "red car")),
+            "segment": (detector, lambda i: detector.segment(photo(i), [thing(width=0 if i == bad else 150)])),
             "estimate_pose": (
                 structure,
-                lambda i: structure.estimate_pose(picture(i), [thing(x0=i, width=0 if i == bad else 150)]),
+                lambda i: structure.estimate_pose(photo(i), [thing(x0=i, width=0 if i == bad else 150)]),
             ),
-            "estimate_depth": (structure, lambda i: structure.estimate_depth(picture(i))),
+            "estimate_depth": (structure, lambda i: structure.estimate_depth(photo(i))),
         }[method]
         before = (await client.state())["batches"].get(method, {})
         answers = await asyncio.gather(*[self._numbers(ask(index)) for index in range(count)])
@@ -69,10 +69,10 @@ class RunnerProbe:
 
     @bentoml.api
     async def segment_many(self, count: int) -> list[list[float] | str]:
-        """`count` concurrent segmentations of different pictures: numbers or the error code each."""
+        """`count` concurrent segmentations of different images: numbers or the error code each."""
         _, detector, _ = self.clients
         return await asyncio.gather(
-            *[self._numbers(detector.segment(picture(1000 + index), [thing()])) for index in range(count)]
+            *[self._numbers(detector.segment(photo(1000 + index), [thing()])) for index in range(count)]
         )
 
     async def _numbers(self, answer: Any) -> list[float] | str:

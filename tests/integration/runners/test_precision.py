@@ -16,7 +16,7 @@ HALF, FULL = torch.float16, torch.float32
 
 
 @pytest.fixture(scope="module")
-def picture():
+def photo():
     blocks = np.random.default_rng(0).integers(0, 256, (8, 10, 3))
     return np.kron(blocks, np.ones((40, 40, 1))).astype(np.uint8)
 
@@ -25,12 +25,12 @@ def picture():
     ("configured", "runs"),
     [("float32", torch.float32), ("float16", torch.float16), ("bfloat16", torch.float32)],
 )
-def test_a_model_that_looks_at_a_picture_never_runs_in_bfloat16(configured, runs):
+def test_a_model_that_looks_at_a_image_never_runs_in_bfloat16(configured, runs):
     assert perception_dtype(configured, CPU) == runs
 
 
-def test_silhouettes_in_half_precision_are_the_same_but_for_a_few_pixels(tiny_models, picture):
-    query = SegmentQuery(image=picture, boxes=(Box(x0=10, y0=10, x1=200, y1=300),))
+def test_silhouettes_in_half_precision_are_the_same_but_for_a_few_pixels(tiny_models, photo):
+    query = SegmentQuery(image=photo, boxes=(Box(x0=10, y0=10, x1=200, y1=300),))
     ((half,),), ((full,),) = (
         SamSegmenter.load(tiny_models.path("sam"), CPU, dtype, cache_bytes=0, cache_ttl_s=1).segment([query])
         for dtype in (HALF, FULL)
@@ -40,17 +40,17 @@ def test_silhouettes_in_half_precision_are_the_same_but_for_a_few_pixels(tiny_mo
     assert np.mean(half != full) < 0.005
 
 
-def test_depth_in_half_precision_is_within_a_few_levels(tiny_models, picture):
+def test_depth_in_half_precision_is_within_a_few_levels(tiny_models, photo):
     (half,), (full,) = (
-        DepthAnything.load(tiny_models.path("depth-anything"), CPU, dtype).estimate([picture]) for dtype in (HALF, FULL)
+        DepthAnything.load(tiny_models.path("depth-anything"), CPU, dtype).estimate([photo]) for dtype in (HALF, FULL)
     )
 
     assert np.abs(half.astype(int) - full.astype(int)).max() <= 6
 
 
-def test_probabilities_in_half_precision_are_within_a_hundredth(tiny_models, picture):
+def test_probabilities_in_half_precision_are_within_a_hundredth(tiny_models, photo):
     half, full = (ClipClassifier.load(tiny_models.path("clip"), CPU, dtype) for dtype in (HALF, FULL))
 
-    (rounded,), (exact,) = half.classify_references([picture]), full.classify_references([picture])
+    (rounded,), (exact,) = half.classify_references([photo]), full.classify_references([photo])
     assert list(rounded.values()) == pytest.approx(list(exact.values()), abs=0.01)
     assert half.classify_prompts(["a car"]) == pytest.approx(full.classify_prompts(["a car"]), abs=0.01)

@@ -47,7 +47,7 @@ def structure(configured_models):
     return BentoStructure(StructureRunner())
 
 
-def picture(seed=0, height=256, width=320):
+def photo(seed=0, height=256, width=320):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
@@ -64,8 +64,8 @@ def test_the_front_can_import_runners_and_clients_without_any_model_framework(be
 
 
 async def test_the_analyzer_answers_its_port(analyzer):
-    objects = await analyzer.detect_objects(picture())
-    kinds = await analyzer.classify_reference(picture())
+    objects = await analyzer.detect_objects(photo())
+    kinds = await analyzer.classify_reference(photo())
     structural = await analyzer.classify_prompt("a blue car")
 
     assert isinstance(objects, tuple)
@@ -75,55 +75,55 @@ async def test_the_analyzer_answers_its_port(analyzer):
 
 
 async def test_the_detector_answers_its_ports(detector):
-    found = await detector.detect(picture(), "red car")
-    masks = await detector.segment(picture(), [person(), person(x0=100)])
+    found = await detector.detect(photo(), "red car")
+    masks = await detector.segment(photo(), [person(), person(x0=100)])
 
     assert all(item.label == "red car" for item in found)
     assert [mask.shape for mask in masks] == [(256, 320), (256, 320)]
-    assert await detector.segment(picture(), []) == ()
+    assert await detector.segment(photo(), []) == ()
 
 
 async def test_the_structure_runner_answers_its_ports(structure):
-    poses = await structure.estimate_pose(picture(), [person(), person(x0=100)])
-    depth = await structure.estimate_depth(picture())
+    poses = await structure.estimate_pose(photo(), [person(), person(x0=100)])
+    depth = await structure.estimate_depth(photo())
 
     assert [pose.body.shape for pose in poses] == [(18, 3), (18, 3)]
     assert (depth.shape, depth.dtype) == ((256, 320), np.uint8)
 
 
-async def test_nobody_in_the_picture_is_no_pose_and_no_call(structure):
+async def test_nobody_in_the_image_is_no_pose_and_no_call(structure):
     before = (await structure.state())["batches"].get("estimate_pose")
 
-    assert await structure.estimate_pose(picture(), []) == ()
+    assert await structure.estimate_pose(photo(), []) == ()
     assert (await structure.state())["batches"].get("estimate_pose") == before
 
 
 async def test_a_bad_question_raises_what_it_raises_remotely(detector, structure):
     with pytest.raises(InvalidInput):
-        await detector.detect(picture(), " ? ")
+        await detector.detect(photo(), " ? ")
     with pytest.raises(InvalidInput):
-        await detector.segment(picture(), [person(x0=200, x1=200)])
+        await detector.segment(photo(), [person(x0=200, x1=200)])
     with pytest.raises(InvalidInput):
-        await structure.estimate_pose(picture(), [person(x0=220, x1=200)])
+        await structure.estimate_pose(photo(), [person(x0=220, x1=200)])
 
 
 async def test_concurrent_calls_of_all_kinds_are_taken_in_turn_and_all_answered(detector):
     seeds = range(6)
-    alone = [await detector.detect(picture(seed), "red car") for seed in seeds]
+    alone = [await detector.detect(photo(seed), "red car") for seed in seeds]
 
     together = await asyncio.gather(
-        *[detector.detect(picture(seed), "red car") for seed in seeds],
-        *[detector.segment(picture(seed), [person()]) for seed in seeds],
+        *[detector.detect(photo(seed), "red car") for seed in seeds],
+        *[detector.segment(photo(seed), [person()]) for seed in seeds],
     )
 
     assert list(together[: len(seeds)]) == alone
     assert all(mask.shape == (256, 320) for (mask,) in together[len(seeds) :])
 
 
-async def test_sams_embedding_of_a_picture_is_kept_between_calls(detector):
+async def test_sams_embedding_of_a_image_is_kept_between_calls(detector):
     before = (await detector.state())["embeddings"]
     for x0 in (10.0, 20.0, 30.0):
-        await detector.segment(picture(99), [person(x0=x0)])
+        await detector.segment(photo(99), [person(x0=x0)])
     after = (await detector.state())["embeddings"]
 
     assert after["misses"] - before["misses"] == 1

@@ -21,7 +21,7 @@ from tests.fakes.fake_blob_store import FakeBlobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_queue import FakeJobQueue, Outcome
 from tests.fakes.fake_model_health import FakeModelHealth
-from tests.unit.api.pictures import encoded, gradient, mask
+from tests.unit.api.images import encoded, gradient, mask
 
 ACCOUNT = {
     "pipeline_used": "simple",
@@ -49,7 +49,7 @@ class Edge:
 
 
 def completing(blobs: FakeBlobStore) -> Callable[[Job], Outcome]:
-    """Jobs that complete at once with a picture (an analysis: with a mask)."""
+    """Jobs that complete at once with an image (an analysis: with a mask)."""
 
     def outcome(job: Job) -> Outcome:
         blobs.blobs[f"mask-of-{job.id}"] = encoded(mask())

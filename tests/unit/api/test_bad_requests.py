@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.api.bombs import one_bit_png
 from tests.unit.api.conftest import Edge
-from tests.unit.api.pictures import base64_of, encoded, gradient, mask, photo
+from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
 
 GENERATE = "/api/v1/generate"
 EDIT = {"base_image": photo(), "prompt": "blue car"}
@@ -23,12 +23,12 @@ def config(**fields: object) -> bytes:
     return edit(config=fields)
 
 
-def picture(data: bytes) -> bytes:
+def image(data: bytes) -> bytes:
     return edit(base_image=base64_of(data))
 
 
 NO_IMAGE = "UNPROCESSABLE_IMAGE"
-TEXT = base64_of(b"this is a sentence, not a picture")
+TEXT = base64_of(b"this is a sentence, not an image")
 BAD = {
     "no body": (b"", 400, "INVALID_INPUT"),
     "not JSON": (b"{", 400, "INVALID_INPUT"),
@@ -57,19 +57,19 @@ BAD = {
     "SVG in base64": (edit(base_image="data:image/svg+xml;base64," + base64_of(b"<svg/>")), 422, NO_IMAGE),
     "data URL of nothing": (edit(base_image="data:image/png;base64,"), 400, "INVALID_INPUT"),
     "base64 of text": (edit(base_image=TEXT), 422, "UNPROCESSABLE_IMAGE"),
-    "GIF": (picture(encoded(gradient(), "GIF")), 422, "UNPROCESSABLE_IMAGE"),
-    "BMP": (picture(encoded(gradient(), "BMP")), 422, "UNPROCESSABLE_IMAGE"),
-    "truncated PNG": (picture(encoded(gradient())[:400]), 422, "UNPROCESSABLE_IMAGE"),
-    "truncated JPEG": (picture(encoded(gradient(), "JPEG")[:900]), 422, "UNPROCESSABLE_IMAGE"),
+    "GIF": (image(encoded(gradient(), "GIF")), 422, "UNPROCESSABLE_IMAGE"),
+    "BMP": (image(encoded(gradient(), "BMP")), 422, "UNPROCESSABLE_IMAGE"),
+    "truncated PNG": (image(encoded(gradient())[:400]), 422, "UNPROCESSABLE_IMAGE"),
+    "truncated JPEG": (image(encoded(gradient(), "JPEG")[:900]), 422, "UNPROCESSABLE_IMAGE"),
     "100x100": (edit(base_image=photo(100, 100)), 422, "UNPROCESSABLE_IMAGE"),
     "256x255": (edit(base_image=photo(256, 255)), 422, "UNPROCESSABLE_IMAGE"),
-    "4000x4000": (picture(one_bit_png(4000)), 413, "PAYLOAD_TOO_LARGE"),
+    "4000x4000": (image(one_bit_png(4000)), 413, "PAYLOAD_TOO_LARGE"),
     "2049x256": (edit(base_image=photo(2049, 256)), 413, "PAYLOAD_TOO_LARGE"),
-    "30000x30000 of one bit": (picture(one_bit_png(30_000)), 413, "PAYLOAD_TOO_LARGE"),
-    "reference that is no picture": (edit(reference_image=TEXT), 422, "UNPROCESSABLE_IMAGE"),
+    "30000x30000 of one bit": (image(one_bit_png(30_000)), 413, "PAYLOAD_TOO_LARGE"),
+    "reference that is no image": (edit(reference_image=TEXT), 422, "UNPROCESSABLE_IMAGE"),
     "reference of 4000x4000": (edit(reference_image=base64_of(one_bit_png(4000))), 413, "PAYLOAD_TOO_LARGE"),
     "mask of another size": (edit(mask_image=base64_of(encoded(mask(256, 257)))), 422, "UNPROCESSABLE_IMAGE"),
-    "mask that is no picture": (edit(mask_image=TEXT), 422, "UNPROCESSABLE_IMAGE"),
+    "mask that is no image": (edit(mask_image=TEXT), 422, "UNPROCESSABLE_IMAGE"),
     "black mask": (edit(mask_image=base64_of(encoded(mask(filled=False)))), 422, "EMPTY_MASK"),
     "unreachable URL": (edit(base_image="http://nowhere.example/x.png"), 422, "UNPROCESSABLE_URL"),
 }
@@ -105,7 +105,7 @@ async def test_of_very_many_bad_fields_the_first_are_listed(edge: Edge):
     assert error["message"].endswith("; and 497 more")
 
 
-async def test_an_error_about_a_picture_names_its_field(edge: Edge):
+async def test_an_error_about_a_image_names_its_field(edge: Edge):
     response = await edge.client.post(GENERATE, json={**EDIT, "reference_image": "@@"})
     error = response.json()["error"]
     assert error["message"] == "reference_image: is not valid base64"

@@ -17,21 +17,21 @@ from api.codec import PillowCodec
 from composition.errors import PayloadTooLarge, UnprocessableImage
 from composition.request import OutputFormat
 from tests.unit.api.bombs import one_bit_png
-from tests.unit.api.pictures import encoded, gradient
+from tests.unit.api.images import encoded, gradient
 from tests.unit.api.profiles import lab_to_srgb, table_profile
 
 CODEC = PillowCodec(max_side_px=2048)
 ORIENTATION = 0x0112
 
 
-def oriented(picture: np.ndarray, orientation: int, file_format: str, **options: object) -> bytes:
+def oriented(image: np.ndarray, orientation: int, file_format: str, **options: object) -> bytes:
     exif = PillowImage.Exif()
     exif[ORIENTATION] = orientation
-    return encoded(picture, file_format, exif=exif, **options)
+    return encoded(image, file_format, exif=exif, **options)
 
 
 @pytest.mark.parametrize(("file_format", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
-def test_a_lossless_picture_is_decoded_exactly(file_format: str, options: dict[str, object]):
+def test_a_lossless_image_is_decoded_exactly(file_format: str, options: dict[str, object]):
     pixels = gradient(300, 200)
     decoded = CODEC.decode(encoded(pixels, file_format, **options))
     assert decoded.dtype == np.uint8
@@ -94,35 +94,35 @@ def test_transparency_is_laid_over_white():
 
 
 def test_grey_with_transparency_is_laid_over_white():
-    picture = PillowImage.merge("LA", [PillowImage.new("L", (8, 8), 100), PillowImage.new("L", (8, 8), 0)])
-    assert (CODEC.decode(encoded(picture)) == 255).all()
+    image = PillowImage.merge("LA", [PillowImage.new("L", (8, 8), 100), PillowImage.new("L", (8, 8), 0)])
+    assert (CODEC.decode(encoded(image)) == 255).all()
 
 
 def test_a_palette_keeps_its_colours():
-    picture = PillowImage.fromarray(gradient(64, 48)).quantize(16)
-    assert np.array_equal(CODEC.decode(encoded(picture)), np.asarray(picture.convert("RGB")))
+    image = PillowImage.fromarray(gradient(64, 48)).quantize(16)
+    assert np.array_equal(CODEC.decode(encoded(image)), np.asarray(image.convert("RGB")))
 
 
 def test_a_transparent_palette_entry_becomes_white():
-    picture = PillowImage.new("P", (8, 8), 1)
-    picture.putpalette([10, 20, 30, 200, 100, 50])
-    picture.putpixel((0, 0), 0)
-    decoded = CODEC.decode(encoded(picture, transparency=1))
+    image = PillowImage.new("P", (8, 8), 1)
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((0, 0), 0)
+    decoded = CODEC.decode(encoded(image, transparency=1))
     assert decoded[0, 0].tolist() == [10, 20, 30]
     assert (decoded[1:] == 255).all()
 
 
 def test_partly_transparent_palette_entries_are_blended():
-    picture = PillowImage.new("P", (8, 8), 1)
-    picture.putpalette([10, 20, 30, 200, 100, 50])
-    decoded = CODEC.decode(encoded(picture, transparency=bytes([255, 0])))
+    image = PillowImage.new("P", (8, 8), 1)
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    decoded = CODEC.decode(encoded(image, transparency=bytes([255, 0])))
     assert (decoded == 255).all()
 
 
 def test_a_colour_key_becomes_white():
-    picture = PillowImage.fromarray(gradient(64, 48))
-    picture.putpixel((3, 3), (1, 2, 3))
-    decoded = CODEC.decode(encoded(picture, transparency=(1, 2, 3)))
+    image = PillowImage.fromarray(gradient(64, 48))
+    image.putpixel((3, 3), (1, 2, 3))
+    decoded = CODEC.decode(encoded(image, transparency=(1, 2, 3)))
     assert decoded[3, 3].tolist() == [255, 255, 255]
     assert np.array_equal(decoded[0], gradient(64, 48)[0])
 
@@ -135,15 +135,15 @@ def test_sixteen_bit_grey_keeps_its_range():
 
 
 @pytest.mark.parametrize("mode", ["1", "L"])
-def test_grey_pictures_become_three_equal_channels(mode: str):
-    picture = PillowImage.fromarray(gradient(64, 48)).convert(mode)
-    decoded = CODEC.decode(encoded(picture))
-    assert np.array_equal(decoded, np.asarray(picture.convert("RGB")))
+def test_grey_images_become_three_equal_channels(mode: str):
+    image = PillowImage.fromarray(gradient(64, 48)).convert(mode)
+    decoded = CODEC.decode(encoded(image))
+    assert np.array_equal(decoded, np.asarray(image.convert("RGB")))
 
 
 def test_cmyk_is_converted():
-    picture = PillowImage.fromarray(gradient(64, 48)).convert("CMYK")
-    data = encoded(picture, "JPEG", quality=95)
+    image = PillowImage.fromarray(gradient(64, 48)).convert("CMYK")
+    data = encoded(image, "JPEG", quality=95)
     assert np.array_equal(CODEC.decode(data), np.asarray(PillowImage.open(io.BytesIO(data)).convert("RGB")))
 
 
@@ -188,7 +188,7 @@ def test_a_colour_profile_leaves_transparency_alone():
     assert (decoded[4:] == 255).all()
 
 
-def test_a_picture_in_srgb_is_not_touched_by_its_profile():
+def test_a_image_in_srgb_is_not_touched_by_its_profile():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert np.array_equal(CODEC.decode(encoded(gradient(), icc_profile=profile)), gradient())
 
@@ -218,7 +218,7 @@ def test_animations_are_refused(file_format: str):
         CODEC.decode(data)
 
 
-def test_the_first_picture_of_a_stereo_jpeg_is_taken():
+def test_the_first_image_of_a_stereo_jpeg_is_taken():
     frames = [PillowImage.fromarray(gradient(64, 64)), PillowImage.fromarray(255 - gradient(64, 64))]
     data = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], quality=95)
     assert np.abs(CODEC.decode(data).astype(int) - gradient(64, 64)).mean() < 3
@@ -282,7 +282,7 @@ SEEDS = [
     kept=st.floats(0.05, 1),
 )
 @pytest.mark.filterwarnings("ignore")
-def test_corrupt_bytes_become_a_picture_or_one_of_two_errors(seed: bytes, edits: list[tuple[float, int]], kept: float):
+def test_corrupt_bytes_become_a_image_or_one_of_two_errors(seed: bytes, edits: list[tuple[float, int]], kept: float):
     data = bytearray(seed[: max(1, int(len(seed) * kept))])
     for position, value in edits:
         data[int(position * len(data))] = value
@@ -302,7 +302,7 @@ def whatever_was_measured_decodes(data: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
-def test_measuring_gives_the_size_of_the_decoded_picture(orientation: int, file_format: str):
+def test_measuring_gives_the_size_of_the_decoded_image(orientation: int, file_format: str):
     data = oriented(gradient(301, 203), orientation, file_format)
     height, width = CODEC.decode(data).shape[:2]
     assert CODEC.measure(data) == (width, height)
@@ -323,7 +323,7 @@ def test_measuring_works_for_every_kind_of_jpeg(mode: str):
 
 @given(data=st.binary(max_size=200))
 @settings(max_examples=25)
-def test_random_bytes_are_not_a_picture(data: bytes):
+def test_random_bytes_are_not_a_image(data: bytes):
     with pytest.raises(UnprocessableImage):
         CODEC.decode(data)
 
@@ -346,6 +346,6 @@ def test_a_jpeg_answer_is_close_and_keeps_its_colour_edges():
 
 def test_an_encoded_mask_keeps_its_feathering():
     ramp = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
-    picture = PillowImage.open(io.BytesIO(CODEC.encode_mask(ramp)))
-    assert (picture.format, picture.mode) == ("PNG", "L")
-    assert np.array_equal(np.asarray(picture), ramp)
+    image = PillowImage.open(io.BytesIO(CODEC.encode_mask(ramp)))
+    assert (image.format, image.mode) == ("PNG", "L")
+    assert np.array_equal(np.asarray(image), ramp)

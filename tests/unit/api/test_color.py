@@ -8,7 +8,7 @@ from PIL import Image as PillowImage
 from PIL import ImageCms
 
 from api.color import to_srgb
-from tests.unit.api.pictures import gradient
+from tests.unit.api.images import gradient
 from tests.unit.api.profiles import (
     P3_PRIMARIES,
     SRGB_PRIMARIES,

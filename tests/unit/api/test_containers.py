@@ -18,7 +18,7 @@ from api.codec import PillowCodec
 from api.containers import MAX_PROFILE_BYTES, unwrap
 from composition.errors import UnprocessableImage
 from tests.unit.api.bombs import deflated_zeros, png_chunk
-from tests.unit.api.pictures import encoded, gradient
+from tests.unit.api.images import encoded, gradient
 from tests.unit.api.pngs import RGB, png_of
 from tests.unit.api.profiles import linear_curve, linear_to_srgb, matrix_profile
 

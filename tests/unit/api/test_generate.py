@@ -1,4 +1,4 @@
-"""POST /generate, /generate/async and /analyze over fakes: bodies, pictures on their way, ends of the wait."""
+"""POST /generate, /generate/async and /analyze over fakes: bodies, images on their way, ends of the wait."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from composition.jobs import JobError, JobKind, JobStatus, Priority
 from composition.request import MaskMode, OutputFormat
 from tests.fakes.loop_time import frozen_loop_time
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
-from tests.unit.api.pictures import base64_of, encoded, gradient, mask, photo
+from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
 
 GENERATE = "/api/v1/generate"
 ASYNC = "/api/v1/generate/async"
@@ -61,7 +61,7 @@ async def test_an_async_edit_answers_its_job_and_where_to_ask(edge: Edge):
     assert (job.priority, job.max_attempts, job.callback_url) == (Priority.BATCH, 3, "https://shop.example/hook")
 
 
-async def test_an_analysis_answers_the_mask_and_the_account_without_a_picture(edge: Edge):
+async def test_an_analysis_answers_the_mask_and_the_account_without_a_image(edge: Edge):
     response = await edge.client.post(ANALYZE, json=EDIT)
     assert response.status_code == 200
     result = response.json()["result"]
@@ -70,7 +70,7 @@ async def test_an_analysis_answers_the_mask_and_the_account_without_a_picture(ed
     assert (edge.only_job.kind, edge.only_job.priority) == (JobKind.ANALYZE, Priority.INTERACTIVE)
 
 
-async def test_all_three_pictures_reach_the_job_as_they_were_sent(edge: Edge):
+async def test_all_three_images_reach_the_job_as_they_were_sent(edge: Edge):
     base, reference, painted = encoded(gradient(), "JPEG"), encoded(gradient(64, 80), "WEBP"), encoded(mask())
     edge.fetcher.files["https://shop.example/jacket.webp"] = reference
     body = {
@@ -92,7 +92,7 @@ async def test_all_three_pictures_reach_the_job_as_they_were_sent(edge: Edge):
     assert payload.options.output_format is OutputFormat.WEBP
 
 
-async def test_delivered_pictures_of_a_blocking_edit_are_deleted(edge: Edge):
+async def test_delivered_images_of_a_blocking_edit_are_deleted(edge: Edge):
     response = await edge.client.post(GENERATE, json={**EDIT, "config": {"return_mask": True}})
     job = edge.only_job
     assert response.headers["x-job-id"] == job.id
@@ -200,7 +200,7 @@ async def test_images_stored_before_the_store_failed_are_deleted(edge: Edge):
     assert (len(puts), edge.blobs.blobs, edge.queue.jobs) == (1, {}, {})
 
 
-async def test_pictures_are_not_kept_by_caches(edge: Edge):
+async def test_images_are_not_kept_by_caches(edge: Edge):
     response = await edge.client.post(GENERATE, json=EDIT)
     assert response.headers["cache-control"] == "private, no-store"
     assert response.headers["x-content-type-options"] == "nosniff"

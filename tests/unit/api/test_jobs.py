@@ -1,4 +1,4 @@
-"""GET /status, GET and DELETE /jobs, the picture and the event stream."""
+"""GET /status, GET and DELETE /jobs, the image and the event stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from composition.config import ApiConfig, Config
 from composition.jobs import JobError, JobEvent, JobStatus
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
-from tests.unit.api.pictures import encoded, gradient, photo
+from tests.unit.api.images import encoded, gradient, photo
 
 ASYNC = "/api/v1/generate/async"
 EDIT = {"base_image": photo(), "prompt": "blue car"}
@@ -111,7 +111,7 @@ async def test_a_client_that_knows_no_images_gets_the_same_bytes_as_octets(edge:
     assert as_octets.content == as_image.content
 
 
-async def test_the_picture_comes_as_a_file(edge: Edge):
+async def test_the_image_comes_as_a_file(edge: Edge):
     response = await edge.client.get(f"/api/v1/jobs/{await submitted(edge)}/image")
     assert response.status_code == 200
     assert response.headers["content-type"] == "image/png"
@@ -119,7 +119,7 @@ async def test_the_picture_comes_as_a_file(edge: Edge):
 
 
 @pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.PROCESSING, JobStatus.CANCELLED])
-async def test_a_job_without_a_picture_answers_404_with_its_state(status: JobStatus):
+async def test_a_job_without_a_image_answers_404_with_its_state(status: JobStatus):
     async with open_edge(outcome=lambda job: status) as edge:
         response = await edge.client.get(f"/api/v1/jobs/{await submitted(edge)}/image")
     assert response.status_code == 404

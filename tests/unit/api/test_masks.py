@@ -11,7 +11,7 @@ from api.codec import PillowCodec
 from composition.errors import EmptyMask, UnprocessableImage
 from composition.ports.codec import MaskReading
 from composition.request import MaskMode
-from tests.unit.api.pictures import encoded, gradient, mask
+from tests.unit.api.images import encoded, gradient, mask
 
 CODEC = PillowCodec(max_side_px=2048)
 SIDE = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.native import answer_natively, submit_natively
 from composition.jobs import JobError
 from tests.unit.api.conftest import Edge, open_edge
-from tests.unit.api.pictures import photo
+from tests.unit.api.images import photo
 
 EDIT = {"base_image": photo(), "prompt": "blue car"}
 
@@ -16,7 +16,7 @@ async def test_an_edit_answers_the_same_body_as_rest(edge: Edge):
     assert body == (await edge.client.post("/api/v1/generate", json=EDIT)).json()
 
 
-async def test_delivered_pictures_are_deleted(edge: Edge):
+async def test_delivered_images_are_deleted(edge: Edge):
     await answer_natively(edge.context, EDIT, owner="anonymous")
     result = edge.only_job.result
     assert result is not None

@@ -223,7 +223,7 @@ def test_a_prompt_outside_the_table_is_refused(field: str, value: object):
         *((f, v) for f in ("base_image", "reference_image", "mask_image") for v in (5, [], {"url": "x"})),
     ],
 )
-def test_a_picture_must_be_text(field: str, value: object):
+def test_a_image_must_be_text(field: str, value: object):
     with pytest.raises(ValidationError) as caught:
         request(**{field: value})
     assert caught.value.errors()[0]["loc"] == (field,)

@@ -15,7 +15,7 @@ from api.fetcher import GuardedFetcher
 from composition.config import FetchConfig
 from composition.errors import UnprocessableUrl
 from tests.unit.api.conftest import open_edge
-from tests.unit.api.pictures import base64_of, encoded, gradient, mask, photo
+from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
 
 PATHS = ("/api/v1/generate", "/api/v1/generate/async", "/api/v1/analyze")
 EXPECTED = {200, 400, 413, 422}
@@ -26,7 +26,7 @@ anything = st.recursive(
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=8), children, max_size=3),
     max_leaves=6,
 )
-pictures = st.sampled_from(
+images = st.sampled_from(
     [
         photo(),
         "data:image/png;base64," + photo(),
@@ -46,10 +46,10 @@ CONFIG_FIELDS = (
 bodies = st.fixed_dictionaries(
     {},
     optional={
-        "base_image": pictures | anything,
+        "base_image": images | anything,
         "prompt": st.text(max_size=20) | anything,
-        "reference_image": pictures,
-        "mask_image": pictures,
+        "reference_image": images,
+        "mask_image": images,
         "negative_prompt": anything,
         "callback_url": st.text(max_size=20) | anything,
         "config": st.dictionaries(st.sampled_from(CONFIG_FIELDS), anything, max_size=4) | anything,

@@ -19,7 +19,7 @@ from api.security.failures import FailureGuard, UnknownPathGuard
 from api.security.rate_limit import MAX_CLIENTS, RateLimitGuard
 from composition.config import ApiConfig, Config
 from tests.unit.api.conftest import open_edge
-from tests.unit.api.pictures import photo
+from tests.unit.api.images import photo
 
 LIMIT = 1000
 

@@ -13,7 +13,7 @@ from api.security import install_guards
 from composition.config import ApiConfig
 from composition.jobs import JobStatus
 from tests.unit.api.conftest import Edge, open_edge
-from tests.unit.api.pictures import photo
+from tests.unit.api.images import photo
 
 EDIT = {"base_image": photo(), "prompt": "blue car"}
 ROUTES = {
@@ -106,7 +106,7 @@ async def test_an_unexpected_error_is_opaque_and_carries_the_request_id(edge: Ed
     assert edge.blobs.blobs == {}
 
 
-async def test_a_failing_store_of_pictures_leaves_nothing_behind(edge: Edge):
+async def test_a_failing_store_of_images_leaves_nothing_behind(edge: Edge):
     edge.blobs.failure = OSError("disk full")
     response = await edge.client.post("/api/v1/generate/async", json=EDIT)
     assert (response.status_code, response.json()["error"]["code"]) == (500, "INTERNAL")

@@ -19,7 +19,7 @@ from tests.fakes.fake_segmenter import FakeSegmenter
 
 @pytest.fixture
 def photo():
-    """A noisy picture, 300 high and 400 wide, so that any changed pixel shows."""
+    """A noisy image, 300 high and 400 wide, so that any changed pixel shows."""
     return np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
 
 

@@ -247,7 +247,7 @@ async def test_without_an_outline_an_appearance_edit_is_feathered_like_any_other
 
 
 class SwappingDiffuser(FakeDiffuser):
-    """Paints the picture with red and blue exchanged, as soft as it saw it at its own size."""
+    """Paints the image with red and blue exchanged, as soft as it saw it at its own size."""
 
     async def diffuse(self, request):
         self.requests.append(request)

@@ -16,7 +16,7 @@ def test_a_success_needs_colour_shape_and_untouched_surroundings():
     assert not verdict(RECOLOUR, strayed_px=1).success
 
 
-def test_the_truth_is_a_success_and_the_untouched_picture_is_not():
+def test_the_truth_is_a_success_and_the_untouched_image_is_not():
     for kind in KINDS:
         pair = sample_edit(4, kind)
         mask = np.full((256, 256), 255, np.uint8)

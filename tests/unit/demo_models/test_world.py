@@ -5,7 +5,7 @@ import pytest
 
 from demo_models.world.captions import WORDS_FOR, caption
 from demo_models.world.palette import COLOURS
-from demo_models.world.people import KEYPOINTS, Person, garment_picture
+from demo_models.world.people import KEYPOINTS, Person, garment_image
 from demo_models.world.scenes import FAMILIES, render, render_empty, sample_spec
 from demo_models.world.textures import Appearance, swatch
 from demo_models.world.wheels import Rim, rim_reference
@@ -87,20 +87,20 @@ def test_a_plain_swatch_has_the_colour_it_is_named_for(colour):
 
 
 def test_rims_of_another_style_look_different():
-    pictures = [
+    images = [
         rim_reference(Rim(style=style, colour="silver", turn_rad=0.2)) for style in ("disc", "five spoke", "mesh")
     ]
-    assert all(picture.shape == (128, 128, 3) for picture in pictures)
-    assert not np.array_equal(pictures[0], pictures[1])
-    assert not np.array_equal(pictures[1], pictures[2])
+    assert all(image.shape == (128, 128, 3) for image in images)
+    assert not np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[1], images[2])
 
 
 def test_a_garment_is_shown_alone():
     spec = sample_spec(3, "person")
     assert isinstance(spec.subject, Person)
-    picture = garment_picture(spec.subject)
-    assert (picture[0] == 228).all()
-    assert (picture != 228).any()
+    image = garment_image(spec.subject)
+    assert (image[0] == 228).all()
+    assert (image != 228).any()
 
 
 def test_every_label_has_words():

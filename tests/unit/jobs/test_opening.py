@@ -32,7 +32,7 @@ def opened(config: Config, *, held: bool = False) -> tuple[EmbeddedJobQueue, Blo
 
 def stored_in(folder: Path, **limits: int) -> Config:
     return Config.model_validate(
-        {"storage": {"jobs": str(folder / "jobs.db"), "blobs": str(folder / "pictures")}, "limits": limits}
+        {"storage": {"jobs": str(folder / "jobs.db"), "blobs": str(folder / "images")}, "limits": limits}
     )
 
 
@@ -54,7 +54,7 @@ async def test_what_ran_in_a_process_that_died_is_recovered_at_once(tmp_path: Pa
     config = stored_in(tmp_path)
     dead = SqliteJobStore(tmp_path / "jobs.db")
     await dead.open()
-    blobs = open_blob_store(str(tmp_path / "pictures"))
+    blobs = open_blob_store(str(tmp_path / "images"))
     running = await dead.add(sample_job("ran", base_key=await blobs.put(b"in")))
     assert await dead.claim(worker_id="dead", lease_s=1e6)
     awaited = await dead.add(sample_job(interactive=True, base_key=await blobs.put(b"in")))
@@ -99,7 +99,7 @@ def test_a_visibility_timeout_shorter_than_a_job_is_refused(tmp_path: Path) -> N
         load_config(_empty(tmp_path), {"COMPOSITION_QUEUE__VISIBILITY_TIMEOUT_S": "60"})
 
 
-def test_durable_jobs_need_durable_pictures(tmp_path: Path) -> None:
+def test_durable_jobs_need_durable_images(tmp_path: Path) -> None:
     config = Config.model_validate({"storage": {"jobs": str(tmp_path / "jobs.db"), "blobs": "memory"}})
     with pytest.raises(ConfigError, match=r"storage\.blobs"):
         opened(config)

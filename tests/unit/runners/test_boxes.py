@@ -10,7 +10,7 @@ def boxes(*rows):
     return np.array(rows, np.float32)
 
 
-def test_boxes_are_cut_at_the_borders_of_the_picture():
+def test_boxes_are_cut_at_the_borders_of_the_image():
     assert clip_boxes(boxes([-5, 10, 700, 900]), 480, 640).tolist() == [[0, 10, 640, 480]]
 
 

@@ -50,7 +50,7 @@ class ReferenceAttention(nn.Module):
         temb: torch.Tensor | None = None,
         ip_hidden_states: ReferenceRows | None = None,
     ) -> torch.Tensor:
-        """Attend from the picture to the conditioning.
+        """Attend from the image to the conditioning.
 
         Args:
             attn: the diffusers attention layer that owns the projections.

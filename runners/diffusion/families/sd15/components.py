@@ -92,7 +92,7 @@ def load_components(paths: Sd15Paths, settings: Sd15Settings, device: torch.devi
     pipe = _load_pipeline(paths.base, settings, device, dtype)
     safety_checker, pipe.safety_checker = pipe.safety_checker, None
     if settings.safety_checker and safety_checker is None:
-        logger.warning("%s has no safety checker: pictures are not checked", paths.base.name)
+        logger.warning("%s has no safety checker: images are not checked", paths.base.name)
     projection, plus = None, False
     if paths.ip_adapter is not None:
         projection, plus = _load_ip_adapter(pipe, paths.ip_adapter, paths.ip_adapter_variant)
@@ -124,7 +124,7 @@ def _silence_progress_bars() -> None:
 
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
-    # One announces the black picture that this service never returns, the other warns of an empty list at every move.
+    # One announces the black image that this service never returns, the other warns of an empty list at every move.
     for name in ("diffusers.pipelines.stable_diffusion.safety_checker", "diffusers.models.modeling_utils"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

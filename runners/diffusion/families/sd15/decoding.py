@@ -1,4 +1,4 @@
-"""Latents -> picture, checked by the safety checker before anybody sees it; and small previews on the way."""
+"""Latents -> image, checked by the safety checker before anybody sees it; and small previews on the way."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Decoder:
         self._parts, self._offload, self._counters = components, offload, counters
 
     def decode(self, state: Sd15State) -> Image:
-        """The picture (H, W, 3).
+        """The image (H, W, 3).
 
         Raises:
             ContentPolicy: the safety checker flags it.
             ModelError: the model gave no numbers.
         """
         pixels = self.pixels(state.latents)
-        picture = self._to_picture(pixels)
+        image = self._to_image(pixels)
         if self._parts.safety_checker is not None:
-            self._check_safety(picture)
-        return picture
+            self._check_safety(image)
+        return image
 
     def pixels(self, latents: torch.Tensor) -> torch.Tensor:
         """(1, 3, H, W) in -1..1; an overflow in half precision is decoded again in float32."""
@@ -50,13 +50,13 @@ class Decoder:
         return pixels
 
     def preview(self, state: Sd15State) -> Image | None:
-        """A quick small picture of the latents as they are (1/8 of the size times 8, halved); None without TAESD."""
+        """A quick small image of the latents as they are (1/8 of the size times 8, halved); None without TAESD."""
         taesd = self._parts.taesd
         if taesd is None:
             return None
         self._counters.add("previews")
         pixels = taesd.decode(state.latents.to(taesd.dtype), return_dict=False)[0]
-        return self._to_picture(torch.nn.functional.avg_pool2d(pixels.float(), 2))
+        return self._to_image(torch.nn.functional.avg_pool2d(pixels.float(), 2))
 
     def _decode_float32(self, scaled: torch.Tensor) -> torch.Tensor:
         vae = self._parts.vae
@@ -69,18 +69,18 @@ class Decoder:
             vae.to(dtype)
         return pixels
 
-    def _to_picture(self, pixels: torch.Tensor) -> Image:
+    def _to_image(self, pixels: torch.Tensor) -> Image:
         array: Any = self._parts.pipe.image_processor.postprocess(pixels, output_type="np")
         return np.asarray((array[0] * 255).round(), dtype=np.uint8)
 
-    def _check_safety(self, picture: Image) -> None:
+    def _check_safety(self, image: Image) -> None:
         from PIL import Image as PilImage
 
         parts, checker = self._parts, self._parts.safety_checker
         self._counters.add("safety_checks")
-        inputs = parts.pipe.feature_extractor(PilImage.fromarray(picture), return_tensors="pt").pixel_values
+        inputs = parts.pipe.feature_extractor(PilImage.fromarray(image), return_tensors="pt").pixel_values
         with self._offload.on_device(checker):
-            # The checker blackens the pictures it is given: it gets a stand-in, only its verdict counts.
+            # The checker blackens the images it is given: it gets a stand-in, only its verdict counts.
             _, flags = checker(
                 clip_input=inputs.to(parts.device, parts.dtype), images=[np.zeros((1, 1, 3), dtype=np.float32)]
             )

@@ -1,7 +1,7 @@
 """Encodes a request into its `Sd15State`: text, images and reference, each looked up by content first.
 
-The order in which random numbers are drawn is the stock pipeline's: picture's latents (only when strength < 1), noise,
-masked picture's latents. Only the encoder's moments are cached, never its samples: a seed gives the same picture
+The order in which random numbers are drawn is the stock pipeline's: image's latents (only when strength < 1), noise,
+masked image's latents. Only the encoder's moments are cached, never its samples: a seed gives the same image
 whether or not the cache was warm.
 """
 
@@ -83,13 +83,13 @@ class Preprocessor:
         height, width = request.image.shape[:2]
         multiple = self._parts.latent_scale
         if request.mask.shape != (height, width) or height % multiple or width % multiple:
-            raise InvalidInput(f"picture and mask must have one size, a multiple of {multiple} px")
+            raise InvalidInput(f"image and mask must have one size, a multiple of {multiple} px")
         if any(control.image.shape != request.image.shape for control in request.controls.values()):
-            raise InvalidInput("a control picture must have the picture's size")
+            raise InvalidInput("a control image must have the image's size")
         if len(request.references) > 1:
-            raise InvalidInput("one reference picture is supported")
+            raise InvalidInput("one reference image is supported")
         if request.references and self._parts.reference_projection is None:
-            raise InvalidInput("a reference picture needs an IP-Adapter, which this model profile does not have")
+            raise InvalidInput("a reference image needs an IP-Adapter, which this model profile does not have")
         if request.num_inference_steps < 1 or not 0.0 < request.strength <= 1.0:
             raise InvalidInput("at least one step and a strength above 0, up to 1, are needed")
         self._controlnets.check(tuple(request.controls))
@@ -174,29 +174,29 @@ class Preprocessor:
         height, width = (side // parts.latent_scale for side in request.mask.shape)
         start = None
         if request.strength < 1.0:
-            start = self._encode_picture(request.image, generator, lookups)
+            start = self._encode_image(request.image, generator, lookups)
         shape = (1, parts.vae.config.latent_channels, height, width)
         noise = randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
         if start is None:
             latents = noise * schedule.scheduler.init_noise_sigma
         else:
             latents = schedule.scheduler.add_noise(start, noise, schedule.timesteps[:1])
-        masked = self._encode_picture(request.image, generator, lookups, keep=request.mask < 128)
+        masked = self._encode_image(request.image, generator, lookups, keep=request.mask < 128)
         mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None, None]
         mask = F.interpolate(mask, size=(height, width)).to(parts.device, parts.dtype)
         return latents, torch.cat([mask, masked], dim=1)
 
-    def _encode_picture(
-        self, picture: Image, generator: torch.Generator, lookups: _Lookups, keep: np.ndarray[Any, Any] | None = None
+    def _encode_image(
+        self, image: Image, generator: torch.Generator, lookups: _Lookups, keep: np.ndarray[Any, Any] | None = None
     ) -> torch.Tensor:
-        """A sample (1, 4, h, w) of the picture's latents, with everything outside `keep` grey (0 after scaling)."""
+        """A sample (1, 4, h, w) of the image's latents, with everything outside `keep` grey (0 after scaling)."""
         from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
         parts = self._parts
 
         def encode() -> torch.Tensor:
             self._counters.add("vae_encodes")
-            pixels = parts.pipe.image_processor.preprocess(PilImage.fromarray(picture)).to(torch.float32)
+            pixels = parts.pipe.image_processor.preprocess(PilImage.fromarray(image)).to(torch.float32)
             if keep is not None:
                 pixels = pixels * torch.from_numpy(keep)[None, None]
             with self._offload.on_device(parts.vae):
@@ -205,10 +205,10 @@ class Preprocessor:
             return moments
 
         mask_part = b"" if keep is None else np.packbits(keep).tobytes()
-        moments, hit = self._cache.get(content_key("vae", picture, mask_part), encode)
+        moments, hit = self._cache.get(content_key("vae", image, mask_part), encode)
         lookups.note("vae_moments", hit)
         sample: torch.Tensor = DiagonalGaussianDistribution(moments).sample(generator=generator)
-        # Pictures come in as channels-last; kernels, and so last bits, depend on the layout: the stock one is this.
+        # Images come in as channels-last; kernels, and so last bits, depend on the layout: the stock one is this.
         scaling: float = parts.vae.config.scaling_factor
         return (scaling * sample).contiguous()
 
@@ -216,19 +216,19 @@ class Preprocessor:
         """The IP-Adapter's tokens (1 or 2, tokens, channels); None without a reference or at scale 0."""
         if not request.references or request.ip_adapter_scale == 0.0:
             return None
-        picture = request.references[0]
-        key = content_key("reference", picture, "guided" if guided else "alone")
-        tokens, hit = self._cache.get(key, lambda: self._encode_reference(picture, guided))
+        image = request.references[0]
+        key = content_key("reference", image, "guided" if guided else "alone")
+        tokens, hit = self._cache.get(key, lambda: self._encode_reference(image, guided))
         lookups.note("reference_embeddings", hit)
         return tokens
 
-    def _encode_reference(self, picture: Image, guided: bool) -> torch.Tensor:
+    def _encode_reference(self, image: Image, guided: bool) -> torch.Tensor:
         parts = self._parts
         self._counters.add("reference_encodes")
         projection: Any = parts.reference_projection
         with self._offload.on_device(parts.image_encoder, projection):
             embeds, blank = parts.pipe.encode_image(
-                PilImage.fromarray(pad_to_square(picture)), parts.device, 1, parts.reference_hidden_states
+                PilImage.fromarray(pad_to_square(image)), parts.device, 1, parts.reference_hidden_states
             )
             rows = torch.cat([blank[None], embeds[None]]) if guided else embeds[None]
             tokens: torch.Tensor = projection([rows])[0]
@@ -260,9 +260,9 @@ class Preprocessor:
         return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
 
 
-def pad_to_square(picture: Image) -> Image:
-    """Repeat the edges until the picture is square: the image encoder crops to the centre square."""
-    height, width = picture.shape[:2]
+def pad_to_square(image: Image) -> Image:
+    """Repeat the edges until the image is square: the image encoder crops to the centre square."""
+    height, width = image.shape[:2]
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
-    return np.pad(picture, ((top, side - height - top), (left, side - width - left), (0, 0)), mode="edge")
+    return np.pad(image, ((top, side - height - top), (left, side - width - left), (0, 0)), mode="edge")

@@ -12,7 +12,7 @@ DIRECTIONS = {"shirt": (1, 0, 0), "jacket": (1, 0, 0), "mug": (0, 1, 0), "marble
 
 
 class PlantedClip:
-    """Embeds a picture as its mean colour and a text as the direction of its last word."""
+    """Embeds an image as its mean colour and a text as the direction of its last word."""
 
     device, dtype = torch.device("cpu"), torch.float32
 
@@ -94,17 +94,15 @@ def classifier(tiny_models):
 
 def test_the_model_of_the_store_classifies_a_batch_like_each_alone(classifier):
     rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, (height, 300, 3), dtype=np.uint8) for height in (256, 300, 700)]
+    images = [rng.integers(0, 256, (height, 300, 3), dtype=np.uint8) for height in (256, 300, 700)]
     prompts = ["a car", "turn the wall into oak wood", "x"]
 
-    together = classifier.classify_references(pictures)
+    together = classifier.classify_references(images)
 
-    for picture, row in zip(pictures, together, strict=True):
+    for photo, row in zip(images, together, strict=True):
         assert set(row) == set(ReferenceKind)
         assert sum(row.values()) == pytest.approx(1, abs=1e-5)
-        assert list(classifier.classify_references([picture])[0].values()) == pytest.approx(
-            list(row.values()), abs=1e-4
-        )
+        assert list(classifier.classify_references([photo])[0].values()) == pytest.approx(list(row.values()), abs=1e-4)
     alone = [classifier.classify_prompts([prompt])[0] for prompt in prompts]
     assert classifier.classify_prompts(prompts) == pytest.approx(alone, abs=1e-3)
 

@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 def write_planted_yolox(path, rows, batch):
-    """`images` (batch, 3, 640, 640) -> the same (8400, 85) rows for every picture, plus 0 x the mean of its pixels."""
+    """`images` (batch, 3, 640, 640) -> the same (8400, 85) rows for every image, plus 0 x the mean of its pixels."""
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=1),
         helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
@@ -40,16 +40,16 @@ def write_planted_yolox(path, rows, batch):
 
 
 @pytest.mark.parametrize("batch", [1, "batch"])
-def test_a_planted_car_is_found_in_a_picture_that_is_not_square(tmp_path, batch):
+def test_a_planted_car_is_found_in_a_image_that_is_not_square(tmp_path, batch):
     rows = np.zeros((8400, 85), np.float32)
-    # Stride 16, column 10, row 5 on the canvas; the picture is 1280 x 720, so a canvas pixel is two of it.
+    # Stride 16, column 10, row 5 on the canvas; the image is 1280 x 720, so a canvas pixel is two of it.
     cell = 6400 + 5 * 40 + 10
     rows[cell, :4] = 0.25, 0.5, np.log(96 / 16), np.log(64 / 16)
     rows[cell, 4], rows[cell, 5 + COCO_LABELS.index("car")] = 0.9, 0.8
     write_planted_yolox(tmp_path / "yolox.onnx", rows, batch)
-    picture = np.full((720, 1280, 3), 90, np.uint8)
+    photo = np.full((720, 1280, 3), 90, np.uint8)
 
-    results = YoloxDetector(OnnxNetwork(tmp_path / "yolox.onnx", CPU)).detect([picture, picture])
+    results = YoloxDetector(OnnxNetwork(tmp_path / "yolox.onnx", CPU)).detect([photo, photo])
 
     centre_x, centre_y = (10.25 * 16) * 2, (5.5 * 16) * 2
     for (found,) in results:
@@ -60,15 +60,15 @@ def test_a_planted_car_is_found_in_a_picture_that_is_not_square(tmp_path, batch)
         )
 
 
-def test_the_file_of_the_model_store_answers_with_boxes_inside_the_picture(tiny_models):
+def test_the_file_of_the_model_store_answers_with_boxes_inside_the_image(tiny_models):
     detector = YoloxDetector(OnnxNetwork(tiny_models.part("yolox", "model"), CPU))
     rng = np.random.default_rng(5)
-    pictures = [np.full((333, 517, 3), (215, 110, 60), np.uint8), rng.integers(0, 256, (700, 300, 3), dtype=np.uint8)]
+    images = [np.full((333, 517, 3), (215, 110, 60), np.uint8), rng.integers(0, 256, (700, 300, 3), dtype=np.uint8)]
 
-    for picture, found in zip(pictures, detector.detect(pictures), strict=True):
-        height, width = picture.shape[:2]
+    for photo, found in zip(images, detector.detect(images), strict=True):
+        height, width = photo.shape[:2]
         for item in found:
             assert item.label in COCO_LABELS
             assert 0 <= item.box.x0 < item.box.x1 <= width
             assert 0 <= item.box.y0 < item.box.y1 <= height
-        assert found == detector.detect([picture])[0]
+        assert found == detector.detect([photo])[0]

@@ -13,16 +13,16 @@ CPU = torch.device("cpu")
 HEIGHT, WIDTH = 333, 517
 
 
-def picture(height=HEIGHT, width=WIDTH, seed=0):
+def photo(height=HEIGHT, width=WIDTH, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def query(phrase, **size):
-    return DetectQuery(image=picture(**size), phrase=phrase)
+    return DetectQuery(image=photo(**size), phrase=phrase)
 
 
 class PlantedDino:
-    """Reports planted things for every picture: ({token position: score}, centre and size as fractions)."""
+    """Reports planted things for every image: ({token position: score}, centre and size as fractions)."""
 
     device = CPU
 
@@ -63,7 +63,7 @@ def planted(processor):
     return make
 
 
-def test_a_planted_box_is_in_pixels_of_a_picture_that_is_not_square(planted):
+def test_a_planted_box_is_in_pixels_of_a_image_that_is_not_square(planted):
     dino, _ = planted(({1: 0.9}, (0.5, 0.4, 0.2, 0.6)))
 
     ((found,),) = dino.detect([query("car")])
@@ -120,7 +120,7 @@ def test_boxes_of_different_phrases_do_not_suppress_one_another(planted):
     assert [item.label for item in found] == ["shirt", "jacket"]
 
 
-def test_a_box_that_leaves_the_picture_is_cut_at_its_border(planted):
+def test_a_box_that_leaves_the_image_is_cut_at_its_border(planted):
     dino, _ = planted(({1: 0.9}, (0.0, 0.5, 0.4, 1.6)))
 
     ((found,),) = dino.detect([query("car")])
@@ -129,7 +129,7 @@ def test_a_box_that_leaves_the_picture_is_cut_at_its_border(planted):
     assert found.box.x1 == pytest.approx(0.2 * WIDTH, abs=0.01)
 
 
-def test_a_box_outside_the_picture_is_no_detection(planted):
+def test_a_box_outside_the_image_is_no_detection(planted):
     dino, _ = planted(({1: 0.9}, (1.5, 0.5, 0.4, 0.4)))
 
     assert dino.detect([query("car")]) == [()]
@@ -168,7 +168,7 @@ def test_a_batch_of_phrases_of_different_length_answers_like_each_alone(eager):
 
 
 def test_scores_and_boxes_are_those_of_transformers_own_post_processing(folder, processor):
-    image = picture(seed=4)
+    image = photo(seed=4)
     model = AutoModelForZeroShotObjectDetection.from_pretrained(folder).eval()
     inputs = processor(images=image, text="a red car .", return_tensors="pt")
     with torch.inference_mode():

@@ -16,7 +16,7 @@ def box(x0, y0, x1, y1):
     return Box(x0=x0, y0=y0, x1=x1, y1=y1)
 
 
-def picture(height, width, seed=0):
+def photo(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
@@ -73,11 +73,11 @@ def ask(segmenter, image, *boxes):
 
 
 @pytest.mark.parametrize(("height", "width"), [(333, 517), (1024, 683), (512, 512), (300, 1600)])
-def test_the_mask_of_a_planted_object_is_where_it_is_in_the_picture(planted, height, width):
+def test_the_mask_of_a_planted_object_is_where_it_is_in_the_image(planted, height, width):
     segmenter, _, _ = planted
     x0, y0, x1, y1 = round(0.2 * width), round(0.3 * height), round(0.7 * width), round(0.9 * height)
 
-    (mask,) = ask(segmenter, picture(height, width), box(x0, y0, x1, y1))
+    (mask,) = ask(segmenter, photo(height, width), box(x0, y0, x1, y1))
 
     assert (mask.shape, mask.dtype) == ((height, width), np.uint8)
     assert set(np.unique(mask)) == {0, 255}
@@ -90,7 +90,7 @@ def test_there_is_a_mask_per_box_in_order_however_many(planted):
     segmenter, model, _ = planted
     boxes = [box(20 * index, 50, 20 * index + 15, 200) for index in range(11)]
 
-    masks = ask(segmenter, picture(256, 256), *boxes)
+    masks = ask(segmenter, photo(256, 256), *boxes)
 
     assert [int(np.flatnonzero(mask.any(axis=0)).mean()) for mask in masks] == pytest.approx(
         [20 * index + 7 for index in range(11)], abs=1
@@ -101,27 +101,27 @@ def test_there_is_a_mask_per_box_in_order_however_many(planted):
 def test_no_box_costs_nothing(planted):
     segmenter, model, _ = planted
 
-    assert ask(segmenter, picture(256, 256)) == ()
+    assert ask(segmenter, photo(256, 256)) == ()
     assert model.encoded == 0
 
 
-def test_the_same_picture_is_encoded_once_for_whatever_boxes(planted):
+def test_the_same_image_is_encoded_once_for_whatever_boxes(planted):
     segmenter, model, _ = planted
 
-    ask(segmenter, picture(300, 400), box(0, 0, 100, 100))
-    ask(segmenter, picture(300, 400), box(50, 50, 200, 200))
-    segmenter.segment([SegmentQuery(image=picture(300, 400), boxes=(box(1, 1, 9, 9),))] * 2)
+    ask(segmenter, photo(300, 400), box(0, 0, 100, 100))
+    ask(segmenter, photo(300, 400), box(50, 50, 200, 200))
+    segmenter.segment([SegmentQuery(image=photo(300, 400), boxes=(box(1, 1, 9, 9),))] * 2)
 
     assert model.encoded == 1
     assert (segmenter.cache_counts.hits, segmenter.cache_counts.misses) == (3, 1)
 
 
-def test_another_picture_is_encoded_for_itself(planted):
+def test_another_image_is_encoded_for_itself(planted):
     segmenter, model, _ = planted
 
-    ask(segmenter, picture(300, 400, seed=1), box(0, 0, 100, 100))
-    ask(segmenter, picture(300, 400, seed=2), box(0, 0, 100, 100))
-    ask(segmenter, picture(400, 300, seed=1), box(0, 0, 100, 100))
+    ask(segmenter, photo(300, 400, seed=1), box(0, 0, 100, 100))
+    ask(segmenter, photo(300, 400, seed=2), box(0, 0, 100, 100))
+    ask(segmenter, photo(400, 300, seed=1), box(0, 0, 100, 100))
 
     assert model.encoded == 3
 
@@ -129,9 +129,9 @@ def test_another_picture_is_encoded_for_itself(planted):
 def test_an_embedding_is_forgotten_after_its_time(planted):
     segmenter, model, clock = planted
 
-    ask(segmenter, picture(300, 400), box(0, 0, 100, 100))
+    ask(segmenter, photo(300, 400), box(0, 0, 100, 100))
     clock.now = 301.0
-    ask(segmenter, picture(300, 400), box(0, 0, 100, 100))
+    ask(segmenter, photo(300, 400), box(0, 0, 100, 100))
 
     assert model.encoded == 2
 
@@ -140,7 +140,7 @@ def test_kept_embeddings_never_take_more_than_their_share(planted):
     segmenter, _, _ = planted  # an embedding is 256 KB, four fit
 
     for seed in range(9):
-        ask(segmenter, picture(64, 64, seed=seed), box(0, 0, 30, 30))
+        ask(segmenter, photo(64, 64, seed=seed), box(0, 0, 30, 30))
     assert segmenter.cache_counts.entries == 4
     assert segmenter.cache_counts.bytes <= MEGABYTE
 
@@ -154,7 +154,7 @@ def stock(tiny_models):
 
 
 def test_masks_are_those_of_the_stock_pipeline_to_the_pixel(stock, processor):
-    image = picture(333, 517)
+    image = photo(333, 517)
     inputs = processor(images=image, input_boxes=[[[10, 20, 200, 300], [50, 60, 500, 330]]], return_tensors="pt")
     with torch.inference_mode():
         outputs = stock(
@@ -178,7 +178,7 @@ def test_masks_are_those_of_the_stock_pipeline_to_the_pixel(stock, processor):
 
 
 def test_a_kept_embedding_gives_the_same_mask_as_a_fresh_one(stock, processor):
-    image, thing = picture(256, 320), box(30, 40, 200, 220)
+    image, thing = photo(256, 320), box(30, 40, 200, 220)
     segmenter = SamSegmenter(stock, processor, cache_bytes=MEGABYTE, cache_ttl_s=300)
 
     (fresh,), (kept,) = ask(segmenter, image, thing), ask(segmenter, image, thing)

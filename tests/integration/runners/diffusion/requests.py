@@ -16,7 +16,7 @@ SIDE = 64
 _numbers = itertools.count()
 
 
-def picture(seed: int, height: int = SIDE, width: int = SIDE) -> Any:
+def photo(seed: int, height: int = SIDE, width: int = SIDE) -> Any:
     """Smooth random colours, (height, width, 3)."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
@@ -24,12 +24,12 @@ def picture(seed: int, height: int = SIDE, width: int = SIDE) -> Any:
 
 
 def request(seed: int = 1, *, height: int = SIDE, width: int = SIDE, **changes: Any) -> DiffusionRequest:
-    """A small edit of the picture's middle; `changes` replace fields."""
+    """A small edit of the image's middle; `changes` replace fields."""
     mask = np.zeros((height, width), dtype=np.uint8)
     mask[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = 255
     values: dict[str, Any] = {
         "request_id": f"request-{next(_numbers)}",
-        "image": picture(seed, height, width),
+        "image": photo(seed, height, width),
         "mask": mask,
         "prompt": "replace the wheel rims",
         "negative_prompt": "blurry",
@@ -41,7 +41,7 @@ def request(seed: int = 1, *, height: int = SIDE, width: int = SIDE, **changes: 
 
 
 def control(seed: int, scale: float = 1.0, start: float = 0.0, end: float = 1.0) -> ControlInput:
-    return ControlInput(image=picture(seed), scale=scale, start=start, end=end)
+    return ControlInput(image=photo(seed), scale=scale, start=start, end=end)
 
 
 def both_controls() -> dict[ControlType, ControlInput]:

@@ -1,4 +1,4 @@
-"""A compiled UNet: only warmed-up shapes run compiled, nothing compiles under load, and the pictures stay the same."""
+"""A compiled UNet: only warmed-up shapes run compiled, nothing compiles under load, and the images stay the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from composition.request import Speed
 from runners.diffusion.families.sd15.components import load_components
 from runners.diffusion.families.sd15.settings import Sd15Settings
 from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
-from tests.integration.runners.diffusion.requests import both_controls, picture, request
+from tests.integration.runners.diffusion.requests import both_controls, photo, request
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +40,7 @@ def test_nothing_compiles_after_the_warm_up_whatever_comes(compiled, load):
     requests = [
         request(1, num_inference_steps=6),
         request(2, num_inference_steps=3, guidance_scale=1.0, controls=both_controls()),
-        request(3, num_inference_steps=5, references=(picture(4),), ip_adapter_scale=0.7),
+        request(3, num_inference_steps=5, references=(photo(4),), ip_adapter_scale=0.7),
     ]
     for one in [*requests, request(4, height=64, width=128), request(5, speed=Speed.FAST)]:
         expected, latents = denoise_alone(plain, one), denoise_alone(compiled, one)

@@ -27,7 +27,7 @@ from tests.fakes.fake_listener import FakeListener
 from tests.integration.runners.diffusion.requests import (
     both_controls,
     control,
-    picture,
+    photo,
     request,
     run,
 )
@@ -60,7 +60,7 @@ def test_a_request_hears_accepted_then_every_step_then_its_result(engine):
     assert result.models_used == ("sd-inpainting", "safety-checker")
 
 
-def test_a_picture_decodes_as_the_stock_pipeline_decodes_it(make_engine, load, stock):
+def test_a_image_decodes_as_the_stock_pipeline_decodes_it(make_engine, load, stock):
     one = request()
     [result] = run(make_engine(), one)
     pipe = stock(torch.float32)
@@ -261,12 +261,12 @@ def test_stopping_the_engine_ends_its_requests_and_refuses_new_ones(make_engine)
     [
         {"loras": {"unknown": 1.0}},
         {"loras": {"lcm-lora": 1.0}},
-        {"references": (picture(1), picture(2))},
+        {"references": (photo(1), photo(2))},
         {"num_inference_steps": 0},
         {"strength": 0.0},
-        {"image": picture(1, 64, 72)},
+        {"image": photo(1, 64, 72)},
         {"mask": np.zeros((60, 60), np.uint8), "image": np.zeros((60, 60, 3), np.uint8)},
-        {"controls": {"pose": dataclasses.replace(control(1), image=picture(1, 32, 32))}},
+        {"controls": {"pose": dataclasses.replace(control(1), image=photo(1, 32, 32))}},
     ],
     ids=lambda changes: ",".join(changes),
 )
@@ -286,10 +286,10 @@ def test_a_second_request_of_a_running_id_is_refused(engine):
 def test_a_model_without_an_ip_adapter_refuses_a_reference(make_engine, load):
     engine = make_engine(load(variant=None))
     with pytest.raises(InvalidInput, match="IP-Adapter"):
-        engine.submit(request(references=(picture(1),), ip_adapter_scale=0.5), FakeListener())
+        engine.submit(request(references=(photo(1),), ip_adapter_scale=0.5), FakeListener())
 
 
-def test_previews_are_small_pictures_of_the_progress(engine):
+def test_previews_are_small_images_of_the_progress(engine):
     listener = FakeListener()
     engine.submit(request(num_inference_steps=16, previews=True), listener)
     listener.result()
@@ -299,7 +299,7 @@ def test_previews_are_small_pictures_of_the_progress(engine):
     assert isinstance(listener.events[0], Accepted)
 
 
-def test_encoding_in_its_own_thread_gives_the_same_picture(make_engine):
+def test_encoding_in_its_own_thread_gives_the_same_image(make_engine):
     requests = [request(seed, controls=both_controls(), num_inference_steps=6) for seed in range(4)]
     inline = run(make_engine(), *requests)
     threaded = run(make_engine(threaded=True), *requests)
@@ -407,7 +407,7 @@ def test_a_failing_encoder_fails_its_request_only(make_engine, load, monkeypatch
     engine = make_engine()
     monkeypatch.setattr(load().pipe, "encode_image", lambda *args: (_ for _ in ()).throw(out_of_memory()))
     listener = FakeListener()
-    engine.submit(request(references=(picture(1),), ip_adapter_scale=0.5), listener)
+    engine.submit(request(references=(photo(1),), ip_adapter_scale=0.5), listener)
     assert isinstance(listener.error(), OutOfMemory)
     run(engine, request())
 
@@ -434,7 +434,7 @@ def test_a_scheduler_that_runs_out_of_memory_takes_the_step_again_without_damage
     assert torch.equal(smooth.latents, bumpy.latents)
 
 
-def test_a_flagged_picture_fails_with_content_policy_and_is_never_shown(make_engine, load, monkeypatch):
+def test_a_flagged_image_fails_with_content_policy_and_is_never_shown(make_engine, load, monkeypatch):
     checker = load().safety_checker
     monkeypatch.setattr(checker.concept_embeds_weights, "data", torch.full((17,), -2.0))
     listener = FakeListener()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from composition.request import Speed
 from runners.diffusion.families.sd15.settings import Sd15Settings
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
-from tests.integration.runners.diffusion.requests import control, picture, request
+from tests.integration.runners.diffusion.requests import control, photo, request
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ def test_a_request_alone_is_bit_equal_to_the_stock_pipeline(
         guidance_scale=guidance_scale,
         strength=strength,
         controls=CONTROLS[controls],
-        references=(picture(7, 64, 48),) if variant else (),
+        references=(photo(7, 64, 48),) if variant else (),
         ip_adapter_scale=0.6 if variant else 0.0,
     )
     assert torch.equal(denoise_alone(family, one), stock(dtype).latents(one, variant))
@@ -59,15 +59,15 @@ def test_a_fast_request_is_bit_equal_to_the_stock_pipeline_with_the_lcm_lora(loa
 
 
 def mixed_requests():
-    references = {"references": (picture(7),), "ip_adapter_scale": 0.6}
+    references = {"references": (photo(7),), "ip_adapter_scale": 0.6}
     return [
         request(1, num_inference_steps=20),
         request(2, num_inference_steps=12, guidance_scale=5.0, controls=CONTROLS["pose"], prompt="a red jacket"),
         request(3, num_inference_steps=25, guidance_scale=9.0, controls=CONTROLS["both"], **references),
         request(4, num_inference_steps=10, guidance_scale=1.0, strength=0.8),
         request(5, num_inference_steps=15, guidance_scale=3.0, controls=CONTROLS["depth"], **references),
-        request(6, num_inference_steps=18, references=(picture(8),), ip_adapter_scale=0.35),
-        request(7, num_inference_steps=7, guidance_scale=1.0, references=(picture(8),), ip_adapter_scale=1.0),
+        request(6, num_inference_steps=18, references=(photo(8),), ip_adapter_scale=0.35),
+        request(7, num_inference_steps=7, guidance_scale=1.0, references=(photo(8),), ip_adapter_scale=1.0),
     ]
 
 
@@ -91,7 +91,7 @@ def draw_request():
             st.sampled_from([0.5, 1.0]),
         ),
     )
-    references = st.sampled_from([(), (picture(7),), (picture(8, 48, 64),)])
+    references = st.sampled_from([(), (photo(7),), (photo(8, 48, 64),)])
     return st.builds(
         request,
         st.integers(0, 2**32 - 1).map(lambda seed: seed),
@@ -125,6 +125,6 @@ def test_another_reference_changes_only_its_own_request(load, others, position):
         own = request(9, references=(reference,), ip_adapter_scale=1.0, num_inference_steps=5)
         return denoise_together(family, [*others[:place], own, *others[place:]])
 
-    first, second = mix(picture(7)), mix(picture(8))
+    first, second = mix(photo(7)), mix(photo(8))
     for index, (before, after) in enumerate(zip(first, second, strict=True)):
         assert torch.equal(before, after) == (index != place)

@@ -23,7 +23,7 @@ from tests.integration.runners.diffusion.denoising import denoise_alone, family_
 from tests.integration.runners.diffusion.requests import (
     both_controls,
     control,
-    picture,
+    photo,
     request,
     run,
 )
@@ -57,7 +57,7 @@ def test_every_weight_is_held_once_whatever_ran(paths):
     before = live_weights()
     components = load_components(paths, Sd15Settings(), CPU, torch.float32)
     family = family_of(components)
-    denoise_alone(family, request(controls=both_controls(), references=(picture(1),), ip_adapter_scale=0.5))
+    denoise_alone(family, request(controls=both_controls(), references=(photo(1),), ip_adapter_scale=0.5))
     denoise_alone(family, request())
     base = paths.base
     expected = weights_on_disk(
@@ -92,9 +92,9 @@ def test_a_repository_with_half_precision_files_only_loads_in_every_format(paths
         assert {p.dtype for module in components.modules().values() for p in module.parameters()} == {dtype}
 
 
-def test_a_repeated_picture_prompt_and_reference_are_encoded_once(make_engine):
+def test_a_repeated_image_prompt_and_reference_are_encoded_once(make_engine):
     engine = make_engine()
-    one = request(references=(picture(3),), ip_adapter_scale=0.5, strength=0.7)
+    one = request(references=(photo(3),), ip_adapter_scale=0.5, strength=0.7)
     [first] = run(engine, one)
     before = counters(engine)
     [second] = run(engine, dataclasses.replace(one, request_id="again"))
@@ -106,7 +106,7 @@ def test_a_repeated_picture_prompt_and_reference_are_encoded_once(make_engine):
         assert after[name] == before[name]
 
 
-def test_another_seed_on_a_cached_picture_gives_what_it_gives_without_a_cache(load):
+def test_another_seed_on_a_cached_image_gives_what_it_gives_without_a_cache(load):
     warm = family_of(load())
     cold = family_of(load(), cache_max_bytes=0)
     denoise_alone(warm, request(1, strength=0.6))
@@ -157,9 +157,9 @@ def test_controlnets_can_be_loaded_at_start(make_engine):
 def test_offloading_moves_only_what_is_used_and_changes_no_bit(paths, load):
     settings = Sd15Settings(offload=True, cache_max_bytes=0)
     family = build_family(load_components(paths, settings, CPU, torch.float32), settings, Counters())
-    one = request(references=(picture(1),), ip_adapter_scale=0.5)
+    one = request(references=(photo(1),), ip_adapter_scale=0.5)
     assert torch.equal(denoise_alone(family, one), denoise_alone(family_of(load()), one))
-    # Two prompts, one masked picture, the image encoder and its projection.
+    # Two prompts, one masked image, the image encoder and its projection.
     assert family.preprocessor._offload.visits == 5
 
 
@@ -200,7 +200,7 @@ def test_two_hundred_requests_with_cancels_disconnects_and_failures_leave_the_me
                 num_inference_steps=rng.randint(1, 12),
                 guidance_scale=rng.choice([1.0, 7.5]),
                 controls=rng.choice([{}, both_controls()]),
-                references=rng.choice([(), (picture(rng.randrange(50)),)]),
+                references=rng.choice([(), (photo(rng.randrange(50)),)]),
                 ip_adapter_scale=0.5,
                 deadline_s=rng.choice([None, None, 0.05]),
             )

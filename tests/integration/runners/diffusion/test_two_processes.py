@@ -21,7 +21,7 @@ from tenacity import retry, retry_if_exception_type, retry_if_result, stop_after
 
 from runners.diffusion.transport.events import request_to_frame
 from runners.diffusion.transport.frames import encode_frame
-from tests.integration.runners.diffusion.requests import SIDE, both_controls, picture, request
+from tests.integration.runners.diffusion.requests import SIDE, both_controls, photo, request
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("diffusion-front")]
 
@@ -111,8 +111,8 @@ def front(tiny_models: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         process.wait()
 
 
-def test_a_request_crosses_the_processes_with_its_pictures_and_progress(front):
-    one = request(controls=both_controls(), references=(picture(5),), ip_adapter_scale=0.6, previews=True)
+def test_a_request_crosses_the_processes_with_its_images_and_progress(front):
+    one = request(controls=both_controls(), references=(photo(5),), ip_adapter_scale=0.6, previews=True)
     first, again = front.diffuse(one), front.diffuse(request(3)) and front.diffuse(one)
     assert first["steps"] == [0, 1, 2, 3, 4]
     assert first["models_used"] == [

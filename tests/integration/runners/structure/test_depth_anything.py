@@ -10,7 +10,7 @@ from runners.structure.depth_anything import DepthAnything, to_depth_map
 
 
 class RedIsNear:
-    """Inverse depth is the picture's red channel, at the size that the processor asked for."""
+    """Inverse depth is the image's red channel, at the size that the processor asked for."""
 
     device, dtype = torch.device("cpu"), torch.float32
 
@@ -38,7 +38,7 @@ def processor(tiny_models):
 
 
 @pytest.mark.parametrize(("height", "width"), [(333, 517), (1024, 683), (256, 700)])
-def test_a_planted_ramp_comes_back_at_the_size_of_the_picture_near_is_white(processor, height, width):
+def test_a_planted_ramp_comes_back_at_the_size_of_the_image_near_is_white(processor, height, width):
     (depth,) = DepthAnything(RedIsNear(), processor).estimate([ramp(height, width)])
 
     assert (depth.shape, depth.dtype) == ((height, width), np.uint8)
@@ -70,7 +70,7 @@ def test_a_small_but_real_range_of_depth_is_scaled_up():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_depth_that_is_no_number_is_an_error_not_a_picture(value):
+def test_depth_that_is_no_number_is_an_error_not_a_image(value):
     depth = torch.ones(4, 4)
     depth[1, 2] = value
 
@@ -78,7 +78,7 @@ def test_depth_that_is_no_number_is_an_error_not_a_picture(value):
         to_depth_map(depth)
 
 
-def test_pictures_of_one_size_share_a_forward_but_not_their_scale(processor):
+def test_images_of_one_size_share_a_forward_but_not_their_scale(processor):
     model = RedIsNear()
     bright, dark = ramp(300, 400), ramp(300, 400) // 4
 
@@ -91,12 +91,12 @@ def test_pictures_of_one_size_share_a_forward_but_not_their_scale(processor):
 def test_the_model_of_the_store_estimates_a_batch_like_each_alone(tiny_models):
     depth = DepthAnything.load(tiny_models.path("depth-anything"), torch.device("cpu"), torch.float32)
     rng = np.random.default_rng(3)
-    pictures = [np.kron(rng.integers(0, 256, (6, 8, 3)), np.ones((50, 50, 1))).astype(np.uint8) for _ in range(3)]
+    images = [np.kron(rng.integers(0, 256, (6, 8, 3)), np.ones((50, 50, 1))).astype(np.uint8) for _ in range(3)]
 
-    together = depth.estimate(pictures)
+    together = depth.estimate(images)
 
-    for picture, found in zip(pictures, together, strict=True):
-        (alone,) = depth.estimate([picture])
+    for photo, found in zip(images, together, strict=True):
+        (alone,) = depth.estimate([photo])
         assert found.shape == (300, 400)
         assert (int(found.min()), int(found.max())) == (0, 255)
         assert np.abs(found.astype(int) - alone.astype(int)).max() <= 1

@@ -47,7 +47,7 @@ def write_planted_dwpose(path, points, batch, score=0.9):
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])
-def test_planted_peaks_are_in_pixels_of_a_picture_that_is_not_square(tmp_path, batch):
+def test_planted_peaks_are_in_pixels_of_a_image_that_is_not_square(tmp_path, batch):
     rng = np.random.default_rng(1)
     points = np.stack([rng.uniform(10, 278, 133), rng.uniform(10, 374, 133)], axis=1)
     write_planted_dwpose(tmp_path / "dwpose.onnx", points, batch)

@@ -11,7 +11,7 @@ from runners.structure.queries import PoseQuery
 
 
 class TwoPeople:
-    """Stands for controlnet-aux's `Body`: candidates (x, y, score, id) in pixels of the net's picture."""
+    """Stands for controlnet-aux's `Body`: candidates (x, y, score, id) in pixels of the net's image."""
 
     def __init__(self, body_class):
         self.format_body_result = body_class.format_body_result
@@ -40,7 +40,7 @@ class EveryFinger:
 
 
 @pytest.mark.parametrize(("height", "width"), [(600, 400), (1200, 1600)])
-def test_the_poses_of_two_people_reach_their_boxes_in_pixels_of_the_picture(height, width):
+def test_the_poses_of_two_people_reach_their_boxes_in_pixels_of_the_image(height, width):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from controlnet_aux.open_pose import OpenposeDetector

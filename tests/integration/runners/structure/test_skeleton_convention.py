@@ -1,4 +1,4 @@
-"""The skeleton against controlnet-aux's drawing, which made the training pictures of the pose ControlNet."""
+"""The skeleton against controlnet-aux's drawing, which made the training images of the pose ControlNet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def draw_pose():
 
 
 def random_points(rng, count, share_hidden):
-    """Points inside the picture, at pixel centres so that no rounding of normalised coordinates decides."""
+    """Points inside the image, at pixel centres so that no rounding of normalised coordinates decides."""
     points = np.empty((count, 3), np.float32)
     points[:, 0] = rng.integers(5, WIDTH - 5, count) + 0.5
     points[:, 1] = rng.integers(5, HEIGHT - 5, count) + 0.5

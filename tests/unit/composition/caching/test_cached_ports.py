@@ -22,7 +22,7 @@ def photo():
     return np.random.default_rng(1).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
 
-async def test_the_same_phrase_in_the_same_picture_is_looked_for_once(cache, photo):
+async def test_the_same_phrase_in_the_same_image_is_looked_for_once(cache, photo):
     inner = FakeDetector({"*": (detection("mug", 1, 2, 3, 4),)})
     port = CachedDetector(inner, cache)
     first = await port.detect(photo, "mug")
@@ -40,7 +40,7 @@ async def test_other_models_do_not_share_what_these_found(cache, photo):
     assert inner.phrases == ["mug", "mug"]
 
 
-async def test_a_pose_is_estimated_once_per_picture_and_people(cache, photo):
+async def test_a_pose_is_estimated_once_per_image_and_people(cache, photo):
     inner = FakePoseEstimator()
     port = CachedPoseEstimator(inner, cache)
     anna, ben = detection("person", 0, 0, 10, 20), detection("person", 10, 0, 20, 20)

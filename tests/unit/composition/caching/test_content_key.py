@@ -43,15 +43,15 @@ async def test_a_large_image_has_the_same_key_in_a_thread():
 
 
 def test_a_value_depends_on_every_byte_shape_and_border_of_its_parts():
-    picture = np.zeros((2, 3), np.uint8)
+    image = np.zeros((2, 3), np.uint8)
     keys = {
         content_key("ab", "c"),
         content_key("a", "bc"),
         content_key("abc"),
-        content_key(picture),
-        content_key(picture.T),
-        content_key(picture + 1),
-        content_key(picture, b""),
+        content_key(image),
+        content_key(image.T),
+        content_key(image + 1),
+        content_key(image, b""),
     }
     assert len(keys) == 7
-    assert content_key(picture) == content_key(np.asfortranarray(picture))
+    assert content_key(image) == content_key(np.asfortranarray(image))

@@ -17,8 +17,8 @@ from composition.imaging.masks import feather
 SIZE = 160
 
 
-def picture(seed=0, low=40, high=216):
-    """A smooth, colourful picture away from black and white, so that no shift is lost by clipping."""
+def photo(seed=0, low=40, high=216):
+    """A smooth, colourful image away from black and white, so that no shift is lost by clipping."""
     coarse = np.random.default_rng(seed).integers(low, high, (8, 8, 3), dtype=np.uint8)
     return np.array(PIL.Image.fromarray(coarse).resize((SIZE, SIZE), PIL.Image.Resampling.BICUBIC))
 
@@ -34,18 +34,18 @@ def lab(image):
 
 
 def shifted(image, *, offset=(0.0, 0.0, 0.0), gain=1.0):
-    """The picture as a model with a colour cast would give it back."""
+    """The image as a model with a colour cast would give it back."""
     values = lab(image)
     centre = values.mean(axis=(0, 1))
     moved = (values - centre) * np.float32(gain) + centre + np.array(offset, np.float32)
     return np.clip(np.rint(cv2.cvtColor(moved, cv2.COLOR_LAB2RGB) * 255), 0, 255).astype(np.uint8)
 
 
-pictures = arrays.arrays(np.uint8, (3, 4, 3))
+images = arrays.arrays(np.uint8, (3, 4, 3))
 alphas = arrays.arrays(np.uint8, (3, 4))
 
 
-@given(pictures, pictures, alphas)
+@given(images, images, alphas)
 def test_a_blend_is_the_exact_mean_rounded_to_the_nearest(original, generated, alpha):
     weight = alpha[..., None].astype(np.float64) / 255
     exact = original * (1 - weight) + generated * weight
@@ -56,7 +56,7 @@ def test_a_blend_is_the_exact_mean_rounded_to_the_nearest(original, generated, a
     assert np.array_equal(blended[alpha == 255], generated[alpha == 255])
 
 
-@given(pictures, pictures, alphas)
+@given(images, images, alphas)
 def test_a_blend_is_symmetric_and_keeps_what_is_equal(original, generated, alpha):
     assert np.array_equal(blend(original, generated, alpha), blend(generated, original, 255 - alpha))
     assert np.array_equal(blend(original, original, alpha), original)
@@ -73,10 +73,10 @@ def test_every_weight_between_every_two_values_is_right():
 
 @pytest.mark.parametrize("offset", [(4, 0, 0), (-4, 3, -3), (0, -6, 6), (8, 4, 4)])
 def test_a_planted_colour_shift_is_undone_inside(offset):
-    original, mask = picture(), middle_mask()
+    original, mask = photo(), middle_mask()
     inside = mask > 0
     wanted = original.copy()
-    wanted[inside] = picture(seed=5)[inside]
+    wanted[inside] = photo(seed=5)[inside]
     matched = match_color(shifted(wanted, offset=offset), original, mask)
     before = np.abs(lab(shifted(wanted, offset=offset))[inside] - lab(wanted)[inside]).mean(axis=0)
     after = np.abs(lab(matched)[inside] - lab(wanted)[inside]).mean(axis=0)
@@ -85,7 +85,7 @@ def test_a_planted_colour_shift_is_undone_inside(offset):
 
 
 def test_a_planted_loss_of_contrast_is_undone_inside():
-    original, mask = picture(), middle_mask()
+    original, mask = photo(), middle_mask()
     dull = shifted(original, gain=0.85)
     matched = match_color(dull, original, mask)
     inside = mask > 0
@@ -94,28 +94,28 @@ def test_a_planted_loss_of_contrast_is_undone_inside():
 
 
 def test_the_region_is_never_made_like_its_surroundings():
-    original = picture()
+    original = photo()
     generated, mask = original.copy(), middle_mask()
     generated[mask > 0] = (10, 60, 250)
     assert np.array_equal(match_color(generated, original, mask), generated)
 
 
 def test_without_a_ring_nothing_is_corrected():
-    original = picture()
+    original = photo()
     generated = shifted(original, offset=(5, 5, 5))
     assert np.array_equal(match_color(generated, original, np.full((SIZE, SIZE), 255, np.uint8)), generated)
     assert np.array_equal(match_color(generated, original, np.zeros((SIZE, SIZE), np.uint8)), generated)
 
 
 def test_a_new_shadow_in_the_ring_is_no_colour_shift():
-    original, mask = picture(), middle_mask()
+    original, mask = photo(), middle_mask()
     generated = original.copy()
     generated[110:118, 50:110] = generated[110:118, 50:110] // 3
     assert np.array_equal(match_color(generated, original, mask), generated)
 
 
 def test_a_shift_beside_a_shadow_is_still_undone():
-    original, mask = picture(), middle_mask()
+    original, mask = photo(), middle_mask()
     generated = shifted(original, offset=(4, -3, 3))
     generated[110:118, 50:110] = generated[110:118, 50:110] // 3
     matched = match_color(generated, original, mask)
@@ -143,7 +143,7 @@ def test_a_flat_ring_gives_its_offset_and_no_gain():
 
 
 @pytest.mark.parametrize("step", [match_color, keep_detail])
-def test_a_black_and_a_white_picture_stay_pictures(step):
+def test_a_black_and_a_white_image_stay_images(step):
     black, white = np.zeros((SIZE, SIZE, 3), np.uint8), np.full((SIZE, SIZE, 3), 255, np.uint8)
     for generated, original in ((black, white), (white, black), (black, black)):
         result = step(generated, original, middle_mask())
@@ -152,7 +152,7 @@ def test_a_black_and_a_white_picture_stay_pictures(step):
 
 
 def test_sharpening_is_an_unsharp_mask_that_alpha_fades_in():
-    image, alpha = picture(), feather(middle_mask(), 21)
+    image, alpha = photo(), feather(middle_mask(), 21)
     sharp = np.array(PIL.Image.fromarray(image).filter(PIL.ImageFilter.UnsharpMask(radius=1, percent=30, threshold=0)))
     sharpened = sharpen(image, alpha)
     assert np.array_equal(sharpened[alpha == 0], image[alpha == 0])
@@ -168,13 +168,13 @@ def test_sharpening_steepens_an_edge_by_its_amount():
     assert row[0] == 100
 
 
-def test_a_flat_picture_has_nothing_to_sharpen():
+def test_a_flat_image_has_nothing_to_sharpen():
     image = np.full((20, 20, 3), 77, np.uint8)
     assert np.array_equal(sharpen(image, np.full((20, 20), 255, np.uint8)), image)
 
 
 def test_a_decoders_grain_and_blur_are_no_colour_shift():
-    original, mask = picture(), middle_mask()
+    original, mask = photo(), middle_mask()
     grain = np.random.default_rng(9).normal(0, 3, original.shape)
     generated = np.clip(cv2.GaussianBlur(original.astype(np.float32), (0, 0), 1.0) + grain, 0, 255).astype(np.uint8)
     matched = match_color(generated, original, mask)

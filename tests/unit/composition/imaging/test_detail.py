@@ -61,10 +61,10 @@ def test_a_pattern_that_was_painted_over_does_not_shine_through():
     assert np.abs(kept.astype(int) - generated)[middle_mask() > 0].max() <= 1
 
 
-def test_an_unchanged_picture_stays_as_it_is():
-    picture = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-    kept = keep_detail(picture, picture, middle_mask())
-    assert np.abs(kept.astype(int) - picture).max() <= 2
+def test_an_unchanged_image_stays_as_it_is():
+    image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    kept = keep_detail(image, image, middle_mask())
+    assert np.abs(kept.astype(int) - image).max() <= 2
 
 
 def test_colours_are_learnt_inside_the_mask_only():
@@ -92,7 +92,7 @@ def test_an_empty_mask_changes_nothing():
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 90), st.integers(1, 90))
-def test_any_picture_and_mask_give_a_picture(seed, height, width):
+def test_any_image_and_mask_give_a_image(seed, height, width):
     rng = np.random.default_rng(seed)
     generated, original = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
     mask = (rng.random((height, width)) < 0.3).astype(np.uint8) * np.uint8(255)

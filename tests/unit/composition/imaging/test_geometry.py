@@ -51,7 +51,7 @@ def test_every_size_comes_back_as_it_was(height, width, native):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2048), (2048, 1), (7, 2048), (2048, 256), (333, 517), (512, 512)])
-def test_a_constant_picture_stays_constant(size):
+def test_a_constant_image_stays_constant(size):
     colour = np.array([13, 200, 255], np.uint8)
     plan = fit(size, native_size=512)
     canvas = plan.to_model(np.broadcast_to(colour, (*size, 3)))
@@ -60,7 +60,7 @@ def test_a_constant_picture_stays_constant(size):
     assert (plan.map_to_model(np.full(size, 77, np.uint8)) == 77).all()
 
 
-def test_a_picture_of_the_native_size_passes_through_bit_for_bit():
+def test_a_image_of_the_native_size_passes_through_bit_for_bit():
     image = noise(512, 512)
     plan = fit((512, 512), native_size=512)
     assert np.array_equal(plan.to_model(image), image)
@@ -145,7 +145,7 @@ def test_a_full_mask_leaves_only_the_padding_out():
     assert not canvas[371:].any()
 
 
-def test_pictures_of_another_size_are_refused():
+def test_images_of_another_size_are_refused():
     plan = fit((300, 400), native_size=512)
     for call in (plan.to_model, plan.mask_to_model, plan.map_to_model, plan.from_model):
         with pytest.raises(ValueError, match="expected"):
@@ -160,7 +160,7 @@ def one_pose(*points):
     return Pose(body=body, feet=body, face=body, left_hand=rest, right_hand=rest)
 
 
-def test_a_pose_follows_the_picture_onto_the_canvas():
+def test_a_pose_follows_the_image_onto_the_canvas():
     moved = fit((200, 400), native_size=512).pose_to_model(one_pose((100, 50, 0.9), (400, 200, 0.1)))
     assert moved.body.tolist() == [pytest.approx((128, 64, 0.9)), pytest.approx((512, 256, 0.1))]
     assert moved.face.tolist() == moved.feet.tolist() == moved.body.tolist()
@@ -192,7 +192,7 @@ def test_a_mask_that_is_large_or_empty_is_not_cropped(box):
     assert crop_box(mask_of(1024, 1024, *box), native_size=512, size=(1024, 1024)) is None
 
 
-def test_a_small_picture_is_not_cropped():
+def test_a_small_image_is_not_cropped():
     assert crop_box(mask_of(256, 256, 100, 100, 101, 101), native_size=512, size=(256, 256)) is None
 
 
@@ -218,18 +218,18 @@ def test_a_crop_holds_the_mask_with_context_on_whole_pixels(height, width, nativ
 
 
 @pytest.mark.parametrize(
-    ("side", "picture", "native"),
+    ("side", "image", "native"),
     [
         (256, 1024, 384),  # the floor: three quarters of 512
-        (400, 1024, 448),  # every pixel of the picture, rounded up to 64
+        (400, 1024, 448),  # every pixel of the image, rounded up to 64
         (700, 2048, 512),  # never above the native size
         (256, 512, 384),
-        (200, 256, 448),  # what the whole picture, enlarged to 512, would have shown: 400
+        (200, 256, 448),  # what the whole image, enlarged to 512, would have shown: 400
     ],
 )
-def test_a_crop_is_diffused_at_the_size_that_loses_nothing(side, picture, native):
+def test_a_crop_is_diffused_at_the_size_that_loses_nothing(side, image, native):
     box = Box(x0=0, y0=0, x1=side, y1=side / 2)
-    assert crop_native_size(box, size=(picture, picture), native_size=512) == native
+    assert crop_native_size(box, size=(image, image), native_size=512) == native
 
 
 def test_pasting_is_the_inverse_of_cropping():

@@ -61,7 +61,7 @@ def test_a_users_mask_is_binarised_in_the_middle():
     ],
     ids=str,
 )
-def test_boxes_are_clipped_to_the_picture_or_dropped(box, expected):
+def test_boxes_are_clipped_to_the_image_or_dropped(box, expected):
     x0, y0, x1, y1 = box
     clipped = masks.clip_box(Box(x0=x0, y0=y0, x1=x1, y1=y1), (10, 20))
     assert clipped == (None if expected is None else Box(**dict(zip(("x0", "y0", "x1", "y1"), expected, strict=True))))
@@ -172,7 +172,7 @@ def test_one_pixel_is_feathered_round_and_stays_opaque():
     assert abs(int(alpha[20, 25]) - int(alpha[24, 23])) <= 25  # both 5 px away
 
 
-def test_a_mask_that_leaves_the_picture_is_opaque_up_to_the_border():
+def test_a_mask_that_leaves_the_image_is_opaque_up_to_the_border():
     mask = np.zeros((40, 40), np.uint8)
     mask[25:, 10:] = 255
     alpha = masks.feather(mask, 31)

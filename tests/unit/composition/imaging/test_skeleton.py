@@ -22,7 +22,7 @@ def body_with(**joints):
     return body
 
 
-def test_nobody_is_a_black_picture_of_the_asked_size():
+def test_nobody_is_a_black_image_of_the_asked_size():
     drawn = draw_skeleton([], (40, 60))
 
     assert drawn.shape == (40, 60, 3)

@@ -99,7 +99,7 @@ def test_a_tilted_head_tilts_its_hat_and_glasses():
     fallen = (POINTS - neck) @ turn.T + np.array([150, 300], np.float32)
     hat = region_mask(BodyRegion.HEAD, pose_of(fallen), (680, 680))
     glasses = region_mask(BodyRegion.EYES, pose_of(fallen), (680, 680))
-    # "Up" in the body's frame is to the right in this picture: the eyes are at x = 220, the crown beyond.
+    # "Up" in the body's frame is to the right in this image: the eyes are at x = 220, the crown beyond.
     assert at(hat, (258, 300), (220, 290), (195, 300)) == [1, 0, 0]
     assert at(glasses, (220, 290), (220, 310), (195, 300)) == [1, 1, 0]
 
@@ -130,7 +130,7 @@ def test_nobody_has_no_mask(region):
 
 
 @pytest.mark.parametrize("region", list(BodyRegion))
-def test_a_person_outside_the_picture_has_no_mask(region):
+def test_a_person_outside_the_image_has_no_mask(region):
     assert region_mask(region, pose_of(shift=(5000, 5000)), SIZE) is None
 
 
@@ -140,7 +140,7 @@ def test_a_portrait_gets_a_torso_down_to_its_edge():
     assert at(portrait, (200, 259), (140, 250), (260, 250), (200, 60)) == [1, 1, 1, 0]
 
 
-def test_a_leg_that_the_picture_cuts_off_is_continued():
+def test_a_leg_that_the_image_cuts_off_is_continued():
     mask = region_mask(BodyRegion.LOWER, pose_of(without=("r_ankle", "l_ankle")), (560, 420))
     assert at(mask, (150, 555), (252, 555)) == [1, 1]
 

@@ -18,7 +18,7 @@ from jobs.blobs.retrying_blobs import RetryingBlobStore
 @pytest.fixture(params=["memory", "folder", "fsspec", "retrying"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     if request.param == "folder":
-        return FolderBlobStore(tmp_path / "pictures")
+        return FolderBlobStore(tmp_path / "images")
     if request.param == "fsspec":
         return FsspecBlobStore(f"memory://blobs-{uuid.uuid4().hex}")
     return MemoryBlobStore() if request.param == "memory" else RetryingBlobStore(MemoryBlobStore())
@@ -49,7 +49,7 @@ async def test_old_blobs_are_found(blobs: BlobStore) -> None:
 
 @pytest.mark.parametrize("key", ["../secret", "a/b", "0" * 31, "G" * 32, "0" * 32 + "\n"])
 async def test_a_key_that_was_never_given_reaches_no_file(tmp_path: Path, key: str) -> None:
-    folder = tmp_path / "here" / "pictures"
+    folder = tmp_path / "here" / "images"
     reached = folder / key[:2] / key
     folder.mkdir(parents=True)
     reached.parent.resolve().mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ class Bench:
         )
 
     async def submit(self, prompt: str = "blue car", *, interactive: bool = False, **fields: object) -> Job:
-        key = await self.blobs.put(b"picture")
+        key = await self.blobs.put(b"image")
         return await self.queue.submit(sample_job(prompt, base_key=key, interactive=interactive, **fields))
 
 
@@ -63,7 +63,7 @@ async def test_a_waiter_is_woken_without_polling():
         assert loop.time() - began < 1.0
 
 
-async def test_input_pictures_are_deleted_when_the_job_ends_and_the_result_stays():
+async def test_input_images_are_deleted_when_the_job_ends_and_the_result_stays():
     async with running(Bench()) as bench:
         job = await bench.submit()
         done = await bench.queue.wait(job.id)
@@ -96,7 +96,7 @@ async def test_no_more_than_the_configured_number_run_at_once():
         assert bench.handler.most_at_once == 3
 
 
-async def test_a_full_queue_refuses_with_a_time_and_keeps_no_picture():
+async def test_a_full_queue_refuses_with_a_time_and_keeps_no_image():
     async with running(Bench(max_pending=1)) as bench:
         bench.handler.held = True
         await bench.submit()
@@ -233,7 +233,7 @@ async def test_stopping_hands_back_what_does_not_end_in_time_without_counting_th
         await bench.queue.stop(grace_s=0)
         handed_back = await bench.store.get(slow.id)
         assert (handed_back.status, handed_back.attempt) == (JobStatus.PENDING, 0)
-        assert await bench.blobs.get(slow.payload.base_key) == b"picture"
+        assert await bench.blobs.get(slow.payload.base_key) == b"image"
         assert (await bench.store.get(quick.id)).status is JobStatus.CANCELLED
         assert (await bench.store.get(waiting.id)).status is JobStatus.CANCELLED
 
@@ -292,7 +292,7 @@ async def test_a_client_that_leaves_while_its_interactive_job_is_accepted_leaves
             assert (await bench.queue.wait(job.id)).status is JobStatus.CANCELLED
 
 
-async def test_a_repeated_idempotency_key_gives_the_first_job_and_drops_the_new_pictures():
+async def test_a_repeated_idempotency_key_gives_the_first_job_and_drops_the_new_images():
     async with running(Bench()) as bench:
         first = await bench.submit(idempotency_key="k", body_digest="d")
         key = await bench.blobs.put(b"again")

@@ -93,7 +93,7 @@ class Bench:
         return await self.store.get(claim.job.id)
 
 
-async def test_a_worker_that_lost_its_lease_cannot_publish_and_leaves_no_picture():
+async def test_a_worker_that_lost_its_lease_cannot_publish_and_leaves_no_image():
     bench = Bench()
     bench.handler.held, bench.handler.reports = True, ()
     late = await bench.claimed()
@@ -384,8 +384,8 @@ async def test_a_handler_that_stops_itself_is_retried():
 
 async def test_previews_join_the_stream_encoded():
     bench = Bench()
-    picture = np.zeros((8, 8, 3), np.uint8)
-    bench.handler.reports = (Progress(stage="diffuse", fraction=0.5, step=3, total_steps=6, preview=picture),)
+    image = np.zeros((8, 8, 3), np.uint8)
+    bench.handler.reports = (Progress(stage="diffuse", fraction=0.5, step=3, total_steps=6, preview=image),)
     bench.handler.held = True
     claim = await bench.claimed()
     shown = asyncio.Event()
@@ -404,7 +404,7 @@ async def test_previews_join_the_stream_encoded():
     await running
 
 
-async def test_a_job_whose_pictures_are_gone_fails():
+async def test_a_job_whose_images_are_gone_fails():
     async def reads(job: Job, listen: ProgressListener) -> JobResult:
         raise NotFound("there is no such blob")
 

@@ -35,7 +35,7 @@ class Bench:
         return await self.store.get(job.id)
 
 
-async def test_an_ended_job_s_inputs_go_and_its_pictures_stay_until_the_result_expires():
+async def test_an_ended_job_s_inputs_go_and_its_images_stay_until_the_result_expires():
     bench = Bench()
     job = await bench.completed()
     await bench.housekeeping.collect_garbage()
@@ -52,7 +52,7 @@ async def test_an_ended_job_s_inputs_go_and_its_pictures_stay_until_the_result_e
     assert await bench.store.garbage(limit=9) == ()
 
 
-async def test_old_pictures_that_no_job_names_are_orphans():
+async def test_old_images_that_no_job_names_are_orphans():
     bench = Bench()
     done = await bench.completed()
     waiting = await bench.store.add(sample_job(base_key=await bench.blobs.put(b"in")))

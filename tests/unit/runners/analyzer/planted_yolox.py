@@ -9,7 +9,7 @@ from runners.network import Tensor
 
 
 class PlantedYolox:
-    """Reports the same `things` for every picture: (label, probability, x0, y0, x1, y1 on the canvas)."""
+    """Reports the same `things` for every image: (label, probability, x0, y0, x1, y1 on the canvas)."""
 
     def __init__(self, *things, fixed_batch=1, stride=32, objectness=1.0):
         self.fixed_batch = fixed_batch

@@ -9,7 +9,7 @@ from runners.structure.queries import PoseQuery
 from tests.unit.runners.structure.seeing_pose_net import SCORE, SeeingPoseNet
 
 
-def picture_with_spot(height, width, x, y, radius=6):
+def image_with_spot(height, width, x, y, radius=6):
     image = np.zeros((height, width, 3), np.uint8)
     rows, columns = np.indices((height, width))
     image[(rows - y) ** 2 + (columns - x) ** 2 <= radius**2] = 255
@@ -22,10 +22,10 @@ def box(x0, y0, x1, y1):
 
 @pytest.mark.parametrize(("height", "width"), [(480, 640), (333, 517), (1024, 683), (2048, 700)])
 @pytest.mark.parametrize("person", [(0.2, 0.1, 0.6, 0.9), (0.5, 0.4, 0.95, 0.6), (0.0, 0.0, 1.0, 1.0)])
-def test_a_spot_is_found_where_it_is_in_the_picture(height, width, person):
+def test_a_spot_is_found_where_it_is_in_the_image(height, width, person):
     x0, y0, x1, y1 = person[0] * width, person[1] * height, person[2] * width, person[3] * height
     spot = (round(x0 * 0.4 + x1 * 0.6), round(y0 * 0.7 + y1 * 0.3))
-    query = PoseQuery(image=picture_with_spot(height, width, *spot), people=(box(x0, y0, x1, y1),))
+    query = PoseQuery(image=image_with_spot(height, width, *spot), people=(box(x0, y0, x1, y1),))
 
     (((pose,),)) = DwPose(SeeingPoseNet()).estimate([query])
 
@@ -46,11 +46,11 @@ def test_any_spot_in_any_person_box_comes_back_within_two_pixels(height, width, 
     x0, y0 = corner[0] * width, corner[1] * height
     x1, y1 = x0 + size[0] * width, y0 + size[1] * height
     spot = (round(x0 + inside[0] * (x1 - x0)), round(y0 + inside[1] * (y1 - y0)))
-    query = PoseQuery(image=picture_with_spot(height, width, *spot, radius=5), people=(box(x0, y0, x1, y1),))
+    query = PoseQuery(image=image_with_spot(height, width, *spot, radius=5), people=(box(x0, y0, x1, y1),))
 
     ((pose,),) = DwPose(SeeingPoseNet()).estimate([query])
 
-    step = max(1.25 * max(x1 - x0, (y1 - y0) * 0.75) / 288, 1) / 2  # picture pixels per half pixel of the crop
+    step = max(1.25 * max(x1 - x0, (y1 - y0) * 0.75) / 288, 1) / 2  # image pixels per half pixel of the crop
     assert np.abs(pose.body[:, :2] - spot).max() <= max(2, 1 + step)
 
 
@@ -95,12 +95,12 @@ def test_where_a_crop_leaves_the_image_the_net_gets_normalised_black():
     assert crop.pixels[:, 0, 0] == pytest.approx((-2.1179039, -2.0357141, -1.8044444), abs=1e-5)
 
 
-def test_all_people_of_all_pictures_share_a_forward_and_answer_like_alone():
+def test_all_people_of_all_images_share_a_forward_and_answer_like_alone():
     first = PoseQuery(
-        image=picture_with_spot(480, 640, 200, 200), people=(box(100, 100, 300, 400), box(150, 50, 500, 450))
+        image=image_with_spot(480, 640, 200, 200), people=(box(100, 100, 300, 400), box(150, 50, 500, 450))
     )
-    second = PoseQuery(image=picture_with_spot(700, 500, 250, 300), people=(box(100, 100, 400, 600),))
-    nobody = PoseQuery(image=picture_with_spot(300, 300, 10, 10), people=())
+    second = PoseQuery(image=image_with_spot(700, 500, 250, 300), people=(box(100, 100, 400, 600),))
+    nobody = PoseQuery(image=image_with_spot(300, 300, 10, 10), people=())
     net = SeeingPoseNet()
 
     together = DwPose(net).estimate([first, nobody, second])
@@ -122,7 +122,7 @@ def test_nobody_costs_no_forward():
 
 def test_a_net_exported_for_two_people_is_filled_up():
     net = SeeingPoseNet(fixed_batch=2)
-    image = picture_with_spot(480, 640, 200, 200)
+    image = image_with_spot(480, 640, 200, 200)
 
     ((*poses,),) = DwPose(net).estimate([PoseQuery(image=image, people=(box(100, 100, 300, 400),) * 3)])
 

@@ -28,7 +28,7 @@ class PoseResult:
 
 
 class ListedDetector:
-    """Finds the people that it was made with, in fractions of the picture, as controlnet-aux's detector does."""
+    """Finds the people that it was made with, in fractions of the image, as controlnet-aux's detector does."""
 
     def __init__(self, *results):
         self.results = list(results)
@@ -87,7 +87,7 @@ def test_points_that_were_not_found_have_no_score():
     assert pose.face.shape == (0, 3)
 
 
-def test_a_large_picture_is_shrunk_for_the_net_and_its_pose_is_in_pixels_of_the_picture():
+def test_a_large_image_is_shrunk_for_the_net_and_its_pose_is_in_pixels_of_the_image():
     detector = ListedDetector(person_at(0.5, 0.5))
 
     (pose,) = estimate(detector, [Box(x0=0, y0=0, x1=2048, y1=1024)], height=1024, width=2048)

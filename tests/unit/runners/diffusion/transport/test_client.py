@@ -15,13 +15,13 @@ from runners.diffusion.transport.client import DiffusionClient, transport_error
 from runners.diffusion.transport.events import Accepted, Alive, event_to_frame, request_from_frame
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
 
-PICTURE = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+IMAGE = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
 
 
 def request():
     return DiffusionRequest(
         request_id="r7",
-        image=PICTURE,
+        image=IMAGE,
         mask=np.zeros((8, 8), np.uint8),
         prompt="p",
         negative_prompt="",
@@ -74,7 +74,7 @@ class ScriptedRunner:
 
 
 def result():
-    return DiffusionResult(image=PICTURE, models_used=("sd-inpainting",), cache={"vae_moments": "miss"})
+    return DiffusionResult(image=IMAGE, models_used=("sd-inpainting",), cache={"vae_moments": "miss"})
 
 
 async def collect(runner):
@@ -85,7 +85,7 @@ async def test_progress_and_result_come_through_any_chunking():
     runner = ScriptedRunner([DiffusionProgress(step=1, total=2), Alive(), DiffusionProgress(step=2, total=2), result()])
     events = await collect(runner)
     assert [type(event) for event in events] == [DiffusionProgress, DiffusionProgress, DiffusionResult]
-    assert np.array_equal(events[-1].image, PICTURE)
+    assert np.array_equal(events[-1].image, IMAGE)
     assert runner.requests[0].request_id == "r7"
     assert runner.cancelled == []
 

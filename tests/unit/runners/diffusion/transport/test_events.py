@@ -19,14 +19,14 @@ from runners.diffusion.transport.events import (
 from runners.diffusion.transport.frames import Frame, FrameError, FrameKind, decode_single, encode_frame
 
 
-def picture(value):
+def image(value):
     return np.full((16, 24, 3), value, np.uint8)
 
 
 def full_request():
     return DiffusionRequest(
         request_id="r1",
-        image=picture(1),
+        image=image(1),
         mask=np.full((16, 24), 255, np.uint8),
         prompt="a glass teapot",
         negative_prompt="blurry",
@@ -34,9 +34,9 @@ def full_request():
         guidance_scale=7.5,
         seed=2**32 - 1,
         strength=0.8,
-        references=(picture(2), picture(3)),
+        references=(image(2), image(3)),
         ip_adapter_scale=0.6,
-        controls={"depth": ControlInput(image=picture(4), scale=0.5, start=0.1, end=0.9)},
+        controls={"depth": ControlInput(image=image(4), scale=0.5, start=0.1, end=0.9)},
         loras={"ink": 0.7},
         speed=Speed.FAST,
         previews=True,
@@ -78,8 +78,8 @@ def test_every_field_of_a_request_is_sent():
         Accepted(lease_s=15.0),
         Alive(),
         DiffusionProgress(step=3, total=25),
-        DiffusionProgress(step=3, total=25, preview=picture(9)),
-        DiffusionResult(image=picture(7), models_used=("sd-inpainting",), cache={"vae_moments": "hit"}),
+        DiffusionProgress(step=3, total=25, preview=image(9)),
+        DiffusionResult(image=image(7), models_used=("sd-inpainting",), cache={"vae_moments": "hit"}),
     ],
     ids=lambda event: type(event).__name__,
 )

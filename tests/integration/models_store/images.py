@@ -1,4 +1,4 @@
-"""Photographs that scikit-image ships, and pictures with nothing in them."""
+"""Photographs that scikit-image ships, and images with nothing in them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from skimage import data
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 
-def photographs() -> dict[str, Picture]:
+def photographs() -> dict[str, Image]:
     return {
         "astronaut": data.astronaut(),
         "coffee": data.coffee(),
@@ -20,13 +20,13 @@ def photographs() -> dict[str, Picture]:
     }
 
 
-def plain(*, red: int, green: int, blue: int, height: int = 333, width: int = 517) -> Picture:
-    picture = np.empty((height, width, 3), dtype=np.uint8)
-    picture[:] = (red, green, blue)
-    return picture
+def plain(*, red: int, green: int, blue: int, height: int = 333, width: int = 517) -> Image:
+    image = np.empty((height, width, 3), dtype=np.uint8)
+    image[:] = (red, green, blue)
+    return image
 
 
-PLAIN_PICTURES = {
+PLAIN_IMAGES = {
     "white": plain(red=255, green=255, blue=255),
     "black": plain(red=0, green=0, blue=0),
     "orange, as the suit": plain(red=225, green=110, blue=70),

@@ -1,4 +1,4 @@
-"""Pictures of many sizes and formats, and what a correct decoder makes of them, computed apart from the service."""
+"""Images of many sizes and formats, and what a correct decoder makes of them, computed apart from the service."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def decoded(data):
 
 
 def corner_mask(height, width):
-    """A mask that leaves most of the picture out: a disc in the lower right quarter."""
+    """A mask that leaves most of the image out: a disc in the lower right quarter."""
     y, x = np.mgrid[:height, :width]
     disc = (y - 0.7 * height) ** 2 + (x - 0.7 * width) ** 2 < (0.12 * min(height, width)) ** 2
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Pictures made for the tests."""
+"""Images made for the tests."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def gradient(width: int = 256, height: int = 256) -> np.ndarray:
     )
 
 
-def encoded(picture: np.ndarray | PillowImage.Image, file_format: str = "PNG", **options: object) -> bytes:
-    image = PillowImage.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+def encoded(pixels: np.ndarray | PillowImage.Image, file_format: str = "PNG", **options: object) -> bytes:
+    image = PillowImage.fromarray(pixels) if isinstance(pixels, np.ndarray) else pixels
     buffer = io.BytesIO()
     image.save(buffer, file_format, **options)
     return buffer.getvalue()
@@ -30,7 +30,7 @@ def base64_of(data: bytes) -> str:
 
 
 def photo(width: int = 256, height: int = 256) -> str:
-    """A valid base picture as a request carries it."""
+    """A valid base image as a request carries it."""
     return base64_of(encoded(gradient(width, height)))
 
 
