@@ -52,7 +52,7 @@ serve: models  ## import what is missing, then serve on 127.0.0.1:8000: make ser
 		$(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
 
 test: test-models  ## every test that CI runs
-	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 test-unit: $(READY)  ## no torch, seconds
 	$(OFFLINE) $(BIN)/python -m pytest tests/unit

@@ -1,4 +1,4 @@
-"""One real `bentoml serve` for all end-to-end tests of a run."""
+"""One real `bentoml serve` for all end-to-end tests of a process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import pytest
 from benchmarks.server import Server, free_port
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     here = Path(__file__).parent
     for item in items:
         if here in Path(item.path).parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")

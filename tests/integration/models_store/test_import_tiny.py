@@ -23,8 +23,6 @@ REPEAT_LIMIT_S = 1.0
 SIZE_LIMIT_BYTES = 15_000_000
 TIMEOUT_S = 240.0
 
-pytestmark = pytest.mark.xdist_group("import tiny")  # one worker, so that the fresh store is built once
-
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "models_store", *arguments]

@@ -27,8 +27,6 @@ METHODS = (
     "estimate_depth",
 )
 
-pytestmark = pytest.mark.xdist_group("runner_probe")
-
 
 @pytest.fixture(scope="module")
 def served(bentoml_home, tmp_path_factory):

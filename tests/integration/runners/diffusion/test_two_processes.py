@@ -23,7 +23,7 @@ from runners.diffusion.transport.events import request_to_frame
 from runners.diffusion.transport.frames import encode_frame
 from tests.integration.runners.diffusion.requests import SIDE, both_controls, photo, request
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("diffusion-front")]
+pytestmark = pytest.mark.integration
 
 REPOSITORY = Path(__file__).parents[4]
 LEASE_S = 3.0
