@@ -124,7 +124,7 @@ def test_the_commands_of_the_readme_import_and_serve_the_profile_that_they_name(
     assert last == "make serve PROFILE=sd15"
     person = Typed(clone, hub, tmp_path)
     said = [person.run(command) for command in before]
-    imported = len(load_manifest("sd15").models)
+    imported = len(load_manifest("sd15").required)
     assert f"sd15: {imported} models imported, 0 were there" in said[-1]
     downloaded = list(hub.requested)
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in downloaded
