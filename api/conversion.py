@@ -29,13 +29,7 @@ def status_url(job_id: str) -> str:
 
 
 def to_result(job: Job, *, image: bytes | None, mask: bytes | None) -> dict[str, Any]:
-    """The inner result object of a completed job; base64 is made here, so call it in a thread.
-
-    Args:
-        job: a completed job.
-        image: the encoded image; None for an analysis.
-        mask: the encoded mask, None when it was not asked for.
-    """
+    """The inner result object of a completed job; base64 is made here, so call it in a thread."""
     assert job.result is not None
     images: dict[str, Any] = {}
     if image is not None:

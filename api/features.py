@@ -17,11 +17,7 @@ UNAVAILABLE: frozenset[str] = frozenset({"config.loras"})
 
 
 def refuse_unavailable(request: BaseModel, unavailable: frozenset[str]) -> None:
-    """Check a valid request against the features that this version lacks.
-
-    Raises:
-        NotAvailableYet: a field asks for one that is not built.
-    """
+    """Raises: NotAvailableYet: a field of the valid request asks for a feature that is not built."""
     for name in sorted(unavailable):
         path, _, value = name.partition(": ")
         given, default = _lookup(request, path.split("."))

@@ -59,18 +59,8 @@ async def submit(
 ) -> Job:
     """Check a request completely and have it accepted, with the time that an attempt at it may take.
 
-    Args:
-        context: what the routes work with.
-        request: a valid request.
-        kind: an edit or an analysis.
-        owner: whose job it is.
-        priority: interactive when somebody waits for it.
-        idempotency_key: the caller's own name for the submission.
-        deadline: by the running loop's clock, when whoever waits stops waiting; an attempt gets what is left of it.
-            Without one every attempt gets the whole limit.
-
-    Returns:
-        The accepted job; with a known idempotency key the one that was accepted first.
+    Until `deadline`, by the running loop's clock, somebody waits: an attempt gets what is left of it, else the whole
+    limit. With a known idempotency key the job is the one that was accepted first.
 
     Raises:
         CompositionError: the request cannot be used, or the queue does not take it.
@@ -104,15 +94,7 @@ async def run_interactive(
 ) -> Job:
     """Submit and wait; a caller that stops waiting (its task is cancelled) cancels the job.
 
-    Args:
-        context: what the routes work with.
-        request: a valid request.
-        kind: an edit or an analysis.
-        owner: whose job it is.
-        spent_s: how much of the time limit is over, for reading the request.
-
-    Returns:
-        The completed job.
+    Reading the request took `spent_s` of the time limit.
 
     Raises:
         Cancelled: somebody cancelled the job.
@@ -159,11 +141,7 @@ async def load_result(context: ApiContext, job: Job) -> dict[str, Any] | None:
 
 
 async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
-    """The result object for the caller that waited for it.
-
-    Raises:
-        InternalError: its images are gone already.
-    """
+    """For the caller that waited for it. Raises: InternalError when its images are gone already."""
     result = await load_result(context, job)
     if result is None:
         raise InternalError("the result is gone")

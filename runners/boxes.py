@@ -25,15 +25,10 @@ def has_area(boxes: Boxes) -> npt.NDArray[np.bool_]:
 
 
 def suppress(boxes: Boxes, scores: npt.NDArray[np.float32], threshold: float) -> list[int]:
-    """Greedy non-maximum suppression.
+    """Greedy non-maximum suppression: the indices of the boxes kept, best first; equal scores keep their order.
 
-    Args:
-        boxes: (N, 4).
-        scores: (N,).
-        threshold: a box is dropped when its intersection over union with a better one exceeds this.
-
-    Returns:
-        Indices of the boxes kept, best first; equal scores keep their order.
+    Of boxes (N, 4) with scores (N,) one is dropped when its intersection over union with a better one exceeds the
+    threshold.
     """
     order = np.argsort(-scores, kind="stable")
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)

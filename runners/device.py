@@ -33,8 +33,7 @@ class GpuMemory:
 def choose_device(name: DeviceName) -> torch.device:
     """The configured device; `auto` prefers CUDA, and warns when there is a GPU that it cannot use.
 
-    Raises:
-        DeviceUnavailable: for `cuda` where it does not work.
+    Raises: DeviceUnavailable for `cuda` where it does not work.
     """
     if name == "cpu":
         return torch.device("cpu")

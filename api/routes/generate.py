@@ -96,11 +96,7 @@ def _rendered(result: dict[str, Any]) -> bytes:
 
 
 async def _while_connected(request: Request, work: Callable[[], Awaitable[Job]]) -> Job:
-    """Do the work unless the client leaves, which cancels it.
-
-    Raises:
-        Cancelled: the client has left; nobody will read it.
-    """
+    """Do the work unless the client leaves, which cancels it. Raises: Cancelled, which nobody will read."""
     working = asyncio.ensure_future(work())
     leaving = asyncio.ensure_future(_disconnection(request))
     try:

@@ -139,11 +139,8 @@ def cancel(record: Record, *, now: float) -> Change | None:
 def lapse(record: Record, *, now: float, all_workers_dead: bool = False) -> Change | None:
     """What becomes of a job whose worker died; None when it did not.
 
-    Args:
-        record: the job.
-        now: UTC seconds.
-        all_workers_dead: at the start of the only process that runs jobs no lease needs to be waited for, and nobody
-            waits for an interactive job.
+    At the start of the only process that runs jobs (`all_workers_dead`) no lease needs to be waited for, and nobody
+    waits for an interactive job.
     """
     job = record.job
     if job.status is JobStatus.PENDING and job.priority is Priority.INTERACTIVE and all_workers_dead:

@@ -29,11 +29,7 @@ _LARGEST_LOG_SIZE = 10.0
 
 
 class YoloxDetector:
-    """Finds COCO objects.
-
-    Args:
-        network: the ONNX model described above.
-    """
+    """Finds COCO objects with the ONNX model described above."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -81,12 +77,8 @@ class YoloxDetector:
 def letterbox(image: Image) -> tuple[Tensor, npt.NDArray[np.float32]]:
     """Fit an image into YOLOX's square: top left, aspect kept, the rest grey.
 
-    Args:
-        image: (H, W, 3).
-
-    Returns:
-        float32 (3, 640, 640) in BGR, and the pixels of the square per pixel of the image, float32 (x, y): apart, as
-        each is rounded to whole pixels.
+    Gives float32 (3, 640, 640) in BGR, and the pixels of the square per pixel of the image, float32 (x, y): apart, as
+    each is rounded to whole pixels.
     """
     height, width = image.shape[:2]
     ratio = min(INPUT_PX / height, INPUT_PX / width)

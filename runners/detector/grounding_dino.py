@@ -53,11 +53,7 @@ class GroundingDino:
 
     @torch.inference_mode()
     def detect(self, queries: Sequence[DetectQuery]) -> list[tuple[Detection, ...]]:
-        """Instances per query, best first, boxes clipped to the image. All images must have one size.
-
-        Raises:
-            InvalidInput: a query has no word.
-        """
+        """Instances per query, best first, boxes clipped to the image. All images must have one size."""
         assert len({query.image.shape for query in queries}) == 1
         phrases = [split_phrases(query.phrase) for query in queries]
         inputs = self._processor(
@@ -87,12 +83,8 @@ class GroundingDino:
     ) -> tuple[Detection, ...]:
         """One image's queries as detections.
 
-        Args:
-            scores: (queries, 256), how well a box fits each token.
-            centred: (queries, 4), centre and size as fractions of the image.
-            tokens: the token ids.
-            phrases: what was asked for, in order.
-            image: (H, W, 3).
+        `scores` (queries, 256) say how well a box fits each token; `centred` (queries, 4) are centre and size as
+        fractions of the image.
         """
         height, width = image.shape[:2]
         best = scores.max(axis=1)

@@ -13,12 +13,7 @@ Result = TypeVar("Result")
 
 
 class TorchDevice:
-    """`engine.device.Device`.
-
-    Args:
-        device: where the models are.
-        asynchronous: None means on CUDA.
-    """
+    """`engine.device.Device` where the models are; `asynchronous` by default on CUDA."""
 
     def __init__(self, device: torch.device, *, asynchronous: bool | None = None) -> None:
         self._device, self._cuda = device, device.type == "cuda"

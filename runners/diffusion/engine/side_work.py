@@ -60,9 +60,6 @@ class ThreadSideWork:
     """A thread of its own, for a GPU: tokenising, image conversion and waiting for pixels do not hold up the next step.
 
     Both threads issue to the device's default stream, so what one computes is in order for the other.
-
-    Args:
-        inference: held by the thread as long as it lives; see `Device`.
     """
 
     def __init__(self, inference: Callable[[], AbstractContextManager[None]]) -> None:

@@ -31,14 +31,7 @@ class StepOutcome:
 
 
 class Stepper:
-    """Runs steps on the engine's thread.
-
-    Args:
-        family: predicts.
-        device: where memory is measured and freed.
-        budget: told what fits.
-        counters: told about splits and retries.
-    """
+    """Runs steps on the engine's thread."""
 
     def __init__(self, family: Family[Any], device: Device, budget: RowBudget, counters: Counters) -> None:
         self._family, self._device, self._budget, self._counters = family, device, budget, counters
@@ -46,8 +39,7 @@ class Stepper:
     def step(self, states: Sequence[RequestState]) -> list[StepOutcome]:
         """Advance every request of one bucket by one step, or say why it could not.
 
-        Raises:
-            torch.AcceleratorError: the device is lost, for everybody.
+        Raises: torch.AcceleratorError when the device is lost, for everybody.
         """
         try:
             with translated("preparing the model"):

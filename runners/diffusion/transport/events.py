@@ -55,11 +55,7 @@ def request_to_frame(request: DiffusionRequest) -> Frame:
 
 
 def request_from_frame(frame: Frame) -> DiffusionRequest:
-    """The inverse of `request_to_frame`.
-
-    Raises:
-        FrameError: the frame is no request.
-    """
+    """The inverse of `request_to_frame`. Raises: FrameError when the frame is no request."""
     if frame.kind is not FrameKind.REQUEST:
         raise FrameError(f"expected a request, got {frame.kind.name}")
     try:
@@ -96,11 +92,7 @@ def event_to_frame(event: Event) -> Frame:
 
 
 def event_from_frame(frame: Frame) -> Event:
-    """The inverse of `event_to_frame`.
-
-    Raises:
-        FrameError: the frame is no event.
-    """
+    """The inverse of `event_to_frame`. Raises: FrameError when the frame is no event."""
     header = frame.header
     try:
         match frame.kind:
