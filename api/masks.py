@@ -136,10 +136,7 @@ def _by_color(top: Grey, grey: Grey) -> tuple[Choice, str]:
     light, dark = grey >= 192, grey < 64
     if _are_sides(light, dark):
         light = grey >= LIGHT
-        return (
-            light,
-            f"mask_image: read as light strokes on a dark colour; they, {_percent(light)}, are repainted",
-        )
+        return light, f"mask_image: read as light strokes on a dark colour; they, {_percent(light)}, are repainted"
     raise UnprocessableImage(f"is in colour, and it is not clear which side of it is meant: {_ASK}")
 
 

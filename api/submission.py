@@ -22,15 +22,7 @@ from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
 from api.schemas import GenerateRequest
-from composition.errors import (
-    Cancelled,
-    InternalError,
-    InvalidInput,
-    NotFound,
-    Timeout,
-    UnprocessableImage,
-    from_code,
-)
+from composition.errors import Cancelled, InternalError, InvalidInput, NotFound, Timeout, UnprocessableImage, from_code
 from composition.images import Mask
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
 

@@ -40,12 +40,7 @@ class Editor:
         self._router = Router(config.routing, reader)
 
     async def edit(
-        self,
-        request: EditRequest,
-        *,
-        request_id: str,
-        listener: ProgressListener,
-        deadline: Deadline | None = None,
+        self, request: EditRequest, *, request_id: str, listener: ProgressListener, deadline: Deadline | None = None
     ) -> EditResult:
         """Edit an image.
 
@@ -99,10 +94,7 @@ class Editor:
             reading = self._router.read(request.prompt, request.options)
             signals = await self._signals(request, self._router.needs(reading, request.options), journal)
             decision = self._router.decide(
-                reading,
-                options=request.options,
-                signals=signals,
-                has_reference=bool(request.references),
+                reading, options=request.options, signals=signals, has_reference=bool(request.references)
             )
             self._refuse_absent_controls(decision)
         return EditContext(

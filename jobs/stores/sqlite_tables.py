@@ -78,9 +78,7 @@ def drop(db: sqlite3.Connection, record: Record) -> None:
 def waiting(db: sqlite3.Connection, now: float) -> str | None:
     """The first due job."""
     return _first(
-        db,
-        "SELECT id FROM jobs WHERE status = 'pending' AND not_before <= ? ORDER BY priority, position LIMIT 1",
-        now,
+        db, "SELECT id FROM jobs WHERE status = 'pending' AND not_before <= ? ORDER BY priority, position LIMIT 1", now
     )
 
 

@@ -105,9 +105,7 @@ def event_from_frame(frame: Frame) -> Event:
                 return DiffusionProgress(step=header["step"], total=header["total"], preview=preview)
             case FrameKind.RESULT:
                 return DiffusionResult(
-                    image=frame.arrays["image"],
-                    models_used=tuple(header["models_used"]),
-                    cache=dict(header["cache"]),
+                    image=frame.arrays["image"], models_used=tuple(header["models_used"]), cache=dict(header["cache"])
                 )
             case FrameKind.ERROR:
                 return from_code(header["code"], header["message"], header["details"])
