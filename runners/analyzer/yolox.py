@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from composition.images import Detection, Image
 from runners.analyzer.labels import COCO_LABELS
-from runners.boxes import Boxes, clip_boxes, has_area, suppress, to_box
+from runners.boxes import Boxes, best_per_label, clip_boxes, has_area
 from runners.network import Network, Tensor, run_in_batches
 
 INPUT_PX = 640
@@ -51,18 +51,7 @@ class YoloxDetector:
         in_image: Boxes = self._decode(rows[cells, :4], cells) / np.concatenate([scale, scale])
         boxes = clip_boxes(in_image, *image.shape[:2])
         usable = has_area(boxes)
-        boxes, scores, classes = boxes[usable], scores[usable], classes[usable]
-        kept = [
-            members[index]
-            for label in np.unique(classes)
-            for members in [np.flatnonzero(classes == label)]
-            for index in suppress(boxes[members], scores[members], NMS_THRESHOLD)
-        ]
-        kept.sort(key=lambda index: -float(scores[index]))
-        return tuple(
-            Detection(label=COCO_LABELS[classes[index]], score=float(scores[index]), box=to_box(boxes[index]))
-            for index in kept
-        )
+        return best_per_label(boxes[usable], scores[usable], classes[usable], COCO_LABELS, NMS_THRESHOLD)
 
     def _decode(self, raw: Tensor, cells: npt.NDArray[np.intp]) -> Boxes:
         """Rows (N, 4) of the cells with indices `cells` as boxes on the canvas, in pixels."""

@@ -16,7 +16,7 @@ import torch
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from composition.images import Detection, Image
-from runners.boxes import clip_boxes, has_area, suppress, to_box
+from runners.boxes import best_per_label, clip_boxes, has_area
 from runners.detector.phrases import phrase_spans, split_phrases, to_query
 from runners.detector.queries import DetectQuery
 from runners.pretrained import for_processor, load_pretrained
@@ -93,18 +93,8 @@ class GroundingDino:
         boxes = np.concatenate([centred[:, :2] - half, centred[:, :2] + half], axis=1)
         boxes = clip_boxes(boxes * np.array([width, height, width, height], np.float32), height, width)
         usable &= has_area(boxes)
-        boxes, best, labels = boxes[usable], best[usable], self._label(scores[usable], tokens, phrases)
-        kept = [
-            members[index]
-            for label in range(len(phrases))
-            for members in [np.flatnonzero(labels == label)]
-            for index in suppress(boxes[members], best[members], self._nms)
-        ]
-        kept.sort(key=lambda index: -float(best[index]))
-        return tuple(
-            Detection(label=phrases[labels[index]], score=float(best[index]), box=to_box(boxes[index]))
-            for index in kept
-        )
+        labels = self._label(scores[usable], tokens, phrases)
+        return best_per_label(boxes[usable], best[usable], labels, phrases, self._nms)
 
     def _label(
         self, scores: npt.NDArray[np.float32], tokens: Sequence[int], phrases: Sequence[str]

@@ -85,21 +85,14 @@ class Stepper:
             return [StepOutcome(state=states[0], error=translate(error, "denoising"))]
         return [outcome for state in states for outcome in self._step([state], last_try=False)]
 
-    def _advance(self, state: RequestState, prediction: Any) -> StepOutcome:
+    def _advance(self, state: RequestState, prediction: Any, *, last_try: bool = False) -> StepOutcome:
         try:
             state.advance(prediction)
         except Exception as error:
             logger.exception("the scheduler failed")
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) and not last_try:
                 self._free()
-                return self._advance_again(state, prediction)
-            return StepOutcome(state=state, error=translate(error, "denoising"))
-        return StepOutcome(state=state)
-
-    def _advance_again(self, state: RequestState, prediction: Any) -> StepOutcome:
-        try:
-            state.advance(prediction)
-        except Exception as error:
+                return self._advance(state, prediction, last_try=True)
             return StepOutcome(state=state, error=translate(error, "denoising"))
         return StepOutcome(state=state)
 
