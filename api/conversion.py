@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from api.schemas import GenerateConfig
@@ -37,6 +38,11 @@ def to_result(job: Job, *, image: bytes | None, mask: bytes | None) -> dict[str,
     if mask is not None:
         images["mask"] = base64.b64encode(mask).decode("ascii")
     return {**images, **job.result.account}
+
+
+def rendered(body: dict[str, Any]) -> bytes:
+    """Compact JSON; with images in it it takes a while, so call it in a thread."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def to_status(job: Job, result: dict[str, Any] | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -78,7 +78,7 @@ async def submit(
         body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
     )
     # From here on the queue owns the images: a refused or repeated submission's it deletes itself.
-    return await context.queue.submit(replace(job, updated_at=job.created_at))
+    return await context.queue.submit(job)
 
 
 async def run_interactive(
