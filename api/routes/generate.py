@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Header, Request
@@ -23,8 +23,6 @@ from composition.errors import Cancelled, IdempotencyConflict
 from composition.jobs import Job, JobKind, Priority
 
 router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRoute)
-
-T = TypeVar("T")
 
 IdempotencyKey = Annotated[
     str | None,
