@@ -50,7 +50,6 @@ def to_status(job: Job, result: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def to_summary(job: Job) -> dict[str, Any]:
-    """One entry of GET /jobs."""
     described = {"kind": job.kind.value, "prompt": job.payload.prompt, "status_url": status_url(job.id)}
     return {**_state(job), **described}
 

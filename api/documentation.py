@@ -32,7 +32,6 @@ class DocumentedApp(FastAPI):
         self._keys_needed = keys_needed
 
     def openapi(self) -> Document:
-        """The document of the REST routes; made once."""
         return secured(super().openapi(), keys_needed=self._keys_needed)
 
 

@@ -27,7 +27,6 @@ def refuse_unavailable(request: BaseModel, unavailable: frozenset[str]) -> None:
 
 
 def _lookup(model: BaseModel, path: list[str]) -> tuple[Any, Any]:
-    """The value at a path, and the default of that field."""
     *parents, leaf = path
     for name in parents:
         model = getattr(model, name)

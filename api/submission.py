@@ -141,7 +141,6 @@ async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
 
 
 async def forget_images(context: ApiContext, job: Job) -> None:
-    """Delete the images of a result that has been delivered."""
     if job.result is not None:
         keys = (job.result.image_key, job.result.mask_key)
         await context.blobs.delete([key for key in keys if key is not None])

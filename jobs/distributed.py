@@ -87,7 +87,6 @@ def _redis_store(config: Config) -> tuple[Redis, RedisJobStore]:
 
 
 def _shared_blobs(config: Config) -> BlobStore:
-    """Raises: ConfigError."""
     if config.storage.blobs == "memory":
         raise ConfigError("storage.blobs: nodes share no memory; null keeps images in Redis")
     return open_blob_store(config.storage.blobs or config.queue.redis_url)

@@ -61,7 +61,6 @@ def files_of(folder: Path) -> tuple[str, ...]:
 
 
 def record(path: Path) -> FileRecord:
-    """Size and digest of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

@@ -60,7 +60,6 @@ def _served_manifest(profile: str) -> Manifest:
 
 
 def _known(manifest: Manifest, role: str) -> str:
-    """Raises: ImportRefused: the profile has no such role."""
     if role not in manifest.models:
         raise ImportRefused(f"profile {manifest.profile} has no role {role}; it has {', '.join(manifest.models)}")
     return role

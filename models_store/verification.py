@@ -17,8 +17,6 @@ from models_store.store import ModelSet
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was found out about one role."""
-
     role: str
     ok: bool
     message: str

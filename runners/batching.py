@@ -106,7 +106,6 @@ def _run(
 def _forward(
     items: Sequence[Item], forward: Callable[[Sequence[Item]], Sequence[Result]], doing: str
 ) -> list[Answer[Result]]:
-    """Raises: CompositionError."""
     with translated(doing):
         results = forward(items)
         assert len(results) == len(items)

@@ -84,7 +84,6 @@ class Failure:
         return cls(code=error.code, message=error.message, details=error.details)
 
     def to_error(self) -> CompositionError:
-        """The error again, of the class that owns the code."""
         return from_code(self.code, self.message, self.details)
 
 

@@ -31,8 +31,6 @@ class _CachedPort(Generic[Port]):
 
 
 class CachedAnalyzer(_CachedPort[Analyzer]):
-    """An `Analyzer` that looks at the same image and reads the same prompt once."""
-
     async def detect_objects(self, image: Image) -> tuple[Detection, ...]:
         return await self._get("objects", lambda: self._inner.detect_objects(image), image)
 

@@ -51,7 +51,6 @@ class Evidence:
 
 
 def gather(*, reading: Reading, options: EditOptions, signals: Signals, config: RoutingConfig) -> Evidence:
-    """Put together what the rules ask."""
     triggers = config.complex_triggers
     clothing = sum(float(signals.reference.get(kind, 0.0)) for kind in (ReferenceKind.GARMENT, ReferenceKind.ACCESSORY))
     return Evidence(

@@ -68,7 +68,6 @@ def load_record(text: str | bytes) -> Record:
 
 
 def dump_event_data(event: JobEvent) -> str:
-    """An event's data as JSON."""
     return json.dumps(dict(event.data), separators=(",", ":"))
 
 

@@ -43,7 +43,6 @@ class ClipClassifier:
 
     @classmethod
     def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> ClipClassifier:
-        """From a folder laid out like the hub's repository."""
         model = load_pretrained(CLIPModel, folder, device, dtype)
         return cls(model, CLIPProcessor.from_pretrained(folder, local_files_only=True))
 

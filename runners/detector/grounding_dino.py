@@ -46,7 +46,6 @@ class GroundingDino:
 
     @classmethod
     def load(cls, folder: Path, device: torch.device, *, confidence: float, nms: float) -> GroundingDino:
-        """From a folder laid out like the hub's repository."""
         model = load_pretrained(AutoModelForZeroShotObjectDetection, folder, device, torch.float32)
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         return cls(model, processor, confidence=confidence, nms=nms)

@@ -24,7 +24,6 @@ class TorchDevice:
         return self._asynchronous
 
     def inference(self) -> AbstractContextManager[None]:
-        """Without gradients."""
         return torch.inference_mode()
 
     def free_bytes(self) -> int | None:

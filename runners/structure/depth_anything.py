@@ -23,15 +23,12 @@ FLAT_RANGE = 1e-4
 
 
 class DepthAnything:
-    """Estimates depth."""
-
     def __init__(self, model: Any, processor: Any) -> None:
         self._model = model.eval()
         self._processor = processor
 
     @classmethod
     def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> DepthAnything:
-        """From a folder laid out like the hub's repository."""
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         return cls(load_pretrained(AutoModelForDepthEstimation, folder, device, dtype), processor)
 

@@ -31,8 +31,6 @@ class StepOutcome:
 
 
 class Stepper:
-    """Runs steps on the engine's thread."""
-
     def __init__(self, family: Family[Any], device: Device, budget: RowBudget, counters: Counters) -> None:
         self._family, self._device, self._budget, self._counters = family, device, budget, counters
 

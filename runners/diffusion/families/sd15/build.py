@@ -26,7 +26,6 @@ from runners.diffusion.families.sd15.settings import Sd15Settings
 
 
 def load_family(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> Sd15Family:
-    """See `families.registry.load_family`."""
     settings = Sd15Settings.from_config(config, on_cuda=device.type == "cuda", native_size=models.native_size)
     dtype = choose_dtype(config.models.dtype, device)
     return build_family(load_components(sd15_paths(models), settings, device, dtype), settings, counters)
