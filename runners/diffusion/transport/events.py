@@ -29,19 +29,10 @@ Event: TypeAlias = Accepted | Alive | DiffusionProgress | DiffusionResult | Comp
 
 def request_to_frame(request: DiffusionRequest) -> Frame:
     """Header: every scalar; arrays: image, mask, reference<i>, control-<type>."""
-    header: dict[str, Any] = {
-        "request_id": request.request_id,
-        "prompt": request.prompt,
-        "negative_prompt": request.negative_prompt,
-        "num_inference_steps": request.num_inference_steps,
-        "guidance_scale": request.guidance_scale,
-        "seed": request.seed,
-        "strength": request.strength,
-        "ip_adapter_scale": request.ip_adapter_scale,
+    header: dict[str, Any] = {name: value for name, value in vars(request).items() if name not in ("image", "mask")}
+    header |= {
         "loras": dict(request.loras),
         "speed": request.speed.value,
-        "previews": request.previews,
-        "deadline_s": request.deadline_s,
         "references": len(request.references),
         "controls": {
             kind: {"scale": control.scale, "start": control.start, "end": control.end}
