@@ -52,52 +52,25 @@ class PillowCodec:
         self._max_side_px = max_side_px
 
     def decode(self, data: bytes) -> Image:
-        """Pixels as the contract defines them: oriented, sRGB, alpha over white.
-
-        Args:
-            data: a JPEG, PNG or WebP file.
-
-        Returns:
-            RGB uint8, shape (H, W, 3), contiguous.
-
-        Raises:
-            UnprocessableImage: not an image, of another format, animated, truncated or corrupt.
-            PayloadTooLarge: a side is over the limit.
-        """
+        """Raises: UnprocessableImage (of another format, animated, truncated or corrupt), PayloadTooLarge (a side)."""
         with self._opened(data) as (image, container, _):
             color, alpha = planes(image, container)
             rgb = _over_white(to_srgb(color, container.profile), alpha)
             return np.array(_oriented(rgb, container), dtype=np.uint8)
 
     def measure(self, data: bytes) -> tuple[int, int]:
-        """Whether an image decodes, and its size: reads it to its end, a JPEG at an eighth of its resolution.
-
-        Returns:
-            Width and height after orientation, in pixels.
-
-        Raises:
-            UnprocessableImage, PayloadTooLarge: as `decode`.
-        """
+        """Reads the file to its end, a JPEG at an eighth of its resolution; the size is that after orientation."""
         with self._opened(data, reduced=True) as (_, container, size):
             return size if container.orientation < _FIRST_TURNED_ORIENTATION else size[::-1]
 
     def decode_mask(self, data: bytes, mode: MaskMode) -> MaskReading:
-        """A user's mask: which side of it is repainted, as `masks.read_mask` has it.
-
-        Raises:
-            UnprocessableImage, PayloadTooLarge: as `decode`; the former also for a mask that can mean either side.
-            EmptyMask: it has no pixel to repaint.
-        """
+        """As `masks.read_mask` has it. UnprocessableImage also for a mask that can mean either side."""
         with self._opened(data) as (image, container, _):
             color, alpha = mask_planes(image, container)
             return read_mask(_oriented(color, container), None if alpha is None else _oriented(alpha, container), mode)
 
     def encode(self, image: Image, output_format: OutputFormat) -> tuple[bytes, str]:
-        """A file without metadata; PNG and WebP are lossless, JPEG has quality 95 without chroma subsampling.
-
-        Returns:
-            The file's bytes and its media type.
-        """
+        """Without metadata; PNG and WebP are lossless, JPEG has quality 95 without chroma subsampling."""
         buffer = io.BytesIO()
         pillow = PillowImage.fromarray(image)
         if output_format is OutputFormat.PNG:
@@ -109,7 +82,6 @@ class PillowCodec:
         return buffer.getvalue(), f"image/{output_format.value}"
 
     def encode_mask(self, mask: Mask) -> bytes:
-        """A greyscale PNG."""
         buffer = io.BytesIO()
         PillowImage.fromarray(mask).save(buffer, "PNG", **_FAST_PNG)
         return buffer.getvalue()

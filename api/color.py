@@ -24,14 +24,9 @@ _ROUNDING = 1
 
 
 def to_srgb(image: PillowImage.Image, profile: bytes | None) -> PillowImage.Image:
-    """Convert colour planes to sRGB.
+    """Colour planes (L, RGB or CMYK), described by their embedded ICC profile, as RGB in sRGB.
 
-    Args:
-        image: L, RGB or CMYK.
-        profile: the embedded ICC profile.
-
-    Returns:
-        RGB; the very pixels where the profile describes sRGB, since 8-bit rounding would change them.
+    The very pixels where the profile describes sRGB, since 8-bit rounding would change them.
     """
     if profile is None:
         return in_mode(image, "RGB")

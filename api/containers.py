@@ -24,7 +24,7 @@ MAX_PARTS = 100_000
 _PNG_START, _JPEG_START = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _GREY, _TRUECOLOUR, _PALETTE, _GREY_ALPHA = 0, 2, 3, 4
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")
-_START_OF_IMAGE, _START_OF_SCAN, _APP1, _APP2, _COMMENT = 0xD8, 0xDA, 0xE1, 0xE2, 0xFE
+_START_OF_SCAN, _APP1, _APP2, _COMMENT = 0xDA, 0xE1, 0xE2, 0xFE
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 _JPEG_METADATA = frozenset({_COMMENT, *range(_APP1, 0xEE), 0xEF})
 """COM and every APPn but APP0 (JFIF) and APP14 (Adobe), which say how the colours are stored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from api.schemas import GenerateConfig
@@ -12,7 +13,6 @@ from composition.request import RANDOM_SEED, EditOptions
 API_PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "private, no-store"}
 """For answers that carry somebody's images."""
-_CANCELLED_MESSAGE = "the job was cancelled"
 
 
 def to_options(config: GenerateConfig) -> EditOptions:
@@ -29,13 +29,7 @@ def status_url(job_id: str) -> str:
 
 
 def to_result(job: Job, *, image: bytes | None, mask: bytes | None) -> dict[str, Any]:
-    """The inner result object of a completed job; base64 is made here, so call it in a thread.
-
-    Args:
-        job: a completed job.
-        image: the encoded image; None for an analysis.
-        mask: the encoded mask, None when it was not asked for.
-    """
+    """The inner result object of a completed job; base64 is made here, so call it in a thread."""
     assert job.result is not None
     images: dict[str, Any] = {}
     if image is not None:
@@ -45,40 +39,34 @@ def to_result(job: Job, *, image: bytes | None, mask: bytes | None) -> dict[str,
     return {**images, **job.result.account}
 
 
+def rendered(body: dict[str, Any]) -> bytes:
+    """Compact JSON; with images in it it takes a while, so call it in a thread."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def to_status(job: Job, result: dict[str, Any] | None) -> dict[str, Any]:
     """The body of GET /status; `result` only of a completed job, `error` only when it failed or was cancelled."""
-    return {
-        "job_id": job.id,
-        "status": job.status.value,
-        "progress": 1.0 if job.status is JobStatus.COMPLETED else job.progress,
-        "stage": job.stage,
-        "attempt": job.attempt,
-        "created_at": job.created_at,
-        "finished_at": job.finished_at,
-        "result": result,
-        **_error_fields(job),
-    }
+    return {**_state(job), "attempt": job.attempt, "result": result}
 
 
 def to_summary(job: Job) -> dict[str, Any]:
-    """One entry of GET /jobs."""
+    described = {"kind": job.kind.value, "prompt": job.payload.prompt, "status_url": status_url(job.id)}
+    return {**_state(job), **described}
+
+
+def _state(job: Job) -> dict[str, Any]:
+    error, code = None, None
+    if job.error is not None:
+        error, code = job.error.message, job.error.code
+    elif job.status is JobStatus.CANCELLED:
+        error, code = "the job was cancelled", "CANCELLED"
     return {
         "job_id": job.id,
-        "kind": job.kind.value,
         "status": job.status.value,
         "progress": 1.0 if job.status is JobStatus.COMPLETED else job.progress,
         "stage": job.stage,
-        "prompt": job.payload.prompt,
         "created_at": job.created_at,
         "finished_at": job.finished_at,
-        **_error_fields(job),
-        "status_url": status_url(job.id),
+        "error": error,
+        "error_code": code,
     }
-
-
-def _error_fields(job: Job) -> dict[str, str | None]:
-    if job.error is not None:
-        return {"error": job.error.message, "error_code": job.error.code}
-    if job.status is JobStatus.CANCELLED:
-        return {"error": _CANCELLED_MESSAGE, "error_code": "CANCELLED"}
-    return {"error": None, "error_code": None}

@@ -24,8 +24,7 @@ KEY_SCHEMES: Mapping[str, Mapping[str, str]] = {
 class DocumentedApp(FastAPI):
     """A FastAPI application whose document says how callers show who they are.
 
-    Args:
-        keys_needed: whether requests without a key are refused; without configured keys they are optional.
+    Without configured keys (`keys_needed` false) showing it is optional.
     """
 
     def __init__(self, *, keys_needed: bool, **options: Any) -> None:
@@ -33,7 +32,6 @@ class DocumentedApp(FastAPI):
         self._keys_needed = keys_needed
 
     def openapi(self) -> Document:
-        """The document of the REST routes; made once."""
         return secured(super().openapi(), keys_needed=self._keys_needed)
 
 
@@ -51,9 +49,7 @@ def secured(document: Document, *, keys_needed: bool) -> Document:
 def serve_whole_document(app: DocumentedApp, native: Callable[[], Document]) -> None:
     """Answer `/docs.json` in BentoML's place, whose own document names a version of OpenAPI that it does not keep to.
 
-    Args:
-        app: mounted on the service at "/", so that its routes come first.
-        native: gives BentoML's document of the service.
+    The app must be mounted on the service at "/", so that its routes come first; `native` gives BentoML's document.
     """
 
     @app.get("/docs.json", include_in_schema=False)

@@ -107,8 +107,6 @@ def _printable(text: str) -> str:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error of the app's routes in the envelope."""
-
     async def composition_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, CompositionError)
         if error.status >= 500:

@@ -17,11 +17,7 @@ UNAVAILABLE: frozenset[str] = frozenset({"config.loras"})
 
 
 def refuse_unavailable(request: BaseModel, unavailable: frozenset[str]) -> None:
-    """Check a valid request against the features that this version lacks.
-
-    Raises:
-        NotAvailableYet: a field asks for one that is not built.
-    """
+    """Raises: NotAvailableYet: a field of the valid request asks for a feature that is not built."""
     for name in sorted(unavailable):
         path, _, value = name.partition(": ")
         given, default = _lookup(request, path.split("."))
@@ -31,7 +27,6 @@ def refuse_unavailable(request: BaseModel, unavailable: frozenset[str]) -> None:
 
 
 def _lookup(model: BaseModel, path: list[str]) -> tuple[Any, Any]:
-    """The value at a path, and the default of that field."""
     *parents, leaf = path
     for name in parents:
         model = getattr(model, name)

@@ -46,15 +46,7 @@ _ASK = (
 
 
 def read_mask(color: PillowImage.Image, alpha: PillowImage.Image | None, mode: MaskMode) -> MaskReading:
-    """Read a mask's planes.
-
-    Args:
-        color: L, RGB or CMYK.
-        alpha: L of the same size, or None.
-        mode: which side is repainted.
-
-    Returns:
-        The mask, strictly 0 or 255, and a sentence about it where it was not simply white on black.
+    """Read a mask's planes: colour (L, RGB or CMYK) and alpha (L of the same size, or None).
 
     Raises:
         EmptyMask: there is nothing to repaint in it, read this way.
@@ -136,12 +128,7 @@ def _light(grey: Grey) -> tuple[Choice, str | None]:
 
 
 def _by_color(top: Grey, grey: Grey) -> tuple[Choice, str]:
-    """Strokes of any colour on black, or light strokes on a dark colour.
-
-    Args:
-        top: each pixel's highest channel.
-        grey: its luminance.
-    """
+    """Strokes of any colour on black, or light strokes on a dark one; `top` is the highest channel of each pixel."""
     cut = min(_COLORFUL, (int(top.max()) + 1) // 2)
     lit, dark = top >= cut, top < cut // 2
     if _are_sides(lit, dark):
@@ -149,10 +136,7 @@ def _by_color(top: Grey, grey: Grey) -> tuple[Choice, str]:
     light, dark = grey >= 192, grey < 64
     if _are_sides(light, dark):
         light = grey >= LIGHT
-        return (
-            light,
-            f"mask_image: read as light strokes on a dark colour; they, {_percent(light)}, are repainted",
-        )
+        return light, f"mask_image: read as light strokes on a dark colour; they, {_percent(light)}, are repainted"
     raise UnprocessableImage(f"is in colour, and it is not clear which side of it is meant: {_ASK}")
 
 

@@ -53,5 +53,4 @@ class HttpMetrics:
             self._jobs.labels(status.value).set(counts.get(status, 0))
 
     def render(self) -> bytes:
-        """The text format."""
         return generate_latest(self._registry)

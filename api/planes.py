@@ -21,15 +21,7 @@ _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 def planes(image: PillowImage.Image, container: Container) -> Planes:
-    """Take a loaded image apart.
-
-    Args:
-        image: as the decoder gives it.
-        container: what the file says about it.
-
-    Returns:
-        Colour and alpha; 16-bit samples are cut to their high byte.
-    """
+    """Take a loaded image apart, knowing what its file says; 16-bit samples are cut to their high byte."""
     alpha = _keyed_alpha(image, container) if container.key is not None else None
     if image.mode in _SIXTEEN_BIT:
         return PillowImage.fromarray((_samples(image) >> 8).astype(np.uint8)), alpha

@@ -75,7 +75,6 @@ _MEANINGS: Mapping[str, Any] = {
 
 
 def _wire_field(option: Option) -> tuple[Any, Any]:
-    """The annotation and the default of an option's field in the schema."""
     sent = _WIRE_TYPES.get(option.type, option.type)
     annotation = sent | None if option.default is None else sent
     parts = [Field(description=option.description, **option.bounds)]

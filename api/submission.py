@@ -11,7 +11,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,15 +22,7 @@ from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
 from api.schemas import GenerateRequest
-from composition.errors import (
-    Cancelled,
-    InternalError,
-    InvalidInput,
-    NotFound,
-    Timeout,
-    UnprocessableImage,
-    from_code,
-)
+from composition.errors import Cancelled, InternalError, InvalidInput, NotFound, Timeout, UnprocessableImage, from_code
 from composition.images import Mask
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
 
@@ -59,18 +51,8 @@ async def submit(
 ) -> Job:
     """Check a request completely and have it accepted, with the time that an attempt at it may take.
 
-    Args:
-        context: what the routes work with.
-        request: a valid request.
-        kind: an edit or an analysis.
-        owner: whose job it is.
-        priority: interactive when somebody waits for it.
-        idempotency_key: the caller's own name for the submission.
-        deadline: by the running loop's clock, when whoever waits stops waiting; an attempt gets what is left of it.
-            Without one every attempt gets the whole limit.
-
-    Returns:
-        The accepted job; with a known idempotency key the one that was accepted first.
+    Until `deadline`, by the running loop's clock, somebody waits: an attempt gets what is left of it, else the whole
+    limit. With a known idempotency key the job is the one that was accepted first.
 
     Raises:
         CompositionError: the request cannot be used, or the queue does not take it.
@@ -96,7 +78,7 @@ async def submit(
         body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
     )
     # From here on the queue owns the images: a refused or repeated submission's it deletes itself.
-    return await context.queue.submit(replace(job, updated_at=job.created_at))
+    return await context.queue.submit(job)
 
 
 async def run_interactive(
@@ -104,15 +86,7 @@ async def run_interactive(
 ) -> Job:
     """Submit and wait; a caller that stops waiting (its task is cancelled) cancels the job.
 
-    Args:
-        context: what the routes work with.
-        request: a valid request.
-        kind: an edit or an analysis.
-        owner: whose job it is.
-        spent_s: how much of the time limit is over, for reading the request.
-
-    Returns:
-        The completed job.
+    Reading the request took `spent_s` of the time limit.
 
     Raises:
         Cancelled: somebody cancelled the job.
@@ -159,11 +133,7 @@ async def load_result(context: ApiContext, job: Job) -> dict[str, Any] | None:
 
 
 async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
-    """The result object for the caller that waited for it.
-
-    Raises:
-        InternalError: its images are gone already.
-    """
+    """For the caller that waited for it. Raises: InternalError when its images are gone already."""
     result = await load_result(context, job)
     if result is None:
         raise InternalError("the result is gone")
@@ -171,7 +141,6 @@ async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
 
 
 async def forget_images(context: ApiContext, job: Job) -> None:
-    """Delete the images of a result that has been delivered."""
     if job.result is not None:
         keys = (job.result.image_key, job.result.mask_key)
         await context.blobs.delete([key for key in keys if key is not None])

@@ -19,7 +19,6 @@ class Deadline:
 
     @classmethod
     def after(cls, limit_s: float, *, clock: Callable[[], float] = time.monotonic) -> Deadline:
-        """`limit_s` seconds from now."""
         return cls(at=clock() + limit_s, clock=clock)
 
     def left_for_runner_s(self) -> float:

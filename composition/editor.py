@@ -40,12 +40,7 @@ class Editor:
         self._router = Router(config.routing, reader)
 
     async def edit(
-        self,
-        request: EditRequest,
-        *,
-        request_id: str,
-        listener: ProgressListener,
-        deadline: Deadline | None = None,
+        self, request: EditRequest, *, request_id: str, listener: ProgressListener, deadline: Deadline | None = None
     ) -> EditResult:
         """Edit an image.
 
@@ -54,9 +49,6 @@ class Editor:
             request_id: names the edit towards the diffusion runner; unique per attempt.
             listener: called with every `Progress`, on the event loop.
             deadline: of the whole edit; the diffusion model is told what is left of it.
-
-        Raises:
-            CompositionError: any of the tree, as the API documents.
         """
         start = time.perf_counter()
         with recorded_outcomes() as outcomes:
@@ -74,11 +66,7 @@ class Editor:
         )
 
     async def analyze(self, request: EditRequest, *, request_id: str) -> Analysis:
-        """A dry run: decision, target, boxes and the mask that the edit would blend with, without depth and diffusion.
-
-        Raises:
-            CompositionError: any of the tree, as the API documents.
-        """
+        """A dry run: decision, target, boxes and the mask that an edit would blend with; without depth, diffusion."""
         ctx = await self._prepare(request, request_id=request_id, listener=lambda _: None, deadline=None)
         mask = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
         return Analysis(
@@ -106,10 +94,7 @@ class Editor:
             reading = self._router.read(request.prompt, request.options)
             signals = await self._signals(request, self._router.needs(reading, request.options), journal)
             decision = self._router.decide(
-                reading,
-                options=request.options,
-                signals=signals,
-                has_reference=bool(request.references),
+                reading, options=request.options, signals=signals, has_reference=bool(request.references)
             )
             self._refuse_absent_controls(decision)
         return EditContext(

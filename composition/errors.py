@@ -148,13 +148,7 @@ def _subclasses(cls: type[CompositionError]) -> Iterator[type[CompositionError]]
 
 
 def from_code(code: str, message: str, details: Mapping[str, Any] | None = None) -> CompositionError:
-    """Rebuild an error that crossed a process boundary as values.
-
-    Args:
-        code: an `error.code`; an unknown one becomes INTERNAL.
-        message: text for the caller.
-        details: facts for the caller.
-    """
+    """Rebuild an error that crossed a process boundary as values; an unknown code becomes INTERNAL."""
     for cls in _subclasses(CompositionError):
         if cls.code == code and cls not in (NotAvailableYet, IdempotencyConflict, Unprocessable):
             return cls(message, details=details)

@@ -38,11 +38,6 @@ class EditJobHandler:
         self._clock = clock
 
     async def __call__(self, job: Job, listener: ProgressListener) -> JobResult:
-        """Run a job.
-
-        Raises:
-            CompositionError: any of the tree.
-        """
         deadline = Deadline.after(job.time_limit_s, clock=self._clock)
         request = await self._load(job)
         if job.kind is JobKind.ANALYZE:

@@ -105,7 +105,6 @@ class Job:
     max_attempts: int = 3
     time_limit_s: float = 120.0
     created_at: float = 0.0
-    updated_at: float = 0.0
     finished_at: float | None = None
     result: JobResult | None = None
     error: JobError | None = None

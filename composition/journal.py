@@ -38,14 +38,12 @@ class Journal:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage and announce it."""
         self.listener(Progress(stage=name, fraction=STAGE_STARTS[name]))
         with self.timed(name):
             yield
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to `timings_ms[name]`."""
         start = time.perf_counter()
         try:
             yield
@@ -54,7 +52,6 @@ class Journal:
             self.timings_ms[name] = round(self.timings_ms.get(name, 0.0) + spent, 1)
 
     def denoised(self, step: int, total: int, preview: Image | None) -> None:
-        """Announce a denoising step."""
         start, end = STAGE_STARTS["diffuse"], STAGE_STARTS["blend"]
         fraction = start + (end - start) * step / max(total, 1)
         self.listener(Progress(stage="diffuse", fraction=fraction, step=step, total_steps=total, preview=preview))

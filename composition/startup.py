@@ -15,10 +15,8 @@ EXIT_STATUS = 2
 def config_errors_end_the_process() -> Iterator[None]:
     """For the modules that a server imports: what is unusable in the configuration goes to stderr, without a traceback.
 
-    BentoML and Celery let SystemExit pass, before they start a single worker.
-
-    Raises:
-        SystemExit: status 2, in place of a ConfigError.
+    In place of a ConfigError comes SystemExit with status 2: BentoML and Celery let it pass, before they start a
+    single worker.
     """
     try:
         yield

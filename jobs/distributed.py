@@ -41,8 +41,7 @@ class WorkerModels:
 def open_celery_queue(config: Config, *, fetcher: Fetcher) -> tuple[CeleryJobQueue, BlobStore, ModelHealth]:
     """An API node's queue, the blobs it shares with the workers, and the workers' health; start the queue before use.
 
-    Raises:
-        ConfigError: the storage cannot be used.
+    Raises: ConfigError.
     """
     blobs = _shared_blobs(config)
     redis, store = _redis_store(config)
@@ -65,8 +64,7 @@ def celery_worker_app(
 ) -> Celery:
     """The application for `celery -A worker worker`; `load_models` is awaited when the worker starts.
 
-    Raises:
-        ConfigError: the storage cannot be used.
+    Raises: ConfigError.
     """
     blobs = _shared_blobs(config)
     app = _celery(config)
@@ -89,7 +87,6 @@ def _redis_store(config: Config) -> tuple[Redis, RedisJobStore]:
 
 
 def _shared_blobs(config: Config) -> BlobStore:
-    """Raises: ConfigError."""
     if config.storage.blobs == "memory":
         raise ConfigError("storage.blobs: nodes share no memory; null keeps images in Redis")
     return open_blob_store(config.storage.blobs or config.queue.redis_url)

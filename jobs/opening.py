@@ -24,14 +24,7 @@ def open_embedded_queue(
 ) -> tuple[EmbeddedJobQueue, BlobStore]:
     """The queue of a single machine, with the blobs that its jobs' images live in; start it before use.
 
-    Args:
-        config: `storage` says where, `queue` and `limits` say how.
-        make_handler: builds what runs a job, over the blobs.
-        fetcher: sends webhooks.
-        preview_codec: encodes previews for the event stream.
-
-    Raises:
-        ConfigError: the storage cannot be used.
+    `make_handler` builds what runs a job, over the blobs. Raises: ConfigError when the storage cannot be used.
     """
     if config.storage.blobs == "memory" and config.storage.jobs != "memory":
         raise ConfigError("storage.blobs: jobs that outlive the process need images that do; name a folder")

@@ -61,7 +61,6 @@ def files_of(folder: Path) -> tuple[str, ...]:
 
 
 def record(path: Path) -> FileRecord:
-    """Size and digest of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -106,13 +105,10 @@ def exclusive() -> Iterator[Path]:
 
 
 def publish(tag: str, content: Path, staging: Path, metadata: Mapping[str, Any]) -> None:
-    """Make the files of `content` (moved, not copied) the store entry `tag`. The caller holds `exclusive()`.
+    """Make the files of `content` (moved, not copied) the store entry `tag`, which is not in the store yet.
 
-    Args:
-        tag: `name:version`, not in the store yet.
-        content: a folder on the store's file system.
-        staging: the folder that `exclusive()` gave.
-        metadata: JSON-serialisable facts for BentoML's metadata; checksums are added under `files`.
+    The caller holds `exclusive()`, which gave `staging`; `content` is on the store's file system too. The metadata is
+    JSON-serialisable; checksums are added under `files`.
     """
     name, version = tag.split(":")
     records = {path: vars(record(content / path)) for path in files_of(content)}

@@ -28,10 +28,7 @@ class ImportReport:
 def import_profile(profile: str, role: str | None = None, *, shipped: Path = SHIPPED) -> ImportReport:
     """Import what the store lacks of a profile, showing a progress bar on a terminal.
 
-    Args:
-        profile: its name.
-        role: import just this one, which may be optional; None imports every one that is not.
-        shipped: where a shipped profile's repositories are, as `org/name/...`.
+    Without a role every one is imported that is not optional.
 
     Raises:
         ValueError: there is no such profile.
@@ -63,7 +60,6 @@ def _served_manifest(profile: str) -> Manifest:
 
 
 def _known(manifest: Manifest, role: str) -> str:
-    """Raises: ImportRefused: the profile has no such role."""
     if role not in manifest.models:
         raise ImportRefused(f"profile {manifest.profile} has no role {role}; it has {', '.join(manifest.models)}")
     return role
@@ -84,14 +80,9 @@ def _import_role(manifest: Manifest, role: str, staging: Path, shipped: Path) ->
 
 
 def import_repository(profile: str, role: str, repository: str, revision: str) -> str:
-    """Import another hub repository for a role, for a configuration that overrides the profile's.
+    """Import another hub repository for a role, for a configuration that overrides the profile's; the entry's tag.
 
-    Returns:
-        The tag of its entry.
-
-    Raises:
-        ImportRefused: the profile is not served, the role is unknown or the files cannot be had.
-        StoreLocked: another importer did not finish in time.
+    Raises: as `import_profile`.
     """
     manifest = _served_manifest(profile)
     own = manifest.models[_known(manifest, role)]

@@ -16,12 +16,10 @@ class ImportableModel(BentoModel):  # type: ignore[misc]
         object.__setattr__(self, "_command", command)  # BentoML's class is frozen
 
     def resolve(self, *arguments: Any, **options: Any) -> Any:
-        """Raises: NotFound."""
         self._require_import()
         return super().resolve(*arguments, **options)
 
     def to_info(self, *arguments: Any, **options: Any) -> Any:
-        """Raises: NotFound."""
         self._require_import()
         return super().to_info(*arguments, **options)
 

@@ -31,14 +31,9 @@ def pipeline_class(folder: Path) -> str | None:
 
 
 def family_of(pipeline: str | None, *, what: str) -> str:
-    """The family that serves a pipeline class.
+    """The family that serves a pipeline class, None of a folder without one.
 
-    Args:
-        pipeline: the class's name; None for a folder without one.
-        what: has that class, for the message: a configuration key with its value.
-
-    Raises:
-        UnservedPipeline: none does.
+    `what` has that class, for the message: a configuration key with its value. Raises: UnservedPipeline.
     """
     family = FAMILIES.get(pipeline or "")
     if family is None:

@@ -6,7 +6,7 @@ Loading is strict: a weight that the file lacks would be filled in at random, wh
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is in the store: a loader that asks the hub is wrong
@@ -41,7 +41,8 @@ from transformers.utils import logging as transformers_logging
 from composition.controls import CONTROLS
 from models_store.store import ModelSet
 
-SmokeTest = Callable[[ModelSet, str, bool], str]
+SmokeTest = Callable[[ModelSet, str], Iterator[str]]
+"""Says what it has loaded, then, if it is asked on, what came out when that ran."""
 _WEIGHTLESS_NAMES = ("position_ids", "num_batches_tracked")
 
 
@@ -58,7 +59,9 @@ def smoke_test(models: ModelSet, role: str, *, run: bool) -> str:
         library.set_verbosity_error()
         library.disable_progress_bar()
     with torch.inference_mode():
-        return _SMOKE_TESTS[role](models, role, run)
+        said = _SMOKE_TESTS[role](models, role)
+        loaded = next(said)
+        return f"{loaded}: {next(said)}" if run else loaded
 
 
 def _image(side_px: int) -> Image.Image:
@@ -85,19 +88,18 @@ def _pipeline(models: ModelSet, role: str) -> Any:
     return pipeline
 
 
-def _inpaint(models: ModelSet, role: str, run: bool) -> str:
+def _inpaint(models: ModelSet, role: str) -> Iterator[str]:
     pipeline = _pipeline(models, role)
-    if not run:
-        return type(pipeline).__name__
+    yield type(pipeline).__name__
     side = models.native_size
     image, mask = _image(side), Image.new("L", (side, side), 255)
     result = pipeline(
         "a red car", image=image, mask_image=mask, height=side, width=side, num_inference_steps=2, strength=1.0
     )
-    return f"{type(pipeline).__name__}: {result.images[0].size[0]} px in 2 steps"
+    yield f"{result.images[0].size[0]} px in 2 steps"
 
 
-def _ip_adapter(models: ModelSet, role: str, run: bool) -> str:
+def _ip_adapter(models: ModelSet, role: str) -> Iterator[str]:
     pipeline: DiffusionPipeline = _pipeline(models, models.base_role)
     weights = models.part(role, models.ip_adapter_variant)
     encoder = models.part(role, "image_encoder")
@@ -108,16 +110,14 @@ def _ip_adapter(models: ModelSet, role: str, run: bool) -> str:
         weight_name=weights.name,
         image_encoder_folder=encoder.relative_to(root).as_posix(),
     )
-    if not run:
-        return type(pipeline.image_encoder).__name__
+    yield type(pipeline.image_encoder).__name__
     embeds = pipeline.prepare_ip_adapter_image_embeds([_image(224)], None, torch.device("cpu"), 1, True)
-    return f"{type(pipeline.image_encoder).__name__}: embeds {tuple(embeds[0].shape)}"
+    yield f"embeds {tuple(embeds[0].shape)}"
 
 
-def _controlnet(models: ModelSet, role: str, run: bool) -> str:
+def _controlnet(models: ModelSet, role: str) -> Iterator[str]:
     model = _load(ControlNetModel, models, role)
-    if not run:
-        return type(model).__name__
+    yield type(model).__name__
     side = models.native_size
     down, mid = model(
         torch.randn(1, 4, side // 8, side // 8),
@@ -126,83 +126,75 @@ def _controlnet(models: ModelSet, role: str, run: bool) -> str:
         controlnet_cond=torch.rand(1, 3, side, side),
         return_dict=False,
     )
-    return f"{type(model).__name__}: {len(down) + 1} residuals, the last of size {float(mid.abs().mean()):.2f}"
+    yield f"{len(down) + 1} residuals, the last of size {float(mid.abs().mean()):.2f}"
 
 
-def _grounding_dino(models: ModelSet, role: str, run: bool) -> str:
+def _grounding_dino(models: ModelSet, role: str) -> Iterator[str]:
     model = _load(AutoModelForZeroShotObjectDetection, models, role)
     processor = AutoProcessor.from_pretrained(models.path(role))
-    if not run:
-        return type(model).__name__
+    yield type(model).__name__
     inputs = processor(images=_image(256), text="a red car .", return_tensors="pt")
     best = float(model(**inputs).logits.sigmoid().max())
-    return f"{type(model).__name__}: best score {best:.2f}"
+    yield f"best score {best:.2f}"
 
 
-def _sam(models: ModelSet, role: str, run: bool) -> str:
+def _sam(models: ModelSet, role: str) -> Iterator[str]:
     model = _load(SamModel, models, role)
     processor = SamProcessor.from_pretrained(models.path(role))
-    if not run:
-        return type(model).__name__
+    yield type(model).__name__
     inputs = processor(_image(256), input_boxes=[[[40.0, 40.0, 200.0, 200.0]]], return_tensors="pt")
     masks = model(**inputs).pred_masks
-    return f"{type(model).__name__}: masks {tuple(masks.shape[2:])}"
+    yield f"masks {tuple(masks.shape[2:])}"
 
 
-def _depth(models: ModelSet, role: str, run: bool) -> str:
+def _depth(models: ModelSet, role: str) -> Iterator[str]:
     model = _load(AutoModelForDepthEstimation, models, role)
     processor = AutoImageProcessor.from_pretrained(models.path(role))
-    if not run:
-        return type(model).__name__
+    yield type(model).__name__
     depth = model(**processor(images=_image(256), return_tensors="pt")).predicted_depth
-    return f"{type(model).__name__}: depth {float(depth.min()):.2f}..{float(depth.max()):.2f}"
+    yield f"depth {float(depth.min()):.2f}..{float(depth.max()):.2f}"
 
 
-def _clip(models: ModelSet, role: str, run: bool) -> str:
+def _clip(models: ModelSet, role: str) -> Iterator[str]:
     model = _load(CLIPModel, models, role)
     processor = CLIPProcessor.from_pretrained(models.path(role))
-    if not run:
-        return type(model).__name__
+    yield type(model).__name__
     inputs = processor(text=["a car", "a dress"], images=_image(224), return_tensors="pt", padding=True)
     share = model(**inputs).logits_per_image.softmax(dim=1)[0, 0]
-    return f"{type(model).__name__}: {float(share):.2f} of two texts"
+    yield f"{float(share):.2f} of two texts"
 
 
-def _onnx(models: ModelSet, role: str, run: bool) -> str:
+def _onnx(models: ModelSet, role: str) -> Iterator[str]:
     session = onnxruntime.InferenceSession(models.part(role, "model"), providers=["CPUExecutionProvider"])
-    if not run:
-        return f"{len(session.get_outputs())} outputs"
+    yield f"{len(session.get_outputs())} outputs"
     shape = [size if isinstance(size, int) else 1 for size in session.get_inputs()[0].shape]
     image = np.zeros(shape, dtype=np.float32)
     outputs = session.run(None, {session.get_inputs()[0].name: image})
-    return ", ".join(str(output.shape) for output in outputs)
+    yield ", ".join(str(output.shape) for output in outputs)
 
 
-def _safety_checker(models: ModelSet, role: str, run: bool) -> str:
+def _safety_checker(models: ModelSet, role: str) -> Iterator[str]:
     checker = _load(StableDiffusionSafetyChecker, models, role, subfolder="safety_checker")
     extractor = CLIPImageProcessor.from_pretrained(models.path(role), subfolder="feature_extractor")
-    if not run:
-        return type(checker).__name__
+    yield type(checker).__name__
     pixels = extractor(_image(224), return_tensors="pt").pixel_values
     _, flagged = checker(clip_input=pixels, images=np.zeros((1, 8, 8, 3), dtype=np.float32))
-    return f"{type(checker).__name__}: flagged {flagged}"
+    yield f"flagged {flagged}"
 
 
-def _taesd(models: ModelSet, role: str, run: bool) -> str:
+def _taesd(models: ModelSet, role: str) -> Iterator[str]:
     model = _load(AutoencoderTiny, models, role)
-    if not run:
-        return type(model).__name__
-    return f"{type(model).__name__}: {tuple(model.decode(torch.randn(1, 4, 32, 32)).sample.shape)}"
+    yield type(model).__name__
+    yield str(tuple(model.decode(torch.randn(1, 4, 32, 32)).sample.shape))
 
 
-def _lora(models: ModelSet, role: str, run: bool) -> str:
-    if not run:
-        return f"{len(load_file(models.part(role, 'weights')))} tensors"
+def _lora(models: ModelSet, role: str) -> Iterator[str]:
+    yield f"{len(load_file(models.part(role, 'weights')))} tensors"
     pipeline = _pipeline(models, models.base_role)
     weights = models.part(role, "weights")
     pipeline.load_lora_weights(str(weights.parent), weight_name=weights.name, adapter_name="lcm")
     layers = sum(name.endswith("lora_A.lcm") for name, _ in pipeline.unet.named_modules())
-    return f"{layers} layers adapted"
+    yield f"{layers} layers adapted"
 
 
 _SMOKE_TESTS: Mapping[str, SmokeTest] = {

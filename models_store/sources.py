@@ -34,13 +34,7 @@ class Content:
 
 
 def obtain(manifest: Manifest, role: str, folder: Path, *, shipped: Path = SHIPPED) -> Content:
-    """Get a role's files.
-
-    Args:
-        manifest: the profile's manifest.
-        role: one of its models.
-        folder: an empty folder for files that are made here, on the store's file system.
-        shipped: where a shipped profile's repositories are, as `org/name/...`.
+    """Get a role's files; those that are made here go into `folder`, which is empty and on the store's file system.
 
     Raises:
         ImportRefused: the files cannot be had, or are not what the manifest says.

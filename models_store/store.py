@@ -58,7 +58,7 @@ class _Origin:
 
 
 class ModelSet:
-    """The models that a configuration asks for, by role.
+    """The models that a configuration asks for, by role; another role than the profile's is a KeyError.
 
     Attributes:
         profile: the profile's name.
@@ -98,9 +98,7 @@ class ModelSet:
     def tag(self, role: str) -> str:
         """The BentoML tag of a role's model, imported or not.
 
-        Raises:
-            KeyError: the profile has no such role.
-            ValueError: the configuration names a folder, which has no tag.
+        Raises: ValueError when the configuration names a folder, which has no tag.
         """
         tag = self._origins[role].tag
         if tag is None:
@@ -110,9 +108,7 @@ class ModelSet:
     def path(self, role: str) -> Path:
         """The folder of a role's files, laid out as in its hub repository.
 
-        Raises:
-            KeyError: the profile has no such role.
-            ModelsNotImported: it is not there; the message has the command that imports it.
+        Raises: ModelsNotImported, whose message has the command that imports it.
         """
         origin = self._origins[role]
         if not self._is_present(role):
@@ -130,9 +126,7 @@ class ModelSet:
     def part(self, role: str, name: str) -> Path:
         """A named file or folder of a role (`parts` of the manifest), e.g. `part("yolox", "model")`.
 
-        Raises:
-            KeyError: the profile has no such role, or the role no such part.
-            ModelsNotImported: as for `path`.
+        Raises: as `path`, and KeyError when the role has no such part.
         """
         return self.path(role) / self._manifest.models[role].parts[name]
 
@@ -140,9 +134,7 @@ class ModelSet:
     def family(self) -> str:
         """The diffusion runner's family that serves the base model, by the class that its files say they are.
 
-        Raises:
-            ModelsNotImported: as for `path`.
-            UnservedPipeline: no family serves that class.
+        Raises: as `path`, and UnservedPipeline.
         """
         return family_of(pipeline_class(self.path(self.base_role)), what=self._base_named)
 
@@ -150,9 +142,7 @@ class ModelSet:
         """Refuse, before anything is loaded, a base model that no family serves.
 
         One that is not there is judged by the manifest, or let pass when the configuration names another.
-
-        Raises:
-            UnservedPipeline: no family serves its class.
+        Raises: UnservedPipeline.
         """
         if self._is_present(self.base_role):
             _ = self.family
@@ -164,11 +154,7 @@ class ModelSet:
         return self._manifest.models[role].variant
 
     def bento_model(self, role: str) -> BentoModel:
-        """For a class attribute of a BentoML service: packs the role's model in the Bento.
-
-        Raises:
-            KeyError, ValueError: as for `tag`.
-        """
+        """For a class attribute of a BentoML service: packs the role's model in the Bento. Raises: as `tag`."""
         from models_store.packing import ImportableModel
 
         return ImportableModel(self.tag(role), command=self._origins[role].command)

@@ -17,8 +17,6 @@ from models_store.store import ModelSet
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was found out about one role."""
-
     role: str
     ok: bool
     message: str
@@ -31,13 +29,9 @@ def verify_profile(profile: str, *, files_only: bool = False) -> Iterator[Findin
     """Check every model of a profile, one finding each; nothing is raised for a broken model.
 
     The models of a built or shipped profile also run once; downloaded ones are only loaded, as they may need a GPU.
+    With `files_only` the files are compared and nothing is loaded.
 
-    Args:
-        profile: its name.
-        files_only: compare the files, load nothing.
-
-    Raises:
-        ValueError: there is no such profile.
+    Raises: ValueError when there is no such profile.
     """
     models = ModelSet(ModelsConfig.model_validate({"profile": profile}))
     run = load_manifest(profile).source is not Source.HUB

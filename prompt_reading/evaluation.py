@@ -34,7 +34,6 @@ class Score:
 
     @property
     def complete(self) -> bool:
-        """Whether everything matches."""
         return self.hits == self.totals
 
 
@@ -59,7 +58,6 @@ def evaluate_file(path: Path, router: Router) -> Score:
 
 
 def decide_row(router: Router, row: Mapping[str, Any]) -> Decision:
-    """The router's decision for one labelled prompt."""
     reference, options = row.get("reference"), _options(row.get("config") or {})
     return router.decide(
         router.read(row["prompt"], options),

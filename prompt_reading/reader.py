@@ -27,7 +27,6 @@ class GrammarPromptReader:
     """A `PromptReader` of English: a grammar over a lexicon, about 0.2 ms a prompt."""
 
     def read(self, prompt: str, *, target: str | None = None, keywords: Sequence[str] = ()) -> Reading:
-        """Read a prompt; any text gives a reading."""
         tokens = tokenise(normalise(prompt))
         everything = tag(tokens)
         override = tag(tokenise(normalise(target))) if target else []

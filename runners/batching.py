@@ -39,7 +39,16 @@ class BatchDesk:
         group_by: Callable[[Item], Hashable] = lambda item: None,
         make_room: Callable[[], None] = lambda: None,
     ) -> list[Answer[Result]]:
-        """`answer_batch` in turn, counted under `method`."""
+        """Answer every parcel, in order.
+
+        Args:
+            method: under which the batch is counted.
+            parcels: the batch.
+            forward: runs the model over items of one group and gives one result each.
+            doing: the step in plain words, for messages ("finding objects").
+            group_by: what items must agree on to share a forward; may raise a CompositionError for an unusable item.
+            make_room: frees what memory it can; called when a forward ran out of it, before it is tried again.
+        """
 
         def counted(items: Sequence[Item]) -> Sequence[Result]:
             counts["forwards"] += 1
@@ -49,46 +58,26 @@ class BatchDesk:
             counts = self._counts.setdefault(method, Counter())
             counts["batches"] += 1
             counts["items"] += len(parcels)
-            return answer_batch(parcels, counted, doing=doing, group_by=group_by, make_room=make_room)
+            answers: list[Answer[Result] | None] = [None] * len(parcels)
+            groups: dict[Hashable, list[int]] = {}
+            for index, parcel in enumerate(parcels):
+                try:
+                    with translated(doing):
+                        groups.setdefault(group_by(parcel.content), []).append(index)
+                except CompositionError as error:
+                    answers[index] = Answer(Failure.of(error))
+            for members in groups.values():
+                contents = [parcels[index].content for index in members]
+                for index, answer in zip(members, _run(contents, counted, doing, make_room), strict=True):
+                    answers[index] = answer
+        complete = [answer for answer in answers if answer is not None]
+        # BentoML cuts a batch result of another length silently, and so hands items to the wrong callers.
+        assert len(complete) == len(parcels)
+        return complete
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Per method since the start: `batches`, the `items` in them, and the `forwards` that they took."""
         return {method: dict(counts) for method, counts in list(self._counts.items())}
-
-
-def answer_batch(
-    parcels: Sequence[Parcel[Item]],
-    forward: Callable[[Sequence[Item]], Sequence[Result]],
-    *,
-    doing: str,
-    group_by: Callable[[Item], Hashable] = lambda item: None,
-    make_room: Callable[[], None] = lambda: None,
-) -> list[Answer[Result]]:
-    """Answer every parcel, in order.
-
-    Args:
-        parcels: the batch.
-        forward: runs the model over items of one group and gives one result each.
-        doing: the step in plain words, for messages ("finding objects").
-        group_by: what items must agree on to share a forward; may raise a CompositionError for an unusable item.
-        make_room: frees what memory it can; called when a forward ran out of it, before it is tried again.
-    """
-    answers: list[Answer[Result] | None] = [None] * len(parcels)
-    groups: dict[Hashable, list[int]] = {}
-    for index, parcel in enumerate(parcels):
-        try:
-            with translated(doing):
-                groups.setdefault(group_by(parcel.content), []).append(index)
-        except CompositionError as error:
-            answers[index] = Answer(Failure.of(error))
-    for members in groups.values():
-        contents = [parcels[index].content for index in members]
-        for index, answer in zip(members, _run(contents, forward, doing, make_room), strict=True):
-            answers[index] = answer
-    complete = [answer for answer in answers if answer is not None]
-    # BentoML cuts a batch result of another length silently, and so hands items to the wrong callers.
-    assert len(complete) == len(parcels)
-    return complete
 
 
 def _run(
@@ -117,7 +106,6 @@ def _run(
 def _forward(
     items: Sequence[Item], forward: Callable[[Sequence[Item]], Sequence[Result]], doing: str
 ) -> list[Answer[Result]]:
-    """Raises: CompositionError."""
     with translated(doing):
         results = forward(items)
         assert len(results) == len(items)

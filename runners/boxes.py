@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from composition.images import Box
+from composition.images import Box, Detection
 
 Boxes = npt.NDArray[np.float32]
 """float32 (N, 4): x0, y0, x1, y1 in pixels."""
@@ -25,15 +27,10 @@ def has_area(boxes: Boxes) -> npt.NDArray[np.bool_]:
 
 
 def suppress(boxes: Boxes, scores: npt.NDArray[np.float32], threshold: float) -> list[int]:
-    """Greedy non-maximum suppression.
+    """Greedy non-maximum suppression: the indices of the boxes kept, best first; equal scores keep their order.
 
-    Args:
-        boxes: (N, 4).
-        scores: (N,).
-        threshold: a box is dropped when its intersection over union with a better one exceeds this.
-
-    Returns:
-        Indices of the boxes kept, best first; equal scores keep their order.
+    Of boxes (N, 4) with scores (N,) one is dropped when its intersection over union with a better one exceeds the
+    threshold.
     """
     order = np.argsort(-scores, kind="stable")
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
@@ -48,6 +45,26 @@ def suppress(boxes: Boxes, scores: npt.NDArray[np.float32], threshold: float) ->
         overlap = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
         order = rest[overlap <= threshold]
     return kept
+
+
+def best_per_label(
+    boxes: Boxes,
+    scores: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.intp],
+    names: Sequence[str],
+    threshold: float,
+) -> tuple[Detection, ...]:
+    """What `suppress` keeps among the boxes of each label, an index of `names`; the best of all first."""
+    kept = [
+        members[index]
+        for label in np.unique(labels)
+        for members in [np.flatnonzero(labels == label)]
+        for index in suppress(boxes[members], scores[members], threshold)
+    ]
+    kept.sort(key=lambda index: -float(scores[index]))
+    return tuple(
+        Detection(label=names[labels[index]], score=float(scores[index]), box=to_box(boxes[index])) for index in kept
+    )
 
 
 def to_box(row: npt.NDArray[np.float32]) -> Box:

@@ -33,8 +33,7 @@ class GpuMemory:
 def choose_device(name: DeviceName) -> torch.device:
     """The configured device; `auto` prefers CUDA, and warns when there is a GPU that it cannot use.
 
-    Raises:
-        DeviceUnavailable: for `cuda` where it does not work.
+    Raises: DeviceUnavailable for `cuda` where it does not work.
     """
     if name == "cpu":
         return torch.device("cpu")
@@ -57,6 +56,15 @@ def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32
 
 
+def perception_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
+    """That of a model which only looks at an image: the configured one, but float32 for bfloat16.
+
+    Its 8 bits of precision would show as steps in a depth map and as jagged silhouettes.
+    """
+    dtype = choose_dtype(name, device)
+    return torch.float32 if dtype == torch.bfloat16 else dtype
+
+
 def cpu_multiplies_bfloat16() -> bool:
     """Whether this CPU has bfloat16 dot products (AVX512-BF16 or AMX); emulated ones are slower than float32."""
     capabilities = torch.cpu.get_capabilities()
@@ -64,7 +72,6 @@ def cpu_multiplies_bfloat16() -> bool:
 
 
 def gpu_memory(device: torch.device) -> GpuMemory:
-    """Free memory of the GPU that the models run on."""
     if device.type != "cuda":
         return GpuMemory(available=False, free_mb=0)
     free, _ = torch.cuda.mem_get_info(device)

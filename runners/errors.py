@@ -39,12 +39,7 @@ def is_device_lost(error: BaseException) -> bool:
 
 
 def translate(error: Exception, doing: str) -> CompositionError:
-    """What the caller is told about `error`; one of ours passes through.
-
-    Args:
-        error: what was raised.
-        doing: the step in plain words, for the message ("encoding the prompt").
-    """
+    """What the caller is told about an error; one of ours passes through. `doing` is the step in plain words."""
     if isinstance(error, CompositionError):
         return error
     if is_out_of_memory(error):
@@ -56,11 +51,7 @@ def translate(error: Exception, doing: str) -> CompositionError:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn every foreign exception of the block into a `CompositionError`, and log it.
-
-    Raises:
-        CompositionError: see this module's table.
-    """
+    """Turn every foreign exception of the block into a `CompositionError` by this module's table, and log it."""
     try:
         yield
     except CompositionError:

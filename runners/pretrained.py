@@ -12,13 +12,9 @@ from composition.images import Image
 
 
 def load_pretrained(model_class: Any, folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
-    """The model, ready for inference.
+    """The model, ready for inference, from a folder laid out like its hub repository.
 
-    Args:
-        model_class: a transformers class with `from_pretrained`.
-        folder: laid out like the model's hub repository; nothing is looked up on the network.
-        device: where it runs.
-        dtype: the format of its weights.
+    Nothing is looked up on the network. `model_class` is a transformers class with `from_pretrained`.
     """
     logging.disable_progress_bar()
     model = model_class.from_pretrained(folder, local_files_only=True, dtype=dtype)

@@ -84,7 +84,6 @@ class Failure:
         return cls(code=error.code, message=error.message, details=error.details)
 
     def to_error(self) -> CompositionError:
-        """The error again, of the class that owns the code."""
         return from_code(self.code, self.message, self.details)
 
 
@@ -98,6 +97,21 @@ class Answer(Parcel[T | Failure]):
         if isinstance(self.content, Failure):
             raise self.content.to_error()
         return self.content
+
+
+def transport_error(error: Exception, name: str) -> CompositionError:
+    """What a failure on the way to the runner or back means; one that died, before or in mid-stream, is not ready.
+
+    The error is from aiohttp, BentoML or the frames; one of ours passes through.
+    """
+    if isinstance(error, CompositionError):
+        return error
+    late = isinstance(error, BentoMLException) and error.error_code == Timeout.status
+    if late or isinstance(error, TimeoutError):
+        return Timeout(f"the {name} did not answer in time")
+    if isinstance(error, aiohttp.ClientError | OSError | ServiceUnavailable):
+        return NotReady(f"the {name} is not available", retry_after_s=RETRY_AFTER_S)
+    return ModelError(f"the {name} failed")
 
 
 class RunnerClient:
@@ -136,14 +150,13 @@ class RunnerClient:
             return await self._call_here(getattr(self._handle, method), arguments)
         try:
             return await getattr(self._remote, method)(*arguments)
-        except (TimeoutError, aiohttp.ServerTimeoutError) as error:
-            raise Timeout(f"the {self._name} did not answer in time") from error
-        except (aiohttp.ClientError, OSError, ServiceUnavailable) as error:
-            raise NotReady(f"the {self._name} is not available", retry_after_s=RETRY_AFTER_S) from error
-        except BentoMLException as error:
-            if error.error_code == Timeout.status:
-                raise Timeout(f"the {self._name} did not answer in time") from error
-            raise ModelError(f"the {self._name} failed") from error
+        except (aiohttp.ClientError, OSError, BentoMLException) as error:
+            raise transport_error(error, self._name) from error
+
+    async def state(self) -> Mapping[str, Any]:
+        """The runner's models and batch counters. Raises: as `call`."""
+        state: Mapping[str, Any] = await self.call("state")
+        return state
 
     async def _call_here(self, method: Any, arguments: Sequence[Any]) -> Any:
         if inspect.iscoroutinefunction(getattr(method, "func", method)):  # BentoML wraps it in a plain function

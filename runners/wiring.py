@@ -42,15 +42,10 @@ class Assembly:
 
 
 def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, diffusion: Any) -> Assembly:
-    """Build the ports over runner handles.
+    """Build the ports over runner handles, as `bentoml.depends` gives them, or over runners in this process.
 
-    Args:
-        config: the configuration; with `optimization.cache_preprocessors` the same question about the same image
-            is answered once within the cache's time.
-        analyzer: the handle of the AnalyzerRunner, as `bentoml.depends` gives it, or a runner in this process.
-        detector: likewise of the DetectorRunner.
-        structure: likewise of the StructureRunner.
-        diffusion: likewise of the DiffusionRunner.
+    With `optimization.cache_preprocessors` the same question about the same image is answered once within the cache's
+    time.
     """
     analyze, detect = BentoAnalyzer(analyzer), BentoDetector(detector)
     extract, diffuse = BentoStructure(structure), DiffusionClient(diffusion)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Header, Request
@@ -16,7 +15,7 @@ from starlette.responses import Response
 from api import openapi
 from api.bodies import BoundedJsonRoute
 from api.context import ApiContext, Context, Owner
-from api.conversion import API_PREFIX, PRIVATE, status_url
+from api.conversion import API_PREFIX, PRIVATE, rendered, status_url
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
 from api.submission import delivered_result, forget_images, run_interactive, submit
@@ -24,8 +23,6 @@ from composition.errors import Cancelled, IdempotencyConflict
 from composition.jobs import Job, JobKind, Priority
 
 router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRoute)
-
-T = TypeVar("T")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -82,7 +79,7 @@ async def _run(request: Request, context: ApiContext, body: GenerateRequest, *, 
         request, lambda: run_interactive(context, body, kind=kind, owner=owner, spent_s=spent_s)
     )
     result = await delivered_result(context, job)
-    content = await anyio.to_thread.run_sync(_rendered, result)
+    content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
     return Response(
         content,
         media_type="application/json",
@@ -91,16 +88,8 @@ async def _run(request: Request, context: ApiContext, body: GenerateRequest, *, 
     )
 
 
-def _rendered(result: dict[str, Any]) -> bytes:
-    return json.dumps({"success": True, "result": result}, ensure_ascii=False, separators=(",", ":")).encode()
-
-
 async def _while_connected(request: Request, work: Callable[[], Awaitable[Job]]) -> Job:
-    """Do the work unless the client leaves, which cancels it.
-
-    Raises:
-        Cancelled: the client has left; nobody will read it.
-    """
+    """Do the work unless the client leaves, which cancels it. Raises: Cancelled, which nobody will read."""
     working = asyncio.ensure_future(work())
     leaving = asyncio.ensure_future(_disconnection(request))
     try:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from api import openapi
 from api.context import Context, Owner
-from api.conversion import API_PREFIX, PRIVATE, to_status, to_summary
+from api.conversion import API_PREFIX, PRIVATE, rendered, to_status, to_summary
 from api.errors import error_body
 from api.responses import JobListResponse, StatusResponse
 from api.submission import load_result
@@ -52,7 +52,7 @@ async def status(job_id: JobId, context: Context, owner: Owner) -> Response:
     """`result` is there once the status is completed, `error` and `error_code` when it failed or was cancelled."""
     job = await context.queue.get(job_id, owner=owner)
     result = await load_result(context, job) if job.status is JobStatus.COMPLETED else None
-    content = await asyncio.to_thread(_json, to_status(job, result))
+    content = await asyncio.to_thread(rendered, to_status(job, result))
     return Response(content, media_type="application/json", headers=PRIVATE)
 
 
@@ -154,7 +154,3 @@ async def _frames(events: AsyncIterator[JobEvent]) -> AsyncIterator[dict[str, st
         close = getattr(events, "aclose", None)
         if close is not None:
             await close()
-
-
-def _json(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -13,7 +13,7 @@ from api.context import STARTING_RETRY_AFTER_S, ApiContext, Context
 from api.conversion import API_PREFIX
 from api.metrics import MEDIA_TYPE, HttpMetrics
 from api.responses import HealthResponse
-from composition.errors import InternalError, NotReady
+from composition.errors import NotReady
 
 HEALTH_TIMEOUT_S = 5.0
 
@@ -31,15 +31,11 @@ async def health(context: Context) -> dict[str, Any]:
     """200 when the models are loaded, else 503 NOT_READY with the same facts in `details`."""
     try:
         async with asyncio.timeout(HEALTH_TIMEOUT_S):
-            found = dict(await context.health.health())
+            found = await context.health.health()
     except TimeoutError as error:
         raise NotReady("the models do not answer", retry_after_s=STARTING_RETRY_AFTER_S) from error
-    facts = {
-        "models_loaded": list(_names(found.get("models_loaded"))),
-        "gpu_available": bool(found.get("gpu_available")),
-        "gpu_memory_free_mb": _megabytes(found.get("gpu_memory_free_mb")),
-    }
-    if not found.get("ready"):
+    facts = {name: found[name] for name in ("models_loaded", "gpu_available", "gpu_memory_free_mb")}
+    if not found["ready"]:
         raise NotReady("the models are not loaded", details=facts, retry_after_s=STARTING_RETRY_AFTER_S)
     return {"status": "healthy", **facts}
 
@@ -61,13 +57,3 @@ async def metrics(request: Request) -> Response:
     if isinstance(context, ApiContext) and context.job_counts is not None:
         series.set_jobs(await context.job_counts())
     return Response(series.render(), media_type=MEDIA_TYPE)
-
-
-def _names(value: object) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise InternalError("the health report has no list of models")
-    return tuple(str(name) for name in value)
-
-
-def _megabytes(value: object) -> int:
-    return int(value) if isinstance(value, (int, float)) else 0

@@ -31,8 +31,6 @@ class _CachedPort(Generic[Port]):
 
 
 class CachedAnalyzer(_CachedPort[Analyzer]):
-    """An `Analyzer` that looks at the same image and reads the same prompt once."""
-
     async def detect_objects(self, image: Image) -> tuple[Detection, ...]:
         return await self._get("objects", lambda: self._inner.detect_objects(image), image)
 
@@ -44,30 +42,22 @@ class CachedAnalyzer(_CachedPort[Analyzer]):
 
 
 class CachedDetector(_CachedPort[Detector]):
-    """A `Detector` that looks for the same phrase in the same image once."""
-
     async def detect(self, image: Image, phrase: str) -> tuple[Detection, ...]:
         return await self._get("detections", lambda: self._inner.detect(image, phrase), image, phrase)
 
 
 class CachedSegmenter(_CachedPort[Segmenter]):
-    """A `Segmenter` that cuts the same detections out of the same image once."""
-
     async def segment(self, image: Image, detections: Sequence[Detection]) -> tuple[Mask, ...]:
         asked = tuple(detections)
         return await self._get("masks", lambda: self._inner.segment(image, asked), image, asked)
 
 
 class CachedPoseEstimator(_CachedPort[PoseEstimator]):
-    """A `PoseEstimator` that poses the same people in the same image once."""
-
     async def estimate_pose(self, image: Image, people: Sequence[Detection]) -> tuple[Pose, ...]:
         asked = tuple(people)
         return await self._get("pose", lambda: self._inner.estimate_pose(image, asked), image, asked)
 
 
 class CachedDepthEstimator(_CachedPort[DepthEstimator]):
-    """A `DepthEstimator` that measures the same image once."""
-
     async def estimate_depth(self, image: Image) -> DepthMap:
         return await self._get("depth", lambda: self._inner.estimate_depth(image), image)

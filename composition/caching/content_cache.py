@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -15,16 +14,11 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, kw_only=True)
-class HitCounts:
-    """`misses` were computed; `hits` were not: found, or computed already for another request."""
-
-    hits: int = 0
-    misses: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
 class CacheCounts:
-    """Since the start; `bytes` and `entries` are what is held now."""
+    """Since the start: `misses` were computed, `hits` were found, or being computed for another request.
+
+    `bytes` and `entries` are what is held now.
+    """
 
     hits: int
     misses: int
@@ -53,17 +47,13 @@ class ContentCache(Generic[Value]):
         self._max_bytes = max_bytes
         self._size_of = size_of
         self._values: TTLCache[bytes, Value] = TTLCache(maxsize=max_bytes, ttl=ttl_s, timer=clock, getsizeof=size_of)
-        self._hits: Counter[str] = Counter()
-        self._misses: Counter[str] = Counter()
+        self._hits = self._misses = 0
         self._lock = threading.Lock()
 
-    def get(self, key: bytes, compute: Callable[[], Value], *, name: str = "") -> tuple[Value, bool]:
-        """The value of `key` and whether it was there; `compute` runs outside the lock when it was not.
-
-        `name` says what the value is, for the counts.
-        """
+    def get(self, key: bytes, compute: Callable[[], Value]) -> tuple[Value, bool]:
+        """The value of `key` and whether it was there; `compute` runs outside the lock when it was not."""
         found = self.find(key)
-        self.count(name, hit=found is not None)
+        self.count(hit=found is not None)
         if found is not None:
             return found, True
         value = compute()
@@ -84,10 +74,11 @@ class ContentCache(Generic[Value]):
             with self._lock:
                 self._values[key] = value
 
-    def count(self, name: str, *, hit: bool) -> None:
+    def count(self, *, hit: bool) -> None:
         """For whoever looks and computes by itself."""
         with self._lock:
-            (self._hits if hit else self._misses)[name] += 1
+            self._hits += hit
+            self._misses += not hit
 
     def clear(self) -> None:
         """Forget everything, for instance because memory ran out."""
@@ -95,16 +86,7 @@ class ContentCache(Generic[Value]):
             self._values.clear()
 
     def counts(self) -> CacheCounts:
-        """Of all names together."""
         with self._lock:
             self._values.expire()
-            return CacheCounts(
-                hits=self._hits.total(), misses=self._misses.total(), entries=len(self._values),
-                bytes=int(self._values.currsize),
-            )  # fmt: skip
-
-    def counts_by_name(self) -> Mapping[str, HitCounts]:
-        """Since the start."""
-        with self._lock:
-            names = {*self._hits, *self._misses}
-            return {name: HitCounts(hits=self._hits[name], misses=self._misses[name]) for name in names}
+            held, size_bytes = len(self._values), int(self._values.currsize)
+            return CacheCounts(hits=self._hits, misses=self._misses, entries=held, bytes=size_bytes)

@@ -37,12 +37,10 @@ class SingleFlight:
         self._flights: dict[bytes, _Flight] = {}
 
     async def get(self, name: str, key: bytes, compute: Callable[[], Awaitable[T]]) -> T:
-        """The value of `key`, computed at most once at a time.
+        """The value of `key`, computed at most once at a time and frozen (`freeze`) before anybody gets it.
 
-        Args:
-            name: what the value is, for the counts: "detections", "pose".
-            key: a digest of `name` and everything that the value depends on.
-            compute: makes the value, which is frozen (`freeze`) before anybody gets it.
+        `name` says what it is, for `recorded_outcomes`: "detections", "pose"; `key` is a digest of it and all that the
+        value depends on.
         """
         found = self._cache.find(key)
         if found is not None:
@@ -84,7 +82,7 @@ class SingleFlight:
         return flight.task.result()
 
     def _count(self, name: str, *, hit: bool) -> None:
-        self._cache.count(name, hit=hit)
+        self._cache.count(hit=hit)
         outcomes = _outcomes.get()
         if outcomes is not None and outcomes.get(name) != "miss":
             outcomes[name] = "hit" if hit else "miss"

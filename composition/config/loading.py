@@ -32,11 +32,7 @@ class ConfigError(Exception):
 
 
 def load_config(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
-    """Read the configuration.
-
-    Args:
-        path: the YAML file; None takes `COMPOSITION_CONFIG`, else ./config.yaml when it exists.
-        environment: the environment variables; None takes the process's.
+    """Read the configuration, from another file or other variables than the process's where they are given.
 
     Raises:
         ConfigError: with the path of every bad key and what is allowed there.

@@ -57,15 +57,9 @@ def match_color(generated: Image, original: Image, mask: Mask) -> Image:
     In a ring just outside the mask both images should be equal. What differs there per L*a*b* channel in mean
     and, where both show the same structure, in spread is taken back in the mask and its ring. Pixels of the ring
     whose difference is an outlier (a new shadow, a spilled edge) do not count. The region is never made to look
-    like its surroundings.
+    like its surroundings. Without a ring, as with a mask of everything, nothing is changed.
 
-    Args:
-        generated: (H, W, 3) the model's image.
-        original: (H, W, 3) the image it was made from.
-        mask: (H, W) everything that the model was asked to repaint (> 0), feathering included.
-
-    Returns:
-        The corrected image (H, W, 3); unchanged when there is no ring, as with a mask of everything.
+    The mask is everything that the model was asked to repaint (> 0), feathering included.
     """
     matched = generated.copy()
     width_px = max(2.0, scale_px(RING_WIDTH_PX, mask.shape))

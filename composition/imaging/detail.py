@@ -30,15 +30,9 @@ Plane = npt.NDArray[np.float32]
 
 
 def keep_detail(generated: Image, original: Image, mask: Mask) -> Image:
-    """The generated colours with the original's detail.
+    """The generated colours with the original's detail; the generated image itself wherever the mask is 0.
 
-    Args:
-        generated: (H, W, 3) in the new colours.
-        original: (H, W, 3) what it was made from.
-        mask: (H, W); > 0 is the thing that changes colour: how its colours change is learnt inside it only.
-
-    Returns:
-        (H, W, 3): the generated image wherever the mask is 0.
+    The mask is the thing that changes colour (> 0): how its colours change is learnt inside it only.
     """
     side_px = scale_px(WINDOW_PX, mask.shape)
     around = window(mask, side_px)

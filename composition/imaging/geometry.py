@@ -31,6 +31,8 @@ MIN_NATIVE_SHARE = 0.75
 class Fit:
     """How one image lies in the model's canvas. All sizes are (height, width) in pixels.
 
+    An image of another size than the one that a method maps from is a ValueError.
+
     Attributes:
         size: the image's own size.
         content_size: the resized image, at the canvas's upper left corner.
@@ -47,29 +49,17 @@ class Fit:
         return max(self.content_size) / max(self.size)
 
     def to_model(self, image: Image) -> Image:
-        """The image (H, W, 3) on the canvas (h, w, 3): antialiased Lanczos, padded by edge replication.
-
-        Raises:
-            ValueError: for an image of another size than `size`.
-        """
+        """The image (H, W, 3) on the canvas (h, w, 3): antialiased Lanczos, padded by edge replication."""
         self._expect(image, self.size)
         return self._pad(_resize(image, self.content_size, PIL.Image.Resampling.LANCZOS))
 
     def map_to_model(self, image: Image) -> Image:
-        """A control image (H, W, 3) or map (H, W) on the canvas; bilinear, as Lanczos would ring around drawn lines.
-
-        Raises:
-            ValueError: for a map of another size than `size`.
-        """
+        """A control image (H, W, 3) or map (H, W) on the canvas; bilinear, as Lanczos would ring around drawn lines."""
         self._expect(image, self.size)
         return self._pad(_resize(image, self.content_size, PIL.Image.Resampling.BILINEAR))
 
     def mask_to_model(self, mask: Mask) -> Mask:
-        """The mask (H, W) on the canvas (h, w), 0 or 255: every pixel that a masked one reaches into; padding is 0.
-
-        Raises:
-            ValueError: for a mask of another size than `size`.
-        """
+        """The mask (H, W) on the canvas (h, w), 0 or 255: every pixel that a masked one reaches into; padding is 0."""
         self._expect(mask, self.size)
         rows = _any_in_cells(mask > 0, self.content_size[0])
         covered = _any_in_cells(rows.T, self.content_size[1]).T
@@ -85,11 +75,7 @@ class Fit:
         return _map_points(pose, lambda points: points * factors)
 
     def from_model(self, image: Image) -> Image:
-        """The model's image (h, w, 3) without its padding, by Lanczos at the image's own size (H, W, 3).
-
-        Raises:
-            ValueError: for an image of another size than `model_size`.
-        """
+        """The model's image (h, w, 3) without its padding, by Lanczos at the image's own size (H, W, 3)."""
         self._expect(image, self.model_size)
         content = image[: self.content_size[0], : self.content_size[1]]
         return _resize(content, self.size, PIL.Image.Resampling.LANCZOS)
@@ -105,15 +91,10 @@ class Fit:
 
 
 def fit(size_hw: tuple[int, int], *, native_size: int, multiple: int = 64) -> Fit:
-    """Plan how an image of `size_hw` (height, width) is given to the model.
+    """Plan how an image of `size_hw` (height, width) is given to the model, whose long side is `native_size` pixels.
 
-    Args:
-        size_hw: the image's size; smaller images are enlarged.
-        native_size: the long side at model scale, in pixels.
-        multiple: both sides of the canvas are multiples of it.
-
-    Raises:
-        ValueError: for a size below one pixel.
+    A smaller image is enlarged; both sides of the canvas are multiples of `multiple`.
+    Raises: ValueError for a size below one pixel.
     """
     if min(*size_hw, native_size, multiple) < 1:
         raise ValueError(f"sizes must be at least one pixel: {size_hw}, {native_size}, {multiple}")
@@ -174,11 +155,7 @@ def crop(image: npt.NDArray[np.uint8], box: Box) -> npt.NDArray[np.uint8]:
 
 
 def paste(image: npt.NDArray[np.uint8], patch: npt.NDArray[np.uint8], box: Box) -> npt.NDArray[np.uint8]:
-    """A copy of `image` with `patch` (of the box's size) in the box: `crop`'s inverse.
-
-    Raises:
-        ValueError: for a patch of another size than the box.
-    """
+    """`crop`'s inverse: a copy of `image` with `patch` in the box. Raises: ValueError for a patch of another size."""
     x0, y0, x1, y1 = _whole(box)
     if patch.shape[:2] != (y1 - y0, x1 - x0):
         raise ValueError(f"the patch is {patch.shape[:2]}, the box {(y1 - y0, x1 - x0)}")

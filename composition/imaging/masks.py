@@ -58,11 +58,7 @@ def boxes_to_mask(boxes: Iterable[Box], size: tuple[int, int]) -> Mask:
 
 
 def union(masks: Sequence[Mask]) -> Mask:
-    """Pixel by pixel the largest value of masks of one size.
-
-    Raises:
-        ValueError: for no masks at all.
-    """
+    """Pixel by pixel the largest value of masks of one size. Raises: ValueError for no masks at all."""
     largest: Mask = np.stack(masks).max(axis=0)
     return largest
 
@@ -112,12 +108,9 @@ def feather(mask: Mask, px: float) -> Mask:
 
 
 def spare(alpha: Mask, protected: Mask, px: float) -> Mask:
-    """Take what must not change out of an alpha (H, W): 0 on every protected pixel (> 0), with a soft rim around.
+    """Take what must not change out of an alpha: 0 on every protected pixel (> 0), with a soft rim around.
 
-    Args:
-        alpha: (H, W), 0..255.
-        protected: (H, W); > 0 must stay as it is.
-        px: the rim's kernel, as `feather` has it.
+    The rim's kernel is of `px` pixels, as `feather` has it.
     """
     return np.minimum(alpha, complement(feather(protected, px)))
 
@@ -147,11 +140,7 @@ def window(mask: Mask, reach_px: float) -> tuple[slice, slice] | None:
 
 
 def ensure_not_empty(mask: Mask) -> Mask:
-    """The mask itself.
-
-    Raises:
-        EmptyMask: when no pixel is masked.
-    """
+    """The mask itself. Raises: EmptyMask when no pixel is masked."""
     if not mask.any():
         raise EmptyMask("the mask is empty: there is nothing to repaint")
     return mask

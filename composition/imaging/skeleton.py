@@ -53,14 +53,10 @@ _FINGER_COLOURS = rainbow(20)
 
 
 def draw_skeleton(poses: Sequence[Pose], size: tuple[int, int]) -> Image:
-    """Draw people for the pose ControlNet. Line widths are those of the model's scale, so draw at model size.
+    """Draw people for the pose ControlNet, black when there is nobody; any array of a pose may be empty.
 
-    Args:
-        poses: keypoints in pixels of the drawing; any array of a pose may be empty.
-        size: (height, width) of the drawing, in pixels.
-
-    Returns:
-        RGB uint8 (height, width, 3); black when there is nobody.
+    Line widths are those of the model's scale, so draw at model size: `size` is (height, width) in pixels, which the
+    keypoints are in.
     """
     canvas = np.zeros((*size, 3), np.uint8)
     for limb, colour in zip(LIMBS, _BODY_COLOURS, strict=False):

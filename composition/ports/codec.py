@@ -1,5 +1,3 @@
-"""Bytes <-> pixels."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,3 @@
-"""The diffusion model behind its runner, and whether models are loaded."""
-
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping

@@ -1,5 +1,3 @@
-"""The way out to the network."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping

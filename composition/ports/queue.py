@@ -10,7 +10,7 @@ from composition.result import Progress
 
 
 class BlobStore(Protocol):
-    """Named bytes: job inputs and results."""
+    """Named bytes: job inputs and results. Every method raises NotReady while the storage cannot be used."""
 
     async def put(self, data: bytes) -> str:
         """Store durably and give the key."""

@@ -10,22 +10,10 @@ from composition.decision import Pipeline, ReferenceKind, Signals
 from composition.reading import Reading
 from composition.request import EditOptions
 
-VEHICLE_LABELS: Final = frozenset(
-    {
-        "car",
-        "truck",
-        "bus",
-        "van",
-        "motorcycle",
-        "motorbike",
-        "bicycle",
-        "train",
-        "boat",
-        "airplane",
-        "aeroplane",
-        "vehicle",
-    }
-)
+VEHICLE_LABELS: Final = frozenset({
+    "car", "truck", "bus", "van", "motorcycle", "motorbike", "bicycle", "train", "boat", "airplane", "aeroplane",
+    "vehicle",
+})  # fmt: skip
 """The vehicles among the detector's COCO labels, under their common spellings."""
 HUMAN_LABEL: Final = "person"
 
@@ -63,7 +51,6 @@ class Evidence:
 
 
 def gather(*, reading: Reading, options: EditOptions, signals: Signals, config: RoutingConfig) -> Evidence:
-    """Put together what the rules ask."""
     triggers = config.complex_triggers
     clothing = sum(float(signals.reference.get(kind, 0.0)) for kind in (ReferenceKind.GARMENT, ReferenceKind.ACCESSORY))
     return Evidence(

@@ -50,12 +50,7 @@ class Router:
     """
 
     def __init__(self, config: RoutingConfig, reader: PromptReader) -> None:
-        """Wire a router.
-
-        Args:
-            config: the `routing` section. Keywords that the reader knows already are named in the log.
-            reader: understands the prompts.
-        """
+        """Keywords that the reader knows already are named in the log."""
         self._config = config
         self._reader = reader
         keywords = config.complex_triggers.keywords
@@ -67,23 +62,11 @@ class Router:
             )
 
     def read(self, prompt: str, options: EditOptions) -> Reading:
-        """Understand a prompt.
-
-        Args:
-            prompt: as the user wrote it, any language and length.
-            options: the request's `config`; its `target` overrides what the prompt names.
-        """
+        """Understand a prompt as the user wrote it; the `target` of the options overrides what it names."""
         return self._reader.read(prompt, target=options.target, keywords=self._keywords)
 
     def decide(self, reading: Reading, *, options: EditOptions, signals: Signals, has_reference: bool) -> Decision:
-        """Decide one edit.
-
-        Args:
-            reading: what `read` made of the prompt.
-            options: the request's `config`.
-            signals: what the analyzer found; parts may be absent.
-            has_reference: whether a reference image came along.
-        """
+        """Decide one edit, as the prompt was read; parts of what the analyzer found may be absent."""
         evidence = gather(reading=reading, options=options, signals=signals, config=self._config)
         rule = first_match(evidence)
         pipeline = rule.pipeline(evidence)

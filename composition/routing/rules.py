@@ -99,5 +99,4 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def first_match(evidence: Evidence) -> Rule:
-    """The rule that decides."""
     return next(rule for rule in RULES if rule.holds(evidence))

@@ -13,8 +13,7 @@ from jobs.blobs.memory_blobs import MemoryBlobStore
 def open_blob_store(location: str) -> BlobStore:
     """`memory`, a folder, a redis:// URL, or any other fsspec URL (s3://bucket/prefix).
 
-    Raises:
-        ConfigError: the location cannot be used; what is missing is said.
+    Raises: ConfigError says what is missing.
     """
     if location == "memory":
         return MemoryBlobStore()

@@ -14,6 +14,7 @@ import os
 import re
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -33,36 +34,66 @@ _KEY = re.compile(r"[0-9a-f]{32}")
 _T = TypeVar("_T")
 
 
-class FolderBlobStore:
-    """Blobs in a local folder, spread over 256 sub-folders."""
+class _FileBlobStore(ABC):
+    """Blobs behind a file system that blocks; threads call it."""
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self._folder = folder
-        self._clock = clock
+    def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
-        self._folder_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blob-folders")
+
+    @abstractmethod
+    def _write(self, key: str, data: bytes) -> None: ...
+
+    @abstractmethod
+    def _read(self, key: str) -> bytes: ...
+
+    @abstractmethod
+    def _remove(self, key: str) -> None: ...
+
+    @abstractmethod
+    def _dated(self) -> Iterator[tuple[str, float]]:
+        """Every file's name, and when it was put, in UTC seconds."""
 
     async def put(self, data: bytes) -> str:
-        """Store durably and give the key. Raises: NotReady (disk full, folder gone)."""
         key = uuid.uuid4().hex
         await self._run(self._write, key, data)
         return key
 
     async def get(self, key: str) -> bytes:
-        """Raises: NotFound, NotReady."""
-        return await self._run(lambda: self._path(key).read_bytes())
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Delete those that exist. Raises: NotReady."""
-        await self._run(self._unlink, keys)
-
-    async def older_than(self, age_s: float) -> tuple[str, ...]:
-        """Keys of blobs put at least `age_s` ago, half-written ones among them."""
-        return await self._run(self._older_than, self._clock() - age_s)
-
-    def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
             raise NotFound("there is no such blob")
+        return await self._run(self._read, key)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        await self._run(self._remove_all, keys)
+
+    async def older_than(self, age_s: float) -> tuple[str, ...]:
+        return await self._run(self._older_than, time.time() - age_s)
+
+    def _remove_all(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            if _KEY.fullmatch(key):
+                self._remove(key)
+
+    def _older_than(self, moment: float) -> tuple[str, ...]:
+        return tuple(name for name, at in self._dated() if _KEY.fullmatch(name) and at <= moment)
+
+    async def _run(self, work: Callable[..., _T], *args: Any) -> _T:
+        def run() -> _T:
+            with _translated():
+                return work(*args)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+
+class FolderBlobStore(_FileBlobStore):
+    """Blobs in a local folder, spread over 256 sub-folders."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._folder_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blob-folders")
+
+    def _path(self, key: str) -> Path:
         return self._folder / key[:2] / key
 
     def _write(self, key: str, data: bytes) -> None:
@@ -81,82 +112,39 @@ class FolderBlobStore:
             path.unlink(missing_ok=True)
             raise
 
-    def _unlink(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            with suppress(NotFound):
-                self._path(key).unlink(missing_ok=True)
+    def _read(self, key: str) -> bytes:
+        return self._path(key).read_bytes()
 
-    def _older_than(self, moment: float) -> tuple[str, ...]:
-        found = []
+    def _remove(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
+
+    def _dated(self) -> Iterator[tuple[str, float]]:
         for path in self._folder.glob("??/*"):
             with suppress(FileNotFoundError):
-                if _KEY.fullmatch(path.name) and path.stat().st_mtime <= moment:
-                    found.append(path.name)
-        return tuple(found)
-
-    async def _run(self, work: Callable[..., _T], *args: Any) -> _T:
-        def run() -> _T:
-            with _translated():
-                return work(*args)
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+                yield path.name, path.stat().st_mtime
 
 
-class FsspecBlobStore:
-    """Blobs behind an fsspec URL; `options` are the file system's own (endpoint_url, key, secret ...)."""
+class FsspecBlobStore(_FileBlobStore):
+    """Blobs behind an fsspec URL."""
 
-    def __init__(
-        self, url: str, *, options: dict[str, Any] | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._files, self._root = fsspec.core.url_to_fs(url, **(options or {}))
-        self._clock = clock
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._files, self._root = fsspec.core.url_to_fs(url)
 
-    async def put(self, data: bytes) -> str:
-        """Store and give the key. Raises: NotReady."""
-        key = uuid.uuid4().hex
-        await self._run(self._files.pipe_file, self._path(key), data)
-        return key
+    def _write(self, key: str, data: bytes) -> None:
+        self._files.pipe_file(f"{self._root}/{key}", data)
 
-    async def get(self, key: str) -> bytes:
-        """Raises: NotFound, NotReady."""
-        return bytes(await self._run(self._files.cat_file, self._path(key)))
+    def _read(self, key: str) -> bytes:
+        return bytes(self._files.cat_file(f"{self._root}/{key}"))
 
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Delete those that exist. Raises: NotReady."""
-        await self._run(self._remove, keys)
+    def _remove(self, key: str) -> None:
+        with suppress(FileNotFoundError):
+            self._files.rm_file(f"{self._root}/{key}")
 
-    async def older_than(self, age_s: float) -> tuple[str, ...]:
-        """Keys of blobs put at least `age_s` ago."""
-        return await self._run(self._older_than, self._clock() - age_s)
-
-    def _path(self, key: str) -> str:
-        if not _KEY.fullmatch(key):
-            raise NotFound("there is no such blob")
-        return f"{self._root}/{key}"
-
-    def _remove(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            with suppress(FileNotFoundError, NotFound):
-                self._files.rm_file(self._path(key))
-
-    def _older_than(self, moment: float) -> tuple[str, ...]:
-        try:
-            entries = self._files.ls(self._root, detail=True, refresh=True)
-        except FileNotFoundError:
-            return ()
-        return tuple(
-            name
-            for entry in entries
-            if _KEY.fullmatch(name := str(entry["name"]).rpartition("/")[2]) and _modified(entry) <= moment
-        )
-
-    async def _run(self, work: Callable[..., _T], *args: Any) -> _T:
-        def run() -> _T:
-            with _translated():
-                return work(*args)
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+    def _dated(self) -> Iterator[tuple[str, float]]:
+        with suppress(FileNotFoundError):
+            for entry in self._files.ls(self._root, detail=True, refresh=True):
+                yield str(entry["name"]).rpartition("/")[2], _modified(entry)
 
 
 def _modified(entry: dict[str, Any]) -> float:

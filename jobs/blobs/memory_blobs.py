@@ -17,24 +17,20 @@ class MemoryBlobStore:
         self._blobs: dict[str, tuple[float, bytes]] = {}
 
     async def put(self, data: bytes) -> str:
-        """Keep the bytes and give their key."""
         key = uuid.uuid4().hex
         self._blobs[key] = (self._clock(), bytes(data))
         return key
 
     async def get(self, key: str) -> bytes:
-        """Raises: NotFound."""
         try:
             return self._blobs[key][1]
         except KeyError:
             raise NotFound("there is no such blob") from None
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete those that exist."""
         for key in keys:
             self._blobs.pop(key, None)
 
     async def older_than(self, age_s: float) -> tuple[str, ...]:
-        """Keys of blobs put at least `age_s` ago."""
         oldest = self._clock() - age_s
         return tuple(key for key, (at, _) in self._blobs.items() if at <= oldest)

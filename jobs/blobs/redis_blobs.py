@@ -25,7 +25,6 @@ class RedisBlobStore:
         self._clock = clock
 
     async def put(self, data: bytes) -> str:
-        """Store and give the key. Raises: NotReady."""
         key = uuid.uuid4().hex
         async with translated(timeout_s=IMAGE_TIMEOUT_S), self._redis.pipeline(transaction=True) as pipe:
             pipe.set(self._prefix + key, data)
@@ -34,7 +33,6 @@ class RedisBlobStore:
         return key
 
     async def get(self, key: str) -> bytes:
-        """Raises: NotFound, NotReady."""
         async with translated(timeout_s=IMAGE_TIMEOUT_S):
             data = await reply(self._redis.get(self._prefix + key))
         if data is None:
@@ -42,7 +40,6 @@ class RedisBlobStore:
         return bytes(data)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete those that exist. Raises: NotReady."""
         if not keys:
             return
         async with translated(timeout_s=IMAGE_TIMEOUT_S), self._redis.pipeline(transaction=True) as pipe:
@@ -51,7 +48,6 @@ class RedisBlobStore:
             await pipe.execute()
 
     async def older_than(self, age_s: float) -> tuple[str, ...]:
-        """Keys of blobs put at least `age_s` ago."""
         async with translated(timeout_s=IMAGE_TIMEOUT_S):
             found = await reply(self._redis.zrange(self._ages, "-inf", self._clock() - age_s, byscore=True))
         return tuple(key.decode() for key in found)

@@ -22,19 +22,15 @@ class RetryingBlobStore:
         self._max_delay_s = max_delay_s
 
     async def put(self, data: bytes) -> str:
-        """Store durably and give the key. Raises: NotReady after the wait."""
         return await self._persistently(lambda: self._blobs.put(data))
 
     async def get(self, key: str) -> bytes:
-        """Raises: NotFound at once; NotReady after the wait."""
         return await self._persistently(lambda: self._blobs.get(key))
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete those that exist. Raises: NotReady after the wait."""
         await self._persistently(lambda: self._blobs.delete(keys))
 
     async def older_than(self, age_s: float) -> tuple[str, ...]:
-        """Keys of blobs put at least `age_s` ago. Raises: NotReady after the wait."""
         return await self._persistently(lambda: self._blobs.older_than(age_s))
 
     async def _persistently(self, act: Callable[[], Awaitable[_T]]) -> _T:

@@ -10,7 +10,7 @@ from typing import Any
 
 from composition.controls import CONTROLS
 from composition.jobs import EditPayload, Job, JobError, JobEvent, JobKind, JobResult, JobStatus, Priority
-from composition.request import OPTIONS, ControlType, EditOptions
+from composition.request import OPTIONS, EditOptions
 from jobs.protocol.lifecycle import Record
 
 _PLAIN = tuple(
@@ -68,7 +68,6 @@ def load_record(text: str | bytes) -> Record:
 
 
 def dump_event_data(event: JobEvent) -> str:
-    """An event's data as JSON."""
     return json.dumps(dict(event.data), separators=(",", ":"))
 
 
@@ -94,12 +93,14 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
     stored = document["options"]
     if unknown := set(stored) - OPTIONS.keys():
         raise ValueError(f"unknown options: {sorted(unknown)}")
+    if unknown := set(stored["control_types"]) - CONTROLS.keys():
+        raise ValueError(f"unknown control types: {sorted(unknown)}")
     options = {
         name: OPTIONS[name].type(value) if isinstance(OPTIONS[name].type, EnumType) else value
         for name, value in stored.items()
         if value is not None
     }
-    options["control_types"] = tuple(_known_control(name) for name in stored["control_types"])
+    options["control_types"] = tuple(stored["control_types"])
     return EditPayload(
         prompt=document["prompt"],
         base_key=document["base_key"],
@@ -108,10 +109,3 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
         mask_key=document["mask_key"],
         options=EditOptions(**options),
     )
-
-
-def _known_control(name: str) -> ControlType:
-    """Raises: ValueError: another version of the service knows this control type."""
-    if name not in CONTROLS:
-        raise ValueError(f"unknown control type: {name}")
-    return name

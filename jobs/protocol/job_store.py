@@ -11,7 +11,10 @@ from jobs.protocol.claims import Claim, Delivery
 
 
 class JobStore(Protocol):
-    """The durable record of jobs. Every method is atomic; only legal transitions happen."""
+    """The durable record of jobs. Every method is atomic; only legal transitions happen.
+
+    Every method raises NotReady while the backend is away or closed.
+    """
 
     async def open(self) -> None:
         """Before the first use. Raises: ConfigError when the place it keeps jobs in cannot be used."""
@@ -24,7 +27,7 @@ class JobStore(Protocol):
     async def add(self, job: Job) -> Job:
         """Accept a job durably; for a known idempotency key the job that was accepted first.
 
-        Raises: QueueFull, IdempotencyConflict, NotReady (the backend is away).
+        Raises: QueueFull, IdempotencyConflict.
         """
         ...
 
@@ -45,7 +48,10 @@ class JobStore(Protocol):
         ...
 
     async def complete(self, claim: Claim, result: JobResult) -> bool:
-        """Publish the result; False when the claim is no longer the newest (nothing is written)."""
+        """Publish the result; False when the claim is no longer the newest (nothing is written).
+
+        True again for a repeat, whose first reply may have been lost.
+        """
         ...
 
     async def fail(self, claim: Claim, error: JobError, *, retry: bool, delay_s: float = 0.0) -> bool:
@@ -57,7 +63,10 @@ class JobStore(Protocol):
         ...
 
     async def cancel(self, job_id: str) -> Job:
-        """Idempotent. A pending job ends at once; a processing one is asked to stop, and ends for its owner at once."""
+        """Idempotent. A pending job ends at once; a processing one is asked to stop, and ends for its owner at once.
+
+        Raises: NotFound.
+        """
         ...
 
     async def sweep(self, *, result_ttl_s: float) -> tuple[Job, ...]:
@@ -79,6 +88,7 @@ class JobStore(Protocol):
         """Add a preview to the job's stream (bounded; the oldest go first); None when the job has ended.
 
         Status and progress entries are added by the methods above, in the same step as the change itself.
+        Raises: NotFound.
         """
         ...
 

@@ -67,7 +67,7 @@ class Change:
 def admit(job: Job, *, order: int, now: float) -> Change:
     """A new job, pending whatever the caller filled in."""
     fresh = replace(
-        job, status=JobStatus.PENDING, attempt=0, progress=0.0, stage="", created_at=now, updated_at=now,
+        job, status=JobStatus.PENDING, attempt=0, progress=0.0, stage="", created_at=now,
         finished_at=None, result=None, error=None, cancel_requested=False,
     )  # fmt: skip
     return _with_status_event(Record(job=fresh, order=order))
@@ -88,7 +88,7 @@ def heartbeat(record: Record, *, token: int, lease_s: float, progress: Progress 
     """Renew the lease; progress never falls within an attempt. None when the claim is no longer the newest."""
     if not _holds(record, token):
         return None
-    renewed = replace(record, lease_until=now + lease_s, job=replace(record.job, updated_at=now))
+    renewed = replace(record, lease_until=now + lease_s)
     if progress is None:
         return Change(record=renewed)
     fraction = max(renewed.job.progress, min(progress.fraction, 1.0))
@@ -139,11 +139,8 @@ def cancel(record: Record, *, now: float) -> Change | None:
 def lapse(record: Record, *, now: float, all_workers_dead: bool = False) -> Change | None:
     """What becomes of a job whose worker died; None when it did not.
 
-    Args:
-        record: the job.
-        now: UTC seconds.
-        all_workers_dead: at the start of the only process that runs jobs no lease needs to be waited for, and nobody
-            waits for an interactive job.
+    At the start of the only process that runs jobs (`all_workers_dead`) no lease needs to be waited for, and nobody
+    waits for an interactive job.
     """
     job = record.job
     if job.status is JobStatus.PENDING and job.priority is Priority.INTERACTIVE and all_workers_dead:
@@ -198,7 +195,7 @@ def _abandon(record: Record, now: float, why: str) -> Change:
 
 def _move(record: Record, status: JobStatus, now: float) -> Change:
     assert status in LEGAL_TRANSITIONS[record.job.status], f"{record.job.status} -> {status}"
-    job = replace(record.job, status=status, updated_at=now, finished_at=now if status.terminal else None)
+    job = replace(record.job, status=status, finished_at=now if status.terminal else None)
     holder = record.worker_id if status is JobStatus.PROCESSING else ""
     change = _with_status_event(replace(record, job=job, worker_id=holder))
     if not status.terminal:

@@ -33,7 +33,6 @@ class MemoryJobStore(RecordJobStore):
         """What it holds ends with the process."""
 
     async def add(self, job: Job) -> Job:
-        """Raises: QueueFull, IdempotencyConflict."""
         key = (job.owner, job.idempotency_key) if job.idempotency_key is not None else None
         if key in self._accepted:
             return same_submission(self._records[self._accepted[key]].job, job)
@@ -48,18 +47,15 @@ class MemoryJobStore(RecordJobStore):
         return change.record.job
 
     async def events(self, job_id: str, *, after: int) -> tuple[JobEvent, ...]:
-        """Entries with a sequence above `after`, in order."""
         return tuple(event for event in self._events.get(job_id, ()) if event.sequence > after)
 
     async def counts(self) -> Mapping[JobStatus, int]:
-        """Jobs per status."""
         counted = dict.fromkeys(JobStatus, 0)
         for record in self._records.values():
             counted[record.job.status] += 1
         return counted
 
     async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]:
-        """Webhooks to send now, each counted as tried and kept from other senders for `hold_s`."""
         now = self._clock()
         due = [delivery for at, delivery in self._deliveries.values() if at <= now][:limit]
         tried = tuple(replace(delivery, attempts=delivery.attempts + 1) for delivery in due)
@@ -67,25 +63,20 @@ class MemoryJobStore(RecordJobStore):
         return tried
 
     async def postpone_delivery(self, delivery_id: str, *, delay_s: float) -> None:
-        """Try it again later."""
         if delivery_id in self._deliveries:
             self._deliveries[delivery_id] = (self._clock() + delay_s, self._deliveries[delivery_id][1])
 
     async def end_delivery(self, delivery_id: str) -> None:
-        """It arrived, or it is given up."""
         self._deliveries.pop(delivery_id, None)
 
     async def garbage(self, *, limit: int) -> tuple[str, ...]:
-        """Keys of blobs that no job needs any more."""
         return tuple(self._garbage)[:limit]
 
     async def forget_garbage(self, keys: Sequence[str]) -> None:
-        """These blobs are deleted."""
         for key in keys:
             self._garbage.pop(key, None)
 
     async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """Those of `keys` that neither a job nor a garbage note names."""
         named = set(self._garbage)
         for record in self._records.values():
             job = record.job

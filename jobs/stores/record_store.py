@@ -17,27 +17,19 @@ from composition.errors import IdempotencyConflict, InvalidInput, NotFound, Queu
 from composition.jobs import Job, JobError, JobEvent, JobPage, JobResult, JobStatus
 from composition.result import Progress
 from jobs.protocol import lifecycle
-from jobs.protocol.claims import Claim, Delivery
+from jobs.protocol.claims import Claim
+from jobs.protocol.job_store import JobStore
 from jobs.protocol.lifecycle import Change, Record
 
 Changer: TypeAlias = Callable[[Record], Change | None]
 
 
-class RecordJobStore(ABC):
-    """The rules of a job store; its subclasses hold the records."""
-
-    @abstractmethod
-    async def open(self) -> None: ...
-
-    @abstractmethod
-    async def close(self) -> None: ...
+class RecordJobStore(JobStore, ABC):
+    """The rules of a job store; its subclasses hold the records, the blobs' names and the webhooks owed."""
 
     @abstractmethod
     async def _now(self) -> float:
         """UTC seconds by the clock that all users of the store share."""
-
-    @abstractmethod
-    async def add(self, job: Job) -> Job: ...
 
     @abstractmethod
     async def _load(self, job_id: str) -> Record | None: ...
@@ -76,39 +68,13 @@ class RecordJobStore(ABC):
     async def _page(self, owner: str, status: JobStatus | None, limit: int, below: int | None) -> Sequence[Record]:
         """At most `limit` records of an owner with an order under `below`, newest first."""
 
-    @abstractmethod
-    async def events(self, job_id: str, *, after: int) -> tuple[JobEvent, ...]: ...
-
-    @abstractmethod
-    async def counts(self) -> Mapping[JobStatus, int]: ...
-
-    @abstractmethod
-    async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]: ...
-
-    @abstractmethod
-    async def postpone_delivery(self, delivery_id: str, *, delay_s: float) -> None: ...
-
-    @abstractmethod
-    async def end_delivery(self, delivery_id: str) -> None: ...
-
-    @abstractmethod
-    async def garbage(self, *, limit: int) -> tuple[str, ...]: ...
-
-    @abstractmethod
-    async def forget_garbage(self, keys: Sequence[str]) -> None: ...
-
-    @abstractmethod
-    async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]: ...
-
     async def get(self, job_id: str) -> Job:
-        """Raises: NotFound."""
         record = await self._load(job_id)
         if record is None:
             raise NotFound("there is no such job", details={"job_id": job_id})
         return record.job
 
     async def list(self, *, owner: str, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage:
-        """An owner's jobs, newest first. Raises: InvalidInput for a bad cursor."""
         below = None if cursor is None else _order_of(cursor)
         found = await self._page(owner, status, limit + 1, below)
         shown = found[:limit]
@@ -116,7 +82,6 @@ class RecordJobStore(ABC):
         return JobPage(jobs=tuple(record.job for record in shown), cursor=more)
 
     async def claim(self, *, worker_id: str, lease_s: float) -> Claim | None:
-        """Take the next job: interactive first, then FIFO. None when nothing waits."""
         refused: set[str] = set()
         while True:
             now = await self._now()
@@ -130,7 +95,6 @@ class RecordJobStore(ABC):
             refused.add(job_id)
 
     async def heartbeat(self, claim: Claim, *, lease_s: float, progress: Progress | None) -> bool:
-        """Renew the lease and record progress; False when the job was cancelled or lost."""
         now = await self._now()
         return await self._changed(
             claim.job.id,
@@ -139,10 +103,6 @@ class RecordJobStore(ABC):
         )
 
     async def complete(self, claim: Claim, result: JobResult) -> bool:
-        """Publish the result; False when the claim is no longer the newest (nothing is written).
-
-        True again for a repeat, whose first reply may have been lost.
-        """
         now = await self._now()
         publish = partial(lifecycle.complete, token=claim.token, result=result, now=now)
         if await self._changed(claim.job.id, publish):
@@ -151,7 +111,6 @@ class RecordJobStore(ABC):
         return record is not None and record.token == claim.token and record.job.result == result
 
     async def fail(self, claim: Claim, error: JobError, *, retry: bool, delay_s: float = 0.0) -> bool:
-        """End or, with `retry` and attempts left, requeue after `delay_s`; False as for `complete`."""
         now = await self._now()
         return await self._changed(
             claim.job.id,
@@ -161,18 +120,15 @@ class RecordJobStore(ABC):
         )
 
     async def release(self, claim: Claim) -> bool:
-        """Hand an unfinished job back: pending again, the attempt not counted; an interactive one ends."""
         now = await self._now()
         return await self._changed(claim.job.id, lambda record: lifecycle.release(record, token=claim.token, now=now))
 
     async def cancel(self, job_id: str) -> Job:
-        """End a job for its owner at once; idempotent. Raises: NotFound."""
         now = await self._now()
         change = await self._change(job_id, lambda record: lifecycle.cancel(record, now=now))
         return change.record.job if change else await self.get(job_id)
 
     async def sweep(self, *, result_ttl_s: float) -> tuple[Job, ...]:
-        """Requeue or end jobs whose lease lapsed, drop expired ones; the jobs that ended or are gone."""
         now = await self._now()
         ended = [
             *await self._lapse(await self._lapsed(now), now, all_workers_dead=False),
@@ -186,11 +142,9 @@ class RecordJobStore(ABC):
         return (*ended, *(job for job in gone if job is not None))
 
     async def recover(self) -> tuple[Job, ...]:
-        """At the start of the only process that runs jobs: no worker is alive, nobody waits."""
         return tuple(await self._lapse(await self._unfinished(), await self._now(), all_workers_dead=True))
 
     async def append_event(self, job_id: str, type: str, data: Mapping[str, object]) -> JobEvent | None:
-        """Add a preview to the stream; None when the job has ended. Raises: NotFound."""
         change = await self._change(
             job_id,
             lambda record: None if record.job.status.terminal else lifecycle.append(record, type, data),

@@ -110,15 +110,9 @@ def rank(record: Record) -> int:
 def commands(
     keys: RedisKeys, old: Record | None, change: Change, *, version: str, now: float, wait_lease_s: float
 ) -> list[Command]:
-    """What `COMMIT` executes to write a change.
+    """What `COMMIT` executes to write a change that was computed from `old` (None for a new job).
 
-    Args:
-        keys: the names.
-        old: the record that the change was computed from; None for a new job.
-        change: the change.
-        version: of the record once written.
-        now: UTC seconds.
-        wait_lease_s: how long an interactive job is kept without a sign from who waits for it.
+    Without a sign from who waits for it an interactive job is kept for `wait_lease_s`.
     """
     record, job = change.record, change.record.job
     out: list[list[object]] = [

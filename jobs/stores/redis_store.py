@@ -69,11 +69,9 @@ class RedisJobStore(RecordJobStore):
                 )
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._redis.aclose()
 
     async def add(self, job: Job) -> Job:
-        """Raises: QueueFull, IdempotencyConflict, NotReady."""
         now = await self._now()
         async with translated():
             order = int(await self._redis.incr(self.keys.order))
@@ -113,7 +111,6 @@ class RedisJobStore(RecordJobStore):
                     yield message["data"].decode()
 
     async def events(self, job_id: str, *, after: int) -> tuple[JobEvent, ...]:
-        """Entries with a sequence above `after`, in order."""
         types = ("status", "progress", "preview")
         async with translated(), self._redis.pipeline(transaction=True) as pipe:
             for type in types:
@@ -127,13 +124,11 @@ class RedisJobStore(RecordJobStore):
         return tuple(sorted(found, key=lambda event: event.sequence))
 
     async def counts(self) -> Mapping[JobStatus, int]:
-        """Jobs per status."""
         async with translated():
             counted = await reply(self._redis.hgetall(self.keys.counts))
         return {status: int(counted.get(status.value.encode(), 0)) for status in JobStatus}
 
     async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]:
-        """Webhooks to send now, each counted as tried and kept from other senders for `hold_s`."""
         now = await self._now()
         args = [repr(now), str(limit), repr(now + hold_s), self.keys.delivery_prefix]
         async with translated():
@@ -142,32 +137,27 @@ class RedisJobStore(RecordJobStore):
         return tuple(Delivery(id=r[0], job_id=r[1], url=r[2], body=r[3], attempts=int(r[4])) for r in texts)
 
     async def postpone_delivery(self, delivery_id: str, *, delay_s: float) -> None:
-        """Try it again later."""
         at = await self._now() + delay_s
         async with translated():
             await self._redis.zadd(self.keys.due, {delivery_id: at}, xx=True)
 
     async def end_delivery(self, delivery_id: str) -> None:
-        """It arrived, or it is given up."""
         async with translated(), self._redis.pipeline(transaction=True) as pipe:
             pipe.zrem(self.keys.due, delivery_id)
             pipe.delete(f"{self.keys.delivery_prefix}{delivery_id}")
             await pipe.execute()
 
     async def garbage(self, *, limit: int) -> tuple[str, ...]:
-        """Keys of blobs that no job needs any more."""
         async with translated():
             keys = await reply(self._redis.srandmember(self.keys.garbage, limit))
         return tuple(key.decode() for key in keys)
 
     async def forget_garbage(self, keys: Sequence[str]) -> None:
-        """These blobs are deleted."""
         if keys:
             async with translated():
                 await reply(self._redis.srem(self.keys.garbage, *keys))
 
     async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """Those of `keys` that neither a job nor a garbage note names."""
         if not keys:
             return ()
         async with translated():

@@ -22,11 +22,7 @@ JOB_STORES: Mapping[str, Callable[[str, int], JobStore]] = {
 
 
 def make_job_store(location: str, *, max_pending: int) -> JobStore:
-    """`memory`, a file, or `scheme://...`; not opened yet.
-
-    Raises:
-        ConfigError: there is no such store.
-    """
+    """`memory`, a file, or `scheme://...`; not opened yet. Raises: ConfigError when there is no such store."""
     scheme, has_scheme, rest = location.partition("://")
     if not has_scheme:
         scheme, rest = ("memory", "") if location == "memory" else ("file", location)

@@ -58,11 +58,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Bring the file to this version.
-
-    Raises:
-        ConfigError: the file was written by a newer version of the service.
-    """
+    """Bring the file to this version. Raises: ConfigError when a newer version of the service wrote it."""
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise ConfigError(f"it has schema version {version}, this service knows {len(MIGRATIONS)}")

@@ -73,8 +73,6 @@ class SqliteJobStore(RecordJobStore):
         self._lock.release()
 
     async def add(self, job: Job) -> Job:
-        """Raises: QueueFull, IdempotencyConflict, NotReady."""
-
         def insert(db: sqlite3.Connection) -> Job:
             if (accepted := sqlite_tables.accepted_before(db, job)) is not None:
                 return same_submission(accepted.job, job)
@@ -88,15 +86,12 @@ class SqliteJobStore(RecordJobStore):
         return await self._write(insert, durable=True)
 
     async def events(self, job_id: str, *, after: int) -> tuple[JobEvent, ...]:
-        """Entries with a sequence above `after`, in order."""
         return await self._read(sqlite_tables.events, job_id, after)
 
     async def counts(self) -> Mapping[JobStatus, int]:
-        """Jobs per status."""
         return await self._read(sqlite_tables.counts)
 
     async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]:
-        """Webhooks to send now, each counted as tried and kept from other senders for `hold_s`."""
         now = self._clock()
         if not await self._read(sqlite_tables.any_delivery_due, now):
             return ()
@@ -105,24 +100,19 @@ class SqliteJobStore(RecordJobStore):
         )
 
     async def postpone_delivery(self, delivery_id: str, *, delay_s: float) -> None:
-        """Try it again later."""
         at = self._clock() + delay_s
         await self._write(lambda db: sqlite_tables.postpone_delivery(db, delivery_id, at), durable=False)
 
     async def end_delivery(self, delivery_id: str) -> None:
-        """It arrived, or it is given up."""
         await self._write(lambda db: sqlite_tables.end_delivery(db, delivery_id), durable=True)
 
     async def garbage(self, *, limit: int) -> tuple[str, ...]:
-        """Keys of blobs that no job needs any more."""
         return await self._read(sqlite_tables.garbage, limit)
 
     async def forget_garbage(self, keys: Sequence[str]) -> None:
-        """These blobs are deleted."""
         await self._write(lambda db: sqlite_tables.forget_garbage(db, keys), durable=False)
 
     async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """Those of `keys` that neither a job nor a garbage note names."""
         return await self._read(sqlite_tables.unreferenced, keys)
 
     async def _now(self) -> float:

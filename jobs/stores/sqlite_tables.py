@@ -18,7 +18,6 @@ from jobs.protocol.lifecycle import Change, Record
 
 
 def load(db: sqlite3.Connection, job_id: str) -> Record | None:
-    """The record, or None."""
     row = db.execute("SELECT document FROM jobs WHERE id = ?", (job_id,)).fetchone()
     return None if row is None else load_record(row[0])
 
@@ -76,16 +75,12 @@ def drop(db: sqlite3.Connection, record: Record) -> None:
 
 
 def waiting(db: sqlite3.Connection, now: float) -> str | None:
-    """The first due job."""
     return _first(
-        db,
-        "SELECT id FROM jobs WHERE status = 'pending' AND not_before <= ? ORDER BY priority, position LIMIT 1",
-        now,
+        db, "SELECT id FROM jobs WHERE status = 'pending' AND not_before <= ? ORDER BY priority, position LIMIT 1", now
     )
 
 
 def lapsed(db: sqlite3.Connection, now: float) -> tuple[str, ...]:
-    """Jobs whose lease ended."""
     return _column(db, "SELECT id FROM jobs WHERE status = 'processing' AND lease_until <= ?", now)
 
 
@@ -95,14 +90,12 @@ def unfinished(db: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def finished_before(db: sqlite3.Connection, moment: float) -> tuple[str, ...]:
-    """Jobs whose result is old."""
     return _column(db, "SELECT id FROM jobs WHERE finished_at <= ? ORDER BY finished_at LIMIT 500", moment)
 
 
 def page(
     db: sqlite3.Connection, owner: str, status: JobStatus | None, limit: int, below: int | None
 ) -> Sequence[Record]:
-    """An owner's records, newest first."""
     clauses: list[str] = ["owner = ?"]
     values: list[object] = [owner]
     if status is not None:
@@ -116,18 +109,15 @@ def page(
 
 
 def pending(db: sqlite3.Connection) -> int:
-    """How many jobs wait."""
     return int(db.execute("SELECT COUNT(*) FROM jobs WHERE status = 'pending'").fetchone()[0])
 
 
 def counts(db: sqlite3.Connection) -> Mapping[JobStatus, int]:
-    """Jobs per status."""
     found = dict(db.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status"))
     return {status: found.get(status.value, 0) for status in JobStatus}
 
 
 def events(db: sqlite3.Connection, job_id: str, after: int) -> tuple[JobEvent, ...]:
-    """The stream above a sequence."""
     rows = db.execute(
         "SELECT sequence, type, data FROM events WHERE job_id = ? AND sequence > ? ORDER BY sequence", (job_id, after)
     )
@@ -135,7 +125,6 @@ def events(db: sqlite3.Connection, job_id: str, after: int) -> tuple[JobEvent, .
 
 
 def any_delivery_due(db: sqlite3.Connection, now: float) -> bool:
-    """Whether a webhook is owed now."""
     return db.execute("SELECT 1 FROM deliveries WHERE due_at <= ? LIMIT 1", (now,)).fetchone() is not None
 
 
@@ -152,27 +141,22 @@ def take_deliveries(db: sqlite3.Connection, *, now: float, limit: int, until: fl
 
 
 def postpone_delivery(db: sqlite3.Connection, delivery_id: str, at: float) -> None:
-    """Due at `at`."""
     db.execute("UPDATE deliveries SET due_at = ? WHERE id = ?", (at, delivery_id))
 
 
 def end_delivery(db: sqlite3.Connection, delivery_id: str) -> None:
-    """No longer owed."""
     db.execute("DELETE FROM deliveries WHERE id = ?", (delivery_id,))
 
 
 def garbage(db: sqlite3.Connection, limit: int) -> tuple[str, ...]:
-    """Keys noted for deletion."""
     return _column(db, "SELECT key FROM garbage LIMIT ?", limit)
 
 
 def forget_garbage(db: sqlite3.Connection, keys: Sequence[str]) -> None:
-    """These are deleted."""
     db.executemany("DELETE FROM garbage WHERE key = ?", [(key,) for key in keys])
 
 
 def unreferenced(db: sqlite3.Connection, keys: Sequence[str]) -> tuple[str, ...]:
-    """Keys that nothing names."""
     query = "SELECT 1 FROM job_blobs WHERE key = ? UNION SELECT 1 FROM garbage WHERE key = ?"
     return tuple(key for key in keys if db.execute(query, (key, key)).fetchone() is None)
 

@@ -21,12 +21,8 @@ AMBIGUOUS_VERB_LINKS: Final = word_set("to for with into")
 UNDERSTOOD_OBJECT_LINKS: Final = word_set("to into for")
 """Behind a verb whose thing is left to be understood ("change to red")."""
 SWAPS: Final = (
-    ("instead", "of"),
-    ("rather", "than"),
-    ("in", "place", "of"),
-    ("in", "lieu", "of"),
-    ("in", "exchange", "for"),
-)
+    ("instead", "of"), ("rather", "than"), ("in", "place", "of"), ("in", "lieu", "of"), ("in", "exchange", "for"),
+)  # fmt: skip
 """What stands between the new thing and the old one: "B instead of A"."""
 RATHER_THAN: Final = ("than",)
 """The same behind `RATHER_WISH`."""

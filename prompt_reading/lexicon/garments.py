@@ -65,14 +65,9 @@ UNPLACED_ACCESSORIES: Final = (
 """Worn or carried, but covering none of the regions: found by their own name."""
 
 CARRIER_OF_ACCESSORY: Final[Mapping[str, str]] = {
-    "watch": "wrist",
-    "wristwatch": "wrist",
-    "smartwatch": "wrist",
-    "bracelet": "wrist",
-    "bangle": "wrist",
+    "watch": "wrist", "wristwatch": "wrist", "smartwatch": "wrist", "bracelet": "wrist", "bangle": "wrist",
     "ring": "finger",
-    "glove": "hand",
-    "mitten": "hand",
+    "glove": "hand", "mitten": "hand",
     "anklet": "ankle",
-}
+}  # fmt: skip
 """Where an accessory without a region goes when it is tried on."""

@@ -9,31 +9,12 @@ from typing import Final
 from prompt_reading.lexicon.listing import word_set
 
 IRREGULAR_PLURALS: Final[Mapping[str, str]] = {
-    "person": "people",
-    "man": "men",
-    "woman": "women",
-    "child": "children",
-    "foot": "feet",
-    "tooth": "teeth",
-    "goose": "geese",
-    "mouse": "mice",
-    "leaf": "leaves",
-    "shelf": "shelves",
-    "knife": "knives",
-    "wolf": "wolves",
-    "loaf": "loaves",
-    "scarf": "scarves",
-    "half": "halves",
-    "bookshelf": "bookshelves",
-    "fish": "fish",
-    "sheep": "sheep",
-    "deer": "deer",
-    "cactus": "cacti",
-    "wife": "wives",
-    "thief": "thieves",
-    "calf": "calves",
+    "person": "people", "man": "men", "woman": "women", "child": "children", "foot": "feet", "tooth": "teeth",
+    "goose": "geese", "mouse": "mice", "leaf": "leaves", "shelf": "shelves", "knife": "knives", "wolf": "wolves",
+    "loaf": "loaves", "scarf": "scarves", "half": "halves", "bookshelf": "bookshelves", "fish": "fish",
+    "sheep": "sheep", "deer": "deer", "cactus": "cacti", "wife": "wives", "thief": "thieves", "calf": "calves",
     "headscarf": "headscarves",
-}
+}  # fmt: skip
 _PLURALS: Final = frozenset(IRREGULAR_PLURALS.values()) - {"fish", "sheep", "deer"}
 SINGULAR_IN_S: Final = word_set(
     """

@@ -53,28 +53,14 @@ PICTURE_WORDS: Final = word_set(
 )
 BACKGROUND_WORDS: Final = word_set("background backdrop surroundings backgrounds bg")
 POSITIONS: Final[Mapping[str, Position]] = {
-    "left": Position.LEFT,
-    "leftmost": Position.LEFT,
-    "left-hand": Position.LEFT,
-    "lefthand": Position.LEFT,
-    "right": Position.RIGHT,
-    "rightmost": Position.RIGHT,
-    "right-hand": Position.RIGHT,
-    "righthand": Position.RIGHT,
-    "middle": Position.MIDDLE,
-    "center": Position.MIDDLE,
-    "centre": Position.MIDDLE,
-    "central": Position.MIDDLE,
-}
+    "left": Position.LEFT, "leftmost": Position.LEFT, "left-hand": Position.LEFT, "lefthand": Position.LEFT,
+    "right": Position.RIGHT, "rightmost": Position.RIGHT, "right-hand": Position.RIGHT, "righthand": Position.RIGHT,
+    "middle": Position.MIDDLE, "center": Position.MIDDLE, "centre": Position.MIDDLE, "central": Position.MIDDLE,
+}  # fmt: skip
 
 SHORTHAND: Final[Mapping[str, str]] = {
-    "u": "you",
-    "ur": "your",
-    "pls": "please",
-    "plz": "please",
-    "w": "with",
-    "thx": "thanks",
-}
+    "u": "you", "ur": "your", "pls": "please", "plz": "please", "w": "with", "thx": "thanks",
+}  # fmt: skip
 """How people type, and what they mean."""
 
 NOUNS_IN_LY: Final = word_set(

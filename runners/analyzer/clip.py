@@ -22,15 +22,7 @@ Name = TypeVar("Name", bound=str)
 
 
 class ClipClassifier:
-    """Classifies references and prompts.
-
-    Args:
-        model: a CLIPModel.
-        processor: its CLIPProcessor.
-        reference_prototypes: texts per kind of reference.
-        prompt_prototypes: texts per class of prompt, `STRUCTURAL` among them.
-        temperature: divides the similarities.
-    """
+    """Classifies references and prompts by how near they are to texts per kind of reference and per class of prompt."""
 
     def __init__(
         self,
@@ -51,7 +43,6 @@ class ClipClassifier:
 
     @classmethod
     def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> ClipClassifier:
-        """From a folder laid out like the hub's repository."""
         model = load_pretrained(CLIPModel, folder, device, dtype)
         return cls(model, CLIPProcessor.from_pretrained(folder, local_files_only=True))
 

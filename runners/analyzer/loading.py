@@ -8,15 +8,12 @@ from composition.config import ModelsConfig
 from models_store.store import ModelSet
 from runners.analyzer.clip import ClipClassifier
 from runners.analyzer.yolox import YoloxDetector
-from runners.device import choose_device
+from runners.device import choose_device, perception_dtype
 from runners.onnx_session import OnnxNetwork
-from runners.precision import perception_dtype
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalyzerModels:
-    """Everything that the analyzer's runner runs."""
-
     yolox: YoloxDetector
     clip: ClipClassifier
 

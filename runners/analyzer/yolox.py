@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from composition.images import Detection, Image
 from runners.analyzer.labels import COCO_LABELS
-from runners.boxes import Boxes, clip_boxes, has_area, suppress, to_box
+from runners.boxes import Boxes, best_per_label, clip_boxes, has_area
 from runners.network import Network, Tensor, run_in_batches
 
 INPUT_PX = 640
@@ -29,11 +29,7 @@ _LARGEST_LOG_SIZE = 10.0
 
 
 class YoloxDetector:
-    """Finds COCO objects.
-
-    Args:
-        network: the ONNX model described above.
-    """
+    """Finds COCO objects with the ONNX model described above."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -55,18 +51,7 @@ class YoloxDetector:
         in_image: Boxes = self._decode(rows[cells, :4], cells) / np.concatenate([scale, scale])
         boxes = clip_boxes(in_image, *image.shape[:2])
         usable = has_area(boxes)
-        boxes, scores, classes = boxes[usable], scores[usable], classes[usable]
-        kept = [
-            members[index]
-            for label in np.unique(classes)
-            for members in [np.flatnonzero(classes == label)]
-            for index in suppress(boxes[members], scores[members], NMS_THRESHOLD)
-        ]
-        kept.sort(key=lambda index: -float(scores[index]))
-        return tuple(
-            Detection(label=COCO_LABELS[classes[index]], score=float(scores[index]), box=to_box(boxes[index]))
-            for index in kept
-        )
+        return best_per_label(boxes[usable], scores[usable], classes[usable], COCO_LABELS, NMS_THRESHOLD)
 
     def _decode(self, raw: Tensor, cells: npt.NDArray[np.intp]) -> Boxes:
         """Rows (N, 4) of the cells with indices `cells` as boxes on the canvas, in pixels."""
@@ -81,12 +66,8 @@ class YoloxDetector:
 def letterbox(image: Image) -> tuple[Tensor, npt.NDArray[np.float32]]:
     """Fit an image into YOLOX's square: top left, aspect kept, the rest grey.
 
-    Args:
-        image: (H, W, 3).
-
-    Returns:
-        float32 (3, 640, 640) in BGR, and the pixels of the square per pixel of the image, float32 (x, y): apart, as
-        each is rounded to whole pixels.
+    Gives float32 (3, 640, 640) in BGR, and the pixels of the square per pixel of the image, float32 (x, y): apart, as
+    each is rounded to whole pixels.
     """
     height, width = image.shape[:2]
     ratio = min(INPUT_PX / height, INPUT_PX / width)

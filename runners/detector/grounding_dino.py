@@ -16,7 +16,7 @@ import torch
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from composition.images import Detection, Image
-from runners.boxes import clip_boxes, has_area, suppress, to_box
+from runners.boxes import best_per_label, clip_boxes, has_area
 from runners.detector.phrases import phrase_spans, split_phrases, to_query
 from runners.detector.queries import DetectQuery
 from runners.pretrained import for_processor, load_pretrained
@@ -46,18 +46,13 @@ class GroundingDino:
 
     @classmethod
     def load(cls, folder: Path, device: torch.device, *, confidence: float, nms: float) -> GroundingDino:
-        """From a folder laid out like the hub's repository."""
         model = load_pretrained(AutoModelForZeroShotObjectDetection, folder, device, torch.float32)
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         return cls(model, processor, confidence=confidence, nms=nms)
 
     @torch.inference_mode()
     def detect(self, queries: Sequence[DetectQuery]) -> list[tuple[Detection, ...]]:
-        """Instances per query, best first, boxes clipped to the image. All images must have one size.
-
-        Raises:
-            InvalidInput: a query has no word.
-        """
+        """Instances per query, best first, boxes clipped to the image. All images must have one size."""
         assert len({query.image.shape for query in queries}) == 1
         phrases = [split_phrases(query.phrase) for query in queries]
         inputs = self._processor(
@@ -87,12 +82,8 @@ class GroundingDino:
     ) -> tuple[Detection, ...]:
         """One image's queries as detections.
 
-        Args:
-            scores: (queries, 256), how well a box fits each token.
-            centred: (queries, 4), centre and size as fractions of the image.
-            tokens: the token ids.
-            phrases: what was asked for, in order.
-            image: (H, W, 3).
+        `scores` (queries, 256) say how well a box fits each token; `centred` (queries, 4) are centre and size as
+        fractions of the image.
         """
         height, width = image.shape[:2]
         best = scores.max(axis=1)
@@ -101,18 +92,8 @@ class GroundingDino:
         boxes = np.concatenate([centred[:, :2] - half, centred[:, :2] + half], axis=1)
         boxes = clip_boxes(boxes * np.array([width, height, width, height], np.float32), height, width)
         usable &= has_area(boxes)
-        boxes, best, labels = boxes[usable], best[usable], self._label(scores[usable], tokens, phrases)
-        kept = [
-            members[index]
-            for label in range(len(phrases))
-            for members in [np.flatnonzero(labels == label)]
-            for index in suppress(boxes[members], best[members], self._nms)
-        ]
-        kept.sort(key=lambda index: -float(best[index]))
-        return tuple(
-            Detection(label=phrases[labels[index]], score=float(best[index]), box=to_box(boxes[index]))
-            for index in kept
-        )
+        labels = self._label(scores[usable], tokens, phrases)
+        return best_per_label(boxes[usable], best[usable], labels, phrases, self._nms)
 
     def _label(
         self, scores: npt.NDArray[np.float32], tokens: Sequence[int], phrases: Sequence[str]

@@ -8,8 +8,7 @@ from composition.config import Config
 from models_store.store import ModelSet
 from runners.detector.grounding_dino import GroundingDino
 from runners.detector.sam import SamSegmenter
-from runners.device import choose_device
-from runners.precision import perception_dtype
+from runners.device import choose_device, perception_dtype
 
 MAX_EMBEDDINGS_MB = 64
 """An image's SAM embedding is 4 MB in float32, and lives on the GPU where there is one."""
@@ -17,8 +16,6 @@ MAX_EMBEDDINGS_MB = 64
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorModels:
-    """Everything that the detector's runner runs."""
-
     dino: GroundingDino
     sam: SamSegmenter
 

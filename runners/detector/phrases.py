@@ -15,11 +15,7 @@ _SEPARATORS = re.compile(r"[.?!]")
 
 
 def split_phrases(text: str) -> tuple[str, ...]:
-    """The phrases of a query, lower case, in order, each once.
-
-    Raises:
-        InvalidInput: there is none.
-    """
+    """The phrases of a query, lower case, in order, each once. Raises: InvalidInput when there is none."""
     parts = (" ".join(part.split()).lower() for part in _SEPARATORS.split(text))
     phrases = tuple(dict.fromkeys(part for part in parts if part))
     if not phrases:
@@ -33,12 +29,7 @@ def to_query(phrases: Sequence[str]) -> str:
 
 
 def phrase_spans(token_ids: Sequence[int], separators: frozenset[int]) -> list[tuple[int, int]]:
-    """Half-open token ranges of the phrases: the runs between separators.
-
-    Args:
-        token_ids: one tokenised query, padding included.
-        separators: ids of [CLS], [SEP], [PAD], "." and "?".
-    """
+    """Half-open token ranges of the phrases: the runs between separators ([CLS], [SEP], [PAD], "." and "?")."""
     spans: list[tuple[int, int]] = []
     start: int | None = None
     for position, token in enumerate([*token_ids, next(iter(separators))]):

@@ -29,19 +29,14 @@ class SegmentQuery:
 def shape_of(query: DetectQuery) -> Hashable:
     """What queries must agree on to share a forward: padding to a common size would move the boxes.
 
-    Raises:
-        InvalidInput: the query has no word.
+    Raises: InvalidInput when the query has no word.
     """
     split_phrases(query.phrase)
     return query.image.shape
 
 
 def has_usable_boxes(query: SegmentQuery) -> Hashable:
-    """All usable queries may share a batch.
-
-    Raises:
-        InvalidInput: a box has no area.
-    """
+    """All usable queries may share a batch. Raises: InvalidInput when a box has no area."""
     if any(box.area <= 0 for box in query.boxes):
         raise InvalidInput("a box without area has no silhouette")
     return None

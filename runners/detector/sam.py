@@ -66,7 +66,6 @@ class SamSegmenter:
     def load(
         cls, folder: Path, device: torch.device, dtype: torch.dtype, *, cache_bytes: int, cache_ttl_s: float
     ) -> SamSegmenter:
-        """From a folder laid out like the hub's repository."""
         processor = SamProcessor.from_pretrained(folder, local_files_only=True)
         model = load_pretrained(SamModel, folder, device, dtype)
         return cls(model, processor, cache_bytes=cache_bytes, cache_ttl_s=cache_ttl_s)

@@ -22,9 +22,7 @@ def start_engine(config: Config, models: ModelSet, device: torch.device) -> Step
     When the device is lost the process ends itself, as only a new one gets the device back; BentoML or the worker's
     supervisor starts it.
 
-    Raises:
-        UnservedPipeline: no family serves the base model.
-        ModelsNotImported: the store lacks the base model, or another that the profile names.
+    Raises: UnservedPipeline, ModelsNotImported.
     """
     counters = Counters()
     family = load_family(config, models, device, counters)

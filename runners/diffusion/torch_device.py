@@ -13,12 +13,7 @@ Result = TypeVar("Result")
 
 
 class TorchDevice:
-    """`engine.device.Device`.
-
-    Args:
-        device: where the models are.
-        asynchronous: None means on CUDA.
-    """
+    """`engine.device.Device` where the models are; `asynchronous` by default on CUDA."""
 
     def __init__(self, device: torch.device, *, asynchronous: bool | None = None) -> None:
         self._device, self._cuda = device, device.type == "cuda"
@@ -29,7 +24,6 @@ class TorchDevice:
         return self._asynchronous
 
     def inference(self) -> AbstractContextManager[None]:
-        """Without gradients."""
         return torch.inference_mode()
 
     def free_bytes(self) -> int | None:

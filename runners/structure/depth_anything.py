@@ -23,20 +23,12 @@ FLAT_RANGE = 1e-4
 
 
 class DepthAnything:
-    """Estimates depth.
-
-    Args:
-        model: a DepthAnythingForDepthEstimation.
-        processor: its image processor.
-    """
-
     def __init__(self, model: Any, processor: Any) -> None:
         self._model = model.eval()
         self._processor = processor
 
     @classmethod
     def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> DepthAnything:
-        """From a folder laid out like the hub's repository."""
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         return cls(load_pretrained(AutoModelForDepthEstimation, folder, device, dtype), processor)
 
@@ -44,8 +36,7 @@ class DepthAnything:
     def estimate(self, images: Sequence[Image]) -> list[DepthMap]:
         """Depth per image, of its size; 255 = nearest, a flat scene is all zeros. All must have one size.
 
-        Raises:
-            ModelError: the model gave values that are no numbers.
+        Raises: ModelError for values that are no numbers.
         """
         (size,) = {image.shape[:2] for image in images}
         inputs = self._processor(images=[for_processor(image) for image in images], return_tensors="pt")
@@ -57,11 +48,7 @@ class DepthAnything:
 
 
 def to_depth_map(depth: torch.Tensor) -> DepthMap:
-    """Scale relative inverse depth (H, W) to 0..255.
-
-    Raises:
-        ModelError: it holds values that are no numbers.
-    """
+    """Scale relative inverse depth (H, W) to 0..255. Raises: ModelError for values that are no numbers."""
     if not bool(torch.isfinite(depth).all()):
         raise ModelError("the depth model gave no usable depth")
     lowest, highest = depth.min(), depth.max()

@@ -42,11 +42,7 @@ class Crop:
 
 
 class DwPose:
-    """Estimates the pose of people whose boxes are known.
-
-    Args:
-        network: the ONNX model described above; its outputs in the order simcc_x, simcc_y.
-    """
+    """Estimates the pose of people whose boxes are known; its network's outputs are simcc_x, simcc_y, in this order."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -68,12 +64,7 @@ class DwPose:
 
 
 def cut_out(image: Image, person: Box) -> Crop:
-    """Cut a person out: the box widened by `PADDING` and to the net's aspect, black where it leaves the image.
-
-    Args:
-        image: (H, W, 3).
-        person: in pixels of the image.
-    """
+    """Cut a person out: the box widened by `PADDING` and to the net's aspect, black where it leaves the image."""
     width, height = person.x1 - person.x0, person.y1 - person.y0
     aspect = INPUT_WIDTH / INPUT_HEIGHT
     width, height = max(width, height * aspect) * PADDING, max(height, width / aspect) * PADDING

@@ -19,11 +19,7 @@ _OPENPOSE_FROM_COCO = (0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 
 
 def to_pose(points: Tensor) -> Pose:
-    """One person's keypoints.
-
-    Args:
-        points: float32 (133, 3): x, y, score.
-    """
+    """One person's keypoints from float32 (133, 3): x, y, score."""
     assert points.shape == (COUNT, 3)
     body = points[list(_OPENPOSE_FROM_COCO)]
     return Pose(

@@ -12,9 +12,8 @@ import torch
 from composition.config import ModelsConfig
 from composition.images import Pose
 from models_store.store import ModelSet
-from runners.device import choose_device
+from runners.device import choose_device, perception_dtype
 from runners.onnx_session import OnnxNetwork
-from runners.precision import perception_dtype
 from runners.structure.depth_anything import DepthAnything
 from runners.structure.dwpose import DwPose
 from runners.structure.openpose import OpenPose
@@ -29,8 +28,6 @@ class PoseModel(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StructureModels:
-    """Everything that the structure runner runs."""
-
     pose: PoseModel
     depth: DepthAnything
 

@@ -29,8 +29,7 @@ LONG_SIDE_PX = 768
 class OpenPose:
     """Estimates the pose of people whose boxes are known.
 
-    Args:
-        detector: a controlnet_aux OpenposeDetector, or anything with its `detect_poses`.
+    The detector is controlnet_aux's OpenposeDetector, or anything with its `detect_poses`.
     """
 
     def __init__(self, detector: Any) -> None:

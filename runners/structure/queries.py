@@ -20,8 +20,7 @@ class PoseQuery:
 def has_usable_people(query: PoseQuery) -> Hashable:
     """All usable queries may share a batch: people are cut out to one size.
 
-    Raises:
-        InvalidInput: a person's box has no area.
+    Raises: InvalidInput when a person's box has no area.
     """
     if any(box.area <= 0 for box in query.people):
         raise InvalidInput("a person box without area has no pose")

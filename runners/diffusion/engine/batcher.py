@@ -36,11 +36,8 @@ class Candidate(Generic[Key, Bucket]):
 def next_batch(candidates: Sequence[Candidate[Key, Bucket]], max_rows: Callable[[Bucket], int]) -> tuple[Key, ...]:
     """Keys of the requests that take the next step together, in order of arrival.
 
-    The leader always runs, even when its rows alone exceed the limit: there is no smaller way to run it.
-
-    Args:
-        candidates: all that wait.
-        max_rows: how many rows a forward of a bucket may have.
+    The leader always runs, even when its rows alone exceed what a forward of its bucket may have: there is no smaller
+    way to run it.
     """
     if not candidates:
         return ()

@@ -11,15 +11,12 @@ _RECOVER_AFTER = 64
 
 
 class RowBudget:
-    """Learns from the forwards themselves: no figure of any model is built in."""
+    """Learns from the forwards themselves: no figure of any model is built in.
+
+    `free_bytes` tells the memory that is free now, None where it cannot run short unseen (CPU).
+    """
 
     def __init__(self, max_rows: int, free_bytes: Callable[[], int | None]) -> None:
-        """Start with the configured limit.
-
-        Args:
-            max_rows: the configured limit.
-            free_bytes: memory that is free now; None where it cannot run short unseen (CPU).
-        """
         self._max_rows, self._free_bytes = max_rows, free_bytes
         self._bytes_per_row: dict[Size, float] = {}
         self._ceiling: dict[Size, int] = {}

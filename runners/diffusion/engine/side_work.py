@@ -6,10 +6,11 @@ import itertools
 import logging
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from enum import IntEnum
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 logger = logging.getLogger(__name__)
 
@@ -22,20 +23,8 @@ class Urgency(IntEnum):
     STOP = 2
 
 
-class SideWork(Protocol):
+class SideWork(ABC):
     """Runs one task after the other, never two at once."""
-
-    def submit(self, urgency: Urgency, task: Task) -> None: ...
-
-    def run_one(self) -> bool:
-        """Called by the engine between steps; True when a task ran in the caller's thread."""
-        ...
-
-    def stop(self) -> None: ...
-
-
-class InlineSideWork:
-    """One task between two steps, in the engine's own thread: on a CPU a second thread would only share the cores."""
 
     def __init__(self) -> None:
         self._tasks: queue.PriorityQueue[tuple[int, int, Task]] = queue.PriorityQueue()
@@ -43,6 +32,17 @@ class InlineSideWork:
 
     def submit(self, urgency: Urgency, task: Task) -> None:
         self._tasks.put((urgency, next(self._numbers), task))
+
+    @abstractmethod
+    def run_one(self) -> bool:
+        """Called by the engine between steps; True when a task ran in the caller's thread."""
+
+    @abstractmethod
+    def stop(self) -> None: ...
+
+
+class InlineSideWork(SideWork):
+    """One task between two steps, in the engine's own thread: on a CPU a second thread would only share the cores."""
 
     def run_one(self) -> bool:
         try:
@@ -56,31 +56,24 @@ class InlineSideWork:
         """Nothing to do: the tasks end with the engine's thread."""
 
 
-class ThreadSideWork:
+class ThreadSideWork(SideWork):
     """A thread of its own, for a GPU: tokenising, image conversion and waiting for pixels do not hold up the next step.
 
     Both threads issue to the device's default stream, so what one computes is in order for the other.
-
-    Args:
-        inference: held by the thread as long as it lives; see `Device`.
     """
 
     def __init__(self, inference: Callable[[], AbstractContextManager[None]]) -> None:
+        super().__init__()
         self._inference = inference
-        self._tasks: queue.PriorityQueue[tuple[int, int, Task]] = queue.PriorityQueue()
-        self._numbers = itertools.count()
         self._thread = threading.Thread(target=self._run, name="diffusion-side-work", daemon=True)
         self._thread.start()
-
-    def submit(self, urgency: Urgency, task: Task) -> None:
-        self._tasks.put((urgency, next(self._numbers), task))
 
     def run_one(self) -> bool:
         return False
 
     def stop(self) -> None:
         """Finish what is queued and end the thread."""
-        self._tasks.put((Urgency.STOP, next(self._numbers), lambda: None))
+        self.submit(Urgency.STOP, lambda: None)
         self._thread.join()
 
     def _run(self) -> None:

@@ -35,13 +35,8 @@ _PREVIEWS_PER_REQUEST = 8
 class StepEngine:
     """`submit`, `cancel` and `renew` may be called from any thread.
 
-    Args:
-        family: the loaded model.
-        device: where it computes.
-        settings: limits.
-        counters: the family's own, to which the engine adds.
-        clock: seconds, rising.
-        on_device_lost: called once, after every request has ended, when the device is unusable until the process ends.
+    The engine adds to the family's own counters. `on_device_lost` is called once, after every request has ended, when
+    the device is unusable until the process ends.
     """
 
     def __init__(

@@ -31,23 +31,13 @@ class StepOutcome:
 
 
 class Stepper:
-    """Runs steps on the engine's thread.
-
-    Args:
-        family: predicts.
-        device: where memory is measured and freed.
-        budget: told what fits.
-        counters: told about splits and retries.
-    """
-
     def __init__(self, family: Family[Any], device: Device, budget: RowBudget, counters: Counters) -> None:
         self._family, self._device, self._budget, self._counters = family, device, budget, counters
 
     def step(self, states: Sequence[RequestState]) -> list[StepOutcome]:
         """Advance every request of one bucket by one step, or say why it could not.
 
-        Raises:
-            torch.AcceleratorError: the device is lost, for everybody.
+        Raises: torch.AcceleratorError when the device is lost, for everybody.
         """
         try:
             with translated("preparing the model"):
@@ -93,21 +83,14 @@ class Stepper:
             return [StepOutcome(state=states[0], error=translate(error, "denoising"))]
         return [outcome for state in states for outcome in self._step([state], last_try=False)]
 
-    def _advance(self, state: RequestState, prediction: Any) -> StepOutcome:
+    def _advance(self, state: RequestState, prediction: Any, *, last_try: bool = False) -> StepOutcome:
         try:
             state.advance(prediction)
         except Exception as error:
             logger.exception("the scheduler failed")
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) and not last_try:
                 self._free()
-                return self._advance_again(state, prediction)
-            return StepOutcome(state=state, error=translate(error, "denoising"))
-        return StepOutcome(state=state)
-
-    def _advance_again(self, state: RequestState, prediction: Any) -> StepOutcome:
-        try:
-            state.advance(prediction)
-        except Exception as error:
+                return self._advance(state, prediction, last_try=True)
             return StepOutcome(state=state, error=translate(error, "denoising"))
         return StepOutcome(state=state)
 

@@ -17,13 +17,7 @@ from runners.diffusion.engine.family import Family
 
 
 def load_family(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> Family[Any]:
-    """Load the models of the configuration's profile.
-
-    Args:
-        config: the whole tree.
-        models: where its models are.
-        device: where they go.
-        counters: told how often each model runs.
+    """Load the models of the configuration's profile; `counters` are told how often each of them runs.
 
     Raises:
         UnservedPipeline: the base model is of a class that no family serves.

@@ -11,38 +11,28 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from typing import Any
 
-import aiohttp
-from bentoml.exceptions import BentoMLException, ServiceUnavailable
-
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
-from composition.errors import CompositionError, ModelError, NotReady, Timeout
+from composition.errors import CompositionError
 from runners.diffusion.transport.events import Accepted, Alive, Event, event_from_frame, request_to_frame
 from runners.diffusion.transport.frames import FrameDecoder, FrameError, encode_frame
-from runners.remote import RETRY_AFTER_S
+from runners.remote import transport_error
 
 logger = logging.getLogger(__name__)
 
+_NAME = "diffusion runner"
 _RENEWALS_PER_LEASE = 3
 _DRAIN_S = 2.0
 
 
 class DiffusionClient:
-    """`composition.ports.Diffuser`.
-
-    Args:
-        handle: the runner, as `bentoml.depends(DiffusionRunner)` gives it: a remote proxy, or the runner itself.
-    """
+    """`composition.ports.Diffuser` over a runner's handle, as `bentoml.depends` gives it: a proxy, or the runner."""
 
     def __init__(self, handle: Any) -> None:
         self._runner = getattr(handle, "to_async", handle)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def diffuse(self, request: DiffusionRequest) -> AsyncGenerator[DiffusionProgress | DiffusionResult, None]:
-        """See the port.
-
-        Raises:
-            InvalidInput, ContentPolicy, Cancelled, Timeout, OutOfMemory, ModelError, NotReady.
-        """
+        """Raises: InvalidInput, ContentPolicy, Cancelled, Timeout, OutOfMemory, ModelError, NotReady."""
         events: asyncio.Queue[Event] = asyncio.Queue()
         # Read by a task of its own: a consumer that is cancelled would otherwise break the stream off in the middle,
         # and the runner's connection with it.
@@ -76,7 +66,7 @@ class DiffusionClient:
         try:
             state: Mapping[str, Any] = await self._runner.state()
         except Exception as error:
-            raise transport_error(error) from error
+            raise transport_error(error, _NAME) from error
         return state
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -100,7 +90,7 @@ class DiffusionClient:
         except Exception as error:
             if not ended:
                 logger.warning("the diffusion runner's stream broke: %r", error)
-                events.put_nowait(transport_error(error))
+                events.put_nowait(transport_error(error, _NAME))
 
     async def _renew(self, request_id: str, interval_s: float) -> None:
         while True:
@@ -119,20 +109,3 @@ class DiffusionClient:
         _, pending = await asyncio.wait({reader}, timeout=_DRAIN_S)
         for task in pending:
             task.cancel()
-
-
-def transport_error(error: Exception) -> CompositionError:
-    """What a failure on the way to the runner or back means; one that died, before or in mid-stream, is not ready.
-
-    Args:
-        error: from aiohttp, BentoML or the frames.
-    """
-    if isinstance(error, CompositionError):
-        return error
-    if isinstance(error, TimeoutError):
-        return Timeout("the diffusion runner did not answer in time")
-    if isinstance(error, BentoMLException) and error.error_code == Timeout.status:
-        return Timeout("the diffusion runner did not answer in time")
-    if isinstance(error, aiohttp.ClientError | OSError | ServiceUnavailable):
-        return NotReady("the diffusion runner is not available", retry_after_s=RETRY_AFTER_S)
-    return ModelError("the diffusion runner failed")

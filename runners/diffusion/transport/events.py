@@ -29,19 +29,10 @@ Event: TypeAlias = Accepted | Alive | DiffusionProgress | DiffusionResult | Comp
 
 def request_to_frame(request: DiffusionRequest) -> Frame:
     """Header: every scalar; arrays: image, mask, reference<i>, control-<type>."""
-    header: dict[str, Any] = {
-        "request_id": request.request_id,
-        "prompt": request.prompt,
-        "negative_prompt": request.negative_prompt,
-        "num_inference_steps": request.num_inference_steps,
-        "guidance_scale": request.guidance_scale,
-        "seed": request.seed,
-        "strength": request.strength,
-        "ip_adapter_scale": request.ip_adapter_scale,
+    header: dict[str, Any] = {name: value for name, value in vars(request).items() if name not in ("image", "mask")}
+    header |= {
         "loras": dict(request.loras),
         "speed": request.speed.value,
-        "previews": request.previews,
-        "deadline_s": request.deadline_s,
         "references": len(request.references),
         "controls": {
             kind: {"scale": control.scale, "start": control.start, "end": control.end}
@@ -55,11 +46,7 @@ def request_to_frame(request: DiffusionRequest) -> Frame:
 
 
 def request_from_frame(frame: Frame) -> DiffusionRequest:
-    """The inverse of `request_to_frame`.
-
-    Raises:
-        FrameError: the frame is no request.
-    """
+    """The inverse of `request_to_frame`. Raises: FrameError when the frame is no request."""
     if frame.kind is not FrameKind.REQUEST:
         raise FrameError(f"expected a request, got {frame.kind.name}")
     try:
@@ -96,11 +83,7 @@ def event_to_frame(event: Event) -> Frame:
 
 
 def event_from_frame(frame: Frame) -> Event:
-    """The inverse of `event_to_frame`.
-
-    Raises:
-        FrameError: the frame is no event.
-    """
+    """The inverse of `event_to_frame`. Raises: FrameError when the frame is no event."""
     header = frame.header
     try:
         match frame.kind:
@@ -113,9 +96,7 @@ def event_from_frame(frame: Frame) -> Event:
                 return DiffusionProgress(step=header["step"], total=header["total"], preview=preview)
             case FrameKind.RESULT:
                 return DiffusionResult(
-                    image=frame.arrays["image"],
-                    models_used=tuple(header["models_used"]),
-                    cache=dict(header["cache"]),
+                    image=frame.arrays["image"], models_used=tuple(header["models_used"]), cache=dict(header["cache"])
                 )
             case FrameKind.ERROR:
                 return from_code(header["code"], header["message"], header["details"])

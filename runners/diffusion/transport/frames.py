@@ -49,11 +49,7 @@ class Frame:
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """The frame's bytes.
-
-    Raises:
-        FrameError: an array is not uint8, or the frame is larger than a decoder accepts.
-    """
+    """Raises: FrameError when an array is not uint8, or the frame is larger than a decoder accepts."""
     for name, array in frame.arrays.items():
         if array.dtype != np.uint8:
             raise FrameError(f"array {name} is {array.dtype}, not uint8")
@@ -73,11 +69,7 @@ class FrameDecoder:
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Every frame that is complete with this chunk, in order.
-
-        Raises:
-            FrameError: what came is not a frame.
-        """
+        """Every frame that is complete with this chunk, in order. Raises: FrameError when what came is not a frame."""
         self._buffer += chunk
         frames: list[Frame] = []
         while (size := self._next_size()) is not None:
@@ -86,11 +78,7 @@ class FrameDecoder:
         return frames
 
     def close(self) -> None:
-        """Say that nothing more comes.
-
-        Raises:
-            FrameError: the stream ended in the middle of a frame.
-        """
+        """Nothing more comes. Raises: FrameError when the stream ended in the middle of a frame."""
         if self._buffer:
             raise FrameError(f"the stream ended {len(self._buffer)} bytes into a frame")
 
@@ -125,11 +113,7 @@ def _decode(data: bytes) -> Frame:
 
 
 def decode_single(data: bytes) -> Frame:
-    """The one frame that `data` is.
-
-    Raises:
-        FrameError: `data` is not exactly one frame.
-    """
+    """The one frame that `data` is. Raises: FrameError when it is not exactly one."""
     decoder = FrameDecoder()
     frames = decoder.feed(data)
     decoder.close()

@@ -8,7 +8,7 @@ from composition.images import Box
 from runners.analyzer.clip import ClipClassifier
 from runners.detector.queries import SegmentQuery
 from runners.detector.sam import SamSegmenter
-from runners.precision import perception_dtype
+from runners.device import perception_dtype
 from runners.structure.depth_anything import DepthAnything
 
 CPU = torch.device("cpu")

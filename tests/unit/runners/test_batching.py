@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from composition.errors import InvalidInput, ModelError, OutOfMemory
-from runners.batching import BatchDesk, answer_batch
+from runners.batching import BatchDesk
 from runners.remote import Parcel
 
 
@@ -20,7 +20,9 @@ def code(answer):
 
 
 def test_every_item_gets_its_own_result_in_order():
-    answers = answer_batch(parcels(1, 2, 3), lambda items: [item * 10 for item in items], doing="counting")
+    answers = BatchDesk().answer(
+        "count", parcels(1, 2, 3), lambda items: [item * 10 for item in items], doing="counting"
+    )
 
     assert contents(answers) == [10, 20, 30]
 
@@ -32,7 +34,7 @@ def test_items_that_differ_in_what_they_group_by_do_not_share_a_forward():
         forwards.append(list(items))
         return items
 
-    answers = answer_batch(parcels("aa", "b", "cc", "d"), forward, doing="grouping", group_by=len)
+    answers = BatchDesk().answer("count", parcels("aa", "b", "cc", "d"), forward, doing="grouping", group_by=len)
 
     assert forwards == [["aa", "cc"], ["b", "d"]]
     assert contents(answers) == ["aa", "b", "cc", "d"]
@@ -44,7 +46,7 @@ def test_one_items_error_leaves_the_others_unharmed():
             raise RuntimeError("some private text of the framework")
         return [item.upper() for item in items]
 
-    first, second, third = answer_batch(parcels("a", "bad", "c"), forward, doing="shouting")
+    first, second, third = BatchDesk().answer("count", parcels("a", "bad", "c"), forward, doing="shouting")
 
     assert first.unwrap() == "A"
     assert third.unwrap() == "C"
@@ -59,7 +61,7 @@ def test_an_item_that_cannot_be_grouped_is_refused_alone():
             raise InvalidInput("must not be negative", details={"item": item})
         return
 
-    good, bad = answer_batch(parcels(1, -1), lambda items: items, doing="counting", group_by=group_by)
+    good, bad = BatchDesk().answer("count", parcels(1, -1), lambda items: items, doing="counting", group_by=group_by)
 
     assert good.unwrap() == 1
     with pytest.raises(InvalidInput) as caught:
@@ -76,7 +78,9 @@ def test_a_batch_too_large_for_the_memory_is_tried_item_by_item_after_making_roo
             raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
         return items
 
-    answers = answer_batch(parcels(1, 2, 3), forward, doing="counting", make_room=lambda: relieved.append(len(sizes)))
+    answers = BatchDesk().answer(
+        "count", parcels(1, 2, 3), forward, doing="counting", make_room=lambda: relieved.append(len(sizes))
+    )
 
     assert contents(answers) == [1, 2, 3]
     assert sizes == [3, 1, 1, 1]
@@ -91,21 +95,23 @@ def test_an_item_too_large_for_the_memory_is_tried_once_more_after_making_room()
             raise MemoryError
         return items
 
-    assert contents(answer_batch(parcels(1), forward, doing="counting", make_room=lambda: relieved.append(1))) == [1]
+    assert contents(
+        BatchDesk().answer("count", parcels(1), forward, doing="counting", make_room=lambda: relieved.append(1))
+    ) == [1]
 
 
 def test_an_item_that_never_fits_is_out_of_memory():
     def forward(items):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    (answer,) = answer_batch(parcels(1), forward, doing="counting")
+    (answer,) = BatchDesk().answer("count", parcels(1), forward, doing="counting")
 
     with pytest.raises(OutOfMemory):
         answer.unwrap()
 
 
 def test_a_model_that_gives_too_few_results_fails_the_items_not_their_order():
-    answers = answer_batch(parcels(1, 2), lambda items: items[:-1], doing="counting")
+    answers = BatchDesk().answer("count", parcels(1, 2), lambda items: items[:-1], doing="counting")
 
     assert [code(answer) for answer in answers] == ["MODEL_ERROR", "MODEL_ERROR"]
 

@@ -26,12 +26,6 @@ from runners.diffusion.families.sd15.settings import Sd15Settings
 
 
 def load_family(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> Sd15Family:
-    """See `families.registry.load_family`.
-
-    Raises:
-        ModelsNotImported: the store lacks a model.
-        OSError, ValueError: a folder lacks what it should have.
-    """
     settings = Sd15Settings.from_config(config, on_cuda=device.type == "cuda", native_size=models.native_size)
     dtype = choose_dtype(config.models.dtype, device)
     return build_family(load_components(sd15_paths(models), settings, device, dtype), settings, counters)
@@ -44,14 +38,7 @@ def build_family(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> Sd15Family:
-    """The family over loaded components.
-
-    Args:
-        components: the models.
-        settings: limits and switches.
-        counters: told how often each model ran.
-        clock: seconds, rising; ages the cache.
-    """
+    """The family over loaded components; `clock` (seconds, rising) ages its cache."""
     device, dtype = components.device, components.dtype
     controlnets = ControlNetPool(
         components.paths.controlnets, max_loaded=settings.max_controlnets, device=device, dtype=dtype

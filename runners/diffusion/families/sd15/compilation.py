@@ -20,7 +20,11 @@ _TEXT = "encoder_hidden_states"
 
 
 class RowRunner:
-    """The UNet as a function of rows."""
+    """The UNet as a function of rows.
+
+    Without `compile_with` (torch.compile, configured) everything runs eager. Batches up to `max_rows` are warmed up;
+    `reference_shape` is tokens and channels of the IP-Adapter, None without one.
+    """
 
     def __init__(
         self,
@@ -30,14 +34,6 @@ class RowRunner:
         max_rows: int,
         reference_shape: tuple[int, int] | None,
     ) -> None:
-        """Wrap the UNet.
-
-        Args:
-            unet: UNet2DConditionModel.
-            compile_with: torch.compile, configured; None runs everything eager.
-            max_rows: the largest batch that will be warmed up.
-            reference_shape: tokens and channels of the IP-Adapter; None without one.
-        """
         self._unet = unet
         self._compiled = compile_with(unet) if compile_with else None
         self._row_counts = sorted({*(n for n in ROW_COUNTS if n < max_rows), max_rows})
@@ -60,15 +56,10 @@ class RowRunner:
         down: list[torch.Tensor] | None,
         mid: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Predicted noise (rows, 4, h, w).
+        """Predicted noise (rows, 4, h, w) from samples (rows, 9, h, w).
 
-        Args:
-            sample: (rows, 9, h, w).
-            timesteps: (rows,).
-            conditioning: named rows; "encoder_hidden_states" and whatever else the model takes as added conditions.
-            reference: the IP-Adapter's rows, or None.
-            down: ControlNet residuals of the skip connections, or None.
-            mid: ControlNet residual of the middle block, or None.
+        `conditioning` has "encoder_hidden_states" and whatever else the model takes as added conditions, by rows;
+        `down` and `mid` are ControlNet residuals of the skip connections and of the middle block.
         """
         rows = sample.shape[0]
         target = next((n for n in self._row_counts if n >= rows), rows)
@@ -91,12 +82,9 @@ class RowRunner:
     def warm_up(
         self, sample: torch.Tensor, conditioning: Mapping[str, torch.Tensor], residuals: Callable[[int], Any] | None
     ) -> None:
-        """Compile for every row count at one latent shape.
+        """Compile for every row count at the latent shape of one row of sample (1, 9, h, w) and conditioning.
 
-        Args:
-            sample: one row (1, 9, h, w).
-            conditioning: one row of each.
-            residuals: zeros of the ControlNets' residuals (down, mid) for a number of rows; None without ControlNets.
+        `residuals` gives zeros of the ControlNets' (down, mid) for a number of rows; None without ControlNets.
         """
         for rows in self._row_counts if self._compiled is not None else ():
             for controlled in (False, True) if residuals else (False,):

@@ -83,11 +83,7 @@ class Components:
 
 
 def load_components(paths: Sd15Paths, settings: Sd15Settings, device: torch.device, dtype: torch.dtype) -> Components:
-    """Load all parts but the ControlNets.
-
-    Raises:
-        OSError, ValueError: a folder lacks what it should have.
-    """
+    """Load all parts but the ControlNets. Raises: OSError, ValueError when a folder lacks what it should have."""
     _silence_progress_bars()
     pipe = _load_pipeline(paths.base, settings, device, dtype)
     safety_checker, pipe.safety_checker = pipe.safety_checker, None

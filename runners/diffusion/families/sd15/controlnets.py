@@ -37,9 +37,7 @@ class ControlNetPool:
     def get(self, kind: ControlType, *, needed: int = 1) -> Any:
         """The ControlNet, loaded when it was not.
 
-        Args:
-            kind: which.
-            needed: how many different ones the caller is going to use in turn; as many stay, whatever the limit.
+        The caller is going to use `needed` different ones in turn; as many stay, whatever the limit.
         """
         with self._lock:
             if kind not in self._loaded:

@@ -18,7 +18,6 @@ class ModelOffload:
 
     @contextmanager
     def on_device(self, *modules: nn.Module) -> Iterator[None]:
-        """Have `modules` on the device for the block."""
         if not self._offload:
             yield
             return

@@ -41,11 +41,7 @@ class Sd15Paths:
 
 
 def sd15_paths(models: ModelSet) -> Sd15Paths:
-    """Where the diffusion model's parts are; those that the profile does not have are None.
-
-    Raises:
-        ModelsNotImported: the store lacks one.
-    """
+    """Those that the profile does not have are None. Raises: ModelsNotImported when the store lacks one."""
 
     def path(role: str) -> Path | None:
         return models.path(role) if role in models.roles else None

@@ -19,14 +19,10 @@ class Schedule:
 def build_schedule(
     config: Any, *, num_inference_steps: int, strength: float, fast: bool, device: torch.device
 ) -> Schedule:
-    """A fresh scheduler, advanced to where `strength` starts.
+    """A fresh scheduler with a saved one's configuration (betas, prediction type), advanced to where `strength` starts.
 
-    Args:
-        config: the saved scheduler's configuration (betas and prediction type).
-        num_inference_steps: steps of the full schedule.
-        strength: 0..1 as diffusers defines it; at least one step always runs.
-        fast: LCM instead of DPM-Solver++(2M).
-        device: where the timesteps live.
+    Of `num_inference_steps` that share runs, as diffusers defines it, but at least one step. `fast` takes LCM instead
+    of DPM-Solver++(2M).
     """
     from diffusers import DPMSolverMultistepScheduler, LCMScheduler
 

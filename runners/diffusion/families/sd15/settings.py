@@ -38,10 +38,7 @@ class Sd15Settings:
     def from_config(cls, config: Config, *, on_cuda: bool, native_size: int) -> Sd15Settings:
         """The service's configuration as this family needs it.
 
-        Args:
-            config: the whole tree.
-            on_cuda: whether the models run on CUDA; decides what "auto" means.
-            native_size: the profile's image size in pixels, for when the configuration names none.
+        On CUDA "auto" means on; `native_size` is the profile's, in pixels, for when the configuration names none.
         """
         generation, optimization = config.generation, config.optimization
         compile_unet = generation.enable_torch_compile

@@ -11,9 +11,10 @@ from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, ModelError, NotReady, Timeout
-from runners.diffusion.transport.client import DiffusionClient, transport_error
+from runners.diffusion.transport.client import DiffusionClient
 from runners.diffusion.transport.events import Accepted, Alive, event_to_frame, request_from_frame
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
+from runners.remote import transport_error
 
 IMAGE = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
 
@@ -194,4 +195,4 @@ def busy(status):
     ids=repr,
 )
 def test_every_transport_failure_has_its_class(error, ours):
-    assert type(transport_error(error)) is ours
+    assert type(transport_error(error, "diffusion runner")) is ours
