@@ -101,7 +101,7 @@ train-demo: $(READY)  ## train the demo models from scratch (hours; resumable)
 demo-world:  ## judge the demo models by ground truth on unseen scenes
 	@$(MAKE) models PROFILE=demo
 	$(BIN)/python -m benchmarks.demo_detection --first-seed 1000000 --scenes 100
-	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40
+	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40 --painter all
 	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40 --kinds reference,structure \
 		--unconditioned --out out/demo_world_unconditioned
 	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40 --kinds structure --rough-masks \

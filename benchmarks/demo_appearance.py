@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.demo_world import LocalEditor, Verdict, judge, local_editor, request_for
+from benchmarks.demo_judge import Verdict, judge
+from benchmarks.demo_world import LocalEditor, local_editor, request_for
 from composition.request import RefineMask
 from demo_models.world.edits import MATERIAL, RECOLOUR, sample_edit
 
@@ -74,7 +75,7 @@ async def paint(local: LocalEditor, setting: Setting, kind: str, seed: int) -> t
     )
     result = await editor.edit(replace(request, options=options), request_id=f"{seed}", listener=lambda progress: None)
     difference = np.abs(result.image.astype(int) - pair.after.image)[pair.silhouette > 127].mean()
-    return judge(pair, seed, result.image, result.mask), float(difference)
+    return judge(pair, seed, result.image), float(difference)
 
 
 async def _measure(options: argparse.Namespace) -> None:

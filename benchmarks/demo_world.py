@@ -1,15 +1,15 @@
 """Edits of the demo world, judged by ground truth: the service's own editor on scenes that no model has seen.
 
 Usage: python -m benchmarks.demo_world --first-seed N --scenes M [--profile demo] [--kinds recolour,material]
-       [--unconditioned] [--rough-masks] [--out out/demo_world]
+       [--painter model|flat|tint|noop|ruined|all] [--unconditioned] [--rough-masks] [--out out/demo_world]
 
 Writes one contact sheet per kind (before, mask, after, truth) and prints last
-`recolour A/N material B/N reference C/N structure D/N`. An edit succeeds when its region's mean colour comes at least
-halfway to the truth (CIEDE2000), its silhouette overlaps the true one by at least 0.7, and no pixel outside the
-feathered mask has changed; one that the safety checker refuses has failed. `--unconditioned` runs the same edits with
-the IP-Adapter at scale 0 and without ControlNets: what the conditions are worth is the difference. `--rough-masks`
-sends structure edits with a mask by hand, a rectangle with room on every side: the detector's box, which is tight,
-gives most of the shape away.
+`recolour A/N material B/N reference C/N structure D/N`; what makes a success is in `benchmarks.demo_judge`, and an edit
+that the safety checker refuses has failed. `--painter all` prints such a line for the model and for every cheat of the
+control group (`benchmarks.demo_painters`), the model's last. `--unconditioned` runs the same edits with the IP-Adapter
+at scale 0 and without ControlNets: what the conditions are worth is the difference. `--rough-masks` sends structure
+edits with a mask by hand, a rectangle with room on every side: the detector's box, which is tight, gives most of the
+shape away.
 """
 
 from __future__ import annotations
@@ -24,60 +24,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as PilImage
 from PIL import ImageDraw
 
+from benchmarks.demo_judge import Pixels, Verdict, judge
+from benchmarks.demo_painters import PAINTERS, Painted
 from composition.decision import Pipeline
 from composition.errors import ContentPolicy
 from composition.images import Box, Detection
 from composition.request import EditOptions, EditRequest, RefineMask
-from composition.result import EditResult
 from demo_models.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
-from demo_models.world.scenes import LabelledBox, render_empty
-from demo_models.world.scoring import changed_outside, colour_progress, keypoint_similarity, silhouette_overlap
+from demo_models.world.scenes import LabelledBox
+from demo_models.world.scoring import keypoint_similarity
 from prompt_reading.reader import GrammarPromptReader
 
 if TYPE_CHECKING:
     from composition.editor import Editor
     from composition.pipelines.context import Models
 
-HALFWAY = 0.5
-SAME_SHAPE = 0.7
 STEPS = 20
 THUMBNAIL_PX = 160
 CAPTION_PX = 14
-
-Image = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """How one edit was judged.
-
-    Attributes:
-        colour: how far the region's mean colour came, 0 = unchanged, 1 = the truth.
-        shape: overlap of the painted silhouette with the true one.
-        strayed_px: pixels changed although the feathered mask is 0 there.
-        routed: whether the router took the pipeline that the edit calls for.
-        time_ms: what the edit took.
-        pose: similarity (OKS) of the key points that DWPose sees in the result to the true ones; None without a person.
-    """
-
-    kind: str
-    seed: int
-    prompt: str
-    colour: float
-    shape: float
-    strayed_px: int
-    routed: bool = True
-    time_ms: int = 0
-    pose: float | None = None
-
-    @property
-    def success(self) -> bool:
-        """All three at once: averages that pass blobs do not count."""
-        return self.colour >= HALFWAY and self.shape >= SAME_SHAPE and self.strayed_px == 0
 
 
 def expected_pipeline(pair: EditPair) -> Pipeline:
@@ -86,27 +53,12 @@ def expected_pipeline(pair: EditPair) -> Pipeline:
     return Pipeline.COMPLEX if person or pair.kind in (REFERENCE, STRUCTURE) else Pipeline.SIMPLE
 
 
-def judge(pair: EditPair, seed: int, image: Image, mask: Image, *, routed: bool = True) -> Verdict:
-    """Compare an edited image (256, 256, 3) and its feathered mask (256, 256) with the truth."""
-    before, truth = pair.before.image, pair.after.image
-    return Verdict(
-        kind=pair.kind,
-        seed=seed,
-        prompt=pair.prompt,
-        colour=colour_progress(before, image, truth, pair.region),
-        shape=silhouette_overlap(image, truth, render_empty(pair.before.spec), window=pair.silhouette_window),
-        strayed_px=changed_outside(before, image, mask),
-        routed=routed,
-    )
-
-
 def refused(pair: EditPair, seed: int) -> Verdict:
     """The verdict on an edit that the service refused: nothing has changed, and no pipeline is known."""
-    nothing = np.zeros(pair.region.shape, np.uint8)
-    return judge(pair, seed, pair.before.image, nothing, routed=False)
+    return judge(pair, seed, pair.before.image, routed=False)
 
 
-async def pose_similarity(models: Models, pair: EditPair, image: Image) -> float | None:
+async def pose_similarity(models: Models, pair: EditPair, image: Pixels) -> float | None:
     """Whether the person still stands as before: OKS of the pose seen in the edited image (256, 256, 3)."""
     joints = pair.before.keypoints
     if joints is None:
@@ -156,19 +108,22 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return " ".join(counts)
 
 
-def contact_sheet(rows: Sequence[tuple[Verdict, EditPair, EditResult]]) -> PilImage.Image:
+def contact_sheet(rows: Sequence[tuple[Verdict, EditPair, Painted]]) -> PilImage.Image:
     """Before, mask, after, truth and reference of every edit, with its verdict above."""
     columns = 5 if any(pair.kind == REFERENCE for _, pair, _ in rows) else 4
     height = THUMBNAIL_PX + CAPTION_PX
     sheet = PilImage.new("RGB", (columns * THUMBNAIL_PX, height * len(rows)), "white")
     pen = ImageDraw.Draw(sheet)
-    for number, (verdict, pair, result) in enumerate(rows):
+    for number, (verdict, pair, painted) in enumerate(rows):
         top = number * height
         word = "yes" if verdict.success else "no"
-        numbers = f"colour {verdict.colour:.2f} shape {verdict.shape:.2f} strayed {verdict.strayed_px}"
+        numbers = (
+            f"colour {verdict.colour:.2f} shape {verdict.shape:.2f} surface {verdict.surface:.2f} "
+            f"parts {verdict.parts:.0f} strayed {verdict.strayed_px}"
+        )
         pen.text((2, top + 1), f"{word}: {pair.prompt} ({numbers})", fill="black")
-        grey = np.repeat(result.mask[..., None], 3, axis=2)
-        images = [pair.before.image, grey, result.image, pair.after.image]
+        grey = np.repeat(painted.mask[..., None], 3, axis=2)
+        images = [pair.before.image, grey, painted.image, pair.after.image]
         if pair.reference is not None:
             images.append(pair.reference)
         for column, image in enumerate(images):
@@ -182,13 +137,16 @@ def averages(verdicts: Sequence[Verdict]) -> list[str]:
     lines = []
     for kind in dict.fromkeys(verdict.kind for verdict in verdicts):
         of_kind = [verdict for verdict in verdicts if verdict.kind == kind]
-        colour, shape = (np.mean([getattr(verdict, name) for verdict in of_kind]) for name in ("colour", "shape"))
+        names = ("colour", "shape", "surface", "parts")
+        colour, shape, surface, parts = (np.mean([getattr(verdict, name) for verdict in of_kind]) for name in names)
+        clean = sum(verdict.strayed_px == 0 for verdict in of_kind)
         time_ms = np.median([verdict.time_ms for verdict in of_kind])
         routed = sum(verdict.routed for verdict in of_kind)
         poses = [verdict.pose for verdict in of_kind if verdict.pose is not None]
         people = f"pose {np.mean(poses):.2f} of {len(poses)} people; " if poses else ""
         lines.append(
-            f"{kind}: colour {colour:.2f}, shape {shape:.2f} on average; right pipeline {routed}/{len(of_kind)}; "
+            f"{kind}: colour {colour:.2f}, shape {shape:.2f}, surface {surface:.2f}, parts {parts:.1f} on average; "
+            f"surroundings untouched {clean}/{len(of_kind)}; right pipeline {routed}/{len(of_kind)}; "
             f"{people}median {time_ms:.0f} ms"
         )
     return lines
@@ -203,6 +161,7 @@ async def run(
     kinds: Sequence[str] = KINDS,
     conditioned: bool = True,
     rough: bool = False,
+    painter: str = "model",
 ) -> list[Verdict]:
     """Edit and judge `scenes` scenes of every kind; writes the sheets and verdicts.json to the folder `out`."""
     verdicts: list[Verdict] = []
@@ -212,17 +171,17 @@ async def run(
             pair = sample_edit(seed, kind)
             request = request_for(pair, seed, conditioned=conditioned, rough=rough)
             try:
-                result = await local.editor.edit(request, request_id=f"{kind}-{seed}", listener=lambda progress: None)
+                painted = await PAINTERS[painter](local.editor, pair, request)
             except ContentPolicy as refusal:  # a refused edit is a failed one, and has no image for the sheet
                 verdicts.append(refused(pair, seed))
                 print(f"{kind} {seed} no  {pair.prompt} ({refusal})", flush=True)
                 continue
-            routed = not conditioned or result.pipeline is expected_pipeline(pair)
-            verdict = judge(pair, seed, result.image, result.mask, routed=routed)
-            pose = await pose_similarity(local.models, pair, result.image)
-            verdict = replace(verdict, time_ms=result.processing_time_ms, pose=pose)
+            routed = not conditioned or painted.pipeline in (None, expected_pipeline(pair))
+            verdict = judge(pair, seed, painted.image, routed=routed)
+            pose = await pose_similarity(local.models, pair, painted.image)
+            verdict = replace(verdict, time_ms=painted.time_ms, pose=pose)
             verdicts.append(verdict)
-            rows.append((verdict, pair, result))
+            rows.append((verdict, pair, painted))
             print(f"{kind} {seed} {'yes' if verdict.success else 'no '} {verdict.prompt}", flush=True)
         if rows:
             contact_sheet(rows).save(out / f"{kind}.png")
@@ -266,20 +225,31 @@ def _in_process(runner: Any) -> Any:
     return runner.inner()
 
 
-async def _measure(options: argparse.Namespace) -> list[Verdict]:
+async def _measure(options: argparse.Namespace) -> dict[str, list[Verdict]]:
+    """Verdicts per painter, the model's last."""
+    chosen = sorted(PAINTERS, key="model".__eq__) if options.painter == "all" else [options.painter]
     local = local_editor()
     try:
-        return await run(
-            local,
-            options.first_seed,
-            options.scenes,
-            options.out,
-            kinds=options.kinds,
-            conditioned=not options.unconditioned,
-            rough=options.rough_masks,
-        )
+        return {
+            painter: await run(
+                local,
+                options.first_seed,
+                options.scenes,
+                _folder(options, painter),
+                kinds=options.kinds,
+                conditioned=not options.unconditioned,
+                rough=options.rough_masks,
+                painter=painter,
+            )
+            for painter in chosen
+        }
     finally:
         local.stop()
+
+
+def _folder(options: argparse.Namespace, painter: str) -> Path:
+    out: Path = options.out
+    return out if painter == "model" else out / painter
 
 
 def main() -> None:
@@ -289,16 +259,20 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, required=True, help="scenes of each kind")
     parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help="default: all four")
+    parser.add_argument("--painter", choices=(*PAINTERS, "all"), default="model", help="who paints")
     parser.add_argument("--unconditioned", action="store_true", help="IP-Adapter at scale 0, no ControlNets")
     parser.add_argument("--rough-masks", action="store_true", help="structure edits in a rectangle with room around")
     parser.add_argument("--out", type=Path, default=Path("out/demo_world"))
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    for painter in PAINTERS if options.painter == "all" else [options.painter]:
+        _folder(options, painter).mkdir(parents=True, exist_ok=True)
     # The runners read the configuration when they are imported.
     os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
-    verdicts = asyncio.run(_measure(options))
-    print("\n".join(averages(verdicts)))
-    print(summary(verdicts))
+    judged = asyncio.run(_measure(options))
+    for painter, verdicts in judged.items():
+        print(f"painter {painter}", *averages(verdicts), sep="\n")
+    for painter, verdicts in judged.items():
+        print(f"{painter:7} {summary(verdicts)}" if options.painter == "all" else summary(verdicts))
 
 
 if __name__ == "__main__":

@@ -92,11 +92,6 @@ def keypoint_similarity(found: NDArray[np.floating], truth: NDArray[np.floating]
     return float(np.nan_to_num(similarity)[np.isfinite(_SIGMAS)].mean())
 
 
-def changed_outside(before: NDArray[np.uint8], result: NDArray[np.uint8], mask: NDArray[np.uint8]) -> int:
-    """Returns the number of pixels that differ although the feathered mask (H, W) is 0 there."""
-    return int(((before != result).any(axis=2) & (mask == 0)).sum())
-
-
 def changed_beyond(
     before: NDArray[np.uint8], result: NDArray[np.uint8], shapes: NDArray[np.bool_], reach_px: float
 ) -> int:

@@ -3,14 +3,17 @@ import pytest
 
 from demo_models.world.scenes import render, sample_spec
 from demo_models.world.scoring import (
-    changed_outside,
+    changed_beyond,
     colour_difference,
     colour_progress,
     intersection_over_union,
     keypoint_similarity,
+    light_structure,
     mean_colour,
+    mean_difference,
     object_mask,
     silhouette_overlap,
+    texture_difference,
 )
 
 WHITE = np.array([255.0, 255.0, 255.0])
@@ -104,13 +107,58 @@ def test_silhouettes_are_compared_inside_the_window():
     assert silhouette_overlap(result, truth, empty, window) == 1
 
 
-def test_pixels_under_the_feather_may_change_and_others_not():
+def test_pixels_near_a_true_shape_may_change_and_others_not():
     before, result = flat((9, 9, 9)), flat((9, 9, 9))
-    mask = np.zeros((8, 8), np.uint8)
-    mask[0], result[0] = 1, 50
-    assert changed_outside(before, result, mask) == 0
+    shapes = np.zeros((8, 8), bool)
+    shapes[0] = True
+    result[:4] = 50
+    assert changed_beyond(before, result, shapes, reach_px=3) == 0
+    assert changed_beyond(before, result, shapes, reach_px=2) == 8
     result[7, 7, 2] = 10
-    assert changed_outside(before, result, mask) == 1
+    assert changed_beyond(before, result, shapes, reach_px=3) == 1
+
+
+def shaded(colour: tuple[int, int, int], contrast: float) -> np.ndarray:
+    ramp = 1 + contrast * (np.arange(32) / 31 - 0.5)
+    return np.clip(np.array(colour) * ramp[:, None, None] * np.ones((32, 32, 1)), 0, 255).astype(np.uint8)
+
+
+INSIDE = np.ones((32, 32), bool)
+
+
+def test_light_and_shade_agree_whatever_the_hue_and_a_flat_fill_has_none():
+    truth = shaded((60, 90, 200), 0.8)
+    assert light_structure(truth, truth, INSIDE) == pytest.approx(1)
+    assert light_structure(shaded((80, 80, 190), 0.8), truth, INSIDE) > 0.9
+    assert light_structure(shaded((60, 90, 200), 0.0), truth, INSIDE) < 0.1
+    assert light_structure(truth[::-1], truth, INSIDE) < -0.8
+
+
+def test_a_flat_fill_is_right_for_what_is_flat():
+    black = shaded((6, 6, 6), 0.0)
+    assert light_structure(black, black, INSIDE) == pytest.approx(1)
+
+
+def test_textures_are_alike_wherever_their_grain_lies():
+    noise = np.random.default_rng(1).integers(60, 200, (32, 32, 3)).astype(np.uint8)
+    moved = np.roll(noise, 5, axis=0)
+    flat_one = np.full_like(noise, 130)
+    coarse = np.repeat(np.repeat(noise[::4, ::4], 4, axis=0), 4, axis=1)
+    own = texture_difference(moved, noise, INSIDE)
+    assert texture_difference(noise, noise, INSIDE) == 0
+    assert own < 0.1 * texture_difference(flat_one, noise, INSIDE)
+    assert own < 0.1 * texture_difference(coarse, noise, INSIDE)
+
+
+def test_what_lies_outside_the_region_does_not_count():
+    one, other = shaded((60, 90, 200), 0.8), shaded((60, 90, 200), 0.8)
+    other[16:] = np.random.default_rng(2).integers(0, 256, (16, 32, 3))
+    upper = np.zeros((32, 32), bool)
+    upper[:16] = True
+    assert texture_difference(other, one, upper) == pytest.approx(0, abs=1e-9)
+    assert light_structure(other, one, upper) == pytest.approx(1)
+    assert mean_difference(other, one, upper) == 0
+    assert mean_difference(other, one, ~upper) > 10
 
 
 def test_the_true_pose_is_similar_and_another_is_not():
