@@ -1,4 +1,4 @@
-"""The service's OpenAPI documents: `/openapi.json` of the REST routes, `/docs.json` with BentoML's own routes too."""
+"""The service's OpenAPI documents: `/openapi.json` of our routes, `/docs.json` with BentoML's probes too."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DocumentedApp(FastAPI):
         self._keys_needed = keys_needed
 
     def openapi(self) -> Document:
-        """The document of the REST routes; made once."""
+        """The document of our routes; made once."""
         return secured(super().openapi(), keys_needed=self._keys_needed)
 
 

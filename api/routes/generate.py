@@ -46,7 +46,7 @@ IdempotencyKey = Annotated[
 )
 async def generate(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """Blocks until the edit is complete. Closing the connection cancels it."""
-    return await _run(request, context, body, kind=JobKind.EDIT, owner=owner)
+    return await run_while_connected(request, context, body, kind=JobKind.EDIT, owner=owner)
 
 
 @router.post(
@@ -73,16 +73,19 @@ async def generate_async(
 )
 async def analyze(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """The same request as /generate: decision, target, boxes and mask; no diffusion."""
-    return await _run(request, context, body, kind=JobKind.ANALYZE, owner=owner)
+    return await run_while_connected(request, context, body, kind=JobKind.ANALYZE, owner=owner)
 
 
-async def _run(request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str) -> Response:
+async def run_while_connected(
+    request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str
+) -> Response:
+    """Run an edit or an analysis for a caller that waits; a caller that leaves cancels it."""
     spent_s = time.perf_counter() - getattr(request.state, "started_at", time.perf_counter())
     job = await _while_connected(
         request, lambda: run_interactive(context, body, kind=kind, owner=owner, spent_s=spent_s)
     )
     result = await delivered_result(context, job)
-    content = await anyio.to_thread.run_sync(_rendered, result)
+    content = await anyio.to_thread.run_sync(rendered, result)
     return Response(
         content,
         media_type="application/json",
@@ -91,7 +94,8 @@ async def _run(request: Request, context: ApiContext, body: GenerateRequest, *, 
     )
 
 
-def _rendered(result: dict[str, Any]) -> bytes:
+def rendered(result: dict[str, Any]) -> bytes:
+    """The whole answer; megabytes of base64, so call it in a thread."""
     return json.dumps({"success": True, "result": result}, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -21,12 +21,11 @@ DRAIN_FACTOR = 4
 OPEN_PATHS = frozenset({"/api/v1/health", "/healthz", "/livez", "/readyz"})
 """For probes and load balancers: neither authenticated nor counted."""
 DOCUMENTATION_PATHS = frozenset({"/", "/docs", "/docs.json", "/openapi.json", "/schema.json"})
-DOCUMENTATION_PREFIXES = ("/static_content/", "/assets/")
 
 
 def is_open(path: str) -> bool:
     """Whether a path needs no key: probes and the documentation."""
-    return path in OPEN_PATHS or path in DOCUMENTATION_PATHS or path.startswith(DOCUMENTATION_PREFIXES)
+    return path in OPEN_PATHS or path in DOCUMENTATION_PATHS
 
 
 async def refuse(

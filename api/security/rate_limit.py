@@ -17,7 +17,8 @@ from composition.errors import RateLimited
 
 MAX_CLIENTS = 10_000
 """Buckets kept; the one that was used longest ago is dropped, which can only be generous to its client."""
-_FREE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+_FREE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "PUT"})
+"""PUT cancels a task of BentoML's clients; there is no other."""
 
 
 class RateLimitGuard:

@@ -69,7 +69,7 @@ def completing(blobs: FakeBlobStore) -> Callable[[Job], Outcome]:
 
 
 def guarded_app(config: ApiConfig) -> FastAPI:
-    app = create_app()
+    app = create_app(docs=config.docs)
     install_guards(app, config, app.state.metrics)
     return app
 

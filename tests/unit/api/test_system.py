@@ -12,6 +12,7 @@ from api.app import create_app
 from api.security import install_guards
 from composition.config import ApiConfig
 from composition.jobs import JobStatus
+from tests.fakes.fake_model_health import FakeModelHealth
 from tests.unit.api.conftest import Edge, open_edge
 from tests.unit.api.images import photo
 
@@ -27,6 +28,15 @@ ROUTES = {
     ("get", "/api/v1/jobs/{job_id}/events"),
     ("get", "/api/v1/health"),
     ("get", "/metrics"),
+}
+NATIVE_ROUTES = {
+    ("post", "/compose"),
+    ("post", "/compose_task"),
+    ("post", "/compose_task/submit"),
+    ("get", "/compose_task/status"),
+    ("get", "/compose_task/get"),
+    ("put", "/compose_task/cancel"),
+    ("post", "/compose_task/retry"),
 }
 
 
@@ -62,6 +72,12 @@ async def test_before_the_wiring_is_done_every_route_answers_503():
             assert (response.status_code, response.json()["error"]["code"]) == (503, "NOT_READY"), path
             assert response.headers["retry-after"] == "5"
         assert (await client.get("/metrics")).status_code == 200
+
+
+async def test_health_answers_head_as_get_without_its_body(edge: Edge):
+    assert (await edge.client.head("/api/v1/health")).status_code == 200
+    edge.health.report = FakeModelHealth(ready=False).report
+    assert (await edge.client.head("/api/v1/health")).status_code == 503
 
 
 async def test_metrics_count_by_route_template_and_not_by_path():
@@ -129,7 +145,7 @@ def document() -> dict:
 
 def test_the_documentation_shows_every_route():
     shown = {(method, path) for path, methods in document()["paths"].items() for method in methods}
-    assert shown == ROUTES
+    assert shown == ROUTES | NATIVE_ROUTES
 
 
 def test_every_route_documents_its_errors_in_the_envelope():
