@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,10 +28,13 @@ class SilentServer:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.heard = asyncio.Semaphore(0)
         self.speak = threading.Event()
+        self._loop = asyncio.get_running_loop()
 
     def getaddrinfo(self, host: str, port: int, *args: Any, **options: Any) -> list[Any]:
         self.asked.append(host)
+        self._loop.call_soon_threadsafe(self.heard.release)
         if host.startswith("silent"):
             self.speak.wait(30)
         if host == "unknown.example":
@@ -40,17 +43,17 @@ class SilentServer:
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[SilentServer]:
+async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SilentServer]:
     server = SilentServer()
     monkeypatch.setattr(socket, "getaddrinfo", server.getaddrinfo)
     yield server
     server.speak.set()
 
 
-async def until(condition: Any) -> None:
+async def until_asked(names: SilentServer, times: int) -> None:
     async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
+        for _ in range(times):
+            await names.heard.acquire()
 
 
 @pytest.mark.parametrize("path", ["/api/v1/generate", "/api/v1/generate/async", "/api/v1/analyze"])
@@ -66,7 +69,7 @@ async def test_image_urls_on_a_silent_name_server_delay_no_other_route(names: Si
             )
             for number in range(FETCHES)
         ]
-        await until(lambda: len(names.asked) == FETCHES)
+        await until_asked(names, FETCHES)
         began_at = time.perf_counter()
         async with asyncio.timeout(5):
             assert (await edge.client.get(f"/api/v1/status/{job_id}")).status_code == 200
@@ -81,7 +84,7 @@ async def test_image_urls_on_a_silent_name_server_delay_no_other_route(names: Si
 async def test_another_name_is_resolved_meanwhile(names: SilentServer):
     resolver = BoundedResolver()
     stalled = [asyncio.create_task(resolver(f"silent-{number}.example", 80)) for number in range(FETCHES)]
-    await until(lambda: len(names.asked) == FETCHES)
+    await until_asked(names, FETCHES)
     assert await resolver("shop.example", 80) == ["93.184.216.34"]
     names.speak.set()
     assert await asyncio.gather(*stalled) == [["93.184.216.34"]] * FETCHES
@@ -100,7 +103,9 @@ async def test_a_look_up_that_was_given_up_keeps_its_place_until_its_thread_ends
             await resolver(host, 80)
     assert names.asked == ["silent.example"]
     names.speak.set()
-    await until(lambda: not resolver._places.locked())
+    async with asyncio.timeout(10):
+        await resolver._places.acquire()
+    resolver._places.release()
     assert await resolver("shop.example", 80) == ["93.184.216.34"]
 
 
@@ -113,6 +118,6 @@ async def test_an_unknown_name_gives_its_place_back(names: SilentServer):
 
 async def test_a_silent_name_does_not_keep_the_process_from_ending(names: SilentServer):
     asking = asyncio.create_task(BoundedResolver()("silent.example", 80))
-    await until(lambda: names.asked)
+    await until_asked(names, 1)
     assert all(thread.daemon for thread in threading.enumerate() if thread.name == "resolver")
     asking.cancel()
