@@ -8,7 +8,6 @@ loads no model; the workers (worker.py) do.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import bentoml
@@ -23,6 +22,7 @@ from api.security.own_routes import OwnRoutesGuard
 from composition.config import load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
+from composition.logs import set_up_logging
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
 from composition.startup import config_errors_end_the_process
@@ -42,7 +42,7 @@ with config_errors_end_the_process():  # the runners read the configuration as t
 RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""
 
-logging.getLogger().setLevel(config.logging.level)
+set_up_logging(config.logging.level)
 app = create_app(keys_needed=bool(config.api.api_keys), docs=config.api.docs)
 embedded = config.queue.backend == "embedded"
 

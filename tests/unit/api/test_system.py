@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from functools import lru_cache
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 
 from api.app import create_app
 from api.security import install_guards
-from composition.config import ApiConfig
+from composition.config import ApiConfig, Config
 from composition.jobs import JobStatus
 from tests.fakes.fake_model_health import FakeModelHealth
 from tests.unit.api.conftest import Edge, open_edge
@@ -189,3 +190,30 @@ async def test_the_guards_cover_the_app_of_a_service_without_bentoml():
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as client:
         assert (await client.get("/api/v1/jobs")).status_code == 401
         assert (await client.get("/api/v1/health")).status_code == 503
+
+
+async def test_an_access_line_is_one_json_object_without_the_query(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "api.access")
+    async with open_edge(Config(api=ApiConfig(access_log=True, api_keys={"ann": "key-of-ann"}))) as edge:
+        headers = {"X-API-Key": "key-of-ann", "X-Request-ID": "r-1"}
+        await edge.client.get("/nope%0a%1b[2J?token=secret", headers=headers)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "api.access"]
+    told = json.loads(line)
+    assert told.pop("duration_ms") >= 0
+    assert told == {
+        "method": "GET",
+        "path": "/nope\n\x1b[2J",
+        "status": 404,
+        "request_id": "r-1",
+        "client": "127.0.0.1",
+        "owner": "ann",
+    }
+    assert line.isprintable()
+    assert line.isascii()
+
+
+async def test_without_the_access_log_a_request_leaves_no_line(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG, "api")
+    async with open_edge() as edge:
+        await edge.client.get("/api/v1/jobs")
+    assert [record for record in caplog.records if record.name.startswith("api")] == []
