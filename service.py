@@ -130,7 +130,7 @@ if config.api.docs:
 if not embedded:
     # No runner declares them here, but the workers run from the same Bento.
     _service.models.extend(ModelSet(config.models).bento_models())
-for _guard, _options in guards(config.api, app.state.metrics):
+for _guard, _options in guards(config.api, app):
     _service.add_asgi_middleware(_guard, **_options)
 # Innermost: what has passed the others goes to our app, and BentoML answers its probes alone.
 _service.add_asgi_middleware(OwnRoutesGuard, own=app, schema=config.api.docs)

@@ -6,6 +6,8 @@ running instance, which puts them on `app.state.context`. Requests before that a
 
 from __future__ import annotations
 
+from fastapi.routing import APIRoute
+
 from api.context import ApiContext
 from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
@@ -58,4 +60,11 @@ def create_app(
     app.include_router(native.router)
     if docs:
         app.include_router(pages.router)
+    app.state.edit_paths = edit_paths()
     return app
+
+
+def edit_paths() -> frozenset[str]:
+    """The paths of the routes that accept edits."""
+    routes = (*generate.router.routes, *native.router.routes)
+    return frozenset(route.path for route in routes if isinstance(route, APIRoute) and route.body_field is not None)

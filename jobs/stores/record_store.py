@@ -26,6 +26,8 @@ Changer: TypeAlias = Callable[[Record], Change | None]
 class RecordJobStore(ABC):
     """The rules of a job store; its subclasses hold the records."""
 
+    _max_pending: int
+
     @abstractmethod
     async def open(self) -> None: ...
 
@@ -99,6 +101,12 @@ class RecordJobStore(ABC):
 
     @abstractmethod
     async def unreferenced(self, keys: Sequence[str]) -> tuple[str, ...]: ...
+
+    async def check_room(self) -> None:
+        """Raises: QueueFull while `add` would."""
+        pending = (await self.counts())[JobStatus.PENDING]
+        if pending >= self._max_pending:
+            raise queue_full(pending)
 
     async def get(self, job_id: str) -> Job:
         """Raises: NotFound."""

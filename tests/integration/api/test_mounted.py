@@ -60,7 +60,7 @@ class MountedEdge:
 
 
 serve_whole_document(app, lambda: MountedEdge.openapi_spec.asdict())
-for guard, options in guards(CONFIG.api, app.state.metrics):
+for guard, options in guards(CONFIG.api, app):
     MountedEdge.add_asgi_middleware(guard, **options)
 MountedEdge.add_asgi_middleware(OwnRoutesGuard, own=app, schema=True)
 

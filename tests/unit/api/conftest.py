@@ -70,7 +70,7 @@ def completing(blobs: FakeBlobStore) -> Callable[[Job], Outcome]:
 
 def guarded_app(config: ApiConfig) -> FastAPI:
     app = create_app(docs=config.docs)
-    install_guards(app, config, app.state.metrics)
+    install_guards(app, config)
     return app
 
 

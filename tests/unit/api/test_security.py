@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from api.metrics import HttpMetrics
+from api.app import create_app
 from api.security import guards
 from api.security.api_keys import WRONG_KEYS_PER_MINUTE, ApiKeyGuard
 from api.security.body_limit import BODIES_AT_ONCE, BodyLimitGuard
@@ -403,11 +403,11 @@ async def test_other_answers_pass_untouched(inner: PlainTextResponse):
 
 
 def test_only_what_is_configured_stands_guard():
-    names = [cls.__name__ for cls, _ in guards(ApiConfig(), HttpMetrics())]
-    assert names == ["ObservationGuard", "FailureGuard", "UnknownPathGuard", "BodyLimitGuard"]
+    names = [cls.__name__ for cls, _ in guards(ApiConfig(), create_app())]
+    assert names == ["ObservationGuard", "FailureGuard", "UnknownPathGuard", "BodyLimitGuard", "AdmissionGuard"]
     everything = ApiConfig(api_keys=KEYS, rate_limit_per_minute=5, cors_origins=("https://shop.example",))
-    names = [cls.__name__ for cls, _ in guards(everything, HttpMetrics())]
-    assert names[3:] == ["CORSMiddleware", "ApiKeyGuard", "RateLimitGuard", "BodyLimitGuard"]
+    names = [cls.__name__ for cls, _ in guards(everything, create_app())]
+    assert names[3:] == ["CORSMiddleware", "ApiKeyGuard", "RateLimitGuard", "BodyLimitGuard", "AdmissionGuard"]
 
 
 async def test_a_browser_s_preflight_needs_no_key():
@@ -436,7 +436,7 @@ async def test_start_and_end_of_the_server_pass_the_guards():
 
     stacked: Any = app
     everything = ApiConfig(api_keys=KEYS, rate_limit_per_minute=5)
-    for cls, options in reversed(guards(everything, HttpMetrics())):
+    for cls, options in reversed(guards(everything, create_app())):
         stacked = cls(stacked, **options)
     await stacked({"type": "lifespan"}, None, None)
     assert seen == ["lifespan"]

@@ -186,7 +186,7 @@ def test_the_framework_s_own_error_body_is_not_documented():
 
 async def test_the_guards_cover_the_app_of_a_service_without_bentoml():
     app = create_app()
-    install_guards(app, ApiConfig(api_keys={"ann": "secret"}), app.state.metrics)
+    install_guards(app, ApiConfig(api_keys={"ann": "secret"}))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as client:
         assert (await client.get("/api/v1/jobs")).status_code == 401
         assert (await client.get("/api/v1/health")).status_code == 503
