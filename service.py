@@ -14,6 +14,7 @@ import bentoml
 
 from api.app import create_app
 from api.codec import PillowCodec
+from api.connections import bound_connections
 from api.context import ApiContext
 from api.documentation import serve_whole_document
 from api.fetcher import GuardedFetcher
@@ -43,6 +44,7 @@ RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""
 
 set_up_logging(config.logging.level)
+bound_connections()
 app = create_app(keys_needed=bool(config.api.api_keys), docs=config.api.docs)
 embedded = config.queue.backend == "embedded"
 
