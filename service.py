@@ -8,21 +8,22 @@ loads no model; the workers (worker.py) do.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import bentoml
 
 from api.app import create_app
 from api.codec import PillowCodec
-from api.context import ANONYMOUS, ApiContext
+from api.connections import bound_connections
+from api.context import ApiContext
 from api.documentation import serve_whole_document
 from api.fetcher import GuardedFetcher
-from api.native import answer_natively, submit_natively
 from api.security import guards
+from api.security.own_routes import OwnRoutesGuard
 from composition.config import load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
+from composition.logs import set_up_logging
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
 from composition.startup import config_errors_end_the_process
@@ -42,8 +43,9 @@ with config_errors_end_the_process():  # the runners read the configuration as t
 RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""
 
-logging.getLogger().setLevel(config.logging.level)
-app = create_app(keys_needed=bool(config.api.api_keys))
+set_up_logging(config.logging.level)
+bound_connections()
+app = create_app(keys_needed=bool(config.api.api_keys), docs=config.api.docs)
 embedded = config.queue.backend == "embedded"
 
 
@@ -105,18 +107,16 @@ class ImageComposition:
         app.state.context = None
         await self.queue.stop(grace_s=config.queue.shutdown_grace_s)
 
+    # BentoML's schema and clients know these two from here; requests to them are answered by api/routes/native.py.
     @bentoml.api(route="/compose")  # type: ignore[untyped-decorator]
-    async def compose(self, request: dict[str, Any], ctx: bentoml.Context) -> dict[str, Any]:
+    async def compose(self, request: dict[str, Any]) -> dict[str, Any]:
         """POST /api/v1/generate for BentoML clients: `request` is that route's body, the answer its answer."""
-        status, body = await answer_natively(app.state.context, request, owner=_owner(ctx))
-        ctx.response.status_code = status
-        return body
+        raise NotImplementedError
 
     @bentoml.task(route="/compose_task")  # type: ignore[untyped-decorator]
-    async def compose_task(self, request: dict[str, Any], ctx: bentoml.Context) -> dict[str, Any]:
-        """POST /api/v1/generate/async for BentoML clients: answers with our durable job's id."""
-        _, body = await submit_natively(app.state.context, request, owner=_owner(ctx))
-        return body
+    async def compose_task(self, request: dict[str, Any]) -> dict[str, Any]:
+        """POST /api/v1/generate/async for BentoML clients: the task is a durable job, its result that of /compose."""
+        raise NotImplementedError
 
 
 def _open_distributed(codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
@@ -126,14 +126,13 @@ def _open_distributed(codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQ
     return open_celery_queue(config, fetcher=fetcher)
 
 
-def _owner(ctx: bentoml.Context) -> str:
-    return str(ctx.request.scope.get("state", {}).get("owner", ANONYMOUS))
-
-
 _service: Any = ImageComposition
-serve_whole_document(app, lambda: _service.openapi_spec.asdict())
+if config.api.docs:
+    serve_whole_document(app, lambda: _service.openapi_spec.asdict())
 if not embedded:
     # No runner declares them here, but the workers run from the same Bento.
     _service.models.extend(ModelSet(config.models).bento_models())
-for _guard, _options in guards(config.api, app.state.metrics):
+for _guard, _options in guards(config.api, app):
     _service.add_asgi_middleware(_guard, **_options)
+# Innermost: what has passed the others goes to our app, and BentoML answers its probes alone.
+_service.add_asgi_middleware(OwnRoutesGuard, own=app, schema=config.api.docs)

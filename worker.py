@@ -14,6 +14,7 @@ from api.codec import PillowCodec
 from composition.config import load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
+from composition.logs import set_up_logging
 from composition.ports.queue import BlobStore
 from composition.startup import config_errors_end_the_process
 from jobs.distributed import WorkerModels, celery_worker_app
@@ -27,6 +28,7 @@ with config_errors_end_the_process():  # the runners read the configuration as t
     from runners.wiring import assemble
 
     config = load_config()
+set_up_logging(config.logging.level)
 codec = PillowCodec(max_side_px=config.limits.max_resolution)
 
 

@@ -13,17 +13,21 @@ IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _REFUSED_NETWORKS = tuple(
     ipaddress.ip_network(network)
     for network in (
+        "168.63.129.16/32",  # a cloud's metadata service, inside public space
         "192.0.0.0/24",  # protocol assignments, some of which count as global
+        "192.31.196.0/24",  # AS112, here and below: anycast into the nearest network
+        "192.52.193.0/24",  # multicast tunnels
+        "192.175.48.0/24",
         "192.88.99.0/24",  # 6to4 relays
-        "::/96",  # IPv4-compatible
-        "64:ff9b::/96",  # NAT64: the IPv4 address inside may be private
-        "64:ff9b:1::/48",  # local-use NAT64
         "2001::/23",  # Teredo, ORCHID and other protocol assignments
+        "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4: the IPv4 address inside may be private
-        "fec0::/10",  # site-local
-        "5f00::/16",  # segment routing
+        "2620:4f:8000::/48",
+        "3fff::/20",  # documentation
     )
 )
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is assigned of IPv6; what lies outside is local, a tunnel (NAT64, IPv4-compatible) or not yet anything."""
 
 
 def is_public(address: IpAddress) -> bool:
@@ -33,6 +37,8 @@ def is_public(address: IpAddress) -> bool:
     """
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return is_public(address.ipv4_mapped)
+    if address.version == 6 and address not in _GLOBAL_UNICAST:
+        return False
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
         return False
     return not any(address.version == network.version and address in network for network in _REFUSED_NETWORKS)

@@ -6,11 +6,13 @@ running instance, which puts them on `app.state.context`. Requests before that a
 
 from __future__ import annotations
 
+from fastapi.routing import APIRoute
+
 from api.context import ApiContext
 from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
 from api.metrics import HttpMetrics
-from api.routes import generate, jobs, system
+from api.routes import generate, jobs, native, pages, system
 from api.security.failures import FailureGuard
 
 TITLE = "Image composition"
@@ -22,7 +24,11 @@ DESCRIPTION = (
 
 
 def create_app(
-    context: ApiContext | None = None, *, metrics: HttpMetrics | None = None, keys_needed: bool = False
+    context: ApiContext | None = None,
+    *,
+    metrics: HttpMetrics | None = None,
+    keys_needed: bool = False,
+    docs: bool = True,
 ) -> DocumentedApp:
     """Build the application; mount it at "/", since its routes carry the whole path.
 
@@ -30,6 +36,7 @@ def create_app(
         context: ready objects, or None to set `app.state.context` later.
         metrics: series shared with the guards; None makes new ones (`app.state.metrics`).
         keys_needed: whether a guard refuses requests without an API key, for the documentation.
+        docs: whether the documentation is served.
     """
     app = DocumentedApp(
         keys_needed=keys_needed,
@@ -37,6 +44,8 @@ def create_app(
         version=VERSION,
         description=DESCRIPTION,
         redirect_slashes=False,
+        openapi_url="/openapi.json" if docs else None,
+        docs_url=None,  # the framework's pages load scripts from other hosts; `pages` has ours
         redoc_url=None,
     )
     app.state.context = context
@@ -48,4 +57,14 @@ def create_app(
     app.include_router(jobs.router)
     app.include_router(system.router)
     app.include_router(system.metrics_router)
+    app.include_router(native.router)
+    if docs:
+        app.include_router(pages.router)
+    app.state.edit_paths = edit_paths()
     return app
+
+
+def edit_paths() -> frozenset[str]:
+    """The paths of the routes that accept edits."""
+    routes = (*generate.router.routes, *native.router.routes)
+    return frozenset(route.path for route in routes if isinstance(route, APIRoute) and route.body_field is not None)

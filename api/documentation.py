@@ -1,4 +1,4 @@
-"""The service's OpenAPI documents: `/openapi.json` of the REST routes, `/docs.json` with BentoML's own routes too."""
+"""The service's OpenAPI documents: `/openapi.json` of our routes, `/docs.json` with BentoML's probes too."""
 
 from __future__ import annotations
 

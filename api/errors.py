@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 MAX_LISTED_FIELDS = 20
 """Of a request with thousands of bad fields only the first are listed."""
 
+RETRY_LATER = (429, 503)
+DEFAULT_RETRY_AFTER_S = 5
+"""For errors of these statuses that do not say themselves: storage that is away, for example."""
+
 _BY_STATUS: Mapping[int, type[CompositionError]] = {
     401: Unauthorized,
     404: NotFound,
@@ -53,10 +57,13 @@ def error_body(error: CompositionError) -> dict[str, Any]:
 
 
 def error_response(error: CompositionError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The error as an HTTP response, with Retry-After where the error says when."""
+    """The error as an HTTP response; what may pass by waiting always says when to come back."""
     all_headers = dict(headers or {})
-    if error.retry_after_s is not None:
-        all_headers["Retry-After"] = str(error.retry_after_s)
+    retry_after_s = error.retry_after_s
+    if retry_after_s is None and error.status in RETRY_LATER:
+        retry_after_s = DEFAULT_RETRY_AFTER_S
+    if retry_after_s is not None:
+        all_headers["Retry-After"] = str(retry_after_s)
     if error.status == 401:
         all_headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(error_body(error), status_code=error.status, headers=all_headers)

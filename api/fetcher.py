@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,9 +17,11 @@ from functools import lru_cache
 import httpx
 
 from api.addresses import IpAddress, is_public, parse_address
+from api.budgets import ByteBudget
 from api.downloads import BrokenCompression, Cookies, Inflater
+from api.resolver import BoundedResolver
 from composition.config import FetchConfig
-from composition.errors import PayloadTooLarge, UnprocessableUrl
+from composition.errors import PayloadTooLarge, QueueFull, UnprocessableUrl
 
 logger = logging.getLogger(__name__)
 
@@ -27,17 +29,16 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host and port to addresses as text. Raises OSError when the name is unknown."""
 
 MAX_URL_CHARS = 8192
+DOWNLOADS_AT_ONCE = 16
+"""The memory of all downloads together, in files of the largest allowed size."""
+BUSY_RETRY_AFTER_S = 5
 _MAX_ADDRESSES_TRIED = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _FILES = (200, 203)
 """203: a proxy on the way has changed the answer."""
 _USER_AGENT = "image-composition"
-
-
-async def resolve_host(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+_HOST = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|(?!.{254})[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
+"""An IPv6 address, or labels of a name; neither escapes nor brackets are left in a host once it is parsed."""
 
 
 class GuardedFetcher:
@@ -47,14 +48,15 @@ class GuardedFetcher:
         self,
         config: FetchConfig,
         *,
-        resolve: Resolver = resolve_host,
+        resolve: Resolver | None = None,
         admits: Callable[[IpAddress], bool] = is_public,
     ) -> None:
         self._timeout_s = config.timeout_s
         self._max_bytes = config.max_size_mb * 1024 * 1024
+        self._budget = ByteBudget(DOWNLOADS_AT_ONCE * self._max_bytes)
         self._max_redirects = config.max_redirects
         self._admits = _anything if config.allow_private else admits
-        self._resolve = resolve
+        self._resolve = resolve or BoundedResolver()
 
     async def fetch(self, url: str) -> bytes:
         """Download a file.
@@ -62,6 +64,7 @@ class GuardedFetcher:
         Raises:
             UnprocessableUrl: forbidden, unreachable, too slow, or not answered with a file.
             PayloadTooLarge: larger than the limit.
+            QueueFull: all downloads together are larger than theirs.
         """
         async with self._deadline():
             target, cookies = _parse(url), Cookies()
@@ -171,13 +174,18 @@ class GuardedFetcher:
         try:
             async for chunk in response.aiter_raw():
                 room = self._max_bytes + 1 - len(received)
-                received += inflater.inflate(chunk, room) if inflater else chunk
-                if len(received) > self._max_bytes:
+                unfolded = inflater.inflate(chunk, room) if inflater else chunk
+                if len(received) + len(unfolded) > self._max_bytes:
                     raise self._too_large()
+                if not self._budget.take(len(unfolded)):
+                    raise QueueFull("too many downloads at once", retry_after_s=BUSY_RETRY_AFTER_S)
+                received += unfolded
         except httpx.HTTPError as error:
             raise UnprocessableUrl("the URL's answer broke off") from error
         except BrokenCompression as error:
             raise UnprocessableUrl("the URL's answer is not compressed as it says") from error
+        finally:
+            self._budget.give_back(len(received))
         if inflater is not None and not inflater.complete:
             raise UnprocessableUrl("the URL's answer broke off")
         return bytes(received)
@@ -224,6 +232,8 @@ def _admit(url: httpx.URL) -> httpx.URL:
         raise UnprocessableUrl("a URL with a user name or password is not fetched")
     if not url.raw_host:
         raise UnprocessableUrl("the URL has no host")
+    if not _HOST.fullmatch(_ascii_host(url)):
+        raise UnprocessableUrl("the URL's host is malformed")
     if url.port is not None and not 0 < url.port < 65_536:
         raise UnprocessableUrl("the URL has no such port")
     return url

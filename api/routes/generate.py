@@ -43,7 +43,7 @@ IdempotencyKey = Annotated[
 )
 async def generate(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """Blocks until the edit is complete. Closing the connection cancels it."""
-    return await _run(request, context, body, kind=JobKind.EDIT, owner=owner)
+    return await run_while_connected(request, context, body, kind=JobKind.EDIT, owner=owner)
 
 
 @router.post(
@@ -70,10 +70,13 @@ async def generate_async(
 )
 async def analyze(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """The same request as /generate: decision, target, boxes and mask; no diffusion."""
-    return await _run(request, context, body, kind=JobKind.ANALYZE, owner=owner)
+    return await run_while_connected(request, context, body, kind=JobKind.ANALYZE, owner=owner)
 
 
-async def _run(request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str) -> Response:
+async def run_while_connected(
+    request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str
+) -> Response:
+    """Run an edit or an analysis for a caller that waits; a caller that leaves cancels it."""
     spent_s = time.perf_counter() - getattr(request.state, "started_at", time.perf_counter())
     job = await _while_connected(
         request, lambda: run_interactive(context, body, kind=kind, owner=owner, spent_s=spent_s)

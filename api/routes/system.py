@@ -40,6 +40,10 @@ async def health(context: Context) -> dict[str, Any]:
     return {"status": "healthy", **facts}
 
 
+# For probes; apart from GET, so that the document has the route once.
+router.add_api_route("/health", health, methods=["HEAD"], include_in_schema=False)
+
+
 @metrics_router.get(
     "/metrics",
     response_class=Response,

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api.metrics import HttpMetrics
+from api.security.admission import AdmissionGuard
 from api.security.api_keys import ApiKeyGuard
 from api.security.body_limit import BodyLimitGuard
 from api.security.failures import FailureGuard, UnknownPathGuard
@@ -23,13 +23,13 @@ Guard: TypeAlias = tuple[Any, dict[str, Any]]
 """A middleware class and its options."""
 
 
-def guards(config: ApiConfig, metrics: HttpMetrics) -> tuple[Guard, ...]:
-    """The guards that a configuration asks for, outermost first.
+def guards(config: ApiConfig, app: FastAPI) -> tuple[Guard, ...]:
+    """The guards around our app that a configuration asks for, outermost first.
 
     Use: `for cls, options in guards(...): service.add_asgi_middleware(cls, **options)`.
     """
     chosen: list[Guard] = [
-        (ObservationGuard, {"metrics": metrics, "access_log": config.access_log}),
+        (ObservationGuard, {"metrics": app.state.metrics, "access_log": config.access_log}),
         (FailureGuard, {}),
         (UnknownPathGuard, {}),
     ]
@@ -41,12 +41,13 @@ def guards(config: ApiConfig, metrics: HttpMetrics) -> tuple[Guard, ...]:
     if config.rate_limit_per_minute:
         chosen.append((RateLimitGuard, {"per_minute": config.rate_limit_per_minute, "max_body_bytes": max_bytes}))
     chosen.append((BodyLimitGuard, {"max_body_bytes": max_bytes}))
+    chosen.append((AdmissionGuard, {"own": app, "paths": app.state.edit_paths, "max_body_bytes": max_bytes}))
     return tuple(chosen)
 
 
-def install_guards(app: FastAPI, config: ApiConfig, metrics: HttpMetrics) -> None:
+def install_guards(app: FastAPI, config: ApiConfig) -> None:
     """Put the guards around an app that is served without BentoML."""
-    for cls, options in reversed(guards(config, metrics)):
+    for cls, options in reversed(guards(config, app)):
         app.add_middleware(cls, **options)
 
 

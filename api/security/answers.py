@@ -1,7 +1,7 @@
-"""How a guard answers: the envelope, after reading off a bounded part of a body that nobody wants.
+"""How a guard answers: the envelope at once, then reading off a bounded part of a body that nobody wants.
 
 A server that closes a connection with unread input resets it, and the client loses the answer; so a guard that
-refuses a request reads on for a while before it answers.
+refuses a request leaves the answer open, complete as it is, and reads on for a while.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.errors import error_response
 from composition.errors import CompositionError
@@ -21,25 +21,31 @@ DRAIN_FACTOR = 4
 OPEN_PATHS = frozenset({"/api/v1/health", "/healthz", "/livez", "/readyz"})
 """For probes and load balancers: neither authenticated nor counted."""
 DOCUMENTATION_PATHS = frozenset({"/", "/docs", "/docs.json", "/openapi.json", "/schema.json"})
-DOCUMENTATION_PREFIXES = ("/static_content/", "/assets/")
 
 
 def is_open(path: str) -> bool:
     """Whether a path needs no key: probes and the documentation."""
-    return path in OPEN_PATHS or path in DOCUMENTATION_PATHS or path.startswith(DOCUMENTATION_PREFIXES)
+    return path in OPEN_PATHS or path in DOCUMENTATION_PATHS
 
 
 async def refuse(
     error: CompositionError, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int, drain: bool = True
 ) -> None:
-    """Answer with the envelope and close the connection if there was a body."""
+    """Answer with the envelope and, if there is a body, read it off within limits and close the connection."""
     headers = Headers(scope=scope)
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     waits_for_leave = headers.get("expect", "").lower() == "100-continue"
-    if has_body and drain and not waits_for_leave:
-        await drain_body(receive, max_bytes=DRAIN_FACTOR * max_body_bytes)
     response = error_response(error, headers={"Connection": "close"} if has_body else None)
-    await response(scope, receive, send)
+    if not has_body or not drain or waits_for_leave:
+        await response(scope, receive, send)
+        return
+
+    async def send_left_open(message: Message) -> None:
+        await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+    await response(scope, receive, send_left_open)
+    await drain_body(receive, max_bytes=DRAIN_FACTOR * max_body_bytes)
+    await send({"type": "http.response.body"})
 
 
 async def drain_body(receive: Receive, *, max_bytes: int) -> None:

@@ -4,34 +4,69 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.security.answers import is_open, refuse
-from composition.errors import Unauthorized
+from api.security.buckets import MAX_CLIENTS, TokenBuckets, address_of
+from api.security.rate_limit import rate_limited
+from composition.errors import CompositionError, Unauthorized
+
+WRONG_KEYS_PER_MINUTE = 60
+"""Of one address, a request without a key too."""
 
 
 class ApiKeyGuard:
-    """Refuses requests without a known key; sets `state.owner` of the others."""
+    """Refuses requests without a known key; sets `state.owner` of the others.
 
-    def __init__(self, app: ASGIApp, *, api_keys: Mapping[str, str], max_body_bytes: int) -> None:
+    An address that has sent too many wrong keys is answered 429, also with a right one, so that guessing tells nothing;
+    but not an owner who has been let in from there before: others at a shared address cannot lock it out.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        api_keys: Mapping[str, str],
+        max_body_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._app = app
         self._digests = {name: _digest(key) for name, key in api_keys.items()}
         self._max_body_bytes = max_body_bytes
+        self._wrong = TokenBuckets(WRONG_KEYS_PER_MINUTE, clock=clock)
+        self._let_in: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
         owner = self._owner_of(_presented(Headers(scope=scope)))
-        if owner is None:
-            error = Unauthorized("a valid API key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
-            await refuse(error, scope, receive, send, max_body_bytes=self._max_body_bytes)
+        refusal = self._refusal(owner, address_of(scope))
+        if refusal is not None:
+            await refuse(refusal, scope, receive, send, max_body_bytes=self._max_body_bytes)
             return
         scope.setdefault("state", {})["owner"] = owner
         await self._app(scope, receive, send)
+
+    def _refusal(self, owner: str | None, address: str) -> CompositionError | None:
+        if owner is not None and ((address, owner) in self._let_in or self._wrong.has(address)):
+            self._remember(address, owner)
+            return None
+        wait_s = self._wrong.take(address)
+        if wait_s > 0:
+            return rate_limited("too many requests without a valid API key", wait_s)
+        return Unauthorized("a valid API key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
+
+    def _remember(self, address: str, owner: str) -> None:
+        self._let_in[address, owner] = None
+        self._let_in.move_to_end((address, owner))
+        while len(self._let_in) > MAX_CLIENTS:
+            self._let_in.popitem(last=False)
 
     def _owner_of(self, key: str | None) -> str | None:
         """Compares with every key, in constant time, so that the time tells nothing."""

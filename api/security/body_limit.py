@@ -12,6 +12,7 @@ import logging
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.budgets import ByteBudget
 from api.security.answers import refuse
 from composition.errors import CompositionError, PayloadTooLarge, QueueFull, Timeout
 
@@ -31,7 +32,7 @@ class BodyLimitGuard:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._stall_timeout_s = stall_timeout_s
-        self._budget = _Budget(BODIES_AT_ONCE * max_body_bytes)
+        self._budget = ByteBudget(BODIES_AT_ONCE * max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,23 +72,6 @@ class BodyLimitGuard:
         )
 
 
-class _Budget:
-    """Bytes that all bodies together may take."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._left_bytes = max_bytes
-
-    def take(self, size_bytes: int) -> bool:
-        """False when there is not so much left; nothing is taken then."""
-        if size_bytes > self._left_bytes:
-            return False
-        self._left_bytes -= size_bytes
-        return True
-
-    def give_back(self, size_bytes: int) -> None:
-        self._left_bytes += size_bytes
-
-
 class _WatchedBody:
     """Stands between the server and the app: counts what is received, and mutes an app whose request is refused.
 
@@ -104,7 +88,7 @@ class _WatchedBody:
         too_large: PayloadTooLarge,
         max_bytes: int,
         stall_timeout_s: float,
-        budget: _Budget,
+        budget: ByteBudget,
     ) -> None:
         self._receive = receive
         self._send = send

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
@@ -55,9 +56,23 @@ class ObservationGuard:
                 route = route_template(scope)
                 self._metrics.observe(method=scope["method"], route=route, status=status, duration_s=duration_s)
                 if self._access_log:
-                    access_logger.info(
-                        "%s %s %d %.1f ms %s", scope["method"], scope["path"], status, duration_s * 1000, request_id
-                    )
+                    access_logger.info("%s", _access_line(scope, status, duration_s, request_id))
+
+
+def _access_line(scope: Scope, status: int, duration_s: float, request_id: str) -> str:
+    """One JSON object; the path without its query, which may hold secrets."""
+    client = scope.get("client")
+    return json.dumps(
+        {
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "duration_ms": round(duration_s * 1000, 1),
+            "request_id": request_id,
+            "client": client[0] if client else None,
+            "owner": scope["state"].get("owner"),
+        }
+    )
 
 
 def route_template(scope: Scope) -> str:

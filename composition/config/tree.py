@@ -29,7 +29,10 @@ class _Section(BaseModel):
 
 
 class ApiConfig(_Section):
-    """`api_keys` maps a key's name (the owner of its jobs) to the key; empty means no authentication."""
+    """`api_keys` maps a key's name (the owner of its jobs) to the key; empty means no authentication.
+
+    `docs` false answers 404 at /, /docs, /docs.json, /openapi.json and /schema.json; BentoML's clients need the last.
+    """
 
     host: str = "0.0.0.0"  # noqa: S104  SPEC.md Appendix A
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
@@ -39,6 +42,7 @@ class ApiConfig(_Section):
     rate_limit_per_minute: Annotated[int, Field(ge=0)] = 0
     cors_origins: tuple[str, ...] = ()
     access_log: bool = False
+    docs: bool = True
 
 
 class FetchConfig(_Section):

@@ -47,6 +47,10 @@ class JobQueue(Protocol):
         """
         ...
 
+    async def check_room(self) -> None:
+        """Whether a job would be accepted now, to refuse it before it is read. Raises: QueueFull, NotReady."""
+        ...
+
     async def get(self, job_id: str, *, owner: str) -> Job:
         """Raises: NotFound, also for another owner's job."""
         ...

@@ -31,6 +31,10 @@ class JobStore(Protocol):
         """
         ...
 
+    async def check_room(self) -> None:
+        """Whether `add` would take a job now. Raises: QueueFull, NotReady."""
+        ...
+
     async def get(self, job_id: str) -> Job:
         """Raises: NotFound."""
         ...

@@ -105,8 +105,18 @@ class EmbeddedJobQueue(StoreJobQueue):
         try:
             return await super().submit(job)
         except QueueFull as full:
-            wait_s = max(1, math.ceil(self._worker.mean_run_s / max(1, self._concurrency)))
-            raise QueueFull(full.message, details=full.details, retry_after_s=wait_s) from full
+            raise self._with_estimate(full) from full
+
+    async def check_room(self) -> None:
+        """As `StoreJobQueue.check_room`; a refusal says when a place is likely to be free."""
+        try:
+            await super().check_room()
+        except QueueFull as full:
+            raise self._with_estimate(full) from full
+
+    def _with_estimate(self, full: QueueFull) -> QueueFull:
+        wait_s = max(1, math.ceil(self._worker.mean_run_s / max(1, self._concurrency)))
+        return QueueFull(full.message, details=full.details, retry_after_s=wait_s)
 
     async def cancel(self, job_id: str, *, owner: str) -> Job:
         """Idempotent; a running handler is stopped at once. Raises: NotFound."""

@@ -53,6 +53,12 @@ class StoreJobQueue:
                 self._spawn_cancel(adding)
             raise
 
+    async def check_room(self) -> None:
+        """Raises: QueueFull or NotReady while no job would be accepted."""
+        if not self._accepting:
+            raise NotReady("the service is not accepting jobs", retry_after_s=5)
+        await self._store.check_room()
+
     async def get(self, job_id: str, *, owner: str) -> Job:
         """Raises: NotFound, also for another owner's job."""
         job = await self._store.get(job_id)

@@ -10,7 +10,7 @@ from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
 from jobs.protocol.claims import Delivery
 from jobs.protocol.lifecycle import Change, Record
-from jobs.stores.record_store import Changer, RecordJobStore, queue_full, same_submission
+from jobs.stores.record_store import Changer, RecordJobStore, same_submission
 
 
 class MemoryJobStore(RecordJobStore):
@@ -36,9 +36,7 @@ class MemoryJobStore(RecordJobStore):
         key = (job.owner, job.idempotency_key) if job.idempotency_key is not None else None
         if key in self._accepted:
             return same_submission(self._records[self._accepted[key]].job, job)
-        pending = (await self.counts())[JobStatus.PENDING]
-        if pending >= self._max_pending:
-            raise queue_full(pending)
+        await self.check_room()
         self._order += 1
         change = lifecycle.admit(job, order=self._order, now=self._clock())
         self._write(change)

@@ -27,6 +27,8 @@ Changer: TypeAlias = Callable[[Record], Change | None]
 class RecordJobStore(JobStore, ABC):
     """The rules of a job store; its subclasses hold the records, the blobs' names and the webhooks owed."""
 
+    _max_pending: int
+
     @abstractmethod
     async def _now(self) -> float:
         """UTC seconds by the clock that all users of the store share."""
@@ -67,6 +69,11 @@ class RecordJobStore(JobStore, ABC):
     @abstractmethod
     async def _page(self, owner: str, status: JobStatus | None, limit: int, below: int | None) -> Sequence[Record]:
         """At most `limit` records of an owner with an order under `below`, newest first."""
+
+    async def check_room(self) -> None:
+        pending = (await self.counts())[JobStatus.PENDING]
+        if pending >= self._max_pending:
+            raise queue_full(pending)
 
     async def get(self, job_id: str) -> Job:
         record = await self._load(job_id)

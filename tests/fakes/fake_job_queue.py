@@ -21,6 +21,7 @@ class FakeJobQueue:
         jobs: by id, in the order of acceptance.
         cancelled: ids that were asked to be cancelled.
         refusal: raised by the next submissions when set.
+        full: raised by the next look whether there is room when set.
         event_log: the events of each job, for `events`.
     """
 
@@ -30,6 +31,7 @@ class FakeJobQueue:
         self.jobs: dict[str, Job] = {}
         self.cancelled: list[str] = []
         self.refusal: Exception | None = None
+        self.full: Exception | None = None
         self.event_log: dict[str, list[JobEvent]] = {}
         self.submitted = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -64,6 +66,10 @@ class FakeJobQueue:
     async def _discard_inputs(self, job: Job) -> None:
         if self._blobs is not None:
             await self._blobs.delete(job.payload.blob_keys)
+
+    async def check_room(self) -> None:
+        if self.full is not None:
+            raise self.full
 
     async def get(self, job_id: str, *, owner: str) -> Job:
         job = self.jobs.get(job_id)

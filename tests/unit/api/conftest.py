@@ -69,8 +69,8 @@ def completing(blobs: FakeBlobStore) -> Callable[[Job], Outcome]:
 
 
 def guarded_app(config: ApiConfig) -> FastAPI:
-    app = create_app()
-    install_guards(app, config, app.state.metrics)
+    app = create_app(docs=config.docs)
+    install_guards(app, config)
     return app
 
 

@@ -53,7 +53,7 @@ async def test_each_documented_way_to_present_a_key_lets_in_with_the_right_one_o
 
 async def test_a_path_needs_a_key_exactly_where_the_document_says_so():
     app = create_app(keys_needed=True)
-    install_guards(app, KEYS, app.state.metrics)
+    install_guards(app, KEYS)
     document = app.openapi()
     assert document["security"] == [{"bearer": []}, {"header": []}]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as client:

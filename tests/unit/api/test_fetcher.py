@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from api.addresses import IpAddress, is_public
-from api.fetcher import GuardedFetcher
+from api.fetcher import DOWNLOADS_AT_ONCE, GuardedFetcher
 from composition.config import FetchConfig
-from composition.errors import CompositionError, PayloadTooLarge, UnprocessableUrl
+from composition.errors import CompositionError, PayloadTooLarge, QueueFull, UnprocessableUrl
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\npicture"
 
@@ -161,6 +161,16 @@ async def test_an_address_inside_the_network_is_refused_however_it_is_written(sc
         "http://user@pictures.example/x",
         "http://user:secret@pictures.example/x",
         "http://[::1",
+        "http://[",
+        "http://]/x",
+        "http://pic[tures.example/x",
+        "http://%5B/x",
+        "http://[fe80::1%25eth0]/x",
+        "http://pic%00tures.example/x",
+        "http://pictures..example/x",
+        "http://.example/x",
+        "http://" + "a" * 64 + ".example/x",
+        "http://" + "a." * 127 + "example/x",
         "http://pictures.example:99999/x",
         "http://pictures.example:port/x",
         "http://pic\x00tures.example/x",
@@ -224,6 +234,16 @@ async def test_a_redirect_is_followed(site: Site, status: int):
         "file:///etc/passwd",
         "http://user:secret@pictures.example/x",
         "http://[::1",
+        "http://[",
+        "http://]/x",
+        "http://pic[tures.example/x",
+        "http://%5B/x",
+        "http://[fe80::1%25eth0]/x",
+        "http://pic%00tures.example/x",
+        "http://pictures..example/x",
+        "http://.example/x",
+        "http://" + "a" * 64 + ".example/x",
+        "http://" + "a." * 127 + "example/x",
     ],
 )
 async def test_a_redirect_to_a_forbidden_place_is_refused(site: Site, location: str):
@@ -508,3 +528,31 @@ async def test_a_secure_connection_asks_for_the_name_and_not_for_the_address(sit
     assert error.message == "the URL could not be reached"
     assert b"pictures.example" in greeting.result()
     assert b"127.0.0.1" not in greeting.result()
+
+
+async def test_downloads_share_a_budget_that_is_given_back(site: Site):
+    size = 2**20
+    held, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def all_but_the_last_byte(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size - 1))
+        await writer.drain()
+        held.release()
+        await go_on.wait()
+        writer.write(b"x")
+        await writer.drain()
+
+    site.answers["/held"] = all_but_the_last_byte
+    site.answers["/one-more"] = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
+    fetching = fetcher(max_size_mb=1)
+    downloads = [asyncio.create_task(fetching.fetch(site.url("/held"))) for _ in range(DOWNLOADS_AT_ONCE)]
+    for _ in downloads:
+        await held.acquire()
+    while fetching._budget.take(DOWNLOADS_AT_ONCE + 1):  # until the last byte has been read from the sockets
+        fetching._budget.give_back(DOWNLOADS_AT_ONCE + 1)
+        await asyncio.sleep(0)
+    error = await refused(fetching, site.url("/one-more"))
+    assert (type(error), error.retry_after_s) == (QueueFull, 5)
+    go_on.set()
+    assert [len(file) for file in await asyncio.gather(*downloads)] == [size] * DOWNLOADS_AT_ONCE
+    assert len(await fetching.fetch(site.url("/one-more"))) == size

@@ -11,12 +11,13 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from api.metrics import HttpMetrics
+from api.app import create_app
 from api.security import guards
-from api.security.api_keys import ApiKeyGuard
+from api.security.api_keys import WRONG_KEYS_PER_MINUTE, ApiKeyGuard
 from api.security.body_limit import BODIES_AT_ONCE, BodyLimitGuard
+from api.security.buckets import MAX_CLIENTS, TokenBuckets
 from api.security.failures import FailureGuard, UnknownPathGuard
-from api.security.rate_limit import MAX_CLIENTS, RateLimitGuard
+from api.security.rate_limit import RateLimitGuard
 from composition.config import ApiConfig, Config
 from tests.unit.api.conftest import open_edge
 from tests.unit.api.images import photo
@@ -296,11 +297,59 @@ async def test_reading_and_cancelling_are_not_counted(method: str):
     assert [await post_from("10.0.0.1", guard, method=method, path="/api/v1/jobs") for _ in range(5)] == [200] * 5
 
 
-async def test_buckets_are_bounded():
-    guard = RateLimitGuard(reading_app, per_minute=1, max_body_bytes=LIMIT, clock=Clock())
+def test_buckets_are_bounded():
+    buckets = TokenBuckets(1, clock=Clock())
     for number in range(MAX_CLIENTS + 10):
-        guard._take(f"address:{number}")
-    assert len(guard._buckets) == MAX_CLIENTS
+        buckets.take(f"address:{number}")
+    assert len(buckets) == MAX_CLIENTS
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:0:aaaa:bbbb:cccc:dddd", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("somewhere", "somewhere", True),
+    ],
+)
+async def test_an_ipv6_network_counts_as_one_client(one: str, other: str, same: bool):
+    guard = RateLimitGuard(reading_app, per_minute=1, max_body_bytes=LIMIT, clock=Clock())
+    assert [await post_from(address, guard) for address in (one, other)] == [200, 429 if same else 200]
+
+
+async def ask(guard: ApiKeyGuard, key: str, address: str = "10.0.0.1") -> httpx.Response:
+    transport = httpx.ASGITransport(app=guard, client=(address, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        return await client.get("/api/v1/jobs", headers={"X-API-Key": key})
+
+
+async def test_an_address_that_guesses_keys_is_slowed_down_and_told_nothing():
+    clock = Clock()
+    guard = ApiKeyGuard(reading_app, api_keys=KEYS, max_body_bytes=LIMIT, clock=clock)
+    statuses = [(await ask(guard, f"guess-{number}")).status_code for number in range(WRONG_KEYS_PER_MINUTE + 1)]
+    assert statuses == [401] * WRONG_KEYS_PER_MINUTE + [429]
+    right = await ask(guard, "key-of-ann")
+    wrong = await ask(guard, "guess")
+    assert (right.status_code, right.json()) == (wrong.status_code, wrong.json())
+    assert right.json()["error"]["code"] == "RATE_LIMITED"
+    assert int(right.headers["retry-after"]) >= 1
+    assert (await ask(guard, "key-of-ann", address="10.0.0.2")).status_code == 200
+    clock.now_s += 60
+    assert (await ask(guard, "key-of-ann")).status_code == 200
+
+
+async def test_who_has_been_let_in_is_not_locked_out_by_another_at_the_same_address():
+    guard = ApiKeyGuard(reading_app, api_keys=KEYS, max_body_bytes=LIMIT, clock=Clock())
+    assert (await ask(guard, "key-of-ann")).status_code == 200
+    for _ in range(WRONG_KEYS_PER_MINUTE):
+        await ask(guard, "guess")
+    assert (await ask(guard, "key-of-ann")).status_code == 200
+    assert (await ask(guard, "key-of-bob")).status_code == 429
 
 
 async def test_an_exception_becomes_an_opaque_500():
@@ -354,11 +403,11 @@ async def test_other_answers_pass_untouched(inner: PlainTextResponse):
 
 
 def test_only_what_is_configured_stands_guard():
-    names = [cls.__name__ for cls, _ in guards(ApiConfig(), HttpMetrics())]
-    assert names == ["ObservationGuard", "FailureGuard", "UnknownPathGuard", "BodyLimitGuard"]
+    names = [cls.__name__ for cls, _ in guards(ApiConfig(), create_app())]
+    assert names == ["ObservationGuard", "FailureGuard", "UnknownPathGuard", "BodyLimitGuard", "AdmissionGuard"]
     everything = ApiConfig(api_keys=KEYS, rate_limit_per_minute=5, cors_origins=("https://shop.example",))
-    names = [cls.__name__ for cls, _ in guards(everything, HttpMetrics())]
-    assert names[3:] == ["CORSMiddleware", "ApiKeyGuard", "RateLimitGuard", "BodyLimitGuard"]
+    names = [cls.__name__ for cls, _ in guards(everything, create_app())]
+    assert names[3:] == ["CORSMiddleware", "ApiKeyGuard", "RateLimitGuard", "BodyLimitGuard", "AdmissionGuard"]
 
 
 async def test_a_browser_s_preflight_needs_no_key():
@@ -387,7 +436,7 @@ async def test_start_and_end_of_the_server_pass_the_guards():
 
     stacked: Any = app
     everything = ApiConfig(api_keys=KEYS, rate_limit_per_minute=5)
-    for cls, options in reversed(guards(everything, HttpMetrics())):
+    for cls, options in reversed(guards(everything, create_app())):
         stacked = cls(stacked, **options)
     await stacked({"type": "lifespan"}, None, None)
     assert seen == ["lifespan"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from functools import lru_cache
 
 import httpx
@@ -10,8 +11,9 @@ import pytest
 
 from api.app import create_app
 from api.security import install_guards
-from composition.config import ApiConfig
+from composition.config import ApiConfig, Config
 from composition.jobs import JobStatus
+from tests.fakes.fake_model_health import FakeModelHealth
 from tests.unit.api.conftest import Edge, open_edge
 from tests.unit.api.images import photo
 
@@ -27,6 +29,15 @@ ROUTES = {
     ("get", "/api/v1/jobs/{job_id}/events"),
     ("get", "/api/v1/health"),
     ("get", "/metrics"),
+}
+NATIVE_ROUTES = {
+    ("post", "/compose"),
+    ("post", "/compose_task"),
+    ("post", "/compose_task/submit"),
+    ("get", "/compose_task/status"),
+    ("get", "/compose_task/get"),
+    ("put", "/compose_task/cancel"),
+    ("post", "/compose_task/retry"),
 }
 
 
@@ -62,6 +73,12 @@ async def test_before_the_wiring_is_done_every_route_answers_503():
             assert (response.status_code, response.json()["error"]["code"]) == (503, "NOT_READY"), path
             assert response.headers["retry-after"] == "5"
         assert (await client.get("/metrics")).status_code == 200
+
+
+async def test_health_answers_head_as_get_without_its_body(edge: Edge):
+    assert (await edge.client.head("/api/v1/health")).status_code == 200
+    edge.health.report = FakeModelHealth(ready=False).report
+    assert (await edge.client.head("/api/v1/health")).status_code == 503
 
 
 async def test_metrics_count_by_route_template_and_not_by_path():
@@ -129,7 +146,7 @@ def document() -> dict:
 
 def test_the_documentation_shows_every_route():
     shown = {(method, path) for path, methods in document()["paths"].items() for method in methods}
-    assert shown == ROUTES
+    assert shown == ROUTES | NATIVE_ROUTES
 
 
 def test_every_route_documents_its_errors_in_the_envelope():
@@ -169,7 +186,34 @@ def test_the_framework_s_own_error_body_is_not_documented():
 
 async def test_the_guards_cover_the_app_of_a_service_without_bentoml():
     app = create_app()
-    install_guards(app, ApiConfig(api_keys={"ann": "secret"}), app.state.metrics)
+    install_guards(app, ApiConfig(api_keys={"ann": "secret"}))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://service") as client:
         assert (await client.get("/api/v1/jobs")).status_code == 401
         assert (await client.get("/api/v1/health")).status_code == 503
+
+
+async def test_an_access_line_is_one_json_object_without_the_query(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "api.access")
+    async with open_edge(Config(api=ApiConfig(access_log=True, api_keys={"ann": "key-of-ann"}))) as edge:
+        headers = {"X-API-Key": "key-of-ann", "X-Request-ID": "r-1"}
+        await edge.client.get("/nope%0a%1b[2J?token=secret", headers=headers)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "api.access"]
+    told = json.loads(line)
+    assert told.pop("duration_ms") >= 0
+    assert told == {
+        "method": "GET",
+        "path": "/nope\n\x1b[2J",
+        "status": 404,
+        "request_id": "r-1",
+        "client": "127.0.0.1",
+        "owner": "ann",
+    }
+    assert line.isprintable()
+    assert line.isascii()
+
+
+async def test_without_the_access_log_a_request_leaves_no_line(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG, "api")
+    async with open_edge() as edge:
+        await edge.client.get("/api/v1/jobs")
+    assert [record for record in caplog.records if record.name.startswith("api")] == []

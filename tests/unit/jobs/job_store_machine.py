@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -101,11 +102,11 @@ class Steps(RuleBasedStateMachine):
             max_attempts=max_attempts, callback_url=url,
         )  # fmt: skip
         if sum(e.status is P for e in self.model.values()) >= MAX_PENDING:
-            try:
-                self.run(self.store.add(job))
-            except QueueFull:
-                return
-            raise AssertionError("the bounded queue took one more")
+            for refused in (self.store.check_room(), self.store.add(job)):
+                with pytest.raises(QueueFull):
+                    self.run(refused)
+            return
+        self.run(self.store.check_room())
         self.run(self.store.add(job))
         self.model[job.id] = Expected(job=job, number=number)
 

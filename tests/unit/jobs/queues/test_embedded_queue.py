@@ -272,9 +272,10 @@ async def test_a_refusal_says_how_long_a_place_takes_to_become_free():
             await bench.submit()
         await bench.handler.until_started(4)
         await bench.submit()
-        with pytest.raises(QueueFull) as refusal:
-            await bench.submit()
-        assert refusal.value.retry_after_s == 3
+        for refused in (bench.queue.check_room(), bench.submit()):
+            with pytest.raises(QueueFull) as refusal:
+                await refused
+            assert refusal.value.retry_after_s == 3
 
 
 async def test_a_client_that_leaves_while_its_interactive_job_is_accepted_leaves_no_job_behind():
@@ -318,3 +319,13 @@ async def test_an_unexpected_error_of_the_store_does_not_end_the_queue(caplog):
         async with asyncio.timeout(5):
             assert (await bench.queue.wait(job.id)).status is JobStatus.COMPLETED
         assert "of the store" in caplog.text
+
+
+async def test_a_queue_has_room_only_between_its_start_and_its_stop():
+    bench = Bench(max_pending=1)
+    with pytest.raises(NotReady):
+        await bench.queue.check_room()
+    async with running(bench):
+        await bench.queue.check_room()
+    with pytest.raises(NotReady):
+        await bench.queue.check_room()

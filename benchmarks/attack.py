@@ -1,0 +1,291 @@
+"""Attacks on a service of our own on the loopback, each bounded in count and time: `make attack`.
+
+Every attack says what must hold; one that does not hold ends the run with status 1. tests/e2e/test_attacks.py runs the
+same ones in a short form.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import json
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from PIL import Image
+
+from benchmarks.demo_cases import photo_cases
+from benchmarks.server import Server, free_port
+
+KEY = "a-key-that-no-file-may-hold"
+OTHER_KEY = "another-owner-s-key"
+HEADERS = {"X-API-Key": KEY}
+ENVIRONMENT = {
+    "COMPOSITION_API__API_KEYS": json.dumps({"ann": KEY, "bob": OTHER_KEY}),
+    "COMPOSITION_API__ACCESS_LOG": "true",
+    "COMPOSITION_QUEUE__MAX_PENDING": "4",
+    "COMPOSITION_LIMITS__MAX_CONCURRENT_REQUESTS": "1",
+}
+ANSWER_LIMIT_S = 0.1
+LOG_DELAY_S = 10.0
+NATIVE_PATHS = ("/compose", "/compose_task", "/compose_task/submit")
+
+
+@dataclass
+class Target:
+    """A running service and what it leaves behind."""
+
+    url: str
+    pid: int
+    log: Path
+    edit: Mapping[str, Any]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        url = httpx.URL(self.url)
+        assert url.port is not None
+        return url.host, url.port
+
+    @property
+    def state(self) -> Path:
+        """The folder of the server's files."""
+        return self.log.with_suffix(".state")
+
+    def client(self, key: str = KEY) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers={"X-API-Key": key}, timeout=120)
+
+    def memory_bytes(self) -> int:
+        """Of the process that listens, the largest of its family in the front."""
+        family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+        listening = [p for p in family if any(c.laddr.port == self.address[1] for c in p.net_connections("tcp"))]
+        return max(process.memory_info().rss for process in listening)
+
+
+@dataclass
+class Outcome:
+    """Whether what must hold held, and the figures."""
+
+    holds: bool
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def idle_sockets(target: Target, *, count: int) -> Outcome:
+    """Idle connections keep nobody out, and a job that is accepted meanwhile completes."""
+    with ExitStack() as stack, target.client() as client:
+        for _ in range(count):
+            stack.enter_context(socket.create_connection(target.address))
+        began_at = time.perf_counter()
+        healthy = client.get("/api/v1/health").status_code
+        health_s = time.perf_counter() - began_at
+        job_id = client.post("/api/v1/generate/async", json=target.edit).json().get("job_id")
+        job = _ended(client, job_id)
+    return Outcome(
+        holds=healthy == 200 and health_s < 2 and job["status"] == "completed",
+        figures={"sockets": count, "health_s": round(health_s, 3), "job": job["status"], "error": job["error"]},
+    )
+
+
+def slow_heads(target: Target, *, count: int, within_s: float) -> Outcome:
+    """Heads that come byte by byte are given up."""
+    with ExitStack() as stack:
+        connections = [stack.enter_context(socket.create_connection(target.address)) for _ in range(count)]
+        for connection in connections:
+            connection.sendall(b"GET /api/v1/health HTTP/1.1\r\nX: ")
+            connection.settimeout(0.01)
+        open_still, deadline = set(connections), time.monotonic() + within_s
+        while open_still and time.monotonic() < deadline:
+            open_still = {connection for connection in open_still if _drips(connection)}
+            time.sleep(0.5)
+    return Outcome(holds=not open_still, figures={"connections": count, "open": len(open_still)})
+
+
+def refusals_of_a_full_queue(target: Target, *, tries: int) -> Outcome:
+    """A full queue answers while the body of 40 MB has hardly begun and edits run."""
+    slow = {**target.edit, "config": {"num_inference_steps": 100}}
+    head = (
+        f"POST /api/v1/generate HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Type: application/json\r\n"
+        "Content-Length: 40000000\r\n\r\n"
+    ).encode()
+    times, statuses = [], set()
+    with target.client() as client:
+        jobs = []
+        while (answer := client.post("/api/v1/generate/async", json=slow)).status_code == 200:
+            jobs.append(answer.json()["job_id"])
+        for _ in range(tries):
+            with socket.create_connection(target.address) as connection:
+                connection.settimeout(15)
+                began_at = time.perf_counter()
+                connection.sendall(head + b'{"base_image": "')
+                statuses.add(connection.recv(65536).split(b" ")[1])
+                times.append(time.perf_counter() - began_at)
+        for job_id in jobs:
+            client.delete(f"/api/v1/jobs/{job_id}")
+    median_s = sorted(times)[len(times) // 2]
+    return Outcome(
+        holds=statuses == {b"503"} and median_s < ANSWER_LIMIT_S,
+        figures={"jobs": len(jobs), "median_s": round(median_s, 4), "worst_s": round(max(times), 4)},
+    )
+
+
+def native_bodies(target: Target, *, megabytes: int) -> Outcome:
+    """A body of tiny values, forms and plain text are refused on BentoML's routes and take no memory."""
+    before = target.memory_bytes()
+    bodies: list[dict[str, Any]] = [
+        {
+            "content": _tiny_values(megabytes),
+            "headers": _typed("application/json"),
+        },
+        {"files": {"request": ("request", json.dumps(target.edit), "application/json")}},
+        {"data": {"request": json.dumps(target.edit)}},
+        {"content": json.dumps({"request": target.edit}), "headers": _typed("text/plain")},
+        {"content": b"\x80\x04N.", "headers": _typed("application/vnd.bentoml+pickle")},
+    ]
+    with target.client() as client:
+        statuses = {client.post(path, **body).status_code for path in NATIVE_PATHS for body in bodies}
+    grown_mb = (target.memory_bytes() - before) / 2**20
+    return Outcome(
+        holds=statuses == {400} and grown_mb < 6 * megabytes + 50,
+        figures={"statuses": sorted(statuses), "grown_mb": round(grown_mb)},
+    )
+
+
+def tasks(target: Target) -> Outcome:
+    """A task belongs to its owner, and neither BentoML's store nor the log holds the key or the photo."""
+    with target.client() as ann, target.client(OTHER_KEY) as bob:
+        answer = ann.post("/compose_task/submit", json={"request": target.edit})
+        asked: dict[str, Any] = {"params": {"task_id": answer.json()["task_id"]}}
+        foreign = {
+            bob.request(method, f"/compose_task/{route}", **asked).status_code
+            for method, route in (("GET", "status"), ("GET", "get"), ("POST", "retry"), ("PUT", "cancel"))
+        }
+        job = _ended(ann, answer.json()["task_id"])
+        result = ann.get("/compose_task/get", **asked)
+    secrets = (KEY.encode(), str(target.edit["base_image"])[:200].encode())
+    leaks = [
+        str(file.name)
+        for file in (target.log, *target.state.glob("tasks.sqlite3*"))
+        if any(secret in file.read_bytes() for secret in secrets)
+    ]
+    return Outcome(
+        holds=foreign == {404} and job["status"] == "completed" and result.status_code == 200 and not leaks,
+        figures={"foreign": sorted(foreign), "job": job["status"], "get": result.status_code, "leaks": leaks},
+    )
+
+
+def forged_log_lines(target: Target) -> Outcome:
+    """A request is one line of the log, whatever its path and query say."""
+    path = "/nope%0a2026-01-01%20[ERROR]%20forged%1b[2J?token=secret-of-the-query"
+    with target.client() as client:
+        client.get(path, headers={"X-Request-ID": "mark"})
+        client.get("/nope", headers={"X-Request-ID": "after-the-mark"})
+    lines: list[str] = []
+    deadline = time.monotonic() + LOG_DELAY_S
+    while not any("after-the-mark" in line for line in lines) and time.monotonic() < deadline:
+        lines = target.log.read_text(errors="replace").split("\n")
+    about = [line for line in lines if "forged" in line or "secret-of-the-query" in line]
+    line = about[0] if len(about) == 1 else ""
+    holds = '"request_id": "mark"' in line and "secret" not in line and "\x1b" not in line
+    return Outcome(holds=holds, figures={"lines": len(about)})
+
+
+def pages(target: Target) -> Outcome:
+    """No page names another host."""
+    with httpx.Client(base_url=target.url) as client:
+        texts = [client.get(path).text for path in ("/", "/docs")]
+    return Outcome(holds=all("//" not in text.replace("<!DOCTYPE", "") and "<script" not in text for text in texts))
+
+
+def guessed_keys(target: Target, *, count: int) -> Outcome:
+    """Guessing is slowed down; who was let in before goes on. The last attack: new keys from here are refused then."""
+    with target.client() as client:
+        client.get("/api/v1/jobs")
+        guesses = ({"X-API-Key": f"guess-{number}"} for number in range(count))
+        statuses = [client.get("/api/v1/jobs", headers=guess).status_code for guess in guesses]
+        known = client.get("/api/v1/jobs").status_code
+    return Outcome(
+        holds=set(statuses) == {401, 429} and statuses[-1] == 429 and known == 200,
+        figures={"guesses": count, "refused": statuses.count(429), "known": known},
+    )
+
+
+LONG: Mapping[str, Callable[[Target], Outcome]] = {
+    "pages": pages,
+    "forged_log_lines": forged_log_lines,
+    "tasks": tasks,
+    "native_bodies": lambda target: native_bodies(target, megabytes=48),
+    "refusals_of_a_full_queue": lambda target: refusals_of_a_full_queue(target, tries=50),
+    "slow_heads": lambda target: slow_heads(target, count=300, within_s=30),
+    "idle_sockets": lambda target: idle_sockets(target, count=1500),
+    "guessed_keys": lambda target: guessed_keys(target, count=300),
+}
+
+
+def smallest_edit() -> dict[str, Any]:
+    """A photograph and two steps."""
+    file = io.BytesIO()
+    Image.fromarray(photo_cases()[0].base).save(file, "PNG")
+    return {
+        "base_image": base64.b64encode(file.getvalue()).decode(),
+        "prompt": "a red hat",
+        "config": {"num_inference_steps": 2, "seed": 7},
+    }
+
+
+def _tiny_values(megabytes: int) -> bytes:
+    return b'{"request": [' + b"{}," * (megabytes * 2**20 // 3) + b"{}]}"
+
+
+def _typed(media_type: str) -> dict[str, str]:
+    return {"Content-Type": media_type}
+
+
+def _drips(connection: socket.socket) -> bool:
+    """Send a byte more; False when the server has closed the connection."""
+    try:
+        connection.sendall(b"x")
+        return connection.recv(1024) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+
+
+def _ended(client: httpx.Client, job_id: str, *, within_s: float = 120) -> dict[str, Any]:
+    with client.stream("GET", f"/api/v1/jobs/{job_id}/events", timeout=within_s) as events:
+        for _ in events.iter_lines():
+            pass
+    return dict(client.get(f"/api/v1/status/{job_id}").json())
+
+
+def main() -> int:
+    """Run every attack against a service of its own; 1 when one got through."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("out/attack.json"))
+    options = parser.parse_args()
+    outcomes: dict[str, Outcome] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "serve.log"
+        with Server(port=free_port(), log=log, environment=ENVIRONMENT) as server:
+            server.wait_until_healthy(timeout_s=300)
+            target = Target(url=server.url, pid=server.pid, log=log, edit=smallest_edit())
+            for name, attack in LONG.items():
+                outcomes[name] = attack(target)
+                print(f"{name:26} {'holds' if outcomes[name].holds else 'FELL'}  {outcomes[name].figures}", flush=True)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    told = {name: {"holds": outcome.holds, **outcome.figures} for name, outcome in outcomes.items()}
+    options.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return 0 if all(outcome.holds for outcome in outcomes.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""The log of a process: one line a record, whatever is in it, and no line of a library that tells secrets."""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from typing import Any
+
+TALKATIVE = ("httpx", "httpcore", "bentoml.access", "uvicorn.access")
+"""The first two write whole URLs, with whoever's tokens; the others each write a line for every request."""
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Ends a line, moves a terminal's cursor, or turns the direction of what follows."""
+_TRACEBACK_MARGIN = "  | "
+
+
+class OneLineRecord(logging.LogRecord):
+    """A record whose message cannot look like another record: what the caller sent may be in it.
+
+    The lines of a traceback have a margin, since an exception's text may hold what the caller sent as well.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.exc_info and self.exc_info[0] is not None:
+            lines = "".join(traceback.format_exception(*self.exc_info)).rstrip().split("\n")
+            self.exc_text = "\n".join(_TRACEBACK_MARGIN + escaped(line) for line in lines)
+
+    def getMessage(self) -> str:  # noqa: N802  the standard library's name
+        """The message with control characters as escapes."""
+        return escaped(super().getMessage())
+
+
+def escaped(text: str) -> str:
+    r"""A text with its control characters as in Python's literals: a line feed becomes `\n`."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def set_up_logging(level: str) -> None:
+    """Make this process log from a level on, safely; where the lines go is the server's business.
+
+    Args:
+        level: DEBUG, INFO, WARNING or ERROR; the talkative libraries stay at WARNING.
+    """
+    logging.setLogRecordFactory(OneLineRecord)
+    logging.getLogger().setLevel(level)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,47 @@
+"""The attacks of `make attack` in their short form: what must hold holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from benchmarks import attack
+from benchmarks.attack import Outcome, Target
+from benchmarks.server import Server, free_port
+from tests.e2e.images import b64, encoded, photo
+
+SHORT = {
+    "pages": attack.pages,
+    "forged_log_lines": attack.forged_log_lines,
+    "tasks": attack.tasks,
+    "native_bodies": lambda target: attack.native_bodies(target, megabytes=6),
+    "refusals_of_a_full_queue": lambda target: attack.refusals_of_a_full_queue(target, tries=9),
+    "slow_heads": lambda target: attack.slow_heads(target, count=5, within_s=20),
+    "idle_sockets": lambda target: attack.idle_sockets(target, count=300),
+    "guessed_keys": lambda target: attack.guessed_keys(target, count=100),
+}
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory) -> Iterator[Target]:
+    log = tmp_path_factory.mktemp("attacked") / "serve.log"
+    with Server(port=free_port(), log=log, environment=attack.ENVIRONMENT) as server:
+        server.wait_until_healthy(timeout_s=180)
+        edit = {
+            "base_image": b64(encoded(photo(256, 256), "png")),
+            "prompt": "a red hat",
+            "config": {"num_inference_steps": 2, "seed": 7},
+        }
+        yield Target(url=server.url, pid=server.pid, log=log, edit=edit)
+
+
+def test_the_short_form_leaves_no_attack_out():
+    assert SHORT.keys() == attack.LONG.keys()
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_an_attack_does_not_get_through(target: Target, name: str):
+    made: Callable[[Target], Outcome] = SHORT[name]
+    outcome = made(target)
+    assert outcome.holds, outcome.figures
