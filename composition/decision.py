@@ -116,7 +116,7 @@ class EditPlan:
 
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
-    of them, and for no other. `warnings` say what was asked for and does not act.
+    of them, and for no other.
     """
 
     decision: Decision
@@ -138,4 +138,3 @@ class EditPlan:
     sharpen: bool
     keep_detail: bool
     loras: Mapping[str, float]
-    warnings: tuple[str, ...] = ()

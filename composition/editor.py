@@ -20,6 +20,7 @@ from composition.masking.edit_mask import EditMask
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
 from composition.pipelines.context import EditContext, Models
+from composition.pipelines.effects import Edit, without_effect
 from composition.pipelines.planning import make_plan
 from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
@@ -91,7 +92,7 @@ class Editor:
                 "detections": [describe_detection(item) for item in mask.detections],
                 "mask_area": masks.area_fraction(mask.alpha),
                 "timings_ms": ctx.journal.timings_ms,
-                "warnings": _warnings(ctx),
+                "warnings": _warnings(ctx, mask),
             },
         )
 
@@ -178,8 +179,9 @@ def _plain(signals: Mapping[str, Any]) -> dict[str, Any]:
     return {key.value if isinstance(key, ReferenceKind) else str(key): value for key, value in signals.items()}
 
 
-def _warnings(ctx: EditContext) -> list[str]:
-    return [*ctx.plan.decision.warnings, *ctx.plan.warnings, *ctx.journal.warnings]
+def _warnings(ctx: EditContext, mask: EditMask) -> list[str]:
+    idle = without_effect(Edit(request=ctx.request, plan=ctx.plan, mask=mask))
+    return [*ctx.plan.decision.warnings, *idle, *ctx.journal.warnings]
 
 
 def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
@@ -194,5 +196,5 @@ def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
         "mask_area": masks.area_fraction(mask.alpha),
         "timings_ms": ctx.journal.timings_ms,
         "cache": ctx.journal.cache,
-        "warnings": _warnings(ctx),
+        "warnings": _warnings(ctx, mask),
     }

@@ -49,6 +49,7 @@ async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> Image
 def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> DiffusionRequest:
     plan, fit = ctx.plan, mask.fit
     image = fit.to_model(mask.view(ctx.request.base))
+    references = ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
     return DiffusionRequest(
         request_id=ctx.request_id,
         image=image,
@@ -59,8 +60,8 @@ def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> Dif
         guidance_scale=plan.guidance_scale,
         seed=plan.seed,
         strength=plan.strength,
-        references=ctx.request.references,
-        ip_adapter_scale=plan.ip_adapter_scale if ctx.request.references else 0.0,
+        references=references,
+        ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
         controls=_controls(ctx, mask, structure, image),
         loras=plan.loras,
         speed=plan.speed,

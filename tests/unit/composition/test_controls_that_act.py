@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from composition.errors import InvalidInput
-from composition.pipelines.planning import CONTROLS_OFF, NO_CONTROLNET
+from composition.pipelines.effects import CONTROLS_OFF, NO_CONTROLNET
 from composition.request import EditOptions, EditRequest, PipelineChoice
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
