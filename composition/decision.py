@@ -94,6 +94,8 @@ class Decision:
         negative_terms: words that the edit itself puts into the negative prompt (the removed thing).
         keeps_shape: an appearance edit: only colour or material changes.
         recolour: only the colour changes (the photograph's own detail may be kept).
+        inserts: something is added: the scene without it must not hold the painting (docs/adr/0006).
+        removes: something is taken away: its own shape must not hold the painting (docs/adr/0006).
         signals: every signal looked at, with its score, JSON-serialisable.
     """
 
@@ -106,6 +108,8 @@ class Decision:
     negative_terms: tuple[str, ...] = ()
     keeps_shape: bool = False
     recolour: bool = False
+    inserts: bool = False
+    removes: bool = False
     signals: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from typing import Any
 from composition.caching.single_flight import recorded_outcomes
 from composition.config import Config
 from composition.deadline import Deadline
-from composition.decision import Decision, EditPlan, Pipeline, ReferenceKind, Signals
+from composition.decision import EditPlan, Pipeline, ReferenceKind, Signals
 from composition.errors import InvalidInput, UnprocessableImage
 from composition.images import Detection
 from composition.imaging import masks
@@ -112,11 +112,12 @@ class Editor:
                 signals=signals,
                 has_reference=bool(request.references),
             )
-            self._refuse_absent_controls(decision)
+            plan = make_plan(request, decision, self._config)
+            self._refuse_absent_controls(request, plan)
         return EditContext(
             request_id=request_id,
             request=request,
-            plan=make_plan(request, decision, self._config),
+            plan=plan,
             signals=signals,
             models=self._models,
             journal=journal,
@@ -125,10 +126,10 @@ class Editor:
             deadline=deadline,
         )
 
-    def _refuse_absent_controls(self, decision: Decision) -> None:
-        """Raises: InvalidInput: a control type that the edit takes has no ControlNet."""
+    def _refuse_absent_controls(self, request: EditRequest, plan: EditPlan) -> None:
+        """Raises: InvalidInput: a control type that was asked for or that the edit takes has no ControlNet."""
         absent = self._models.absent_controls
-        for name in decision.controls:
+        for name in (*request.options.control_types, *plan.controls):
             if name in absent:
                 raise InvalidInput(f"control type {name} is not available: {absent[name]}")
 

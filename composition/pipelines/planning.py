@@ -6,8 +6,9 @@ import secrets
 from typing import TypeVar
 
 from composition.config import Config
+from composition.controls import CONTROLS
 from composition.decision import Decision, EditPlan
-from composition.request import MAX_SEED, EditRequest, RefineMask, Speed
+from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, RefineMask, Speed
 
 T = TypeVar("T")
 
@@ -25,7 +26,6 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         config: the service's defaults.
     """
     options, generation = request.options, config.generation
-    user_scale = options.controlnet_conditioning_scale
     steps, guidance_scale = _pace(request, config)
     return EditPlan(
         decision=decision,
@@ -36,7 +36,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         seed=_resolve_seed(options.seed),
         strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
         ip_adapter_scale=options.ip_adapter_scale,
-        controls={name: weight * user_scale for name, weight in decision.controls.items() if user_scale > 0.0},
+        controls=_controls(options, decision),
         refine_mask=_refine(options.refine_mask, decision),
         mask_dilation_px=options.mask_dilation_px,
         mask_blur_px=options.mask_blur_px,
@@ -48,6 +48,19 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         keep_detail=decision.recolour and generation.appearance_keep_detail,
         loras=dict(options.loras),
     )
+
+
+def _controls(options: EditOptions, decision: Decision) -> dict[ControlType, float]:
+    """The effective scales of the controls that act.
+
+    A control that shows the things which are there would forbid to add one (docs/adr/0006); it acts then only where the
+    user asks for structure control.
+    """
+    scale = options.controlnet_conditioning_scale
+    if scale == 0.0:
+        return {}
+    held = options.asks_for_structure or not decision.inserts
+    return {name: weight * scale for name, weight in decision.controls.items() if held or not CONTROLS[name].of_things}
 
 
 def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, float]:

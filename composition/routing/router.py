@@ -96,6 +96,8 @@ class Router:
             negative_terms=reading.negative_terms,
             keeps_shape=reading.appearance_only,
             recolour=reading.recolour,
+            inserts=reading.inserts,
+            removes=reading.removes,
             signals={**evidence.as_signals(signals), "has_reference": has_reference},
             warnings=_warnings(reading),
         )
