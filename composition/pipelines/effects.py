@@ -75,8 +75,8 @@ def _given(edit: Edit, option: str) -> float:
 
 
 def _names_nothing(target: Target) -> bool:
-    """Whether no detector is asked: all of the image, or a side of it, is repainted."""
-    return side_of(target) is not None or not (target.phrase or target.region or target.place)
+    """Whether all of the image is repainted because neither a thing nor a side of the image is named."""
+    return side_of(target) is None and not (target.phrase or target.region or target.place)
 
 
 def _in_boxes(target: Target) -> bool:
@@ -157,6 +157,11 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         text=lambda e: "mask_image is repainted, not what target names; it only helps to read the prompt",
     ),
     WithoutEffect(
+        of=("target",),
+        holds=lambda e: e.request.mask is None and e.asked("target") and _names_nothing(e.target),
+        text=lambda e: f"target '{e.request.options.target}' names nothing that can be looked for",
+    ),
+    WithoutEffect(
         of=("mask_mode",),
         holds=lambda e: e.request.mask is None and e.request.options.mask_mode is not MaskMode.AUTO,
         text=lambda e: "mask_mode has no effect without mask_image",
@@ -165,7 +170,7 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         of=("on_no_detection",),
         holds=lambda e: (
             e.request.options.on_no_detection is OnNoDetection.ERROR
-            and (e.request.mask is not None or _names_nothing(e.target))
+            and (e.request.mask is not None or side_of(e.target) is not None or _names_nothing(e.target))
         ),
         text=lambda e: (
             "on_no_detection has no effect: "

@@ -99,6 +99,7 @@ IDLE = {
     "ip_adapter_scale": (case({"ip_adapter_scale": 0.9}), "ip_adapter_scale has no effect without reference_image"),
     "loras": (case({"loras": {"pixel-art": 0.0, "ink": 0.8}}), "a LoRA of weight 0 has no effect: pixel-art"),
     "target": (case({"target": "rims"}, mask=spot()), "mask_image is repainted, not what target names"),
+    "target, nothing in it": (case({"target": "???"}), "target '???' names nothing that can be looked for"),
     "mask_mode": (case({"mask_mode": MaskMode.ALPHA}), "mask_mode has no effect without mask_image"),
     "on_no_detection": (
         case({"on_no_detection": OnNoDetection.ERROR}, mask=spot()),
@@ -162,6 +163,7 @@ ACTING = {
     "ip_adapter_scale 0 without a reference": case({"ip_adapter_scale": 0.0}),
     "loras": case({"loras": {"ink": 0.8}}),
     "target": case({"target": "rims"}),
+    "target, a side": case({"target": "the left one"}),
     "mask_mode": case({"mask_mode": MaskMode.ALPHA}, mask=spot()),
     "on_no_detection": case({"on_no_detection": OnNoDetection.ERROR}),
     "refine_mask": case({"refine_mask": RefineMask.ON}),
