@@ -30,16 +30,26 @@ class StockPipelines:
         self._bases: dict[str | None, Any] = {}
         self._controlnets: dict[Any, Any] = {}
 
-    def latents(self, request: DiffusionRequest, ip_variant: str | None) -> torch.Tensor:
-        """The final latents (1, 4, h, w); `ip_variant` None is a pipeline that never had an IP-Adapter."""
-        latents: torch.Tensor = self._run(request, ip_variant, "latent")
+    def latents(
+        self, request: DiffusionRequest, ip_variant: str | None, text: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The final latents (1, 4, h, w).
+
+        Args:
+            request: what is painted; with `text`, its guidance is above 1.
+            ip_variant: None is a pipeline that never had an IP-Adapter.
+            text: encoded negative prompt and prompt (2, tokens, channels), instead of the request's words.
+        """
+        latents: torch.Tensor = self._run(request, ip_variant, "latent", text)
         return latents
 
     def image(self, request: DiffusionRequest, ip_variant: str | None) -> Image:
         """The model's image (H, W, 3)."""
         return np.asarray(self._run(request, ip_variant, "pil")[0])
 
-    def _run(self, request: DiffusionRequest, ip_variant: str | None, output_type: str) -> Any:
+    def _run(
+        self, request: DiffusionRequest, ip_variant: str | None, output_type: str, text: torch.Tensor | None = None
+    ) -> Any:
         height, width = request.mask.shape
         options: dict[str, Any] = {
             "prompt": request.prompt,
@@ -54,6 +64,9 @@ class StockPipelines:
             "width": width,
             "output_type": output_type,
         }
+        if text is not None:
+            del options["prompt"], options["negative_prompt"]
+            options |= {"prompt_embeds": text[1:], "negative_prompt_embeds": text[:1]}
         pipe = self._base(ip_variant)
         if ip_variant is not None:
             pipe.set_ip_adapter_scale(request.ip_adapter_scale)

@@ -94,6 +94,8 @@ class Decision:
         negative_terms: words that the edit itself puts into the negative prompt (the removed thing).
         keeps_shape: an appearance edit: only colour or material changes.
         recolour: only the colour changes (the photograph's own detail may be kept).
+        inserts: something is added: the scene without it must not hold the painting (docs/adr/0006).
+        removes: something is taken away: its own shape must not hold the painting (docs/adr/0006).
         signals: every signal looked at, with its score, JSON-serialisable.
     """
 
@@ -106,6 +108,8 @@ class Decision:
     negative_terms: tuple[str, ...] = ()
     keeps_shape: bool = False
     recolour: bool = False
+    inserts: bool = False
+    removes: bool = False
     signals: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -116,7 +120,7 @@ class EditPlan:
 
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
-    of them, and for no other. `warnings` say what was asked for and does not act.
+    of them, and for no other.
     """
 
     decision: Decision
@@ -138,4 +142,3 @@ class EditPlan:
     sharpen: bool
     keep_detail: bool
     loras: Mapping[str, float]
-    warnings: tuple[str, ...] = ()

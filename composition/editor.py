@@ -11,7 +11,7 @@ from typing import Any
 from composition.caching.single_flight import recorded_outcomes
 from composition.config import Config
 from composition.deadline import Deadline
-from composition.decision import Decision, EditPlan, Pipeline, ReferenceKind, Signals
+from composition.decision import EditPlan, Pipeline, ReferenceKind, Signals
 from composition.errors import InvalidInput, UnprocessableImage
 from composition.images import Detection
 from composition.imaging import masks
@@ -20,6 +20,7 @@ from composition.masking.edit_mask import EditMask
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
 from composition.pipelines.context import EditContext, Models
+from composition.pipelines.effects import Edit, without_effect
 from composition.pipelines.planning import make_plan
 from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
@@ -79,7 +80,7 @@ class Editor:
                 "detections": [describe_detection(item) for item in mask.detections],
                 "mask_area": masks.area_fraction(mask.alpha),
                 "timings_ms": ctx.journal.timings_ms,
-                "warnings": _warnings(ctx),
+                "warnings": _warnings(ctx, mask),
             },
         )
 
@@ -96,11 +97,12 @@ class Editor:
             decision = self._router.decide(
                 reading, options=request.options, signals=signals, has_reference=bool(request.references)
             )
-            self._refuse_absent_controls(decision)
+            plan = make_plan(request, decision, self._config)
+            self._refuse_absent_controls(request, plan)
         return EditContext(
             request_id=request_id,
             request=request,
-            plan=make_plan(request, decision, self._config),
+            plan=plan,
             signals=signals,
             models=self._models,
             journal=journal,
@@ -109,10 +111,10 @@ class Editor:
             deadline=deadline,
         )
 
-    def _refuse_absent_controls(self, decision: Decision) -> None:
-        """Raises: InvalidInput: a control type that the edit takes has no ControlNet."""
+    def _refuse_absent_controls(self, request: EditRequest, plan: EditPlan) -> None:
+        """Raises: InvalidInput: a control type that was asked for or that the edit takes has no ControlNet."""
         absent = self._models.absent_controls
-        for name in decision.controls:
+        for name in (*request.options.control_types, *plan.controls):
             if name in absent:
                 raise InvalidInput(f"control type {name} is not available: {absent[name]}")
 
@@ -163,8 +165,9 @@ def _plain(signals: Mapping[str, Any]) -> dict[str, Any]:
     return {key.value if isinstance(key, ReferenceKind) else str(key): value for key, value in signals.items()}
 
 
-def _warnings(ctx: EditContext) -> list[str]:
-    return [*ctx.plan.decision.warnings, *ctx.plan.warnings, *ctx.journal.warnings]
+def _warnings(ctx: EditContext, mask: EditMask) -> list[str]:
+    idle = without_effect(Edit(request=ctx.request, plan=ctx.plan, mask=mask))
+    return [*ctx.plan.decision.warnings, *idle, *ctx.journal.warnings]
 
 
 def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
@@ -179,5 +182,5 @@ def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
         "mask_area": masks.area_fraction(mask.alpha),
         "timings_ms": ctx.journal.timings_ms,
         "cache": ctx.journal.cache,
-        "warnings": _warnings(ctx),
+        "warnings": _warnings(ctx, mask),
     }

@@ -15,7 +15,7 @@ from composition.images import Image
 from composition.jobs import Job, JobKind, JobResult
 from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, ProgressListener
-from composition.request import EditRequest, MaskMode
+from composition.request import EditRequest
 
 
 class EditJobHandler:
@@ -50,13 +50,11 @@ class EditJobHandler:
             *(self._decode(key) for key in (payload.base_key, *payload.reference_keys))
         )
         mask = None
-        mode, notes = payload.options.mask_mode, tuple[str, ...]()
+        notes = tuple[str, ...]()
         if payload.mask_key is not None:
             data = await self._blobs.get(payload.mask_key)
-            reading = await asyncio.to_thread(self._codec.decode_mask, data, mode)
+            reading = await asyncio.to_thread(self._codec.decode_mask, data, payload.options.mask_mode)
             mask, notes = reading.mask, (reading.note,) if reading.note else ()
-        elif mode is not MaskMode.AUTO:
-            notes = ("config.mask_mode has no effect without mask_image",)
         return EditRequest(
             base=base,
             prompt=payload.prompt,

@@ -21,6 +21,8 @@ class Reading:
         vague: the words name nothing to paint ("use this"); the reference image has to say it.
         appearance_only: colour, style, texture or material changes, nothing is replaced, added or removed.
         recolour: only colour changes.
+        inserts: something is added that is not there.
+        removes: something is taken away, and nothing comes in its place.
         try_on_words: words for wearing something or trying it on, and words for a human.
         structural_words: words for vehicles, furniture and their parts.
         structural_target: what is repainted or painted is a vehicle, furniture or a part of them.
@@ -35,6 +37,8 @@ class Reading:
     vague: bool = False
     appearance_only: bool = False
     recolour: bool = False
+    inserts: bool = False
+    removes: bool = False
     try_on_words: tuple[str, ...] = ()
     structural_words: tuple[str, ...] = ()
     structural_target: bool = False

@@ -150,6 +150,11 @@ class EditOptions:
         default_factory=dict, max_length=5, description="Allow-listed LoRA names with weights."
     )
 
+    @property
+    def asks_for_structure(self) -> bool:
+        """Whether the user, not the router, wants structure control."""
+        return bool(self.control_types) or self.force_controlnet or self.pipeline is PipelineChoice.COMPLEX
+
 
 @dataclass(frozen=True, kw_only=True)
 class Option:

@@ -40,6 +40,8 @@ class GrammarPromptReader:
             vague=is_vague(tag(tokenise(draft.paint))),
             appearance_only=draft.intent is Intent.APPEARANCE,
             recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),
+            inserts=draft.intent is Intent.ADD,
+            removes=draft.intent is Intent.REMOVE,
             try_on_words=try_on_words(everything, target=override),
             structural_words=structural_words((*everything, *override)),
             structural_target=_is_structural(draft.named) or _is_structural(draft.made),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from composition.images import DepthMap, Image, Pose
+from composition.images import DepthMap, Image, Mask, Pose
 from composition.request import ControlType
 
 
@@ -25,11 +25,13 @@ class ControlSource:
         image: (h, w, 3) RGB uint8 at model size.
         poses: everybody's keypoints in pixels of `image`; empty unless a control needs them.
         depth: (h, w) uint8, 255 = nearest; None unless a control needs it.
+        gone: (h, w), 0/255: where something is taken away, whose shape must not hold; None: nothing is.
     """
 
     image: Image
     poses: Sequence[Pose] = ()
     depth: DepthMap | None = None
+    gone: Mask | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +42,7 @@ class Control:
         name: as requests, responses and counters spell it.
         alone, together: its weight as the only control and beside others; the user's scale is a factor on it.
         needs: what `draw` takes from the source beside the image.
+        of_things: its image shows the things that are there, and so forbids to add one.
         draw: makes the ControlNet's image (h, w, 3), RGB uint8, of the source's size.
     """
 
@@ -48,6 +51,7 @@ class Control:
     together: float
     draw: Callable[[ControlSource], Image]
     needs: frozenset[Need] = frozenset()
+    of_things: bool = True
 
     @property
     def role(self) -> str:

@@ -13,5 +13,5 @@ def draw(source: ControlSource) -> Image:
     return draw_skeleton(source.poses, (height, width))
 
 
-POSE = Control(name="pose", alone=1.0, together=0.8, needs=frozenset({Need.POSES}), draw=draw)
+POSE = Control(name="pose", alone=1.0, together=0.8, needs=frozenset({Need.POSES}), of_things=False, draw=draw)
 """Weights of SPEC.md 5.3."""

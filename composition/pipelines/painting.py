@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from composition.controls import CONTROLS, ControlSource
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ModelError
-from composition.images import DepthMap, Image, Pose
+from composition.images import DepthMap, Image, Mask, Pose
 from composition.imaging import blending, geometry, masks
 from composition.imaging.detail import keep_detail
 from composition.masking.edit_mask import EditMask
@@ -49,19 +49,21 @@ async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> Image
 def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> DiffusionRequest:
     plan, fit = ctx.plan, mask.fit
     image = fit.to_model(mask.view(ctx.request.base))
+    hole = masks.align_to_latent_grid(fit.mask_to_model(mask.view(mask.repaint)), LATENT_CELL_PX)
+    references = ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
     return DiffusionRequest(
         request_id=ctx.request_id,
         image=image,
-        mask=masks.align_to_latent_grid(fit.mask_to_model(mask.view(mask.repaint)), LATENT_CELL_PX),
+        mask=hole,
         prompt=plan.prompt,
         negative_prompt=plan.negative_prompt,
         num_inference_steps=plan.num_inference_steps,
         guidance_scale=plan.guidance_scale,
         seed=plan.seed,
         strength=plan.strength,
-        references=ctx.request.references,
-        ip_adapter_scale=plan.ip_adapter_scale if ctx.request.references else 0.0,
-        controls=_controls(ctx, mask, structure, image),
+        references=references,
+        ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
+        controls=_controls(ctx, mask, structure, image, hole),
         loras=plan.loras,
         speed=plan.speed,
         previews=ctx.previews,
@@ -69,10 +71,13 @@ def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> Dif
     )
 
 
-def _controls(ctx: EditContext, mask: EditMask, structure: Structure, image: Image) -> dict[ControlType, ControlInput]:
-    """The image of every control that the plan has a scale for, at model size."""
+def _controls(
+    ctx: EditContext, mask: EditMask, structure: Structure, image: Image, hole: Mask
+) -> dict[ControlType, ControlInput]:
+    """The image of every control that the plan has a scale for, at model size; so are `image` and `hole`."""
     depth = None if structure.depth is None else mask.fit.map_to_model(mask.view(structure.depth))
-    source = ControlSource(image=image, poses=mask.poses_to_model(structure.poses), depth=depth)
+    gone = hole if ctx.plan.decision.removes else None
+    source = ControlSource(image=image, poses=mask.poses_to_model(structure.poses), depth=depth, gone=gone)
     return {
         name: ControlInput(image=CONTROLS[name].draw(source), scale=scale) for name, scale in ctx.plan.controls.items()
     }

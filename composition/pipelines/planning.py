@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from composition.config import Config
+from composition.controls import CONTROLS
 from composition.decision import Decision, EditPlan
-from composition.request import MAX_SEED, OPTIONS, EditOptions, EditRequest, RefineMask, Speed
+from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, RefineMask, Speed
 
 T = TypeVar("T")
 
 FAST_STEPS, MIN_FAST_STEPS, MAX_FAST_STEPS = 6, 4, 8
 FAST_GUIDANCE_SCALE, MAX_FAST_GUIDANCE_SCALE = 1.5, 2.0
 """Of the LCM-LoRA, as its model card says: 4 to 8 steps, guidance 1 to 2."""
-CONTROLS_OFF: Final = "controlnet_conditioning_scale 0 switches off the structure control that was asked for"
-NO_CONTROLNET: Final = "controlnet_conditioning_scale has no effect: this edit runs no ControlNet"
 
 
 def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditPlan:
@@ -27,7 +26,6 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         config: the service's defaults.
     """
     options, generation = request.options, config.generation
-    user_scale = options.controlnet_conditioning_scale
     steps, guidance_scale = _pace(request, config)
     return EditPlan(
         decision=decision,
@@ -38,7 +36,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         seed=_resolve_seed(options.seed),
         strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
         ip_adapter_scale=options.ip_adapter_scale,
-        controls={name: weight * user_scale for name, weight in decision.controls.items() if user_scale > 0.0},
+        controls=_controls(options, decision),
         refine_mask=_refine(options.refine_mask, decision),
         mask_dilation_px=options.mask_dilation_px,
         mask_blur_px=options.mask_blur_px,
@@ -49,8 +47,20 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         sharpen=options.sharpen,
         keep_detail=decision.recolour and generation.appearance_keep_detail,
         loras=dict(options.loras),
-        warnings=_warnings(options, decision),
     )
+
+
+def _controls(options: EditOptions, decision: Decision) -> dict[ControlType, float]:
+    """The effective scales of the controls that act.
+
+    A control that shows the things which are there would forbid to add one (docs/adr/0006); it acts then only where the
+    user asks for structure control.
+    """
+    scale = options.controlnet_conditioning_scale
+    if scale == 0.0:
+        return {}
+    held = options.asks_for_structure or not decision.inserts
+    return {name: weight * scale for name, weight in decision.controls.items() if held or not CONTROLS[name].of_things}
 
 
 def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, float]:
@@ -59,15 +69,6 @@ def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, flo
         min(max(num_inference_steps, MIN_FAST_STEPS), MAX_FAST_STEPS),
         min(max(guidance_scale, 1.0), MAX_FAST_GUIDANCE_SCALE),
     )
-
-
-def _warnings(options: EditOptions, decision: Decision) -> tuple[str, ...]:
-    """Structure control that was asked for and is not run. Scale 0 where none was asked for does what it says."""
-    scale = options.controlnet_conditioning_scale
-    if scale == 0.0 and (options.control_types or options.force_controlnet):
-        return (CONTROLS_OFF,)
-    changed = scale not in (0.0, OPTIONS["controlnet_conditioning_scale"].default)
-    return (NO_CONTROLNET,) if changed and not decision.controls else ()
 
 
 def _pace(request: EditRequest, config: Config) -> tuple[int, float]:

@@ -14,7 +14,7 @@ from composition.controls.pose import POSE
 from composition.decision import Decision, Pipeline, ReferenceKind, Signals
 from composition.ports.prompt_reader import PromptReader
 from composition.reading import Reading
-from composition.request import ControlType, EditOptions, PipelineChoice
+from composition.request import ControlType, EditOptions
 from composition.routing.evidence import Evidence, gather
 from composition.routing.rules import first_match
 
@@ -29,7 +29,6 @@ SHOWN: Final[Mapping[ReferenceKind, str]] = {
 """What the diffusion model is told when only the reference image says what is wanted."""
 
 NOT_ENGLISH: Final = "the prompt does not look English; the models were trained on English"
-SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or control_types"
 FIRST_EDIT_ONLY: Final = "the prompt asks for several edits; only the first is done"
 
 
@@ -80,8 +79,10 @@ class Router:
             negative_terms=reading.negative_terms,
             keeps_shape=reading.appearance_only,
             recolour=reading.recolour,
+            inserts=reading.inserts,
+            removes=reading.removes,
             signals={**evidence.as_signals(signals), "has_reference": has_reference},
-            warnings=_warnings(options, reading),
+            warnings=_warnings(reading),
         )
 
     def needs(self, reading: Reading, options: EditOptions) -> SignalsNeeded:
@@ -119,11 +120,8 @@ def _controls(evidence: Evidence, reading: Reading) -> dict[ControlType, float]:
     return {control.name: control.together if len(controls) > 1 else control.alone for control in controls}
 
 
-def _warnings(options: EditOptions, reading: Reading) -> tuple[str, ...]:
-    forced = options.force_controlnet or bool(options.control_types)
+def _warnings(reading: Reading) -> tuple[str, ...]:
     found = []
-    if forced and options.pipeline is PipelineChoice.SIMPLE:
-        found.append(SIMPLE_OVERRIDDEN)
     if not reading.english:
         found.append(NOT_ENGLISH)
     if reading.edits > 1:

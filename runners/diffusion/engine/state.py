@@ -15,10 +15,13 @@ class Bucket:
     Attributes:
         latent_size: the latents' shape without rows and channels: what a row's memory depends on.
         shared: what is global to the model while a batch runs, such as its LoRAs; () for the plain model.
+        text_tokens: how long the text is: rows of one batch have one length, and filling up the shorter ones would
+            change what they give.
     """
 
     latent_size: tuple[int, ...]
     shared: Hashable = ()
+    text_tokens: int = 0
 
 
 @dataclass(kw_only=True, eq=False)

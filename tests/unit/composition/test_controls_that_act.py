@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from composition.errors import InvalidInput
-from composition.pipelines.planning import CONTROLS_OFF, NO_CONTROLNET
+from composition.pipelines.effects import CONTROLS_OFF, NO_CONTROLNET
 from composition.request import EditOptions, EditRequest, PipelineChoice
 from tests.fakes.fake_analyzer import FakeAnalyzer
+from tests.fakes.fake_depth_estimator import FakeDepthEstimator
 from tests.fakes.fake_detector import FakeDetector, detection
 
 MUG = detection("mug", 120, 80, 220, 200)
@@ -92,3 +94,49 @@ async def test_a_control_without_a_controlnet_is_refused_before_anything_is_dete
 async def test_a_control_that_is_not_wanted_may_be_absent(bench, photo):
     b = seeing(bench, absent_controls={"depth": "run: import it"})
     assert set((await b.edit(request(photo, control_types=("pose",)))).metadata["routing"]["controls"]) == {"pose"}
+
+
+async def test_the_depth_of_the_scene_without_it_does_not_hold_what_is_added(bench, photo):
+    b = seeing(bench)
+    result = await b.edit(request(photo, "add a red car"))
+    assert (result.pipeline, result.metadata["routing"]["rule"]) == ("complex", "structural_object")
+    assert b.diffuser.requests[0].controls == {}
+    assert b.depth.calls == 0
+    assert result.metadata["routing"]["controls"] == {}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"control_types": ("depth",)}, {"force_controlnet": True}, {"pipeline": PipelineChoice.COMPLEX}],
+    ids=str,
+)
+async def test_structure_control_that_the_user_asks_for_holds_what_is_added(bench, photo, asked):
+    b = seeing(bench)
+    await b.edit(request(photo, "add a red car", **asked))
+    assert set(b.diffuser.requests[0].controls) == {"depth"}
+
+
+async def test_a_scale_for_what_is_added_without_a_control_is_named(bench, photo):
+    result = await seeing(bench).edit(request(photo, "add a red car", controlnet_conditioning_scale=0.7))
+    assert NO_CONTROLNET in result.metadata["warnings"]
+
+
+async def test_the_control_of_a_removal_does_not_show_what_is_removed(bench, photo):
+    depth = np.full(photo.shape[:2], 30, np.uint8)
+    depth[80:200, 120:220] = 250
+    fakes = {"depth": FakeDepthEstimator(depth)}
+    removed, replaced = seeing(bench, **fakes), seeing(bench, **fakes)
+    await removed.edit(request(photo, "remove the mug", force_controlnet=True))
+    await replaced.edit(request(photo, "replace the mug with a teapot", force_controlnet=True))
+    (sent,), (as_it_is,) = removed.diffuser.requests, replaced.diffuser.requests
+    hole = sent.mask > 0
+    filled, shown = sent.controls["depth"].image, as_it_is.controls["depth"].image
+    assert shown[hole].max() == 250
+    assert filled[hole].max() < 60
+    assert (filled[~hole] == shown[~hole]).all()
+
+
+async def test_an_insertion_needs_no_controlnet(bench, photo):
+    b = seeing(bench, absent_controls={"depth": "run: import it"})
+    await b.edit(request(photo, "add a red car"))
+    assert len(b.diffuser.requests) == 1

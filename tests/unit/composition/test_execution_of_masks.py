@@ -76,4 +76,4 @@ async def test_a_plain_mask_needs_no_words(bench, photo):
 
 async def test_a_mask_mode_without_a_mask_is_named(bench, photo):
     _, warnings = await ran(bench(), photo, None, JobKind.ANALYZE, MaskMode.ALPHA)
-    assert "config.mask_mode has no effect without mask_image" in warnings
+    assert "mask_mode has no effect without mask_image" in warnings

@@ -258,3 +258,21 @@ def test_the_same_thing_with_another_look_keeps_its_shape(decide):
     decision = decide("change the car to a red car")
     assert (decision.rule, decision.target.phrase, decision.generation_prompt) == ("appearance", "car", "red car")
     assert decide("replace the car with a red car").rule == "structural_object"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "inserts", "removes"),
+    [
+        ("add a red car", True, False),
+        ("put a vase on the table", True, False),
+        ("remove the car", False, True),
+        ("erase the mug", False, True),
+        ("replace the mug with a teapot", False, False),
+        ("make the car blue", False, False),
+        ("put sport rims on the car", False, False),
+        ("put this jacket on the man", False, False),
+    ],
+)
+def test_what_is_added_or_taken_away_is_told_from_what_changes(prompt, inserts, removes):
+    reading = READER.read(prompt)
+    assert (reading.inserts, reading.removes) == (inserts, removes)

@@ -1,9 +1,10 @@
 """Calls the UNet: compiled for the shapes that were warmed up, eager for every other, so nothing compiles under load.
 
-A compiled graph holds for one number of rows, one latent shape, with or without ControlNet residuals. Rows are padded
-up to a warmed-up number (by repeating the first; the extra outputs are dropped), and a reference is always passed
-(zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per thread and reuse their output memory,
-which does not go with an engine thread whose batch changes at every step: the default mode is used.
+A compiled graph holds for one number of rows, one latent shape, one length of text, with or without ControlNet
+residuals. Rows are padded up to a warmed-up number (by repeating the first; the extra outputs are dropped), and a
+reference is always passed (zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per thread and
+reuse their output memory, which does not go with an engine thread whose batch changes at every step: the default mode
+is used.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class RowRunner:
         self._row_counts = sorted({*(n for n in ROW_COUNTS if n < max_rows), max_rows})
         self._reference_shape = reference_shape
         self._warm: set[tuple[tuple[int, ...], bool]] = set()
+        self._warm_tokens = 0
         self.plain_weights = True
 
     @property
@@ -64,6 +66,7 @@ class RowRunner:
         rows = sample.shape[0]
         target = next((n for n in self._row_counts if n >= rows), rows)
         warm = self.plain_weights and ((target, *sample.shape[1:]), down is not None) in self._warm
+        warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
         if not warm:
             return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)
         spare = target - rows
@@ -86,6 +89,7 @@ class RowRunner:
 
         `residuals` gives zeros of the ControlNets' (down, mid) for a number of rows; None without ControlNets.
         """
+        self._warm_tokens = conditioning[_TEXT].shape[1]
         for rows in self._row_counts if self._compiled is not None else ():
             for controlled in (False, True) if residuals else (False,):
                 down, mid = residuals(rows) if controlled and residuals else (None, None)

@@ -34,6 +34,7 @@ from runners.diffusion.families.sd15.offload import ModelOffload
 from runners.diffusion.families.sd15.scheduler import build_schedule
 from runners.diffusion.families.sd15.settings import Sd15Settings
 from runners.diffusion.families.sd15.state import Control, Sd15State
+from runners.diffusion.families.sd15.text import encode_text
 
 
 @dataclass(kw_only=True)
@@ -121,7 +122,7 @@ class Preprocessor:
         controls = self._controls(request)
         loras = self._loras.select(request.loras, fast=fast)
         return Sd15State(
-            bucket=Bucket(latent_size=tuple(latents.shape[2:]), shared=loras),
+            bucket=Bucket(latent_size=tuple(latents.shape[2:]), shared=loras, text_tokens=text.shape[1]),
             steps=len(schedule.timesteps),
             models_used=self._models_used(reference, controls, loras),
             cache=lookups.outcome,
@@ -147,18 +148,28 @@ class Preprocessor:
         return max(1, round(steps * self._settings.guidance_end))
 
     def _text(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor:
-        """(1 or 2, 77, channels), the negative prompt first."""
+        """(1 or 2, 77 x chunks, channels), the negative prompt first; the shorter of the two is filled with blanks."""
         positive = self._prompt(request.prompt, lookups)
-        return torch.cat([self._prompt(request.negative_prompt, lookups), positive]) if guided else positive
+        if not guided:
+            return positive
+        negative = self._prompt(request.negative_prompt, lookups)
+        tokens = max(positive.shape[1], negative.shape[1])
+        return torch.cat([self._lengthened(negative, tokens, lookups), self._lengthened(positive, tokens, lookups)])
+
+    def _lengthened(self, text: torch.Tensor, tokens: int, lookups: _Lookups) -> torch.Tensor:
+        """The text (1, n, channels) followed by empty prompts, as long as `tokens`."""
+        if text.shape[1] == tokens:
+            return text
+        blank = self._prompt("", lookups)
+        return torch.cat([text, *[blank] * ((tokens - text.shape[1]) // blank.shape[1])], dim=1)
 
     def _prompt(self, prompt: str, lookups: _Lookups) -> torch.Tensor:
-        pipe = self._parts.pipe
+        parts = self._parts
 
         def encode() -> torch.Tensor:
             self._counters.add("text_encodes")
-            with self._offload.on_device(pipe.text_encoder):
-                embeds: torch.Tensor = pipe.encode_prompt(prompt, self._parts.device, 1, False)[0]
-            return embeds
+            with self._offload.on_device(parts.pipe.text_encoder):
+                return encode_text(parts.pipe, prompt, parts.device)
 
         embeds, hit = self._cache.get(content_key("text", prompt), encode)
         lookups.note("text_embeddings", hit)

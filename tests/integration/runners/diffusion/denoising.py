@@ -27,7 +27,7 @@ def family_of(components: Components, **settings: Any) -> Sd15Family:
 def denoise_together(
     family: Sd15Family, requests: Sequence[DiffusionRequest], *, arrive_every: int = 0
 ) -> list[torch.Tensor]:
-    """Final latents of each request; request i joins at turn i * `arrive_every`. All must be of one bucket."""
+    """Final latents of each request; request i joins at turn i * `arrive_every`."""
     device = TorchDevice(torch.device("cpu"))
     stepper = Stepper(family, device, RowBudget(32, device.free_bytes), Counters())
     with torch.inference_mode():
@@ -37,8 +37,9 @@ def denoise_together(
             while len(states) < len(requests) and len(states) * arrive_every <= turn:
                 states.append(family.encode(requests[len(states)]))
             active = [state for state in states if not state.done]
-            if active:
-                assert all(outcome.error is None for outcome in stepper.step(active))
+            for bucket in dict.fromkeys(state.bucket for state in active):
+                outcomes = stepper.step([state for state in active if state.bucket == bucket])
+                assert all(outcome.error is None for outcome in outcomes)
             turn += 1
         return [state.latents for state in states]
 

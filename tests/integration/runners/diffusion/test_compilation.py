@@ -16,6 +16,8 @@ from tests.integration.runners.diffusion.requests import both_controls, photo, r
 
 pytestmark = pytest.mark.integration
 
+LONG = "a red car " * 40
+
 
 @pytest.fixture
 def compiled(paths, monkeypatch):
@@ -42,7 +44,7 @@ def test_nothing_compiles_after_the_warm_up_whatever_comes(compiled, load):
         request(2, num_inference_steps=3, guidance_scale=1.0, controls=both_controls()),
         request(3, num_inference_steps=5, references=(photo(4),), ip_adapter_scale=0.7),
     ]
-    for one in [*requests, request(4, height=64, width=128), request(5, speed=Speed.FAST)]:
+    for one in [*requests, request(4, height=64, width=128), request(5, speed=Speed.FAST), request(6, prompt=LONG)]:
         expected, latents = denoise_alone(plain, one), denoise_alone(compiled, one)
         assert (latents - expected).abs().max() <= 1e-3
     assert graphs() == warmed

@@ -77,6 +77,12 @@ def test_a_controls_weight_is_multiplied_by_the_users_scale():
     assert dict(halved.controls) == pytest.approx({"pose": 0.4, "depth": 0.25})
 
 
+def test_what_is_added_is_held_by_a_pose_but_not_by_the_things_that_are_there():
+    controls = {"pose": 0.8, "depth": 0.5, "canny": 0.5, "tile": 0.4}
+    assert dict(plan_of(controls=controls, inserts=True).controls) == {"pose": 0.8}
+    assert dict(plan_of(controls=controls, removes=True).controls) == controls
+
+
 @pytest.mark.parametrize("seed", [None, -1])
 def test_without_a_seed_one_is_drawn_each_time(seed):
     seeds = {plan_of(options={"seed": seed}).seed for _ in range(8)}

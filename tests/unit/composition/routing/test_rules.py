@@ -54,10 +54,9 @@ def test_both_control_types_together_weigh_less(decide):
     assert decision.controls == {POSE: 0.8, DEPTH: 0.5}
 
 
-def test_forcing_overrides_pipeline_simple_with_a_warning(decide):
+def test_forcing_overrides_pipeline_simple(decide):
     decision = decide("blue car", options=EditOptions(pipeline=PipelineChoice.SIMPLE, force_controlnet=True))
     assert (decision.pipeline, decision.rule) == (Pipeline.COMPLEX, "forced")
-    assert any("overridden" in warning for warning in decision.warnings)
 
 
 @pytest.mark.parametrize("choice", [PipelineChoice.SIMPLE, PipelineChoice.COMPLEX])

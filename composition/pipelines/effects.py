@@ -1,0 +1,212 @@
+"""What was asked for and did not act: request, plan and mask -> **warnings** -> response.
+
+Adding an option is adding it to `ACTS_ALWAYS` or giving it a row in `WITHOUT_EFFECT`. A value equal to the default was
+not asked for, and a switch that is off where nothing is done anyway did what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from composition.decision import EditPlan, Pipeline, Target
+from composition.masking.edit_mask import EditMask
+from composition.masking.find import side_of
+from composition.masking.grow import SEAM_BLUR_PX
+from composition.pipelines.planning import MAX_FAST_GUIDANCE_SCALE, MAX_FAST_STEPS, MIN_FAST_STEPS
+from composition.request import OPTIONS, EditRequest, MaskMode, OnNoDetection, PipelineChoice, RefineMask, Speed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Edit:
+    """One edit as far as it has to be known: what was asked for, what was made of it, and where."""
+
+    request: EditRequest
+    plan: EditPlan
+    mask: EditMask
+
+    def asked(self, option: str) -> bool:
+        """Whether the user gave an option a value of its own."""
+        value = getattr(self.request.options, option)
+        return value is not None and value != OPTIONS[option].default
+
+    @property
+    def target(self) -> Target:
+        return self.plan.decision.target
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether all of the image is repainted."""
+        return bool(self.mask.thing.all())
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutEffect:
+    """One row: of which options or fields of the request, when they do not act, and the words for it."""
+
+    of: tuple[str, ...]
+    holds: Callable[[Edit], bool]
+    text: Callable[[Edit], str]
+
+
+def without_effect(edit: Edit) -> list[str]:
+    """A warning for everything that was asked for and did not act."""
+    return [row.text(edit) for row in WITHOUT_EFFECT if row.holds(edit)]
+
+
+CONTROLS_OFF: Final = "controlnet_conditioning_scale 0 switches off the structure control that was asked for"
+NO_CONTROLNET: Final = "controlnet_conditioning_scale has no effect: this edit runs no ControlNet"
+SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or control_types"
+
+ACTS_ALWAYS: Final = frozenset(
+    {"base", "mask", "seed", "strength", "crop", "speed", "color_match", "sharpen", "output_format", "return_mask"}
+)
+"""Whatever the rest of the request says, they act or, where they only switch something off, are obeyed."""
+
+
+def _fast(edit: Edit, option: str) -> bool:
+    return edit.plan.speed is Speed.FAST and edit.asked(option) and _given(edit, option) != getattr(edit.plan, option)
+
+
+def _given(edit: Edit, option: str) -> float:
+    value: float = getattr(edit.request.options, option)
+    return value
+
+
+def _names_nothing(target: Target) -> bool:
+    """Whether all of the image is repainted because neither a thing nor a side of the image is named."""
+    return side_of(target) is None and not (target.phrase or target.region or target.place)
+
+
+def _in_boxes(target: Target) -> bool:
+    """Whether the mask is made of boxes on purpose: something is put on a place."""
+    return target.phrase is None and target.region is None and not target.complement
+
+
+WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
+    WithoutEffect(
+        of=("pipeline",),
+        holds=lambda e: (
+            e.request.options.pipeline is PipelineChoice.SIMPLE and e.plan.decision.pipeline is Pipeline.COMPLEX
+        ),
+        text=lambda e: SIMPLE_OVERRIDDEN,
+    ),
+    WithoutEffect(
+        of=("control_types", "force_controlnet", "pipeline"),
+        holds=lambda e: e.request.options.asks_for_structure and _given(e, "controlnet_conditioning_scale") == 0.0,
+        text=lambda e: CONTROLS_OFF,
+    ),
+    WithoutEffect(
+        of=("controlnet_conditioning_scale",),
+        holds=lambda e: (
+            e.asked("controlnet_conditioning_scale")
+            and _given(e, "controlnet_conditioning_scale") > 0.0
+            and not e.plan.controls
+        ),
+        text=lambda e: NO_CONTROLNET,
+    ),
+    WithoutEffect(
+        of=("num_inference_steps",),
+        holds=lambda e: _fast(e, "num_inference_steps"),
+        text=lambda e: (
+            f"speed fast takes {MIN_FAST_STEPS} to {MAX_FAST_STEPS} steps: num_inference_steps "
+            f"{_given(e, 'num_inference_steps')} is taken as {e.plan.num_inference_steps}"
+        ),
+    ),
+    WithoutEffect(
+        of=("guidance_scale",),
+        holds=lambda e: _fast(e, "guidance_scale"),
+        text=lambda e: (
+            f"speed fast takes guidance up to {MAX_FAST_GUIDANCE_SCALE:g}: guidance_scale "
+            f"{_given(e, 'guidance_scale'):g} is taken as {e.plan.guidance_scale:g}"
+        ),
+    ),
+    WithoutEffect(
+        of=("negative_prompt",),
+        holds=lambda e: bool(e.request.negative_prompt) and e.plan.guidance_scale <= 1.0,
+        text=lambda e: "negative_prompt has no effect at guidance_scale 1",
+    ),
+    WithoutEffect(
+        of=("prompt",),
+        holds=lambda e: bool(e.plan.decision.negative_terms) and e.plan.guidance_scale <= 1.0,
+        text=lambda e: (
+            f"at guidance_scale 1 nothing keeps '{', '.join(e.plan.decision.negative_terms)}' from being painted again"
+        ),
+    ),
+    WithoutEffect(
+        of=("references",),
+        holds=lambda e: bool(e.request.references) and e.plan.ip_adapter_scale == 0.0,
+        text=lambda e: "reference_image is not painted from: ip_adapter_scale is 0",
+    ),
+    WithoutEffect(
+        of=("ip_adapter_scale",),
+        holds=lambda e: e.asked("ip_adapter_scale") and e.plan.ip_adapter_scale > 0.0 and not e.request.references,
+        text=lambda e: "ip_adapter_scale has no effect without reference_image",
+    ),
+    WithoutEffect(
+        of=("loras",),
+        holds=lambda e: 0.0 in e.plan.loras.values(),
+        text=lambda e: (
+            f"a LoRA of weight 0 has no effect: {', '.join(n for n, weight in e.plan.loras.items() if weight == 0.0)}"
+        ),
+    ),
+    WithoutEffect(
+        of=("target",),
+        holds=lambda e: e.request.mask is not None and e.asked("target"),
+        text=lambda e: "mask_image is repainted, not what target names; it only helps to read the prompt",
+    ),
+    WithoutEffect(
+        of=("target",),
+        holds=lambda e: e.request.mask is None and e.asked("target") and _names_nothing(e.target),
+        text=lambda e: f"target '{e.request.options.target}' names nothing that can be looked for",
+    ),
+    WithoutEffect(
+        of=("mask_mode",),
+        holds=lambda e: e.request.mask is None and e.request.options.mask_mode is not MaskMode.AUTO,
+        text=lambda e: "mask_mode has no effect without mask_image",
+    ),
+    WithoutEffect(
+        of=("on_no_detection",),
+        holds=lambda e: (
+            e.request.options.on_no_detection is OnNoDetection.ERROR
+            and (e.request.mask is not None or side_of(e.target) is not None or _names_nothing(e.target))
+        ),
+        text=lambda e: (
+            "on_no_detection has no effect: "
+            + ("mask_image is repainted" if e.request.mask is not None else "nothing has to be detected")
+        ),
+    ),
+    WithoutEffect(
+        of=("refine_mask",),
+        holds=lambda e: (
+            e.request.options.refine_mask is RefineMask.ON and (not e.mask.detections or _in_boxes(e.target))
+        ),
+        text=lambda e: (
+            "refine_mask has no effect: "
+            + ("mask_image is taken as it is" if e.mask.exact else "the mask comes from no detected thing")
+        ),
+    ),
+    WithoutEffect(
+        of=("mask_dilation_px",),
+        holds=lambda e: e.asked("mask_dilation_px") and e.plan.mask_dilation_px > 0 and (e.mask.exact or e.everywhere),
+        text=lambda e: (
+            "mask_dilation_px has no effect: "
+            + ("mask_image is not dilated" if e.mask.exact else "all of the image is repainted")
+        ),
+    ),
+    WithoutEffect(
+        of=("mask_blur_px",),
+        holds=lambda e: e.asked("mask_blur_px") and e.plan.mask_blur_px > 0 and e.everywhere,
+        text=lambda e: "mask_blur_px has no effect: all of the image is repainted",
+    ),
+    WithoutEffect(
+        of=("mask_blur_px",),
+        holds=lambda e: (
+            e.asked("mask_blur_px") and e.plan.mask_blur_px > SEAM_BLUR_PX and e.mask.outlined and not e.everywhere
+        ),
+        text=lambda e: (
+            f"mask_blur_px acts up to {SEAM_BLUR_PX} here: a thing that keeps its shape is blended in along its outline"
+        ),
+    ),
+)

@@ -1,0 +1,227 @@
+"""What was asked for acts, is refused, or is named in `warnings`: an edit where it does, one where it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from composition.pipelines.effects import ACTS_ALWAYS, WITHOUT_EFFECT
+from composition.request import (
+    OPTIONS,
+    Crop,
+    EditOptions,
+    EditRequest,
+    MaskMode,
+    OnNoDetection,
+    PipelineChoice,
+    RefineMask,
+    Speed,
+)
+from tests.fakes.fake_analyzer import FakeAnalyzer
+from tests.fakes.fake_detector import FakeDetector, detection
+
+MUG = detection("mug", 120, 80, 220, 200)
+REPLACE, REMOVE, RECOLOUR = "replace the mug with a teapot", "remove the mug", "make the mug blue"
+EVERYWHERE = "in the style of Monet"
+INSERT = "put a vase on the table"
+SHAPE = (300, 400)
+
+
+def spot():
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[100:200, 100:200] = 255
+    return mask
+
+
+def full():
+    return np.full(SHAPE, 255, np.uint8)
+
+
+REFERENCE = (np.full((64, 64, 3), 90, np.uint8),)
+
+
+def case(options=None, prompt=REPLACE, **request):
+    return {"prompt": prompt, "options": options or {}, **request}
+
+
+FAST = {"speed": Speed.FAST}
+IDLE = {
+    "pipeline": (
+        case({"pipeline": PipelineChoice.SIMPLE, "force_controlnet": True}),
+        "pipeline simple is overridden",
+    ),
+    "pipeline at scale 0": (
+        case({"pipeline": PipelineChoice.COMPLEX, "controlnet_conditioning_scale": 0.0}),
+        "switches off the structure control",
+    ),
+    "force_controlnet": (
+        case({"force_controlnet": True, "controlnet_conditioning_scale": 0.0}),
+        "switches off the structure control",
+    ),
+    "control_types": (
+        case({"control_types": ("depth",), "controlnet_conditioning_scale": 0.0}),
+        "switches off the structure control",
+    ),
+    "controlnet_conditioning_scale": (
+        case({"controlnet_conditioning_scale": 0.7, "pipeline": PipelineChoice.SIMPLE}),
+        "controlnet_conditioning_scale has no effect: this edit runs no ControlNet",
+    ),
+    "num_inference_steps above": (
+        case({**FAST, "num_inference_steps": 30}),
+        "speed fast takes 4 to 8 steps: num_inference_steps 30 is taken as 8",
+    ),
+    "num_inference_steps below": (
+        case({**FAST, "num_inference_steps": 2}),
+        "speed fast takes 4 to 8 steps: num_inference_steps 2 is taken as 4",
+    ),
+    "guidance_scale": (
+        case({**FAST, "guidance_scale": 9.0}),
+        "speed fast takes guidance up to 2: guidance_scale 9 is taken as 2",
+    ),
+    "negative_prompt": (
+        case({"guidance_scale": 1.0}, negative_prompt="rust"),
+        "negative_prompt has no effect at guidance_scale 1",
+    ),
+    "negative_prompt, fast": (
+        case({**FAST, "guidance_scale": 1.0}, negative_prompt="rust"),
+        "negative_prompt has no effect at guidance_scale 1",
+    ),
+    "prompt": (
+        case({"guidance_scale": 1.0}, REMOVE),
+        "at guidance_scale 1 nothing keeps 'mug' from being painted again",
+    ),
+    "references": (
+        case({"ip_adapter_scale": 0.0}, references=REFERENCE),
+        "reference_image is not painted from: ip_adapter_scale is 0",
+    ),
+    "ip_adapter_scale": (case({"ip_adapter_scale": 0.9}), "ip_adapter_scale has no effect without reference_image"),
+    "loras": (case({"loras": {"pixel-art": 0.0, "ink": 0.8}}), "a LoRA of weight 0 has no effect: pixel-art"),
+    "target": (case({"target": "rims"}, mask=spot()), "mask_image is repainted, not what target names"),
+    "target, nothing in it": (case({"target": "???"}), "target '???' names nothing that can be looked for"),
+    "mask_mode": (case({"mask_mode": MaskMode.ALPHA}), "mask_mode has no effect without mask_image"),
+    "on_no_detection": (
+        case({"on_no_detection": OnNoDetection.ERROR}, mask=spot()),
+        "on_no_detection has no effect: mask_image is repainted",
+    ),
+    "on_no_detection, nothing named": (
+        case({"on_no_detection": OnNoDetection.ERROR}, EVERYWHERE),
+        "on_no_detection has no effect: nothing has to be detected",
+    ),
+    "on_no_detection, a side": (
+        case({"on_no_detection": OnNoDetection.ERROR}, "add a lamp on the left"),
+        "on_no_detection has no effect: nothing has to be detected",
+    ),
+    "refine_mask": (
+        case({"refine_mask": RefineMask.ON}, mask=spot()),
+        "refine_mask has no effect: mask_image is taken as it is",
+    ),
+    "refine_mask, nothing found": (
+        case({"refine_mask": RefineMask.ON}, EVERYWHERE),
+        "refine_mask has no effect: the mask comes from no detected thing",
+    ),
+    "refine_mask, a place": (
+        case({"refine_mask": RefineMask.ON}, INSERT),
+        "refine_mask has no effect: the mask comes from no detected thing",
+    ),
+    "mask_dilation_px": (
+        case({"mask_dilation_px": 40}, mask=spot()),
+        "mask_dilation_px has no effect: mask_image is not dilated",
+    ),
+    "mask_dilation_px, all": (
+        case({"mask_dilation_px": 40}, EVERYWHERE),
+        "mask_dilation_px has no effect: all of the image is repainted",
+    ),
+    "mask_blur_px, all": (
+        case({"mask_blur_px": 40}, EVERYWHERE),
+        "mask_blur_px has no effect: all of the image is repainted",
+    ),
+    "mask_blur_px, all by hand": (
+        case({"mask_blur_px": 40}, mask=full()),
+        "mask_blur_px has no effect: all of the image is repainted",
+    ),
+    "mask_blur_px": (case({"mask_blur_px": 40}, RECOLOUR), "mask_blur_px acts up to 10 here"),
+}
+ACTING = {
+    "pipeline": case({"pipeline": PipelineChoice.SIMPLE}),
+    "pipeline, at another scale": case({"pipeline": PipelineChoice.COMPLEX, "controlnet_conditioning_scale": 0.5}),
+    "force_controlnet": case({"force_controlnet": True}),
+    "control_types": case({"control_types": ("depth",)}),
+    "controlnet_conditioning_scale": case({"control_types": ("depth",), "controlnet_conditioning_scale": 0.7}),
+    "controlnet_conditioning_scale 0, switched off": case({"controlnet_conditioning_scale": 0.0}),
+    "num_inference_steps": case({"num_inference_steps": 30}),
+    "num_inference_steps, fast": case({**FAST, "num_inference_steps": 5}),
+    "num_inference_steps, the default": case({**FAST, "num_inference_steps": 25}),
+    "guidance_scale": case({"guidance_scale": 9.0}),
+    "guidance_scale, fast": case({**FAST, "guidance_scale": 1.2}),
+    "negative_prompt": case({"guidance_scale": 1.1}, negative_prompt="rust"),
+    "negative_prompt, fast": case(FAST, negative_prompt="rust"),
+    "guidance_scale 1 without a negative prompt": case({"guidance_scale": 1.0}),
+    "prompt": case({}, REMOVE),
+    "references": case({"ip_adapter_scale": 0.9}, references=REFERENCE),
+    "ip_adapter_scale 0 without a reference": case({"ip_adapter_scale": 0.0}),
+    "loras": case({"loras": {"ink": 0.8}}),
+    "target": case({"target": "rims"}),
+    "target, a side": case({"target": "the left one"}),
+    "mask_mode": case({"mask_mode": MaskMode.ALPHA}, mask=spot()),
+    "on_no_detection": case({"on_no_detection": OnNoDetection.ERROR}),
+    "refine_mask": case({"refine_mask": RefineMask.ON}),
+    "refine_mask off, nothing to refine": case({"refine_mask": RefineMask.OFF}, mask=spot()),
+    "mask_dilation_px": case({"mask_dilation_px": 40}),
+    "mask_dilation_px 0, nothing dilated": case({"mask_dilation_px": 0}, mask=spot()),
+    "mask_blur_px": case({"mask_blur_px": 40}, mask=spot()),
+    "mask_blur_px, a look": case({"mask_blur_px": 8}, RECOLOUR),
+    "all that acts always": case(
+        {
+            "seed": 5,
+            "strength": 0.6,
+            "crop": Crop.OFF,
+            "color_match": False,
+            "sharpen": True,
+            "return_mask": True,
+            **FAST,
+        }
+    ),
+}
+
+
+def asked(photo, prompt, options, **request):
+    return EditRequest(base=photo, prompt=prompt, options=EditOptions(**{"seed": 7, **options}), **request)
+
+
+@pytest.fixture
+def b(bench):
+    return bench(analyzer=FakeAnalyzer(), detector=FakeDetector({"*": [MUG]}))
+
+
+@pytest.mark.parametrize("name", IDLE)
+async def test_what_cannot_act_is_named_by_edit_and_analysis(b, photo, name):
+    known, expected = IDLE[name]
+    request = asked(photo, **known)
+    warnings = (await b.edit(request)).metadata["warnings"]
+    assert any(warning.startswith(expected) or expected in warning for warning in warnings)
+    assert (await b.editor.analyze(request, request_id="test")).metadata["warnings"] == warnings
+
+
+@pytest.mark.parametrize("name", ACTING)
+async def test_what_acts_or_only_switches_off_what_is_not_done_needs_no_words(b, photo, name):
+    assert (await b.edit(asked(photo, **ACTING[name]))).metadata["warnings"] == []
+
+
+async def test_a_reference_at_scale_zero_is_not_sent_to_the_diffusion_model(b, photo):
+    await b.edit(asked(photo, REPLACE, {"ip_adapter_scale": 0.0}, references=REFERENCE))
+    assert b.diffuser.requests[0].references == ()
+
+
+def test_every_option_and_field_has_its_row_or_acts_always():
+    rows = {name for row in WITHOUT_EFFECT for name in row.of}
+    request = {item.name for item in fields(EditRequest)} - {"notes", "options"}
+    assert rows | ACTS_ALWAYS == request | set(OPTIONS)
+    assert not rows & ACTS_ALWAYS
+
+
+def test_every_row_has_an_edit_in_which_it_speaks_and_one_in_which_it_does_not():
+    named = {name.replace(" ", ",").split(",")[0] for name in IDLE}
+    assert named == {name for row in WITHOUT_EFFECT for name in row.of}
+    assert named <= {name.replace(" ", ",").split(",")[0] for name in ACTING}
