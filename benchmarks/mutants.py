@@ -274,7 +274,10 @@ def _traced(copy: Copy, product: str) -> Trace:
 
 def _sample(count: int, seed: int, only: str) -> list[Mutant]:
     every = [
-        mutant for file in _product() if file.startswith(only) for mutant in mutants_of(file, (ROOT / file).read_text())
+        mutant
+        for file in _product()
+        if file.startswith(only) and not _needs_models(file)
+        for mutant in mutants_of(file, (ROOT / file).read_text())
     ]
     return random.Random(seed).sample(every, min(count, len(every)))
 

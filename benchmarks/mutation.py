@@ -4,7 +4,7 @@ source -> **sites** -> sample -> run (`mutants`).
 
 Left out, since no test should notice them: docstrings, annotations, imports, `__all__`, logging, `assert`,
 `TYPE_CHECKING` and `__main__` blocks, the options of `@dataclass` (mypy sees to those), and prose: the text of a raised
-error and of `description=`. Inside f-strings Python 3.11 knows no positions, so they are left alone too.
+error, of `description=`, and whole sentences. Inside f-strings Python 3.11 knows no positions, so they are left alone.
 """
 
 import ast
@@ -204,7 +204,7 @@ def _constants(node: ast.Constant, *, raising: bool) -> Iterator[tuple[ast.expr,
             yield node, "constant", repr(value + 1)
         case float() as value:
             yield node, "constant", repr(value * 2 if value else 1.0)
-        case str() as value if not (raising and " " in value):
+        case str() as value if not (" " in value and (raising or value.endswith("."))):
             yield node, "constant", repr(value + "X")
         case bytes() as value:
             yield node, "constant", repr(value + b"X")
