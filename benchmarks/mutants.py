@@ -325,8 +325,9 @@ def _taken_up(kept_in: Path, product: str, tests: str) -> dict[str, Verdict]:
     verdicts: dict[str, Verdict] = {}
     for line in kept_in.read_text().splitlines() if kept_in.exists() else []:
         entry = json.loads(line)
-        if entry.pop("product") == product and (entry.pop("tests_digest") == tests or entry["fate"] != "survived"):
-            verdicts[entry.pop("key")] = Verdict(**entry)
+        key, of, judged_by = entry.pop("key"), entry.pop("product"), entry.pop("tests_digest")
+        if of == product and (judged_by == tests or entry["fate"] != "survived"):
+            verdicts[key] = Verdict(**entry)
     return verdicts
 
 
