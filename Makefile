@@ -21,7 +21,7 @@ endif
 OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
-	bench bench-full-size chaos attack backlog footprint train-demo demo-world
+	bench bench-full-size chaos attack backlog mutants footprint train-demo demo-world
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -94,6 +94,9 @@ attack: test-models  ## attacks on a service of our own on the loopback: none ge
 
 backlog: $(READY)  ## 5,000 waiting jobs
 	$(OFFLINE) $(BIN)/python -m benchmarks.backlog
+
+mutants: $(READY)  ## 400 planted bugs, of which the tests must see 340; out/mutants.json (an hour or more, resumable)
+	$(OFFLINE) $(BIN)/python -m benchmarks.mutants
 
 footprint: models  ## time to healthy, memory, p50
 	$(OFFLINE) $(BIN)/python -m benchmarks.footprint

@@ -4,7 +4,11 @@
     python -m benchmarks.chaos --short    8 jobs, 3 kills
     python -m benchmarks.chaos --service  the real service instead of the stand-in (embedded mode)
 
-Models are played by processes that only take time (`benchmarks.chaos_stand_in`); the rest is the product's own.
+    python -m benchmarks.chaos --cheat unfenced --mode celery    a planted bug, which the run must see
+
+Models are played by processes that only take time (`benchmarks.chaos_stand_in`); the rest is the product's own. Every
+attempt marks its image and its account, and some of a Celery worker's stall at their end until they are overtaken: of
+several that finish, one's result must be visible, from first to last, and it must be that of the attempt that counts.
 """
 
 from __future__ import annotations
@@ -20,68 +24,25 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import httpx
 from PIL import Image
 
+from benchmarks.chaos_account import Account, Watched
+from benchmarks.chaos_cheats import CHEATS
+from benchmarks.chaos_journal import Journal
+from benchmarks.chaos_stand_in import STALLS
 from benchmarks.chaos_targets import BentoService, StandIn, Target
 from benchmarks.server import free_port
 
 SECRET = "chaos"  # noqa: S105  signs this program's own webhooks
 POLL_S = 0.1
+POLLS_AFTER = 10
 END_LIMIT_S = 600.0
 MODES = ("embedded", "celery")
-RIGHT = frozenset({"pending", "processing", "completed"})
-
-
-@dataclass
-class Watched:
-    """What was seen of one job."""
-
-    number: int
-    status: str = "pending"
-    attempt: int = 0
-    progress: float = 0.0
-    image: str | None = None
-
-
-@dataclass
-class Account:
-    """What the run has shown so far; `wrong` must stay empty."""
-
-    jobs: dict[str, Watched] = field(default_factory=dict)
-    kills: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    callbacks: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    @property
-    def completed(self) -> int:
-        """How many jobs were seen completed."""
-        return sum(job.status == "completed" for job in self.jobs.values())
-
-    def look(self, job_id: str, document: dict[str, Any]) -> None:
-        """Compare a status answer with the one before."""
-        job, status = self.jobs[job_id], document["status"]
-        if status not in RIGHT:
-            self.wrong.append(f"job {job.number} is {status}: {document.get('error')}")
-            return
-        if job.status == "completed" and status != "completed":
-            self.wrong.append(f"job {job.number} went from completed to {status}")
-        if document["attempt"] < job.attempt:
-            self.wrong.append(f"job {job.number} went from attempt {job.attempt} to {document['attempt']}")
-        same_attempt = document["attempt"] == job.attempt and status == job.status
-        if same_attempt and document["progress"] < job.progress:
-            self.wrong.append(f"job {job.number} fell from {job.progress} to {document['progress']}")
-        if status == "completed":
-            image = hashlib.sha256(document["result"]["image"].encode()).hexdigest()
-            if job.image not in (None, image):
-                self.wrong.append(f"job {job.number} has two results")
-            job.image = image
-        job.status, job.attempt, job.progress = status, document["attempt"], document["progress"]
+STALL_EVERY = 4
 
 
 class Receiver:
@@ -106,28 +67,25 @@ class Receiver:
             return
         self._seen += 1
         accepted = self._seen % 4 != 0
-        if accepted:
-            self._note(headers, body)
+        self._note(headers, body, accepted=accepted)
         status = b"204 No Content" if accepted else b"503 Service Unavailable"
         writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         writer.close()
 
-    def _note(self, headers: dict[str, str], body: bytes) -> None:
+    def _note(self, headers: dict[str, str], body: bytes, *, accepted: bool) -> None:
         signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
         digest = base64.b64encode(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()).decode()
-        document = json.loads(body)
         if headers["webhook-signature"] != f"v1,{digest}":
             self._account.wrong.append("a webhook with a wrong signature")
-        if document["type"] != "job.completed":
-            self._account.wrong.append(f"a webhook says {document['type']}")
-        self._account.callbacks[document["data"]["job_id"]].append(headers["webhook-id"])
+        self._account.called_back(headers["webhook-id"], json.loads(body), accepted=accepted)
 
 
 class Chaos:
     """One run against one target."""
 
-    def __init__(self, target: Target, *, jobs: int, kills: int, seed: int, pace_s: float) -> None:
+    def __init__(self, target: Target, journal: Journal, *, jobs: int, kills: int, seed: int, pace_s: float) -> None:
         self._target = target
+        self._journal = journal
         self._jobs = jobs
         self._kills = kills
         self._pace_s = pace_s
@@ -144,7 +102,11 @@ class Chaos:
             submitting = asyncio.create_task(self._submit_all(client))
             striking = asyncio.create_task(self._strike())
             deadline = time.monotonic() + END_LIMIT_S
-            while not (submitting.done() and striking.done() and self._settled()):
+            # What is visible must stay so until nobody is left who could change it, and a little longer.
+            polls_left = POLLS_AFTER
+            while polls_left:
+                quiet = submitting.done() and striking.done() and self._settled()
+                polls_left = polls_left - 1 if quiet else POLLS_AFTER
                 if time.monotonic() > deadline:
                     self.account.wrong.append("not everything ended in time")
                     break
@@ -154,7 +116,9 @@ class Chaos:
             await self._read_streams(client)
 
     def _settled(self) -> bool:
-        return self.account.completed == self._jobs and len(self.account.callbacks) == self._jobs
+        account = self.account
+        ended = account.completed == self._jobs and len(account.callbacks) == self._jobs
+        return ended and not any(map(self._journal.alive, account.jobs))
 
     async def _submit_all(self, client: httpx.AsyncClient) -> None:
         for number in range(self._jobs):
@@ -164,9 +128,10 @@ class Chaos:
 
     async def _submit(self, client: httpx.AsyncClient, number: int) -> str:
         """A client that repeats what was not answered, under one idempotency key."""
+        ending = STALLS if number % STALL_EVERY == 1 else ""
         body = {
             "base_image": self._image,
-            "prompt": f"blue car number {number}",
+            "prompt": f"blue car number {number}{ending}",
             "callback_url": f"http://127.0.0.1:{self._receiver.port}/hook",
             "config": {"num_inference_steps": 50, "seed": number},
         }
@@ -202,30 +167,25 @@ class Chaos:
                 self.account.wrong.append(f"status of {job_id}: {answer.status_code} {answer.text}")
 
     async def _read_streams(self, client: httpx.AsyncClient) -> None:
-        for job_id, job in self.account.jobs.items():
+        for job_id in self.account.jobs:
             stream = (await client.get(f"/api/v1/jobs/{job_id}/events")).text
             data = [json.loads(line.removeprefix("data:")) for line in stream.splitlines() if line.startswith("data:")]
-            ends = [entry for entry in data if entry.get("status") == "completed"]
-            if len(ends) != 1:
-                self.account.wrong.append(f"job {job.number} completed {len(ends)} times")
+            self.account.streamed(job_id, data)
 
     def verdict(self, mode: str) -> bool:
         """Print what was shown; whether it is what was promised."""
         account = self.account
-        for job_id, ids in account.callbacks.items():
-            if len(set(ids)) != 1:
-                account.wrong.append(f"job {job_id} has callbacks of {len(set(ids))} ids")
+        account.close(self._journal)
         for line in account.wrong[:20]:
             print(f"  WRONG {line}")
         attempts = Counter(job.attempt for job in account.jobs.values())
-        once = sum(
-            job.status == "completed" and job.image is not None and len(set(account.callbacks[job_id])) == 1
-            for job_id, job in account.jobs.items()
-        )
+        once = sum(map(account.once, account.jobs))
         print(f"  {len(account.kills)} kills: {dict(Counter(account.kills))}")
         callbacks = sum(map(len, account.callbacks.values()))
         print(f"  jobs by attempts: {dict(sorted(attempts.items()))}; {callbacks} callbacks")
-        print(f"chaos {mode}: {once}/{self._jobs} once", flush=True)
+        print(f"  {account.in_vain} attempts finished in vain: another one's result was published")
+        wrong = f", {len(account.wrong)} wrong" if account.wrong else ""
+        print(f"chaos {mode}: {once}/{self._jobs} once{wrong}", flush=True)
         return once == self._jobs and not account.wrong and len(account.kills) >= self._kills
 
 
@@ -249,8 +209,8 @@ def _settings(kills: int) -> dict[str, str]:
     }
 
 
-def _target(mode: str, folder: Path, options: argparse.Namespace) -> Target:
-    settings = _settings(options.kills)
+def _target(mode: str, folder: Path, journal: Path, options: argparse.Namespace) -> Target:
+    settings = {**_settings(options.kills), "CHAOS_JOURNAL": str(journal), "CHAOS_CHEAT": options.cheat}
     if options.service:
         return BentoService(folder, settings=settings)
     return StandIn(folder, backend=mode, job_s=options.job_s, settings=settings)
@@ -266,10 +226,12 @@ def main() -> int:
     parser.add_argument("--pace-s", type=float, default=1.0, help="mean time between submissions")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--short", action="store_true", help="8 jobs, 3 kills")
+    parser.add_argument("--cheat", choices=sorted(CHEATS), default="", help="plant a bug that the run must see")
     parser.add_argument("--service", action="store_true", help="the real service, embedded mode")
     options = parser.parse_args()
     if options.short:
-        options.jobs, options.kills, options.job_s, options.pace_s = 8, 3, 0.5, 0.4
+        parser.set_defaults(jobs=8, kills=3, job_s=0.5, pace_s=0.4)
+        options = parser.parse_args()
     modes = MODES if options.mode == "both" else (options.mode,)
     if options.service:
         modes = ("embedded",)
@@ -277,8 +239,17 @@ def main() -> int:
     for mode in modes:
         print(f"chaos {mode}, seed {options.seed}", flush=True)
         with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-            target = _target(mode, Path(folder), options)
-            chaos = Chaos(target, jobs=options.jobs, kills=options.kills, seed=options.seed, pace_s=options.pace_s)
+            journal = Path(folder) / "attempts"
+            journal.mkdir()
+            target = _target(mode, Path(folder), journal, options)
+            chaos = Chaos(
+                target,
+                Journal(journal),
+                jobs=options.jobs,
+                kills=options.kills,
+                seed=options.seed,
+                pace_s=options.pace_s,
+            )
             try:
                 asyncio.run(chaos.run())
             finally:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -19,6 +20,9 @@ from api.app import create_app
 from api.codec import PillowCodec
 from api.context import ApiContext
 from api.fetcher import GuardedFetcher
+from benchmarks.chaos_account import mark_bytes
+from benchmarks.chaos_cheats import cheat
+from benchmarks.chaos_journal import BEGUN, DONE, STOPPED, Journal, Mark
 from composition.config import Config, load_config
 from composition.errors import NotReady
 from composition.jobs import Job, JobResult
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
     from jobs.distributed import WorkerModels
 
 STEPS = 20
+STALLS = ", overtaken"
+"""What a prompt ends with whose first attempt is to be overtaken by the second."""
+STALL_LIMIT_S = 20.0
 
 
 class StandInHealth:
@@ -48,35 +55,75 @@ def job_seconds() -> float:
     return float(os.environ.get("CHAOS_JOB_S", "1"))
 
 
-def result_of(job: Job, image_key: str) -> JobResult:
-    """What a real edit's account holds, with constant values."""
+async def published(job: Job, blobs: BlobStore, base: bytes, mark: Mark) -> JobResult:
+    """What a real edit's account and image hold, with constant values and the attempt's mark."""
     account = {
         "pipeline_used": "simple",
         "models_used": ["sd-inpainting"],
         "processing_time_ms": int(job_seconds() * 1000),
-        "metadata": {"input_resolution": "256x256", "output_resolution": "256x256", "seed_used": 7},
+        "metadata": {
+            "input_resolution": "256x256",
+            "output_resolution": "256x256",
+            "seed_used": 7,
+            "mark": mark.as_document(),
+        },
     }
+    image_key = await blobs.put(base + job.payload.prompt.encode() + mark_bytes(mark))
     return JobResult(image_key=image_key, image_media_type="image/png", mask_key=None, account=account)
+
+
+Paint = Callable[[Job, ProgressListener], Awaitable[None]]
+
+
+def marked(blobs: BlobStore, paint: Paint, *, stalls: bool) -> JobHandler:
+    """A handler that writes down how each attempt went; with `stalls`, some are overtaken just before they are done."""
+    journal = Journal.from_environment()
+
+    async def handle(job: Job, listen: ProgressListener) -> JobResult:
+        mark = Mark.new(job.id, job.attempt)
+        journal.note(BEGUN, mark)
+        how = STOPPED
+        try:
+            base = await blobs.get(job.payload.base_key)
+            await paint(job, listen)
+            result = await published(job, blobs, base, mark)
+            if stalls and job.payload.prompt.endswith(STALLS) and job.attempt == 1:
+                stall_until_overtaken(journal, mark)
+            how = DONE
+        finally:
+            journal.note(how, mark)
+        return result
+
+    return handle
 
 
 def handler_in_process(blobs: BlobStore) -> JobHandler:
     """Runs the steps here, as a worker does."""
 
-    async def handle(job: Job, listen: ProgressListener) -> JobResult:
-        base = await blobs.get(job.payload.base_key)
+    async def paint(job: Job, listen: ProgressListener) -> None:
         for step in range(STEPS):
             await asyncio.sleep(job_seconds() / STEPS)
             listen(Progress(stage="diffuse", fraction=(step + 1) / STEPS, step=step + 1, total_steps=STEPS))
-        return result_of(job, await blobs.put(base + job.payload.prompt.encode()))
 
-    return handle
+    return marked(blobs, paint, stalls=True)
+
+
+def stall_until_overtaken(journal: Journal, mark: Mark) -> None:
+    """Hold this process, heartbeats and all, as a paused machine would, until the next attempt at the job has begun.
+
+    What comes next is the publication: no heartbeat can tell the attempt before it that the job is lost.
+    """
+    deadline = time.monotonic() + STALL_LIMIT_S
+    while time.monotonic() < deadline:
+        if any(other.attempt > mark.attempt for other in journal.marks(mark.job_id, BEGUN)):
+            return
+        time.sleep(0.02)
 
 
 def handler_behind_runner(blobs: BlobStore, port: int) -> JobHandler:
     """Has the steps run by the runner process; a runner that dies or is away is a transient failure."""
 
-    async def handle(job: Job, listen: ProgressListener) -> JobResult:
-        base = await blobs.get(job.payload.base_key)
+    async def paint(job: Job, listen: ProgressListener) -> None:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError as error:
@@ -92,9 +139,8 @@ def handler_behind_runner(blobs: BlobStore, port: int) -> JobHandler:
             raise NotReady("the runner died") from error
         finally:
             writer.close()
-        return result_of(job, await blobs.put(base + job.payload.prompt.encode()))
 
-    return handle
+    return marked(blobs, paint, stalls=False)
 
 
 async def run_runner(port: int) -> None:
@@ -117,6 +163,7 @@ async def run_runner(port: int) -> None:
 
 async def run_front(port: int, runner_port: int) -> None:
     """The REST service on 127.0.0.1."""
+    cheat(os.environ.get("CHAOS_CHEAT", ""))
     config = load_config()
     codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
     queue, blobs, health = _open(config, fetcher, runner_port)
@@ -153,6 +200,8 @@ async def _paused(job: Job, listen: ProgressListener) -> JobResult:
 def celery_app() -> Celery:
     """The worker of the distributed mode."""
     from jobs.distributed import WorkerModels, celery_worker_app
+
+    cheat(os.environ.get("CHAOS_CHEAT", ""))
 
     async def load(blobs: BlobStore) -> WorkerModels:
         return WorkerModels(handler=handler_in_process(blobs), health=StandInHealth(), close=_nothing)

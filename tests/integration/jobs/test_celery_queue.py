@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -43,10 +42,12 @@ class Workers:
         self._redis_url = redis_url
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *, job_s: float, concurrency: int = 2, grace_s: float = 5.0) -> subprocess.Popen[bytes]:
+    def start(
+        self, *, job_s: float, concurrency: int = 2, grace_s: float = 5.0, lease_s: float = LEASE_S
+    ) -> subprocess.Popen[bytes]:
         environment = os.environ | {
             "COMPOSITION_QUEUE__REDIS_URL": self._redis_url,
-            "COMPOSITION_QUEUE__LEASE_S": str(LEASE_S),
+            "COMPOSITION_QUEUE__LEASE_S": str(lease_s),
             "COMPOSITION_QUEUE__VISIBILITY_TIMEOUT_S": str(VISIBILITY_S),
             "COMPOSITION_QUEUE__SHUTDOWN_GRACE_S": str(grace_s),
             "COMPOSITION_LIMITS__REQUEST_TIMEOUT_SECONDS": str(VISIBILITY_S / 2),
@@ -178,15 +179,13 @@ async def test_a_killed_worker_s_jobs_are_retried(redis_server, workers):
         assert sorted(job.attempt for job in done) == [1, 1, 2, 2]
 
 
-async def test_cancelling_reaches_the_worker_at_once(redis_server, workers):
-    workers.start(job_s=30.0)
+async def test_cancelling_reaches_the_worker_before_any_heartbeat(redis_server, workers):
+    workers.start(job_s=6000.0, lease_s=600.0)  # a heartbeat every 200 s
     async with node_of(redis_server) as node:
         job = await node.submit()
         await until(lambda: len(workers.lines("start")) == 1)
-        began = time.monotonic()
         assert (await node.queue.cancel(job.id, owner="anonymous")).status is JobStatus.CANCELLED
-        await until(lambda: len(workers.lines("stopped")) == 1)
-        assert time.monotonic() - began < 1.0
+        await until(lambda: len(workers.lines("stopped")) == 1, timeout_s=100)
 
 
 async def test_a_worker_that_is_asked_to_stop_hands_back_what_it_cannot_finish(redis_server, workers):
@@ -222,10 +221,9 @@ async def test_redis_down_refuses_at_once_loses_nothing_and_all_recovers(redis_s
             if event.type == "progress":
                 break
         redis_server.kill()
-        began = time.monotonic()
+        # Without waiting for Redis to come back, which it does only below.
         with pytest.raises(NotReady):
             await node.queue.submit(sample_job())
-        assert time.monotonic() - began < 1.0
         assert (await node.health.health())["ready"] is False
         await until(lambda: len(workers.lines("end")) == 1)
         redis_server.start()
