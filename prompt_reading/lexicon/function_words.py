@@ -33,6 +33,7 @@ PUT: Final = "put"
 WEARING: Final = "wearing"
 POSSESSIVE: Final = "'s"
 COMMA: Final = ","
+STOP: Final = "."
 
 PUNCTUATION: Final = frozenset(",.;:!?-")
 SENTENCE_ENDS: Final = frozenset(".;!?:")
@@ -42,6 +43,8 @@ CONJUNCTIONS: Final = word_set("and then but")
 SEPARATORS: Final = PUNCTUATION | CONJUNCTIONS
 """What may stand between two clauses."""
 FILLERS: Final = SEPARATORS | {"also", "please"}
+SENTENCE_OPENERS: Final = word_set("then also please it it's the this i i'd there can could let let's")
+"""Beside verbs: behind an abbreviation they show that its full stop ends a sentence."""
 PHRASE_ENDS: Final = PUNCTUATION | {AND}
 """What is cut off behind a noun phrase."""
 LIST_LINKS: Final = word_set(", and")

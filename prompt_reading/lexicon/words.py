@@ -67,16 +67,6 @@ POSITIONS: Final[Mapping[str, Position]] = {
     "central": Position.MIDDLE,
 }
 
-SHORTHAND: Final[Mapping[str, str]] = {
-    "u": "you",
-    "ur": "your",
-    "pls": "please",
-    "plz": "please",
-    "w": "with",
-    "thx": "thanks",
-}
-"""How people type, and what they mean."""
-
 NOUNS_IN_LY: Final = word_set(
     "family butterfly dragonfly firefly fly lily jelly belly bully gully assembly anomaly doily holly ally "
     "supply reply italy july monopoly trolly dolly folly brolly filly hillbilly waterlily"
