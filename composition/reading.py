@@ -27,6 +27,7 @@ class Reading:
         keywords: of the keywords that were asked for, those that the prompt has.
         english: the prompt looks English, which the models were trained on.
         edits: how many separate edits the prompt asks for; the first is the one that is read.
+        dropped: markup of other tools that was left out of the prompt, as written.
     """
 
     target: Target
@@ -41,3 +42,4 @@ class Reading:
     keywords: tuple[str, ...] = ()
     english: bool = True
     edits: int = 1
+    dropped: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from prompt_reading.grammar.draft import Draft, Intent
 from prompt_reading.grammar.instruction import split_quality_tags
 from prompt_reading.grammar.language import looks_english
 from prompt_reading.grammar.looks import colours_only
+from prompt_reading.grammar.markup import strip_markup
 from prompt_reading.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
 from prompt_reading.grammar.triggers import structural_words, try_on_words
 from prompt_reading.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
@@ -28,7 +29,8 @@ class GrammarPromptReader:
 
     def read(self, prompt: str, *, target: str | None = None, keywords: Sequence[str] = ()) -> Reading:
         """Read a prompt; any text gives a reading."""
-        tokens = tokenise(normalise(prompt))
+        plain = strip_markup(prompt)
+        tokens = tokenise(normalise(plain.text))
         everything = tag(tokens)
         override = tag(tokenise(normalise(target))) if target else []
         instruction, tags = split_quality_tags(tokens)
@@ -36,17 +38,18 @@ class GrammarPromptReader:
         draft = _with_override(draft, override)
         return Reading(
             target=_target(draft, override),
-            generation_prompt=_with_tags(draft.paint, tags) or text_of(everything) or prompt.strip(),
-            negative_terms=(text_of(draft.removed),) if draft.removed else (),
+            generation_prompt=_with_tags(draft.paint, tags) or text_of(everything) or plain.text.strip() or prompt,
+            negative_terms=(*((text_of(draft.removed),) if draft.removed else ()), *plain.refused),
             vague=is_vague(tag(tokenise(draft.paint))),
             appearance_only=draft.intent is Intent.APPEARANCE,
             recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),
             try_on_words=try_on_words(everything, target=override),
             structural_words=structural_words((*everything, *override)),
             structural_target=_is_structural(draft.named) or _is_structural(draft.made),
-            keywords=find_keywords(prompt, keywords),
+            keywords=find_keywords(plain.text, keywords),
             english=looks_english(tokens, everything),
             edits=edits,
+            dropped=plain.dropped,
         )
 
     def knows(self, keyword: str) -> bool:

@@ -31,6 +31,7 @@ SHOWN: Final[Mapping[ReferenceKind, str]] = {
 NOT_ENGLISH: Final = "the prompt does not look English; the models were trained on English"
 SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or control_types"
 FIRST_EDIT_ONLY: Final = "the prompt asks for several edits; only the first is done"
+MARKUP_DROPPED: Final = "markup of other tools has no meaning here and was left out of the prompt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,4 +146,6 @@ def _warnings(options: EditOptions, reading: Reading) -> tuple[str, ...]:
         found.append(NOT_ENGLISH)
     if reading.edits > 1:
         found.append(FIRST_EDIT_ONLY)
+    if reading.dropped:
+        found.append(f"{MARKUP_DROPPED}: {', '.join(reading.dropped)}")
     return tuple(found)

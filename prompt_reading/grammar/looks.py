@@ -5,10 +5,14 @@ Where it sits: words -> **is this a look, and whose?** -> drafts.
 
 from __future__ import annotations
 
+from typing import Final
+
 from prompt_reading.grammar.phrases import Words, parse_noun_phrase
 from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word
 from prompt_reading.lexicon import appearance, frames, function_words, words
 from prompt_reading.lexicon.function_words import THE
+
+_OWNED: Final = appearance.PURE_QUALITY_NOUNS | appearance.WHOLES_OF_THINGS
 
 
 def is_look(items: Words, *, forced: bool = False) -> bool:
@@ -128,3 +132,18 @@ def quality_owner(items: Words) -> Words | None:
         for word in phrase.core[:-1]
         if not word.kinds & LOOKS or (word.is_a(Kind.MATERIAL) and len(phrase.core) > 2)
     ]
+
+
+def thing_of(items: Words) -> Words:
+    """What has the quality that a phrase names ("the colour of the table", "the car's body"); else the phrase itself.
+
+    A quality, and a noun such as "body" that means all of its owner, is nothing that could be found or repainted alone.
+    """
+    phrase = parse_noun_phrase(items)
+    while phrase.head is not None and phrase.head.text in _OWNED:
+        owner = phrase.possessor or phrase.post(*frames.LOOK_OWNER_LINKS)
+        if not owner or is_look(owner):
+            break
+        items = owner
+        phrase = parse_noun_phrase(items)
+    return items

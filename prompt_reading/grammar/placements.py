@@ -65,6 +65,8 @@ def add(verb: str, items: Words) -> Draft:
     if split is None:
         return add_draft(items, "", ())
     new, preposition, place = items[:split], items[split].text, items[split + 1 :]
+    if is_look(place) and (owner := quality_owner(new)):
+        return appearance_draft(owner, place)
     if is_look(new) and not new[0].text.isdigit() and not _is_depiction(new):
         return appearance_draft(unless_picture(place), new)
     if preposition in frames.PART_LINKS and not _is_one_more(new):

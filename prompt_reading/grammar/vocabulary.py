@@ -62,9 +62,10 @@ class Word:
 
 
 _CHARACTERS: Final = str.maketrans(dict(spelling.CHARACTERS))
-_SENTENCE_OPENERS: Final = function_words.SENTENCE_OPENERS | {
-    base.split(" ")[0] for bases in verbs.VERBS.values() for base in bases
-}
+_SENTENCE_OPENERS: Final = (
+    function_words.SENTENCE_OPENERS
+    | {base.split(" ")[0] for bases in verbs.VERBS.values() for base in bases} - verbs.AMBIGUOUS_VERBS
+)
 
 
 def normalise(prompt: str) -> str:
@@ -81,9 +82,8 @@ def tokenise(text: str) -> list[str]:
     tokens: list[str] = []
     for written in spelling.TOKEN.findall(text):
         token = spelling.SHORTHAND.get(written, written)
-        if tokens and len(tokens[-1]) > 1 and tokens[-1][-1] == STOP and token in _SENTENCE_OPENERS:
-            if token not in verbs.AMBIGUOUS_VERBS:
-                tokens[-1:] = [tokens[-1][:-1], STOP]
+        if token in _SENTENCE_OPENERS and tokens and len(tokens[-1]) > 1 and tokens[-1][-1] == STOP:
+            tokens[-1:] = [tokens[-1][:-1], STOP]
         if token.endswith(POSSESSIVE) and len(token) > 2 and token not in function_words.CONTRACTIONS:
             tokens += [token[:-2], POSSESSIVE]
         else:
