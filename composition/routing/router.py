@@ -30,7 +30,7 @@ SHOWN: Final[Mapping[ReferenceKind, str]] = {
 
 NOT_ENGLISH: Final = "the prompt does not look English; the models were trained on English"
 SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or control_types"
-FIRST_EDIT_ONLY: Final = "the prompt asks for several edits; only the first is done"
+FIRST_EDIT_ONLY: Final = "only the first of {count} edits is done; left out: {left_out}"
 MARKUP_DROPPED: Final = "markup of other tools has no meaning here and was left out of the prompt"
 
 
@@ -144,8 +144,9 @@ def _warnings(options: EditOptions, reading: Reading) -> tuple[str, ...]:
         found.append(SIMPLE_OVERRIDDEN)
     if not reading.english:
         found.append(NOT_ENGLISH)
-    if reading.edits > 1:
-        found.append(FIRST_EDIT_ONLY)
+    if reading.left_out:
+        left_out = "; ".join(reading.left_out)
+        found.append(FIRST_EDIT_ONLY.format(count=len(reading.left_out) + 1, left_out=left_out))
     if reading.dropped:
         found.append(f"{MARKUP_DROPPED}: {', '.join(reading.dropped)}")
     return tuple(found)

@@ -143,7 +143,7 @@ def make(verb: str, items: Words) -> Draft:
     if gone is not None and gone >= len(items) - 2:
         return remove_draft(items[:gone])
     seem = find(items, *frames.MADE_TO_SEEM)
-    if seem is not None:
+    if seem is not None and items[seem - 1].text != THE:
         return become(items[:seem], items[seem + 1 :])
     source = find(items, *frames.MADE_OF_LINKS)
     if source is not None:

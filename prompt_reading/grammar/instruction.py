@@ -38,7 +38,7 @@ class _Form:
     is_participle: bool
 
 
-def _phrases(listed: str | Iterable[str]) -> dict[str, tuple[tuple[str, ...], ...]]:
+def phrases_by_first(listed: str | Iterable[str]) -> dict[str, tuple[tuple[str, ...], ...]]:
     """Phrases by first word, the longest first."""
     items = listed.split(",") if isinstance(listed, str) else listed
     by_first: dict[str, list[tuple[str, ...]]] = {}
@@ -61,12 +61,12 @@ def _verb_forms() -> dict[str, tuple[_Form, ...]]:
     return {first: tuple(sorted(group, key=lambda f: -len(f.words))) for first, group in by_first.items()}
 
 
-_OPENINGS: Final = _phrases(words.POLITE_OPENINGS)
-_WISHES: Final = _phrases(words.WISHES)
-_REFUSALS: Final = _phrases(words.REFUSALS)
-_ENDINGS: Final = _phrases(words.POLITE_ENDINGS)
+OPENINGS: Final = phrases_by_first(words.POLITE_OPENINGS)
+_WISHES: Final = phrases_by_first(words.WISHES)
+_REFUSALS: Final = phrases_by_first(words.REFUSALS)
+_ENDINGS: Final = phrases_by_first(words.POLITE_ENDINGS)
 _ENDING_LASTS: Final = frozenset(p[-1] for group in _ENDINGS.values() for p in group)
-_KEEPING: Final = _phrases(words.KEEPING)
+_KEEPING: Final = phrases_by_first(words.KEEPING)
 _FORMS: Final = _verb_forms()
 _OBJECT_STARTS: Final = (
     words.DETERMINERS | words.QUANTIFIERS | people.OBJECT_PRONOUNS | words.PRONOUNS | frames.QUESTION_OBJECTS
@@ -127,7 +127,7 @@ def strip_courtesy(tokens: Tokens) -> list[str]:
         elif rest[-1] in function_words.PUNCTUATION or (len(rest) > 2 and rest[-1] in function_words.CONJUNCTIONS):
             rest, changed = rest[:-1], True
         elif (
-            (length := opening(rest, _OPENINGS))
+            (length := opening(rest, OPENINGS))
             and max(opening(rest, _WISHES), opening(rest, _REFUSALS)) < length < len(rest)
         ) and rest[length] != OF:
             rest, changed = rest[length:], True

@@ -12,7 +12,7 @@ from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word
 from prompt_reading.lexicon import appearance, frames, function_words, words
 from prompt_reading.lexicon.function_words import THE
 
-_OWNED: Final = appearance.PURE_QUALITY_NOUNS | appearance.WHOLES_OF_THINGS
+_OWNED: Final = appearance.PURE_QUALITY_NOUNS | appearance.WHOLES_OF_VEHICLES
 
 
 def is_look(items: Words, *, forced: bool = False) -> bool:
@@ -137,13 +137,15 @@ def quality_owner(items: Words) -> Words | None:
 def thing_of(items: Words) -> Words:
     """What has the quality that a phrase names ("the colour of the table", "the car's body"); else the phrase itself.
 
-    A quality, and a noun such as "body" that means all of its owner, is nothing that could be found or repainted alone.
+    A quality, and a noun such as "body" that means all of a vehicle, is nothing that could be found or repainted alone.
     """
     phrase = parse_noun_phrase(items)
     while phrase.head is not None and phrase.head.text in _OWNED:
         owner = phrase.possessor or phrase.post(*frames.LOOK_OWNER_LINKS)
         if not owner or is_look(owner):
             break
+        head, phrase = phrase.head, parse_noun_phrase(owner)
+        if head.text in appearance.WHOLES_OF_VEHICLES and not (phrase.head and phrase.head.is_a(Kind.VEHICLE)):
+            break
         items = owner
-        phrase = parse_noun_phrase(items)
     return items

@@ -52,7 +52,12 @@ class NounPhrase:
 
 def text_of(items: Words) -> str:
     """The words as they are written, possessives joined."""
-    return " ".join(word.text for word in items).replace(" 's", "'s").replace(" ,", ",")
+    return written([word.text for word in items])
+
+
+def written(tokens: Sequence[str]) -> str:
+    """Tokens as they are written, possessives joined."""
+    return " ".join(tokens).replace(" 's", "'s").replace(" ,", ",")
 
 
 def parse_noun_phrase(items: Words) -> NounPhrase:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prompt_reading.grammar.changes import change, complement_of
 from prompt_reading.grammar.descriptions import bestow, describe, part_of
 from prompt_reading.grammar.draft import Draft, add_draft, appearance_draft, is_pronoun, remove_draft, replace_draft
-from prompt_reading.grammar.looks import colours_only, is_look, quality_owner
+from prompt_reading.grammar.looks import colours_only, is_look, quality_owner, thing_of
 from prompt_reading.grammar.phrases import Words, bare, find, is_named, parse_noun_phrase, unless_picture
 from prompt_reading.grammar.states import state
 from prompt_reading.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
@@ -152,6 +152,8 @@ def remove(verb: str, items: Words) -> Draft:
         return appearance_draft(items[split + 1 :] if split else (), ())
     if split and quality_owner(old) is not None and not parse_noun_phrase(old).possessor:
         return appearance_draft(items[split + 1 :], ())
+    if thing_of(old) != old:
+        return appearance_draft(old, ())
     return remove_draft(unless_picture(old))
 
 
