@@ -37,8 +37,9 @@ class GrammarPromptReader:
         override = tag(tokenise(normalise(target))) if target else []
         instruction, tags = split_quality_tags(tokens)
         remarks = set_apart(instruction)
-        draft, left_out = read_clauses(remarks.rest)
-        draft = _with_override(_with_antecedent(draft, remarks), override)
+        sentence = read_clauses(remarks.rest)
+        draft = _with_override(_with_antecedent(sentence.draft, remarks), override)
+        asked = tag(sentence.tokens)
         everything = tag([*remarks.rest, *(word for tag_ in tags for word in (COMMA, *tag_.split()))])
         return Reading(
             target=_target(draft, override, remarks),
@@ -47,12 +48,12 @@ class GrammarPromptReader:
             vague=is_vague(tag(tokenise(draft.paint))),
             appearance_only=draft.intent is Intent.APPEARANCE,
             recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),
-            try_on_words=try_on_words(everything, target=override),
-            structural_words=structural_words((*everything, *override)),
+            try_on_words=try_on_words(asked, target=override),
+            structural_words=structural_words((*asked, *override)),
             structural_target=_is_structural(draft.named) or _is_structural(draft.made),
-            keywords=find_keywords(written(remarks.rest), keywords),
+            keywords=find_keywords(written(sentence.tokens), keywords),
             english=looks_english(tokens, tag(tokens)),
-            left_out=left_out,
+            left_out=sentence.left_out,
             dropped=plain.dropped,
         )
 

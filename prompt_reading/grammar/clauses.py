@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from prompt_reading.grammar.descriptions import describe
@@ -38,41 +38,52 @@ _BY_PREPOSITION: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def read_clauses(tokens: Sequence[str]) -> tuple[Draft, tuple[str, ...]]:
-    """What a sentence asks for.
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One edit: its draft, and the words that ask for it."""
 
-    Returns:
-        The first edit, and the words of the separate edits that follow it.
-    """
+    draft: Draft
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What a sentence asks for: the first edit, with all that goes on about it, and those that are left out."""
+
+    draft: Draft
+    tokens: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def read_clauses(tokens: Sequence[str]) -> Sentence:
+    """What a sentence asks for."""
     stripped = strip_courtesy(tokens)
     clauses = [stripped] if stripped and stripped[0] in frames.SWAP_OPENINGS else split_clauses(stripped)
     edits = [edit for clause in clauses for edit in _edits(clause)]
     if not edits:
-        return Draft(intent=Intent.DESCRIBE), ()
-    first, left_out = edits[0][0], list[str]()
-    for later, words_ in edits[1:]:
-        joined = _joined(first, later)
+        return Sentence(Draft(intent=Intent.DESCRIBE), tuple(tokens))
+    first, done, left_out = edits[0].draft, list(edits[0].tokens), list[str]()
+    for later in edits[1:]:
+        joined = _joined(first, later.draft)
         if joined is not None:
             first = joined
+            done += later.tokens
         else:
-            left_out.append(words_)
-    return first, tuple(left_out)
+            left_out.append(written(strip_courtesy(later.tokens)))
+    return Sentence(first, tuple(done), tuple(left_out))
 
 
-def _edits(clause: list[str]) -> list[tuple[Draft, str]]:
-    """A clause's edits, drafted and as written; two where the verb is said once ("the car red, the wheels black")."""
+def _edits(clause: list[str]) -> list[Edit]:
+    """A clause's edits; two where the verb is said once ("make the car red and the wheels black")."""
     swapped = _swapped(clause)
     if swapped is not None:
-        return [(swapped, written(clause))]
+        return [Edit(swapped, tuple(clause))]
     instruction = instruct(clause)
-    halves = _elliptic(instruction)
-    if halves:
-        return halves
-    draft = _draft(instruction)
-    return [] if draft is None else [(draft, written(strip_courtesy(clause)))]
+    draft = None if (halves := _elliptic(instruction)) else _draft(instruction)
+    return halves if draft is None else [Edit(draft, tuple(clause))]
 
 
-def _elliptic(instruction: Instruction) -> list[tuple[Draft, str]]:
+def _elliptic(instruction: Instruction) -> list[Edit]:
     """Both edits of "the car red and the wheels black"; none for one edit of several things or looks."""
     if instruction.frame not in _ELLIPTIC:
         return []
@@ -82,11 +93,11 @@ def _elliptic(instruction: Instruction) -> list[tuple[Draft, str]]:
         if token not in function_words.LIST_LINKS or (links and not all(links & set(part) for part in parts)):
             continue
         halves = [
-            (half, written((instruction.verb, *part)))
+            Edit(half, (instruction.verb, *part))
             for part in parts
             if (half := _draft(replace(instruction, arguments=part))) is not None and half.named
         ]
-        if len(halves) == len(parts) and all(half.looks or links for half, _ in halves):
+        if len(halves) == len(parts) and all(half.draft.looks or links for half in halves):
             return halves
     return []
 

@@ -54,6 +54,7 @@ def _may_stand_in_look(word: Word) -> bool:
     return (
         bool(word.kinds & LOOKS)
         or word.is_a(Kind.QUALITY)
+        or word.text.endswith(function_words.PERCENT)
         or word.text in frames.LOOK_WORDS | appearance.SMEARS | frames.PARTICIPLES
     )
 

@@ -115,9 +115,20 @@ def _split_core(items: list[Word]) -> tuple[list[Word], list[Word]]:
             return items[:index], items[index:]
         if word.text in function_words.RELATIVES and not _is_determiner(items[index - 1]):
             return items[:index], items[index:]
+        if is_measure(items, index) and not _is_determiner(items[index - 1]):
+            return items[:index], items[index:]
         if index + 1 < len(items) and (_is_post_participle(items, index) or _is_doing(items, index)):
             return items[:index], items[index:]
     return items, []
+
+
+def is_measure(items: Words, index: int) -> bool:
+    """Whether an amount stands here: "the car *two shades* darker", "the sofa *100%* cotton"."""
+    text = items[index].text
+    if text.endswith(function_words.PERCENT):
+        return True
+    numbered = text[0].isdigit() or text in words.QUANTIFIERS
+    return numbered and index + 1 < len(items) and items[index + 1].text in function_words.MEASURES
 
 
 def _is_post_participle(items: list[Word], index: int) -> bool:

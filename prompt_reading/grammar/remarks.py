@@ -94,10 +94,11 @@ _NEGATED_MODALS: Final = phrases_by_first(remarks.NEGATED_MODALS)
 _DREADS: Final = phrases_by_first(remarks.DREADS)
 _EXCEPTIONS: Final = phrases_by_first(remarks.EXCEPTIONS)
 _CONTRASTS: Final = phrases_by_first(remarks.CONTRASTS)
+_NOBODY: Final = phrases_by_first(remarks.NOBODY)
 _DISLIKES: Final = phrases_by_first(remarks.DISLIKES)
 _UNWANTED: Final = phrases_by_first(remarks.UNWANTED)
 _WHOLE_SCENE: Final = phrases_by_first(remarks.WHOLE_SCENE)
-_OPENERS: Final = (_NEGATORS, _FORBIDDING, _KEEPING, _EXCEPTIONS, _UNWANTED, _DREADS)
+_OPENERS: Final = (_NEGATORS, _FORBIDDING, _KEEPING, _EXCEPTIONS, _UNWANTED, _NOBODY, _DREADS)
 _SIGNS: Final = frozenset(
     {first for table in (*_OPENERS, _STAYING, _FINAL_STAYING, _NEGATED_MODALS) for first in table}
     | remarks.LEAVING
@@ -420,6 +421,9 @@ def _contrast(tokens: Tokens, index: int, rest: list[str]) -> Remark | None:
 
 def _unwanted(tokens: Tokens, index: int, rest: list[str], *, begins: bool) -> Remark | None:
     """Read ", no people", "and without any cars"; "the wall without the sign" is an edit of its own."""
+    nobody = opening(tokens, _NOBODY, index)
+    if nobody and rest:
+        return Remark(_clause_end(tokens, index + nobody), refused=((Word(wordings.PEOPLE),),))
     dislike = opening(tokens, _DISLIKES, index) if begins else 0
     length = dislike or opening(tokens, _UNWANTED, index)
     at = index + length

@@ -75,3 +75,11 @@ HAVING: Final = word_set("have has had having get gets got contain contains")
 RELATIVES: Final = word_set("that which who whose where standing sitting parked hanging lying")
 """What opens a clause about the noun before it."""
 DEGREES: Final = word_set("more less very much far even way slightly bit a little lot")
+MEASURES: Final = word_set(
+    """
+    times shades inch inches cm mm m meter meters metre metres foot feet ft percent pixels px degrees tones points sizes
+    notches steps levels fold stops
+    """
+)
+"""Behind a number they say how much: "two shades darker"."""
+PERCENT: Final = "%"

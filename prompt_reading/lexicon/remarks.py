@@ -132,6 +132,8 @@ UNWANTED: Final = (
     "definitely no, not any, nor any, nor, have no, show no, i want no"
 )
 """Beside an edit they name what must not appear."""
+NOBODY: Final = "no one, no-one, nobody, noone, with no one, with nobody"
+"""Beside an edit they refuse people."""
 DISLIKES: Final = (
     "i don't want to see, i do not want to see, i don't want, i do not want, we don't want, i don't need, we don't "
     "need, don't show, do not show, don't include, do not include, there shouldn't be a, there should not be a"

@@ -17,6 +17,8 @@ ABBREVIATIONS: Final = word_set(
 """Their full stop belongs to them, wherever they stand."""
 NUMBERED_ABBREVIATIONS: Final = word_set("no nos nr fig pt ch pg art op sec min max ca")
 """Words of their own, unless a number follows: "no. 5"."""
+DEGREES: Final = word_set("ph ll ed psy")
+"""What stands before the D of a doctor's degree."""
 FILE_ENDINGS: Final = word_set(
     """
     jpg jpeg png webp gif bmp tif tiff svg psd raw heic avif pdf txt ai mp4 mov com org net io co uk de eu gov edu tv js
@@ -50,7 +52,8 @@ TOKEN: Final = re.compile(
     \#[0-9a-f]{{3,8}}\b
     | {_START}(?:w/o?(?!{_WORD})|[a-z]/\d+(?:\.\d+)?(?!{_WORD}))                    # w/o, f/1.8
     | {_START}{_WORD}+(?:[-_.]{_WORD}+)*\.(?:{_any_of(FILE_ENDINGS)})(?!{_WORD})    # logo.png
-    | {_START}(?:[a-z]\.){{2,}}{_WORD}*                                             # U.S., U.S.A
+    | {_START}[a-z]{{1,2}}\.(?:[a-z]\.)+{_WORD}*                                    # U.S., U.S.A, Ph.D.
+    | {_START}(?:{_any_of(DEGREES)})\.d(?!{_WORD})                                  # Ph.D
     | {_START}[a-z]\.(?=\ ?{_WORD}){_WORD}*                                         # J. Crew, J.Crew
     | {_START}(?:{_any_of(ABBREVIATIONS)})\.(?=\ ?{_WORD}|$)                        # Dr. Martens
     | {_START}(?:{_any_of(NUMBERED_ABBREVIATIONS)})\.(?=\ ?\d)                      # no. 5
