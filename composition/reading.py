@@ -17,6 +17,7 @@ class Reading:
     Attributes:
         target: where the edit is done, and what it may not touch.
         generation_prompt: what the diffusion model is told; not empty unless the prompt is blank.
+        asked: the words of the edit alone, without markup, refusals, what is protected and what is left out.
         negative_terms: what must not come back, and what the prompt refuses.
         vague: the words name nothing to paint ("use this"); the reference image has to say it.
         appearance_only: colour, style, texture or material changes, nothing is replaced, added or removed.
@@ -32,6 +33,7 @@ class Reading:
 
     target: Target
     generation_prompt: str
+    asked: str = ""
     negative_terms: tuple[str, ...] = ()
     vague: bool = False
     appearance_only: bool = False

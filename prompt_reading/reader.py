@@ -44,6 +44,7 @@ class GrammarPromptReader:
         return Reading(
             target=_target(draft, override, remarks),
             generation_prompt=_with_tags(draft.paint, tags) or text_of(everything) or plain.text.strip() or prompt,
+            asked=written(sentence.tokens),
             negative_terms=_negative_terms(draft, remarks, plain.refused),
             vague=is_vague(tag(tokenise(draft.paint))),
             appearance_only=draft.intent is Intent.APPEARANCE,

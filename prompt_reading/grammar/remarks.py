@@ -15,7 +15,7 @@ from prompt_reading.grammar.phrases import Words, name_of, parse_noun_phrase
 from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word, tag
 from prompt_reading.lexicon import appearance, frames, function_words, people, remarks, verbs, wordings, words
 from prompt_reading.lexicon.function_words import AND, BUT, COMMA, IT, OF, POSSESSIVE, STOP, WITH
-from prompt_reading.lexicon.inflection import DOING, verb_forms
+from prompt_reading.lexicon.inflection import DOING, DONE, verb_forms
 
 Name: TypeAlias = tuple[Word, ...]
 _LONGEST_NAME: Final = 14
@@ -155,17 +155,17 @@ def _take_out(found: Remarks, remark: Remark, tokens: Tokens) -> None:
         found.rest.pop()
     if found.rest and not remark.inline and remark.end < len(tokens):
         found.rest.append(STOP)
-    found.kept += kept
-    found.refused += remark.refused
+    found.kept += [name for name in kept if name]
+    found.refused += [_with_noun(name, found.rest) for name in remark.refused]
     found.mentioned += remark.mentioned
 
 
 def _with_noun(name: Name, rest: list[str]) -> Name:
     """Name "the blue one" by what the edit is about."""
-    if not all(word.kinds & (LOOKS | {Kind.ADJECTIVE}) and not word.is_a(Kind.MATERIAL) for word in name):
+    if name[-1].text not in function_words.PROP_WORDS:
         return name
     nouns = [word for word in tag(rest) if not word.kinds & _NO_NOUN_KINDS and verb_at([word.text, IT], 0) is None]
-    return (*name, *nouns[:1])
+    return (*name[:-1], *nouns[:1])
 
 
 def _whole_scene_at_end(rest: list[str]) -> int:
@@ -184,11 +184,7 @@ def _name_the_rest(found: Remarks) -> None:
     for index in range(len(found.rest)):
         length = opening(found.rest, _WHOLE_SCENE, index)
         phrase = " ".join(found.rest[index : index + length])
-        if length and (found.everything_but or phrase in remarks.NAMED_BY_EXCEPTION):
-            following = found.rest[index + length : index + length + 1]
-            determiner = phrase in words.DETERMINERS and following and following[0] not in _NO_NOUNS
-            if determiner and not found.everything_but:
-                continue
+        if length and (found.everything_but or phrase not in words.DETERMINERS):
             found.everything_but = True
             found.rest[index : index + length] = [remarks.EVERYTHING]
             return
@@ -406,7 +402,7 @@ def _contrast(tokens: Tokens, index: int, rest: list[str]) -> Remark | None:
     if not length or not rest or at >= len(tokens):
         return None
     end = _clause_end(tokens, at + 1)
-    look = _refused_look(tokens, at, end)
+    look = () if tokens[at] in remarks.DEFINITE else _refused_look(tokens, at, end)
     apart = length > 1 or rest[-1] == COMMA
     if look and (apart or _is_edit(rest)):
         return Remark(end, refused=look)
@@ -545,7 +541,7 @@ def _item(tokens: Tokens, at: int) -> tuple[list[Word], int]:
             break
         if has_noun and item[-1].text not in (OF, POSSESSIVE) and _is_predicate(word, following):
             break
-        if item and item[0].text in remarks.ANAPHORS:
+        if item and (item[0].text in remarks.ANAPHORS or (has_noun and _is_participle(word))):
             break
         item.append(word)
         at += word.text.count(" ") + 1
@@ -554,6 +550,11 @@ def _item(tokens: Tokens, at: int) -> tuple[list[Word], int]:
             has_noun = False
         has_noun = has_noun or word.text in people.OBJECT_PRONOUNS
     return item, at
+
+
+def _is_participle(word: Word) -> bool:
+    """Whether a word behind a noun says what was done to it: "the curtains *changed*"."""
+    return not word.kinds and word.text.endswith(DONE) and word.text not in words.NOT_ADJECTIVES
 
 
 def _is_predicate(word: Word, following: Word | None) -> bool:
@@ -580,6 +581,8 @@ def _name(item: Words) -> Named | None:
     name = list(name_of(phrase))
     while len(name) > 1 and name[0].text in remarks.REDUNDANT:
         name.pop(0)
+    if item[-1].text in function_words.PROP_WORDS:
+        return Named((*name, item[-1]))
     if not name:
         return None
     if _has_no_place(name[-1]):

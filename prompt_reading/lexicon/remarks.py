@@ -112,13 +112,6 @@ WHOLE_SCENE: Final = (
     "everything around, everything around it, all, all things, every thing"
 )
 """All of the image, where something is excepted."""
-NAMED_BY_EXCEPTION: Final = frozenset(
-    phrase_list(
-        "everything else, anything else, all else, all the rest, the rest of the image, the rest of the photo, the "
-        "rest of the picture, the rest of the scene, the rest, everything around, everything around it"
-    )
-)
-"""Of `WHOLE_SCENE`, those that mean: but for what was named."""
 EVERYTHING: Final = "everything"
 FOCUS: Final = word_set("only solely merely exclusively")
 """They say that nothing else changes, which holds anyway."""

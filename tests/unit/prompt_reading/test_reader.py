@@ -259,3 +259,23 @@ def test_the_same_thing_with_another_look_keeps_its_shape(decide):
     decision = decide("change the car to a red car")
     assert (decision.rule, decision.target.phrase, decision.generation_prompt) == ("appearance", "car", "red car")
     assert decide("replace the car with a red car").rule == "structural_object"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "phrase", "paint"),
+    [
+        ("make the hue of the curtains teal", "curtains", "teal curtains"),
+        ("make the bookshelf's finish glossy", "bookshelf", "glossy bookshelf"),
+        ("set the color of the gate to black", "gate", "black gate"),
+        ("paint the surface of the desk white", "desk", "white desk"),
+        ("turn the chair's upholstery into velvet", "chair", "velvet chair"),
+        ("make the color of the van's exterior orange", "van", "orange van"),
+        ("I'd like the paint of the gate in black", "gate", "black gate"),
+        ("make the look of the kitchen rustic", "kitchen", "rustic kitchen"),
+        ("I don't like the color of the gate, make it black", "gate", "black gate"),
+        ("make the violin's body red", "body", "red body"),
+    ],
+)
+def test_what_has_the_quality_is_the_target_whatever_the_verb(prompt, phrase, paint):
+    reading = READER.read(prompt)
+    assert (reading.target.phrase, reading.generation_prompt) == (phrase, paint)
