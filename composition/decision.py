@@ -56,6 +56,8 @@ class Target:
         complement: everything but the main subject; `phrase` is then only the word for it ("background").
         position: which of several instances.
         place: where something is inserted ("corner", "table"); the mask is made around it.
+        protected: what may not change, phrases like `phrase`; every instance of each is left out of the mask.
+        rest: of a complement: it is everything but what is protected, whatever the main subject is.
     """
 
     phrase: str | None = None
@@ -64,6 +66,8 @@ class Target:
     complement: bool = False
     position: Position | None = None
     place: str | None = None
+    protected: tuple[str, ...] = ()
+    rest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

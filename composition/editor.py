@@ -24,9 +24,10 @@ from composition.pipelines.effects import Edit, without_effect
 from composition.pipelines.planning import make_plan
 from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
+from composition.reading import Reading
 from composition.request import EditRequest
 from composition.result import Analysis, EditResult
-from composition.routing import Router, SignalsNeeded
+from composition.routing import Router
 
 PIPELINES = {Pipeline.SIMPLE: simple_pipeline, Pipeline.COMPLEX: complex_pipeline}
 
@@ -93,7 +94,7 @@ class Editor:
         journal = Journal(listener=listener, warnings=list(request.notes))
         with journal.stage("route"):
             reading = self._router.read(request.prompt, request.options)
-            signals = await self._signals(request, self._router.needs(reading, request.options), journal)
+            signals = await self._signals(request, reading, journal)
             decision = self._router.decide(
                 reading, options=request.options, signals=signals, has_reference=bool(request.references)
             )
@@ -118,9 +119,9 @@ class Editor:
             if name in absent:
                 raise InvalidInput(f"control type {name} is not available: {absent[name]}")
 
-    async def _signals(self, request: EditRequest, needed: SignalsNeeded, journal: Journal) -> Signals:
+    async def _signals(self, request: EditRequest, reading: Reading, journal: Journal) -> Signals:
         """One call per model, side by side, and none that cannot change the outcome."""
-        analyzer = self._models.analyzer
+        analyzer, needed = self._models.analyzer, self._router.needs(reading, request.options)
         calls: dict[str, Any] = {}
         if needed.objects:
             calls["objects"] = analyzer.detect_objects(request.base)
@@ -128,7 +129,7 @@ class Editor:
         if needed.reference and request.references:
             calls["reference"] = analyzer.classify_reference(request.references[0])
         if needed.prompt:
-            calls["prompt_structural"] = analyzer.classify_prompt(request.prompt)
+            calls["prompt_structural"] = analyzer.classify_prompt(reading.asked or request.prompt)
         if calls.keys() - {"objects"}:
             journal.used("clip")
         with journal.timed("analyze"):

@@ -15,9 +15,10 @@ class Reading:
     """A prompt, understood.
 
     Attributes:
-        target: where the edit is done.
+        target: where the edit is done, and what it may not touch.
         generation_prompt: what the diffusion model is told; not empty unless the prompt is blank.
-        negative_terms: what must not come back.
+        asked: the words of the edit alone, without markup, refusals, what is protected and what is left out.
+        negative_terms: what must not come back, and what the prompt refuses.
         vague: the words name nothing to paint ("use this"); the reference image has to say it.
         appearance_only: colour, style, texture or material changes, nothing is replaced, added or removed.
         recolour: only colour changes.
@@ -28,11 +29,13 @@ class Reading:
         structural_target: what is repainted or painted is a vehicle, furniture or a part of them.
         keywords: of the keywords that were asked for, those that the prompt has.
         english: the prompt looks English, which the models were trained on.
-        edits: how many separate edits the prompt asks for; the first is the one that is read.
+        left_out: the words of separate edits behind the first, which is the one that is read.
+        dropped: markup of other tools that was left out of the prompt, as written.
     """
 
     target: Target
     generation_prompt: str
+    asked: str = ""
     negative_terms: tuple[str, ...] = ()
     vague: bool = False
     appearance_only: bool = False
@@ -44,4 +47,5 @@ class Reading:
     structural_target: bool = False
     keywords: tuple[str, ...] = ()
     english: bool = True
-    edits: int = 1
+    left_out: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()

@@ -149,8 +149,9 @@ def describe_target(target: Target) -> str:
     """A target in a few words, for people."""
     parts = [target.phrase] if target.phrase else []
     parts += [f"region {target.region.value}"] if target.region else []
-    parts += ["everything but the subject"] if target.complement else []
+    parts += ["everything but the subject"] if target.complement and not target.rest else []
     parts += ["every instance"] if target.plural else []
     parts += [f"the {target.position.value} one"] if target.position else []
     parts += [f"at {target.place}"] if target.place else []
-    return ", ".join(parts) or "the whole image"
+    described = ", ".join(parts) or "the whole image"
+    return f"{described}; but not {', '.join(target.protected)}" if target.protected else described

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from composition.decision import BodyRegion, Target
@@ -11,15 +12,18 @@ from prompt_reading.grammar.draft import Draft, Intent
 from prompt_reading.grammar.instruction import split_quality_tags
 from prompt_reading.grammar.language import looks_english
 from prompt_reading.grammar.looks import colours_only
-from prompt_reading.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
+from prompt_reading.grammar.markup import strip_markup
+from prompt_reading.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of, written
+from prompt_reading.grammar.remarks import Remarks, set_apart
 from prompt_reading.grammar.triggers import structural_words, try_on_words
 from prompt_reading.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise, tag, tokenise
 from prompt_reading.grammar.worn import region_of
 from prompt_reading.keywords import find_keywords, is_built_in
 from prompt_reading.lexicon import function_words, wordings, words
-from prompt_reading.lexicon.function_words import AND
+from prompt_reading.lexicon.function_words import AND, COMMA
 from prompt_reading.lexicon.garments import CARRIER_OF_ACCESSORY
 from prompt_reading.lexicon.inflection import is_plural
+from prompt_reading.lexicon.remarks import ANAPHORS
 from prompt_reading.lexicon.words import ENGLISH_WORDS, PRONOUNS
 
 
@@ -27,27 +31,32 @@ class GrammarPromptReader:
     """A `PromptReader` of English: a grammar over a lexicon, about 0.2 ms a prompt."""
 
     def read(self, prompt: str, *, target: str | None = None, keywords: Sequence[str] = ()) -> Reading:
-        tokens = tokenise(normalise(prompt))
-        everything = tag(tokens)
+        plain = strip_markup(prompt)
+        tokens = tokenise(normalise(plain.text))
         override = tag(tokenise(normalise(target))) if target else []
         instruction, tags = split_quality_tags(tokens)
-        draft, edits = read_clauses(instruction)
-        draft = _with_override(draft, override)
+        remarks = set_apart(instruction)
+        sentence = read_clauses(remarks.rest)
+        draft = _with_override(_with_antecedent(sentence.draft, remarks), override)
+        asked = tag(sentence.tokens)
+        everything = tag([*remarks.rest, *(word for tag_ in tags for word in (COMMA, *tag_.split()))])
         return Reading(
-            target=_target(draft, override),
-            generation_prompt=_with_tags(draft.paint, tags) or text_of(everything) or prompt.strip(),
-            negative_terms=(text_of(draft.removed),) if draft.removed else (),
+            target=_target(draft, override, remarks),
+            generation_prompt=_with_tags(draft.paint, tags) or text_of(everything) or plain.text.strip() or prompt,
+            asked=written(sentence.tokens),
+            negative_terms=_negative_terms(draft, remarks, plain.refused),
             vague=is_vague(tag(tokenise(draft.paint))),
             appearance_only=draft.intent is Intent.APPEARANCE,
             recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),
             inserts=draft.intent is Intent.ADD,
             removes=draft.intent is Intent.REMOVE,
-            try_on_words=try_on_words(everything, target=override),
-            structural_words=structural_words((*everything, *override)),
+            try_on_words=try_on_words(asked, target=override),
+            structural_words=structural_words((*asked, *override)),
             structural_target=_is_structural(draft.named) or _is_structural(draft.made),
-            keywords=find_keywords(prompt, keywords),
-            english=looks_english(tokens, everything),
-            edits=edits,
+            keywords=find_keywords(written(sentence.tokens), keywords),
+            english=looks_english(tokens, tag(tokens)),
+            left_out=sentence.left_out,
+            dropped=plain.dropped,
         )
 
     def knows(self, keyword: str) -> bool:
@@ -84,7 +93,30 @@ def _with_override(draft: Draft, override: list[Word]) -> Draft:
     )
 
 
-def _target(draft: Draft, override: list[Word]) -> Target:
+def _with_antecedent(draft: Draft, remarks: Remarks) -> Draft:
+    """Where the edit only says "it", that is what the remarks are about ("the car should not be red, make it blue")."""
+    if draft.named or draft.made or not remarks.mentioned or ANAPHORS.isdisjoint(remarks.rest):
+        return draft
+    return _with_override(draft, list(remarks.mentioned[0]))
+
+
+def _negative_terms(draft: Draft, remarks: Remarks, refused: Sequence[str]) -> tuple[str, ...]:
+    removed = [text_of(draft.removed)] if draft.removed else []
+    return tuple(dict.fromkeys([*removed, *(text_of(name) for name in remarks.refused), *refused]))
+
+
+def _target(draft: Draft, override: list[Word], remarks: Remarks) -> Target:
+    """Where the edit is done; what it is about itself is not protected from it."""
+    target = _repainted(draft, override)
+    about = {target.phrase, target.place}
+    kept = tuple(dict.fromkeys(name for words_ in remarks.kept if (name := text_of(words_)) not in about))
+    nothing_named = target.phrase is None and target.region is None and target.place is None
+    if kept and nothing_named and remarks.everything_but:
+        return Target(phrase=wordings.BACKGROUND, complement=True, protected=kept, rest=True)
+    return dataclasses.replace(target, protected=kept)
+
+
+def _repainted(draft: Draft, override: list[Word]) -> Target:
     named = override or list(draft.named)
     if draft.intent is Intent.WEAR and not override:
         return _worn_target(draft)

@@ -10,6 +10,8 @@ from composition.journal import Journal
 from composition.ports.vision import Detector
 
 PERSON = "person"
+BACKGROUND = "background"
+"""No detector finds it: it is what the thing itself is not."""
 SUBJECT_LABELS = (PERSON, "dog", "cat", "horse", "bird", "car", "motorcycle", "bus", "truck", "bicycle")
 """What counts as the subject in front of a background, in this order, when the prompt does not name it."""
 
@@ -54,8 +56,29 @@ async def find(
     return found
 
 
+async def find_protected(
+    image: Image, target: Target, *, detector: Detector, journal: Journal
+) -> dict[str, tuple[Detection, ...]]:
+    """Every instance of what may not change, by phrase; one detector call for each.
+
+    Args:
+        image: (H, W, 3), the photograph.
+        target: says what is protected.
+        detector: finds a phrase.
+        journal: notes that the detector ran.
+    """
+    found = {}
+    for phrase in target.protected:
+        if phrase != BACKGROUND:
+            found[phrase] = await detector.detect(image, phrase)
+            journal.used("grounding-dino")
+    return found
+
+
 def phrase_for(target: Target, objects: Sequence[Detection]) -> str | None:
     """A named garment is looked for by its name; for one that is yet to be worn, whatever is worn there now."""
+    if target.rest:
+        return None
     if target.complement:
         return _subject_label(objects)
     if target.phrase is None and target.region is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from composition.imaging import masks
 from composition.journal import Journal
 from composition.masking import body
 from composition.masking.find import people_in, side_of
+from composition.masking.protect import protected_mask
 from composition.masking.select import are_people, select
 from composition.ports.vision import Segmenter
 from composition.request import OnNoDetection
@@ -32,6 +33,7 @@ class Scene:
         user_mask: (H, W), the user's own; it overrides everything that is found.
         objects: what the analyzer saw.
         found: the instances of what the target names, best first.
+        protected: the instances of everything that may not change, by its phrase.
         poses: of the people among `objects`, in their order; empty when no pose was estimated.
     """
 
@@ -39,6 +41,7 @@ class Scene:
     user_mask: Mask | None = None
     objects: Sequence[Detection] = ()
     found: Sequence[Detection] = ()
+    protected: Mapping[str, Sequence[Detection]] = field(default_factory=dict)
     poses: Sequence[Pose] = ()
 
     @property
@@ -56,7 +59,8 @@ class Region:
         detections: the instances that it was made from.
         exact: the mask is the user's own, to be feathered but not dilated.
         outlined: the thing keeps its shape and the mask is its own outline, so it is blended in along it.
-        protected: (H, W), > 0 stays as it is, however far the mask grows: a face, hands. None: nothing is.
+        protected: (H, W), > 0 stays as it is, however far the mask grows: a face, hands, what the prompt
+            keeps. None: nothing is.
     """
 
     thing: Mask
@@ -71,13 +75,27 @@ async def make_region(scene: Scene, plan: EditPlan, *, segmenter: Segmenter, jou
 
     Raises:
         NoDetection: nothing was found and the request says `on_no_detection: error`.
-        EmptyMask: the user's mask is empty, or the subject leaves no background.
+        EmptyMask: the user's mask is empty, or the subject or what is protected leaves nothing to repaint.
     """
     target = plan.decision.target
     if scene.user_mask is not None:
+        if target.protected:
+            journal.warn(
+                f"mask_image alone says what is repainted: not protected from it: {', '.join(target.protected)}"
+            )
         return Region(thing=masks.ensure_not_empty(masks.binarize(scene.user_mask)), exact=True)
-    if target.region is not None:
-        return await _worn(scene, plan, segmenter, journal)
+    if target.rest:
+        region = _everything(scene, plan)
+    elif target.region is not None:
+        region = await _worn(scene, plan, segmenter, journal)
+    else:
+        region = await _named(scene, plan, segmenter, journal)
+    return await _protecting(region, scene, plan, segmenter, journal) if target.protected else region
+
+
+async def _named(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal) -> Region:
+    """The thing that the target's phrase or place names, or all but the subject."""
+    target = plan.decision.target
     # Several subjects before a background are one subject; something is put on one place only.
     several = target.complement or (target.plural and target.phrase is not None)
     people = are_people(scene.found, scene.objects)
@@ -92,6 +110,33 @@ async def make_region(scene: Scene, plan: EditPlan, *, segmenter: Segmenter, jou
         if not thing.any():
             raise EmptyMask("the subject fills the image: no background is left to repaint")
     return Region(thing=thing, detections=chosen, outlined=outlined)
+
+
+def _everything(scene: Scene, plan: EditPlan) -> Region:
+    """All of the image, of which what is protected is taken out later."""
+    found = tuple(item for instances in scene.protected.values() for item in instances)
+    if not found and plan.on_no_detection is OnNoDetection.ERROR:
+        named = ", ".join(plan.decision.target.protected)
+        raise NoDetection(f"nothing like '{named}' was found in the image", details={"target": named})
+    return Region(thing=np.full(scene.size, 255, np.uint8), detections=found)
+
+
+async def _protecting(region: Region, scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal) -> Region:
+    """The region without what may not change."""
+    target = plan.decision.target
+    outlines = {
+        phrase: await _outlines(instances, scene, plan, segmenter, journal)
+        for phrase, instances in scene.protected.items()
+        if instances
+    }
+    kept = protected_mask(region.thing, target.protected, outlines, rest=target.rest, journal=journal)
+    if kept is None:
+        return region
+    thing = np.where(kept > 0, np.uint8(0), region.thing)
+    if not thing.any():
+        raise EmptyMask("what is protected leaves nothing to repaint")
+    protected = kept if region.protected is None else np.maximum(kept, region.protected)
+    return replace(region, thing=thing, protected=protected)
 
 
 async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal) -> Region:
@@ -158,6 +203,20 @@ async def _silhouettes(
         journal.warn("the refined mask was empty: the box is used")
         return _boxes(chosen, scene), False
     return refined, plan.decision.keeps_shape
+
+
+async def _outlines(
+    instances: Sequence[Detection], scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal
+) -> list[Mask]:
+    """The silhouette of each instance where the plan refines masks, else its box."""
+    boxes = [_boxes([item], scene) for item in instances]
+    if not plan.refine_mask:
+        return boxes
+    with journal.timed("refine"):
+        outlines = await segmenter.segment(scene.image, instances)
+    journal.used("sam")
+    refined = [_near(outline, item.box) for outline, item in zip(outlines, instances, strict=True)]
+    return [outline if outline.any() else box for outline, box in zip(refined, boxes, strict=True)]
 
 
 def _boxes(chosen: Sequence[Detection], scene: Scene) -> Mask:

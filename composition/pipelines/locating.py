@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from composition.images import Detection, Pose
 from composition.masking.edit_mask import EditMask, make_edit_mask
-from composition.masking.find import find
+from composition.masking.find import find, find_protected
 from composition.masking.region import Scene
 from composition.pipelines.context import EditContext
+from composition.pipelines.parallel import together
 
 
-async def find_target(ctx: EditContext) -> tuple[Detection, ...]:
-    """The instances that the prompt names; a user's mask needs none."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What the detector found: the instances of the target, and of what is protected by its phrase."""
+
+    target: tuple[Detection, ...] = ()
+    protected: Mapping[str, tuple[Detection, ...]] = field(default_factory=dict)
+
+
+async def find_target(ctx: EditContext) -> Found:
+    """The instances that the prompt names, for the edit or for what may not change; a user's mask needs none."""
     if ctx.request.mask is not None:
-        return ()
-    target, objects = ctx.plan.decision.target, ctx.signals.objects
-    return await find(ctx.request.base, target, objects, detector=ctx.models.detector, journal=ctx.journal)
+        return Found()
+    target, image = ctx.plan.decision.target, ctx.request.base
+    detector, journal = ctx.models.detector, ctx.journal
+    found, protected = await together(
+        find(image, target, ctx.signals.objects, detector=detector, journal=journal),
+        find_protected(image, target, detector=detector, journal=journal),
+    )
+    return Found(target=found, protected=protected)
 
 
-async def mask_of(ctx: EditContext, found: Sequence[Detection], poses: Sequence[Pose] = ()) -> EditMask:
+async def mask_of(ctx: EditContext, found: Found, poses: Sequence[Pose] = ()) -> EditMask:
     """The edit's mask, from what was found and the poses of everybody that the analyzer saw, if there are any.
 
     Raises:
@@ -29,7 +44,8 @@ async def mask_of(ctx: EditContext, found: Sequence[Detection], poses: Sequence[
         image=ctx.request.base,
         user_mask=ctx.request.mask,
         objects=ctx.signals.objects,
-        found=found,
+        found=found.target,
+        protected=found.protected,
         poses=poses,
     )
     return await make_edit_mask(

@@ -29,7 +29,8 @@ SHOWN: Final[Mapping[ReferenceKind, str]] = {
 """What the diffusion model is told when only the reference image says what is wanted."""
 
 NOT_ENGLISH: Final = "the prompt does not look English; the models were trained on English"
-FIRST_EDIT_ONLY: Final = "the prompt asks for several edits; only the first is done"
+FIRST_EDIT_ONLY: Final = "only the first of {count} edits is done; left out: {left_out}"
+MARKUP_DROPPED: Final = "markup of other tools has no meaning here and was left out of the prompt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +125,9 @@ def _warnings(reading: Reading) -> tuple[str, ...]:
     found = []
     if not reading.english:
         found.append(NOT_ENGLISH)
-    if reading.edits > 1:
-        found.append(FIRST_EDIT_ONLY)
+    if reading.left_out:
+        left_out = "; ".join(reading.left_out)
+        found.append(FIRST_EDIT_ONLY.format(count=len(reading.left_out) + 1, left_out=left_out))
+    if reading.dropped:
+        found.append(f"{MARKUP_DROPPED}: {', '.join(reading.dropped)}")
     return tuple(found)

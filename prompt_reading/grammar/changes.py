@@ -20,6 +20,7 @@ from prompt_reading.grammar.phrases import (
     bare,
     find,
     halves,
+    is_measure,
     is_named,
     parse_noun_phrase,
     text_of,
@@ -143,7 +144,7 @@ def make(verb: str, items: Words) -> Draft:
     if gone is not None and gone >= len(items) - 2:
         return remove_draft(items[:gone])
     seem = find(items, *frames.MADE_TO_SEEM)
-    if seem is not None:
+    if seem is not None and items[seem - 1].text != THE:
         return become(items[:seem], items[seem + 1 :])
     source = find(items, *frames.MADE_OF_LINKS)
     if source is not None:
@@ -236,6 +237,11 @@ def participle_of(verb: str) -> str:
 
 def complement_of(items: Words) -> Draft | None:
     """A B without a preposition between: "the car red", "all the chairs a dark wood", "the table round"."""
+    amount = next((i for i in range(1, len(items)) if is_measure(items, i)), None)
+    if amount is not None and not items[amount].text.endswith(function_words.PERCENT):
+        items = [*items[:amount], *items[amount + 2 :]]
+        if len(items) == amount:
+            return None
     for index in range(1, len(items)):
         left, right = items[:index], items[index:]
         if is_named(left) and is_look(right) and not right[0].is_a(Kind.QUALITY):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from prompt_reading.grammar.descriptions import describe
@@ -11,7 +11,8 @@ from prompt_reading.grammar.draft import Draft, Intent, appearance_draft, is_pro
 from prompt_reading.grammar.frames import FRAMES
 from prompt_reading.grammar.instruction import DESCRIBE, Instruction, instruct, split_clauses, strip_courtesy
 from prompt_reading.grammar.looks import is_look
-from prompt_reading.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of
+from prompt_reading.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of, written
+from prompt_reading.grammar.remarks import forbids_appearing
 from prompt_reading.grammar.states import state
 from prompt_reading.grammar.vocabulary import tag
 from prompt_reading.grammar.worn import trigger, wear_draft
@@ -37,36 +38,52 @@ _BY_PREPOSITION: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def read_clauses(tokens: Sequence[str]) -> tuple[Draft, int]:
-    """What a sentence asks for.
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One edit: its draft, and the words that ask for it."""
 
-    Returns:
-        The first edit, and how many separate edits the sentence asks for.
-    """
+    draft: Draft
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What a sentence asks for: the first edit, with all that goes on about it, and those that are left out."""
+
+    draft: Draft
+    tokens: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def read_clauses(tokens: Sequence[str]) -> Sentence:
+    """What a sentence asks for."""
     stripped = strip_courtesy(tokens)
     clauses = [stripped] if stripped and stripped[0] in frames.SWAP_OPENINGS else split_clauses(stripped)
-    drafts = [draft for clause in clauses for draft in _drafts(clause)]
-    if not drafts:
-        return Draft(intent=Intent.DESCRIBE), 1
-    first, count = drafts[0], len(drafts)
-    for later in drafts[1:]:
-        joined = _joined(first, later)
+    edits = [edit for clause in clauses for edit in _edits(clause)]
+    if not edits:
+        return Sentence(Draft(intent=Intent.DESCRIBE), tuple(tokens))
+    first, done, left_out = edits[0].draft, list(edits[0].tokens), list[str]()
+    for later in edits[1:]:
+        joined = _joined(first, later.draft)
         if joined is not None:
-            first, count = joined, count - 1
-    return first, count
+            first = joined
+            done += later.tokens
+        else:
+            left_out.append(written(strip_courtesy(later.tokens)))
+    return Sentence(first, tuple(done), tuple(left_out))
 
 
-def _drafts(clause: list[str]) -> list[Draft]:
-    """A clause's edits: one, or two where the verb is said once ("make the car red and the wheels black")."""
+def _edits(clause: list[str]) -> list[Edit]:
+    """A clause's edits; two where the verb is said once ("make the car red and the wheels black")."""
     swapped = _swapped(clause)
     if swapped is not None:
-        return [swapped]
+        return [Edit(swapped, tuple(clause))]
     instruction = instruct(clause)
-    drafts = _elliptic(instruction) or [_draft(instruction)]
-    return [draft for draft in drafts if draft is not None]
+    draft = None if (halves := _elliptic(instruction)) else _draft(instruction)
+    return halves if draft is None else [Edit(draft, tuple(clause))]
 
 
-def _elliptic(instruction: Instruction) -> list[Draft | None]:
+def _elliptic(instruction: Instruction) -> list[Edit]:
     """Both edits of "the car red and the wheels black"; none for one edit of several things or looks."""
     if instruction.frame not in _ELLIPTIC:
         return []
@@ -75,8 +92,12 @@ def _elliptic(instruction: Instruction) -> list[Draft | None]:
         parts = instruction.arguments[:index], instruction.arguments[index + 1 :]
         if token not in function_words.LIST_LINKS or (links and not all(links & set(part) for part in parts)):
             continue
-        halves = [_draft(replace(instruction, arguments=part)) for part in parts]
-        if all(half is not None and half.named and (half.looks or links) for half in halves):
+        halves = [
+            Edit(half, (instruction.verb, *part))
+            for part in parts
+            if (half := _draft(replace(instruction, arguments=part))) is not None and half.named
+        ]
+        if len(halves) == len(parts) and all(half.draft.looks or links for half in halves):
             return halves
     return []
 
@@ -160,6 +181,9 @@ def _absence(items: Words) -> Draft | None:
         return remove_draft(items[2:] if items[1].text == MORE else items[1:])
     if len(items) > 1 and (items[-1].text in frames.GONE or tuple(word.text for word in items[-2:]) == frames.TO_GO):
         return remove_draft([word for word in items[:-1] if word.text not in frames.TOWARDS_GONE])
+    hidden = forbids_appearing([word.text for word in items])
+    if hidden is not None:
+        return remove_draft(items[:hidden])
     without = next((i for i in range(1, len(items) - 1) if _excludes(items, i)), None)
     if without is not None:
         return remove_draft(items[without + 1 :])

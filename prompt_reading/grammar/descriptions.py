@@ -72,6 +72,9 @@ def is_place(word: Word) -> bool:
 def _look_of_something(phrase: NounPhrase) -> Draft | None:
     """Read "wooden texture on the vase", "texture of marble for the table", "leather for the sofa", "cartoon style"."""
     core = phrase.core
+    asked = phrase.post(*frames.LOOK_POSTS)
+    if phrase.possessor and core[-1].text in appearance.PURE_QUALITY_NOUNS and asked and is_look(asked):
+        return appearance_draft(phrase.possessor, asked)
     if len(core) > 1 and core[-1].text in appearance.DEPICTIONS and any(word.kinds & LOOKS for word in core):
         core = tuple(word for word in core if word.kinds & LOOKS or word.is_a(Kind.QUALITY))
     article = [Word(text) for text in phrase.determiners[:1] if text in words.INDEFINITE]

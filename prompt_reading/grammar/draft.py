@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from prompt_reading.grammar.looks import without_looks
+from prompt_reading.grammar.looks import thing_of, without_looks
 from prompt_reading.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of
 from prompt_reading.grammar.vocabulary import Kind, Word
 from prompt_reading.lexicon import appearance, frames, function_words, inflection, wordings, words
@@ -64,6 +64,7 @@ def demonstratives_off(items: Words) -> tuple[Word, ...]:
 
 def appearance_draft(named: Words, look: Words, *, described: bool = False) -> Draft:
     """Only the look of `named` changes."""
+    named = thing_of(named)
     phrase = parse_noun_phrase(named)
     name = name_of(phrase, described=described) if not is_pronoun(named) else ()
     return Draft(
@@ -102,6 +103,7 @@ def _is_nounlike_pattern(word: Word) -> bool:
 
 def replace_draft(named: Words, made: Words) -> Draft:
     """Something else takes the place of `named`; a pronoun on either side points at the other or at the reference."""
+    named = thing_of(named)
     old = name_of(parse_noun_phrase(named)) if not is_pronoun(named) else ()
     new = list(demonstratives_off(made))
     one = next((i for i, word in enumerate(new) if word.text in function_words.PROP_WORDS), None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from prompt_reading.grammar.vocabulary import tokenise
-from prompt_reading.lexicon import frames, function_words, inflection, people, verbs, words
+from prompt_reading.lexicon import frames, function_words, inflection, people, spelling, verbs, words
 from prompt_reading.lexicon.function_words import COMMA, FROM, LIKE, MADE, NO, NOT, OF, POSSESSIVE
 from prompt_reading.lexicon.inflection import verb_forms
 
@@ -38,7 +38,7 @@ class _Form:
     is_participle: bool
 
 
-def _phrases(listed: str | Iterable[str]) -> dict[str, tuple[tuple[str, ...], ...]]:
+def phrases_by_first(listed: str | Iterable[str]) -> dict[str, tuple[tuple[str, ...], ...]]:
     """Phrases by first word, the longest first."""
     items = listed.split(",") if isinstance(listed, str) else listed
     by_first: dict[str, list[tuple[str, ...]]] = {}
@@ -61,12 +61,12 @@ def _verb_forms() -> dict[str, tuple[_Form, ...]]:
     return {first: tuple(sorted(group, key=lambda f: -len(f.words))) for first, group in by_first.items()}
 
 
-_OPENINGS: Final = _phrases(words.POLITE_OPENINGS)
-_WISHES: Final = _phrases(words.WISHES)
-_REFUSALS: Final = _phrases(words.REFUSALS)
-_ENDINGS: Final = _phrases(words.POLITE_ENDINGS)
+OPENINGS: Final = phrases_by_first(words.POLITE_OPENINGS)
+_WISHES: Final = phrases_by_first(words.WISHES)
+_REFUSALS: Final = phrases_by_first(words.REFUSALS)
+_ENDINGS: Final = phrases_by_first(words.POLITE_ENDINGS)
 _ENDING_LASTS: Final = frozenset(p[-1] for group in _ENDINGS.values() for p in group)
-_KEEPING: Final = _phrases(words.KEEPING)
+_KEEPING: Final = phrases_by_first(words.KEEPING)
 _FORMS: Final = _verb_forms()
 _OBJECT_STARTS: Final = (
     words.DETERMINERS | words.QUANTIFIERS | people.OBJECT_PRONOUNS | words.PRONOUNS | frames.QUESTION_OBJECTS
@@ -87,15 +87,27 @@ def opening(tokens: Tokens, phrases: dict[str, tuple[tuple[str, ...], ...]], at:
 
 
 def split_quality_tags(tokens: Tokens) -> tuple[list[str], list[str]]:
-    """A prompt's instruction, and the tags for quality that are appended to it ("..., highly detailed, 8k")."""
+    """A prompt's instruction, and the tags for quality before and behind it ("..., highly detailed, f/1.8, 8k")."""
     rest, tags = list(tokens), list[str]()
     while COMMA in rest[1:]:
         comma = len(rest) - 1 - rest[::-1].index(COMMA)
         segment = " ".join(rest[comma + 1 :])
-        if segment and segment not in words.QUALITY_TAGS:
+        if segment and not is_quality_tag(segment):
             break
         rest, tags = rest[:comma], [segment, *tags] if segment else tags
-    return rest, tags
+    opening_tags = list[str]()
+    while COMMA in rest:
+        comma = rest.index(COMMA)
+        segment = " ".join(rest[:comma])
+        if comma + 1 == len(rest) or (segment and not is_quality_tag(segment)):
+            break
+        rest, opening_tags = rest[comma + 1 :], [*opening_tags, segment] if segment else opening_tags
+    return rest, [*opening_tags, *tags]
+
+
+def is_quality_tag(segment: str) -> bool:
+    """Whether people append this, in lower case, to any prompt: "8k", "sharp focus", "f/1.8"."""
+    return segment in words.QUALITY_TAGS or spelling.CAMERA_SETTING.fullmatch(segment) is not None
 
 
 def strip_courtesy(tokens: Tokens) -> list[str]:
@@ -115,7 +127,7 @@ def strip_courtesy(tokens: Tokens) -> list[str]:
         elif rest[-1] in function_words.PUNCTUATION or (len(rest) > 2 and rest[-1] in function_words.CONJUNCTIONS):
             rest, changed = rest[:-1], True
         elif (
-            (length := opening(rest, _OPENINGS))
+            (length := opening(rest, OPENINGS))
             and max(opening(rest, _WISHES), opening(rest, _REFUSALS)) < length < len(rest)
         ) and rest[length] != OF:
             rest, changed = rest[length:], True

@@ -5,10 +5,14 @@ Where it sits: words -> **is this a look, and whose?** -> drafts.
 
 from __future__ import annotations
 
+from typing import Final
+
 from prompt_reading.grammar.phrases import Words, parse_noun_phrase
 from prompt_reading.grammar.vocabulary import LOOKS, Kind, Word
 from prompt_reading.lexicon import appearance, frames, function_words, words
 from prompt_reading.lexicon.function_words import THE
+
+_OWNED: Final = appearance.PURE_QUALITY_NOUNS | appearance.WHOLES_OF_VEHICLES
 
 
 def is_look(items: Words, *, forced: bool = False) -> bool:
@@ -50,6 +54,7 @@ def _may_stand_in_look(word: Word) -> bool:
     return (
         bool(word.kinds & LOOKS)
         or word.is_a(Kind.QUALITY)
+        or word.text.endswith(function_words.PERCENT)
         or word.text in frames.LOOK_WORDS | appearance.SMEARS | frames.PARTICIPLES
     )
 
@@ -128,3 +133,20 @@ def quality_owner(items: Words) -> Words | None:
         for word in phrase.core[:-1]
         if not word.kinds & LOOKS or (word.is_a(Kind.MATERIAL) and len(phrase.core) > 2)
     ]
+
+
+def thing_of(items: Words) -> Words:
+    """What has the quality that a phrase names ("the colour of the table", "the car's body"); else the phrase itself.
+
+    A quality, and a noun such as "body" that means all of a vehicle, is nothing that could be found or repainted alone.
+    """
+    phrase = parse_noun_phrase(items)
+    while phrase.head is not None and phrase.head.text in _OWNED:
+        owner = phrase.possessor or phrase.post(*frames.LOOK_OWNER_LINKS)
+        if not owner or is_look(owner):
+            break
+        head, phrase = phrase.head, parse_noun_phrase(owner)
+        if head.text in appearance.WHOLES_OF_VEHICLES and not (phrase.head and phrase.head.is_a(Kind.VEHICLE)):
+            break
+        items = owner
+    return items

@@ -52,7 +52,12 @@ class NounPhrase:
 
 def text_of(items: Words) -> str:
     """The words as they are written, possessives joined."""
-    return " ".join(word.text for word in items).replace(" 's", "'s").replace(" ,", ",")
+    return written([word.text for word in items])
+
+
+def written(tokens: Sequence[str]) -> str:
+    """Tokens as they are written, possessives joined."""
+    return " ".join(tokens).replace(" 's", "'s").replace(" ,", ",")
 
 
 def parse_noun_phrase(items: Words) -> NounPhrase:
@@ -110,9 +115,20 @@ def _split_core(items: list[Word]) -> tuple[list[Word], list[Word]]:
             return items[:index], items[index:]
         if word.text in function_words.RELATIVES and not _is_determiner(items[index - 1]):
             return items[:index], items[index:]
+        if is_measure(items, index) and not _is_determiner(items[index - 1]):
+            return items[:index], items[index:]
         if index + 1 < len(items) and (_is_post_participle(items, index) or _is_doing(items, index)):
             return items[:index], items[index:]
     return items, []
+
+
+def is_measure(items: Words, index: int) -> bool:
+    """Whether an amount stands here: "the car *two shades* darker", "the sofa *100%* cotton"."""
+    text = items[index].text
+    if text.endswith(function_words.PERCENT):
+        return True
+    numbered = text[0].isdigit() or text in words.QUANTIFIERS
+    return numbered and index + 1 < len(items) and items[index + 1].text in function_words.MEASURES
 
 
 def _is_post_participle(items: list[Word], index: int) -> bool:

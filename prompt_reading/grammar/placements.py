@@ -5,7 +5,7 @@ from __future__ import annotations
 from prompt_reading.grammar.changes import change, complement_of
 from prompt_reading.grammar.descriptions import bestow, describe, part_of
 from prompt_reading.grammar.draft import Draft, add_draft, appearance_draft, is_pronoun, remove_draft, replace_draft
-from prompt_reading.grammar.looks import colours_only, is_look, quality_owner
+from prompt_reading.grammar.looks import colours_only, is_look, quality_owner, thing_of
 from prompt_reading.grammar.phrases import Words, bare, find, is_named, parse_noun_phrase, unless_picture
 from prompt_reading.grammar.states import state
 from prompt_reading.grammar.vocabulary import LOOKS, STRUCTURAL, Kind, Word
@@ -65,6 +65,8 @@ def add(verb: str, items: Words) -> Draft:
     if split is None:
         return add_draft(items, "", ())
     new, preposition, place = items[:split], items[split].text, items[split + 1 :]
+    if is_look(place) and (owner := quality_owner(new)):
+        return appearance_draft(owner, place)
     if is_look(new) and not new[0].text.isdigit() and not _is_depiction(new):
         return appearance_draft(unless_picture(place), new)
     if preposition in frames.PART_LINKS and not _is_one_more(new):
@@ -150,6 +152,8 @@ def remove(verb: str, items: Words) -> Draft:
         return appearance_draft(items[split + 1 :] if split else (), ())
     if split and quality_owner(old) is not None and not parse_noun_phrase(old).possessor:
         return appearance_draft(items[split + 1 :], ())
+    if thing_of(old) != old:
+        return appearance_draft(old, ())
     return remove_draft(unless_picture(old))
 
 

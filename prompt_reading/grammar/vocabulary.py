@@ -5,7 +5,6 @@ Phrases of several words that mean one thing ("navy blue", "dining table", "in f
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from enum import IntEnum
 from typing import Final
 
 from composition.decision import BodyRegion
-from prompt_reading.lexicon import appearance, function_words, garments, people, structures, words
+from prompt_reading.lexicon import appearance, function_words, garments, people, spelling, structures, verbs, words
 from prompt_reading.lexicon import inflection as inflect
-from prompt_reading.lexicon.function_words import POSSESSIVE
+from prompt_reading.lexicon.function_words import POSSESSIVE, STOP
 
 
 class Kind(IntEnum):
@@ -62,24 +61,29 @@ class Word:
         return kind in self.kinds
 
 
-_TRANSLATION: Final = str.maketrans(
-    {"‘": "'", "’": "'", "‚": "'", "‛": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
-     "‐": "-", "‑": "-", "–": " - ", "—": " - ", "−": "-", "→": " to ", "\u200b": "", "\ufeff": "", "\u00ad": ""}
-)  # fmt: skip
-_TOKEN: Final = re.compile(r"#[0-9a-f]{3,8}\b|[^\W_]+(?:['\-&][^\W_]+)*|[,.;:!?]|(?<= )-(?= )|'s\b")
+_CHARACTERS: Final = str.maketrans(dict(spelling.CHARACTERS))
+_SENTENCE_OPENERS: Final = (
+    function_words.SENTENCE_OPENERS
+    | {base.split(" ")[0] for bases in verbs.VERBS.values() for base in bases} - verbs.AMBIGUOUS_VERBS
+)
 
 
 def normalise(prompt: str) -> str:
     """Lower case, compatibility forms folded, straight quotes and dashes, single spaces."""
-    text = unicodedata.normalize("NFKC", prompt).translate(_TRANSLATION).lower()
+    text = unicodedata.normalize("NFKC", prompt).translate(_CHARACTERS).lower()
     return " ".join(text.split())
 
 
 def tokenise(text: str) -> list[str]:
-    """Written words and punctuation of a normalised text; a possessive "'s" is its own token."""
+    """Written words and punctuation of a normalised text; a possessive "'s" is its own token.
+
+    A full stop inside a word ("1.5", "Dr. Martens", "U.S.", "logo.png") is a letter of it.
+    """
     tokens: list[str] = []
-    for written in _TOKEN.findall(text):
-        token = words.SHORTHAND.get(written, written)
+    for written in spelling.TOKEN.findall(text):
+        token = spelling.SHORTHAND.get(written, written)
+        if token in _SENTENCE_OPENERS and tokens and len(tokens[-1]) > 1 and tokens[-1][-1] == STOP:
+            tokens[-1:] = [tokens[-1][:-1], STOP]
         if token.endswith(POSSESSIVE) and len(token) > 2 and token not in function_words.CONTRACTIONS:
             tokens += [token[:-2], POSSESSIVE]
         else:

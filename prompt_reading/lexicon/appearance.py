@@ -174,6 +174,9 @@ PURE_QUALITY_NOUNS: Final = word_set(
 )
 """Quality nouns that an edit changes on a thing without naming anything else ("change the sofa's fabric")."""
 
+WHOLES_OF_VEHICLES: Final = word_set("body bodywork exterior outside shell whole entirety")
+"""Behind a vehicle they mean all of it ("the car's body"); a guitar's body is a part."""
+
 ADJECTIVAL_NOUNS: Final = word_set("style effect pattern print look texture finish colour color")
 """Quality nouns that may stand between a look and its thing: "steampunk style clock"."""
 

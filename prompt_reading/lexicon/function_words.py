@@ -33,6 +33,7 @@ PUT: Final = "put"
 WEARING: Final = "wearing"
 POSSESSIVE: Final = "'s"
 COMMA: Final = ","
+STOP: Final = "."
 
 PUNCTUATION: Final = frozenset(",.;:!?-")
 SENTENCE_ENDS: Final = frozenset(".;!?:")
@@ -42,6 +43,8 @@ CONJUNCTIONS: Final = word_set("and then but")
 SEPARATORS: Final = PUNCTUATION | CONJUNCTIONS
 """What may stand between two clauses."""
 FILLERS: Final = SEPARATORS | {"also", "please"}
+SENTENCE_OPENERS: Final = word_set("then also please it it's the this i i'd there can could let let's")
+"""Beside verbs: behind an abbreviation they show that its full stop ends a sentence."""
 PHRASE_ENDS: Final = PUNCTUATION | {AND}
 """What is cut off behind a noun phrase."""
 LIST_LINKS: Final = word_set(", and")
@@ -72,3 +75,11 @@ HAVING: Final = word_set("have has had having get gets got contain contains")
 RELATIVES: Final = word_set("that which who whose where standing sitting parked hanging lying")
 """What opens a clause about the noun before it."""
 DEGREES: Final = word_set("more less very much far even way slightly bit a little lot")
+MEASURES: Final = word_set(
+    """
+    times shades inch inches cm mm m meter meters metre metres foot feet ft percent pixels px degrees tones points sizes
+    notches steps levels fold stops
+    """
+)
+"""Behind a number they say how much: "two shades darker"."""
+PERCENT: Final = "%"

@@ -8,5 +8,6 @@ SURROUNDINGS: Final = "empty background, seamless continuation of the surroundin
 PLAIN_BACKDROP: Final = "plain neutral studio backdrop"
 BACKGROUND: Final = "background"
 PERSON: Final = "person"
+PEOPLE: Final = "people"
 CLOTHING: Final = "clothing"
 IN_THE: Final = "in the"

@@ -58,11 +58,6 @@ POSITIONS: Final[Mapping[str, Position]] = {
     "middle": Position.MIDDLE, "center": Position.MIDDLE, "centre": Position.MIDDLE, "central": Position.MIDDLE,
 }  # fmt: skip
 
-SHORTHAND: Final[Mapping[str, str]] = {
-    "u": "you", "ur": "your", "pls": "please", "plz": "please", "w": "with", "thx": "thanks",
-}  # fmt: skip
-"""How people type, and what they mean."""
-
 NOUNS_IN_LY: Final = word_set(
     "family butterfly dragonfly firefly fly lily jelly belly bully gully assembly anomaly doily holly ally "
     "supply reply italy july monopoly trolly dolly folly brolly filly hillbilly waterlily"
@@ -94,7 +89,7 @@ POLITE_OPENINGS: Final = (
     "this image, i request you to, edit the photo to, edit the image to, edit the picture to, edit this photo "
     "to, edit this image to, edit this picture to, edit it to, change the photo to, generate a version where, "
     "i am looking to, are you able to, i'd appreciate it if you could, can you try to, could you try to, any "
-    "chance you could, mind, i'd rather you, imagine"
+    "chance you could, mind, i'd rather you, imagine, don't forget to, do not forget to, never mind, remember to"
 )
 REFUSALS: Final = (
     "i don't want to see, i don't want, i do not want to see, i do not want, we don't want, don't show, do "

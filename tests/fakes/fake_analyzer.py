@@ -12,6 +12,7 @@ class FakeAnalyzer:
         self.reference: dict[ReferenceKind, float] = reference or {}
         self.prompt_structural = prompt_structural
         self.calls: list[str] = []
+        self.prompts: list[str] = []
 
     async def detect_objects(self, image):
         self.calls.append("objects")
@@ -23,4 +24,5 @@ class FakeAnalyzer:
 
     async def classify_prompt(self, prompt):
         self.calls.append("prompt")
+        self.prompts.append(prompt)
         return self.prompt_structural

@@ -56,6 +56,25 @@ async def test_only_the_box_of_the_named_thing_is_repainted(bench, photo):
     assert result.models_used == ("yolox", "clip", "grounding-dino", "sd-inpainting")
 
 
+async def test_what_the_prompt_keeps_keeps_its_pixels_and_analyze_shows_the_same_mask(bench, photo):
+    label = detection("label", 150, 120, 190, 160)
+    b = bench(detector=FakeDetector({"mug": [MUG], "label": [label]}), diffuser=FakeDiffuser(shift=9))
+    asked = request(photo, "don't change the label, replace the mug with a teapot", crop=Crop.OFF)
+    result = await b.edit(asked)
+    assert b.detector.phrases == ["mug", "label"]
+    assert np.array_equal(result.image[120:160, 150:190], photo[120:160, 150:190])
+    assert changed(photo, result.image)[85:115, 125:215].mean() > 0.95
+    assert result.metadata["routing"]["target"] == {"phrase": "mug", "protected": ("label",)}
+    analysis = await b.editor.analyze(asked, request_id="dry")
+    assert np.array_equal(analysis.mask, result.mask)
+
+
+async def test_clip_is_asked_about_the_edit_alone(bench, photo):
+    b = bench(detector=FakeDetector({"mug": [MUG]}))
+    await b.edit(request(photo, "replace the mug with a teapot, no people, and don't touch the chair"))
+    assert b.analyzer.prompts == ["replace the mug with a teapot"]
+
+
 async def test_outside_the_feathered_mask_every_pixel_is_the_originals_with_all_defaults(bench, photo):
     b = bench(detector=FakeDetector({"mug": [MUG]}), diffuser=FakeDiffuser(shift=9))
     result = await b.edit(request(photo))

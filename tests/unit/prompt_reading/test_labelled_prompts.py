@@ -10,17 +10,39 @@ import pytest
 from composition.config import RoutingConfig
 from composition.routing import Router
 from prompt_reading.__main__ import main
-from prompt_reading.evaluation import evaluate_file
+from prompt_reading.evaluation import decide_row, evaluate_file
 from prompt_reading.reader import GrammarPromptReader
 
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("name", ["router_prompts.jsonl", "more_prompts.jsonl"])
+@pytest.mark.parametrize("name", ["router_prompts.jsonl", "more_prompts.jsonl", "hard_wordings.jsonl"])
 def test_every_labelled_prompt_is_read_as_labelled(name):
     score = evaluate_file(HERE / name, Router(RoutingConfig(), GrammarPromptReader()))
     assert score.misses == []
     assert score.totals["pipelines"] >= 60
+
+
+HARD_WORDINGS = [json.loads(line) for line in (HERE / "hard_wordings.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in HARD_WORDINGS if "kept" in row["expect"]], ids=lambda row: row["prompt"]
+)
+def test_what_a_hard_wording_keeps_is_protected(row):
+    protected = decide_row(Router(RoutingConfig(), GrammarPromptReader()), row).target.protected
+    for phrases in row["expect"]["kept"]:
+        assert set(phrases) & set(protected)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in HARD_WORDINGS if "left_out" in row["expect"]], ids=lambda row: row["prompt"]
+)
+def test_what_a_hard_wording_asks_for_in_vain_is_named_in_a_warning(row):
+    warnings = decide_row(Router(RoutingConfig(), GrammarPromptReader()), row).warnings
+    left_out = next(warning for warning in warnings if "left out" in warning)
+    for words in row["expect"]["left_out"]:
+        assert any(word in left_out for word in words)
 
 
 def test_evaluate_prints_the_score_last_and_succeeds(capsys):

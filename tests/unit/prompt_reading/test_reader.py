@@ -46,7 +46,7 @@ def test_a_removed_thing_goes_to_the_negative_prompt():
 
 def test_removing_something_to_put_another_there_is_a_replacement():
     reading = READER.read("remove the mug and put a teapot there")
-    assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("mug", "a teapot", 1)
+    assert (reading.target.phrase, reading.generation_prompt, reading.left_out) == ("mug", "a teapot", ())
 
 
 @pytest.mark.parametrize(
@@ -206,21 +206,22 @@ def test_remarks_about_the_rest_are_no_part_of_the_edit():
 
 def test_two_edits_with_one_verb_are_two_edits():
     reading = READER.read("make the car red and the wheels black")
-    assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("car", "red car", 2)
+    assert (reading.target.phrase, reading.generation_prompt) == ("car", "red car")
+    assert reading.left_out == ("make the wheels black",)
 
 
 def test_one_edit_of_two_things_is_one_edit():
     reading = READER.read("change the sofa and the chairs to blue")
-    assert (reading.target.phrase, reading.generation_prompt, reading.edits) == (
+    assert (reading.target.phrase, reading.generation_prompt, reading.left_out) == (
         "sofa and chairs",
         "blue sofa and chairs",
-        1,
+        (),
     )
 
 
 def test_a_second_sentence_may_go_on_about_the_first():
     reading = READER.read("I want to change the color of my car. Make it red.")
-    assert (reading.target.phrase, reading.generation_prompt, reading.edits) == ("car", "red car", 1)
+    assert (reading.target.phrase, reading.generation_prompt, reading.left_out) == ("car", "red car", ())
 
 
 @pytest.mark.parametrize(
@@ -276,3 +277,23 @@ def test_the_same_thing_with_another_look_keeps_its_shape(decide):
 def test_what_is_added_or_taken_away_is_told_from_what_changes(prompt, inserts, removes):
     reading = READER.read(prompt)
     assert (reading.inserts, reading.removes) == (inserts, removes)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "phrase", "paint"),
+    [
+        ("make the hue of the curtains teal", "curtains", "teal curtains"),
+        ("make the bookshelf's finish glossy", "bookshelf", "glossy bookshelf"),
+        ("set the color of the gate to black", "gate", "black gate"),
+        ("paint the surface of the desk white", "desk", "white desk"),
+        ("turn the chair's upholstery into velvet", "chair", "velvet chair"),
+        ("make the color of the van's exterior orange", "van", "orange van"),
+        ("I'd like the paint of the gate in black", "gate", "black gate"),
+        ("make the look of the kitchen rustic", "kitchen", "rustic kitchen"),
+        ("I don't like the color of the gate, make it black", "gate", "black gate"),
+        ("make the violin's body red", "body", "red body"),
+    ],
+)
+def test_what_has_the_quality_is_the_target_whatever_the_verb(prompt, phrase, paint):
+    reading = READER.read(prompt)
+    assert (reading.target.phrase, reading.generation_prompt) == (phrase, paint)

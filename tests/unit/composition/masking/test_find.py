@@ -7,7 +7,7 @@ import pytest
 
 from composition.decision import BodyRegion, Position, Target
 from composition.journal import Journal
-from composition.masking.find import GARMENT_WORDS, find, people_in, phrase_for, side_of
+from composition.masking.find import GARMENT_WORDS, find, find_protected, people_in, phrase_for, side_of
 from tests.fakes.fake_detector import FakeDetector, detection
 
 PERSON, DOG, CAR = (detection(label, 0, 0, 10, 10) for label in ("person", "dog", "car"))
@@ -41,6 +41,18 @@ def test_only_an_insertion_names_a_side_of_the_image():
     assert side_of(Target(phrase="car", position=Position.LEFT)) is None
     assert side_of(Target(region=BodyRegion.FEET, position=Position.LEFT)) is None
     assert side_of(Target(place="table", position=Position.LEFT)) is None
+
+
+async def test_each_protected_phrase_is_one_call_and_the_background_none():
+    detector, journal = FakeDetector({"car": [CAR, CAR]}), Journal(listener=lambda _: None)
+    target = Target(phrase="dog", protected=("car", "background", "wheels"))
+    found = await find_protected(IMAGE, target, detector=detector, journal=journal)
+    assert found == {"car": (CAR, CAR), "wheels": ()}
+    assert detector.phrases == ["car", "wheels"]
+
+
+def test_everything_but_what_is_protected_needs_no_subject():
+    assert phrase_for(Target(phrase="background", complement=True, protected=("car",), rest=True), (DOG,)) is None
 
 
 async def test_what_names_nothing_costs_no_model_call():

@@ -52,8 +52,17 @@ def test_an_appearance_reading_keeps_the_shape():
 
 
 def test_a_reading_says_what_was_left_out_and_what_the_models_do_not_read():
-    decision = decided(Reading(target=Target(), generation_prompt="rot", english=False, edits=2))
-    assert len(decision.warnings) == 2
+    reading = Reading(
+        target=Target(),
+        generation_prompt="rot",
+        english=False,
+        left_out=("entferne den Hut", "ein Hund"),
+        dropped=("<b>",),
+    )
+    english, edits, markup = decided(reading).warnings
+    assert "does not look English" in english
+    assert edits == "only the first of 3 edits is done; left out: entferne den Hut; ein Hund"
+    assert markup.endswith("left out of the prompt: <b>")
 
 
 def test_the_reader_is_given_target_and_the_keywords_that_it_does_not_know(caplog):
