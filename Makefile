@@ -21,7 +21,7 @@ endif
 OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
-	bench bench-full-size chaos backlog footprint train-demo demo-world
+	bench bench-full-size chaos stop-test backlog footprint train-demo demo-world
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -88,6 +88,9 @@ bench-full-size: $(READY)  ## the same at Stable Diffusion 1.5's own size, rando
 
 chaos: $(READY)  ## kill -9 at random while jobs run: none is lost
 	$(OFFLINE) $(BIN)/python -m benchmarks.chaos
+
+stop-test: test-models  ## SIGTERM at random while jobs run: every one completes once after the restart
+	$(OFFLINE) $(BIN)/python -m benchmarks.stopping
 
 backlog: $(READY)  ## 5,000 waiting jobs
 	$(OFFLINE) $(BIN)/python -m benchmarks.backlog

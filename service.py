@@ -25,6 +25,7 @@ from composition.editor import Editor
 from composition.execution import EditJobHandler
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
+from composition.shutdown import wind_down_when_told
 from composition.startup import config_errors_end_the_process
 from jobs.opening import open_embedded_queue
 from models_store.store import ModelSet
@@ -34,6 +35,7 @@ with config_errors_end_the_process():  # the runners read the configuration as t
     from runners.analyzer.service import AnalyzerRunner
     from runners.detector.service import DetectorRunner
     from runners.diffusion.transport.service import DiffusionRunner
+    from runners.staying import hold_runners
     from runners.structure.service import StructureRunner
     from runners.wiring import assemble
 
@@ -70,6 +72,7 @@ class ImageComposition:
         codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
         self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
         await self.queue.start()
+        wind_down_when_told(lambda: self.queue.wind_down(grace_s=config.queue.shutdown_grace_s))
         app.state.context = ApiContext(
             config=config,
             queue=self.queue,
@@ -81,6 +84,7 @@ class ImageComposition:
         )
 
     def _open_embedded(self, codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
+        hold_runners()
         assembly = assemble(
             config,
             analyzer=self.analyzer,
@@ -101,7 +105,7 @@ class ImageComposition:
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def close(self) -> None:
-        """Accept nothing more; finish or hand back what runs."""
+        """Every connection is closed: what could not be finished is handed back, nothing is asked of us any more."""
         app.state.context = None
         await self.queue.stop(grace_s=config.queue.shutdown_grace_s)
 

@@ -165,6 +165,14 @@ class RecordJobStore(ABC):
         now = await self._now()
         return await self._changed(claim.job.id, lambda record: lifecycle.release(record, token=claim.token, now=now))
 
+    async def interrupt(self, claim: Claim, error: JobError, *, delay_s: float) -> bool:
+        """Pending again after a delay, the attempt not counted; False as for `complete`."""
+        now = await self._now()
+        return await self._changed(
+            claim.job.id,
+            lambda record: lifecycle.interrupt(record, token=claim.token, error=error, delay_s=delay_s, now=now),
+        )
+
     async def cancel(self, job_id: str) -> Job:
         """End a job for its owner at once; idempotent. Raises: NotFound."""
         now = await self._now()
