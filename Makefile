@@ -8,6 +8,8 @@ PORT   ?= 8000
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 export PYTHONPATH := $(CURDIR)
+# What is served from a checkout keeps its jobs there, ignored by git, and not with the user's own.
+export COMPOSITION_STORAGE__FOLDER ?= $(CURDIR)/var
 
 # The models: PROFILE=demo (shipped), tiny (random weights), sd15 (downloaded), or the same by
 # COMPOSITION_MODELS__PROFILE; without either, models.profile of config.yaml.
@@ -47,9 +49,7 @@ demo: models  ## serve, run the edits of the specification over REST, write out/
 	@$(OFFLINE) $(BIN)/python -m benchmarks.demo
 
 serve: models  ## import what is missing, then serve on 127.0.0.1:8000: make serve PROFILE=sd15
-	@mkdir -p var
-	@$(OFFLINE) BENTOML_RESULT_STORE=var/tasks.sqlite3 \
-		$(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
+	@$(OFFLINE) $(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
 
 test: test-models  ## every test that CI runs
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile tests

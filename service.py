@@ -9,6 +9,7 @@ loads no model; the workers (worker.py) do.
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import bentoml
@@ -21,8 +22,10 @@ from api.fetcher import GuardedFetcher
 from api.native import answer_natively, submit_natively
 from api.security import guards
 from composition.config import load_config
+from composition.config.bento import PROFILE_VARIABLE
 from composition.editor import Editor
 from composition.execution import EditJobHandler
+from composition.places import make_folder, storage_folder
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
 from composition.shutdown import wind_down_when_told
@@ -41,6 +44,9 @@ with config_errors_end_the_process():  # the runners read the configuration as t
 
     config = load_config()
 
+# BentoML's own record of tasks, which holds whole requests and would lie in BENTOML_HOME: in an image, in the Bento's.
+os.environ.setdefault("BENTOML_RESULT_STORE", str(storage_folder(config.storage) / "tasks.sqlite3"))
+
 RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""
 
@@ -55,6 +61,8 @@ embedded = config.queue.backend == "embedded"
     traffic={"timeout": config.limits.request_timeout_seconds + RESPONSE_MARGIN_S},
     http={"host": config.api.host, "port": config.api.port},
     metrics={"enabled": False},
+    # Written into the Bento when it is built: the profile whose models it holds is the one that it serves.
+    envs=[{"name": PROFILE_VARIABLE, "value": config.models.profile}],
 )
 @bentoml.asgi_app(app, path="/")
 class ImageComposition:
@@ -65,6 +73,13 @@ class ImageComposition:
         detector = bentoml.depends(DetectorRunner)
         structure = bentoml.depends(StructureRunner)
         diffusion = bentoml.depends(DiffusionRunner)
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def make_room() -> None:
+        """Once per server, before BentoML opens its record of tasks."""
+        with config_errors_end_the_process():
+            make_folder(config.storage)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def open(self) -> None:

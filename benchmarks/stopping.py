@@ -195,8 +195,8 @@ def _target(mode: str, folder: Path) -> Stoppable:
     }
     if mode == "celery":
         return DistributedService(folder, backend="celery", job_s=JOB_S, settings=settings)
-    store = {"BENTOML_RESULT_STORE": str(folder / "tasks.sqlite3"), "COMPOSITION_MODELS__PROFILE": "tiny"}
-    return EmbeddedService(folder, settings={**settings, **store})
+    own = {"COMPOSITION_STORAGE__FOLDER": str(folder), "COMPOSITION_MODELS__PROFILE": "tiny"}
+    return EmbeddedService(folder, settings={**settings, **own})
 
 
 def run(mode: str, *, runs: int, seed: int) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from composition.config import LOCAL_BLOBS, Config, ConfigError
+from composition.config import Config, ConfigError
+from composition.places import blobs_location, jobs_location, make_folder
 from composition.ports.codec import ImageCodec
 from composition.ports.network import Fetcher
 from composition.ports.queue import BlobStore, JobHandler
@@ -33,10 +34,13 @@ def open_embedded_queue(
     Raises:
         ConfigError: the storage cannot be used.
     """
-    if config.storage.blobs == "memory" and config.storage.jobs != "memory":
+    storage = config.storage
+    if storage.blobs == "memory" and storage.jobs != "memory":
         raise ConfigError("storage.blobs: jobs that outlive the process need images that do; name a folder")
-    store = make_job_store(config.storage.jobs, max_pending=config.queue.max_pending)
-    blobs = open_blob_store(config.storage.blobs or LOCAL_BLOBS)
+    if storage.jobs is None or storage.blobs is None:
+        make_folder(storage)
+    store = make_job_store(jobs_location(storage), max_pending=config.queue.max_pending)
+    blobs = open_blob_store(blobs_location(storage))
     queue = EmbeddedJobQueue(
         store,
         make_handler(blobs),
