@@ -8,6 +8,7 @@ loads no model; the workers (worker.py) do.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from typing import Any
@@ -30,7 +31,7 @@ from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
 from composition.shutdown import wind_down_when_told
 from composition.startup import config_errors_end_the_process
-from jobs.opening import open_embedded_queue
+from jobs.opening import check_storage, open_embedded_queue
 from models_store.store import ModelSet
 from prompt_reading.reader import GrammarPromptReader
 
@@ -38,6 +39,7 @@ with config_errors_end_the_process():  # the runners read the configuration as t
     from runners.analyzer.service import AnalyzerRunner
     from runners.detector.service import DetectorRunner
     from runners.diffusion.transport.service import DiffusionRunner
+    from runners.refusal import refusing_to_start
     from runners.staying import hold_runners
     from runners.structure.service import StructureRunner
     from runners.wiring import assemble
@@ -77,16 +79,19 @@ class ImageComposition:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
     def make_room() -> None:
-        """Once per server, before BentoML opens its record of tasks."""
+        """Once per server, before any process is started and BentoML opens its record of tasks."""
         with config_errors_end_the_process():
             make_folder(config.storage)
+            if embedded:
+                asyncio.run(check_storage(config))
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def open(self) -> None:
         """Put the pieces together, recover the jobs, then let requests in."""
         codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
-        self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
-        await self.queue.start()
+        with refusing_to_start():
+            self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
+            await self.queue.start()
         wind_down_when_told(lambda: self.queue.wind_down(grace_s=config.queue.shutdown_grace_s))
         app.state.context = ApiContext(
             config=config,

@@ -70,6 +70,12 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def exit_status(self) -> int | None:
+        """Of the supervisor; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
     def wait_until_healthy(self, *, timeout_s: float) -> dict[str, Any]:
         """Poll /api/v1/health until the models are loaded; its body.
 

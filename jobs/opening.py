@@ -34,13 +34,7 @@ def open_embedded_queue(
     Raises:
         ConfigError: the storage cannot be used.
     """
-    storage = config.storage
-    if storage.blobs == "memory" and storage.jobs != "memory":
-        raise ConfigError("storage.blobs: jobs that outlive the process need images that do; name a folder")
-    if storage.jobs is None or storage.blobs is None:
-        make_folder(storage)
-    store = make_job_store(jobs_location(storage), max_pending=config.queue.max_pending)
-    blobs = open_blob_store(blobs_location(storage))
+    store, blobs = _stores(config)
     queue = EmbeddedJobQueue(
         store,
         make_handler(blobs),
@@ -53,6 +47,27 @@ def open_embedded_queue(
         preview_codec=preview_codec,
     )
     return queue, blobs
+
+
+async def check_storage(config: Config) -> None:
+    """What opening the queue and starting it would find wrong, before there is a process that would start again.
+
+    Raises:
+        ConfigError: the storage cannot be used, or is in use.
+    """
+    store, _ = _stores(config)
+    await store.open()
+    await store.close()
+
+
+def _stores(config: Config) -> tuple[JobStore, BlobStore]:
+    storage = config.storage
+    if storage.blobs == "memory" and storage.jobs != "memory":
+        raise ConfigError("storage.blobs: jobs that outlive the process need images that do; name a folder")
+    if storage.jobs is None or storage.blobs is None:
+        make_folder(storage)
+    store = make_job_store(jobs_location(storage), max_pending=config.queue.max_pending)
+    return store, open_blob_store(blobs_location(storage))
 
 
 def webhook_sender(config: Config, store: JobStore, fetcher: Fetcher) -> WebhookSender:
