@@ -8,6 +8,8 @@ PORT   ?= 8000
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 export PYTHONPATH := $(CURDIR)
+# What is served from a checkout keeps its jobs there, ignored by git, and not with the user's own.
+export COMPOSITION_STORAGE__FOLDER ?= $(CURDIR)/var
 
 # The models: PROFILE=demo (shipped), tiny (random weights), sd15 (downloaded), or the same by
 # COMPOSITION_MODELS__PROFILE; without either, models.profile of config.yaml.
@@ -21,7 +23,7 @@ endif
 OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
-	bench bench-full-size chaos attack backlog mutants footprint train-demo demo-world
+	bench bench-full-size chaos attack stop-test backlog mutants footprint train-demo demo-world
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -47,9 +49,7 @@ demo: models  ## serve, run the edits of the specification over REST, write out/
 	@$(OFFLINE) $(BIN)/python -m benchmarks.demo
 
 serve: models  ## import what is missing, then serve on 127.0.0.1:8000: make serve PROFILE=sd15
-	@mkdir -p var
-	@$(OFFLINE) BENTOML_RESULT_STORE=var/tasks.sqlite3 \
-		$(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
+	@$(OFFLINE) $(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
 
 test: test-models  ## every test that CI runs
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile tests
@@ -91,6 +91,9 @@ chaos: $(READY)  ## kill -9 at random while jobs run: none is lost
 
 attack: test-models  ## attacks on a service of our own on the loopback: none gets through; out/attack.json
 	$(OFFLINE) $(BIN)/python -m benchmarks.attack
+
+stop-test: test-models  ## SIGTERM at random while jobs run: every one completes once after the restart
+	$(OFFLINE) $(BIN)/python -m benchmarks.stopping
 
 backlog: $(READY)  ## 5,000 waiting jobs
 	$(OFFLINE) $(BIN)/python -m benchmarks.backlog

@@ -8,6 +8,8 @@ loads no model; the workers (worker.py) do.
 
 from __future__ import annotations
 
+import asyncio
+import os
 from typing import Any
 
 import bentoml
@@ -21,13 +23,16 @@ from api.fetcher import GuardedFetcher
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
 from composition.config import load_config
+from composition.config.bento import PROFILE_VARIABLE
 from composition.editor import Editor
 from composition.execution import EditJobHandler
 from composition.logs import set_up_logging
+from composition.places import make_folder, storage_folder
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
+from composition.shutdown import wind_down_when_told
 from composition.startup import config_errors_end_the_process
-from jobs.opening import open_embedded_queue
+from jobs.opening import check_storage, open_embedded_queue
 from models_store.store import ModelSet
 from prompt_reading.reader import GrammarPromptReader
 
@@ -35,10 +40,15 @@ with config_errors_end_the_process():  # the runners read the configuration as t
     from runners.analyzer.service import AnalyzerRunner
     from runners.detector.service import DetectorRunner
     from runners.diffusion.transport.service import DiffusionRunner
+    from runners.refusal import refusing_to_start
+    from runners.staying import hold_runners
     from runners.structure.service import StructureRunner
     from runners.wiring import assemble
 
     config = load_config()
+
+# BentoML's own record of tasks, which holds whole requests and would lie in BENTOML_HOME: in an image, in the Bento's.
+os.environ.setdefault("BENTOML_RESULT_STORE", str(storage_folder(config.storage) / "tasks.sqlite3"))
 
 RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""
@@ -55,6 +65,8 @@ embedded = config.queue.backend == "embedded"
     traffic={"timeout": config.limits.request_timeout_seconds + RESPONSE_MARGIN_S},
     http={"host": config.api.host, "port": config.api.port},
     metrics={"enabled": False},
+    # Written into the Bento when it is built: the profile whose models it holds is the one that it serves.
+    envs=[{"name": PROFILE_VARIABLE, "value": config.models.profile}],
 )
 @bentoml.asgi_app(app, path="/")
 class ImageComposition:
@@ -66,12 +78,23 @@ class ImageComposition:
         structure = bentoml.depends(StructureRunner)
         diffusion = bentoml.depends(DiffusionRunner)
 
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def make_room() -> None:
+        """Once per server, before any process is started and BentoML opens its record of tasks."""
+        with config_errors_end_the_process():
+            make_folder(config.storage)
+            if embedded:
+                asyncio.run(check_storage(config))
+
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def open(self) -> None:
         """Put the pieces together, recover the jobs, then let requests in."""
         codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
-        self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
-        await self.queue.start()
+        with refusing_to_start():
+            self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
+            await self.queue.start()
+        wind_down_when_told(lambda: self.queue.wind_down(grace_s=config.queue.shutdown_grace_s))
         app.state.context = ApiContext(
             config=config,
             queue=self.queue,
@@ -83,6 +106,7 @@ class ImageComposition:
         )
 
     def _open_embedded(self, codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
+        hold_runners()
         assembly = assemble(
             config,
             analyzer=self.analyzer,
@@ -103,7 +127,7 @@ class ImageComposition:
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def close(self) -> None:
-        """Accept nothing more; finish or hand back what runs."""
+        """Every connection is closed: what could not be finished is handed back, nothing is asked of us any more."""
         app.state.context = None
         await self.queue.stop(grace_s=config.queue.shutdown_grace_s)
 

@@ -17,12 +17,21 @@ from typing import Any, ParamSpec, TypeVar
 
 import anyio.to_thread
 
-from api.context import ApiContext
+from api.context import STARTING_RETRY_AFTER_S, ApiContext
 from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
 from api.schemas import GenerateRequest
-from composition.errors import Cancelled, InternalError, InvalidInput, NotFound, Timeout, UnprocessableImage, from_code
+from composition.errors import (
+    Cancelled,
+    InternalError,
+    InvalidInput,
+    NotFound,
+    NotReady,
+    Timeout,
+    UnprocessableImage,
+    from_code,
+)
 from composition.images import Mask
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
 
@@ -91,6 +100,7 @@ async def run_interactive(
     Raises:
         Cancelled: somebody cancelled the job.
         Timeout: it did not end within the time limit; it is cancelled.
+        NotReady: the service stops before it can end; it is cancelled.
         CompositionError: the job's own error.
     """
     if request.callback_url is not None:
@@ -104,13 +114,16 @@ async def run_interactive(
     except TimeoutError as error:
         await _abandon(context, job)
         raise Timeout(f"the request took longer than {limit_s:g} s") from error
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, NotReady):
         await asyncio.shield(_abandon(context, job))
         raise
     if ended.status is JobStatus.CANCELLED:
         raise Cancelled("the job was cancelled")
     if ended.error is not None:
-        raise from_code(ended.error.code, ended.error.message, ended.error.details)
+        failure = from_code(ended.error.code, ended.error.message, ended.error.details)
+        if isinstance(failure, NotReady):
+            failure.retry_after_s = STARTING_RETRY_AFTER_S
+        raise failure
     if ended.result is None:
         raise InternalError("the job ended without a result")
     return ended
@@ -149,7 +162,7 @@ async def forget_images(context: ApiContext, job: Job) -> None:
 async def _abandon(context: ApiContext, job: Job) -> None:
     try:
         await context.queue.cancel(job.id, owner=job.owner)
-    except NotFound:
+    except (NotFound, NotReady):
         return
 
 

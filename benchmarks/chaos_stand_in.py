@@ -29,6 +29,7 @@ from composition.jobs import Job, JobResult
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobHandler, JobQueue, ProgressListener
 from composition.result import Progress
+from composition.shutdown import wind_down_when_told
 from jobs.opening import open_embedded_queue
 
 if TYPE_CHECKING:
@@ -174,7 +175,11 @@ async def run_front(port: int, runner_port: int) -> None:
     server = uvicorn.Server(
         uvicorn.Config(create_app(context), host="127.0.0.1", port=port, log_level="warning", access_log=False)
     )
-    await server.serve()
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110  uvicorn tells nobody
+        await asyncio.sleep(0.01)
+    wind_down_when_told(lambda: queue.wind_down(grace_s=config.queue.shutdown_grace_s))
+    await serving
     await queue.stop(grace_s=config.queue.shutdown_grace_s)
 
 

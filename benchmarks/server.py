@@ -46,11 +46,8 @@ class Server:
         defaults = {
             "HF_HUB_OFFLINE": "1",
             "BENTOML_DO_NOT_TRACK": "True",
-            "COMPOSITION_STORAGE__JOBS": str(state / "jobs.sqlite3"),
-            "COMPOSITION_STORAGE__BLOBS": str(state / "blobs"),
-            # BentoML deletes and makes this file anew at every start; two servers must not share it.
-            "BENTOML_RESULT_STORE": str(state / "tasks.sqlite3"),
         }
+        own = {"COMPOSITION_STORAGE__FOLDER": str(state)}
         state.mkdir(parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-m", "bentoml", "serve", "service:ImageComposition"),
@@ -60,7 +57,7 @@ class Server:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**defaults, **os.environ, **self._environment},
+                env={**defaults, **os.environ, **own, **self._environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -72,6 +69,12 @@ class Server:
         """The supervisor's process id (and process group)."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def exit_status(self) -> int | None:
+        """Of the supervisor; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
 
     def wait_until_healthy(self, *, timeout_s: float) -> dict[str, Any]:
         """Poll /api/v1/health until the models are loaded; its body.

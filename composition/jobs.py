@@ -86,7 +86,8 @@ class Job:
 
     Attributes:
         owner: who may see it (an API key's name, or "anonymous").
-        attempt: how many times a worker has started it; at most `max_attempts`.
+        attempt: how many times a worker has started it, without those that a shutdown handed back.
+        max_attempts: how many of them may fail; one that was lost with its worker, runner or storage does not count.
         stage: the stage it is in, one of the flow's verbs, or "".
         time_limit_s: seconds that one attempt may take, without the time in the queue; decided at acceptance.
         body_digest: SHA-256 of the submission, for `idempotency_key`.

@@ -5,10 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from composition.config import ConfigError
 
 EXIT_STATUS = 2
+
+
+def end_the_process(error: Exception) -> NoReturn:
+    """The error's message to stderr, without a traceback. Raises: SystemExit: status 2."""
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    raise SystemExit(EXIT_STATUS) from None
 
 
 @contextmanager
@@ -21,5 +28,4 @@ def config_errors_end_the_process() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(EXIT_STATUS) from None
+        end_the_process(error)

@@ -12,6 +12,7 @@ from celery import Celery
 from redis.asyncio import Redis
 
 from composition.config import Config, ConfigError
+from composition.places import blobs_location
 from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
 from composition.ports.network import Fetcher
@@ -89,7 +90,7 @@ def _redis_store(config: Config) -> tuple[Redis, RedisJobStore]:
 def _shared_blobs(config: Config) -> BlobStore:
     if config.storage.blobs == "memory":
         raise ConfigError("storage.blobs: nodes share no memory; null keeps images in Redis")
-    return open_blob_store(config.storage.blobs or config.queue.redis_url)
+    return open_blob_store(blobs_location(config.storage) if config.storage.blobs else config.queue.redis_url)
 
 
 def _celery(config: Config) -> Celery:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from composition.config import LOCAL_BLOBS, Config, ConfigError
+from composition.config import Config, ConfigError
+from composition.places import blobs_location, jobs_location, make_folder
 from composition.ports.codec import ImageCodec
 from composition.ports.network import Fetcher
 from composition.ports.queue import BlobStore, JobHandler
@@ -26,10 +27,7 @@ def open_embedded_queue(
 
     `make_handler` builds what runs a job, over the blobs. Raises: ConfigError when the storage cannot be used.
     """
-    if config.storage.blobs == "memory" and config.storage.jobs != "memory":
-        raise ConfigError("storage.blobs: jobs that outlive the process need images that do; name a folder")
-    store = make_job_store(config.storage.jobs, max_pending=config.queue.max_pending)
-    blobs = open_blob_store(config.storage.blobs or LOCAL_BLOBS)
+    store, blobs = _stores(config)
     queue = EmbeddedJobQueue(
         store,
         make_handler(blobs),
@@ -42,6 +40,27 @@ def open_embedded_queue(
         preview_codec=preview_codec,
     )
     return queue, blobs
+
+
+async def check_storage(config: Config) -> None:
+    """What opening the queue and starting it would find wrong, before there is a process that would start again.
+
+    Raises:
+        ConfigError: the storage cannot be used, or is in use.
+    """
+    store, _ = _stores(config)
+    await store.open()
+    await store.close()
+
+
+def _stores(config: Config) -> tuple[JobStore, BlobStore]:
+    storage = config.storage
+    if storage.blobs == "memory" and storage.jobs != "memory":
+        raise ConfigError("storage.blobs: jobs that outlive the process need images that do; name a folder")
+    if storage.jobs is None or storage.blobs is None:
+        make_folder(storage)
+    store = make_job_store(jobs_location(storage), max_pending=config.queue.max_pending)
+    return store, open_blob_store(blobs_location(storage))
 
 
 def webhook_sender(config: Config, store: JobStore, fetcher: Fetcher) -> WebhookSender:

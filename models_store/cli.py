@@ -15,7 +15,7 @@ _MEGABYTE = 1_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0 on success, 1 when it could not be done, 2 for bad arguments."""
+    """Run a command; the exit status: 0 done, 1 could not be done, 2 for bad arguments or a bad configuration."""
     options = _parser().parse_args(arguments)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # else every entry is reported to BentoML's makers
     if options.command == "list":
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.profile = options.profile or load_config().models.profile
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2
     if options.command == "import":
         return _import(options)
     return _verify(options.profile, files_only=options.files)

@@ -20,6 +20,8 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models.model import ModelStore
 from filelock import FileLock, Timeout
 
+from composition.config.bento import packed_models
+
 LOCK_TIMEOUT_S = 3600.0
 """A download may hold the lock for long; a builder takes seconds."""
 _CHUNK_BYTES = 1 << 20
@@ -39,14 +41,22 @@ class FileRecord:
 
 
 def model_store_folder() -> Path:
-    """Where BentoML keeps its models: `<BENTOML_HOME>/models`."""
-    return Path(BentoMLContainer.model_store_dir.get())
+    """Where the models are: `<BENTOML_HOME>/models`, or in the Bento that this code runs from when it holds them.
+
+    An image's Bento does, and a worker there is not started by BentoML, which would have seen to it.
+    """
+    return packed_models() or Path(BentoMLContainer.model_store.get()._path)
 
 
 def entry_folder(tag: str) -> Path:
     """Where the entry of `tag` (`name:version`) is or would be."""
     name, version = tag.split(":")
     return model_store_folder() / name / version
+
+
+def stored_folder(tag: str) -> Path:
+    """The files of an entry, of the latest one for `name:latest`. Raises: bentoml.exceptions.NotFound."""
+    return Path(ModelStore(model_store_folder()).get(tag).path)
 
 
 def is_imported(tag: str) -> bool:
@@ -70,7 +80,7 @@ def record(path: Path) -> FileRecord:
 
 def recorded_files(tag: str) -> dict[str, FileRecord]:
     """What the import recorded for each path of an entry. Raises: bentoml.exceptions.NotFound."""
-    raw = bentoml.models.get(tag).info.metadata["files"]
+    raw = ModelStore(model_store_folder()).get(tag).info.metadata["files"]
     return {path: FileRecord(size_bytes=item["size_bytes"], sha256=item["sha256"]) for path, item in raw.items()}
 
 

@@ -119,9 +119,9 @@ class ModelSet:
             )
         if origin.folder is not None:
             return origin.folder
-        import bentoml
+        from models_store.entries import stored_folder
 
-        return Path(bentoml.models.get(self.tag(role)).path)
+        return stored_folder(self.tag(role))
 
     def part(self, role: str, name: str) -> Path:
         """A named file or folder of a role (`parts` of the manifest), e.g. `part("yolox", "model")`.

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from composition.config import ConfigError
 from runners.cuda import find_cuda
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class DeviceUnavailable(Exception):
+class DeviceUnavailable(ConfigError):
     """The configuration names a device that cannot be used here; the message is one line: why, and what to do."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 from hypothesis import HealthCheck, settings
 
@@ -13,3 +14,6 @@ settings.register_profile("search", settings.get_profile("gate"), derandomize=Fa
 settings.load_profile("gate")
 
 os.environ["COMPOSITION_MODELS__PROFILE"] = "tiny"  # also where another one is exported
+
+# Never the user's own jobs, nor those of a service that is running from this checkout.
+os.environ["COMPOSITION_STORAGE__FOLDER"] = tempfile.mkdtemp(prefix="composition-tests-")

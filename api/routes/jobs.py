@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query
-from sse_starlette.sse import EventSourceResponse
+from sse_starlette.sse import AppStatus, EventSourceResponse
 from starlette.responses import Response
 
 from api import openapi
@@ -29,6 +29,9 @@ router = APIRouter(prefix=API_PREFIX, tags=["jobs"])
 PING_S = 15
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
 OCTETS = "application/octet-stream"
+
+# Otherwise a stopping server cuts streams off in mid-air; the queue, as it winds down, ends every one with an event.
+AppStatus.enable_automatic_graceful_drain = False
 
 
 def known_form(job_id: str) -> str:

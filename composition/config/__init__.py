@@ -2,7 +2,6 @@
 
 from composition.config.loading import ConfigError, load_config
 from composition.config.tree import (
-    LOCAL_BLOBS,
     PROFILES,
     ApiConfig,
     ComplexTriggers,
@@ -15,11 +14,11 @@ from composition.config.tree import (
     ModelsConfig,
     QueueConfig,
     RoutingConfig,
+    StorageConfig,
     StructureConfig,
 )
 
 __all__ = [
-    "LOCAL_BLOBS",
     "PROFILES",
     "ApiConfig",
     "ComplexTriggers",
@@ -33,6 +32,7 @@ __all__ = [
     "ModelsConfig",
     "QueueConfig",
     "RoutingConfig",
+    "StorageConfig",
     "StructureConfig",
     "load_config",
 ]

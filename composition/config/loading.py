@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.utils import parse_env_vars
 
+from composition.config.bento import PROFILE_VARIABLE, packed_profile
 from composition.config.tree import Config
 
 ENV_PREFIX = "COMPOSITION_"
@@ -31,8 +32,16 @@ class ConfigError(Exception):
     """The configuration cannot be used; the message names every bad key by its path."""
 
 
-def load_config(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
+def load_config(
+    path: Path | None = None, environment: Mapping[str, str] | None = None, *, packed: str | None = packed_profile()
+) -> Config:
     """Read the configuration, from another file or other variables than the process's where they are given.
+
+    Args:
+        path: of the YAML file.
+        environment: the variables.
+        packed: the profile of the Bento that this code runs from, whose models are the ones that are there; it takes
+            the place of what ./config.yaml says.
 
     Raises:
         ConfigError: with the path of every bad key and what is allowed there.
@@ -40,6 +49,9 @@ def load_config(path: Path | None = None, environment: Mapping[str, str] | None 
     env = os.environ if environment is None else environment
     variables = {name: env[name] for name in env if name.startswith(ENV_PREFIX) and name != CONFIG_PATH_VARIABLE}
     tree = _overlay(_read_file(path, env), _EnvironmentSource(variables)(), Config, ())
+    if packed is not None and (tree.get("models") is None or isinstance(tree["models"], dict)):
+        named = path or env.get(CONFIG_PATH_VARIABLE) or PROFILE_VARIABLE in variables
+        tree = _with_packed_profile(tree, packed, named=bool(named))
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
@@ -91,6 +103,17 @@ def _read_file(path: Path | None, env: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ConfigError(f"{named}: must be a table of sections, is a {type(tree).__name__}")
     return tree
+
+
+def _with_packed_profile(tree: dict[str, Any], packed: str, *, named: bool) -> dict[str, Any]:
+    models = tree.get("models") or {}
+    asked = models.get("profile")
+    if named and asked not in (None, packed):
+        raise ConfigError(
+            f"models.profile: this Bento holds the models of {packed}, got {asked!r};"
+            f" build another one with {PROFILE_VARIABLE}={asked}"
+        )
+    return {**tree, "models": {**models, "profile": packed}}
 
 
 def _require_sections(tree: Mapping[str, Any], variable: str) -> None:

@@ -12,7 +12,6 @@ from composition.request import ControlType
 
 Profile: TypeAlias = Literal["tiny", "demo", "sd15", "sdxl"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
-LOCAL_BLOBS = "var/blobs"
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
@@ -208,11 +207,13 @@ class QueueConfig(_Section):
 class StorageConfig(_Section):
     """Where the embedded queue's jobs and every queue's images are.
 
-    `jobs` is a SQLite file, or "memory". `blobs` is a folder, an fsspec or redis:// URL, or "memory"; null is
-    `LOCAL_BLOBS` with the embedded queue and the queue's Redis with Celery, whose nodes share no disk.
+    `folder` null is the user's state folder. `jobs` is a SQLite file, or "memory"; null is a file in the folder.
+    `blobs` is a folder, an fsspec or redis:// URL, or "memory"; null is in the folder with the embedded queue, and the
+    queue's Redis with Celery, whose nodes share no disk.
     """
 
-    jobs: str = "var/jobs.sqlite3"
+    folder: str | None = None
+    jobs: str | None = None
     blobs: str | None = None
 
 

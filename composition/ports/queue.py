@@ -34,8 +34,15 @@ class JobQueue(Protocol):
 
     async def start(self) -> None: ...
 
+    async def wind_down(self, *, grace_s: float) -> None:
+        """Accept nothing more; finish or hand back what runs within the grace time; idempotent.
+
+        Whoever waits for or follows a job that does not end here is told NotReady.
+        """
+        ...
+
     async def stop(self, *, grace_s: float) -> None:
-        """Accept nothing more; finish or hand back what runs within the grace time."""
+        """Wind down, then close; nothing may be asked of it afterwards."""
         ...
 
     async def submit(self, job: Job) -> Job:
@@ -58,7 +65,7 @@ class JobQueue(Protocol):
     async def list(self, *, owner: str, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage: ...
 
     async def wait(self, job_id: str) -> Job:
-        """Until the job is terminal."""
+        """Until the job is terminal. Raises: NotReady when the service stops first."""
         ...
 
     async def cancel(self, job_id: str, *, owner: str) -> Job:
@@ -66,7 +73,7 @@ class JobQueue(Protocol):
         ...
 
     def events(self, job_id: str, *, owner: str, after: int) -> AsyncIterator[JobEvent]:
-        """The job's stream from `after` on, live, ending with its terminal status. Raises: NotFound."""
+        """The job's stream from `after` on, live, ending with its terminal status. Raises: NotFound, NotReady."""
         ...
 
     async def counts(self) -> Mapping[JobStatus, int]:

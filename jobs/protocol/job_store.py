@@ -66,6 +66,13 @@ class JobStore(Protocol):
         """Hand an unfinished job back (shutdown): pending again, the attempt not counted; an interactive one ends."""
         ...
 
+    async def interrupt(self, claim: Claim, error: JobError, *, delay_s: float) -> bool:
+        """Pending again after a delay, the attempt not counted: the machine failed, not the job.
+
+        After very many times it ends with `error`, an interactive one at once; False as for `complete`.
+        """
+        ...
+
     async def cancel(self, job_id: str) -> Job:
         """Idempotent. A pending job ends at once; a processing one is asked to stop, and ends for its owner at once.
 
@@ -80,7 +87,7 @@ class JobStore(Protocol):
     async def recover(self) -> tuple[Job, ...]:
         """What `sweep` does to lapsed leases, to every lease: for the start of the only process that runs jobs.
 
-        Interactive jobs that wait are cancelled too: whoever waited for them is gone. Gives the jobs that ended.
+        Interactive jobs that wait end too: whoever waited for them is gone. Gives the jobs that ended.
         """
         ...
 

@@ -19,6 +19,13 @@ from jobs.protocol.claims import Delivery
 MAX_PROGRESS_EVENTS = 256
 """Progress entries further than this behind the newest entry are dropped."""
 
+MAX_INTERRUPTIONS = 50
+"""So often an attempt may end with its machine and not count; with the delays that is about four hours.
+
+Without an end, a job that brings down whatever runs it would do so for ever.
+"""
+MAX_INTERRUPTION_DELAY_S = 300.0
+
 LEGAL_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.PENDING: frozenset({JobStatus.PROCESSING, JobStatus.CANCELLED, JobStatus.FAILED}),
     JobStatus.PROCESSING: frozenset({JobStatus.PENDING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}),
@@ -40,6 +47,7 @@ class Record:
         token: rises with every claim; only the holder of the newest may publish (fencing).
         lease_until: UTC seconds; a processing job past it has lost its worker.
         not_before: UTC seconds; a pending job does not start before (retry delay).
+        interruptions: how many of its attempts do not count, as their worker, its runner or a storage was lost.
         last_sequence: of the newest event.
         unread: what a version of the service that knows more wrote and this one could not read; kept as it is.
     """
@@ -50,6 +58,7 @@ class Record:
     worker_id: str = ""
     lease_until: float = 0.0
     not_before: float = 0.0
+    interruptions: int = 0
     last_sequence: int = 0
     unread: Mapping[str, Any] | None = None
 
@@ -114,7 +123,7 @@ def fail(record: Record, *, token: int, error: JobError, retry: bool, delay_s: f
     """End, or requeue when `retry` and attempts are left. None when the claim is no longer the newest."""
     if not _holds(record, token):
         return None
-    if retry and record.job.attempt < record.job.max_attempts:
+    if retry and record.job.attempt - record.interruptions < record.job.max_attempts:
         return _requeue(record, now, not_before=now + delay_s)
     return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)
 
@@ -127,6 +136,17 @@ def release(record: Record, *, token: int, now: float) -> Change | None:
         return _abandon(record, now, "the service shut down before the job ended")
     uncounted = replace(record, job=replace(record.job, attempt=record.job.attempt - 1))
     return _requeue(uncounted, now, not_before=0.0)
+
+
+def interrupt(record: Record, *, token: int, error: JobError, delay_s: float, now: float) -> Change | None:
+    """Requeue without counting the attempt, after a delay that doubles each time: the machine failed, not the job.
+
+    Ends with `error` after MAX_INTERRUPTIONS, and an interactive job at once. None when the claim is no longer the
+    newest.
+    """
+    if not _holds(record, token):
+        return None
+    return _interrupt(record, error, now, delay_s=delay_s)
 
 
 def cancel(record: Record, *, now: float) -> Change | None:
@@ -149,10 +169,8 @@ def lapse(record: Record, *, now: float, all_workers_dead: bool = False) -> Chan
         return None
     if job.priority is Priority.INTERACTIVE:
         return _abandon(record, now, "the worker died while the job ran")
-    if job.attempt < job.max_attempts:
-        return _requeue(record, now, not_before=0.0)
     error = JobError(code="INTERNAL", message="every worker that ran the job died", details={"attempts": job.attempt})
-    return _move(replace(record, job=replace(job, error=error)), JobStatus.FAILED, now)
+    return _interrupt(record, error, now, delay_s=0.0)
 
 
 def append(record: Record, type: str, data: Mapping[str, Any]) -> Change:
@@ -188,9 +206,17 @@ def _requeue(record: Record, now: float, *, not_before: float) -> Change:
     return _move(replace(record, job=reset, not_before=not_before), JobStatus.PENDING, now)
 
 
+def _interrupt(record: Record, error: JobError, now: float, *, delay_s: float) -> Change:
+    if record.job.priority is Priority.INTERACTIVE or record.interruptions >= MAX_INTERRUPTIONS:
+        return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)
+    delay_s = min(delay_s * 2.0**record.interruptions, MAX_INTERRUPTION_DELAY_S)
+    return _requeue(replace(record, interruptions=record.interruptions + 1), now, not_before=now + delay_s)
+
+
 def _abandon(record: Record, now: float, why: str) -> Change:
-    error = JobError(code="CANCELLED", message=why)
-    return _move(replace(record, job=replace(record.job, error=error)), JobStatus.CANCELLED, now)
+    """An interactive job that this service did not end: its caller may ask again."""
+    error = JobError(code="NOT_READY", message=why)
+    return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)
 
 
 def _move(record: Record, status: JobStatus, now: float) -> Change:

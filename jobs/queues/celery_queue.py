@@ -59,14 +59,8 @@ class CeleryJobQueue(StoreJobQueue):
             self._webhooks.start()
 
     async def stop(self, *, grace_s: float) -> None:
-        """Accept nothing more. Jobs run on elsewhere; those that this node's clients wait for get the grace time."""
-        self._accepting = False
-        with contextlib.suppress(TimeoutError, CompositionError):
-            async with asyncio.timeout(grace_s):
-                await asyncio.gather(*(self.wait(job_id) for job_id in tuple(self._waited_for)))
-        for job_id in tuple(self._waited_for):
-            with contextlib.suppress(CompositionError):
-                self._announce(await self._store.cancel(job_id))
+        """Wind down, then close the store."""
+        await self.wind_down(grace_s=grace_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._background, return_exceptions=True)
@@ -77,15 +71,25 @@ class CeleryJobQueue(StoreJobQueue):
         await self._store.close()
 
     async def wait(self, job_id: str) -> Job:
-        """Until the job is terminal, also when Redis is away for a while. Raises: NotFound."""
+        """As `StoreJobQueue.wait`, also when Redis is away for a while."""
         while True:
             try:
                 job = await super().wait(job_id)
             except NotReady:
+                self._check_not_given_up(job_id)
                 await asyncio.sleep(RECONNECT_S)
             else:
                 self._waited_for.discard(job_id)
                 return job
+
+    async def _wind_down(self, grace_s: float) -> None:
+        """Jobs run on elsewhere; those that this node's clients wait for get the grace time."""
+        with contextlib.suppress(TimeoutError, CompositionError):
+            async with asyncio.timeout(grace_s):
+                await asyncio.gather(*(self.wait(job_id) for job_id in tuple(self._waited_for)))
+
+    def _may_still_end(self, job_id: str) -> bool:
+        return job_id in self._waited_for
 
     def _accepted(self, job: Job) -> None:
         task = asyncio.create_task(self._tickets.send())

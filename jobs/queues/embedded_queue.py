@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from composition.errors import CompositionError, NotReady, QueueFull
+from composition.errors import NotReady, QueueFull
 from composition.jobs import Job
 from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, JobHandler
@@ -85,14 +85,8 @@ class EmbeddedJobQueue(StoreJobQueue):
             self._webhooks.start()
 
     async def stop(self, *, grace_s: float) -> None:
-        """Accept nothing more; finish what runs within the grace time, hand the rest back."""
-        self._accepting = False
-        self._work.set()
-        if self._dispatcher is not None:
-            await self._dispatcher
-        await self._end_waiting()
-        await self._worker.wind_down(grace_s=grace_s)
-        await self._worker.until_idle(timeout_s=STOP_WAIT_S)
+        """Wind down, then close the store."""
+        await self.wind_down(grace_s=grace_s)
         if self._background:
             await asyncio.wait(self._background, timeout=STOP_WAIT_S)
         await self._housekeeping.stop()
@@ -127,6 +121,17 @@ class EmbeddedJobQueue(StoreJobQueue):
     def _accepted(self, job: Job) -> None:
         self._work.set()
 
+    async def _wind_down(self, grace_s: float) -> None:
+        self._work.set()
+        if self._dispatcher is not None:
+            await self._dispatcher
+        self._signals.all_changed()
+        await self._worker.wind_down(grace_s=grace_s)
+        await self._worker.until_idle(timeout_s=STOP_WAIT_S)
+
+    def _may_still_end(self, job_id: str) -> bool:
+        return self._worker.runs(job_id)
+
     async def _dispatch(self) -> None:
         while self._accepting:
             self._work.clear()
@@ -147,12 +152,6 @@ class EmbeddedJobQueue(StoreJobQueue):
         self._work.set()
         if self._webhooks is not None:
             self._webhooks.wake()
-
-    async def _end_waiting(self) -> None:
-        """Whoever waits for a job that will not run in this process is told now."""
-        for job_id in [job_id for job_id in self._waited_for if not self._worker.runs(job_id)]:
-            with contextlib.suppress(CompositionError):
-                self._announce(await self._store.cancel(job_id))
 
     def _on_swept(self, job: Job) -> None:
         self._announce(job)

@@ -18,6 +18,8 @@ from jobs.queues.signals import JobSignals
 
 logger = logging.getLogger(__name__)
 
+STOPPING_RETRY_AFTER_S = 5
+
 
 class StoreJobQueue:
     """The callers' side of a queue.
@@ -32,8 +34,21 @@ class StoreJobQueue:
         self._signals = JobSignals()
         self._recheck_s = recheck_s
         self._accepting = False
+        self._winding_down: asyncio.Task[None] | None = None
         self._waited_for: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
+
+    async def wind_down(self, *, grace_s: float) -> None:
+        """Accept nothing more and finish what fits into the grace time; idempotent.
+
+        Whoever waits for or follows a job that does not end here is told NotReady, so that every answer ends.
+        """
+        if self._winding_down is None:
+            self._accepting = False
+            self._winding_down = asyncio.create_task(self._wind_down(grace_s))
+            self._signals.all_changed()
+        await asyncio.shield(self._winding_down)
+        self._signals.all_changed()
 
     async def submit(self, job: Job) -> Job:
         """Accept a job durably; a refused or repeated submission's images are deleted.
@@ -44,7 +59,7 @@ class StoreJobQueue:
         Raises: QueueFull, IdempotencyConflict, NotReady.
         """
         if not self._accepting:
-            raise NotReady("the service is not accepting jobs", retry_after_s=5)
+            raise NotReady("the service is not accepting jobs", retry_after_s=STOPPING_RETRY_AFTER_S)
         adding = asyncio.ensure_future(self._accept(job))
         try:
             return await asyncio.shield(adding)
@@ -71,13 +86,14 @@ class StoreJobQueue:
         return await self._store.list(owner=owner, status=status, limit=limit, cursor=cursor)
 
     async def wait(self, job_id: str) -> Job:
-        """Until the job is terminal. Raises: NotFound."""
+        """Until the job is terminal. Raises: NotFound, NotReady (it does not end here)."""
         with self._signals.subscribe(job_id) as changed:
             while True:
                 changed.clear()
                 job = await self._store.get(job_id)
                 if job.status.terminal:
                     return job
+                self._check_not_given_up(job_id)
                 await self._until_changed(changed)
 
     async def cancel(self, job_id: str, *, owner: str) -> Job:
@@ -88,7 +104,12 @@ class StoreJobQueue:
         return job
 
     async def events(self, job_id: str, *, owner: str, after: int) -> AsyncIterator[JobEvent]:
-        """The job's stream from `after` on, live, ending with its terminal status. Raises: NotFound."""
+        """The job's stream from `after` on, live, ending with its terminal status.
+
+        Raises:
+            NotFound: there is no such job.
+            NotReady: it does not end here.
+        """
         await self.get(job_id, owner=owner)
         with self._signals.subscribe(job_id) as changed:
             while True:
@@ -101,6 +122,7 @@ class StoreJobQueue:
                         return
                 if job.status.terminal:
                     return
+                self._check_not_given_up(job_id)
                 await self._until_changed(changed)
 
     async def counts(self) -> Mapping[JobStatus, int]:
@@ -116,6 +138,19 @@ class StoreJobQueue:
     def _accepted(self, job: Job) -> None:
         """A job was added: get it run."""
         raise NotImplementedError
+
+    async def _wind_down(self, grace_s: float) -> None:
+        """Let what runs end, for the grace time."""
+        raise NotImplementedError
+
+    def _may_still_end(self, job_id: str) -> bool:
+        """While winding down: whether it is worth waiting for the job here."""
+        raise NotImplementedError
+
+    def _check_not_given_up(self, job_id: str) -> None:
+        """Raises: NotReady."""
+        if self._winding_down is not None and (self._winding_down.done() or not self._may_still_end(job_id)):
+            raise NotReady("the service is stopping", retry_after_s=STOPPING_RETRY_AFTER_S)
 
     async def _accept(self, job: Job) -> Job:
         try:

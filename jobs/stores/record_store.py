@@ -130,6 +130,14 @@ class RecordJobStore(JobStore, ABC):
         now = await self._now()
         return await self._changed(claim.job.id, lambda record: lifecycle.release(record, token=claim.token, now=now))
 
+    async def interrupt(self, claim: Claim, error: JobError, *, delay_s: float) -> bool:
+        """Pending again after a delay, the attempt not counted; False as for `complete`."""
+        now = await self._now()
+        return await self._changed(
+            claim.job.id,
+            lambda record: lifecycle.interrupt(record, token=claim.token, error=error, delay_s=delay_s, now=now),
+        )
+
     async def cancel(self, job_id: str) -> Job:
         now = await self._now()
         change = await self._change(job_id, lambda record: lifecycle.cancel(record, now=now))

@@ -30,11 +30,13 @@ from jobs.protocol.job_store import JobStore
 
 logger = logging.getLogger(__name__)
 
-TRANSIENT_CODES = frozenset({"NOT_READY", "QUEUE_FULL", "MODEL_ERROR", "OUT_OF_MEMORY"})
-"""Failures of the machine, not of the request: a runner died, is still loading, or its GPU was short of memory.
+INTERRUPTION_CODES = frozenset({"NOT_READY", "QUEUE_FULL", "CANCELLED"})
+"""What an attempt was run with is away: a runner died or still loads, a storage is out. Such an attempt does not count.
 
-Another attempt may succeed. Everything else would fail the same way again.
+CANCELLED too: that the owner cancelled a job the store says, never a runner.
 """
+TRANSIENT_CODES = frozenset({"MODEL_ERROR", "OUT_OF_MEMORY"})
+"""Failures that another attempt may not meet. Everything else would fail the same way again."""
 
 MAX_RETRY_DELAY_S = 60.0
 
@@ -56,7 +58,7 @@ class AttemptSettings:
         lease_s: how long a silent worker keeps its job; heartbeats come three times as often.
         progress_interval_s: at most one progress entry in this time.
         retry_delay_s: delay before the second attempt after a transient failure; four times longer before each next,
-            at most a minute.
+            at most a minute. Also before the first attempt after one that does not count.
         publish_timeout_s: how long an outcome is offered to a store that is away.
     """
 
@@ -182,15 +184,22 @@ class Attempt:
             await self._fail(InternalError("the job was stopped from inside"), retry=True)
 
     async def _conclude_failed(self, error: BaseException) -> None:
-        if isinstance(error, CompositionError):
-            known, retry = error, error.code in TRANSIENT_CODES
-        else:
+        if not isinstance(error, CompositionError):
             logger.error("job %s: unexpected error", self.job.id, exc_info=error)
-            known, retry = InternalError("internal error", details={"job_id": self.job.id}), False
-        await self._fail(known, retry=retry)
+            await self._fail(InternalError("internal error", details={"job_id": self.job.id}), retry=False)
+        elif error.code in INTERRUPTION_CODES:
+            await self._interrupted(error)
+        else:
+            await self._fail(error, retry=error.code in TRANSIENT_CODES)
+
+    async def _interrupted(self, error: CompositionError) -> None:
+        lost = NotReady(error.message, details=error.details)
+        record, delay_s = _record_of(lost), self._settings.retry_delay_s
+        if await self._persistently(lambda: self._store.interrupt(self._claim, record, delay_s=delay_s)):
+            logger.warning("job %s: attempt %d does not count: %s", self.job.id, self.job.attempt, error.message)
 
     async def _fail(self, error: CompositionError, *, retry: bool) -> None:
-        record = JobError(code=error.code, message=error.message, details=error.details)
+        record = _record_of(error)
         again = retry and self.job.priority is not Priority.INTERACTIVE
         delay_s = min(self._settings.retry_delay_s * 4.0 ** (self.job.attempt - 1), MAX_RETRY_DELAY_S)
         await self._persistently(lambda: self._store.fail(self._claim, record, retry=again, delay_s=delay_s))
@@ -211,6 +220,10 @@ class Attempt:
             with attempt:
                 return await write()
         raise AssertionError("tenacity ends by returning or raising")
+
+
+def _record_of(error: CompositionError) -> JobError:
+    return JobError(code=error.code, message=error.message, details=error.details)
 
 
 def _about_to_expire(limit: asyncio.Timeout) -> bool:

@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 from celery import Celery, signals
 
-from composition.config import Config
+from composition.config import Config, ConfigError
+from composition.errors import CompositionError
+from composition.startup import end_the_process
 from jobs.queues.celery_app import TASK_NAME
 from jobs.worker.attempt import AttemptSettings
 from jobs.worker.worker_node import WorkerNode, WorkerParts
@@ -64,9 +66,21 @@ class CeleryWorker:
         logger.setLevel(self._config.logging.level)
 
     def start(self, **_: object) -> None:
-        """Load the models before the first ticket is taken; a failure stops the worker."""
+        """Load the models before the first ticket is taken.
+
+        Celery passes over an exception of a signal's handler, and would take tickets that nothing can serve.
+
+        Raises:
+            SystemExit: the worker cannot be put together; stderr has why.
+        """
         self._loop = LoopThread()
-        self._node = self._loop.submit(self._start_node()).result()
+        try:
+            self._node = self._loop.submit(self._start_node()).result()
+        except (ConfigError, CompositionError) as error:
+            end_the_process(error)
+        except Exception as error:
+            logger.exception("unexpected error")
+            end_the_process(RuntimeError(f"the worker cannot start: {type(error).__name__}"))
 
     def run_next(self) -> None:
         """One ticket."""

@@ -14,6 +14,7 @@ from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
+from runners.staying import StaysForFront
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
@@ -22,7 +23,7 @@ _MAX_PROMPTS = 64
 
 
 @bentoml.service(name="analyzer-runner", **SERVICE_OPTIONS)
-class AnalyzerRunner:
+class AnalyzerRunner(StaysForFront):
     """YOLOX and CLIP behind BentoML's adaptive batching."""
 
     yolox_model = packed(_MODELS, "yolox")

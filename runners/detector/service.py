@@ -15,6 +15,7 @@ from runners.batching import BatchDesk
 from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_boxes, shape_of
 from runners.packing import packed
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
+from runners.staying import StaysForFront
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
@@ -23,7 +24,7 @@ _MAX_QUERIES = 4
 
 
 @bentoml.service(name="detector-runner", **SERVICE_OPTIONS)
-class DetectorRunner:
+class DetectorRunner(StaysForFront):
     """GroundingDINO and SAM behind BentoML's adaptive batching."""
 
     grounding_dino_model = packed(_MODELS, "grounding-dino")

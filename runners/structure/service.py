@@ -13,6 +13,7 @@ from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
+from runners.staying import StaysForFront
 from runners.structure.queries import PoseQuery, has_usable_people, shape_of
 
 _CONFIG = load_config().models
@@ -21,7 +22,7 @@ _MAX_IMAGES = 4
 
 
 @bentoml.service(name="structure-runner", **SERVICE_OPTIONS)
-class StructureRunner:
+class StructureRunner(StaysForFront):
     """The pose net and Depth-Anything V2 behind BentoML's adaptive batching."""
 
     dwpose_model = packed(_MODELS, "dwpose") if _CONFIG.structure.pose_estimator == "dwpose" else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from filelock import FileLock
 
 from benchmarks.server import Server, free_port
 
@@ -41,3 +42,12 @@ def test_a_device_that_is_not_there_ends_the_server_with_one_line_a_runner_and_n
     runners = [line.partition("]")[0] for line in lines_with(log, said)]
     assert 1 <= len(runners) <= 4
     assert lines_with(log, "Traceback") == []
+
+
+def test_a_store_that_is_in_use_ends_the_server_with_one_line_and_status_2(tmp_path):
+    lock = FileLock(tmp_path / "serve.state" / "jobs.sqlite3.lock")
+    with lock, Server(port=free_port(), log=tmp_path / "serve.log") as server:
+        with pytest.raises(RuntimeError, match=r"storage\.jobs: .* is in use by another process"):
+            server.wait_until_healthy(timeout_s=120)
+        assert server.exit_status == 2
+    assert lines_with(tmp_path / "serve.log", "Traceback") == []

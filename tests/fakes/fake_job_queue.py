@@ -39,6 +39,9 @@ class FakeJobQueue:
     async def start(self) -> None:
         return
 
+    async def wind_down(self, *, grace_s: float) -> None:
+        return
+
     async def stop(self, *, grace_s: float) -> None:
         return
 

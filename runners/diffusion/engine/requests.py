@@ -152,7 +152,7 @@ class RequestRegistry:
             if ticket.deadline_at <= now:
                 self.end(ticket, Timeout("the request took longer than its deadline allows"))
             elif ticket.lease_until <= now:
-                self.end(ticket, Cancelled("nobody renewed the request's lease"))
+                self.end(ticket, NotReady("nobody renewed the request's lease"))
 
     def seconds_to_next_expiry(self) -> float | None:
         """Until `end_overdue` may have something to do; None when nothing is running."""

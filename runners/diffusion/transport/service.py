@@ -16,6 +16,7 @@ from runners.diffusion.transport.events import Alive, Event, event_to_frame, req
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
 from runners.packing import packed
 from runners.remote import CALL_TIMEOUT_S, SERVICE_OPTIONS
+from runners.staying import StaysForFront
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
@@ -41,7 +42,7 @@ def _packed(role: str) -> Any:
 
 
 @bentoml.service(name="diffusion-runner", **{**SERVICE_OPTIONS, "traffic": {"timeout": _TIMEOUT_S}})
-class DiffusionRunner:
+class DiffusionRunner(StaysForFront):
     """The step engine behind three methods.
 
     BentoML does not tell a runner that its consumer went away: a consumer says so with `cancel`, and renews a lease
@@ -115,6 +116,11 @@ class DiffusionRunner:
             "gpu_available": memory.available,
             "gpu_memory_free_mb": memory.free_mb,
         }
+
+    @property
+    def can_serve(self) -> bool:
+        """Not when the device is lost: only a new process gets it back."""
+        return self._engine.alive
 
     @_on_shutdown
     def stop(self) -> None:

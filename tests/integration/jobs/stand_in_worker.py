@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from composition.config import load_config
+from composition.errors import NotReady
 from composition.jobs import Job, JobResult
 from composition.ports.queue import BlobStore, ProgressListener
 from composition.result import Progress
@@ -31,6 +32,9 @@ def note(what: str, job: Job) -> None:
 
 
 async def load(blobs: BlobStore) -> WorkerModels:
+    if "STAND_IN_REFUSES" in os.environ:
+        raise NotReady("sam is missing; run: import it")
+
     async def handle(job: Job, listen: ProgressListener) -> JobResult:
         note("start", job)
         base = await blobs.get(job.payload.base_key)

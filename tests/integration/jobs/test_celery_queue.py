@@ -234,7 +234,7 @@ async def test_redis_down_refuses_at_once_loses_nothing_and_all_recovers(redis_s
         assert (await all_done(node, [later]))[0].status is JobStatus.COMPLETED
 
 
-async def test_an_interactive_job_whose_api_node_died_is_cancelled(redis_server):
+async def test_an_interactive_job_whose_api_node_died_ends(redis_server):
     async with node_of(redis_server) as node:
         other = Node(redis_server.url)
         key = await other.blobs.put(b"image")
@@ -242,4 +242,15 @@ async def test_an_interactive_job_whose_api_node_died_is_cancelled(redis_server)
         await other.redis.aclose()
         async with asyncio.timeout(15):
             done = await node.queue.wait(orphan.id)
-        assert (done.status, done.error.code) == (JobStatus.CANCELLED, "CANCELLED")
+        assert (done.status, done.error.code) == (JobStatus.FAILED, "NOT_READY")
+
+
+def test_a_worker_that_cannot_load_its_models_ends_and_takes_no_ticket(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAND_IN_REFUSES", "1")
+    worker = workers.start(job_s=0.1)
+    assert worker.wait(60) == 2
+    said = next(tmp_path.glob("worker-*.txt")).read_text()
+    assert said.splitlines().count("error: sam is missing; run: import it") == 1
+    assert "Traceback" not in said

@@ -122,6 +122,7 @@ async def test_a_failed_job_answers_its_own_error(code: str, status: int):
     async with open_edge(outcome=lambda job: error) as edge:
         response = await edge.client.post(GENERATE, json=EDIT)
     assert response.status_code == status
+    assert ("retry-after" in response.headers) == (status == 503)
     assert response.json() == {
         "success": False,
         "error": {"code": code, "message": "this is why", "details": {"phrase": "rims"}},

@@ -47,6 +47,7 @@ class Expected:
     number: int
     status: JobStatus = P
     attempt: int = 0
+    interruptions: int = 0
     holder: int | None = None
     lease_until: float = 0.0
     not_before: float = 0.0
@@ -183,10 +184,20 @@ class Steps(RuleBasedStateMachine):
         assert written == (expected is not None)
         if expected is None:
             return
-        if retry and expected.attempt < expected.job.max_attempts:
+        if retry and expected.attempt - expected.interruptions < expected.job.max_attempts:
             self.requeue(expected, self.clock.now + delay_s)
         else:
             self.end(expected, F)
+
+    @rule(back=BACK, delay_s=st.sampled_from([0.0, 20.0]))
+    def interrupt(self, back: int, delay_s: float) -> None:
+        claim = self.recent(back)
+        error = JobError(code="NOT_READY", message="away", details={})
+        written = self.run(self.store.interrupt(claim[0], error, delay_s=delay_s))
+        expected = self.held(claim)
+        assert written == (expected is not None)
+        if expected is not None:
+            self.lose(expected, delay_s)
 
     @rule(back=BACK)
     def release(self, back: int) -> None:
@@ -197,7 +208,7 @@ class Steps(RuleBasedStateMachine):
         if expected is None:
             return
         if expected.job.priority is Priority.INTERACTIVE:
-            self.end(expected, X)
+            self.end(expected, F)
         else:
             expected.attempt -= 1
             self.requeue(expected, 0.0)
@@ -227,7 +238,7 @@ class Steps(RuleBasedStateMachine):
         now, expected_ids = self.clock.now, set()
         for expected in list(self.model.values()):
             if expected.status is R and expected.lease_until <= now:
-                self.lose_worker(expected)
+                self.lose(expected, 0.0)
                 if expected.status.terminal:
                     expected_ids.add(expected.job.id)
             elif expected.ended_at is not None and expected.ended_at <= now - TTL_S:
@@ -243,9 +254,9 @@ class Steps(RuleBasedStateMachine):
         self.run(self.store.recover())
         for expected in self.model.values():
             if expected.status is R:
-                self.lose_worker(expected)
+                self.lose(expected, 0.0)
             elif expected.status is P and expected.job.priority is Priority.INTERACTIVE:
-                self.end(expected, X)
+                self.end(expected, F)
 
     @invariant()
     def the_store_agrees_with_the_model(self) -> None:
@@ -324,13 +335,13 @@ class Steps(RuleBasedStateMachine):
             self.owed[expected.job.id] += 1
         self.move(expected, status)
 
-    def lose_worker(self, expected: Expected) -> None:
+    def lose(self, expected: Expected, delay_s: float) -> None:
         if expected.job.priority is Priority.INTERACTIVE:
-            self.end(expected, X)
-        elif expected.attempt < expected.job.max_attempts:
-            self.requeue(expected, 0.0)
-        else:
             self.end(expected, F)
+        else:
+            delay_s = min(delay_s * 2**expected.interruptions, 300.0)
+            expected.interruptions += 1
+            self.requeue(expected, self.clock.now + delay_s)
 
 
 def assert_keeps_the_rules(open_store: StoreOpener, *, lives: int, steps: int) -> None:

@@ -66,7 +66,7 @@ async def test_what_ran_in_a_process_that_died_is_recovered_at_once(tmp_path: Pa
         gone = await queue.wait(awaited.id)
     await queue.stop(grace_s=0)
     assert (done.status, done.attempt) == (JobStatus.COMPLETED, 2)
-    assert (gone.status, gone.error.message) == (JobStatus.CANCELLED, "the service restarted before the job ran")
+    assert (gone.status, gone.error.message) == (JobStatus.FAILED, "the service restarted before the job ran")
     assert handler.started == [running.id]
 
 

@@ -76,7 +76,7 @@ def test_a_configuration_that_names_no_known_profile_is_refused(
     store_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COMPOSITION_MODELS__PROFILE", "sd16")
-    assert main(["import"]) == 1
+    assert main(["import"]) == 2
     assert "models.profile: " in capsys.readouterr().err
 
 

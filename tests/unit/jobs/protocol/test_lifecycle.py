@@ -30,6 +30,7 @@ def test_only_legal_transitions_happen(status: JobStatus) -> None:
         "fail": lifecycle.fail(record, token=5, error=ERROR, retry=False, delay_s=0, now=NOW),
         "retry": lifecycle.fail(record, token=5, error=ERROR, retry=True, delay_s=0, now=NOW),
         "release": lifecycle.release(record, token=5, now=NOW),
+        "interrupt": lifecycle.interrupt(record, token=5, error=ERROR, delay_s=5, now=NOW),
         "cancel": lifecycle.cancel(record, now=NOW),
         "lapse": lifecycle.lapse(record, now=NOW + 10),
         "crash": lifecycle.lapse(record, now=NOW, all_workers_dead=True),
@@ -48,6 +49,7 @@ def test_an_older_token_changes_nothing() -> None:
         assert lifecycle.complete(record, token=token, result=sample_result(), now=NOW) is None
         assert lifecycle.fail(record, token=token, error=ERROR, retry=True, delay_s=0, now=NOW) is None
         assert lifecycle.release(record, token=token, now=NOW) is None
+        assert lifecycle.interrupt(record, token=token, error=ERROR, delay_s=0, now=NOW) is None
 
 
 def test_a_lapse_is_judged_again_when_it_is_written() -> None:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from composition.errors import InvalidInput, ModelError, NotFound, NotReady, QueueFull
-from composition.jobs import Job, JobStatus
+from composition.errors import Cancelled, InvalidInput, ModelError, NotFound, NotReady, OutOfMemory, QueueFull
+from composition.jobs import Job, JobEvent, JobStatus
 from composition.result import Progress
 from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.protocol.claims import Claim
@@ -163,12 +163,31 @@ async def test_an_unexpected_error_is_opaque(caplog):
 
 async def test_a_transient_error_is_retried_up_to_the_bound():
     async with running(Bench()) as bench:
-        bench.handler.errors["flaky"] = [NotReady("the runner is away"), ModelError("the runner died")]
-        bench.handler.errors["broken"] = [NotReady("the runner died")] * 9
+        bench.handler.errors["flaky"] = [OutOfMemory("no memory"), ModelError("the model failed")]
+        bench.handler.errors["broken"] = [ModelError("the model failed")] * 9
         flaky = await bench.queue.wait((await bench.submit("flaky")).id)
         broken = await bench.queue.wait((await bench.submit("broken")).id)
         assert (flaky.status, flaky.attempt) == (JobStatus.COMPLETED, 3)
-        assert (broken.status, broken.attempt, broken.error.code) == (JobStatus.FAILED, 3, "NOT_READY")
+        assert (broken.status, broken.attempt, broken.error.code) == (JobStatus.FAILED, 3, "MODEL_ERROR")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotReady("the runner died"), NotReady("the storage is away"), Cancelled("nobody renewed the lease")],
+    ids=["runner", "storage", "lease"],
+)
+async def test_what_was_lost_with_its_machine_does_not_count_as_an_attempt(error):
+    async with running(Bench()) as bench:
+        bench.handler.errors["unlucky"] = [error] * 9 + [ModelError("the model failed")] * 2
+        done = await bench.queue.wait((await bench.submit("unlucky", max_attempts=3)).id)
+        assert (done.status, done.attempt, done.error) == (JobStatus.COMPLETED, 12, None)
+
+
+async def test_a_job_that_takes_its_machine_down_every_time_ends_one_day():
+    async with running(Bench()) as bench:
+        bench.handler.errors["killer"] = [NotReady("the runner died")] * 99
+        done = await bench.queue.wait((await bench.submit("killer")).id)
+        assert (done.status, done.error.code, done.attempt) == (JobStatus.FAILED, "NOT_READY", 51)
 
 
 async def test_an_interactive_job_is_never_retried():
@@ -230,12 +249,53 @@ async def test_stopping_hands_back_what_does_not_end_in_time_without_counting_th
         slow, quick = await bench.submit(), await bench.submit(interactive=True)
         await bench.handler.until_started(2)
         waiting = await bench.submit(interactive=True)
+        caller = asyncio.create_task(bench.queue.wait(waiting.id))
         await bench.queue.stop(grace_s=0)
         handed_back = await bench.store.get(slow.id)
         assert (handed_back.status, handed_back.attempt) == (JobStatus.PENDING, 0)
         assert await bench.blobs.get(slow.payload.base_key) == b"image"
-        assert (await bench.store.get(quick.id)).status is JobStatus.CANCELLED
-        assert (await bench.store.get(waiting.id)).status is JobStatus.CANCELLED
+        stopped = await bench.store.get(quick.id)
+        assert (stopped.status, stopped.error.code) == (JobStatus.FAILED, "NOT_READY")
+        with pytest.raises(NotReady, match="stopping"):
+            await caller
+
+
+async def test_whoever_waits_for_what_does_not_end_here_is_told_as_soon_as_the_queue_winds_down():
+    async with running(Bench()) as bench:
+        bench.handler.held = True
+        runs = await bench.submit()
+        await bench.handler.until_started(1)
+        waits = await bench.submit()
+        callers = {job.id: asyncio.create_task(bench.queue.wait(job.id)) for job in (runs, waits)}
+        streams = {job.id: asyncio.create_task(_follow(bench, job)) for job in (runs, waits)}
+        stopping = asyncio.create_task(bench.queue.wind_down(grace_s=30))
+        async with asyncio.timeout(5):
+            for early in (callers[waits.id], streams[waits.id]):
+                with pytest.raises(NotReady, match="stopping"):
+                    await early
+            assert not callers[runs.id].done()
+            bench.handler.gate.set()
+            assert (await callers[runs.id]).status is JobStatus.COMPLETED
+            assert (await streams[runs.id])[-1].data["status"] == "completed"
+            await stopping
+
+
+async def test_who_follows_a_job_that_is_handed_back_is_told_so():
+    async with running(Bench()) as bench:
+        bench.handler.held = True
+        job = await bench.submit()
+        await bench.handler.until_started(1)
+        following, waiting = asyncio.create_task(_follow(bench, job)), asyncio.create_task(bench.queue.wait(job.id))
+        async with asyncio.timeout(5):
+            await bench.queue.wind_down(grace_s=0)
+            for told in (following, waiting):
+                with pytest.raises(NotReady, match="stopping"):
+                    await told
+        assert (await bench.store.get(job.id)).status is JobStatus.PENDING
+
+
+async def _follow(bench: Bench, job: Job) -> list[JobEvent]:
+    return [event async for event in bench.queue.events(job.id, owner="anonymous", after=0)]
 
 
 async def test_stopping_waits_the_whole_grace_time_and_no_longer():

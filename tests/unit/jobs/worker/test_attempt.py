@@ -281,10 +281,11 @@ async def test_a_repeated_publication_whose_first_answer_was_lost_keeps_the_resu
     assert await bench.blobs.get(job.result.image_key) == b"image of blue car"
 
 
-async def test_a_transient_failure_is_delayed_before_its_next_attempt():
+@pytest.mark.parametrize(("error", "second_s"), [(ModelError("it failed"), 20.0), (NotReady("the runner died"), 10.0)])
+async def test_a_transient_failure_is_delayed_before_its_next_attempt(error, second_s):
     bench = Bench()
-    bench.handler.errors["blue car"] = [NotReady("the runner died"), NotReady("the runner died")]
-    for attempt, delay_s in ((1, 5.0), (2, 20.0)):
+    bench.handler.errors["blue car"] = [error, error]
+    for attempt, delay_s in ((1, 5.0), (2, second_s)):
         claim = await bench.claimed() if attempt == 1 else await bench.store.claim(worker_id="w", lease_s=10)
         assert claim.job.attempt == attempt
         await bench.attempt(claim).run()

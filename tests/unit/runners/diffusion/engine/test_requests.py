@@ -112,7 +112,7 @@ def test_a_lease_lapses_unless_it_is_renewed(registry, clock):
     clock.now += 1.0
     registry.end_overdue()
     assert [ticket.request_id for ticket in registry.running()] == ["kept"]
-    assert isinstance(last(lost), Cancelled)
+    assert isinstance(last(lost), NotReady)
     assert not registry.renew("lost")
 
 
