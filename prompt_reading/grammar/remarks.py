@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from prompt_reading.grammar.instruction import OPENINGS, Tokens, opening, phrases_by_first, verb_at
@@ -107,6 +107,7 @@ _SIGNS: Final = frozenset(
 )
 """A prompt without any of these has no remark."""
 _BOUNDARIES: Final = function_words.PUNCTUATION | function_words.CONJUNCTIONS | remarks.SUBORDINATORS
+_ONLY_PRONOUNS: Final = remarks.ANAPHORS - words.DETERMINERS
 _NO_LOOK: Final = remarks.TOO | words.INDEFINITE | function_words.PROP_WORDS
 _NO_NOUN_KINDS: Final = LOOKS | {Kind.ADJECTIVE, Kind.DETERMINER, Kind.PREPOSITION}
 _NO_NOUNS: Final = _BOUNDARIES | words.PREPOSITIONS
@@ -122,6 +123,8 @@ def set_apart(tokens: Tokens) -> Remarks:
     while index < len(tokens):
         remark = _remark_at(tokens, index, found.rest, begins=begins)
         if remark is not None:
+            if found.rest and _goes_on(tokens, remark.end):
+                remark = replace(remark, end=remark.end + 1, inline=True)
             _take_out(found, remark, tokens)
             index, taken, begins = remark.end, True, True
             continue
@@ -144,6 +147,13 @@ def set_apart(tokens: Tokens) -> Remarks:
     return found
 
 
+def _goes_on(tokens: Tokens, comma: int) -> bool:
+    """Whether a clause goes on behind a remark in commas: "replace the sofa, but not the rug, *with a bench*"."""
+    if comma + 1 >= len(tokens) or tokens[comma] != COMMA:
+        return False
+    return tokens[comma + 1] in frames.GOING_ON or is_look(tag(tokens[comma + 1 : _clause_end(tokens, comma + 1)]))
+
+
 def _take_out(found: Remarks, remark: Remark, tokens: Tokens) -> None:
     whole = _whole_scene_at_end(found.rest) if remark.kept else len(found.rest)
     if whole > 1 and found.rest[whole - 1 : whole] == [COMMA]:
@@ -151,7 +161,7 @@ def _take_out(found: Remarks, remark: Remark, tokens: Tokens) -> None:
     elif whole < len(found.rest):
         found.everything_but = True
     kept = [_with_noun(name, found.rest) for name in remark.kept]
-    while found.rest and found.rest[-1] in _BOUNDARIES and not remark.inline:
+    while found.rest and found.rest[-1] in _BOUNDARIES:
         found.rest.pop()
     if found.rest and not remark.inline and remark.end < len(tokens):
         found.rest.append(STOP)
@@ -184,6 +194,9 @@ def _name_the_rest(found: Remarks) -> None:
     for index in range(len(found.rest)):
         length = opening(found.rest, _WHOLE_SCENE, index)
         phrase = " ".join(found.rest[index : index + length])
+        if length and phrase not in words.DETERMINERS and found.rest[index + length : index + length + 1] == [OF]:
+            del found.rest[index : index + length + 1]
+            return
         if length and (found.everything_but or phrase not in words.DETERMINERS):
             found.everything_but = True
             found.rest[index : index + length] = [remarks.EVERYTHING]
@@ -209,6 +222,7 @@ def _is_focus(tokens: Tokens, index: int, *, alone: bool) -> bool:
 def _remark_at(tokens: Tokens, index: int, rest: list[str], *, begins: bool) -> Remark | None:
     return (
         (_statement(tokens, index, rest) if begins else None)
+        or (_statement(tokens, index + 1, rest) if rest and tokens[index] == WITH else None)
         or _prohibition(tokens, index)
         or _keeping(tokens, index, begins=begins)
         or _exception(tokens, index, rest)
@@ -289,7 +303,8 @@ def _keeping(tokens: Tokens, index: int, *, begins: bool) -> Remark | None:
     if end == index + 1:
         return None
     stop = _clause_end(tokens, end)
-    bare = tokens[index] in remarks.BARE_LEAVING and tokens[index + 1] in remarks.DEFINITE and end == stop
+    pointed = tokens[index] in remarks.BARE_LEAVING and tokens[index + 1] in remarks.DEFINITE
+    bare = pointed and (end == stop or bool(_refused_look(tokens, end, stop)))
     let_be = tokens[end:stop] == [remarks.UNTOUCHED_BE]
     if opening(tokens, _UNCHANGED, end) or bare or let_be:
         return Remark(stop, kept=_solid(names), mentioned=_all(names))
@@ -356,7 +371,8 @@ def _subjects(tokens: Tokens, start: int, end: int) -> tuple[Named, ...]:
     if tokens[start] in words.PRONOUNS - remarks.DEFINITE:
         return ()
     names, stop = _names(tokens[:end], start)
-    return names if stop == end else ()
+    placed = stop < end and tokens[stop] in words.PREPOSITIONS and tokens[stop] not in frames.COMPANY
+    return names if stop == end or placed else ()
 
 
 def _forbidden_state(tokens: Tokens, start: int, at: int, after: int, rest: list[str]) -> Remark | None:
@@ -403,7 +419,9 @@ def _contrast(tokens: Tokens, index: int, rest: list[str]) -> Remark | None:
         return None
     end = _clause_end(tokens, at + 1)
     look = () if tokens[at] in remarks.DEFINITE else _refused_look(tokens, at, end)
-    apart = length > 1 or rest[-1] == COMMA
+    apart = length > 1 or rest[-1] == COMMA or tokens[at] in remarks.DEFINITE
+    if tokens[at] in words.PREPOSITIONS and at + 1 < len(tokens):
+        at += 1
     if look and (apart or _is_edit(rest)):
         return Remark(end, refused=look)
     if not apart or not _is_edit(rest):
@@ -418,8 +436,8 @@ def _contrast(tokens: Tokens, index: int, rest: list[str]) -> Remark | None:
 def _unwanted(tokens: Tokens, index: int, rest: list[str], *, begins: bool) -> Remark | None:
     """Read ", no people", "and without any cars"; "the wall without the sign" is an edit of its own."""
     nobody = opening(tokens, _NOBODY, index)
-    if nobody and rest:
-        return Remark(_clause_end(tokens, index + nobody), refused=((Word(wordings.PEOPLE),),))
+    if nobody and _something_else(tokens, index, stop := _clause_end(tokens, index + nobody)):
+        return Remark(stop, refused=((Word(wordings.PEOPLE),),))
     dislike = opening(tokens, _DISLIKES, index) if begins else 0
     length = dislike or opening(tokens, _UNWANTED, index)
     at = index + length
@@ -511,13 +529,23 @@ def _names(tokens: Tokens, at: int) -> tuple[tuple[Named, ...], int]:
         if at < len(tokens) and tokens[at] == COMMA and following < len(tokens):
             if tokens[following] in remarks.ALTERNATION:
                 following += 1
-            elif tokens[following] not in remarks.DEFINITE:
+            elif tokens[following] not in remarks.DEFINITE and not _is_listed(tokens, following):
                 return tuple(names), at
         elif at >= len(tokens) or tokens[at] not in remarks.ALTERNATION:
             return tuple(names), at
         if following >= len(tokens) or _starts_something(tokens, following) or _is_statement(tokens, following):
             return tuple(names), at
         at = following
+
+
+def _is_listed(tokens: Tokens, at: int) -> bool:
+    """Whether the bare noun at `at` is one of a list that "and" or "or" ends: "her face, *hair*, or hands"."""
+    for index in range(at + 1, min(at + 5, len(tokens) - 1)):
+        if tokens[index] in remarks.ALTERNATION:
+            return not _starts_something(tokens, index + 1) and not _starts_something(tokens, at)
+        if tokens[index] in function_words.SENTENCE_ENDS:
+            return False
+    return False
 
 
 def _before_link(tokens: Tokens, at: int) -> int:
@@ -535,13 +563,13 @@ def _item(tokens: Tokens, at: int) -> tuple[list[Word], int]:
         following = tagged[position + 1] if position + 1 < len(tagged) else None
         if word.text in _BOUNDARIES | remarks.ALTERNATION | _STATING | function_words.RELATIVES | frames.COMPANY:
             break
-        if item and (word.is_a(Kind.PREPOSITION) or word.text in words.PREPOSITIONS) and word.text != OF:
+        if (word.is_a(Kind.PREPOSITION) or word.text in words.PREPOSITIONS) and not (item and word.text == OF):
             break
         if item and has_noun and (opening(tokens, _UNCHANGED, at) or opening(tokens, _STAYING, at)):
             break
         if has_noun and item[-1].text not in (OF, POSSESSIVE) and _is_predicate(word, following):
             break
-        if item and (item[0].text in remarks.ANAPHORS or (has_noun and _is_participle(word))):
+        if item and (item[0].text in _ONLY_PRONOUNS or (has_noun and _is_participle(word))):
             break
         item.append(word)
         at += word.text.count(" ") + 1

@@ -104,7 +104,9 @@ EXCEPTIONS: Final = (
 )
 EXCEPTIVE_BUT: Final = word_set("everything all anything everyone everybody every")
 """Behind them "but" makes an exception."""
-CONTRASTS: Final = "but not, and not, but never, though not, just not, not, but certainly not, but definitely not"
+CONTRASTS: Final = (
+    "but not, and not, but never, never, though not, just not, not, but certainly not, but definitely not"
+)
 WHOLE_SCENE: Final = (
     "everything else, everything, anything else, all else, all the rest, the rest of the image, the rest of the "
     "photo, the rest of the picture, the rest of the scene, the rest, all of it, the entire scene, the whole scene, "
