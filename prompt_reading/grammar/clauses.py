@@ -10,9 +10,9 @@ from prompt_reading.grammar.descriptions import describe
 from prompt_reading.grammar.draft import Draft, Intent, appearance_draft, is_pronoun, remove_draft, replace_draft
 from prompt_reading.grammar.frames import FRAMES
 from prompt_reading.grammar.instruction import DESCRIBE, Instruction, instruct, split_clauses, strip_courtesy
+from prompt_reading.grammar.kept import forbids_appearing
 from prompt_reading.grammar.looks import is_look
 from prompt_reading.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of, written
-from prompt_reading.grammar.remarks import forbids_appearing
 from prompt_reading.grammar.states import state
 from prompt_reading.grammar.vocabulary import tag
 from prompt_reading.grammar.worn import trigger, wear_draft

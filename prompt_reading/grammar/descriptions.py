@@ -28,8 +28,8 @@ _SOME: Final = words.INDEFINITE | words.QUANTIFIERS - words.WHOLES
 
 def describe(items: Words) -> Draft:
     """What a description of the wanted picture asks for."""
-    if len(items) > 1 and _is_plain_colour(items[-1]) and is_thing(items[-2]):
-        return appearance_draft(items[:-1], items[-1:])
+    if len(items) > 1 and _is_plain_colour(items[-1]) and (is_thing(items[-2]) or items[-2].is_a(Kind.PICTURE)):
+        return appearance_draft(unless_picture(items[:-1]), items[-1:])
     phrase = parse_noun_phrase(items)
     if phrase.head is None:
         return Draft(intent=Intent.DESCRIBE, paint=text_of(items))

@@ -71,6 +71,8 @@ _SENTENCE_OPENERS: Final = (
 def normalise(prompt: str) -> str:
     """Lower case, compatibility forms folded, straight quotes and dashes, single spaces."""
     text = unicodedata.normalize("NFKC", prompt).translate(_CHARACTERS).lower()
+    if spelling.PLURAL_POSSESSIVE.search(text) and not spelling.QUOTATION.search(text):
+        text = spelling.PLURAL_POSSESSIVE.sub(POSSESSIVE, text)
     return " ".join(text.split())
 
 

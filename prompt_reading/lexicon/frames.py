@@ -135,6 +135,9 @@ NO_NOUNS: Final = word_set("and , 's very")
 NO_PHRASE_ENDS: Final = word_set("'s and ,")
 BETWEEN_ADJECTIVES: Final = word_set("very slightly more and ,")
 
+GOING_ON: Final = word_set("with by for to into in")
+"""Behind a remark between commas they take the clause up again."""
+
 # Wearing
 TRYING: Final = word_set("try tries trying tried")
 DRESSED: Final = word_set("dressed")

@@ -9,6 +9,8 @@ from prompt_reading.lexicon.listing import phrase_list, word_set
 
 # What may not change
 NEGATORS: Final = (
+    "under no circumstances, under no circumstance, in no way, by no means, taking care not to, take care not to, "
+    "being careful not to, careful not to, "
     "don't, do not, never, not, without, avoid, refrain from, don't you, do not ever, don't ever, you don't, you "
     "must not, you mustn't, you should not, you shouldn't, you can't, you cannot, you may not, must not, mustn't, "
     "should not, shouldn't, can't, cannot, i don't want you to, i do not want you to, i don't want to, i do not "
@@ -89,7 +91,8 @@ NEGATED_MODALS: Final = (
     "to, does not, doesn't, do not, don't, should no longer"
 )
 """Behind the name of a thing they forbid what follows."""
-ONLY_WITH_CHANGES: Final = frozenset(phrase_list("does not, doesn't, do not, don't"))
+FACTS: Final = "does not, doesn't, do not, don't, is not, isn't, are not, aren't"
+ONLY_WITH_CHANGES: Final = frozenset(phrase_list(FACTS))
 """They forbid only changes; else they state a fact."""
 BEFORE_REFUSED: Final = word_set("be become get look turn appear be have any being")
 APPEARING: Final = word_set("there visible seen here shown present appear exist show gone")
@@ -104,7 +107,9 @@ EXCEPTIONS: Final = (
 )
 EXCEPTIVE_BUT: Final = word_set("everything all anything everyone everybody every")
 """Behind them "but" makes an exception."""
-CONTRASTS: Final = "but not, and not, but never, though not, just not, not, but certainly not, but definitely not"
+CONTRASTS: Final = (
+    "but not, and not, but never, never, though not, just not, not, but certainly not, but definitely not"
+)
 WHOLE_SCENE: Final = (
     "everything else, everything, anything else, all else, all the rest, the rest of the image, the rest of the "
     "photo, the rest of the picture, the rest of the scene, the rest, all of it, the entire scene, the whole scene, "
@@ -156,7 +161,7 @@ ANAPHORS: Final = word_set("it its it's them they one")
 """They stand for what was named before."""
 ALTERNATION: Final = word_set("and or nor &")
 """Between several things that are kept or refused."""
-SUBORDINATORS: Final = word_set("while but though although whereas and then so however yet also please")
+SUBORDINATORS: Final = word_set("while whilst but though although whereas and then so however yet also please")
 """What may stand before a remark."""
 COMPARING: Final = word_set("as how way like where that")
 """Before "it is" they make no statement."""

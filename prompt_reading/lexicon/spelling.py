@@ -67,6 +67,10 @@ TOKEN: Final = re.compile(
 )
 """A written word or a mark, in lower case."""
 
+PLURAL_POSSESSIVE: Final = re.compile(r"(?<=s)'(?=\s\w)")
+"""Read as "'s", where no quotation is open."""
+QUOTATION: Final = re.compile(r"(?:^|[\s(])'")
+
 CAMERA_SETTING: Final = re.compile(r"f/?\d+(?:\.\d+)?|iso ?\d+|\d+ ?mm(?: lens)?|1/\d+ ?s?")
 """What people append from a photograph's data, as a whole segment."""
 
