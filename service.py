@@ -21,6 +21,7 @@ from api.context import ANONYMOUS, ApiContext
 from api.documentation import serve_whole_document
 from api.fetcher import GuardedFetcher
 from api.native import answer_natively, submit_natively
+from api.readiness import ReadinessProbe
 from api.security import guards
 from composition.config import load_config
 from composition.config.bento import PROFILE_VARIABLE
@@ -161,3 +162,4 @@ if not embedded:
     _service.models.extend(ModelSet(config.models).bento_models())
 for _guard, _options in guards(config.api, app.state.metrics):
     _service.add_asgi_middleware(_guard, **_options)
+_service.add_asgi_middleware(ReadinessProbe, state=app.state)

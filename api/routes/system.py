@@ -29,19 +29,25 @@ metrics_router = APIRouter(tags=["system"])
 )
 async def health(context: Context) -> dict[str, Any]:
     """200 when the models are loaded, else 503 NOT_READY with the same facts in `details`."""
+    return {"status": "healthy", **await require_loaded_models(context)}
+
+
+async def require_loaded_models(context: ApiContext) -> dict[str, Any]:
+    """The facts of /health. Raises: NotReady, with them in its details."""
     try:
         async with asyncio.timeout(HEALTH_TIMEOUT_S):
             found = dict(await context.health.health())
     except TimeoutError as error:
         raise NotReady("the models do not answer", retry_after_s=STARTING_RETRY_AFTER_S) from error
-    facts = {
+    facts: dict[str, Any] = {
         "models_loaded": list(_names(found.get("models_loaded"))),
         "gpu_available": bool(found.get("gpu_available")),
         "gpu_memory_free_mb": _megabytes(found.get("gpu_memory_free_mb")),
+        "runners": found.get("runners") or {},
     }
     if not found.get("ready"):
         raise NotReady("the models are not loaded", details=facts, retry_after_s=STARTING_RETRY_AFTER_S)
-    return {"status": "healthy", **facts}
+    return facts
 
 
 @metrics_router.get(
