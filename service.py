@@ -20,6 +20,7 @@ from api.connections import bound_connections
 from api.context import ApiContext
 from api.documentation import serve_whole_document
 from api.fetcher import GuardedFetcher
+from api.readiness import ReadinessProbe
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
 from composition.config import load_config
@@ -158,5 +159,6 @@ if not embedded:
     _service.models.extend(ModelSet(config.models).bento_models())
 for _guard, _options in guards(config.api, app):
     _service.add_asgi_middleware(_guard, **_options)
+_service.add_asgi_middleware(ReadinessProbe, state=app.state)
 # Innermost: what has passed the others goes to our app, and BentoML answers its probes alone.
 _service.add_asgi_middleware(OwnRoutesGuard, own=app, schema=config.api.docs)

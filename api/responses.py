@@ -87,11 +87,18 @@ class JobListResponse(_Wire):
     cursor: str | None = Field(description="Asks for the next page; null at the end.")
 
 
+class RunnerHealth(_Wire):
+    ready: bool
+    restarts: int = Field(description="How often this API process has seen it started again.")
+    failure: str | None = Field(None, description="While it is away: the error that kept it from starting, if any.")
+
+
 class HealthResponse(_Wire):
     status: Literal["healthy"] = "healthy"
     models_loaded: list[str] = Field(examples=[["sd-inpainting", "grounding-dino", "ip-adapter"]])
     gpu_available: bool
     gpu_memory_free_mb: int = Field(examples=[15360])
+    runners: dict[str, RunnerHealth] = Field(description="By name; empty on an API node, whose workers have none.")
 
 
 class ErrorInfo(_Wire):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from composition.errors import CompositionError
@@ -12,28 +12,49 @@ STATE_TIMEOUT_S = 5.0
 
 
 AskState = Callable[[], Awaitable[Mapping[str, Any]]]
-"""Asks one runner: models_loaded, and where it knows them ready, gpu_available and gpu_memory_free_mb."""
+"""Asks one runner: process, models_loaded, and where it knows them ready, gpu_available and gpu_memory_free_mb."""
 
 
 class RunnersHealth:
-    """`composition.ports.ModelHealth` over all runners: ready when every one of them answers and is."""
+    """`composition.ports.ModelHealth` over all runners: ready when every one of them answers and is.
 
-    def __init__(self, runners: Sequence[AskState]) -> None:
+    Args:
+        runners: by name.
+        last_failure: what kept a runner from starting, by its name.
+    """
+
+    def __init__(self, runners: Mapping[str, AskState], *, last_failure: Callable[[str], str | None]) -> None:
         self._runners = runners
+        self._last_failure = last_failure
+        self._processes: dict[str, list[object]] = {name: [] for name in runners}
 
     async def health(self) -> Mapping[str, object]:
-        """See the port; a runner that is away or slow counts as not loaded."""
-        states = await asyncio.gather(*(self._ask(runner) for runner in self._runners))
+        """See the port; a runner that is away or slow counts as not loaded.
+
+        Beside the port's keys `runners`: by name whether it is ready, how often it was seen to have been started
+        again, and while it is away what kept it from starting (an exception's class), if anything did.
+        """
+        states = await asyncio.gather(*(self._ask(runner) for runner in self._runners.values()))
+        reports = {name: self._report(name, state) for name, state in zip(self._runners, states, strict=True)}
         answered = [state for state in states if state is not None]
         loaded: list[str] = []
         for state in answered:
             loaded += [name for name in state["models_loaded"] if name not in loaded]
         return {
-            "ready": len(answered) == len(states) and all(state.get("ready", True) for state in answered),
+            "ready": all(report["ready"] for report in reports.values()),
+            "runners": reports,
             "models_loaded": loaded,
             "gpu_available": any(state.get("gpu_available", False) for state in answered),
             "gpu_memory_free_mb": max((state.get("gpu_memory_free_mb", 0) for state in answered), default=0),
         }
+
+    def _report(self, name: str, state: Mapping[str, Any] | None) -> Mapping[str, object]:
+        seen = self._processes[name]
+        if state is not None and state["process"] not in seen[-1:]:
+            seen.append(state["process"])
+        failure = self._last_failure(name) if state is None else None
+        ready = state is not None and state.get("ready", True)
+        return {"ready": ready, "restarts": max(0, len(seen) - 1), "failure": failure}
 
     async def _ask(self, state: AskState) -> Mapping[str, Any] | None:
         try:

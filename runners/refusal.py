@@ -13,6 +13,7 @@ import bentoml
 
 from composition.config import ConfigError
 from models_store.store import ModelsNotImported
+from runners.failures import note_failure
 
 logger = logging.getLogger(__name__)
 
@@ -33,3 +34,6 @@ def refusing_to_start() -> Iterator[None]:
         os.kill(os.getppid(), signal.SIGTERM)
         sys.stderr.flush()
         os._exit(os.EX_CONFIG)
+    except Exception as error:
+        note_failure(error)
+        raise

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -37,7 +38,7 @@ def hold_runners() -> None:
     sockets = _sockets()
     if not sockets:
         return
-    fcntl.flock(_lock_beside(sockets), fcntl.LOCK_SH)
+    fcntl.flock(_lock_in(next(iter(sockets.values())).parent), fcntl.LOCK_SH)
     if not hasattr(os, "O_PATH"):
         return  # not Linux: a connection that is open serves on, no new one can be made
     held = {name: f"file:///proc/self/fd/{os.open(path, os.O_PATH)}" for name, path in sockets.items()}
@@ -50,11 +51,11 @@ class StaysForFront:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def stay_for_front(self) -> None:
         """Take over SIGTERM and SIGINT from the server; only behind `bentoml serve`."""
-        sockets = _sockets()
-        if bentoml.server_context.service_type != _A_RUNNER or not sockets:
+        folder = socket_folder()
+        if bentoml.server_context.service_type != _A_RUNNER or folder is None:
             return
         limit_s = load_config().queue.shutdown_grace_s + LINGER_S + _MARGIN_S
-        stay_until(_nobody_holds(_lock_beside(sockets)), unless=lambda: not self.can_serve, limit_s=limit_s)
+        stay_until(_nobody_holds(_lock_in(folder)), unless=lambda: not self.can_serve, limit_s=limit_s)
 
     @property
     def can_serve(self) -> bool:
@@ -88,14 +89,23 @@ def stay_until(free: Callable[[], bool], *, unless: Callable[[], bool], limit_s:
     give_on = intercept_stop_signals(react)
 
 
+def socket_folder() -> Path | None:
+    """What BentoML makes and removes for one server's sockets; None where runners have none."""
+    urls: dict[str, str] = json.loads(os.environ.get("BENTOML_RUNNER_MAP") or "{}")
+    return next((path.parent for path in _socket_paths(urls).values()), None)
+
+
 def _sockets() -> dict[str, Path]:
-    urls = BentoMLContainer.remote_runner_mapping.get()
+    return _socket_paths(BentoMLContainer.remote_runner_mapping.get())
+
+
+def _socket_paths(urls: Mapping[str, str]) -> dict[str, Path]:
     return {name: Path(unquote(urlsplit(url).path)) for name, url in urls.items() if url.startswith("file:")}
 
 
-def _lock_beside(sockets: dict[str, Path]) -> int:
-    """A file in the folder that BentoML makes and removes for one server's sockets; open until the process ends."""
-    return os.open(next(iter(sockets.values())).parent / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+def _lock_in(folder: Path) -> int:
+    """Open until the process ends, also when the folder is gone."""
+    return os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _nobody_holds(lock: int) -> Callable[[], bool]:

@@ -24,6 +24,7 @@ from models_store.store import ModelSet
 from runners.analyzer.client import BentoAnalyzer
 from runners.detector.client import BentoDetector
 from runners.diffusion.transport.client import DiffusionClient
+from runners.failures import last_failure
 from runners.health import RunnersHealth
 from runners.structure.client import BentoStructure
 
@@ -65,7 +66,15 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
     logger.info("model profile %s, %d px", config.models.profile, native_size)
     return Assembly(
         models=models,
-        health=RunnersHealth([analyze.state, detect.state, extract.state, diffuse.health]),
+        health=RunnersHealth(
+            {
+                "analyzer": analyze.state,
+                "detector": detect.state,
+                "structure": extract.state,
+                "diffusion": diffuse.stats,
+            },
+            last_failure=last_failure,
+        ),
         native_size=native_size,
     )
 

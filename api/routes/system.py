@@ -29,15 +29,21 @@ metrics_router = APIRouter(tags=["system"])
 )
 async def health(context: Context) -> dict[str, Any]:
     """200 when the models are loaded, else 503 NOT_READY with the same facts in `details`."""
+    return {"status": "healthy", **await require_loaded_models(context)}
+
+
+async def require_loaded_models(context: ApiContext) -> dict[str, Any]:
+    """The facts of /health. Raises: NotReady, with them in its details."""
     try:
         async with asyncio.timeout(HEALTH_TIMEOUT_S):
             found = await context.health.health()
     except TimeoutError as error:
         raise NotReady("the models do not answer", retry_after_s=STARTING_RETRY_AFTER_S) from error
     facts = {name: found[name] for name in ("models_loaded", "gpu_available", "gpu_memory_free_mb")}
+    facts["runners"] = found.get("runners") or {}
     if not found["ready"]:
         raise NotReady("the models are not loaded", details=facts, retry_after_s=STARTING_RETRY_AFTER_S)
-    return {"status": "healthy", **facts}
+    return facts
 
 
 # For probes; apart from GET, so that the document has the route once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,5 +60,5 @@ class AnalyzerRunner(StaysForFront):
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:
-        """Keys: models_loaded (names), batches (counts per method so far)."""
-        return {"models_loaded": ["yolox", "clip"], "batches": self._desk.counts()}
+        """Keys: process (its id), models_loaded (names), batches (counts per method so far)."""
+        return {"process": os.getpid(), "models_loaded": ["yolox", "clip"], "batches": self._desk.counts()}

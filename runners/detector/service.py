@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -65,8 +66,9 @@ class DetectorRunner(StaysForFront):
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:
-        """Keys: models_loaded (names), batches (counts per method so far), embeddings (SAM's cache counters)."""
+        """Keys: process (its id), models_loaded (names), batches (counts per method so far), embeddings (SAM's)."""
         return {
+            "process": os.getpid(),
             "models_loaded": ["grounding-dino", "sam"],
             "batches": self._desk.counts(),
             "embeddings": asdict(self._models.sam.cache_counts),

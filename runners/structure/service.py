@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,8 +54,9 @@ class StructureRunner(StaysForFront):
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:
-        """Keys: models_loaded (names), batches (counts per method so far)."""
+        """Keys: process (its id), models_loaded (names), batches (counts per method so far)."""
         return {
+            "process": os.getpid(),
             "models_loaded": [_CONFIG.structure.pose_estimator, "depth-anything"],
             "batches": self._desk.counts(),
         }

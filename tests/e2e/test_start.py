@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
+import httpx
+import psutil
 import pytest
 from filelock import FileLock
 
@@ -51,3 +56,28 @@ def test_a_store_that_is_in_use_ends_the_server_with_one_line_and_status_2(tmp_p
             server.wait_until_healthy(timeout_s=120)
         assert server.exit_status == 2
     assert lines_with(tmp_path / "serve.log", "Traceback") == []
+
+
+def test_readiness_is_yes_or_no_while_runners_load_and_come_back_and_health_says_that_one_did(tmp_path):
+    log = tmp_path / "serve.log"
+    with Server(port=free_port(), log=log, environment=NO_GPU) as server:
+        assert answers_until_ready(server.url) <= {503, 200}
+        server.wait_until_healthy(timeout_s=180)
+        (analyzer,) = (child for child in psutil.Process(server.pid).children() if "analyzer-runner" in child.cmdline())
+        analyzer.kill()
+        analyzer.wait()
+        assert answers_until_ready(server.url) <= {503, 200}
+        runners = server.wait_until_healthy(timeout_s=180)["runners"]
+    assert runners["analyzer"] == {"ready": True, "restarts": 1, "failure": None}
+    assert {name for name, runner in runners.items() if runner["restarts"]} == {"analyzer"}
+    assert lines_with(log, "Traceback") == []
+
+
+def answers_until_ready(url, *, timeout_s=180.0):
+    deadline, seen = time.monotonic() + timeout_s, set()
+    while 200 not in seen:
+        assert time.monotonic() < deadline, seen
+        with contextlib.suppress(httpx.TransportError):  # nothing accepts yet
+            seen.add(httpx.get(f"{url}/readyz", timeout=10).status_code)
+        time.sleep(0.05)
+    return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -108,10 +109,11 @@ class DiffusionRunner(StaysForFront):
 
     @_api
     async def state(self) -> Mapping[str, Any]:
-        """`StepEngine.stats`, and ready, gpu_available and gpu_memory_free_mb."""
+        """`StepEngine.stats`, and process (its id), ready, gpu_available and gpu_memory_free_mb."""
         memory = self._gpu_memory(self._device)
         return {
             **self._engine.stats(),
+            "process": os.getpid(),
             "ready": self._engine.alive,
             "gpu_available": memory.available,
             "gpu_memory_free_mb": memory.free_mb,

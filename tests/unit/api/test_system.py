@@ -49,7 +49,19 @@ async def test_health_answers_the_specified_body(edge: Edge):
         "models_loaded": ["grounding-dino", "sd-inpainting"],
         "gpu_available": False,
         "gpu_memory_free_mb": 0,
+        "runners": {},
     }
+
+
+async def test_health_says_which_runner_was_started_again_or_does_not_start(edge: Edge):
+    runners = {
+        "analyzer": {"ready": True, "restarts": 2, "failure": None},
+        "diffusion": {"ready": False, "restarts": 0, "failure": "OutOfMemoryError"},
+    }
+    edge.health.report |= {"runners": runners}
+    assert (await edge.client.get("/api/v1/health")).json()["runners"] == runners
+    edge.health.report |= {"ready": False}
+    assert (await edge.client.get("/api/v1/health")).json()["error"]["details"]["runners"] == runners
 
 
 async def test_health_answers_503_until_the_models_are_loaded(edge: Edge):

@@ -59,7 +59,7 @@ def front(sockets: dict[str, Path]) -> Iterator[subprocess.Popen[str]]:
 async def test_a_runner_stays_until_the_front_is_gone(
     sockets: dict[str, Path], front: subprocess.Popen[str], server: SignalledServer, end: str
 ) -> None:
-    free = staying._nobody_holds(staying._lock_beside(sockets))
+    free = staying._nobody_holds(staying._lock_in(sockets["analyzer-runner"].parent))
     shutil.rmtree(sockets["analyzer-runner"].parent)  # as the supervisor does first of all
     staying.stay_until(free, unless=lambda: False, limit_s=60)
     signal.raise_signal(signal.SIGTERM)
