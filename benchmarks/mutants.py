@@ -3,6 +3,7 @@
     python -m benchmarks.mutants                 400 mutants; out/mutants.json, a table of the survivors
     python -m benchmarks.mutants --count 24      fewer
     python -m benchmarks.mutants --only api      of one package or file
+    python -m benchmarks.mutants --known         only what earlier runs have found, also of one that was stopped
 
 A trace of the unit tests and of the jobs' integration tests says which tests run which line. A mutant is judged by
 these, those nearest to it first, until one fails or the time is up; a line that no test runs is judged by the tests
@@ -285,13 +286,13 @@ def _sample(count: int, seed: int, only: str) -> list[Mutant]:
 def _judge_all(mutants: Sequence[Mutant], options: argparse.Namespace) -> dict[str, Verdict]:
     product, tests = _digest(_product()), _digest(file for file in _tracked() if file.startswith("tests/"))
     kept_in = OUT / "mutants.jsonl"
-    verdicts = _taken_up(kept_in, product, tests)
+    verdicts = _taken_up(kept_in, product, None if options.known else tests)
     waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
     for mutant in mutants:
         if mutant.key not in verdicts:
             waiting.put(mutant)
     print(f"{len(mutants)} mutants, {len(mutants) - waiting.qsize()} known", flush=True)
-    if waiting.empty():
+    if options.known or waiting.empty():
         return verdicts
     lock = threading.Lock()
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, kept_in.open("a") as kept:
@@ -320,13 +321,13 @@ def _judge_all(mutants: Sequence[Mutant], options: argparse.Namespace) -> dict[s
     return verdicts
 
 
-def _taken_up(kept_in: Path, product: str, tests: str) -> dict[str, Verdict]:
-    """Earlier verdicts that still hold: all on this source, but a survivor only if the tests are the same."""
+def _taken_up(kept_in: Path, product: str, tests: str | None) -> dict[str, Verdict]:
+    """Earlier verdicts on this source that still hold: a survivor's only for the same tests; None: any tests."""
     verdicts: dict[str, Verdict] = {}
     for line in kept_in.read_text().splitlines() if kept_in.exists() else []:
         entry = json.loads(line)
         key, of, judged_by = entry.pop("key"), entry.pop("product"), entry.pop("tests_digest")
-        if of == product and (judged_by == tests or entry["fate"] != "survived"):
+        if of == product and (tests in (None, judged_by) or entry["fate"] != "survived"):
             verdicts[key] = Verdict(**entry)
     return verdicts
 
@@ -338,7 +339,7 @@ def _report(mutants: Sequence[Mutant], verdicts: Mapping[str, Verdict]) -> bool:
     for mutant in mutants:
         by_package[mutant.file.partition("/")[0]][verdicts[mutant.key].fate] += 1
     listed = [{**asdict(mutant), **asdict(verdicts[mutant.key])} for mutant in mutants]
-    survived = len(survivors) / len(mutants)
+    survived = len(survivors) / max(1, len(mutants))
     (OUT / "mutants.json").write_text(json.dumps({"survived": round(survived, 4), "mutants": listed}, indent=1))
     for mutant in sorted(survivors, key=lambda mutant: (mutant.file, mutant.line)):
         before, after = (" ".join(text.split()) for text in (mutant.before, mutant.after))
@@ -355,11 +356,13 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--known", action="store_true", help="judge nothing, show what is known")
     parser.add_argument("--only", default="", help="a package, a folder or a file")
     options = parser.parse_args()
     OUT.mkdir(exist_ok=True)
     mutants = _sample(options.count, options.seed, options.only)
-    return 0 if _report(mutants, _judge_all(mutants, options)) else 1
+    verdicts = _judge_all(mutants, options)
+    return 0 if _report([mutant for mutant in mutants if mutant.key in verdicts], verdicts) else 1
 
 
 if __name__ == "__main__":

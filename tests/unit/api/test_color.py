@@ -54,6 +54,11 @@ def test_what_has_the_curve_and_the_primaries_of_srgb_keeps_its_pixels_whatever_
     assert np.array_equal(converted(gradient(), profile), gradient())
 
 
+def test_a_coarse_table_of_srgbs_curve_keeps_its_pixels_too():
+    """Sixteen points: by themselves they would move one value in eight by 1."""
+    assert np.array_equal(converted(gradient(), matrix_profile("house", table_curve(srgb_to_linear, 16))), gradient())
+
+
 def test_the_built_in_profile_of_lcms_keeps_its_pixels():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert np.array_equal(converted(gradient(), profile), gradient())

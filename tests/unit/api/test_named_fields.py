@@ -1,0 +1,48 @@
+"""A refusal names the field that it is about; limits are met exactly."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.app import create_app
+from tests.unit.api.images import base64_of, encoded, mask, photo
+
+EDIT = {"base_image": photo(), "prompt": "blue car"}
+TEXT = base64_of(b"this is a sentence, not an image")
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"base_image": TEXT}, "base_image"),
+        ({"base_image": photo(256, 255)}, "base_image"),
+        ({"base_image": "@@not base64@@"}, "base_image"),
+        ({"reference_image": TEXT}, "reference_image"),
+        ({"mask_image": TEXT}, "mask_image"),
+        ({"mask_image": base64_of(encoded(mask(300, 300)))}, "mask_image"),
+    ],
+)
+async def test_an_image_that_cannot_be_used_is_named(edge, fields, name):
+    answer = await edge.client.post("/api/v1/generate", json=EDIT | fields)
+    assert answer.json()["error"]["details"]["field"] == name
+
+
+@pytest.mark.parametrize(("length", "status"), [(100, 200), (101, 400)])
+async def test_a_loras_name_has_at_most_a_hundred_characters(edge, length, status):
+    request = EDIT | {"config": {"loras": {"a" * length: 0.5}}}
+    assert (await edge.client.post("/api/v1/generate", json=request)).status_code == status
+
+
+@pytest.mark.parametrize(("weight", "status"), [(-2.0, 200), (2.0, 200), (-2.01, 400), (2.01, 400)])
+async def test_a_loras_weight_is_from_minus_two_to_two(edge, weight, status):
+    request = EDIT | {"config": {"loras": {"pixel-art": weight}}}
+    assert (await edge.client.post("/api/v1/generate", json=request)).status_code == status
+
+
+def test_every_route_documents_the_envelope_of_any_other_error():
+    document = create_app().openapi()
+    for path, methods in document["paths"].items():
+        for method, route in methods.items():
+            if not path.startswith("/api/v1/health"):
+                schema = route["responses"]["default"]["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/ErrorResponse"}, f"{method} {path}"
