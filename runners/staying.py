@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
-import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -21,8 +20,6 @@ from bentoml.container import BentoMLContainer
 
 from composition.config import load_config
 from composition.shutdown import LINGER_S, intercept_stop_signals
-
-logger = logging.getLogger(__name__)
 
 _LOCK = "front.lock"
 _POLL_S = 0.1

@@ -16,6 +16,8 @@ PROFILES: tuple[Profile, ...] = get_args(Profile)
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+Unshown = Field(repr=False)
+"""For secrets: no log, traceback or test report that shows the tree shows their values."""
 
 
 def _number_from_text(value: Any) -> Any:
@@ -37,7 +39,7 @@ class ApiConfig(_Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     workers: Count = 1
     max_request_size_mb: Count = 50
-    api_keys: Mapping[str, str] = {}
+    api_keys: Annotated[Mapping[str, str], Unshown] = {}
     rate_limit_per_minute: Annotated[int, Field(ge=0)] = 0
     cors_origins: tuple[str, ...] = ()
     access_log: bool = False
@@ -198,9 +200,9 @@ class QueueConfig(_Section):
     retry_delay_s: Seconds = 5.0
     shutdown_grace_s: Seconds = 30.0
     result_ttl_seconds: Seconds = 86_400.0
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: Annotated[str, Unshown] = "redis://127.0.0.1:6379/0"
     visibility_timeout_s: Seconds = 3600.0
-    webhook_secret: str | None = None
+    webhook_secret: Annotated[str | None, Unshown] = None
     webhook_attempts: Count = 6
 
 

@@ -186,3 +186,15 @@ def test_a_default_that_the_service_may_set_starts_as_the_option_documents_it(ke
         assert getattr(Config.model_validate({"generation": {key: bound}}).generation, key) == bound
     with pytest.raises(ValidationError):
         Config.model_validate({"generation": {key: OPTIONS[option].bounds["le"] + 1}})
+
+
+def test_the_tree_does_not_show_its_secrets():
+    config = Config.model_validate(
+        {
+            "api": {"api_keys": {"shop": "key-of-the-shop"}},
+            "queue": {"webhook_secret": "signs", "redis_url": "redis://:password@redis"},
+        }
+    )
+    assert config.api.api_keys == {"shop": "key-of-the-shop"}
+    shown = f"{config!r} {config}"
+    assert not [secret for secret in ("key-of-the-shop", "signs", "password") if secret in shown]
