@@ -91,7 +91,13 @@ class Trace:
     def near(self, mutant: Mutant) -> list[Test]:
         """The tests that can notice it, nearest first."""
         if mutant.module_level:
-            able = [test for test in self._tests if mutant.file in test.lines or self._imports_it(test, mutant)]
+            # Who reads a constant or a route's declaration runs no line of it: all tests of the package may.
+            package = f"/{mutant.file.partition('/')[0]}/"
+            able = [
+                test
+                for test in self._tests
+                if mutant.file in test.lines or package in test.file or self._imports_it(test, mutant)
+            ]
         else:
             able = [test for test in self._tests if mutant.line in test.lines.get(mutant.file, ())]
             able = able or [test for test in self._tests if self._elsewhere(test, mutant)]
