@@ -6,8 +6,9 @@
     python -m benchmarks.mutants --known         only what earlier runs have found, also of one that was stopped
 
 A trace of the unit tests and of the jobs' integration tests says which tests run which line. A mutant is judged by
-these, those nearest to it first, until one fails or the time is up; a line that no test runs is judged by the tests
-that import its module. Both happen in scratch copies of the working tree. Modules that need torch are left out.
+these, those nearest to it first, until one fails or the time is up, and then by the other unit tests of its package; a
+line that no test runs is judged by the tests that import its module. Both happen in scratch copies of the working tree.
+Modules that need torch are left out.
 
 Results are kept as they come and taken up again, as long as the product's source stays as it is; survivors are judged
 anew when the tests have changed.
@@ -95,6 +96,16 @@ class Trace:
         else:
             able = [test for test in self._tests if mutant.line in test.lines.get(mutant.file, ())]
             able = able or [test for test in self._tests if self._elsewhere(test, mutant)]
+        return self._nearest_first(able, mutant)
+
+    def others(self, mutant: Mutant, near: Sequence[Test]) -> list[Test]:
+        """The other unit tests of its package: they may see what a constant, a declaration or a cache brings them."""
+        known, folder = {test.name for test in near}, f"tests/unit/{mutant.file.partition('/')[0]}/"
+        able = [test for test in self._tests if test.file.startswith(folder) and test.name not in known]
+        return self._nearest_first(able, mutant)
+
+    def _nearest_first(self, able: list[Test], mutant: Mutant) -> list[Test]:
+        """As many as the time allows."""
         module = Path(mutant.file)
         place = {test.file: self._distance(test, module) for test in able}
         able.sort(key=lambda test: (*place[test.file], test.file))
@@ -305,7 +316,10 @@ def _judge_all(mutants: Sequence[Mutant], options: argparse.Namespace) -> dict[s
                     mutant = waiting.get_nowait()
                 except queue.Empty:
                     return
-                verdict = copy.judge(mutant, trace.near(mutant))
+                near = trace.near(mutant)
+                verdict = copy.judge(mutant, near)
+                if verdict.fate == "survived":
+                    verdict = copy.judge(mutant, trace.others(mutant, near))
                 with lock:
                     verdicts[mutant.key] = verdict
                     entry = {"key": mutant.key, "product": product, "tests_digest": tests, **asdict(verdict)}
