@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
@@ -16,7 +15,7 @@ from typing import Protocol
 import httpx
 import psutil
 
-from benchmarks.server import ROOT, free_port
+from benchmarks.server import ROOT, family_of, free_port, kill_all
 
 START_LIMIT_S = 180.0
 
@@ -60,12 +59,7 @@ class Child:
         """SIGKILL it with all its descendants, whatever their sessions, and wait."""
         if self.process is None:
             return
-        family = [psutil.Process(self.process.pid)] if self.process.poll() is None else []
-        family += [child for parent in family for child in parent.children(recursive=True)]
-        for member in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.kill()
-        psutil.wait_procs(family)
+        kill_all(family_of(self.process))
         self.process.wait()
         self.process = None
 

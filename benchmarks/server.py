@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx
+import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_GRACE_S = 20.0
@@ -26,6 +27,22 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def family_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The process, while it runs, with all its descendants: BentoML starts its workers in sessions of their own."""
+    if process.poll() is not None:
+        return []
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def kill_all(family: Sequence[psutil.Process]) -> None:
+    """SIGKILL those that are still there, and wait until they are not."""
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(family)
 
 
 class Server:
@@ -98,9 +115,10 @@ class Server:
         raise RuntimeError(f"the server is not healthy; the end of {self._log}:\n{tail}")
 
     def stop(self) -> None:
-        """SIGINT, as Ctrl-C does; SIGKILL for what is left of the process group after the grace time."""
+        """SIGINT, as Ctrl-C does; SIGKILL for what is left of it after the grace time."""
         if self._process is None:
             return
+        family = family_of(self._process)
         try:
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGINT)
@@ -108,8 +126,7 @@ class Server:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            kill_all(family)
             self._process.wait()
             self._process = None
 

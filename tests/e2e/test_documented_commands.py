@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.server import free_port
+from benchmarks.server import family_of, free_port, kill_all
 from tests.e2e.black_box.client import eventually
 from tests.e2e.clones import make_clone, newcomers_environment
 from tests.e2e.documents import PAGES, ROOT, SERVICE, Command, commands
@@ -176,7 +175,7 @@ def test_the_two_commands_of_the_celery_page_make_a_service(service_url, clone, 
         assert answer.status_code == 200, answer.text + said
     finally:
         for process in processes:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_all(family_of(process))
             process.wait()
 
 
