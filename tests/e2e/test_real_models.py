@@ -145,4 +145,5 @@ def test_the_commands_of_the_readme_import_and_serve_the_profile_that_they_name(
         finally:
             os.killpg(server.pid, signal.SIGKILL) if server.poll() is None else None
     assert hub.requested == downloaded, "serving downloads nothing"
-    assert (tmp_path / "bentoml" / "models").is_dir()
+    assert (clone / ".bentoml" / "models").is_dir()
+    assert not (tmp_path / "bentoml").exists(), "nothing lands in the user's own store"
