@@ -99,6 +99,18 @@ async def test_a_users_mask_overrides_detection_and_is_not_dilated(bench, photo)
     assert np.array_equal(result.mask, mask)
 
 
+@pytest.mark.parametrize(("blur_px", "reach_px"), [(21, 10), (20, 10), (8, 4), (0, 0)])
+async def test_a_users_mask_is_feathered_half_of_its_blur_beyond_its_edge_and_no_farther(bench, blur_px, reach_px):
+    photo = np.full((512, 512, 3), 90, np.uint8)
+    mask = np.zeros((512, 512), np.uint8)
+    mask[200:300, 200:300] = 255
+    result = await bench().edit(request(photo, mask=mask, mask_blur_px=blur_px, color_match=False, crop=Crop.OFF))
+    rows, columns = np.nonzero(changed(photo, result.image))
+    assert 299 + reach_px // 2 <= rows.max() <= 299 + reach_px
+    assert 200 - reach_px <= columns.min() <= 200 - reach_px // 2
+    assert not changed(photo, result.image)[result.mask == 0].any()
+
+
 async def test_a_mask_of_one_pixel_repaints_that_pixel(bench, photo):
     mask = np.zeros((300, 400), np.uint8)
     mask[150, 200] = 255
