@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from composition.controls import CONTROLS
 from composition.errors import InvalidInput
 from composition.request import ControlType
 from runners.diffusion.families.sd15.components import weights_variant
@@ -69,7 +70,7 @@ class ControlNetPool:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(f"controlnet-{kind}" for kind in self.loaded)
+        return tuple(CONTROLS[kind].role for kind in self.loaded)
 
     def _trim(self, keep: int) -> None:
         dropped = len(self._loaded) > keep

@@ -266,7 +266,7 @@ class Preprocessor:
         self, reference: torch.Tensor | None, controls: Mapping[ControlType, Control], loras: LoraSet
     ) -> tuple[str, ...]:
         names = [BASE_MODEL] + [IP_ADAPTER] * (reference is not None)
-        names += [f"controlnet-{kind}" for kind in controls]
+        names += [CONTROLS[kind].role for kind in controls]
         names += [name for name, _ in loras]
         return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
 
