@@ -56,7 +56,7 @@ RESPONSE_MARGIN_S = 30.0
 
 set_up_logging(config.logging.level)
 bound_connections()
-app = create_app(keys_needed=bool(config.api.api_keys), docs=config.api.docs)
+app = create_app(keys_needed=bool(config.api.api_keys), docs=config.api.docs, page=config.api.page)
 embedded = config.queue.backend == "embedded"
 
 
