@@ -23,7 +23,8 @@ endif
 OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
-	bench bench-full-size chaos attack stop-test backlog mutants footprint train-demo demo-world
+	bench bench-full-size chaos attack stop-test backlog mutants footprint train-demo demo-world \
+	page page-check page-test
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -117,6 +118,16 @@ demo-world:  ## judge the demo models by ground truth on unseen scenes
 		--out out/demo_world_rough
 	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40 --kinds structure --rough-masks \
 		--unconditioned --out out/demo_world_rough_unconditioned
+
+page:  ## build the page at / from page/src into page/built, which is committed (needs Node.js and npm)
+	cd page && npm ci && npm run build
+
+page-check:  ## the page's types and unit tests; what is committed is, byte for byte, what its sources build
+	cd page && npm ci && npm run check && npm run build -- --outDir $(CURDIR)/out/page --emptyOutDir
+	diff -r page/built out/page
+
+page-test: test-models  ## the page in Chromium, from outside (needs chromium, and playwright in the environment)
+	$(OFFLINE) $(BIN)/python -m pytest -rs tests/e2e/page
 
 build: models  ## a Bento
 	$(OFFLINE) $(BIN)/bentoml build

@@ -1,11 +1,11 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 import { serviceState } from "./api/service";
 import { draft, photo } from "./edit/draft";
 import { imagesIn } from "./edit/photo";
 import { take } from "./edit/taking";
 import { Decision } from "./parts/decision";
-import { Gallery } from "./parts/gallery";
+import { MoreExamples } from "./parts/gallery";
 import { History } from "./parts/history";
 import { KeyDialog } from "./parts/key-dialog";
 import { Result } from "./parts/result";
@@ -13,7 +13,7 @@ import { Sentence } from "./parts/sentence";
 import { Settings } from "./parts/settings";
 import { Stage } from "./parts/stage";
 import { Start } from "./parts/start";
-import { shownRun } from "./runs/running";
+import { shown, shownRun } from "./runs/running";
 
 const SERVICE = { asking: "Connecting …", ready: "Ready", starting: "Models are loading …", away: "No connection" };
 
@@ -28,7 +28,7 @@ export function App() {
         <nav><a href="/docs">API</a></nav>
       </header>
       <main>
-        <section class="stage-column" aria-label="Photo">
+        <section class="stage-column" aria-label="Photo" tabIndex={-1} ref={useKeptFocus()}>
           {shownRun.value ? <Result run={shownRun.value} /> : photo.value ? <Stage photo={photo.value} /> : <Start />}
         </section>
         <section class="panel" aria-label="Edit">
@@ -39,11 +39,22 @@ export function App() {
       </main>
       <section class="below" aria-label="Examples and history">
         <History />
-        <Gallery />
+        <MoreExamples />
+        <p class="quiet foot"><span>Photos go to this service and nowhere else.</span><span>Drafts and history are kept in this browser.</span></p>
       </section>
       <KeyDialog />
     </>
   );
+}
+
+/** Who pressed a button that has gone with what was on the stage goes on from the stage. */
+function useKeptFocus() {
+  const column = useRef<HTMLElement>(null);
+  const run = shown.value?.run;
+  useEffect(() => {
+    if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches) column.current?.focus({ preventScroll: true });
+  }, [run]);
+  return column;
 }
 
 /** Paste anywhere: the first image is the photo, the next one the reference. */

@@ -54,7 +54,7 @@ export function told(error: unknown): Told {
 export function sentence(text: string): string {
   const whole = text.trim();
   if (!whole) return "";
-  return whole.charAt(0).toUpperCase() + whole.slice(1) + (/[.!?)”"]$/.test(whole) ? "" : ".");
+  return whole.charAt(0).toUpperCase() + whole.slice(1) + (/[.!?]$/.test(whole) ? "" : ".");
 }
 
 const STAGES: Record<string, string> = {

@@ -41,7 +41,8 @@ function Account({ found }: { found: Analysis }) {
         {detections.length > 0 && <Row name="Found">{foundOf(detections)}</Row>}
         <Row name="Area">{percent(area)} of the photo</Row>
         {routing && <Row name="Paints">“{routing.generation_prompt}”</Row>}
-        <Row name="Models"><Names names={found.models_used} title="have looked" /> <Names names={painters} title="will paint" /></Row>
+        <Row name="Looked"><Names names={found.models_used} /></Row>
+        <Row name="Will paint"><Names names={painters} paints /></Row>
       </dl>
       {warnings.length > 0 && <ul class="warnings" aria-label="Warnings">{warnings.map((warning) => <li key={warning}>{sentence(warning)}</li>)}</ul>}
     </>
@@ -52,8 +53,9 @@ function Row({ name, children }: { name: string; children: ComponentChildren }) 
   return <div><dt>{name}</dt><dd>{children}</dd></div>;
 }
 
-function Names({ names, title }: { names: string[]; title: string }) {
-  return <>{names.map((name) => <span key={name} class="model" data-role={title} title={title}>{name}</span>)}</>;
+function Names({ names, paints }: { names: string[]; paints?: boolean }) {
+  if (names.length === 0) return <>nothing was needed</>;
+  return <>{names.map((name) => <span key={name} class="model" data-paints={paints}>{name}</span>)}</>;
 }
 
 /** The service says how large a photo may be; the page can make it so. */

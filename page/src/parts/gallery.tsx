@@ -1,8 +1,7 @@
-import { change } from "../edit/draft";
-import { take } from "../edit/taking";
-import { photo } from "../edit/draft";
-import { shown } from "../runs/running";
 import cases from "../cases/cases.json";
+import { change, photo } from "../edit/draft";
+import { take } from "../edit/taking";
+import { shown } from "../runs/running";
 
 const addresses = import.meta.glob<string>("../cases/*.webp", { eager: true, query: "?url", import: "default" });
 const addressOf = (name: string) => addresses[`../cases/${name}`] ?? "";
@@ -19,11 +18,21 @@ async function load(example: Case): Promise<void> {
   scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 
+/** The examples again, where the stage is taken. */
+export function MoreExamples() {
+  if (photo.value === null && shown.value === null) return null;
+  return (
+    <details>
+      <summary><h2>Examples</h2></summary>
+      <Gallery />
+    </details>
+  );
+}
+
 /** Photos to try it with. */
 export function Gallery() {
   return (
-    <details class="gallery" open={photo.value === null && shown.value === null}>
-      <summary><h2>Examples</h2></summary>
+    <div class="gallery">
       <ul>
         {(cases as Case[]).map((example) => (
           <li key={example.title}>
@@ -38,6 +47,6 @@ export function Gallery() {
           </li>
         ))}
       </ul>
-    </details>
+    </div>
   );
 }

@@ -17,6 +17,8 @@ import { Trouble } from "./trouble";
 
 /** Of a found region that is nearly everything, nothing is left to add: a brush starts from nothing. */
 const NEARLY_ALL = 0.95;
+/** Below this score a box is drawn faintly, under the others. */
+const WEAK = 0.5;
 const KEY_STEP = 1 / 40;
 
 /** The photo with what would change of it, and the hand that corrects it. */
@@ -164,8 +166,8 @@ function useKeys({ photo, cursor, isDown, setCursor, begin, go, finish }: Hand) 
 function Detections({ photo }: { photo: Photo }) {
   return (
     <>
-      {(analysis.value?.metadata.detections ?? []).map(({ label, score, box }) => (
-        <Frame key={box.join()} box={box} photo={photo} look="found" label={`${label} ${percent(score)}`} />
+      {[...(analysis.value?.metadata.detections ?? [])].sort((one, other) => one.score - other.score).map(({ label, score, box }) => (
+        <Frame key={box.join()} box={box} photo={photo} look={score < WEAK ? "found weak" : "found"} label={`${label} ${percent(score)}`} />
       ))}
     </>
   );

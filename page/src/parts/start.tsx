@@ -1,6 +1,7 @@
 import { takingError } from "../edit/taking";
 import { useDropping } from "./dropping";
 import { FileButton } from "./file-button";
+import { Gallery } from "./gallery";
 import { Icon } from "./icon";
 import { Trouble } from "./trouble";
 
@@ -12,8 +13,8 @@ export function Start() {
       <h2>Drop a photo here</h2>
       <p>or paste one, or</p>
       <FileButton as="photo" look="button primary">Choose a photo</FileButton>
-      <p class="quiet">No photo at hand? Take an example below.</p>
       <Trouble error={takingError.value} />
+      <Gallery />
     </div>
   );
 }
