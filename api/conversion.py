@@ -10,7 +10,8 @@ from typing import Any
 from api.schemas import GenerateConfig
 from composition.images import Box
 from composition.jobs import Job, JobStatus
-from composition.request import OPTIONS, RANDOM_SEED, ControlType, EditOptions, Point
+from composition.marks import Point
+from composition.request import OPTIONS, RANDOM_SEED, ControlType, EditOptions
 
 API_PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "private, no-store"}

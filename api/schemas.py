@@ -23,13 +23,13 @@ from pydantic import (
 from api.examples import EXAMPLE_REQUEST
 from composition.controls import CONTROLS
 from composition.images import Box
+from composition.marks import Point
 from composition.request import (
     MAX_CANDIDATES,
     MAX_SEED,
     OPTIONS,
     ControlType,
     Option,
-    Point,
     RefineMask,
     ResponseFormat,
 )

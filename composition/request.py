@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from types import UnionType
-from typing import Any, Final, NamedTuple, TypeAlias, get_args, get_type_hints
+from typing import Any, Final, TypeAlias, get_args, get_type_hints
 
 from composition.images import Box, Image, Mask
+from composition.marks import Mark, Point
 
 
 class PipelineChoice(StrEnum):
@@ -73,14 +74,6 @@ class ResponseFormat(StrEnum):
     JSON = "json"
     URL = "url"
     BINARY = "binary"
-
-
-class Point(NamedTuple):
-    """What a person clicked, in pixels of the photo; `label` 1 is on the thing that is meant, 0 is not."""
-
-    x: float
-    y: float
-    label: int = 1
 
 
 MAX_SEED = 2**32 - 1
@@ -196,6 +189,11 @@ class EditOptions:
         """Whether the user, not the router, wants structure control."""
         return bool(self.control_types) or self.force_controlnet or self.pipeline is PipelineChoice.COMPLEX
 
+    @property
+    def mark(self) -> Mark | None:
+        """What was clicked or drawn."""
+        return Mark(points=self.points, box=self.box) if self.points or self.box is not None else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
@@ -230,12 +228,16 @@ OPTIONS: Final[Mapping[str, Option]] = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditRequest:
-    """One edit as the user asked for it, with decoded images; `notes` is what decoding has to say about them."""
+    """One edit as the user asked for it, with decoded images.
+
+    `n` is the number of candidates; `notes` is what decoding has to say about the images.
+    """
 
     base: Image
     prompt: str
     negative_prompt: str | None = None
     references: tuple[Image, ...] = ()
     mask: Mask | None = None
+    n: int = 1
     notes: tuple[str, ...] = ()
     options: EditOptions = field(default_factory=EditOptions)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from api.conversion import to_options
 from api.schemas import GenerateConfig, GenerateRequest
 from composition.images import Box
+from composition.marks import Point
 from composition.request import (
     OPTIONS,
     Crop,
@@ -17,7 +18,6 @@ from composition.request import (
     OutputFormat,
     Oversize,
     PipelineChoice,
-    Point,
     RefineMask,
     ResponseFormat,
     Speed,
