@@ -18,6 +18,7 @@ export const shown = signal<{ run: string; candidate: number | null } | null>(nu
 export const shownRun = computed(() => runs.value.find((run) => run.id === shown.value?.run) ?? null);
 /** What went wrong before there was a job. */
 export const submissionError = signal<unknown>(null);
+const OTHERS = 12;
 /** Jobs of this owner that another browser or program has started. */
 export const otherJobs = signal<JobSummary[]>([]);
 
@@ -118,7 +119,7 @@ export async function resumeRuns(): Promise<void> {
 export async function lookForOtherJobs(): Promise<void> {
   const own = new Set(runs.value.flatMap((run) => run.candidates.map((candidate) => candidate.jobId)));
   const jobs = await client.jobs().catch(() => []);
-  otherJobs.value = jobs.filter((job) => job.kind === "edit" && !own.has(job.job_id));
+  otherJobs.value = jobs.filter((job) => job.kind === "edit" && !own.has(job.job_id)).slice(0, OTHERS);
 }
 
 /** Show the result of a job that was started elsewhere; of its photo nothing is known here. */

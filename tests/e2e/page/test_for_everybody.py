@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.page.conftest import WAIT_MS
+
 AXE = Path(__file__).parents[3] / "page" / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SERIOUS = """async () => (await axe.run()).violations
@@ -48,7 +50,7 @@ def test_an_edit_is_made_with_the_keyboard_alone(visit):
     page.keyboard.press("Control+a")
     page.keyboard.type("green car")
     page.keyboard.press("Enter")
-    page.locator(".comparison").wait_for(timeout=60_000)
+    page.locator(".comparison").wait_for(timeout=WAIT_MS)
     assert visit.bodies("generate/async")[-1]["prompt"] == "green car"
     page.locator("body").evaluate("() => document.activeElement.blur()")
     tab_to(page, "How much of the photo before")
@@ -95,13 +97,13 @@ def test_axe_finds_nothing_serious(visits, demo_url, scheme, device):
 
     look("start")
     visit.take("Rim replacement")
-    visit.page.get_by_text("Settings", exact=True).click()
+    visit.page.locator("summary").filter(has_text="Settings").click()
     look("edit")
     visit.set_number("Num inference steps", "30")
     visit.edit()
     visit.page.get_by_role("progressbar", name="Progress of the edit").wait_for()
     look("running")
-    visit.page.locator(".comparison").wait_for(timeout=60_000)
+    visit.page.locator(".comparison").wait_for(timeout=WAIT_MS)
     look("result")
     visit.page.get_by_role("button", name="Back to the photo").click()
     visit.page.get_by_role("button", name="Clear the mask").click()
@@ -121,7 +123,7 @@ def test_a_phone_never_scrolls_sideways_and_its_buttons_fit_a_finger(visits, dem
     fits()
     visit.take("Rim replacement")
     fits()
-    page.get_by_text("Settings", exact=True).click()
+    page.locator("summary").filter(has_text="Settings").click()
     fits()
     small = page.evaluate(
         """() => [...document.querySelectorAll("button, .tool, .file, .count label")]
@@ -132,7 +134,7 @@ def test_a_phone_never_scrolls_sideways_and_its_buttons_fit_a_finger(visits, dem
     visit.edit()
     page.get_by_role("progressbar", name="Progress of the edit").wait_for()
     fits()
-    page.locator(".comparison").wait_for(timeout=60_000)
+    page.locator(".comparison").wait_for(timeout=WAIT_MS)
     fits()
     assert page.locator(".stage").bounding_box()["height"] < 520
 
@@ -153,13 +155,13 @@ def test_what_happens_is_announced(visit):
     live = visit.page.locator(".decision [aria-live=polite]")
     assert "Simple edit" in live.inner_text()
     visit.edit()
-    visit.page.get_by_role("status").get_by_text("Done in").wait_for(timeout=60_000)
+    visit.page.get_by_role("status").get_by_text("Done in").wait_for(timeout=WAIT_MS)
 
 
 def test_nothing_jumps_while_a_photo_is_edited(visit):
     visit.take("Colour change")
     visit.edit()
-    visit.page.locator(".comparison").wait_for(timeout=60_000)
+    visit.page.locator(".comparison").wait_for(timeout=WAIT_MS)
     assert visit.page.evaluate("() => window.shifts") == []
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.e2e.page.conftest import served
+from tests.e2e.page.conftest import WAIT_MS, served
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_a_key_is_asked_for_once_and_kept_in_the_tab(visits, keyed_url):
     dialog.wait_for(state="hidden")
     visit.take("Colour change")
     visit.edit()
-    visit.page.locator(".comparison").wait_for(timeout=60_000)
+    visit.page.locator(".comparison").wait_for(timeout=WAIT_MS)
     visit.page.reload()
     visit.page.get_by_role("button", name="Edit the photo").wait_for()
     visit.decided()
@@ -47,4 +47,4 @@ def test_what_is_being_painted_is_shown_where_the_service_sends_it(visits, keyed
     visit.take("Colour change")
     visit.set_number("Num inference steps", "100")
     visit.edit()
-    visit.page.get_by_alt_text("What is being painted").wait_for(timeout=60_000)
+    visit.page.get_by_alt_text("What is being painted").wait_for(timeout=WAIT_MS)
