@@ -49,7 +49,8 @@ test-models: $(READY)
 demo: models  ## serve, run the edits of the specification over REST, write out/index.html
 	@$(OFFLINE) $(BIN)/python -m benchmarks.demo
 
-serve: models  ## import what is missing, then serve on 127.0.0.1:8000: make serve PROFILE=sd15
+serve: models  ## import what is missing, then serve page and API on 127.0.0.1:8000: make serve PROFILE=sd15
+	@echo "In a moment: the page http://127.0.0.1:$(PORT)/, the API's routes http://127.0.0.1:$(PORT)/docs"
 	@$(OFFLINE) $(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
 
 test: test-models  ## every test that CI runs

@@ -78,6 +78,7 @@ export function stageOf(progress: Progress): string {
 
 /** What is looked for and repainted. */
 export function targetOf({ target }: Routing): string {
+  if (!target) return "what you pointed at";
   const named = target.phrase ?? (target.region ? `${target.region} body` : null);
   if (target.place) return `a place at the ${target.place}`;
   if (target.complement) return `everything but ${target.rest ? (target.protected ?? []).join(" and ") : "the main subject"}`;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { MAX_SEED, type Parts, bodyOf, seedsOf, withSeed } from "../src/edit/body";
+import { MAX_SEED, type Parts, bodyOf, forCandidates, seedsOf } from "../src/edit/body";
 
 const PARTS: Parts = { base: "data:photo", prompt: " blue car ", negative: " ", reference: null, mask: null, points: [], box: null, settings: {} };
 
@@ -15,8 +15,8 @@ test("a mask of one's own says which side is meant, and takes the place of click
 });
 
 test("clicks and boxes are whole pixels of the photo", () => {
-  const body = bodyOf({ ...PARTS, points: [{ x: 1.4, y: 2.6 }], box: [1, 2, 9, 9], settings: { num_inference_steps: 30 } });
-  expect(body["config"]).toEqual({ num_inference_steps: 30, points: [[1, 3]], box: [1, 2, 9, 9] });
+  const body = bodyOf({ ...PARTS, points: [{ x: 1.4, y: 2.6 }, { x: 5, y: 6, apart: true }], box: [1, 2, 9, 9], settings: { num_inference_steps: 30 } });
+  expect(body["config"]).toEqual({ num_inference_steps: 30, points: [[1, 3], [5, 6, 0]], box: [1, 2, 9, 9] });
 });
 
 test("candidates have seeds that follow one another, from the one that was chosen", () => {
@@ -30,5 +30,8 @@ test("candidates have seeds that follow one another, from the one that was chose
 });
 
 test("a seed is added to the settings, not put in their place", () => {
-  expect(withSeed({ prompt: "x", config: { sharpen: true } }, 5)).toEqual({ prompt: "x", config: { sharpen: true, seed: 5 } });
+  const body = { prompt: "x", config: { sharpen: true } };
+  expect(forCandidates(body, 5, 1)).toEqual({ prompt: "x", config: { sharpen: true, seed: 5 } });
+  expect(forCandidates(body, 5, 3)).toEqual({ prompt: "x", n: 3, config: { sharpen: true, seed: 5 } });
+  expect(forCandidates(body, null, 1)).toEqual(body);
 });

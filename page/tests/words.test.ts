@@ -22,6 +22,7 @@ test("what is changed is said as a person would", () => {
   expect(targetOf(routing({ complement: true, rest: true, protected: ["car", "tree"] }))).toBe("everything but car and tree");
   expect(targetOf(routing({ place: "corner" }))).toBe("a place at the corner");
   expect(targetOf(routing({}))).toBe("the whole photo");
+  expect(targetOf(routing(null))).toBe("what you pointed at");
 });
 
 test("what was found is told by name", () => {

@@ -15,7 +15,8 @@ export interface Routing {
   rule: string;
   reason: string;
   controls: Record<string, number>;
-  target: {
+  /** Null where something was pointed at. */
+  target: null | {
     phrase?: string;
     region?: string;
     place?: string;
@@ -25,6 +26,7 @@ export interface Routing {
     rest?: boolean;
     protected?: string[];
   };
+  region_from?: string;
   generation_prompt: string;
 }
 
@@ -33,6 +35,7 @@ export interface Metadata {
   detections?: Detection[];
   mask_area?: number;
   seed_used?: number;
+  seeds?: number[];
   output_resolution?: string;
   timings_ms?: Record<string, number>;
   warnings?: string[];
@@ -46,8 +49,9 @@ export interface Analysis {
 }
 
 export interface EditResult {
-  image: string;
-  images?: unknown;
+  image: string | null;
+  /** Of several candidates: every one of them. */
+  images?: string[] | null;
   pipeline_used: string;
   models_used: string[];
   processing_time_ms: number;

@@ -1,7 +1,7 @@
 /** A draft as the body of a request. */
 
 import type { Body } from "../api/client";
-import type { Box, Point } from "../mask/geometry";
+import type { Box, Click } from "../mask/geometry";
 
 export interface Parts {
   base: string;
@@ -9,7 +9,7 @@ export interface Parts {
   negative: string;
   reference: string | null;
   mask: string | null;
-  points: readonly Point[];
+  points: readonly Click[];
   box: Box | null;
   settings: Record<string, unknown>;
 }
@@ -21,7 +21,7 @@ export function bodyOf(parts: Parts): Body {
   const config: Record<string, unknown> = { ...parts.settings };
   if (parts.mask) config["mask_mode"] = "luminance";
   else {
-    if (parts.points.length > 0) config["points"] = parts.points.map(({ x, y }) => [Math.round(x), Math.round(y)]);
+    if (parts.points.length > 0) config["points"] = parts.points.map(({ x, y, apart }) => [Math.round(x), Math.round(y), ...(apart ? [0] : [])]);
     if (parts.box) config["box"] = parts.box;
   }
   return {
@@ -34,9 +34,10 @@ export function bodyOf(parts: Parts): Body {
   };
 }
 
-/** The same body with the seed of one of several candidates: they follow one another, so that they can be had again. */
-export function withSeed(body: Body, seed: number): Body {
-  return { ...body, config: { ...(body["config"] as object | undefined), seed } };
+/** The same body for one job of so many candidates, the first of which has a seed of its own. */
+export function forCandidates(body: Body, seed: number | null, count: number): Body {
+  const seeded = seed === null ? body : { ...body, config: { ...(body["config"] as object | undefined), seed } };
+  return count === 1 ? seeded : { ...seeded, n: count };
 }
 
 /** The seeds of `count` candidates; null leaves the one of a single edit to the service. */

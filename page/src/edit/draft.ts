@@ -4,7 +4,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 
 import { differing } from "../api/settings";
 import { abilities } from "../api/service";
-import type { Box, Point } from "../mask/geometry";
+import type { Box, Click } from "../mask/geometry";
 import { type MaskHistory, NO_MASK, present } from "../mask/history";
 import { loadDraft, saveDraft } from "../runs/store";
 import type { Photo } from "./photo";
@@ -17,7 +17,7 @@ export interface Draft {
   chosen: Record<string, unknown>;
   count: number;
   mask: MaskHistory;
-  points: Point[];
+  points: Click[];
   box: Box | null;
 }
 
@@ -52,7 +52,7 @@ export function changeMask(mask: MaskHistory): void {
 }
 
 /** What a click or a box selects takes the place of a mask of one's own. */
-export function select(selection: { points?: Point[]; box?: Box | null }): void {
+export function select(selection: { points?: Click[]; box?: Box | null }): void {
   const mask = ownMask.value ? { done: [...draft.value.mask.done, { kind: "automatic" as const }], undone: [] } : draft.value.mask;
   change({ ...selection, mask });
 }

@@ -10,6 +10,11 @@ export interface Point {
   y: number;
 }
 
+/** A click: on the thing that is meant, or `apart` from it. */
+export interface Click extends Point {
+  apart?: boolean;
+}
+
 /** `[x0, y0, x1, y1]` in pixels of the photo, x0 < x1 and y0 < y1, as the service takes and gives boxes. */
 export type Box = [number, number, number, number];
 

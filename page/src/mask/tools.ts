@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 
 import { abilities } from "../api/service";
 import { changeMask, draft, ownMask, select } from "../edit/draft";
-import { type Box, type Point, type Size } from "./geometry";
+import type { Box, Click, Point, Size } from "./geometry";
 import { type Runs, type Step, after } from "./history";
 
 export type Tool = "brush" | "eraser" | "click" | "box";
@@ -29,7 +29,7 @@ export function addStroke(points: Point[], radius: number, found: Runs | null): 
   changeMask(after(draft.value.mask, ...start, stroke));
 }
 
-export function addPoint(point: Point): void {
+export function addPoint(point: Click): void {
   select({ points: [...draft.value.points, point] });
 }
 

@@ -40,7 +40,7 @@ function Head({ run, candidate }: { run: Run; candidate: Candidate | null }) {
 
 function Actions({ run, candidate, image }: { run: Run; candidate: Candidate; image: Blob }) {
   const url = useObjectUrl(image);
-  const name = `${run.draft.prompt.trim().replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${candidate.account?.metadata.seed_used ?? candidate.seed ?? ""}.${image.type.split("/")[1]}`;
+  const name = `${run.draft.prompt.trim().replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${candidate.seed ?? ""}.${image.type.split("/")[1]}`;
   return (
     <div class="group last">
       {run.draft.photo && <button type="button" onClick={() => void anotherTry(run.draft)}><Icon name="again" /> Another try</button>}
@@ -103,7 +103,7 @@ function Comparison({ before, after, ratio }: { before: string | undefined; afte
 function All({ run }: { run: Run }) {
   return (
     <ul class="candidates">
-      {run.candidates.map((candidate, index) => <li key={candidate.key}><Tile run={run} candidate={candidate} index={index} /></li>)}
+      {run.candidates.map((candidate, index) => <li key={index}><Tile run={run} candidate={candidate} index={index} /></li>)}
     </ul>
   );
 }
@@ -111,7 +111,7 @@ function All({ run }: { run: Run }) {
 function Tile({ run, candidate, index }: { run: Run; candidate: Candidate; index: number }) {
   const image = useObjectUrl(candidate.image);
   const photo = useObjectUrl(run.draft.photo?.blob);
-  const state = candidate.image ? `seed ${candidate.account?.metadata.seed_used ?? candidate.seed}` : (candidate.failure?.message ?? stageOf(candidate.progress));
+  const state = candidate.image ? `seed ${candidate.seed}` : (candidate.failure?.message ?? stageOf(candidate.progress));
   return (
     <button type="button" onClick={() => (shown.value = { run: run.id, candidate: index })}>
       <img src={image ?? candidate.progress.preview ?? photo} alt="" class={isOver(candidate) ? "" : "painting"} />
@@ -138,10 +138,10 @@ function Account({ candidate }: { candidate: Candidate }) {
   const { account, failure } = candidate;
   if (failure?.code === "CANCELLED") return <p class="quiet note" role="status">Cancelled. The photo and everything you set are still there.</p>;
   if (!account) return null;
-  const { seed_used: seed, warnings = [] } = account.metadata;
+  const { warnings = [] } = account.metadata;
   return (
     <div class="note">
-      <p class="quiet" role="status">Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {seed} · {account.models.join(", ")}</p>
+      <p class="quiet" role="status">Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {candidate.seed} · {account.models.join(", ")}</p>
       {warnings.length > 0 && <ul class="warnings" aria-label="Warnings">{warnings.map((warning) => <li key={warning}>{sentence(warning)}</li>)}</ul>}
     </div>
   );

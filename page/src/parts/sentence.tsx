@@ -1,4 +1,3 @@
-import { abilities } from "../api/service";
 import { change, draft } from "../edit/draft";
 import { missing } from "../edit/parts";
 import { start, submissionError } from "../runs/running";
@@ -15,7 +14,6 @@ export function Sentence() {
   const { prompt, count } = draft.value;
   const reason = missing(draft.value);
   const run = () => void (reason ?? start());
-  const most = Math.max(MOST_CANDIDATES, Math.min(abilities.value.candidates, MOST_CANDIDATES));
   return (
     <form class="sentence" onSubmit={(event) => { event.preventDefault(); run(); }}>
       <label for="sentence">What should change?</label>
@@ -32,7 +30,7 @@ export function Sentence() {
       <Reference />
       <fieldset class="count">
         <legend>Candidates</legend>
-        {Array.from({ length: most }, (_, index) => index + 1).map((number) => (
+        {Array.from({ length: MOST_CANDIDATES }, (_, index) => index + 1).map((number) => (
           <label key={number}>
             <input type="radio" name="count" checked={count === number} onChange={() => change({ count: number })} />
             <span>{number}</span>

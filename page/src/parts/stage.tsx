@@ -44,6 +44,7 @@ function Surface({ photo }: { photo: Photo }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const found = useMask(canvas, photo);
   const path = useRef<Point[]>([]);
+  const apart = useRef(false);
   const [cursor, setCursor] = useState<Point | null>(null);
   const [corner, setCorner] = useState<Point | null>(null);
 
@@ -68,7 +69,7 @@ function Surface({ photo }: { photo: Photo }) {
     setCorner(null);
     if (!first || !last) return;
     if (isBrush.value) addStroke(points, radiusOn(photo), found.current);
-    else if (tool.value === "click") addPoint(last);
+    else if (tool.value === "click") addPoint(apart.current ? { ...last, apart: true } : last);
     else {
       const box = boxBetween(first, last, photo);
       if (box) setBox(box);
@@ -85,6 +86,7 @@ function Surface({ photo }: { photo: Photo }) {
       onPointerDown={(event) => {
         if (event.button !== 0) return;
         event.currentTarget.setPointerCapture(event.pointerId);
+        apart.current = event.altKey;
         begin(at(event));
       }}
       onPointerMove={(event) => go(at(event))} onPointerUp={finish} onPointerCancel={finish}
@@ -93,7 +95,7 @@ function Surface({ photo }: { photo: Photo }) {
       <canvas ref={canvas} class="mask" width={photo.width} height={photo.height} hidden={!maskShown.value} />
       {!ownMask.value && maskShown.value && <Detections photo={photo} />}
       {chosen && <Frame box={chosen} photo={photo} look="selection" />}
-      {draft.value.points.map((point, index) => <span key={index} class="point" style={placeOf(point, photo)} />)}
+      {draft.value.points.map((point, index) => <span key={index} class="point" data-apart={point.apart} style={placeOf(point, photo)} />)}
       {cursor && <Cursor at={cursor} photo={photo} />}
     </div>
   );

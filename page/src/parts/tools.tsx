@@ -7,7 +7,7 @@ import { Icon, type IconName } from "./icon";
 const NAMES: Record<Tool, { icon: IconName; name: string; hint: string }> = {
   brush: { icon: "brush", name: "Brush", hint: "Paint what should change." },
   eraser: { icon: "eraser", name: "Eraser", hint: "Rub out what should stay." },
-  click: { icon: "click", name: "Click", hint: "Click a thing: its outline is found." },
+  click: { icon: "click", name: "Click", hint: "Click a thing: its outline is found. With Alt: not this." },
   box: { icon: "box", name: "Box", hint: "Draw a box around a thing." },
 };
 

@@ -11,7 +11,10 @@ export interface Failure {
 }
 
 export interface Candidate {
-  /** Of this submission: it comes with it as the Idempotency-Key, so that a reload while it is sent makes no second job. */
+  /**
+   * Of the submission: it goes with it as the Idempotency-Key, so that a reload while it is sent makes no second job.
+   * Candidates with the same key are one job.
+   */
   key: string;
   jobId: string | null;
   seed: number | null;
@@ -28,8 +31,15 @@ export interface Run {
   candidates: Candidate[];
 }
 
-export function newCandidate(seed: number | null): Candidate {
-  return { key: crypto.randomUUID(), jobId: null, seed, progress: STARTING, image: null, failure: null, account: null };
+export function newCandidate(seed: number | null, key: string = crypto.randomUUID()): Candidate {
+  return { key, jobId: null, seed, progress: STARTING, image: null, failure: null, account: null };
+}
+
+/** Which candidates are one job: their places, job by job. */
+export function jobsOf(run: Run): number[][] {
+  const places = new Map<string, number[]>();
+  run.candidates.forEach(({ key }, index) => places.set(key, [...(places.get(key) ?? []), index]));
+  return [...places.values()];
 }
 
 export const isOver = (candidate: Candidate) => candidate.failure !== null || candidate.image !== null || hasEnded(candidate.progress.status);

@@ -4,12 +4,12 @@ import { computed, signal } from "@preact/signals";
 
 import { ApiError, type Body, type EditResult, type JobSummary, isAbort } from "../api/client";
 import { follow } from "../api/following";
-import { client } from "../api/service";
-import { seedsOf, withSeed } from "../edit/body";
+import { abilities, client } from "../api/service";
+import { forCandidates, seedsOf } from "../edit/body";
 import { type Draft, draft, settingsOf } from "../edit/draft";
 import { requestBody } from "../edit/parts";
 import { blobOf } from "../edit/photo";
-import { type Candidate, type Failure, type Run, isOver, isRunning, newCandidate } from "./run";
+import { type Candidate, type Failure, type Run, isOver, isRunning, jobsOf, newCandidate } from "./run";
 import { KEPT_RUNS, forgetRun, loadRuns, saveRun } from "./store";
 
 export const runs = signal<Run[]>([]);
@@ -39,62 +39,73 @@ export async function start(): Promise<void> {
     submissionError.value = error;
     return;
   }
+  const seeds = seedsOf(draft.value.count, settingsOf(draft.value)["seed"]);
+  // A service that makes several candidates in one job looks at the photo once for all of them.
+  const shared = abilities.value.candidates >= seeds.length ? crypto.randomUUID() : undefined;
   const run: Run = {
     id: crypto.randomUUID(),
     createdAt: Date.now(),
     draft: draft.value,
-    candidates: seedsOf(draft.value.count, settingsOf(draft.value)["seed"]).map(newCandidate),
+    candidates: seeds.map((seed) => newCandidate(seed, shared)),
   };
   runs.value = [run, ...runs.value];
   show(run);
   void forgetOld();
   await saveRun(run);
-  await Promise.all(run.candidates.map((candidate, index) => submit(run.id, index, candidate, body)));
+  await Promise.all(jobsOf(run).map((places) => submit(run, places, body)));
 }
 
 /** Sending again what had been sent already gives the same job. */
-async function submit(runId: string, index: number, { key, seed }: Candidate, body: Body): Promise<void> {
+async function submit(run: Run, places: number[], body: Body): Promise<void> {
+  const { key, seed } = candidateAt(run, places);
   try {
-    const jobId = await client.submit(seed === null ? body : withSeed(body, seed), key);
-    update(runId, index, { jobId }, { keep: true });
-    await pursue(runId, index, jobId);
+    const jobId = await client.submit(forCandidates(body, seed, places.length), key);
+    update(run.id, places, () => ({ jobId }), { keep: true });
+    await pursue(run, places, jobId);
   } catch (error) {
-    if (!isAbort(error)) update(runId, index, { failure: failureOf(error) }, { keep: true });
+    if (!isAbort(error)) update(run.id, places, () => ({ failure: failureOf(error) }), { keep: true });
   }
 }
 
-/** Follow a candidate's job to its end. */
-async function pursue(runId: string, index: number, jobId: string): Promise<void> {
+/** Follow a job to its end. */
+async function pursue(run: Run, places: number[], jobId: string): Promise<void> {
   const controller = new AbortController();
   followed.set(jobId, controller);
   try {
-    const state = await follow(client, jobId, (progress) => update(runId, index, { progress }), controller.signal);
-    if (state.status !== "completed" || !state.result) {
-      const code = state.error_code ?? "INTERNAL";
-      update(runId, index, { failure: { code, message: state.error ?? "The edit did not come to an end." } }, { keep: true });
-    } else update(runId, index, delivered(state.result), { keep: true });
+    const state = await follow(client, jobId, (progress) => update(run.id, places, () => ({ progress })), controller.signal);
+    const images = state.result ? imagesOf(state.result) : [];
+    if (state.status === "completed" && state.result && images.length === places.length) {
+      const { result } = state;
+      update(run.id, places, (index) => delivered(result, images, index), { keep: true });
+    } else {
+      const failure = { code: state.error_code ?? "INTERNAL", message: state.error ?? "The edit did not come to an end." };
+      update(run.id, places, () => ({ failure }), { keep: true });
+    }
   } catch (error) {
-    if (!isAbort(error)) update(runId, index, { failure: failureOf(error) }, { keep: true });
+    if (!isAbort(error)) update(run.id, places, () => ({ failure: failureOf(error) }), { keep: true });
   } finally {
     followed.delete(jobId);
   }
 }
 
-function delivered(result: EditResult): Partial<Candidate> {
-  const { image, pipeline_used: pipeline, models_used: models, processing_time_ms: milliseconds, metadata } = result;
-  return { image: blobOf(image), account: { pipeline, models, milliseconds, metadata } };
+const imagesOf = ({ image, images }: EditResult) => images ?? (image === null ? [] : [image]);
+
+function delivered(result: EditResult, images: string[], index: number): Partial<Candidate> {
+  const { pipeline_used: pipeline, models_used: models, processing_time_ms: milliseconds, metadata } = result;
+  const seed = metadata.seeds?.[index] ?? metadata.seed_used ?? null;
+  return { image: blobOf(images[index] ?? ""), seed, account: { pipeline, models, milliseconds, metadata } };
 }
 
 export async function cancel(run: Run): Promise<void> {
   await Promise.all(
-    run.candidates.map(async (candidate, index) => {
+    jobsOf(run).map(async (places) => {
+      const candidate = candidateAt(run, places);
       if (isOver(candidate) || !candidate.jobId) return;
-      const failure = { code: "CANCELLED", message: "Cancelled." };
       try {
         const state = await client.cancel(candidate.jobId);
         if (state.status !== "cancelled") return;
         followed.get(candidate.jobId)?.abort();
-        update(run.id, index, { failure }, { keep: true });
+        update(run.id, places, () => ({ failure: { code: "CANCELLED", message: "Cancelled." } }), { keep: true });
       } catch (error) {
         submissionError.value = error;
       }
@@ -108,11 +119,12 @@ export async function resumeRuns(): Promise<void> {
   const unfinished = runs.value.find(isRunning);
   if (unfinished) show(unfinished);
   for (const run of runs.value) {
-    run.candidates.forEach((candidate, index) => {
-      if (isOver(candidate)) return;
-      if (candidate.jobId) void pursue(run.id, index, candidate.jobId);
-      else void requestBody(run.draft).then((body) => submit(run.id, index, candidate, body));
-    });
+    for (const places of jobsOf(run)) {
+      const candidate = candidateAt(run, places);
+      if (isOver(candidate)) continue;
+      if (candidate.jobId) void pursue(run, places, candidate.jobId);
+      else void requestBody(run.draft).then((body) => submit(run, places, body));
+    }
   }
 }
 
@@ -127,9 +139,11 @@ export async function openOther(job: JobSummary): Promise<void> {
   try {
     const state = await client.status(job.job_id);
     if (!state.result) return;
-    const candidate = { ...newCandidate(null), jobId: job.job_id, ...delivered(state.result) };
+    const { result } = state;
+    const images = imagesOf(result);
+    const candidates = images.map((_, index) => ({ ...newCandidate(null, job.job_id), jobId: job.job_id, ...delivered(result, images, index) }));
     const empty: Draft = { ...draft.value, photo: null, reference: null, prompt: job.prompt, mask: { done: [], undone: [] }, points: [], box: null };
-    const run: Run = { id: job.job_id, createdAt: job.created_at * 1000, draft: empty, candidates: [candidate] };
+    const run: Run = { id: job.job_id, createdAt: job.created_at * 1000, draft: empty, candidates };
     runs.value = [run, ...runs.value.filter((other) => other.id !== run.id)];
     otherJobs.value = otherJobs.value.filter((other) => other.job_id !== job.job_id);
     show(run);
@@ -150,10 +164,20 @@ async function forgetOld(): Promise<void> {
   await Promise.all(old.map((run) => forgetRun(run.id)));
 }
 
-function update(runId: string, index: number, part: Partial<Candidate>, { keep = false } = {}): void {
-  runs.value = runs.value.map((run) =>
-    run.id === runId ? { ...run, candidates: run.candidates.map((candidate, at) => (at === index ? { ...candidate, ...part } : candidate)) } : run,
-  );
+/** The candidate that stands for a job's. */
+function candidateAt(run: Run, [first = 0]: number[]): Candidate {
+  const candidate = run.candidates[first];
+  if (!candidate) throw new Error("a run has at least one candidate");
+  return candidate;
+}
+
+/** Change the candidates of a job; `part` is told the place within the job. */
+function update(runId: string, places: number[], part: (index: number) => Partial<Candidate>, { keep = false } = {}): void {
+  const changed = (run: Run): Run => ({
+    ...run,
+    candidates: run.candidates.map((candidate, at) => (places.includes(at) ? { ...candidate, ...part(places.indexOf(at)) } : candidate)),
+  });
+  runs.value = runs.value.map((run) => (run.id === runId ? changed(run) : run));
   const run = runs.value.find((one) => one.id === runId);
   if (keep && run) void saveRun(run);
 }
