@@ -15,7 +15,7 @@ import { Stage } from "./parts/stage";
 import { Start } from "./parts/start";
 import { shown, shownRun } from "./runs/running";
 
-const SERVICE = { asking: "Connecting …", ready: "Ready", starting: "Models are loading …", away: "No connection" };
+const SERVICE = { asking: "Connecting", ready: "Ready", starting: "Loading models", away: "No connection" };
 
 export function App() {
   usePasting();

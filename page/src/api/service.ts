@@ -31,22 +31,24 @@ export const client = new Client({
   },
 });
 
-const HEALTH_MS = 5000;
+const LOADING_MS = 3000;
+const READY_MS = 30_000;
 
 export async function learnAbilities(): Promise<void> {
   abilities.value = abilitiesOf(await client.document().catch(() => ({})));
 }
 
-/** Ask until the models are there: a service that has just been started needs a while. */
+/** Ask whether the models are there, again and again while somebody looks: a service that was just started needs a while. */
 export async function watchHealth(): Promise<void> {
   for (;;) {
-    try {
-      modelsLoaded.value = (await client.health()).models_loaded;
-      serviceState.value = "ready";
-      return;
-    } catch (error) {
-      serviceState.value = error instanceof ApiError && error.code === "NOT_READY" ? "starting" : "away";
+    if (!document.hidden) {
+      try {
+        modelsLoaded.value = (await client.health()).models_loaded;
+        serviceState.value = "ready";
+      } catch (error) {
+        serviceState.value = error instanceof ApiError && error.code === "NOT_READY" ? "starting" : "away";
+      }
     }
-    await new Promise((done) => setTimeout(done, HEALTH_MS));
+    await new Promise((done) => setTimeout(done, serviceState.value === "ready" ? READY_MS : LOADING_MS));
   }
 }

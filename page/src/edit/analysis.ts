@@ -15,6 +15,7 @@ export const ANSWERED = "analysis-answered";
 export const SHOWN = "analysis-shown";
 
 const TYPING_MS = 350;
+const DRAWING_MS = 50;
 /** Of the settings, these decide nothing about the region and the way. */
 const BESIDE_THE_DECISION = ["seed", "num_inference_steps", "guidance_scale", "output_format", "sharpen", "color_match"];
 
@@ -22,8 +23,10 @@ const BESIDE_THE_DECISION = ["seed", "num_inference_steps", "guidance_scale", "o
 const asked = computed(() => {
   const { photo, reference, prompt, negative, mask, points, box } = draft.value;
   const settings = Object.entries(settingsOf(draft.value)).filter(([name]) => !BESIDE_THE_DECISION.includes(name));
-  return [photo, reference, prompt.trim(), negative.trim(), mask, points, box, JSON.stringify(settings)] as const;
+  return [photo, reference, mask, points, box, prompt.trim(), negative.trim(), JSON.stringify(settings)] as const;
 });
+/** The first so many of these come from one move of the hand, the others are typed. */
+const DRAWN = 5;
 
 /** Ask again whenever the draft has come to rest, and drop what is no longer asked for. */
 export function keepAnalysing(): void {
@@ -34,7 +37,7 @@ export function keepAnalysing(): void {
     const now = asked.value;
     if (now.every((part, index) => part === before[index])) return;
     const samePhoto = now[0] === before[0];
-    const typed = samePhoto && now[2] !== before[2];
+    const drawn = now.slice(0, DRAWN).some((part, index) => part !== before[index]);
     before = now;
     clearTimeout(timer);
     running.abort();
@@ -47,7 +50,7 @@ export function keepAnalysing(): void {
     }
     running = new AbortController();
     const { signal } = running;
-    timer = window.setTimeout(() => void ask(signal), typed ? TYPING_MS : 50);
+    timer = window.setTimeout(() => void ask(signal), drawn ? DRAWING_MS : TYPING_MS);
   });
 }
 

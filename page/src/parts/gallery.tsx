@@ -20,9 +20,9 @@ async function load(example: Case): Promise<void> {
 
 /** The examples again, where the stage is taken. */
 export function MoreExamples() {
-  if (photo.value === null && shown.value === null) return null;
+  const onStage = photo.value === null && shown.value === null;
   return (
-    <details>
+    <details class={onStage ? "away" : ""}>
       <summary><h2>Examples</h2></summary>
       <Gallery />
     </details>

@@ -18,10 +18,10 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
-/** Drawn for the eye alone: what it stands for is said in words beside it. */
-export function Icon({ name }: { name: IconName }) {
+/** Drawn for the eye alone: what it stands for is said in words; where they are seen `beside` it, a phone does without. */
+export function Icon({ name, beside }: { name: IconName; beside?: boolean }) {
   return (
-    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+    <svg class={beside ? "icon icon-beside" : "icon"} viewBox="0 0 24 24" aria-hidden="true" focusable="false">
       <path d={PATHS[name]} />
     </svg>
   );

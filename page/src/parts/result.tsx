@@ -13,14 +13,18 @@ import { Trouble } from "./trouble";
 export function Result({ run }: { run: Run }) {
   const at = shown.value?.candidate ?? null;
   const candidate = at === null ? null : (run.candidates[at] ?? null);
+  const spoken = candidate ?? run.candidates.find(({ failure }) => failure) ?? run.candidates[0];
+  if (!spoken) return null;
   return (
     <>
       <Head run={run} candidate={candidate} />
       <div class="stage result">
         {candidate ? <One run={run} candidate={candidate} /> : <All run={run} />}
       </div>
-      {isRunning(run) ? <Running run={run} /> : candidate && <Account candidate={candidate} />}
-      {candidate && <Trouble error={candidate.failure?.code === "CANCELLED" ? null : candidate.failure} />}
+      <div class="under">
+        {isRunning(run) ? <Running run={run} /> : <Account candidate={spoken} />}
+        {spoken.failure && spoken.failure.code !== "CANCELLED" && <Trouble error={spoken.failure} />}
+      </div>
     </>
   );
 }
@@ -43,10 +47,10 @@ function Actions({ run, candidate, image }: { run: Run; candidate: Candidate; im
   const name = `${run.draft.prompt.trim().replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${candidate.seed ?? ""}.${image.type.split("/")[1]}`;
   return (
     <div class="group last">
-      {run.draft.photo && <button type="button" onClick={() => void anotherTry(run.draft)}><Icon name="again" /> Another try</button>}
+      {run.draft.photo && <button type="button" onClick={() => void anotherTry(run.draft)}><Icon name="again" beside /> Another try</button>}
       {run.draft.photo && run.draft !== draft.value && <button type="button" onClick={() => { restore(run.draft); shown.value = null; }}>Edit this again</button>}
-      <button type="button" onClick={() => void take(image, "photo", name)}><Icon name="image" /> Use as photo</button>
-      <a class="button primary" href={url} download={name}><Icon name="download" /> Download</a>
+      <button type="button" onClick={() => void take(image, "photo", name)}><Icon name="image" beside /> Use as photo</button>
+      <a class="button primary" href={url} download={name}><Icon name="download" beside /> Download</a>
     </div>
   );
 }
@@ -123,12 +127,12 @@ function Tile({ run, candidate, index }: { run: Run; candidate: Candidate; index
 function Running({ run }: { run: Run }) {
   const share = progressOf(run);
   const first = run.candidates.find((candidate) => !isOver(candidate)) ?? run.candidates[0];
-  const words = first ? stageOf(first.progress) : "";
-  const done = run.candidates.filter(isOver).length;
+  const [stage, step] = first ? stageOf(first.progress).split(", ") : [];
   return (
     <div class="running">
       <progress max={1} value={share} aria-label="Progress of the edit" />
-      <p><span role="status">{words.replace(/, step.*/, "")}</span>{words.replace(/^[^,]*/, "")}{run.candidates.length > 1 && ` · ${done} of ${run.candidates.length} done`} · {percent(share)}</p>
+      <span>{percent(share)}</span>
+      <p><span role="status">{stage}</span>{step && `, ${step}`}</p>
       <button type="button" onClick={() => void cancel(run)}>Cancel</button>
     </div>
   );
@@ -136,13 +140,13 @@ function Running({ run }: { run: Run }) {
 
 function Account({ candidate }: { candidate: Candidate }) {
   const { account, failure } = candidate;
-  if (failure?.code === "CANCELLED") return <p class="quiet note" role="status">Cancelled. The photo and everything you set are still there.</p>;
+  if (failure?.code === "CANCELLED") return <p class="quiet" role="status">Cancelled. The photo and everything you set are still there.</p>;
   if (!account) return null;
   const { warnings = [] } = account.metadata;
   return (
-    <div class="note">
-      <p class="quiet" role="status">Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {candidate.seed} · {account.models.join(", ")}</p>
+    <>
+      <p class="quiet" role="status" title={account.models.join(", ")}>Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {candidate.seed}</p>
       {warnings.length > 0 && <ul class="warnings" aria-label="Warnings">{warnings.map((warning) => <li key={warning}>{sentence(warning)}</li>)}</ul>}
-    </div>
+    </>
   );
 }

@@ -21,7 +21,7 @@ export function Sentence() {
         id="sentence" rows={2} maxLength={1000} value={prompt} placeholder="blue car" aria-describedby="sentence-hint"
         onInput={(event) => change({ prompt: event.currentTarget.value })}
         onKeyDown={(event) => {
-          if (event.key === "Enter" && !event.shiftKey) {
+          if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
             event.preventDefault();
             run();
           }

@@ -33,8 +33,10 @@ export function Stage({ photo }: { photo: Photo }) {
           <Surface key={url} photo={photo} />
         </div>
       </div>
-      <p class="quiet note" role="status">{photo.note ?? `${photo.width} × ${photo.height} pixels`}</p>
-      <Trouble error={takingError.value} />
+      <div class="under">
+        <p class="quiet" role="status">{photo.note ?? `${photo.width} × ${photo.height} pixels`}</p>
+        <Trouble error={takingError.value} />
+      </div>
     </>
   );
 }

@@ -50,7 +50,8 @@ def served(folder: Path, **settings: str) -> Server:
 @pytest.fixture(scope="module")
 def demo_url(browser, tmp_path_factory) -> Iterator[str]:
     """The demo models, in whose world edits work. Needs the browser first, so that nothing is started in vain."""
-    with served(tmp_path_factory.mktemp("demo"), models__profile="demo") as server:
+    settings = {"models__profile": "demo", "generation__default_steps": "5"}  # what is painted is judged elsewhere
+    with served(tmp_path_factory.mktemp("demo"), **settings) as server:
         server.wait_until_healthy(timeout_s=180)
         yield server.url
 

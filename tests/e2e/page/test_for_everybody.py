@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ def test_axe_finds_nothing_serious(visits, demo_url, scheme, device):
     visit.take("Rim replacement")
     visit.page.locator("summary").filter(has_text="Settings").click()
     look("edit")
-    visit.set_number("Num inference steps", "30")
+    visit.set_number("Num inference steps", "20")
     visit.edit()
     visit.page.get_by_role("progressbar", name="Progress of the edit").wait_for()
     look("running")
@@ -165,18 +166,29 @@ def test_nothing_jumps_while_a_photo_is_edited(visit):
     assert visit.page.evaluate("() => window.shifts") == []
 
 
-def test_the_page_is_there_within_a_second_and_weighs_little(visit):
-    page = visit.page
-    painted = page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert painted < 1000
-    weights = page.evaluate(
-        """() => Object.fromEntries(performance.getEntriesByType("resource")
-          .filter(({ name }) => /[.](js|css)$/.test(name)).map((one) => [one.name, one.encodedBodySize]))"""
+def test_the_page_is_one_document_one_style_one_script_and_weighs_little(visit):
+    loaded = visit.page.evaluate(
+        """() => performance.getEntriesByType("resource")
+          .filter(({ initiatorType }) => ["link", "script"].includes(initiatorType))
+          .map(({ name, encodedBodySize }) => [name.split(".").at(-1), encodedBodySize])"""
     )
-    assert len(weights) == 2
-    assert sum(weights.values()) < 40_000
+    assert sorted(kind for kind, _ in loaded if kind != "svg") == ["css", "js"]
+    assert sum(size for _, size in loaded) < 32_000
 
 
+@pytest.fixture
+def quiet_machine():
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        pytest.skip("the machine is busy: times would say nothing")
+
+
+@pytest.mark.usefixtures("quiet_machine")
+def test_the_page_is_painted_within_a_second(visit):
+    painted = visit.page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert painted < 1000
+
+
+@pytest.mark.usefixtures("quiet_machine")
 def test_the_decision_is_shown_within_300_ms_of_the_analysis(visit):
     visit.take("Colour change")
     visit.page.wait_for_function("() => performance.getEntriesByName('analysis-shown').length > 0")
