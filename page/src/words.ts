@@ -33,6 +33,7 @@ export interface Told {
 
 const TITLES: Record<string, string> = {
   UNREACHABLE: "No connection",
+  EMPTY_MASK: "Nothing to change",
   NO_DETECTION: "Nothing found to change",
   CONTENT_POLICY: "Result withheld",
   PAYLOAD_TOO_LARGE: "Too large",

@@ -15,8 +15,11 @@ export function missing(draft: Draft): string | null {
 }
 
 export class EmptyMask extends Error {
+  /** As the service would say it. */
+  readonly code = "EMPTY_MASK";
+
   constructor() {
-    super("The mask is empty: paint what should change, or let the service find it.");
+    super("the mask is empty");
   }
 }
 
