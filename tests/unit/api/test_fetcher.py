@@ -281,7 +281,9 @@ async def test_an_answer_other_than_200_is_refused(site: Site, status: int):
 
 async def test_a_declared_length_over_the_limit_is_refused_at_once(site: Site):
     site.answers["/x"] = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"
-    assert isinstance(await refused(fetcher(max_size_mb=1), site.url()), PayloadTooLarge)
+    error = await refused(fetcher(max_size_mb=1), site.url())
+    assert isinstance(error, PayloadTooLarge)
+    assert (error.message, error.details) == ("the URL's file is larger than 1 MB", {"max_bytes": 2**20})
 
 
 async def test_an_endless_answer_is_cut_at_the_limit(site: Site):
