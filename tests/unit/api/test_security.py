@@ -127,6 +127,21 @@ async def test_a_body_that_stalls_is_given_up():
     assert b'"TIMEOUT"' in sent[1]["body"]
 
 
+async def test_an_app_is_told_that_a_body_that_stalls_will_not_come():
+    got: list[dict[str, Any]] = []
+
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        got.append(dict(await receive()))
+
+    async def send(message: dict[str, Any]) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-length", b"10")]}
+    guard = BodyLimitGuard(reading, max_body_bytes=LIMIT, stall_timeout_s=0.02)
+    await guard(scope, asyncio.Event().wait, send)
+    assert got == [{"type": "http.disconnect"}]
+
+
 async def test_a_client_may_wait_for_its_answer_longer_than_a_body_may_stall():
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await whole_body(receive)

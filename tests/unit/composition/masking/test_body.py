@@ -66,7 +66,8 @@ def test_a_scarf_reaches_from_under_the_chin_to_the_breastbone_when_no_head_is_s
     assert at(whole, (200, 138), (200, 110), (200, 170)) == [1] * 3
     assert at(whole, (200, 60), (134, 138), (266, 138), (200, 290)) == [0] * 4
     assert 60 < np.ptp(columns) < 130
-    assert 70 < rows.min() < 95 and 170 < rows.max() < 290
+    assert 70 < rows.min() < 95
+    assert 170 < rows.max() < 290
     assert 0.22 < np.count_nonzero(half) / np.count_nonzero(whole) < 0.28
 
 
@@ -318,3 +319,13 @@ def test_a_shin_whose_ankle_was_not_seen_goes_on_down_the_leg():
     mask = region_mask(BodyRegion.LOWER, pose_of(without=LEGLESS), SIZE)
     assert at(mask, (150, 480), (150, 560), (252, 560)) == [1] * 3
     assert at(mask, (60, 560), (340, 560)) == [0] * 2
+
+
+def test_the_protected_face_ends_at_the_chin_the_ears_and_the_hairline():
+    """No shoulder, hair or background with it: what is beside a head may be repainted."""
+    alone = pose_of(without=[name for name in NAMES if name[2:] in ("wrist", "elbow")])
+    rows, columns = np.nonzero(protected_mask(alone, SIZE, BodyRegion.UPPER))
+    assert 104 < rows.max() < 112
+    assert 38 < rows.min() < 46
+    assert 170 < columns.min() < 178
+    assert 222 < columns.max() < 230
