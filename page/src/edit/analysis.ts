@@ -48,6 +48,7 @@ export function keepAnalysing(): void {
       analysis.value = null;
       return;
     }
+    analysing.value = true; // what is shown is already no longer about this draft
     running = new AbortController();
     const { signal } = running;
     timer = window.setTimeout(() => void ask(signal), drawn ? DRAWING_MS : TYPING_MS);
@@ -55,7 +56,6 @@ export function keepAnalysing(): void {
 }
 
 async function ask(stopped: AbortSignal): Promise<void> {
-  analysing.value = true;
   try {
     const answer = await client.analyze(await requestBody(draft.peek()), stopped);
     if (stopped.aborted) return;

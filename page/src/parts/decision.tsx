@@ -3,9 +3,10 @@ import type { ComponentChildren } from "preact";
 import type { Analysis } from "../api/client";
 import { modelsLoaded } from "../api/service";
 import { analysing, analysis, analysisError } from "../edit/analysis";
-import { draft, ownMask, photo, takePhoto } from "../edit/draft";
+import { draft, ownMask, photo, select, takePhoto } from "../edit/draft";
 import { missing } from "../edit/parts";
 import { scaledDown } from "../edit/photo";
+import { tool } from "../mask/tools";
 import { foundOf, paintersOf, percent, sentence, targetOf, told } from "../words";
 import { Trouble } from "./trouble";
 
@@ -16,7 +17,7 @@ export function Decision() {
     <section class="decision" aria-labelledby="decision-title" aria-busy={analysing.value}>
       <h2 id="decision-title">What will happen <span class="working" data-on={analysing.value} aria-hidden="true" /></h2>
       <div aria-live="polite">{found ? <Account found={found} /> : !analysisError.value && <p class="quiet">{waiting()}</p>}</div>
-      <Trouble error={analysisError.value}><Fitting /></Trouble>
+      <Trouble error={analysisError.value}><Fitting /><BoxInstead /></Trouble>
     </section>
   );
 }
@@ -56,6 +57,16 @@ function Row({ name, children }: { name: string; children: ComponentChildren }) 
 function Names({ names, paints }: { names: string[]; paints?: boolean }) {
   if (names.length === 0) return <>nothing was needed</>;
   return <>{names.map((name) => <span key={name} class="model" data-paints={paints}>{name}</span>)}</>;
+}
+
+/** Not every service's SAM makes something of a click; it says so when it is asked. */
+function BoxInstead() {
+  if (draft.value.points.length === 0 || told(analysisError.value).details["field"] !== "config.points") return null;
+  const change = () => {
+    select({ points: [] });
+    tool.value = "box";
+  };
+  return <button type="button" onClick={change}>Draw a box instead</button>;
 }
 
 /** The service says how large a photo may be; the page can make it so. */

@@ -126,28 +126,21 @@ def test_an_empty_mask_is_no_edit_and_says_what_to_do(visit):
     visit.page.locator(".frame.found").first.wait_for()
 
 
-def test_what_is_clicked_is_outlined_by_sam(visit):
-    if not takes_clicks(visit.url):
-        pytest.skip("this service does not take config.points yet")
+def test_a_box_is_outlined_by_sam_and_the_click_that_these_models_cannot_use_becomes_one(visit):
     visit.take("Colour change")
     visit.page.get_by_role("radio", name="Click").check()
     drag(visit, (0.5, 0.75))
-    visit.page.wait_for_function("document.querySelectorAll('.point').length === 1")
-    visit.decided()
+    visit.page.get_by_role("alert").get_by_text("trained with boxes only").wait_for()
     assert visit.bodies("analyze")[-1]["config"]["points"] == [[128, 192]]
-    visit.page.get_by_role("radio", name="Box").check()
+    visit.page.get_by_role("button", name="Draw a box instead").click()
+    assert visit.page.get_by_role("radio", name="Box").is_checked()
     drag(visit, (0.05, 0.5), (0.95, 0.9))
     visit.decided()
     visit.page.locator(".frame.selection").wait_for()
-    x0, y0, x1, y1 = visit.bodies("analyze")[-1]["config"]["box"]
-    assert (x0, y0) == pytest.approx((12, 128), abs=2)
-    assert (x1, y1) == pytest.approx((244, 231), abs=2)
-
-
-def takes_clicks(url):
-    body = {"base_image": base64.b64encode(encoded(photo(256, 256), "png")).decode(), "prompt": "blue car"}
-    answer = httpx.post(f"{url}/api/v1/analyze", json={**body, "config": {"points": [[9, 9]]}}, timeout=60)
-    return answer.status_code == 200
+    config = visit.bodies("analyze")[-1]["config"]
+    assert config.keys() == {"box"}
+    assert config["box"] == pytest.approx([12, 128, 244, 231], abs=2)
+    assert visit.page.get_by_text("what you pointed at").is_visible()
 
 
 def test_candidates_come_side_by_side_with_seeds_that_follow_one_another(visit):

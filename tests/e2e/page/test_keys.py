@@ -48,3 +48,19 @@ def test_what_is_being_painted_is_shown_where_the_service_sends_it(visits, keyed
     visit.set_number("Num inference steps", "100")
     visit.edit()
     visit.page.get_by_alt_text("What is being painted").wait_for(timeout=WAIT_MS)
+
+
+def test_what_is_clicked_is_what_changes_where_the_models_know_clicks(visits, keyed_url):
+    visit = visits(keyed_url)
+    visit.page.add_init_script("sessionStorage.setItem('image-composition-key', 'secret')")
+    visit.open()
+    visit.take("Colour change")
+    visit.page.get_by_role("radio", name="Click").check()
+    photo = visit.page.locator(".surface")
+    area = photo.bounding_box()
+    photo.click(position={"x": area["width"] / 2, "y": area["height"] * 0.75})
+    photo.click(position={"x": area["width"] / 4, "y": area["height"] / 4}, modifiers=["Alt"])
+    visit.page.get_by_text("what you pointed at").wait_for()
+    visit.page.wait_for_function("() => document.querySelectorAll('.point').length === 2")
+    visit.decided()
+    assert visit.bodies("analyze")[-1]["config"] == {"points": [[128, 192], [64, 64, 0]]}
