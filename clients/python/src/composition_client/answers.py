@@ -151,6 +151,7 @@ class RunnerHealth(_Answer):
 
 class Health(_Answer):
     status: Literal["healthy"] = "healthy"
+    profile: str | None = None
     models_loaded: list[str]
     gpu_available: bool
     gpu_memory_free_mb: int

@@ -83,3 +83,21 @@ def to_array(data: bytes) -> Pixels:
     import numpy as np
 
     return np.asarray(to_pillow(data))
+
+
+def kind_of(data: bytes) -> str:
+    """The `output_format` of an image file's bytes, by how they begin."""
+    if data.startswith(b"\xff\xd8"):
+        return "jpeg"
+    return "webp" if data[8:12] == b"WEBP" else "png"
+
+
+def overlaid(photo: ImageLike, mask: bytes) -> bytes:
+    """A PNG of the photo, half red where the mask is white. Needs Pillow."""
+    from PIL import Image, ImageOps
+
+    base = ImageOps.exif_transpose(to_pillow(_file_of(photo))).convert("RGB")
+    weight = to_pillow(mask).convert("L").resize(base.size).point(lambda value: value // 2)
+    buffer = io.BytesIO()
+    Image.composite(Image.new("RGB", base.size, (255, 0, 0)), base, weight).save(buffer, "PNG")
+    return buffer.getvalue()
