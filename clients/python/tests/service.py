@@ -76,7 +76,13 @@ class Service:
                 return httpx.Response(200, json={"success": True, "result": result})
             return self._accept(request)
         if first == "health":
-            loaded = {"models_loaded": ["clip"], "gpu_available": False, "gpu_memory_free_mb": 0, "runners": {}}
+            loaded = {
+                "profile": "tiny",
+                "models_loaded": ["clip"],
+                "gpu_available": False,
+                "gpu_memory_free_mb": 0,
+                "runners": {},
+            }
             return httpx.Response(200, json={"status": "healthy", **loaded})
         if first == "jobs" and not rest:
             return httpx.Response(200, json={"success": True, "jobs": [], "cursor": None})

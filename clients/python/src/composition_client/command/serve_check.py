@@ -64,7 +64,7 @@ def _check(client: Client, report: dict[str, Any], *, edit: bool) -> None:
     if edit:
         start = time.monotonic()
         made = client.edit(grey_png(SIDE_PX), "blue", mask=grey_png(SIDE_PX, square=255), num_inference_steps=1, seed=1)
-        report |= {"edit": "works", "edit_s": round(time.monotonic() - start, 1), "edit_job": made.job_id}
+        report["edit"] = {"seconds": round(time.monotonic() - start, 1), "job_id": made.job_id}
 
 
 def _explain(error: ComposeError) -> None:
@@ -76,6 +76,8 @@ def _explain(error: ComposeError) -> None:
 def _readable(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return f"works, {value['seconds']} s, job {value['job_id']}"
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value)
