@@ -115,7 +115,7 @@ def test_the_check_says_what_there_is(compose, service):
     done = compose("serve-check")
     assert done.exit_code == 0, done.stderr
     said = dict(line.split(None, 1) for line in done.stdout.splitlines() if not line.startswith(("models", "key")))
-    assert (said["ready"], said["profile"], said["edit"].split()[0]) == ("yes", "tiny", "works")
+    assert (said["ready"], said["profile"], said["edit"].split(",")[0]) == ("yes", "tiny", "works")
     assert json.loads(compose("serve-check", "--no-edit", "--json").stdout)["models_loaded"] == ["clip"]
     assert len(service.jobs) == 1
 
