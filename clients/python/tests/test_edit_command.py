@@ -26,6 +26,8 @@ VALUES = {
     "ip_adapter_scale": ("0.5", 0.5),
     "controlnet_conditioning_scale": ("0.9", 0.9),
     "target": ("the car", "the car"),
+    "points": ("3,4,0", [[3, 4, 0]]),
+    "box": ("[1, 2, 30.5, 40]", [1, 2, 30.5, 40]),
     "on_no_detection": ("error", "error"),
     "refine_mask": ("off", "off"),
     "mask_mode": ("alpha", "alpha"),
@@ -38,6 +40,8 @@ VALUES = {
     "sharpen": (None, True),
     "output_format": ("webp", "webp"),
     "return_mask": (None, True),
+    "embed_metadata": (None, True),
+    "oversize": ("downscale", "downscale"),
     "loras": ('{"film": 0.5}', {"film": 0.5}),
 }
 
@@ -152,7 +156,7 @@ def test_one_photo_s_error_leaves_the_others_alone(compose, desk, service):
     assert failed == {
         "photo": "bad.jpg", "error": {"code": "UNPROCESSABLE_IMAGE", "message": "is none", "details": {}},
     }  # fmt: skip
-    assert (edited["photo"], edited["output"], edited["seed"]) == ("photo.jpg", "photo.edited.png", 7)
+    assert (edited["photo"], edited["outputs"], edited["seeds"]) == ("photo.jpg", ["photo.edited.png"], [7])
     assert edited["job_id"] in service.jobs
 
 
@@ -169,7 +173,9 @@ def test_one_photo_s_error_leaves_the_others_alone(compose, desk, service):
         (["photo.jpg", "x", "-o", "-", "--json"], None, "cannot both go to stdout"),
         (["photo.jpg", "x", "-o", "-", "--return-mask"], None, "give -o FILE"),
         (["photo.jpg", "x", "--callback-url", "http://a"], None, "--callback-url is for --detach"),
-        (["photo.jpg", "x", "--loras", "film"], None, "is not JSON"),
+        (["photo.jpg", "x", "--loras", "film"], None, "--loras film"),
+        (["photo.jpg", "x", "--box", "1,2,x"], None, "--box 1,2,x"),
+        (["photo.jpg", "x", "-n", "2", "-o", "-"], None, "several images do not fit into one pipe"),
         (["photo.jpg", "x", "--url", "localhost:8000"], None, "not an http or https URL"),
         (["photo.jpg", "x", "--seed", "seven"], None, "--seed"),
     ],
@@ -229,6 +235,19 @@ def test_the_mask_is_written_beside_the_image(compose, desk, service):
     assert (desk / "photo.edited.mask.png").read_bytes() == b"mask"
     (desk / "photo.edited.png").unlink()
     assert compose("edit", "photo.jpg", "blue car", "--return-mask").exit_code == 2
+
+
+def test_candidates_are_numbered(compose, desk, service):
+    plain = service._status
+    images = [base64.b64encode(text).decode() for text in (b"one", b"two")]
+    several = {"images": images, "metadata": {"seed_used": 7, "seeds": [7, 8]}}
+    service._status = lambda job_id: {**plain(job_id), "result": {**plain(job_id)["result"], **several}}
+    service.life = Life(streams=['id: 1\nevent: status\ndata: {"status": "completed"}\n\n'])
+    done = compose("edit", "photo.jpg", "blue car", "-n", "2")
+    assert (done.exit_code, done.stdout) == (0, "photo.edited.1.png\nphoto.edited.2.png\n")
+    assert "seeds 7, 8" in done.stderr
+    assert (desk / "photo.edited.2.png").read_bytes() == b"two"
+    assert sent(service)["n"] == 2
 
 
 def test_progress_is_said_where_it_is_asked_for(compose, desk):

@@ -53,17 +53,29 @@ class Edit(_Result):
 
     Attributes:
         job_id: whose result it is.
-        image: the file's bytes, in `output_format`.
+        image: the file's bytes, in `output_format`; of several candidates the first one's.
+        images: every candidate's, where there are several.
         mask: bytes of the feathered mask, a greyscale PNG, with `return_mask`; where it is 0, no pixel was changed.
         metadata: `input_resolution`, `seed_used`, `routing`, `detections`, `mask_area`, `timings_ms`, `warnings` ...
     """
 
     job_id: str
     image: File
+    images: list[File] | None = None
     mask: File | None = None
     pipeline_used: Pipeline
     models_used: list[str]
     processing_time_ms: int
+
+    @property
+    def candidates(self) -> list[bytes]:
+        """One or more files, in the order of `seeds`."""
+        return self.images or [self.image]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the candidates."""
+        return list(self.metadata.get("seeds") or [self.seed])
 
     @property
     def seed(self) -> int | None:

@@ -70,6 +70,7 @@ class AsyncClient:
         reference: ImageLike | None = None,
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
+        n: int | None = None,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
         idempotency_key: str | None = None,
@@ -83,6 +84,7 @@ class AsyncClient:
             reference: an image whose look is taken over.
             mask: of the photo's size, white (True) = repaint.
             negative_prompt: what must not be painted.
+            n: so many candidates, 1..8, of the seeds seed, seed + 1 ...
             on_progress: told what the service tells; what it raises cancels the edit.
             timeout_s: instead of the client's.
             idempotency_key: 1..255 characters; the same key and request, also from another process, is the same job.
@@ -95,7 +97,9 @@ class AsyncClient:
         """
         return await self._run(
             self._operations.edit(
-                body_of(image, prompt, reference=reference, mask=mask, negative_prompt=negative_prompt, config=config),
+                body_of(
+                    image, prompt, reference=reference, mask=mask, negative_prompt=negative_prompt, n=n, config=config
+                ),
                 key=idempotency_key,
                 on_progress=on_progress,
                 timeout_s=timeout_s,
@@ -110,6 +114,7 @@ class AsyncClient:
         reference: ImageLike | None = None,
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
+        n: int | None = None,
         callback_url: str | None = None,
         timeout_s: float | None = None,
         idempotency_key: str | None = None,
@@ -122,6 +127,7 @@ class AsyncClient:
             reference=reference,
             mask=mask,
             negative_prompt=negative_prompt,
+            n=n,
             callback_url=callback_url,
             config=config,
         )
@@ -176,9 +182,9 @@ class AsyncClient:
         """Its state then; a job that has ended stays as it is."""
         return await self._run(self._operations.cancel(job_id, timeout_s=timeout_s))
 
-    async def image(self, job_id: str, *, timeout_s: float | None = None) -> bytes:
-        """The edited image's file. Raises: NotFound while there is none."""
-        return await self._run(self._operations.image(job_id, timeout_s=timeout_s))
+    async def image(self, job_id: str, *, index: int = 0, timeout_s: float | None = None) -> bytes:
+        """The edited image's file, of several candidates the one of an index. Raises: NotFound while there is none."""
+        return await self._run(self._operations.image(job_id, index=index, timeout_s=timeout_s))
 
     async def health(self, *, timeout_s: float | None = None) -> Health:
         """Raises: NotReady while the models are not loaded."""

@@ -62,6 +62,7 @@ def body_of(
     mask: ImageLike | None = None,
     negative_prompt: str | None = None,
     callback_url: str | None = None,
+    n: int | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The request as JSON, without what was not asked for. Raises: NotAnImage."""
@@ -69,6 +70,8 @@ def body_of(
     body: dict[str, Any] = {name: to_wire(given) for name, given in images.items() if given is not None}
     texts = {"prompt": prompt, "negative_prompt": negative_prompt, "callback_url": callback_url}
     body |= {name: text for name, text in texts.items() if text is not None}
+    if n is not None:
+        body["n"] = n
     if config:
         body["config"] = dict(config)
     return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
@@ -159,8 +162,10 @@ class Operations:
     def cancel(self, job_id: str, *, timeout_s: float | None) -> Flow[Job]:
         return _parsed(Job, (yield from self._call(Call(method="DELETE", path=f"{API}/jobs/{job_id}"), timeout_s)))
 
-    def image(self, job_id: str, *, timeout_s: float | None) -> Flow[bytes]:
-        answer = yield from self._call(Call(method="GET", path=f"{API}/jobs/{job_id}/image"), timeout_s)
+    def image(self, job_id: str, *, index: int, timeout_s: float | None) -> Flow[bytes]:
+        params = {"index": str(index)} if index else {}
+        request = Call(method="GET", path=f"{API}/jobs/{job_id}/image", params=params)
+        answer = yield from self._call(request, timeout_s)
         return answer.content
 
     def analyze(self, body: bytes, *, timeout_s: float | None) -> Flow[Analysis]:

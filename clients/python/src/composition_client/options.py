@@ -17,6 +17,8 @@ def _option(description: str, *, default: Any = None, **bounds: Any) -> Any:
 
 
 ControlType = Literal["pose", "depth", "canny", "tile"]
+Coordinate = Annotated[float, Field(ge=0)]
+Point = Annotated[list[Coordinate], Field(min_length=2, max_length=3)]
 LoraName = Annotated[str, Field(min_length=1, max_length=100)]
 LoraWeight = Annotated[float, Field(ge=-2.0, le=2.0)]
 
@@ -39,6 +41,22 @@ class Config(TypedDict, total=False):
     target: Annotated[
         str,
         _option("What to repaint, instead of what is read from the prompt.", min_length=1, max_length=200),
+    ]
+    points: Annotated[
+        list[Point],
+        _option(
+            "What was clicked, [x, y] or [x, y, label] in pixels of the photo: SAM finds the thing that the points of "
+            "label 1 (the default) are on and those of label 0 are not.",
+            max_length=32,
+        ),
+    ]
+    box: Annotated[
+        list[Coordinate],
+        _option(
+            "[x0, y0, x1, y1] in pixels of the photo, x1 and y1 exclusive: SAM finds the thing in it.",
+            min_length=4,
+            max_length=4,
+        ),
     ]
     on_no_detection: Annotated[
         Literal["full", "error"],
@@ -70,4 +88,14 @@ class Config(TypedDict, total=False):
         Literal["png", "jpeg", "webp"], _option("png and webp are lossless, jpeg has quality 95.", default="png")
     ]
     return_mask: Annotated[bool, _option("Add `result.mask`, a greyscale PNG.", default=False)]
+    embed_metadata: Annotated[
+        bool,
+        _option("Write the edit's parameters and its IPTC digital source type into the image file.", default=False),
+    ]
+    oversize: Annotated[
+        Literal["refuse", "downscale"],
+        _option(
+            "downscale takes a photo above limits.max_resolution and answers at the reduced size.", default="refuse"
+        ),
+    ]
     loras: Annotated[dict[LoraName, LoraWeight], _option("Allow-listed LoRA names with weights.", max_length=5)]

@@ -207,8 +207,10 @@ def _summarise(outcomes: list[Outcome], total: int, *, json_: bool) -> None:
         table = table_of("photo", "result", "s", "seed", "warnings")
         for outcome in outcomes:
             result = outcome.error["code"] if outcome.error else outcome.output
-            seed, warnings = outcome.account.get("seed", ""), outcome.account.get("warnings", [])
-            table.add_row(outcome.photo, result, f"{outcome.seconds:.1f}", str(seed), "; ".join(warnings))
+            seeds, warnings = outcome.account.get("seeds", []), outcome.account.get("warnings", [])
+            table.add_row(
+                outcome.photo, result, f"{outcome.seconds:.1f}", *map(str, seeds[:1] or [""]), "; ".join(warnings)
+            )
         print_table(table)
     for outcome in failed:
         assert outcome.error is not None

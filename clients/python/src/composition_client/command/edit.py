@@ -36,6 +36,10 @@ def edit(
     reference: flags.Reference = None,
     mask: flags.MaskImage = None,
     negative_prompt: flags.NegativePrompt = None,
+    n: Annotated[
+        int,
+        typer.Option("-n", min=1, help="So many candidates, of the seeds seed, seed + 1 ...: photo.edited.1.png ..."),
+    ] = 1,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", help="A file, of several photos a folder, or -; else photo.edited.png."),
@@ -63,6 +67,7 @@ def edit(
         "negative_prompt": negative_prompt,
         "reference": pipe.maybe(reference),
         "mask": pipe.maybe(mask),
+        "n": n if n > 1 else None,
     }
     with Client(url, timeout_s=timeout) as client:
         if detach:
@@ -70,20 +75,21 @@ def edit(
             raise typer.Exit(_each(given, work, json_=json_))
         kind = format_of(output if len(given) == 1 else None, config.get("output_format"))
         settings = cast(Config, {**config, "output_format": kind})
-        targets = outputs_of(given, output, kind=kind, force=force)
+        targets = outputs_of(given, output, kind=kind, n=n, force=force)
         if config.get("return_mask"):
             check_free([target.mask_path for target in targets], force=force)
 
         def make(photo: Photo, target: Output) -> None:
             with live_progress(photo.name, wanted=progress) as on_progress:
                 made = client.edit(photo.image, **asked, on_progress=on_progress, **settings)
-            target.write(made.image, mask=made.mask)
+            target.write(made.candidates, mask=made.mask)
             if json_:
-                print_json({"photo": photo.name, "output": str(target.path), **account(made)})
+                print_json({"photo": photo.name, "outputs": list(map(str, target.paths)), **account(made)})
             else:
                 _tell(photo, target, in_words(made), several=len(given) > 1)
-            if open_ and target.path is not None:
-                typer.launch(str(target.path))
+            if open_:
+                for path in target.paths:
+                    typer.launch(str(path))
 
         work = [partial(make, photo, target) for photo, target in zip(given, targets, strict=True)]
         raise typer.Exit(_each(given, work, json_=json_))
@@ -100,9 +106,9 @@ def _submit(
 
 
 def _tell(photo: Photo, target: Output, lines: list[str], *, several: bool) -> None:
-    """The file's name on stdout, where the image itself does not go, and the account on stderr."""
-    if target.path is not None:
-        print(target.path, flush=True)
+    """The files' names on stdout, where the image itself does not go, and the account on stderr."""
+    for path in target.paths:
+        print(path, flush=True)
     for line in lines:
         say(f"{photo.name}: {line}" if several else line)
 

@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import typer
@@ -77,29 +78,19 @@ _SET = Annotated[
 
 def _flag(name: str, hint: Any) -> inspect.Parameter:
     type_, info = _parts(hint)
+    spelling = _spelling(type_)
     words = name.replace("_", "-")
-    spelling = f"--{words}/--no-{words}" if type_ is bool else f"--{words}"
-    value, metavar, choices = _on_the_line(type_)
+    choices = spelling.choices
     option = typer.Option(
-        spelling,
+        f"--{words}/--no-{words}" if type_ is bool else f"--{words}",
         help=_help(info),
         rich_help_panel=PANEL,
         show_default=False,
-        metavar=metavar,
+        metavar=spelling.metavar,
         autocompletion=(lambda: choices) if choices else None,
     )
-    annotation = Annotated[value | None, option]  # type: ignore[valid-type]
+    annotation = Annotated[spelling.type | None, option]  # type: ignore[name-defined]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _on_the_line(type_: Any) -> tuple[Any, str | None, list[str]]:
-    """How a value is given: its type, what stands for it in the help, and what the shell may complete it to."""
-    if not _is_simple(type_):
-        return str, "JSON", []
-    if get_origin(type_) is list and get_origin(get_args(type_)[0]) is Literal:
-        choices = list(get_args(get_args(type_)[0]))
-        return list[str], f"[{'|'.join(choices)}]", choices
-    return type_, None, []
 
 
 def _parts(hint: Any) -> tuple[Any, FieldInfo]:
@@ -107,11 +98,32 @@ def _parts(hint: Any) -> tuple[Any, FieldInfo]:
     return type_, info
 
 
-def _is_simple(type_: Any) -> bool:
-    """Whether it has a spelling on a command line of its own; lists are given by repeating the flag."""
-    if get_origin(type_) is list:
-        return _is_simple(get_args(type_)[0])
-    return type_ in (bool, int, float, str) or get_origin(type_) is Literal
+@dataclass(frozen=True, kw_only=True)
+class _Spelling:
+    """How a value is given on a command line: its type there, its sign in the help, and how it is read."""
+
+    type: Any
+    metavar: str | None = None
+    choices: list[str] | None = None
+    read: Callable[[Any], Any] = lambda value: value
+
+
+def _spelling(type_: Any) -> _Spelling:
+    """Lists are given by repeating the flag, lists of numbers with commas, and what else there is as JSON."""
+    if get_origin(type_) is not list:
+        plain = type_ in (bool, int, float, str) or get_origin(type_) is Literal
+        return _Spelling(type=type_) if plain else _Spelling(type=str, metavar="JSON", read=json.loads)
+    part = get_args(type_)[0]
+    if get_origin(part) is Literal:
+        choices = list(get_args(part))
+        return _Spelling(type=list[str], metavar=f"[{'|'.join(choices)}]", choices=choices)
+    if get_origin(get_args(part)[0]) is list:
+        return _Spelling(type=list[str], metavar="N,N...", read=lambda texts: [_numbers(text) for text in texts])
+    return _Spelling(type=str, metavar="N,N...", read=_numbers)
+
+
+def _numbers(text: str) -> Any:
+    return json.loads(f"[{text.strip().removeprefix('[').removesuffix(']')}]")
 
 
 def _help(info: FieldInfo) -> str:
@@ -129,15 +141,11 @@ def _set_ones(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if value is None or value == []:
             continue
-        values[name] = value if _is_simple(_parts(hints[name])[0]) else _json(name, value)
+        try:
+            values[name] = _spelling(_parts(hints[name])[0]).read(value)
+        except ValueError as error:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} {value}: {error}") from None
     return values
-
-
-def _json(name: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--{name.replace('_', '-')} {text}: is not JSON: {error}") from None
 
 
 def _setting(text: str) -> tuple[str, Any]:

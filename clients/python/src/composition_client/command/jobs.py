@@ -12,7 +12,7 @@ from composition_client.answers import Job, JobStatus
 from composition_client.client import Client
 from composition_client.command import flags
 from composition_client.command.exits import exits
-from composition_client.command.places import PIPE, SUFFIX_OF, Output, check_free
+from composition_client.command.places import PIPE, SUFFIX_OF, Output, check_free, write_whole
 from composition_client.command.report import print_json, print_table, table_of
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
@@ -82,18 +82,19 @@ def image(
     job_id: JobId,
     *,
     output: Annotated[str | None, typer.Option("--output", "-o", help="A file or -; else JOB.png.")] = None,
+    index: Annotated[int, typer.Option(min=0, help="Of several candidates which one, from 0.")] = 0,
     force: flags.Force = False,
     url: flags.Url = DEFAULT_URL,
 ) -> None:
     """Fetch the edited image."""
     with Client(url, timeout_s=SHORT_S) as client:
-        data = client.image(job_id)
+        data = client.image(job_id, index=index)
     if output == PIPE:
-        Output(path=None, force=force).write(data)
+        Output(paths=[], force=force).write([data])
         return
     path = Path(output or f"{job_id}{SUFFIX_OF[kind_of(data)]}")
     check_free([path], force=force)
-    Output(path=path, force=force).write(data)
+    write_whole(path, data, force=force)
     print(path)
 
 

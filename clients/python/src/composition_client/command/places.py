@@ -68,24 +68,25 @@ def photos_of(arguments: list[str], pipe: Pipe) -> list[Photo]:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Where an edited image goes; None is stdout."""
+    """Where an edit's candidates go, one path for each; without paths the only one goes to stdout."""
 
-    path: Path | None
+    paths: list[Path]
     force: bool
 
     @property
     def mask_path(self) -> Path:
         """out.mask.png beside out.png. Raises: typer.BadParameter."""
-        if self.path is None:
+        if not self.paths:
             raise typer.BadParameter("--return-mask needs a file beside which the mask can be: give -o FILE")
-        return self.path.with_suffix(".mask.png")
+        return self.paths[0].with_suffix(".mask.png")
 
-    def write(self, data: bytes, *, mask: bytes | None = None) -> None:
-        if self.path is None:
-            sys.stdout.buffer.write(data)
+    def write(self, candidates: list[bytes], *, mask: bytes | None = None) -> None:
+        if not self.paths:
+            sys.stdout.buffer.write(candidates[0])
             sys.stdout.buffer.flush()
             return
-        write_whole(self.path, data, force=self.force)
+        for path, data in zip(self.paths, candidates, strict=True):
+            write_whole(path, data, force=self.force)
         if mask is not None:
             write_whole(self.mask_path, mask, force=self.force)
 
@@ -99,7 +100,7 @@ def format_of(output: str | None, asked_for: str | None) -> str:
     return asked_for or named or "png"
 
 
-def outputs_of(photos: list[Photo], output: str | None, *, kind: str, force: bool) -> list[Output]:
+def outputs_of(photos: list[Photo], output: str | None, *, kind: str, n: int, force: bool) -> list[Output]:
     """One for each photo. `output` is a file, of several photos a folder, "-", or None: photo.edited.png.
 
     Raises:
@@ -107,11 +108,11 @@ def outputs_of(photos: list[Photo], output: str | None, *, kind: str, force: boo
     """
     from_pipe = any(photo.name == "stdin" for photo in photos)
     if output == PIPE or (output is None and from_pipe):
-        if len(photos) > 1:
+        if len(photos) > 1 or n > 1:
             raise typer.BadParameter("several images do not fit into one pipe")
         if sys.stdout.isatty():
             raise typer.BadParameter("an image is nothing for a terminal: give -o FILE, or pipe it on")
-        return [Output(path=None, force=force)]
+        return [Output(paths=[], force=force)]
     names = [f"{photo.path.stem}.edited{SUFFIX_OF[kind]}" for photo in photos]
     if output is None:
         paths = [photo.path.with_name(name) for photo, name in zip(photos, names, strict=True)]
@@ -119,8 +120,13 @@ def outputs_of(photos: list[Photo], output: str | None, *, kind: str, force: boo
         paths = [Path(output) / name for name in names]
     else:
         paths = [Path(output)]
-    check_free(paths, force=force)
-    return [Output(path=path, force=force) for path in paths]
+    outputs = [Output(paths=_numbered(path, n), force=force) for path in paths]
+    check_free([path for each in outputs for path in each.paths], force=force)
+    return outputs
+
+
+def _numbered(path: Path, n: int) -> list[Path]:
+    return [path] if n == 1 else [path.with_name(f"{path.stem}.{number}{path.suffix}") for number in range(1, n + 1)]
 
 
 def check_free(paths: list[Path], *, force: bool) -> None:

@@ -46,7 +46,7 @@ def account(edit: Edit) -> dict[str, Any]:
     """Of an edit as JSON, without its images."""
     return {
         "job_id": edit.job_id,
-        "seed": edit.seed,
+        "seeds": edit.seeds,
         "pipeline": edit.pipeline_used,
         "rule": edit.routing.get("rule"),
         "processing_time_ms": edit.processing_time_ms,
@@ -58,7 +58,8 @@ def in_words(edit: Edit) -> list[str]:
     """Of an edit: one line, and one for each warning."""
     rule = edit.routing.get("rule")
     how = f"{edit.pipeline_used} pipeline" + (f" ({rule})" if rule else "")
-    line = f"{how}, seed {edit.seed}, {edit.processing_time_ms / 1000:.1f} s, job {edit.job_id}"
+    seeds = ("seed " if len(edit.seeds) == 1 else "seeds ") + ", ".join(map(str, edit.seeds))
+    line = f"{how}, {seeds}, {edit.processing_time_ms / 1000:.1f} s, job {edit.job_id}"
     return [line, *(f"warning: {warning}" for warning in edit.warnings)]
 
 
