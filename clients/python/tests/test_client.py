@@ -316,6 +316,16 @@ def test_a_url_that_is_none_is_refused_at_once():
         Client("localhost:8000")
 
 
+def test_a_key_may_end_with_a_line_but_must_fit_into_a_header(service):
+    with Client("http://service", api_key=" k-1\n", transport=service.transport) as client:
+        client.health()
+    assert service.requests[0].headers["Authorization"] == "Bearer k-1"
+    for key in ("schlüssel", "a\nb"):
+        with pytest.raises(ValueError, match="no header") as caught:
+            Client("http://service", api_key=key)
+        assert key not in str(caught.value)
+
+
 def test_every_job_reads_page_after_page(service):
     pages = [{"jobs": [summary("a"), summary("b")], "cursor": "next"}, {"jobs": [summary("c")], "cursor": None}]
     service.before = lambda request: httpx.Response(200, json={"success": True, **pages[len(service.requests) - 1]})

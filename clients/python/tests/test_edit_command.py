@@ -286,6 +286,13 @@ def test_the_key_is_sent_and_not_printed(compose, desk, service, monkeypatch):
     assert "secret-key" not in done.output + refused.output
 
 
+def test_a_key_that_no_header_can_carry_is_wrong_usage(compose, desk, service, monkeypatch):
+    monkeypatch.setenv("COMPOSE_API_KEY", "schlüssel")
+    refused = compose("edit", "photo.jpg", "blue car")
+    assert (refused.exit_code, len(service.requests)) == (2, 0)
+    assert "schl" not in refused.output
+
+
 def test_no_flag_takes_a_key(compose):
     for command in ("edit", "batch", "analyze", "serve-check", "jobs"):
         assert "-key" not in compose(command, "--help").output

@@ -31,7 +31,7 @@ class AsyncClient:
         transport: instead of the network, for tests.
 
     Raises:
-        ValueError: not an http or https URL.
+        ValueError: not an http or https URL, or a key that no header can carry.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class AsyncClient:
             n: so many candidates, 1..8, of the seeds seed, seed + 1 ...
             on_progress: told what the service tells; what it raises cancels the edit.
             timeout_s: instead of the client's.
-            idempotency_key: 1..255 characters; the same key and request, also from another process, is the same job.
+            idempotency_key: 1..255 ASCII characters; the same key and request is the same job, for 24 h.
             config: the options of `composition_client.options.Config`.
 
         Raises:

@@ -29,7 +29,7 @@ class Connection:
     """A base URL, which may have a path, and a key, which nothing prints.
 
     Raises:
-        ValueError: not an http or https URL.
+        ValueError: not an http or https URL, or a key that no header can carry.
     """
 
     url: str
@@ -38,12 +38,14 @@ class Connection:
     def __post_init__(self) -> None:
         if httpx.URL(self.url).scheme not in ("http", "https"):
             raise ValueError(f"not an http or https URL: {self.url!r}")
+        if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable()):
+            raise ValueError("the API key has characters that no header can carry")
 
     @classmethod
     def to(cls, url: str | None, api_key: str | None) -> Connection:
         """What is not given is taken from COMPOSE_URL and COMPOSE_API_KEY."""
         found = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-        return cls(url=found, api_key=api_key or os.environ.get(KEY_VARIABLE) or None)
+        return cls(url=found, api_key=(api_key or os.environ.get(KEY_VARIABLE) or "").strip() or None)
 
     def settings(self) -> Mapping[str, Any]:
         """For `httpx.Client` and `httpx.AsyncClient`. A redirect is not followed: it could take the key elsewhere."""

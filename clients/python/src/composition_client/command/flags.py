@@ -18,7 +18,7 @@ from composition_client.options import Config
 
 def _checked(url: str) -> str:
     try:
-        return Connection(url=url).url
+        return Connection.to(url, None).url
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
