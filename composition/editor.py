@@ -141,6 +141,11 @@ class Editor:
         return Signals(**dict(zip(calls, answers, strict=True)))
 
 
+def resolution(size: tuple[int, int]) -> str:
+    """(width, height) as the response shows it."""
+    return f"{size[0]}x{size[1]}"
+
+
 def describe_detection(detection: Detection) -> dict[str, Any]:
     """A detection as the response's metadata shows it: the box as [x0, y0, x1, y1] in pixels."""
     box = detection.box
@@ -179,10 +184,9 @@ def _warnings(ctx: EditContext, mask: EditMask) -> list[str]:
 
 def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
     height, width = ctx.request.base.shape[:2]
-    resolution = f"{width}x{height}"
     return {
-        "input_resolution": resolution,
-        "output_resolution": resolution,
+        "input_resolution": resolution(ctx.request.sent_size or (width, height)),
+        "output_resolution": resolution((width, height)),
         "seed_used": ctx.plan.seeds[0],
         "seeds": list(ctx.plan.seeds),
         "routing": _describe_routing(ctx),

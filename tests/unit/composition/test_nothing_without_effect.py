@@ -251,7 +251,7 @@ async def test_a_reference_at_scale_zero_is_not_sent_to_the_diffusion_model(b, p
 
 def test_every_option_and_field_has_its_row_or_acts_always():
     rows = {name for row in WITHOUT_EFFECT for name in row.of}
-    request = {item.name for item in fields(EditRequest)} - {"notes", "options"}
+    request = {item.name for item in fields(EditRequest)} - {"notes", "options", "sent_size"}
     assert rows | ACTS_ALWAYS == request | set(OPTIONS)
     assert not rows & ACTS_ALWAYS
 
