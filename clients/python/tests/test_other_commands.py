@@ -48,6 +48,15 @@ def test_the_target_in_words(target, words):
     assert in_words(analysis(target, mask_area=0.123))[1] == f"repaints {words}, 12.3% of the image"
 
 
+@pytest.mark.parametrize(
+    ("where", "words"), [("points", "what the points are on"), ("mask_image", "what the mask says"), ("prompt", "rims")]
+)
+def test_what_was_pointed_out_in_words(where, words):
+    found = analysis({"phrase": "rims"} if where == "prompt" else None, mask_area=0.1)
+    found.metadata["routing"] |= {"region_from": where, "target": found.routing["target"] or None}
+    assert in_words(found)[1] == f"repaints {words}, 10.0% of the image"
+
+
 def test_the_decision_in_words():
     found = analysis(
         {"phrase": "rims"},

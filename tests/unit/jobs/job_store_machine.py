@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from composition.errors import NotFound, QueueFull
+from composition.errors import IdempotencyConflict, NotFound, QueueFull
 from composition.jobs import Job, JobError, JobStatus, Priority
 from composition.result import Progress
 from jobs.protocol.claims import Claim
@@ -103,7 +103,32 @@ class Steps(RuleBasedStateMachine):
             id=f"job-{number}", base_key=f"in-{number}", interactive=interactive, owner=owner,
             max_attempts=max_attempts, callback_url=url,
         )  # fmt: skip
-        job = replace(job, payload=replace(job.payload, n=candidates))
+        self.accept(replace(job, payload=replace(job.payload, n=candidates)), number)
+
+    @rule(
+        owner=st.sampled_from(["alice", "bob"]),
+        key=st.sampled_from(["k-1", "k-2"]),
+        body=st.sampled_from(["one", "one", "two"]),
+    )
+    def submit_under_a_key(self, owner: str, key: str, body: str) -> None:
+        """As long as the first job of an owner's key is there, the key stands for it, however it ends."""
+        number = next(self.numbers)
+        job = sample_job(
+            id=f"job-{number}", base_key=f"in-{number}", owner=owner, idempotency_key=key, body_digest=body
+        )  # fmt: skip
+        kept = [e for e in self.model.values() if (e.job.owner, e.job.idempotency_key) == (owner, key)]
+        if not kept:
+            self.accept(job, number)
+        elif kept[0].job.body_digest == body:
+            again = self.run(self.store.add(job))
+            assert (again.id, again.status) == (kept[0].job.id, kept[0].status)
+        else:
+            with pytest.raises(IdempotencyConflict):
+                self.run(self.store.add(job))
+
+    def accept(self, job: Job, number: int) -> None:
+        """A new job, or its refusal where it has no room."""
+        candidates = job.payload.n
         taken = sum(e.job.payload.n for e in self.model.values() if e.status is P)
         if taken >= MAX_PENDING:
             with pytest.raises(QueueFull):

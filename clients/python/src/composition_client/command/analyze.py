@@ -83,11 +83,21 @@ def _write(photo: Photo, found: Analysis, mask: Path, overlay: Path, *, force: b
     yield overlay
 
 
+POINTED_OUT = {
+    "mask_image": "what the mask says",
+    "points": "what the points are on",
+    "box": "what is in the box",
+    "points and box": "what points and box are on",
+}
+"""Of `metadata.routing.region_from`, where it was not looked for by a phrase."""
+
+
 def in_words(found: Analysis) -> list[str]:
     """The decision, a line for each thing it says."""
     routing, metadata = found.routing, found.metadata
     lines = [f"{found.pipeline} pipeline, rule {routing.get('rule')}: {routing.get('reason')}"]
-    lines.append(f"repaints {_target(routing.get('target', {}))}, {metadata.get('mask_area', 0):.1%} of the image")
+    region = POINTED_OUT.get(routing.get("region_from", "")) or _target(routing.get("target") or {})
+    lines.append(f"repaints {region}, {metadata.get('mask_area', 0):.1%} of the image")
     lines += [
         f"  found {thing['label']} ({thing['score']:.2f}) at {', '.join(f'{edge:.0f}' for edge in thing['box'])}"
         for thing in metadata.get("detections", [])[:5]
