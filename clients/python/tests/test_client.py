@@ -116,6 +116,17 @@ def test_a_stream_that_breaks_is_taken_up_where_it_broke(client, service, quick)
     assert [r.headers["Last-Event-ID"] for r in service.called("GET", "/jobs")] == ["0", "2"]
 
 
+def test_a_wait_outlives_a_restart_of_the_service(client, service, quick):
+    job_id = client.submit(PIXEL, "blue car")
+
+    def away(request):
+        if len(service.requests) < 10:
+            raise httpx.ConnectError("refused", request=request)
+
+    service.before = away
+    assert client.wait(job_id).image == PIXEL
+
+
 def test_a_job_that_ends_unheard_is_noticed_by_its_status(client, service):
     """A proxy that swallows the events."""
     service.before = lambda r: httpx.Response(502, text="<html>") if r.url.path.endswith("/events") else None

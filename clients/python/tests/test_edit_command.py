@@ -109,6 +109,13 @@ def test_an_option_can_be_switched_off(compose, desk, service):
     assert sent(service)["config"]["color_match"] is False
 
 
+def test_lists_repeat_their_flag(compose, desk, service):
+    words = ("--points", "1,2", "--points", "[3, 4, 0]", "--control-types", "pose", "--control-types", "depth")
+    assert compose("edit", "photo.jpg", "blue car", *words).exit_code == 0
+    config = sent(service)["config"]
+    assert (config["points"], config["control_types"]) == ([[1, 2], [3, 4, 0]], ["pose", "depth"])
+
+
 def test_any_other_option_can_be_set(compose, desk, service):
     arguments = ("--set", "quality=draft", "--set", "box=[1, 2, 3, 4]", "--set", "note=a=b")
     assert compose("edit", "photo.jpg", "blue car", *arguments).exit_code == 0
