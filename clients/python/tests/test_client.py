@@ -289,6 +289,9 @@ def test_the_other_operations(client, service):
     assert (analysis.mask, analysis.pipeline, analysis.routing) == (PIXEL, "simple", {"rule": "appearance"})
     with pytest.raises(NotFound):
         client.job("another")
+    with pytest.raises(NotFound):
+        client.job("../health?")
+    assert service.requests[-1].url.raw_path == b"/api/v1/status/..%2Fhealth%3F"
 
 
 def test_the_key_is_sent_and_never_shown(connect, service, caplog):

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -116,7 +117,7 @@ class Operations:
             if fault(outcome) is not None:
                 return
             job_id = _parsed(Submission, outcome).job_id
-        yield Send(Call(method="DELETE", path=f"{API}/jobs/{job_id}"), LAST_WORDS_S, last=True)
+        yield Send(Call(method="DELETE", path=_path("jobs", job_id)), LAST_WORDS_S, last=True)
 
     def wait(self, job_id: str, *, on_progress: OnProgress | None, timeout_s: float | None) -> Flow[Edit]:
         """An edit's result once it has ended. Leaving early leaves the job alone. Raises: ServiceError, its own."""
@@ -131,7 +132,7 @@ class Operations:
         while True:
             seen = listener.last_id
             headers = {"Accept": "text/event-stream", "Last-Event-ID": str(seen)}
-            stream = Call(method="GET", path=f"{API}/jobs/{job_id}/events", headers=headers)
+            stream = Call(method="GET", path=_path("jobs", job_id, "events"), headers=headers)
             outcome = yield Follow(stream, min(SILENCE_S, deadline.left_s), deadline, listener.hear)
             error = fault(outcome)
             if error is not None and not isinstance(error, Unreachable | TryLater | UnexpectedAnswer):
@@ -150,7 +151,7 @@ class Operations:
         return self._job(job_id, self.retrying, self._deadline(timeout_s))
 
     def _job(self, job_id: str, retrying: Retrying, deadline: Deadline) -> Flow[Job]:
-        request = Call(method="GET", path=f"{API}/status/{job_id}")
+        request = Call(method="GET", path=_path("status", job_id))
         return _parsed(Job, (yield from call(request, retrying=retrying, deadline=deadline)))
 
     def jobs(self, *, status: str | None, limit: int, cursor: str | None, timeout_s: float | None) -> Flow[JobPage]:
@@ -160,11 +161,11 @@ class Operations:
         return _parsed(JobPage, answer)
 
     def cancel(self, job_id: str, *, timeout_s: float | None) -> Flow[Job]:
-        return _parsed(Job, (yield from self._call(Call(method="DELETE", path=f"{API}/jobs/{job_id}"), timeout_s)))
+        return _parsed(Job, (yield from self._call(Call(method="DELETE", path=_path("jobs", job_id)), timeout_s)))
 
     def image(self, job_id: str, *, index: int, timeout_s: float | None) -> Flow[bytes]:
         params = {"index": str(index)} if index else {}
-        request = Call(method="GET", path=f"{API}/jobs/{job_id}/image", params=params)
+        request = Call(method="GET", path=_path("jobs", job_id, "image"), params=params)
         answer = yield from self._call(request, timeout_s)
         return answer.content
 
@@ -221,6 +222,11 @@ class _Listener:
         if self.on_progress is not None and progress != self._told:
             self._told = progress
             self.on_progress(progress)
+
+
+def _path(*parts: str) -> str:
+    """Whatever a job is said to be called, it stays a part of its own."""
+    return "/".join((API, *(quote(part, safe="") for part in parts)))
 
 
 def _submission(body: bytes, key: str | None) -> Call:

@@ -11,7 +11,7 @@ import typer
 from composition_client.client import Client
 from composition_client.command import flags
 from composition_client.command.exits import DONE, concerns_all, exit_status, exits
-from composition_client.command.places import PIPE, Output, Photo, Pipe, check_free, format_of, outputs_of, photos_of
+from composition_client.command.places import Output, Photo, Pipe, check_free, format_of, outputs_of, photos_of
 from composition_client.command.report import (
     account,
     complain,
@@ -58,8 +58,8 @@ def edit(
     """Edit photos. Ctrl-C cancels the job."""
     if callback_url is not None and not detach:
         raise typer.BadParameter("--callback-url is for --detach")
-    if output == PIPE and json_:
-        raise typer.BadParameter("the image and --json cannot both go to stdout")
+    if detach and (output is not None or open_ or force or config.get("return_mask")):
+        raise typer.BadParameter("--detach waits for no image: -o, --force, --open and --return-mask need one")
     pipe = Pipe()
     given = photos_of(photos, pipe)
     asked: dict[str, Any] = {
@@ -76,6 +76,8 @@ def edit(
         kind = format_of(output if len(given) == 1 else None, config.get("output_format"))
         settings = cast(Config, {**config, "output_format": kind})
         targets = outputs_of(given, output, kind=kind, n=n, force=force)
+        if json_ and not all(target.paths for target in targets):
+            raise typer.BadParameter("the image and --json cannot both go to stdout")
         if config.get("return_mask"):
             check_free([target.mask_path for target in targets], force=force)
 
