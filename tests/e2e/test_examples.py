@@ -114,10 +114,11 @@ def test_ctrl_c_cancels(service_url, desk, name):
 
 
 def test_the_shop_dresses_everybody_in_everything(run, service_url, desk):
-    for name in ("people/ann.png", "people/bob.png", "garments/red jacket.png", "garments/blue hat.png"):
+    names = ("people/ann.png", "people/bob.png", "garments/red jacket.png", "garments/blue hat.png")
+    for number, name in enumerate(names):
         path = desk / "shop" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded(photo(256, 256 + len(name)), "png"))
+        path.write_bytes(encoded(photo(256, 256 + 8 * number), "png"))
     words = ("shop.py", "shop/people", "shop/garments", "shop/out")
     done = run(*words)
     assert done.returncode == 0, done.stderr
