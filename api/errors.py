@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 
 from composition.errors import (
     CompositionError,
+    Forbidden,
     InternalError,
     InvalidInput,
     MethodNotAllowed,
@@ -39,6 +40,7 @@ DEFAULT_RETRY_AFTER_S = 5
 
 _BY_STATUS: Mapping[int, type[CompositionError]] = {
     401: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     405: MethodNotAllowed,
     413: PayloadTooLarge,

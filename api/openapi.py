@@ -11,6 +11,7 @@ from composition.errors import (
     CompositionError,
     ContentPolicy,
     EmptyMask,
+    Forbidden,
     IdempotencyConflict,
     InternalError,
     InvalidInput,
@@ -31,6 +32,7 @@ from composition.errors import (
 _MESSAGES: dict[type[CompositionError], str] = {
     InvalidInput: "config.num_inference_steps: Input should be greater than or equal to 1",
     Unauthorized: "a valid API key is needed: Authorization: Bearer KEY, or X-API-Key: KEY",
+    Forbidden: "a page of another site may not use this service; api.cors_origins lists those that may",
     NotFound: "there is no such job",
     Cancelled: "the job was cancelled",
     PayloadTooLarge: "the request body is larger than 50 MB",
@@ -51,6 +53,7 @@ _MESSAGES: dict[type[CompositionError], str] = {
 _DESCRIPTIONS = {
     400: "The request cannot be read: malformed JSON, a missing, ill-typed, out-of-range or unknown field, bad base64.",
     401: "No valid API key.",
+    403: "No API keys are configured, and a page of another site asks.",
     404: "Unknown, expired, or another owner's job.",
     409: "The job was cancelled while the caller waited.",
     413: "Body or pixels over the limit.",
@@ -64,8 +67,10 @@ _DESCRIPTIONS = {
 ANY = (Unauthorized, InternalError)
 READING = (*ANY, NotReady)
 A_JOB = (*READING, NotFound)
+CHANGING_A_JOB = (*A_JOB, Forbidden)
 SUBMITTING = (
     *READING,
+    Forbidden,
     InvalidInput,
     PayloadTooLarge,
     UnprocessableImage,

@@ -177,7 +177,7 @@ def test_every_route_documents_its_errors_in_the_envelope():
 def test_generate_documents_every_status_of_the_contract():
     operation = document()["paths"]["/api/v1/generate"]["post"]
     assert set(operation["responses"]) == {
-        "200", "400", "401", "409", "413", "422", "429", "500", "503", "504", "default",
+        "200", "400", "401", "403", "409", "413", "422", "429", "500", "503", "504", "default",
     }  # fmt: skip
     codes = {
         code
@@ -188,7 +188,7 @@ def test_generate_documents_every_status_of_the_contract():
     assert codes == {
         "INVALID_INPUT", "UNAUTHORIZED", "CANCELLED", "PAYLOAD_TOO_LARGE", "UNPROCESSABLE_IMAGE", "UNPROCESSABLE_URL",
         "EMPTY_MASK", "NO_DETECTION", "CONTENT_POLICY", "RATE_LIMITED", "MODEL_ERROR", "OUT_OF_MEMORY", "INTERNAL",
-        "NOT_READY", "QUEUE_FULL", "TIMEOUT",
+        "NOT_READY", "QUEUE_FULL", "TIMEOUT", "FORBIDDEN",
     }  # fmt: skip
 
 
