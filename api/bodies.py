@@ -18,15 +18,19 @@ class BoundedJsonRequest(Request):
 
     async def json(self) -> Any:
         """Raises: json.JSONDecodeError, which the framework turns into a validation error."""
-        body = await self.body()
-        if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_PARTS:
-            raise json.JSONDecodeError(f"more than {MAX_PARTS} parts", "", 0)
-        try:
-            return json.loads(body)
-        except RecursionError as error:
-            raise json.JSONDecodeError("too deeply nested", "", 0) from error
-        except UnicodeDecodeError as error:
-            raise json.JSONDecodeError("not UTF-8", "", 0) from error
+        return parse_json(await self.body())
+
+
+def parse_json(text: bytes) -> Any:
+    """Raises: json.JSONDecodeError, also for very many parts, deep nesting and what is not UTF-8."""
+    if sum(text.count(mark) for mark in (b",", b"[", b"{")) > MAX_PARTS:
+        raise json.JSONDecodeError(f"more than {MAX_PARTS} parts", "", 0)
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise json.JSONDecodeError("too deeply nested", "", 0) from error
+    except UnicodeDecodeError as error:
+        raise json.JSONDecodeError("not UTF-8", "", 0) from error
 
 
 class BoundedJsonRoute(APIRoute):

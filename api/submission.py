@@ -21,7 +21,8 @@ from api.context import STARTING_RETRY_AFTER_S, ApiContext
 from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
-from api.schemas import GenerateRequest
+from api.multipart import Upload
+from api.schemas import IMAGE_FIELDS, GenerateRequest
 from composition.errors import (
     Cancelled,
     InternalError,
@@ -167,13 +168,9 @@ async def _abandon(context: ApiContext, job: Job) -> None:
 
 
 async def _load_images(context: ApiContext, request: GenerateRequest) -> _Images:
-    fields = {
-        "base_image": request.base_image,
-        "reference_image": request.reference_image,
-        "mask_image": request.mask_image,
-    }
-    given = {name: text for name, text in fields.items() if text is not None}
-    loaded = await _all(*(_load(context, name, text) for name, text in given.items()))
+    fields = {name: getattr(request, name) for name in IMAGE_FIELDS}
+    given = {name: image for name, image in fields.items() if image is not None}
+    loaded = await _all(*(_load(context, name, image) for name, image in given.items()))
     files = dict(zip(given, loaded, strict=True))
     size = await _decode(context, "base_image", context.codec.measure, files["base_image"])
     with naming("base_image"):
@@ -189,11 +186,15 @@ async def _load_images(context: ApiContext, request: GenerateRequest) -> _Images
     return _Images(base=files["base_image"], references=references, mask=files.get("mask_image"))
 
 
-async def _load(context: ApiContext, field: str, text: str) -> bytes:
+async def _load(context: ApiContext, field: str, image: str | Upload) -> bytes:
     with naming(field):
-        if is_url(text):
-            return await context.fetcher.fetch(text.strip())
-        return await _in_thread(context, decode_inline, text)
+        if isinstance(image, Upload):
+            if not image.data:
+                raise InvalidInput("is empty")
+            return image.data
+        if is_url(image):
+            return await context.fetcher.fetch(image.strip())
+        return await _in_thread(context, decode_inline, image)
 
 
 async def _decode(context: ApiContext, field: str, decode: Callable[[bytes], T], data: bytes) -> T:
