@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.schemas import GenerateConfig
+from composition.images import Box
 from composition.jobs import Job, JobStatus
-from composition.request import RANDOM_SEED, EditOptions
+from composition.marks import Point
+from composition.request import OPTIONS, RANDOM_SEED, ControlType, EditOptions
 
 API_PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "private, no-store"}
 """For answers that carry somebody's images."""
+
+_FROM_LISTS: Mapping[Any, Callable[[list[Any]], Any]] = {
+    tuple[ControlType, ...]: tuple,
+    tuple[Point, ...]: lambda points: tuple(Point(x, y, *map(int, label)) for x, y, *label in points),
+    Box: lambda sides: Box(**dict(zip(("x0", "y0", "x1", "y1"), sides, strict=True))),
+}
+"""What a list that was sent comes to, by the option's type."""
 
 
 def to_options(config: GenerateConfig) -> EditOptions:
@@ -20,7 +30,7 @@ def to_options(config: GenerateConfig) -> EditOptions:
     sent: dict[str, Any] = {name: getattr(config, name) for name in config.model_fields_set}
     if sent.get("seed") == RANDOM_SEED:
         del sent["seed"]
-    sent |= {name: tuple(value) for name, value in sent.items() if isinstance(value, list)}
+    sent |= {name: _FROM_LISTS[OPTIONS[name].type](value) for name, value in sent.items() if isinstance(value, list)}
     return EditOptions(**{name: value for name, value in sent.items() if value is not None})
 
 

@@ -13,7 +13,17 @@ from pydantic import BaseModel
 
 from composition.errors import NotAvailableYet
 
-UNAVAILABLE: frozenset[str] = frozenset({"config.loras"})
+UNAVAILABLE: frozenset[str] = frozenset(
+    {
+        "config.loras",
+        "config.points",
+        "config.box",
+        "config.embed_metadata",
+        "config.oversize",
+        "n",
+        "response_format",
+    }
+)
 
 
 def refuse_unavailable(request: BaseModel, unavailable: frozenset[str]) -> None:

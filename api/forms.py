@@ -107,6 +107,8 @@ def _problem(name: str, message: str, kind: str) -> dict[str, Any]:
 
 
 def _is_text(schema: Schema) -> bool:
+    if "$ref" in schema:
+        return _is_text(_SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
     return schema.get("type") == "string" or any(_is_text(choice) for choice in schema.get("anyOf", ()))
 
 
