@@ -12,14 +12,14 @@ from api.context import ApiContext
 from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
 from api.metrics import HttpMetrics
-from api.routes import generate, jobs, native, pages, system
+from api.routes import generate, jobs, native, openai, pages, system
 from api.security.failures import FailureGuard
 
 TITLE = "Image composition"
 VERSION = "0.1.0"
 DESCRIPTION = (
     "Prompt-driven image editing: repaints just the part of a photo that a sentence is about. "
-    'Every non-2xx body is `{"success": false, "error": {"code", "message", "details"}}`.'
+    'Every non-2xx body is `{"success": false, "error": {"code", "message", "details"}}`, under `/v1/` OpenAI\'s.'
 )
 
 
@@ -58,6 +58,7 @@ def create_app(
     app.include_router(system.router)
     app.include_router(system.metrics_router)
     app.include_router(native.router)
+    app.include_router(openai.router)
     if docs:
         app.include_router(pages.router)
     app.state.edit_paths = edit_paths()
@@ -66,5 +67,9 @@ def create_app(
 
 def edit_paths() -> frozenset[str]:
     """The paths of the routes that accept edits."""
-    routes = (*generate.router.routes, *native.router.routes)
-    return frozenset(route.path for route in routes if isinstance(route, APIRoute) and route.body_field is not None)
+    routes = (*generate.router.routes, *native.router.routes, *openai.router.routes)
+    return frozenset(route.path for route in routes if isinstance(route, APIRoute) and _has_body(route))
+
+
+def _has_body(route: APIRoute) -> bool:
+    return route.body_field is not None or "requestBody" in (route.openapi_extra or {})

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 from api.errors import error_body
-from api.responses import ErrorResponse
+from api.openai.errors import UnknownModel
+from api.openai.errors import error_body as openai_error_body
+from api.responses import ErrorResponse, OpenAiErrorResponse
 from composition.errors import (
     Cancelled,
     CompositionError,
@@ -49,6 +54,7 @@ _MESSAGES: dict[type[CompositionError], str] = {
     NotReady: "the service is starting",
     QueueFull: "the queue is full",
     Timeout: "the request took longer than 120 s",
+    UnknownModel: "gpt-image",
 }
 _DESCRIPTIONS = {
     400: "The request cannot be read: malformed JSON, a missing, ill-typed, out-of-range or unknown field, bad base64.",
@@ -87,18 +93,31 @@ Responses = dict[int | str, dict[str, Any]]
 
 def errors(*classes: type[CompositionError]) -> Responses:
     """The `responses` of a route that may answer these errors, each code with an example."""
+    return _documented(classes, ErrorResponse, error_body)
+
+
+def openai_errors(*classes: type[CompositionError]) -> Responses:
+    """The same in OpenAI's shape."""
+    return _documented(classes, OpenAiErrorResponse, openai_error_body)
+
+
+def _documented(
+    classes: Sequence[type[CompositionError]],
+    model: type[BaseModel],
+    body_of: Callable[[CompositionError], dict[str, Any]],
+) -> Responses:
     by_status: Responses = {}
     for cls in sorted(set(classes), key=lambda c: (c.status, c.code)):
         entry = by_status.setdefault(
             cls.status,
             {
-                "model": ErrorResponse,
+                "model": model,
                 "description": _DESCRIPTIONS[cls.status],
                 "content": {"application/json": {"examples": {}}},
             },
         )
-        example = {"summary": cls.code, "value": error_body(cls(_MESSAGES[cls]))}
+        example = {"summary": cls.code, "value": body_of(cls(_MESSAGES[cls]))}
         entry["content"]["application/json"]["examples"][cls.code] = example
     # Named so that the framework does not document its own 422 body, which is never sent.
-    by_status["default"] = {"model": ErrorResponse, "description": "Any other error."}
+    by_status["default"] = {"model": model, "description": "Any other error."}
     return by_status

@@ -112,3 +112,16 @@ class ErrorResponse(_Wire):
 
     success: Literal[False] = False
     error: ErrorInfo
+
+
+class OpenAiErrorInfo(_Wire):
+    message: str = Field(examples=["size: an edit has its photo's resolution: auto or 1024x768"])
+    type: str = Field(examples=["invalid_request_error"])
+    param: str | None = Field(examples=["size"])
+    code: str = Field(examples=["invalid_input"])
+
+
+class OpenAiErrorResponse(_Wire):
+    """Every non-2xx body under /v1/."""
+
+    error: OpenAiErrorInfo

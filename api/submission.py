@@ -106,9 +106,22 @@ async def run_interactive(
     """
     if request.callback_url is not None:
         raise InvalidInput("callback_url is only for /generate/async", details={"field": "callback_url"})
-    limit_s = context.config.limits.request_timeout_seconds
-    deadline = asyncio.get_running_loop().time() + limit_s - spent_s
+    deadline = deadline_of(context, spent_s)
     job = await submit(context, request, kind=kind, owner=owner, priority=Priority.INTERACTIVE, deadline=deadline)
+    return await wait_for_end(context, job, deadline=deadline)
+
+
+def deadline_of(context: ApiContext, spent_s: float) -> float:
+    """Until when, by the running loop's clock, a caller waits whose request took so long to be read."""
+    return asyncio.get_running_loop().time() + context.config.limits.request_timeout_seconds - spent_s
+
+
+async def wait_for_end(context: ApiContext, job: Job, *, deadline: float) -> Job:
+    """The job, completed; a caller that stops waiting (its task is cancelled) cancels it.
+
+    Raises: as `run_interactive`.
+    """
+    limit_s = context.config.limits.request_timeout_seconds
     try:
         async with asyncio.timeout_at(deadline):
             ended = await context.queue.wait(job.id)
@@ -152,6 +165,15 @@ async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
     if result is None:
         raise InternalError("the result is gone")
     return result
+
+
+async def delivered_images(context: ApiContext, job: Job) -> list[bytes]:
+    """The candidates' files of a completed edit. Raises: InternalError when they are gone already."""
+    keys = job.result.image_keys if job.result is not None else ()
+    try:
+        return [await context.blobs.get(key) for key in keys]
+    except NotFound as error:
+        raise InternalError("the result is gone") from error
 
 
 async def forget_images(context: ApiContext, job: Job) -> None:

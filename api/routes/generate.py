@@ -79,11 +79,8 @@ async def analyze(body: GenerateRequest, request: Request, context: Context, own
 async def run_while_connected(
     request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str
 ) -> Response:
-    """Run an edit or an analysis for a caller that waits; a caller that leaves cancels it."""
-    spent_s = time.perf_counter() - getattr(request.state, "started_at", time.perf_counter())
-    job = await _while_connected(
-        request, lambda: run_interactive(context, body, kind=kind, owner=owner, spent_s=spent_s)
-    )
+    """Run an edit or an analysis for a caller that waits, and answer its result."""
+    job = await finished_while_connected(request, context, body, kind=kind, owner=owner)
     result = await delivered_result(context, job)
     content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
     return Response(
@@ -92,6 +89,22 @@ async def run_while_connected(
         headers={"X-Job-ID": job.id, **PRIVATE},
         background=BackgroundTask(forget_images, context, job),
     )
+
+
+async def finished_while_connected(
+    request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str
+) -> Job:
+    """The job of a caller that waits; a caller that leaves cancels it. Raises: as `run_interactive`."""
+    spent = spent_s(request)
+    return await _while_connected(
+        request, lambda: run_interactive(context, body, kind=kind, owner=owner, spent_s=spent)
+    )
+
+
+def spent_s(request: Request) -> float:
+    """Seconds since a request's arrival."""
+    now = time.perf_counter()
+    return now - float(getattr(request.state, "started_at", now))
 
 
 async def _while_connected(request: Request, work: Callable[[], Awaitable[Job]]) -> Job:
