@@ -55,7 +55,7 @@ def error_body(error: CompositionError) -> dict[str, Any]:
             "message": error.message,
             "type": _TYPES.get(type(error), general),
             "param": _param(error.details),
-            "code": _CODES.get(type(error), error.code.lower()),
+            "code": _code(error),
         }
     }
 
@@ -79,6 +79,17 @@ def in_their_terms() -> Iterator[None]:
 
 
 def _param(details: Mapping[str, Any]) -> str | None:
-    fields = details.get("fields") or ({"field": details.get("field")},)
-    name = fields[0]["field"]
+    name = _first_field(details).get("field")
     return name if isinstance(name, str) and name != "body" else None
+
+
+def _code(error: CompositionError) -> str:
+    if _first_field(error.details).get("type") == "extra_forbidden":
+        return "unknown_parameter"
+    return _CODES.get(type(error), error.code.lower())
+
+
+def _first_field(details: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of those that an error is about: they have one parameter where we have a list."""
+    fields = details.get("fields")
+    return fields[0] if fields else {"field": details.get("field")}
