@@ -130,5 +130,21 @@ def _form_schema() -> Schema:
     }
 
 
-FORM_BODY: Final[Schema] = {"requestBody": {"content": {MEDIA_TYPE: {"schema": _form_schema()}}}}
-"""The `openapi_extra` of an `EditRoute`."""
+_REQUEST_ID: Final[Schema] = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 128},
+    "description": "Answered in the header of the same name, and in the log.",
+}
+FORM_SCHEMA: Final[Schema] = _form_schema()
+
+
+def form_body(schema: Schema) -> Schema:
+    """The `openapi_extra` of a route that takes a form; `documentation` has the schema under its title."""
+    reference = {"$ref": f"#/components/schemas/{schema['title']}"}
+    return {
+        "requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": reference}}},
+        # Client generators need an optional parameter to get a choice of bodies right; this one every route takes.
+        "parameters": [_REQUEST_ID],
+    }

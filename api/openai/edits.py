@@ -121,7 +121,7 @@ def about(field: str, message: str) -> InvalidInput:
     return InvalidInput(f"{field}: {message}", details={"field": field})
 
 
-def form_schema() -> dict[str, Any]:
+def _form_schema() -> dict[str, Any]:
     """Of the form, for the OpenAPI document."""
     schema = ImageEdit.model_json_schema(ref_template="#/components/schemas/{model}")
     definitions = schema.pop("$defs", {})
@@ -129,15 +129,17 @@ def form_schema() -> dict[str, Any]:
     files = {
         "image": {
             "anyOf": [_FILE, _FILES],
-            "description": "Required, here or as `image[]`: the photo; in a list, a reference after it.",
+            "description": "The photo; in a list, a reference after it. `image[]` is the same.",
         },
-        "image[]": {**_FILES, "description": "The same, as clients send lists."},
         "mask": {**_FILE, "description": "Of the photo's size: what is transparent is repainted."},
     }
-    return {**schema, "properties": {**files, **texts}}
+    return {**schema, "properties": {**files, **texts}, "required": ["image", "prompt"]}
 
 
 def _resolved(part: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     """A reference to what is not in the document is replaced by what it names."""
     name = part.pop("$ref", "").rpartition("/")[2]
     return {**definitions.get(name, {}), **part}
+
+
+FORM_SCHEMA: Final = _form_schema()

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from api import openapi
 from api.context import ApiContext, Context, Owner
 from api.conversion import API_PREFIX, PRIVATE, rendered, status_url
-from api.forms import FORM_BODY, EditRoute
+from api.forms import FORM_SCHEMA, EditRoute, form_body
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
 from api.submission import delivered_result, forget_images, run_interactive, submit
@@ -40,7 +40,7 @@ IdempotencyKey = Annotated[
     response_model=GenerateResponse,
     responses=openapi.errors(*openapi.GENERATING),
     summary="Edit an image and wait for it",
-    openapi_extra=FORM_BODY,
+    openapi_extra=form_body(FORM_SCHEMA),
 )
 async def generate(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """Blocks until the edit is complete. Closing the connection cancels it."""
@@ -52,7 +52,7 @@ async def generate(body: GenerateRequest, request: Request, context: Context, ow
     response_model=SubmitResponse,
     responses=openapi.errors(*openapi.SUBMITTING, IdempotencyConflict),
     summary="Edit an image in the background",
-    openapi_extra=FORM_BODY,
+    openapi_extra=form_body(FORM_SCHEMA),
 )
 async def generate_async(
     body: GenerateRequest, context: Context, owner: Owner, idempotency_key: IdempotencyKey = None
@@ -69,7 +69,7 @@ async def generate_async(
     response_model=AnalyzeResponse,
     responses=openapi.errors(*openapi.WAITING),
     summary="Say what an edit would do, without doing it",
-    openapi_extra=FORM_BODY,
+    openapi_extra=form_body(FORM_SCHEMA),
 )
 async def analyze(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """The same request as /generate: decision, target, boxes and mask; no diffusion."""

@@ -17,12 +17,13 @@ from starlette.responses import Response
 from api import openapi
 from api.context import ApiContext, Context, Owner
 from api.conversion import PRIVATE, rendered
-from api.forms import RefusedBody
+from api.forms import RefusedBody, form_body
 from api.images import naming
 from api.multipart import MEDIA_TYPE, FormLimits, RefusedForm, Upload, is_form, read_form
 from api.openai.answers import MODEL_CARD, completed_events, partial_event, whole_answer
-from api.openai.edits import FILES, MODEL, TEXTS, ImageEdit, about, form_schema, read_edit
+from api.openai.edits import FILES, FORM_SCHEMA, MODEL, TEXTS, ImageEdit, about, read_edit
 from api.openai.errors import UnknownModel, error_body, in_their_terms
+from api.responses import OpenAiImagesResponse, OpenAiModel, OpenAiModelList
 from api.routes.generate import finished_while_connected, spent_s
 from api.routes.jobs import PING_S
 from api.schemas import GenerateRequest
@@ -32,21 +33,20 @@ from composition.jobs import Job, JobEvent, JobKind, Priority
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
-BODY = {"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": form_schema()}}}}
-
 
 @router.post(
     "/images/edits",
+    response_model=OpenAiImagesResponse,
     responses={
         200: {
             "description": "The edited images; with `stream` the events image_edit.partial_image and "
             "image_edit.completed.",
-            "content": {"application/json": {}, "text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         **openapi.openai_errors(*openapi.GENERATING, UnknownModel),
     },
     summary="Edit an image, as OpenAI's clients ask for it",
-    openapi_extra=BODY,
+    openapi_extra=form_body(FORM_SCHEMA),
 )
 async def edit_image(request: Request, context: Context, owner: Owner) -> Response:
     """The photo's own resolution, as PNG in base64, unless the form says otherwise."""
@@ -76,7 +76,12 @@ async def edit_image(request: Request, context: Context, owner: Owner) -> Respon
     )
 
 
-@router.get("/models", responses=openapi.openai_errors(*openapi.ANY), summary="The models, as OpenAI's clients ask")
+@router.get(
+    "/models",
+    response_model=OpenAiModelList,
+    responses=openapi.openai_errors(*openapi.ANY),
+    summary="The models, as OpenAI's clients ask",
+)
 async def list_models() -> dict[str, Any]:
     """There is one."""
     return {"object": "list", "data": [MODEL_CARD]}
@@ -84,6 +89,7 @@ async def list_models() -> dict[str, Any]:
 
 @router.get(
     "/models/{model}",
+    response_model=OpenAiModel,
     responses=openapi.openai_errors(*openapi.ANY, UnknownModel),
     summary="One model, as OpenAI's clients ask",
 )

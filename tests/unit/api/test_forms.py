@@ -195,7 +195,8 @@ def test_the_form_is_documented_beside_json(path: str):
     document = create_app().openapi()
     content = document["paths"][path]["post"]["requestBody"]["content"]
     assert set(content) == {"application/json", "multipart/form-data"}
-    form = content["multipart/form-data"]["schema"]
+    assert content["multipart/form-data"]["schema"] == {"$ref": "#/components/schemas/GenerateForm"}
+    form = document["components"]["schemas"]["GenerateForm"]
     json_fields = document["components"]["schemas"]["GenerateRequest"]["properties"]
     assert list(form["properties"]) == list(json_fields)
     assert form["properties"]["config"]["$ref"] == "#/components/schemas/GenerateConfig"

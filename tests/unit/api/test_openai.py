@@ -333,9 +333,12 @@ async def test_a_client_that_leaves_a_stream_cancels_its_job():
 
 
 def test_the_document_has_their_form_answer_and_errors():
-    operation = create_app().openapi()["paths"][EDITS]["post"]
-    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert {"image", "image[]", "mask", "prompt", "n", "size", "seed", "stream"} <= set(form["properties"])
+    document = create_app().openapi()
+    operation = document["paths"][EDITS]["post"]
+    reference = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert reference == {"$ref": "#/components/schemas/ImageEdit"}
+    form = document["components"]["schemas"]["ImageEdit"]
+    assert {"image", "mask", "prompt", "n", "size", "seed", "stream"} <= set(form["properties"])
     assert set(operation["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
     for status, response in operation["responses"].items():
         if status != "200":
