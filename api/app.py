@@ -6,6 +6,7 @@ running instance, which puts them on `app.state.context`. Requests before that a
 
 from __future__ import annotations
 
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from api.context import ApiContext
@@ -14,6 +15,7 @@ from api.errors import install_error_handlers
 from api.metrics import HttpMetrics
 from api.routes import generate, jobs, native, openai, pages, system
 from api.security.failures import FailureGuard
+from composition.config import ConfigError
 
 TITLE = "Image composition"
 VERSION = "0.1.0"
@@ -29,6 +31,7 @@ def create_app(
     metrics: HttpMetrics | None = None,
     keys_needed: bool = False,
     docs: bool = True,
+    mcp: bool = False,
 ) -> DocumentedApp:
     """Build the application; mount it at "/", since its routes carry the whole path.
 
@@ -37,6 +40,10 @@ def create_app(
         metrics: series shared with the guards; None makes new ones (`app.state.metrics`).
         keys_needed: whether a guard refuses requests without an API key, for the documentation.
         docs: whether the documentation is served.
+        mcp: whether the Model Context Protocol is spoken at /mcp.
+
+    Raises:
+        ConfigError: it is to be spoken, and its package is not installed.
     """
     app = DocumentedApp(
         keys_needed=keys_needed,
@@ -59,10 +66,22 @@ def create_app(
     app.include_router(system.metrics_router)
     app.include_router(native.router)
     app.include_router(openai.router)
+    if mcp:
+        app.include_router(_mcp_router())
     if docs:
         app.include_router(pages.router)
     app.state.edit_paths = edit_paths()
     return app
+
+
+def _mcp_router() -> APIRouter:
+    try:
+        from api.mcp import server
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "mcp":
+            raise
+        raise ConfigError("api.mcp needs the package mcp, which is not installed: pip install 'mcp>=2.3'") from error
+    return server.router
 
 
 def edit_paths() -> frozenset[str]:

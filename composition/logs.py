@@ -7,8 +7,8 @@ import re
 import traceback
 from typing import Any
 
-TALKATIVE = ("httpx", "httpcore", "bentoml.access", "uvicorn.access")
-"""The first two write whole URLs, with whoever's tokens; the others each write a line for every request."""
+TALKATIVE = ("httpx", "httpcore", "bentoml.access", "uvicorn.access", "mcp")
+"""The first two write whole URLs, with whoever's tokens; the others each write lines for every request."""
 FAULT_FINDING = ("python_multipart",)
 """Warns of every malformed body, which is answered to the caller and nothing for the log."""
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
