@@ -13,17 +13,7 @@ from pydantic import BaseModel
 
 from composition.errors import NotAvailableYet
 
-UNAVAILABLE: frozenset[str] = frozenset(
-    {
-        "config.loras",
-        "config.points",
-        "config.box",
-        "config.embed_metadata",
-        "config.oversize",
-        "n",
-        "response_format",
-    }
-)
+UNAVAILABLE: frozenset[str] = frozenset({"config.loras"})
 
 
 def refuse_unavailable(request: BaseModel, unavailable: frozenset[str]) -> None:

@@ -128,6 +128,11 @@ class Job:
     idempotency_key: str | None = None
     body_digest: str | None = None
 
+    @property
+    def places(self) -> int:
+        """How many of the queue's places it takes while it waits: one for each image that it makes."""
+        return self.payload.n if self.kind is JobKind.EDIT else 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobEvent:

@@ -230,7 +230,8 @@ OPTIONS: Final[Mapping[str, Option]] = {
 class EditRequest:
     """One edit as the user asked for it, with decoded images.
 
-    `n` is the number of candidates; `notes` is what decoding has to say about the images.
+    `n` is the number of candidates, `sent_size` (width, height) that of the photo before it was reduced, where it was;
+    `notes` is what decoding has to say about the images.
     """
 
     base: Image
@@ -239,5 +240,6 @@ class EditRequest:
     references: tuple[Image, ...] = ()
     mask: Mask | None = None
     n: int = 1
+    sent_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
     options: EditOptions = field(default_factory=EditOptions)

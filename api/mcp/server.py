@@ -19,9 +19,9 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from api.bodies import parse_json
-from api.context import current_context, current_owner
+from api.context import current_charge, current_context, current_owner
 from api.errors import error_body, unexpected
-from api.mcp.tools import TOOLS, ToolAnswer
+from api.mcp.tools import TOOLS, Caller, ToolAnswer
 from composition.errors import CompositionError, InvalidInput, NotFound
 
 PATH = "/mcp"
@@ -95,7 +95,8 @@ async def _call_tool(context: ServerRequestContext, params: types.CallToolReques
         tool = TOOLS.get(params.name)
         if tool is None:
             raise NotFound(f"there is no tool {params.name[:100]!r}")
-        return _told(await tool.run(current_context(request), current_owner(request), params.arguments or {}))
+        caller = Caller(owner=current_owner(request), charge=current_charge(request))
+        return _told(await tool.run(current_context(request), caller, params.arguments or {}))
     except CompositionError as error:
         return _failed(error)
     except Exception as error:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from api.context import ApiContext
+from api.context import ApiContext, Charge
 from api.conversion import to_status
 from api.errors import from_validation
 from api.routes.jobs import known_form
@@ -31,6 +31,14 @@ M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Whose jobs they are, and who pays for them."""
+
+    owner: str
+    charge: Charge
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToolAnswer:
     """What a tool answers: JSON-serialisable facts, and images, each with its media type."""
 
@@ -46,13 +54,13 @@ class Tool:
         description: for the model that chooses among tools.
         schema: of its arguments.
         reads_only: whether it changes nothing.
-        run: does it, for an owner. Raises CompositionError.
+        run: does it, for a caller. Raises CompositionError.
     """
 
     description: str
     schema: Schema
     reads_only: bool
-    run: Callable[[ApiContext, str, Mapping[str, Any]], Awaitable[ToolAnswer]]
+    run: Callable[[ApiContext, Caller, Mapping[str, Any]], Awaitable[ToolAnswer]]
 
 
 class JobArguments(BaseModel):
@@ -71,40 +79,49 @@ class WaitArguments(JobArguments):
     ] = 10.0
 
 
-async def analyze(context: ApiContext, owner: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+async def analyze(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
     """The decision and the mask of the same edit."""
-    job = await run_interactive(context, _request(arguments), kind=JobKind.ANALYZE, owner=owner)
+    job = await run_interactive(
+        context, _request(arguments), kind=JobKind.ANALYZE, owner=caller.owner, charge=caller.charge
+    )
     assert job.result is not None
     answer = ToolAnswer(facts={"job_id": job.id, **job.result.account}, images=await _images(context, job))
     await forget_images(context, job)
     return answer
 
 
-async def edit(context: ApiContext, owner: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+async def edit(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
     """A durable job, as of POST /api/v1/generate/async."""
-    job = await submit(context, _request(arguments), kind=JobKind.EDIT, owner=owner, priority=Priority.BATCH)
+    job = await submit(
+        context,
+        _request(arguments),
+        kind=JobKind.EDIT,
+        owner=caller.owner,
+        priority=Priority.BATCH,
+        charge=caller.charge,
+    )
     return ToolAnswer(facts=to_status(job, None))
 
 
-async def follow(context: ApiContext, owner: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+async def follow(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
     """How far a job is; its images once it is completed."""
     asked = _validated(WaitArguments, arguments)
-    job = await context.queue.get(known_form(asked.job_id), owner=owner)
+    job = await context.queue.get(known_form(asked.job_id), owner=caller.owner)
     if not job.status.terminal and asked.wait_s:
         try:
             async with asyncio.timeout(asked.wait_s):
                 job = await context.queue.wait(job.id)
         except TimeoutError:
-            job = await context.queue.get(job.id, owner=owner)
+            job = await context.queue.get(job.id, owner=caller.owner)
     if job.status is not JobStatus.COMPLETED or job.result is None:
         return ToolAnswer(facts=to_status(job, None))
     return ToolAnswer(facts=to_status(job, dict(job.result.account)), images=await _images(context, job))
 
 
-async def cancel(context: ApiContext, owner: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+async def cancel(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
     """Idempotent."""
     job_id = known_form(_validated(JobArguments, arguments).job_id)
-    return ToolAnswer(facts=to_status(await context.queue.cancel(job_id, owner=owner), None))
+    return ToolAnswer(facts=to_status(await context.queue.cancel(job_id, owner=caller.owner), None))
 
 
 async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...]:

@@ -15,7 +15,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from api import openapi
-from api.context import ApiContext, Context, Owner
+from api.context import ApiContext, Context, Owner, current_charge
 from api.conversion import PRIVATE, rendered
 from api.forms import RefusedBody, form_body
 from api.images import naming
@@ -115,7 +115,15 @@ async def _streamed(
 ) -> Response:
     """What is refused is refused before the stream begins."""
     deadline = deadline_of(context, spent_s(request))
-    job = await submit(context, body, kind=JobKind.EDIT, owner=owner, priority=Priority.INTERACTIVE, deadline=deadline)
+    job = await submit(
+        context,
+        body,
+        kind=JobKind.EDIT,
+        owner=owner,
+        priority=Priority.INTERACTIVE,
+        charge=current_charge(request),
+        deadline=deadline,
+    )
     return EventSourceResponse(
         _frames(context, job, edit, deadline), ping=PING_S, headers={"X-Job-ID": job.id, **PRIVATE}
     )

@@ -32,7 +32,11 @@ class Models:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditContext:
-    """One edit on its way. `native_size` is the model's own image size in pixels (512 for SD 1.5)."""
+    """One edit on its way.
+
+    `native_size` is the model's own image size in pixels (512 for SD 1.5). Of its candidates at most
+    `candidates_at_once` are at the diffusion model at a time.
+    """
 
     request_id: str
     request: EditRequest
@@ -41,5 +45,6 @@ class EditContext:
     models: Models
     journal: Journal
     native_size: int
+    candidates_at_once: int = 1
     previews: bool = False
     deadline: Deadline | None = None
