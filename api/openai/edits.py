@@ -51,6 +51,9 @@ class ImageEdit(BaseModel):
         Quality, Field(description="low: 12 denoising steps, high: 50; the others: the service's default.")
     ] = "auto"
     output_format: OutputFormat = OutputFormat.PNG
+    output_compression: Annotated[
+        int | None, Field(ge=0, le=100, description="Quality of jpeg and webp; of the latter 100 is lossless.")
+    ] = None
     response_format: Annotated[Literal["b64_json"], Field(description="Images come in base64.")] = "b64_json"
     background: Annotated[Literal["auto", "opaque"], Field(description="Edits are opaque.")] = "auto"
     input_fidelity: Annotated[
@@ -69,6 +72,8 @@ class ImageEdit(BaseModel):
     def to_request(self, images: Sequence[Upload], mask: Upload | None) -> GenerateRequest:
         """The same edit as our request. Args: `images` is the photo, then the references."""
         config: dict[str, Any] = {"output_format": self.output_format}
+        if self.output_compression is not None and not self._is_lossless:
+            config["output_quality"] = max(1, self.output_compression)
         if mask is not None:
             config["mask_mode"] = MaskMode.ALPHA
         if self.seed is not None:
@@ -78,6 +83,10 @@ class ImageEdit(BaseModel):
         photo, *references = images
         files = {"base_image": photo, "reference_image": references[0] if references else None, "mask_image": mask}
         return GenerateRequest.model_validate({**files, "prompt": self.prompt, "n": self.n, "config": config})
+
+    @property
+    def _is_lossless(self) -> bool:
+        return self.output_format is not OutputFormat.JPEG and self.output_compression in (None, 100)
 
 
 TEXTS: Final = frozenset(ImageEdit.model_fields)
@@ -104,6 +113,8 @@ def read_edit(form: Form) -> tuple[ImageEdit, GenerateRequest]:
         raise from_validation(error.errors()) from error
     if edit.model != MODEL:
         raise UnknownModel(edit.model)
+    if edit.output_format is OutputFormat.PNG and edit.output_compression not in (None, 100):
+        raise about("output_compression", "png is lossless: 100, or output_format jpeg or webp")
     if edit.partial_images and not edit.stream:
         raise about("partial_images", "needs stream")
     return edit, request

@@ -88,6 +88,22 @@ async def test_their_parameters_become_our_options(edge: Edge):
     assert (answer.json()["output_format"], answer.json()["quality"]) == ("webp", "high")
 
 
+@pytest.mark.parametrize(
+    ("output_format", "compression", "quality"),
+    [
+        ("jpeg", "60", 60),
+        ("jpeg", "0", 1),
+        ("jpeg", "100", 100),
+        ("webp", "60", 60),
+        ("webp", "100", None),
+        ("png", "100", None),
+    ],
+)
+async def test_compression_is_a_quality(edge: Edge, output_format: str, compression: str, quality: int | None):
+    await edit(edge, output_format=output_format, output_compression=compression)
+    assert edge.only_job.payload.options.output_quality == quality
+
+
 @pytest.mark.parametrize(("quality", "steps"), [("low", 12), ("medium", None), ("auto", None), ("standard", None)])
 async def test_quality_is_a_number_of_steps(edge: Edge, quality: str, steps: int | None):
     await edit(edge, quality=quality)
@@ -107,6 +123,7 @@ REFUSED = {
     "output_format": ({"output_format": "gif"}, 400, "output_format", "invalid_input"),
     "response_format": ({"response_format": "url"}, 400, "response_format", "invalid_input"),
     "input_fidelity": ({"input_fidelity": "low"}, 400, "input_fidelity", "invalid_input"),
+    "output_compression": ({"output_compression": "60"}, 400, "output_compression", "invalid_input"),
     "n": ({"n": "9"}, 400, "n", "invalid_input"),
     "n that is none": ({"n": "two"}, 400, "n", "invalid_input"),
     "seed": ({"seed": "4294967296"}, 400, "seed", "invalid_input"),
