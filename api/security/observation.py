@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import HttpMetrics
+from api.security.answers import OPEN_PATHS
 
 access_logger = logging.getLogger("api.access")
 
@@ -55,8 +56,13 @@ class ObservationGuard:
                 duration_s = time.perf_counter() - started_at
                 route = route_template(scope)
                 self._metrics.observe(method=scope["method"], route=route, status=status, duration_s=duration_s)
-                if self._access_log:
+                if self._access_log and not _is_answered_probe(scope, status):
                     access_logger.info("%s", _access_line(scope, status, duration_s, request_id))
+
+
+def _is_answered_probe(scope: Scope, status: int) -> bool:
+    """Probes come every few seconds and say nothing while all is well."""
+    return scope["path"] in OPEN_PATHS and status == 200
 
 
 def _access_line(scope: Scope, status: int, duration_s: float, request_id: str) -> str:
