@@ -76,12 +76,12 @@ def create_app(
 
 def _mcp_router() -> APIRouter:
     try:
-        from api.mcp import server
+        from api.mcp.server import router
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "mcp":
             raise
         raise ConfigError("api.mcp needs the package mcp, which is not installed: pip install 'mcp>=2.3'") from error
-    return server.router
+    return router
 
 
 def edit_paths() -> frozenset[str]:

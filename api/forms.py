@@ -13,9 +13,10 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from api.bodies import BoundedJsonRoute, parse_json
+from api.bodies import BoundedJsonRoute
 from api.context import current_context
 from api.errors import from_validation
+from api.json_reader import JsonReader
 from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
 from api.schemas import IMAGE_FIELDS, GenerateRequest
 from api.security.answers import refuse
@@ -96,10 +97,13 @@ def to_body(form: Form) -> dict[str, Any]:
 
 
 def _parsed(name: str, text: str) -> Any:
+    reader = JsonReader()
+    reader.feed(text.encode())
     try:
-        return parse_json(text.encode())
-    except json.JSONDecodeError as error:
-        raise from_validation([_problem(name, f"is not valid JSON: {error.msg}", "json_type")]) from error
+        return reader.value()
+    except ValueError as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise from_validation([_problem(name, f"is not valid JSON: {reason}", "json_type")]) from error
 
 
 def _problem(name: str, message: str, kind: str) -> dict[str, Any]:

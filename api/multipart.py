@@ -7,15 +7,16 @@ or too much is refused where it is found, without reading on. A file is in memor
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
+from api.bodies import pieces_of
 from api.errors import from_validation
 from composition.errors import CompositionError, InvalidInput, PayloadTooLarge
 
@@ -86,23 +87,15 @@ async def read_form(request: Request, limits: FormLimits) -> Form:
     Raises:
         RefusedForm: with InvalidInput (malformed, an unknown name, text that is not UTF-8) or PayloadTooLarge.
     """
-    pieces, complete = _pieces(request), False
+    complete = False
     try:
         reading = _Reading(_boundary_of(request.headers), limits)
-        async for piece in pieces:
+        async for piece in pieces_of(request):
             reading.feed(piece)
         complete = True
         return reading.finish()
     except CompositionError as error:
         raise RefusedForm(error, complete=complete) from error
-
-
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for piece in request.stream():
-            yield piece
-    except ClientDisconnect as error:
-        raise InvalidInput("the client has left") from error
 
 
 def _boundary_of(headers: Headers) -> bytes:

@@ -18,9 +18,10 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from api.bodies import parse_json
+from api.bodies import fed, pieces_of
 from api.context import current_charge, current_context, current_owner
 from api.errors import error_body, unexpected
+from api.json_reader import JsonReader
 from api.mcp.tools import TOOLS, Caller, ToolAnswer
 from composition.errors import CompositionError, InvalidInput, NotFound
 
@@ -36,11 +37,12 @@ router = APIRouter(include_in_schema=False)
 @router.post(PATH)
 async def exchange(request: Request) -> Response:
     """One message of the protocol and its answer."""
-    body = await request.body()
+    reader = JsonReader()
+    body = b"".join([piece async for piece in fed(reader, pieces_of(request))])
     try:
-        parse_json(body)
-    except json.JSONDecodeError as error:
-        raise InvalidInput(f"body: is not valid JSON: {error.msg}") from error
+        reader.value()  # for the SDK, which reads it without bounds
+    except ValueError as error:
+        raise InvalidInput(f"body: is not valid JSON: {error}") from error
     max_bytes = current_context(request).config.api.max_request_size_mb * 2**20
     return _Exchange(body, max_body_bytes=max_bytes)
 
