@@ -107,19 +107,21 @@ def test_probes_leave_no_line_and_nothing_shows_a_secret_at_the_level_debug(tmp_
     talkative = {"COMPOSITION_LOGGING__LEVEL": "DEBUG", "COMPOSITION_API__ACCESS_LOG": "true"}
     with Server(port=free_port(), log=log, environment={**NO_GPU, **SECRETS, **talkative}) as server:
         server.wait_until_healthy(timeout_s=180)
-        client = httpx.Client(base_url=server.url, headers={"X-API-Key": "s3cret-key-of-ann"}, timeout=120)
-        mark(client, log, "before")
-        for path in PROBES * 3:
-            assert [client.request(method, path).status_code for method in ("GET", "HEAD")] == [200, 200]
-        mark(client, log, "after")
-        edit = {"base_image": b64(encoded(photo(256, 256), "png")), "prompt": "a red hat"}
-        answer = client.post("/api/v1/generate", json={**edit, "config": {"num_inference_steps": 1}})
-        assert answer.status_code == 200
-        wrong = client.post("/api/v1/generate", json={"base_image": "s3cret"}, headers={"X-API-Key": "s3cret-guess"})
-        assert wrong.status_code == 401
-        told = "".join(
-            client.get(path).text for path in (*PROBES, "/api/v1/jobs", "/metrics", "/openapi.json", "/nope")
-        )
+        with httpx.Client(base_url=server.url, headers={"X-API-Key": "s3cret-key-of-ann"}, timeout=120) as client:
+            mark(client, log, "before")
+            for path in PROBES * 3:
+                assert [client.request(method, path).status_code for method in ("GET", "HEAD")] == [200, 200]
+            mark(client, log, "after")
+            edit = {"base_image": b64(encoded(photo(256, 256), "png")), "prompt": "a red hat"}
+            answer = client.post("/api/v1/generate", json={**edit, "config": {"num_inference_steps": 1}})
+            assert answer.status_code == 200
+            wrong = client.post(
+                "/api/v1/generate", json={"base_image": "s3cret"}, headers={"X-API-Key": "s3cret-guess"}
+            )
+            assert wrong.status_code == 401
+            told = "".join(
+                client.get(path).text for path in (*PROBES, "/api/v1/jobs", "/metrics", "/openapi.json", "/nope")
+            )
     text = log.read_text(errors="replace")
     between = text.split('"request_id": "before"')[1].split('"request_id": "after"')[0].splitlines()[1:-1]
     assert between == []

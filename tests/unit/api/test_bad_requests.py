@@ -168,3 +168,9 @@ async def test_no_turn_of_the_loop_takes_as_long_as_a_large_body(edge: Edge):
     watching.cancel()
     assert (response.status_code, response.json()["error"]["code"]) == (422, "UNPROCESSABLE_IMAGE")
     assert max(turns_s) < 0.7 * at_once_s
+
+
+async def test_each_bad_field_is_named_with_what_is_wrong_with_it(edge: Edge):
+    answer = await edge.client.post(GENERATE, content=edit(strenght=1, config={"seed": "x"}), headers=JSON)
+    errors = {item["field"]: item["message"] for item in answer.json()["error"]["details"]["fields"]}
+    assert errors == {"strenght": "is not a known field", "config.seed": "Input should be a valid integer"}
