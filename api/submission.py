@@ -296,8 +296,11 @@ def _left_s(deadline: float) -> float:
 
 
 def _digest(request: GenerateRequest) -> str:
-    """Of what the request means, not of how it was spelled: key order and white space do not matter."""
-    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    """Of what the request means, not of how it was spelled: key order, white space and defaults do not matter.
+
+    So it is the same after an upgrade that brings new fields.
+    """
+    return hashlib.sha256(request.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 async def _in_thread(context: ApiContext, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -103,6 +103,7 @@ class Editor:
             )
             plan = make_plan(request, decision, self._config)
             self._refuse_absent_controls(request, plan)
+            self._refuse_points_in_vain(request, plan)
         return EditContext(
             request_id=request_id,
             request=request,
@@ -122,6 +123,13 @@ class Editor:
         for name in (*request.options.control_types, *plan.controls):
             if name in absent:
                 raise InvalidInput(f"control type {name} is not available: {absent[name]}")
+
+    def _refuse_points_in_vain(self, request: EditRequest, plan: EditPlan) -> None:
+        """Raises: InvalidInput: the region would be made from points, of which the segmenter can make nothing."""
+        reason = self._models.no_points
+        used = request.options.points and plan.refine_mask and request.mask is None
+        if used and reason is not None:
+            raise InvalidInput(f"config.points: {reason}; send config.box instead", details={"field": "config.points"})
 
     async def _signals(self, request: EditRequest, reading: Reading, journal: Journal) -> Signals:
         """One call per model, side by side, and none that cannot change the outcome."""

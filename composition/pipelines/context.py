@@ -19,6 +19,7 @@ class Models:
 
     Attributes:
         absent_controls: control types that the diffuser has no ControlNet for, with the reason in words.
+        no_points: why the segmenter can make nothing of points, in words; None: it can.
     """
 
     analyzer: Analyzer
@@ -28,6 +29,7 @@ class Models:
     depth: DepthEstimator
     diffuser: Diffuser
     absent_controls: Mapping[ControlType, str] = field(default_factory=dict)
+    no_points: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

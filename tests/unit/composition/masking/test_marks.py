@@ -146,6 +146,27 @@ async def test_a_silhouette_that_misses_every_click_is_named(bench, photo):
     assert missing not in held.metadata["warnings"]
 
 
+@pytest.mark.parametrize("options", [{"points": CLICKS}, {"points": CLICKS, "box": BOX}], ids=["alone", "with a box"])
+async def test_points_that_the_segmenter_was_not_trained_for_are_refused_by_name(bench, photo, options):
+    b = bench(no_points="it was trained with boxes only")
+    for run in (b.edit, lambda request: b.editor.analyze(request, request_id="dry")):
+        with pytest.raises(
+            InvalidInput, match="config.points: it was trained with boxes only; send config.box"
+        ) as caught:
+            await run(asked(photo, **options))
+        assert caught.value.details == {"field": "config.points"}
+    assert b.segmenter.calls == 0
+
+
+async def test_points_that_do_not_act_are_not_refused_for_that(bench, photo):
+    b = bench(no_points="it was trained with boxes only")
+    assert np.array_equal(
+        (await b.edit(asked(photo, points=CLICKS, box=BOX, refine_mask=RefineMask.OFF))).mask, box_mask()
+    )
+    assert (await b.edit(asked(photo, box=BOX))).mask.any()
+    assert (await b.edit(asked(photo, points=CLICKS, mask=box_mask()))).mask.any()
+
+
 @pytest.mark.parametrize("point", [(400.0, 10.0), (10.0, 300.0), (5000.0, 5.0)])
 async def test_a_point_off_the_photo_is_refused_by_its_name(bench, photo, point):
     await bench().editor.analyze(asked(photo, points=(Point(399.9, 299.9),)), request_id="dry")
