@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,9 @@ _FIRST_TURNED_ORIENTATION = 5
 
 
 class PillowCodec:
-    """An `ImageCodec` over Pillow; stateless, safe to call from many threads.
+    """An `ImageCodec` over Pillow, safe to call from many threads.
+
+    Images that are to be reduced are decoded one at a time: each may take hundreds of megabytes.
 
     Args:
         max_side_px: what is larger is refused or reduced.
@@ -60,6 +63,7 @@ class PillowCodec:
     def __init__(self, *, max_side_px: int, max_megapixels: int = 50) -> None:
         self._max_side_px = max_side_px
         self._max_megapixels = max_megapixels
+        self._large = threading.Lock()
 
     def decode(self, data: bytes, oversize: Oversize = Oversize.REFUSE) -> Image:
         """Raises: UnprocessableImage (of another format, animated, truncated or corrupt), PayloadTooLarge."""
@@ -141,8 +145,9 @@ class PillowCodec:
                     image.draft(None, (max(1, size[0] // 8), max(1, size[1] // 8)))
                 elif target != size:
                     image.draft(None, target)  # a JPEG is decoded at a half, a quarter or an eighth of its size
-                image.load()
-                yield image, container, target
+                with self._large if target != size else nullcontext():
+                    image.load()
+                    yield image, container, target
 
     def _allowed(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size itself, or of what is too large one of the same proportions whose longer side is just allowed."""

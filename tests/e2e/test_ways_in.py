@@ -9,6 +9,7 @@ import socket
 
 import httpx
 import numpy as np
+import openai
 import pytest
 from PIL import Image
 
@@ -71,7 +72,6 @@ def test_openai_s_route_gives_the_same_bytes(client, image_of_json, stream):
 
 
 def test_openai_s_package_gives_the_same_bytes(service_url, image_of_json):
-    openai = pytest.importorskip("openai")
     with openai.OpenAI(base_url=f"{service_url}/v1", api_key="none") as client:
         answer = client.images.edit(
             model="image-composition", image=[("photo.jpg", PHOTO), ("r.webp", REFERENCE)], mask=("m.png", MASK),

@@ -26,7 +26,7 @@ class SeedDiffuser:
         try:
             for step in range(1, 5):
                 await asyncio.sleep(0)
-                yield DiffusionProgress(step=step, total=4)
+                yield DiffusionProgress(step=step, total=4, preview=np.full((2, 2, 3), request.seed, np.uint8))
             if request.seed == self.fails_at:
                 raise ContentPolicy("withheld")
             if self.gate is not None:

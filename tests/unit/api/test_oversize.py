@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -97,6 +98,17 @@ def test_a_bomb_is_refused_before_a_pixel_is_decoded(oversize):
         tracemalloc.stop()
     with pytest.raises(PayloadTooLarge):
         CODEC.measure(bomb, oversize)
+
+
+def test_large_images_are_decoded_one_at_a_time_and_hold_up_no_others():
+    codec = PillowCodec(max_side_px=512, max_megapixels=3)
+    large, small = encoded(gradient(1024, 768)), encoded(gradient(512, 400))
+    with ThreadPoolExecutor(max_workers=2) as threads:
+        with codec._large:
+            waiting = threads.submit(codec.decode, large, Oversize.DOWNSCALE)
+            assert threads.submit(codec.decode, small, Oversize.DOWNSCALE).result(timeout=30).shape == (400, 512, 3)
+            assert not waiting.done()
+        assert waiting.result(timeout=30).shape == (384, 512, 3)
 
 
 def test_so_many_megapixels_are_reduced_and_no_more():

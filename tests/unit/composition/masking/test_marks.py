@@ -151,7 +151,7 @@ async def test_points_that_the_segmenter_was_not_trained_for_are_refused_by_name
     b = bench(no_points="it was trained with boxes only")
     for run in (b.edit, lambda request: b.editor.analyze(request, request_id="dry")):
         with pytest.raises(
-            InvalidInput, match=r"config\.points: it was trained with boxes only; send config.box"
+            InvalidInput, match=r"config\.points: it was trained with boxes only; send config\.box"
         ) as caught:
             await run(asked(photo, **options))
         assert caught.value.details == {"field": "config.points"}
