@@ -37,6 +37,7 @@ class StoreJobQueue:
         self._winding_down: asyncio.Task[None] | None = None
         self._waited_for: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
+        self._looking_for_room: asyncio.Task[None] | None = None
 
     async def wind_down(self, *, grace_s: float) -> None:
         """Accept nothing more and finish what fits into the grace time; idempotent.
@@ -69,10 +70,16 @@ class StoreJobQueue:
             raise
 
     async def check_room(self) -> None:
-        """Raises: QueueFull or NotReady while no job would be accepted."""
+        """Those who ask at once share one look at the store, or a crowd at a full queue would wait in turn for theirs.
+
+        Raises: QueueFull or NotReady while no job would be accepted.
+        """
         if not self._accepting:
             raise NotReady("the service is not accepting jobs", retry_after_s=5)
-        await self._store.check_room()
+        if self._looking_for_room is None or self._looking_for_room.done():
+            self._looking_for_room = asyncio.create_task(self._store.check_room())
+            self._looking_for_room.add_done_callback(_retrieved)
+        await asyncio.shield(self._looking_for_room)
 
     async def get(self, job_id: str, *, owner: str) -> Job:
         """Raises: NotFound, also for another owner's job."""
@@ -189,3 +196,9 @@ class StoreJobQueue:
 
 def _ends(event: JobEvent) -> bool:
     return event.type == "status" and JobStatus(event.data["status"]).terminal
+
+
+def _retrieved(task: asyncio.Task[None]) -> None:
+    """Nobody may be left to hear of its error."""
+    if not task.cancelled():
+        task.exception()

@@ -39,6 +39,7 @@ VALUES = {
     "color_match": (None, True),
     "sharpen": (None, True),
     "output_format": ("webp", "webp"),
+    "output_quality": ("80", 80),
     "return_mask": (None, True),
     "embed_metadata": (None, True),
     "oversize": ("downscale", "downscale"),
@@ -203,6 +204,7 @@ def test_wrong_usage_is_exit_status_2_before_anything_is_sent(compose, desk, ser
     [
         (refusal(400, "INVALID_INPUT"), 2),
         (refusal(401, "UNAUTHORIZED"), 4),
+        (refusal(403, "FORBIDDEN"), 4),
         (refusal(413, "PAYLOAD_TOO_LARGE"), 1),
         (refusal(422, "NO_DETECTION"), 1),
         (refusal(500, "INTERNAL"), 1),

@@ -9,6 +9,7 @@ ComposeError
     |-- InvalidInput               INVALID_INPUT
     |   `-- IdempotencyConflict    INVALID_INPUT, status 422
     |-- Unauthorized               UNAUTHORIZED
+    |-- Forbidden                  FORBIDDEN
     |-- NotFound                   NOT_FOUND
     |-- MethodNotAllowed           METHOD_NOT_ALLOWED
     |-- Cancelled                  CANCELLED
@@ -107,6 +108,10 @@ class IdempotencyConflict(InvalidInput):
 
 class Unauthorized(ServiceError):
     known_code = "UNAUTHORIZED"
+
+
+class Forbidden(ServiceError):
+    known_code = "FORBIDDEN"
 
 
 class NotFound(ServiceError):

@@ -87,6 +87,14 @@ class Config(TypedDict, total=False):
     output_format: Annotated[
         Literal["png", "jpeg", "webp"], _option("png and webp are lossless, jpeg has quality 95.", default="png")
     ]
+    output_quality: Annotated[
+        int,
+        _option(
+            "Of jpeg (95 otherwise) and webp, which is lossless without it; smaller files below, png has none.",
+            ge=1,
+            le=100,
+        ),
+    ]
     return_mask: Annotated[bool, _option("Add `result.mask`, a greyscale PNG.", default=False)]
     embed_metadata: Annotated[
         bool,

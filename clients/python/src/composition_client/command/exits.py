@@ -11,6 +11,7 @@ import typer
 from composition_client.command.report import complain
 from composition_client.errors import (
     ComposeError,
+    Forbidden,
     InvalidInput,
     NotAnImage,
     OutOfTime,
@@ -35,6 +36,7 @@ _STATUS: tuple[tuple[type[ComposeError], int], ...] = (
     (InvalidInput, USAGE),
     (NotAnImage, USAGE),
     (Unauthorized, NO_KEY),
+    (Forbidden, NO_KEY),
     (TryLater, UNREACHABLE),
     (Unreachable, UNREACHABLE),
     (UnexpectedAnswer, UNREACHABLE),
