@@ -15,7 +15,7 @@ from typing import Any
 import bentoml
 
 from api.app import create_app
-from api.codec import PillowCodec
+from api.codec import PillowCodec, make_codec
 from api.connections import bound_connections
 from api.context import ApiContext
 from api.documentation import serve_whole_document
@@ -91,7 +91,7 @@ class ImageComposition:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def open(self) -> None:
         """Put the pieces together, recover the jobs, then let requests in."""
-        codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
+        codec, fetcher = make_codec(config.limits), GuardedFetcher(config.fetch)
         with refusing_to_start():
             self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
             await self.queue.start()

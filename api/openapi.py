@@ -79,6 +79,25 @@ GENERATING = (*WAITING, ContentPolicy)
 
 Responses = dict[int | str, dict[str, Any]]
 
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
+FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+OR_THE_IMAGE: Responses = {
+    200: {
+        "description": "The result; with `response_format` binary the image file, and headers that say the rest.",
+        "content": dict.fromkeys(IMAGE_TYPES, FILE),
+        "headers": {
+            name: {"description": f"{what}; only with the image file.", "schema": {"type": kind}}
+            for name, what, kind in (
+                ("X-Seed", "The seed", "integer"),
+                ("X-Pipeline", "simple or complex", "string"),
+                ("X-Processing-Time-Ms", "How long the edit took", "integer"),
+                ("X-Warnings", "How many warnings `metadata.warnings` would have", "integer"),
+            )
+        },
+    }
+}
+"""What a route that edits may answer beside its JSON."""
+
 
 def errors(*classes: type[CompositionError]) -> Responses:
     """The `responses` of a route that may answer these errors, each code with an example."""

@@ -15,15 +15,22 @@ class _Wire(BaseModel):
 
 
 class GenerateResult(_Wire):
-    image: str = Field(description="The edited image, base64, in `config.output_format`.")
+    image: str | None = Field(None, description="The edited image, base64, in `config.output_format`.")
+    images: list[str] | None = Field(None, description="With n above 1: every candidate, the first one too.")
+    image_url: str | None = Field(
+        None,
+        description="With `response_format` url, in the place of `image`: its path.",
+        examples=["/api/v1/jobs/2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77/image"],
+    )
+    image_urls: list[str] | None = Field(None, description="With n above 1: the path of every candidate.")
     mask: str | None = Field(None, description="The feathered mask, base64 PNG; only with `config.return_mask`.")
     pipeline_used: Pipeline
     models_used: list[str] = Field(examples=[["grounding-dino", "sd-inpainting"]])
     processing_time_ms: int = Field(examples=[8523])
     metadata: dict[str, Any] = Field(
-        description="input_resolution, output_resolution, seed_used, routing, detections, mask_area, timings_ms, "
-        "cache, warnings.",
-        examples=[{"input_resolution": "1024x1024", "output_resolution": "1024x1024", "seed_used": 42}],
+        description="input_resolution, output_resolution, seed_used, seeds, routing, detections, mask_area, "
+        "timings_ms, cache, warnings.",
+        examples=[{"input_resolution": "1024x1024", "output_resolution": "1024x1024", "seed_used": 42, "seeds": [42]}],
     )
 
 

@@ -59,6 +59,7 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
         depth=extract,
         diffuser=diffuse,
         absent_controls=_absent_controls(store),
+        no_points=store.reason_untrained("sam", "points"),
     )
     if config.optimization.cache_preprocessors:
         models = _cached(models, config)

@@ -14,13 +14,14 @@ from starlette.responses import Response
 
 from api import openapi
 from api.bodies import BoundedJsonRoute
-from api.context import ApiContext, Context, Owner
+from api.context import ApiContext, Charging, Context, Owner, current_charge
 from api.conversion import API_PREFIX, PRIVATE, rendered, status_url
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
 from api.submission import delivered_result, forget_images, run_interactive, submit
-from composition.errors import Cancelled, IdempotencyConflict
+from composition.errors import Cancelled, IdempotencyConflict, InternalError
 from composition.jobs import Job, JobKind, Priority
+from composition.request import ResponseFormat
 
 router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRoute)
 
@@ -38,7 +39,7 @@ IdempotencyKey = Annotated[
 @router.post(
     "/generate",
     response_model=GenerateResponse,
-    responses=openapi.errors(*openapi.GENERATING),
+    responses={**openapi.OR_THE_IMAGE, **openapi.errors(*openapi.GENERATING)},
     summary="Edit an image and wait for it",
 )
 async def generate(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
@@ -53,11 +54,21 @@ async def generate(body: GenerateRequest, request: Request, context: Context, ow
     summary="Edit an image in the background",
 )
 async def generate_async(
-    body: GenerateRequest, context: Context, owner: Owner, idempotency_key: IdempotencyKey = None
+    body: GenerateRequest,
+    context: Context,
+    owner: Owner,
+    charging: Charging,
+    idempotency_key: IdempotencyKey = None,
 ) -> SubmitResponse:
     """Answers as soon as the job is accepted durably; ask `status_url` or give a `callback_url` to learn its end."""
     job = await submit(
-        context, body, kind=JobKind.EDIT, owner=owner, priority=Priority.BATCH, idempotency_key=idempotency_key
+        context,
+        body,
+        kind=JobKind.EDIT,
+        owner=owner,
+        priority=Priority.BATCH,
+        charge=charging,
+        idempotency_key=idempotency_key,
     )
     return SubmitResponse(job_id=job.id, status_url=status_url(job.id))
 
@@ -77,16 +88,41 @@ async def run_while_connected(
     request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str
 ) -> Response:
     """Run an edit or an analysis for a caller that waits; a caller that leaves cancels it."""
+    charge = current_charge(request)
     spent_s = time.perf_counter() - getattr(request.state, "started_at", time.perf_counter())
     job = await _while_connected(
-        request, lambda: run_interactive(context, body, kind=kind, owner=owner, spent_s=spent_s)
+        request, lambda: run_interactive(context, body, kind=kind, owner=owner, charge=charge, spent_s=spent_s)
     )
+    if body.response_format is ResponseFormat.BINARY:
+        return await _image_itself(context, job)
     result = await delivered_result(context, job)
     content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
     return Response(
         content,
         media_type="application/json",
         headers={"X-Job-ID": job.id, **PRIVATE},
+        background=BackgroundTask(forget_images, context, job),
+    )
+
+
+async def _image_itself(context: ApiContext, job: Job) -> Response:
+    """The image file as the body; of what else there is to say the short things as headers."""
+    result = job.result
+    if result is None or result.image_key is None:
+        raise InternalError("the result is gone")
+    account, metadata = result.account, result.account["metadata"]
+    headers = {
+        "X-Job-ID": job.id,
+        "X-Seed": str(metadata["seed_used"]),
+        "X-Pipeline": str(account["pipeline_used"]),
+        "X-Processing-Time-Ms": str(account["processing_time_ms"]),
+        "X-Warnings": str(len(metadata["warnings"])),
+        **PRIVATE,
+    }
+    return Response(
+        await context.blobs.get(result.image_key),
+        media_type=result.image_media_type,
+        headers=headers,
         background=BackgroundTask(forget_images, context, job),
     )
 

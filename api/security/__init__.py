@@ -56,5 +56,13 @@ def _cors_options(config: ApiConfig) -> dict[str, Any]:
         "allow_origins": list(config.cors_origins),
         "allow_methods": ["GET", "POST", "DELETE"],
         "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-API-Key"],
-        "expose_headers": ["Retry-After", "X-Job-ID", "X-Request-ID"],
+        "expose_headers": [
+            "Retry-After",
+            "X-Job-ID",
+            "X-Pipeline",
+            "X-Processing-Time-Ms",
+            "X-Request-ID",
+            "X-Seed",
+            "X-Warnings",
+        ],
     }

@@ -178,9 +178,13 @@ class OptimizationConfig(_Section):
 
 
 class LimitsConfig(_Section):
-    """`max_resolution` and `min_resolution` bound each side, in pixels."""
+    """`max_resolution` and `min_resolution` bound each side, in pixels.
+
+    `max_downscaled_megapixels` bounds what is decoded for `config.oversize: downscale`.
+    """
 
     max_resolution: Count = 2048
+    max_downscaled_megapixels: Annotated[int, Field(ge=1, le=80)] = 50
     min_resolution: Count = 256
     max_concurrent_requests: Count = 3
     request_timeout_seconds: Seconds = 120.0

@@ -13,7 +13,7 @@ from composition.config import load_config
 from composition.images import Detection, Mask
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
-from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_boxes, shape_of
+from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_marks, shape_of
 from runners.packing import packed
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
@@ -54,13 +54,13 @@ class DetectorRunner(StaysForFront):
 
     @batched(_MAX_QUERIES)
     def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[tuple[Mask, ...]]]:
-        """Silhouettes of each query's boxes."""
+        """Silhouettes of what each query marks."""
         return self._desk.answer(
             "segment",
             items,
             self._models.sam.segment,
             doing="drawing the silhouette",
-            group_by=has_usable_boxes,
+            group_by=has_usable_marks,
             make_room=self._models.sam.forget,
         )
 

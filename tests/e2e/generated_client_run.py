@@ -29,6 +29,18 @@ with Client(base_url=url, timeout=120) as client:
     assert isinstance(edited, GenerateResponse), edited
     assert edited.result.metadata["seed_used"] == 7
 
+    clicked = {"points": [[128, 128], [5, 5, 0]], "box": [64, 64, 192, 192], "num_inference_steps": 1, "seed": 7}
+    several = GenerateRequest.from_dict({**example, "n": 2, "response_format": "url", "config": clicked})
+    candidates = generate_api_v1_generate_post.sync(client=client, body=several).result
+    assert candidates.metadata["seeds"] == [7, 8]
+    job_id = candidates.image_url.split("/")[-2]
+    files = [
+        job_image_api_v1_jobs_job_id_image_get.sync(job_id, client=client, index=index).payload.read()
+        for index in range(2)
+    ]
+    assert files[0] != files[1]
+    assert len(candidates.image_urls) == 2
+
     analysis = analyze_api_v1_analyze_post.sync(client=client, body=quick)
     assert analysis.result.mask
 

@@ -94,20 +94,26 @@ class Steps(RuleBasedStateMachine):
         owner=st.sampled_from(["alice", "bob"]),
         max_attempts=st.integers(1, 3),
         callback=st.booleans(),
+        candidates=st.sampled_from([1, 1, 1, 2, 4, 8]),
     )
-    def submit(self, interactive: bool, owner: str, max_attempts: int, callback: bool) -> None:
+    def submit(self, interactive: bool, owner: str, max_attempts: int, callback: bool, candidates: int = 1) -> None:
         number = next(self.numbers)
         url = "https://example.com/hook" if callback else None
         job = sample_job(
             id=f"job-{number}", base_key=f"in-{number}", interactive=interactive, owner=owner,
             max_attempts=max_attempts, callback_url=url,
         )  # fmt: skip
-        if sum(e.status is P for e in self.model.values()) >= MAX_PENDING:
-            for refused in (self.store.check_room(), self.store.add(job)):
-                with pytest.raises(QueueFull):
-                    self.run(refused)
+        job = replace(job, payload=replace(job.payload, n=candidates))
+        taken = sum(e.job.payload.n for e in self.model.values() if e.status is P)
+        if taken >= MAX_PENDING:
+            with pytest.raises(QueueFull):
+                self.run(self.store.check_room())
+        else:
+            self.run(self.store.check_room())
+        if taken and taken + candidates > MAX_PENDING:
+            with pytest.raises(QueueFull):
+                self.run(self.store.add(job))
             return
-        self.run(self.store.check_room())
         self.run(self.store.add(job))
         self.model[job.id] = Expected(job=job, number=number)
 
