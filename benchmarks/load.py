@@ -28,6 +28,7 @@ from benchmarks.load_clients import Account, Crowd, edit, photo
 from benchmarks.server import Server, free_port
 
 PENDING = 32
+FRONT = "image-composition"
 ENVIRONMENT = {
     "COMPOSITION_API__ACCESS_LOG": "true",
     "COMPOSITION_QUEUE__MAX_PENDING": str(PENDING),
@@ -101,11 +102,14 @@ class Load:
         async with httpx.AsyncClient(base_url=self._url, timeout=120) as client:
             while (answer := await client.post("/api/v1/generate/async", json=slow)).status_code == 200:
                 jobs.append(answer.json()["job_id"])
+            front = processes(self._pid)[FRONT]
+            cpu_s = sum(front.cpu_times()[:2])
             answers = [
                 one
                 for turn in range(rounds)
                 for one in await asyncio.gather(*(self._refused(f"refused-{turn}-{n}") for n in range(REFUSED_CLIENTS)))
             ]
+            cpu_s = sum(front.cpu_times()[:2]) - cpu_s
             for job in jobs:
                 await client.delete(f"/api/v1/jobs/{job}")
         statuses = {status for status, _ in answers}
@@ -116,6 +120,7 @@ class Load:
             "answers": len(answers),
             "client_p50_s": round(statistics.median(seen_s), 4),
             "client_p99_s": round(percentile(seen_s, 99), 4),
+            "front_cpu_ms_each": round(1000 * cpu_s / len(answers), 2),
             "server_p50_s": round(statistics.median(told_s), 4),
             "server_p99_s": round(percentile(told_s, 99), 4),
         }
