@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -212,7 +213,7 @@ async def test_an_error_of_the_app_within_the_limit_is_not_taken_for_ours():
             await client.post("/", content=b"x")
 
 
-KEYS = {"ann": "key-of-ann", "bob": "key-of-bob"}
+KEYS = {"ann": SecretStr("key-of-ann"), "bob": SecretStr("key-of-bob")}
 
 
 def guarded() -> httpx.AsyncClient:

@@ -215,7 +215,7 @@ async def test_an_access_line_is_one_json_object_without_the_query(caplog: pytes
         await edge.client.get("/nope%0a%1b[2J?token=secret", headers=headers)
     (line,) = [record.getMessage() for record in caplog.records if record.name == "api.access"]
     told = json.loads(line)
-    assert told.pop("duration_ms") >= 0
+    assert 0 < told.pop("answered_ms") <= told.pop("duration_ms")
     assert told == {
         "method": "GET",
         "path": "/nope\n\x1b[2J",
@@ -233,3 +233,16 @@ async def test_without_the_access_log_a_request_leaves_no_line(caplog: pytest.Lo
     async with open_edge() as edge:
         await edge.client.get("/api/v1/jobs")
     assert [record for record in caplog.records if record.name.startswith("api")] == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_probe_leaves_a_line_only_when_it_fails(caplog: pytest.LogCaptureFixture, method: str):
+    caplog.set_level(logging.DEBUG, "api")
+    async with open_edge(Config(api=ApiConfig(access_log=True))) as edge:
+        await edge.client.request(method, "/api/v1/health")
+        assert [record for record in caplog.records if record.name.startswith("api")] == []
+        edge.health.report["ready"] = False
+        await edge.client.request(method, "/api/v1/health")
+    failure, access = (record.getMessage() for record in caplog.records if record.name.startswith("api"))
+    assert failure == f"{method} /api/v1/health: NOT_READY: the models are not loaded"
+    assert json.loads(access)["status"] == 503
