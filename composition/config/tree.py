@@ -42,6 +42,7 @@ class ApiConfig(_Section):
     """`api_keys` maps a key's name (the owner of its jobs) to the key; empty means no authentication.
 
     `docs` false answers 404 at /, /docs, /docs.json, /openapi.json and /schema.json; BentoML's clients need the last.
+    `mcp` true answers the Model Context Protocol at /mcp, with the package `mcp`.
     """
 
     host: str = "0.0.0.0"  # noqa: S104  SPEC.md Appendix A
@@ -53,6 +54,7 @@ class ApiConfig(_Section):
     cors_origins: tuple[str, ...] = ()
     access_log: bool = False
     docs: bool = True
+    mcp: bool = False
 
 
 class FetchConfig(_Section):

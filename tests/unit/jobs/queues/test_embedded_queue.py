@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -382,14 +382,14 @@ async def test_an_unexpected_error_of_the_store_does_not_end_the_queue(caplog):
 
 
 class CountingStore(MemoryJobStore):
-    """Counts how often it is asked for its counts, and takes a turn of the loop to answer."""
+    """Counts how often it is asked for room, and takes a turn of the loop to answer."""
 
     looks = 0
 
-    async def counts(self) -> Mapping[JobStatus, int]:
+    async def check_room(self) -> None:
         self.looks += 1
         await asyncio.sleep(0)
-        return await super().counts()
+        await super().check_room()
 
 
 async def test_a_crowd_that_asks_for_room_at_once_looks_at_the_store_once():
