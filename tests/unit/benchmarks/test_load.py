@@ -32,7 +32,7 @@ def test_a_refusal_that_says_when_to_come_again_is_an_answer():
     assert (account.wrong, account.answers["edit"]) == ({}, {503: 1})
 
 
-@pytest.mark.parametrize(("grown_mb", "wrong"), [(20, []), (40, ["front grew from 200 to 240 MB"])])
+@pytest.mark.parametrize(("grown_mb", "wrong"), [(20, []), (40, ["front 7 grew from 200 to 240 MB"])])
 def test_a_process_that_grows_is_seen_and_its_warming_up_is_not(grown_mb: int, wrong: list[str]):
     load = Load("http://x", 1, Path("log"), seed=1)
     warm_up = [(float(at), 100.0) for at in range(25)]
