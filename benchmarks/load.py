@@ -83,6 +83,8 @@ class Load:
             "answers": {kind: dict(sorted(counts.items())) for kind, counts in sorted(account.answers.items())},
             "p50_s": {kind: round(statistics.median(times), 3) for kind, times in sorted(account.times_s.items())},
             "p99_s": {kind: round(percentile(times, 99), 3) for kind, times in sorted(account.times_s.items())},
+            "crowd_stalls": len(account.stalls),
+            "lapsed_in_a_stall": account.lapsed,
             "jobs_accepted": len(account.accepted),
             "drained_s": round(ended_at - served_at, 1),
         }
@@ -269,6 +271,7 @@ def table(load: Load) -> Iterator[str]:
         yield f"{name:20} {memory['first_mb']:6} -> {memory['last_mb']:6} MB"
     yield f"refusals: {figures['refusals']}"
     yield f"accepted jobs: {figures['jobs_accepted']}, drained in {figures['drained_s']} s"
+    yield f"the crowd itself stood still {figures['crowd_stalls']} times; {figures['lapsed_in_a_stall']} connections lapsed"
     yield f"single edit: {figures['solo_edit_s']}"
     yield from (f"WRONG {what}" for what in load.wrong)
     yield f"load: {'held' if not load.wrong else 'DID NOT HOLD'}"

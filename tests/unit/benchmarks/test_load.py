@@ -32,6 +32,14 @@ def test_a_refusal_that_says_when_to_come_again_is_an_answer():
     assert (account.wrong, account.answers["edit"]) == ({}, {503: 1})
 
 
+def test_a_broken_connection_is_the_service_s_fault_unless_the_crowd_stood_still():
+    account = Account(stalls=[(10.0, 12.0)])
+    account.note_broken("edit", httpx.ReadError("cut"), since=11.0, until=13.0)
+    assert (account.wrong, account.lapsed) == ({}, 1)
+    account.note_broken("edit", httpx.ReadError("cut"), since=12.5, until=13.0)
+    assert (account.wrong, account.lapsed) == ({"edit: ReadError: cut": 1}, 1)
+
+
 @pytest.mark.parametrize(("grown_mb", "wrong"), [(20, []), (40, ["front 7 grew from 200 to 240 MB"])])
 def test_a_process_that_grows_is_seen_and_its_warming_up_is_not(grown_mb: int, wrong: list[str]):
     load = Load("http://x", 1, Path("log"), seed=1)
