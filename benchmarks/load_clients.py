@@ -26,7 +26,7 @@ MAX_PAUSE_S = 1.0
 BUSY = 503
 BEAT_S = 0.25
 STALL_S = 1.0
-"""A crowd that the machine kept waiting for so long lets its own connections lapse: the service's limits hold for all."""
+"""A crowd that the machine keeps waiting for so long lets its own connections lapse."""
 GARBAGE = range(400, 500)
 
 
