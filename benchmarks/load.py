@@ -133,8 +133,8 @@ class Load:
         self.figures["refusals"] = figures
         if statuses != {503}:
             self.wrong.append(f"a full queue answered {sorted(statuses)}")
-        slow = figures["client_p99_s"] > CLIENT_LIMIT_S or figures["server_p99_s"] > SERVER_LIMIT_S
-        if self._timed and slow:
+        too_slow = figures["client_p99_s"] > CLIENT_LIMIT_S or figures["server_p99_s"] > SERVER_LIMIT_S
+        if self._timed and too_slow:
             self.wrong.append(f"a full queue refuses slowly: {figures}")
 
     async def _refused(self, request_id: str) -> tuple[int, float]:
