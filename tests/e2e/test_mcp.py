@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 
 import httpx
+import mcp as sdk
 import pytest
 
 from benchmarks.server import Server, free_port
 from tests.e2e.images import b64, encoded, photo
-
-sdk = pytest.importorskip("mcp")
 
 
 @pytest.fixture(scope="module")

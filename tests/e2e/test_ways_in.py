@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import socket
 
 import httpx
 import numpy as np
+import openai
 import pytest
 from PIL import Image
 
+from tests.e2e.documents import ROOT, SERVICE
 from tests.e2e.images import b64, corner_mask, encoded, photo
 
 PHOTO, REFERENCE = encoded(photo(300, 420), "jpeg"), encoded(photo(64, 80), "webp")
@@ -71,13 +74,23 @@ def test_openai_s_route_gives_the_same_bytes(client, image_of_json, stream):
 
 
 def test_openai_s_package_gives_the_same_bytes(service_url, image_of_json):
-    openai = pytest.importorskip("openai")
     with openai.OpenAI(base_url=f"{service_url}/v1", api_key="none") as client:
         answer = client.images.edit(
             model="image-composition", image=[("photo.jpg", PHOTO), ("r.webp", REFERENCE)], mask=("m.png", MASK),
             prompt=PROMPT, quality="low", extra_body={"seed": 7},
         )  # fmt: skip
     assert base64.b64decode(answer.data[0].b64_json) == image_of_json
+
+
+def test_the_program_of_the_page_for_openai_s_clients_edits(service_url, tmp_path, monkeypatch):
+    (program,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/openai.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert SERVICE in program
+    (tmp_path / "car.jpg").write_bytes(PHOTO)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(program.replace(SERVICE, service_url), names)  # noqa: S102  the page's own words
+    assert Image.open(io.BytesIO(base64.b64decode(names["answer"].data[0].b64_json))).size == (420, 300)
+    names["client"].close()
 
 
 @pytest.mark.parametrize("path", ["/api/v1/generate", "/v1/images/edits"])

@@ -9,7 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import httpx2
+import mcp as sdk
 import pytest
+from mcp.client.streamable_http import streamable_http_client
 
 from api.app import create_app
 from api.security import install_guards
@@ -19,10 +22,6 @@ from composition.jobs import Job, JobError, JobKind, JobStatus, Priority
 from tests.fakes.fake_job_queue import Outcome
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
 from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
-
-sdk = pytest.importorskip("mcp")
-httpx2 = pytest.importorskip("httpx2")
-streamable_http_client = pytest.importorskip("mcp.client.streamable_http").streamable_http_client
 
 # Its own remarks about what its next version drops.
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")

@@ -6,6 +6,8 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx2
+import openai
 import pytest
 
 from composition.config import ApiConfig, Config
@@ -13,9 +15,6 @@ from composition.errors import QueueFull
 from composition.jobs import JobError
 from tests.unit.api.conftest import Edge, open_edge
 from tests.unit.api.images import encoded, gradient
-
-openai = pytest.importorskip("openai")
-httpx2 = pytest.importorskip("httpx2")
 
 MODEL = "image-composition"
 PHOTO, REFERENCE = encoded(gradient(300, 256), "JPEG"), encoded(gradient(64, 80), "WEBP")
