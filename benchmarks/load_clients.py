@@ -24,6 +24,9 @@ ANSWER_LIMIT_S = 150.0
 """Longer than the service's own limit: who waits longer was forgotten."""
 MAX_PAUSE_S = 1.0
 BUSY = 503
+BEAT_S = 0.25
+STALL_S = 1.0
+"""A crowd that the machine keeps waiting for so long lets its own connections lapse."""
 GARBAGE = range(400, 500)
 
 
@@ -35,12 +38,23 @@ class Account:
         answers: how often which status, by kind of request.
         times_s: of the answers, by kind of request.
         accepted: the ids of the jobs that were accepted in the background.
+        lapsed: connections that broke while the crowd itself stood still.
+        stalls: when it did, from and to, by the monotonic clock.
     """
 
     answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     times_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     accepted: list[str] = field(default_factory=list)
     wrong: Counter[str] = field(default_factory=Counter)
+    lapsed: int = 0
+    stalls: list[tuple[float, float]] = field(default_factory=list)
+
+    def note_broken(self, kind: str, error: Exception, *, since: float, until: float) -> None:
+        """A connection that broke, by the monotonic clock; the service's fault unless the crowd itself stood still."""
+        if any(begin < until and end > since for begin, end in self.stalls):
+            self.lapsed += 1
+        else:
+            self.wrong[f"{kind}: {type(error).__name__}: {error}"] += 1
 
     def note(self, kind: str, answer: httpx.Response, seconds: float, *, expected: range | tuple[int, ...]) -> None:
         """An answer: one of those expected, or 503 that says when to come again."""
@@ -78,17 +92,31 @@ class Crowd:
         self._until = time.monotonic() + seconds
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=clients, keepalive_expiry=2)
         async with httpx.AsyncClient(base_url=self._url, timeout=ANSWER_LIMIT_S, limits=limits) as client:
+            watching = asyncio.create_task(self._watch_itself())
             await asyncio.gather(*(self._visit(client) for _ in range(clients)))
+            watching.cancel()
+
+    async def _watch_itself(self) -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(BEAT_S)
+            now = time.monotonic()
+            if now - last - BEAT_S > STALL_S:
+                self._account.stalls.append((last, now))
+            last = now
 
     async def _visit(self, client: httpx.AsyncClient) -> None:
         actions, weights = list(self._actions), list(self._actions.values())
         await asyncio.sleep(self._rng.uniform(0, 1))
         while time.monotonic() < self._until:
             (action,) = self._rng.choices(actions, weights)
+            began_at = time.monotonic()
             try:
                 await action(client)
-            except httpx.TransportError as error:
-                self._account.wrong[f"{action.__name__}: {type(error).__name__}: {error}"] += 1
+            except (httpx.TransportError, OSError) as error:
+                await asyncio.sleep(2 * BEAT_S)  # a stall that is just over has been seen then
+                until = time.monotonic()
+                self._account.note_broken(action.__name__, error, since=began_at, until=until)
             await asyncio.sleep(self._rng.uniform(0.1, MAX_PAUSE_S))
 
     async def _generate(self, client: httpx.AsyncClient) -> None:

@@ -408,6 +408,16 @@ async def test_a_crowd_that_asks_for_room_at_once_looks_at_the_store_once():
         answers = await asyncio.gather(*(queue.check_room() for _ in range(200)), return_exceptions=True)
         assert {type(answer) for answer in answers} == {QueueFull}
         assert store.looks == 1
+        looking = asyncio.create_task(queue.check_room())
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull) as refusal:  # at once: the one who looks is not done
+            await queue.check_room()
+        assert (looking.done(), refusal.value.details) == (False, {"pending": 1})
+        with pytest.raises(QueueFull):
+            await looking
+        bench.handler.gate.set()
+        await bench.handler.until_started(2)
+        await queue.check_room()  # who asks alone hears how it is now
 
 
 async def test_a_queue_has_room_only_between_its_start_and_its_stop():
