@@ -23,7 +23,7 @@ endif
 OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
-	bench bench-full-size chaos attack stop-test backlog mutants footprint train-demo demo-world \
+	bench bench-full-size chaos attack load stop-test backlog mutants footprint train-demo demo-world \
 	page page-check page-test
 
 help:  ## what can be made
@@ -54,10 +54,10 @@ serve: models  ## import what is missing, then serve page and API on 127.0.0.1:8
 	@$(OFFLINE) $(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
 
 test: test-models  ## every test that CI runs
-	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-unit: $(READY)  ## no torch, seconds
-	$(OFFLINE) $(BIN)/python -m pytest tests/unit
+	$(OFFLINE) $(BIN)/python -m pytest tests/unit clients/python/tests
 
 test-integration: test-models  ## real runners on the tiny and the demo models
 	$(OFFLINE) $(BIN)/python -m pytest tests/integration
@@ -71,6 +71,8 @@ check: $(READY)  ## formatting, lint, types, architecture, dependencies
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/deptry --config clients/python/pyproject.toml clients/python/src
+	cd clients/python/src && $(CURDIR)/$(BIN)/lint-imports --config ../pyproject.toml
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -93,6 +95,9 @@ chaos: $(READY)  ## kill -9 at random while jobs run: none is lost
 
 attack: test-models  ## attacks on a service of our own on the loopback: none gets through; out/attack.json
 	$(OFFLINE) $(BIN)/python -m benchmarks.attack
+
+load: test-models  ## 500 clients for two minutes on a service of our own: no 500, no lost job, no growth; out/load.json
+	$(OFFLINE) $(BIN)/python -m benchmarks.load
 
 stop-test: test-models  ## SIGTERM at random while jobs run: every one completes once after the restart
 	$(OFFLINE) $(BIN)/python -m benchmarks.stopping

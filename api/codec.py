@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 
+_JPEG_QUALITY = 95
 _FAST_PNG = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 """On photographs faster than the default by far, and smaller than level 1 with its usual strategy (by 10-15 %)."""
 
@@ -97,9 +98,14 @@ class PillowCodec:
             return read_mask(color, alpha, mode)
 
     def encode(
-        self, image: Image, output_format: OutputFormat, parameters: Mapping[str, Any] | None = None
+        self,
+        image: Image,
+        output_format: OutputFormat,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        quality: int | None = None,
     ) -> tuple[bytes, str]:
-        """PNG and WebP are lossless, JPEG has quality 95 without chroma subsampling.
+        """PNG is lossless, WebP too unless it has a quality; JPEG has quality 95, without chroma subsampling.
 
         Without metadata but for what `parameters` are written as: see `provenance`.
         """
@@ -110,7 +116,9 @@ class PillowCodec:
             texts = None if parameters is None else png_texts(parameters)
             pillow.save(buffer, "PNG", pnginfo=texts, **_FAST_PNG)
         elif output_format is OutputFormat.JPEG:
-            pillow.save(buffer, "JPEG", quality=95, subsampling=0, **xmp)
+            pillow.save(buffer, "JPEG", quality=quality or _JPEG_QUALITY, subsampling=0, **xmp)
+        elif quality is not None:
+            pillow.save(buffer, "WEBP", quality=quality, **xmp)
         else:
             pillow.save(buffer, "WEBP", lossless=True, quality=0, method=0, **xmp)
         return buffer.getvalue(), f"image/{output_format.value}"

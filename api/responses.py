@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from composition.decision import Pipeline
 from composition.jobs import JobKind, JobStatus
+from composition.request import OutputFormat
 
 
 class _Wire(BaseModel):
@@ -102,6 +103,7 @@ class RunnerHealth(_Wire):
 
 class HealthResponse(_Wire):
     status: Literal["healthy"] = "healthy"
+    profile: str = Field(description="The model profile that is served.", examples=["sd15"])
     models_loaded: list[str] = Field(examples=[["sd-inpainting", "grounding-dino", "ip-adapter"]])
     gpu_available: bool
     gpu_memory_free_mb: int = Field(examples=[15360])
@@ -119,3 +121,45 @@ class ErrorResponse(_Wire):
 
     success: Literal[False] = False
     error: ErrorInfo
+
+
+class OpenAiErrorInfo(_Wire):
+    message: str = Field(examples=["size: an edit has its photo's resolution: auto or 1024x768"])
+    type: str = Field(examples=["invalid_request_error"])
+    param: str | None = Field(examples=["size"])
+    code: str = Field(examples=["invalid_input"])
+
+
+class OpenAiErrorResponse(_Wire):
+    """Every non-2xx body under /v1/."""
+
+    error: OpenAiErrorInfo
+
+
+class OpenAiImage(_Wire):
+    b64_json: str = Field(description="The edited image, base64, in `output_format`.")
+
+
+class OpenAiImagesResponse(_Wire):
+    """What POST /v1/images/edits answers without `stream`."""
+
+    created: int = Field(description="UTC seconds since the epoch.")
+    data: list[OpenAiImage] = Field(description="The candidates, in the order of their seeds.")
+    background: Literal["opaque"]
+    output_format: OutputFormat
+    quality: Literal["low", "medium", "high"]
+    size: str = Field(examples=["1024x768"])
+    usage: dict[str, Any] = Field(description="Zeros: nothing is counted in tokens.")
+    metadata: dict[str, Any] = Field(description="As in /api/v1/generate; not one of OpenAI's fields.")
+
+
+class OpenAiModel(_Wire):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class OpenAiModelList(_Wire):
+    object: Literal["list"]
+    data: list[OpenAiModel]

@@ -6,6 +6,7 @@ Unknown keys, NaN, numbers as text and booleans as numbers are refused; everythi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -15,12 +16,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
     model_validator,
 )
 
 from api.examples import EXAMPLE_REQUEST
+from api.multipart import Upload
 from composition.controls import CONTROLS
 from composition.images import Box
 from composition.marks import Point
@@ -79,16 +84,27 @@ def _http_url(url: str) -> str:
     return url
 
 
+def _upload_or(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
+    """A file of a form is there already; JSON cannot say one."""
+    return value if isinstance(value, Upload) else handler(value)
+
+
+def _digest_of_upload(value: Any) -> Any:
+    return f"sha256:{hashlib.sha256(value.data).hexdigest()}" if isinstance(value, Upload) else value
+
+
 if TYPE_CHECKING:
     ControlName = str
+    Image = str | Upload
 else:
     ControlName = Literal[tuple(CONTROLS)]
-
-Image = Annotated[
-    str,
-    StringConstraints(min_length=1),
-    Field(description="A JPEG, PNG or WebP image: base64, a data URL, or an http(s) URL that the service fetches."),
-]
+    Image = Annotated[
+        str,
+        StringConstraints(min_length=1),
+        Field(description="A JPEG, PNG or WebP image: base64, a data URL, or an http(s) URL that the service fetches."),
+        WrapValidator(_upload_or),
+        PlainSerializer(_digest_of_upload, return_type=str),
+    ]
 BlankIsAbsent = BeforeValidator(_none_if_blank)
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -196,3 +212,7 @@ class GenerateRequest(BaseModel):
                 f"the last of n candidates has the seed config.seed + n - 1, which may be at most {MAX_SEED}"
             )
         return self
+
+
+IMAGE_FIELDS = ("base_image", "reference_image", "mask_image")
+"""The fields of a request that are images: in a form they may be files."""

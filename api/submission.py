@@ -21,7 +21,8 @@ from api.context import STARTING_RETRY_AFTER_S, ApiContext, Charge
 from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
-from api.schemas import GenerateRequest
+from api.multipart import Upload
+from api.schemas import IMAGE_FIELDS, GenerateRequest
 from composition.errors import (
     Cancelled,
     InternalError,
@@ -112,11 +113,24 @@ async def run_interactive(
     """
     if request.callback_url is not None:
         raise InvalidInput("callback_url is only for /generate/async", details={"field": "callback_url"})
-    limit_s = context.config.limits.request_timeout_seconds
-    deadline = asyncio.get_running_loop().time() + limit_s - spent_s
+    deadline = deadline_of(context, spent_s)
     job = await submit(
         context, request, kind=kind, owner=owner, priority=Priority.INTERACTIVE, charge=charge, deadline=deadline
     )
+    return await wait_for_end(context, job, deadline=deadline)
+
+
+def deadline_of(context: ApiContext, spent_s: float) -> float:
+    """Until when, by the running loop's clock, a caller waits whose request took so long to be read."""
+    return asyncio.get_running_loop().time() + context.config.limits.request_timeout_seconds - spent_s
+
+
+async def wait_for_end(context: ApiContext, job: Job, *, deadline: float) -> Job:
+    """The job, completed; a caller that stops waiting (its task is cancelled) cancels it.
+
+    Raises: as `run_interactive`.
+    """
+    limit_s = context.config.limits.request_timeout_seconds
     try:
         async with asyncio.timeout_at(deadline):
             ended = await context.queue.wait(job.id)
@@ -163,6 +177,15 @@ async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
     return result
 
 
+async def delivered_images(context: ApiContext, job: Job) -> list[bytes]:
+    """The candidates' files of a completed edit. Raises: InternalError when they are gone already."""
+    keys = job.result.image_keys if job.result is not None else ()
+    try:
+        return [await context.blobs.get(key) for key in keys]
+    except NotFound as error:
+        raise InternalError("the result is gone") from error
+
+
 async def forget_images(context: ApiContext, job: Job) -> None:
     """Delete what was delivered; images behind URLs stay as long as their job."""
     if job.result is not None and job.payload.response_format is not ResponseFormat.URL:
@@ -192,13 +215,9 @@ async def _abandon(context: ApiContext, job: Job) -> None:
 
 
 async def _load_images(context: ApiContext, request: GenerateRequest) -> _Images:
-    fields = {
-        "base_image": request.base_image,
-        "reference_image": request.reference_image,
-        "mask_image": request.mask_image,
-    }
-    given = {name: text for name, text in fields.items() if text is not None}
-    loaded = await _all(*(_load(context, name, text) for name, text in given.items()))
+    fields = {name: getattr(request, name) for name in IMAGE_FIELDS}
+    given = {name: image for name, image in fields.items() if image is not None}
+    loaded = await _all(*(_load(context, name, image) for name, image in given.items()))
     files = dict(zip(given, loaded, strict=True))
     options = to_options(request.config)
     measure = partial(context.codec.measure, oversize=options.oversize)
@@ -218,11 +237,15 @@ async def _load_images(context: ApiContext, request: GenerateRequest) -> _Images
     return _Images(base=files["base_image"], references=references, mask=files.get("mask_image"))
 
 
-async def _load(context: ApiContext, field: str, text: str) -> bytes:
+async def _load(context: ApiContext, field: str, image: str | Upload) -> bytes:
     with naming(field):
-        if is_url(text):
-            return await context.fetcher.fetch(text.strip())
-        return await _in_thread(context, decode_inline, text)
+        if isinstance(image, Upload):
+            if not image.data:
+                raise InvalidInput("is empty")
+            return image.data
+        if is_url(image):
+            return await context.fetcher.fetch(image.strip())
+        return await _in_thread(context, decode_inline, image)
 
 
 async def _decode(context: ApiContext, field: str, decode: Callable[[bytes], T], data: bytes) -> T:

@@ -104,7 +104,9 @@ class EditJobHandler:
         keys, media_type = [], None
         for image, seed in zip(result.images, result.metadata["seeds"], strict=True):
             parameters = parameters_of(job.payload, account, seed) if options.embed_metadata else None
-            data, media_type = await asyncio.to_thread(self._codec.encode, image, options.output_format, parameters)
+            data, media_type = await asyncio.to_thread(
+                self._codec.encode, image, options.output_format, parameters, quality=options.output_quality
+            )
             keys.append(await self._blobs.put(data))
         mask_key = None
         if options.return_mask:

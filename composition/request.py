@@ -172,6 +172,11 @@ class EditOptions:
     output_format: OutputFormat = option(
         OutputFormat.PNG, description="png and webp are lossless, jpeg has quality 95."
     )
+    output_quality: int | None = option(
+        ge=1,
+        le=100,
+        description="Of jpeg (95 otherwise) and webp, which is lossless without it; smaller files below, png has none.",
+    )
     return_mask: bool = option(False, description="Add `result.mask`, a greyscale PNG.")
     embed_metadata: bool = option(
         False, description="Write the edit's parameters and its IPTC digital source type into the image file."

@@ -80,7 +80,7 @@ async def list_jobs(
 @router.delete(
     "/jobs/{job_id}",
     response_model=StatusResponse,
-    responses=openapi.errors(*openapi.A_JOB),
+    responses=openapi.errors(*openapi.CHANGING_A_JOB),
     summary="Cancel a job",
 )
 async def cancel_job(job_id: JobId, context: Context, owner: Owner) -> dict[str, Any]:

@@ -138,7 +138,7 @@ async def task_result(task_id: TaskId, context: Context, owner: Owner) -> Respon
 @router.put(
     "/compose_task/cancel",
     response_model=TaskResponse,
-    responses=openapi.errors(*openapi.A_JOB, InvalidInput),
+    responses=openapi.errors(*openapi.CHANGING_A_JOB, InvalidInput),
     summary="Cancel a task",
 )
 async def cancel_task(task_id: TaskId, context: Context, owner: Owner) -> TaskResponse:
@@ -148,7 +148,7 @@ async def cancel_task(task_id: TaskId, context: Context, owner: Owner) -> TaskRe
 
 @router.post(
     "/compose_task/retry",
-    responses=openapi.errors(*openapi.A_JOB, InvalidInput),
+    responses=openapi.errors(*openapi.CHANGING_A_JOB, InvalidInput),
     summary="Not offered: submit the task again",
 )
 async def retry_task(task_id: TaskId, context: Context, owner: Owner) -> None:

@@ -15,7 +15,16 @@ from composition.masking.edit_mask import EditMask
 from composition.masking.find import side_of
 from composition.masking.grow import SEAM_BLUR_PX
 from composition.pipelines.planning import MAX_FAST_GUIDANCE_SCALE, MAX_FAST_STEPS, MIN_FAST_STEPS
-from composition.request import OPTIONS, EditRequest, MaskMode, OnNoDetection, PipelineChoice, RefineMask, Speed
+from composition.request import (
+    OPTIONS,
+    EditRequest,
+    MaskMode,
+    OnNoDetection,
+    OutputFormat,
+    PipelineChoice,
+    RefineMask,
+    Speed,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -232,6 +241,11 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
             "mask_dilation_px has no effect: "
             + (f"{_drawn(e)} is not dilated" if e.mask.exact else "all of the image is repainted")
         ),
+    ),
+    WithoutEffect(
+        of=("output_quality",),
+        holds=lambda e: e.asked("output_quality") and e.request.options.output_format is OutputFormat.PNG,
+        text=lambda e: "output_quality has no effect: png is lossless",
     ),
     WithoutEffect(
         of=("mask_blur_px",),

@@ -45,9 +45,17 @@ class ImageCodec(Protocol):
         ...
 
     def encode(
-        self, image: Image, output_format: OutputFormat, parameters: Mapping[str, Any] | None = None
+        self,
+        image: Image,
+        output_format: OutputFormat,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        quality: int | None = None,
     ) -> tuple[bytes, str]:
-        """The encoded image and its media type; with `parameters` the file says how it was made."""
+        """The encoded image and its media type; with `parameters` the file says how it was made.
+
+        `quality` is 1..100, None for the format's own; PNG has none.
+        """
         ...
 
     def encode_mask(self, mask: Mask) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
 import pytest
 from PIL import Image as PillowImage
@@ -233,3 +234,35 @@ async def test_what_is_pointed_at_off_the_photo_is_refused_before_a_job_is_accep
     answer = await edge.client.post(ASYNC, json={**EDIT, "config": config})
     assert (answer.status_code, answer.json()["error"]["details"]) == (400, {"field": field})
     assert edge.queue.jobs == {}
+
+
+FORM = {"files": {"base_image": ("photo.png", encoded(gradient()))}}
+
+
+async def test_a_form_asks_for_candidates_and_for_the_image_itself_as_json_does(edge: Edge):
+    answer = await edge.client.post(GENERATE, data={"prompt": "blue car", "n": "3"}, **FORM)
+    assert decoded(answer.json()["result"], "images") == files(3)
+    answer = await edge.client.post(GENERATE, data={"prompt": "blue car", "response_format": "binary"}, **FORM)
+    assert (answer.headers["content-type"], answer.content) == ("image/png", files(1)[0])
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+async def test_openai_s_route_answers_every_candidate(edge: Edge, stream: str):
+    sent = {"prompt": "blue car", "n": "3", "seed": "7", "stream": stream}
+    answer = await edge.client.post("/v1/images/edits", data=sent, files={"image": FORM["files"]["base_image"]})
+    assert answer.status_code == 200, answer.text
+    if stream == "true":
+        lines = [line.partition(": ")[2] for line in answer.text.splitlines() if line.startswith("data: ")]
+        images = [json.loads(line) for line in lines]
+    else:
+        images = answer.json()["data"]
+    assert [base64.b64decode(image["b64_json"]) for image in images] == files(3)
+    assert (edge.only_job.payload.n, edge.only_job.payload.options.seed) == (3, 7)
+    assert not [key for key in edge.blobs.blobs if key.startswith("image")]
+
+
+async def test_candidates_of_openai_s_route_count_towards_the_rate():
+    async with open_edge(Config(api=ApiConfig(rate_limit_per_minute=2))) as edge:
+        sent = {"prompt": "blue car", "n": "3"}
+        answer = await edge.client.post("/v1/images/edits", data=sent, files={"image": FORM["files"]["base_image"]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "n")

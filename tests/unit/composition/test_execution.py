@@ -52,8 +52,8 @@ class PngCodec:
     def decode_mask(self, data):
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
 
-    def encode(self, image, output_format, parameters=None):
-        return self.encode_mask(image), "image/png"
+    def encode(self, image, output_format, parameters=None, *, quality=None):
+        return self.encode_mask(image), f"image/png; quality={quality}" if quality else "image/png"
 
     def encode_mask(self, mask):
         return cv2.imencode(".png", mask)[1].tobytes()
@@ -105,6 +105,13 @@ async def test_an_edit_leaves_its_image_its_mask_and_its_account(bench, photo):
     assert 0 <= result.account["processing_time_ms"] < 60_000
     assert (result.account["pipeline_used"], result.account["metadata"]["seed_used"]) == ("simple", 7)
     assert [request.request_id for request in b.diffuser.requests] == ["j-2"]
+
+
+async def test_an_image_is_encoded_with_the_quality_that_was_asked_for(bench, photo):
+    b, blobs = bench(detector=FakeDetector({"*": (MUG,)})), FakeBlobStore()
+    handle = EditJobHandler(editor=b.editor, blobs=blobs, codec=PngCodec())
+    result = await handle(await accepted(blobs, photo, output_quality=60), b.progress.append)
+    assert result.image_media_type == "image/png; quality=60"
 
 
 async def test_an_analysis_leaves_a_mask_and_no_image(bench, photo):

@@ -17,6 +17,7 @@ from composition.request import (
     EditRequest,
     MaskMode,
     OnNoDetection,
+    OutputFormat,
     Oversize,
     PipelineChoice,
     RefineMask,
@@ -169,6 +170,7 @@ IDLE = {
         "mask_blur_px has no effect: all of the image is repainted",
     ),
     "mask_blur_px": (case({"mask_blur_px": 40}, RECOLOUR), "mask_blur_px acts up to 10 here"),
+    "output_quality": (case({"output_quality": 60}), "output_quality has no effect: png is lossless"),
 }
 ACTING = {
     "pipeline": case({"pipeline": PipelineChoice.SIMPLE}),
@@ -204,6 +206,7 @@ ACTING = {
     "mask_dilation_px 0, nothing dilated": case({"mask_dilation_px": 0}, mask=spot()),
     "mask_blur_px": case({"mask_blur_px": 40}, mask=spot()),
     "mask_blur_px, a look": case({"mask_blur_px": 8}, RECOLOUR),
+    "output_quality": case({"output_quality": 60, "output_format": OutputFormat.WEBP}),
     "all that acts always": case(
         {
             "seed": 5,

@@ -45,6 +45,7 @@ CHANGED = EditOptions(
     color_match=False,
     sharpen=True,
     output_format=OutputFormat.WEBP,
+    output_quality=60,
     return_mask=True,
     embed_metadata=True,
     oversize=Oversize.DOWNSCALE,
