@@ -81,7 +81,7 @@ format: $(READY)
 lock: export UV_CUSTOM_COMPILE_COMMAND := make lock
 lock: $(READY)  ## requirements.lock and the Bento's, for pyproject.toml; what is locked stays as it is
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --python-version 3.11 -o requirements.lock
-	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --extra mcp --python-version 3.11 \
 		--constraint requirements.lock --no-annotate -o deploy/requirements.txt
 
 bench: $(READY)  ## against stock diffusers, side by side; out/bench.json
