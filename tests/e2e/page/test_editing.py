@@ -111,7 +111,7 @@ def test_a_found_mask_is_corrected_and_the_correction_taken_back(visit):
     assert "mask_image" not in visit.bodies("analyze")[-1]
     visit.page.get_by_role("button", name="Redo").click()
     visit.page.get_by_role("button", name="Redo").click()
-    visit.page.get_by_text("your mask").wait_for()
+    visit.decided()
     assert np.array_equal(grey(visit.bodies("analyze")[-1]["mask_image"]), painted)
 
 
