@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,7 +78,6 @@ async def submit(
         owner=owner,
         priority=priority,
         payload=payload,
-        created_at=time.time(),
         max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
         time_limit_s=limit_s if deadline is None else max(0.0, deadline - asyncio.get_running_loop().time()),
         callback_url=request.callback_url,

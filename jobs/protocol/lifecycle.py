@@ -24,7 +24,10 @@ MAX_INTERRUPTIONS = 50
 
 Without an end, a job that brings down whatever runs it would do so for ever.
 """
-MAX_INTERRUPTION_DELAY_S = 300.0
+MAX_DELAY_S = 300.0
+"""The longest that a job waits to be tried again. One that has longer to wait was written by a clock that has been set
+back since: it is due.
+"""
 
 LEGAL_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.PENDING: frozenset({JobStatus.PROCESSING, JobStatus.CANCELLED, JobStatus.FAILED}),
@@ -45,8 +48,10 @@ class Record:
     Attributes:
         order: rises with every accepted job; the queue's FIFO and the listing's order.
         token: rises with every claim; only the holder of the newest may publish (fencing).
-        lease_until: UTC seconds; a processing job past it has lost its worker.
-        not_before: UTC seconds; a pending job does not start before (retry delay).
+        lease_until: UTC seconds, other ones with every renewal. It tells one renewal from the next and a reader when to
+            expect it; that a worker is lost is judged by how long it stays the same (`lapse`), as clocks are set.
+        lease_s: how long that may be.
+        not_before: UTC seconds; a pending job does not start before (retry delay), see `due`.
         interruptions: how many of its attempts do not count, as their worker, its runner or a storage was lost.
         last_sequence: of the newest event.
         unread: what a version of the service that knows more wrote and this one could not read; kept as it is.
@@ -57,6 +62,7 @@ class Record:
     token: int = 0
     worker_id: str = ""
     lease_until: float = 0.0
+    lease_s: float = 15.0
     not_before: float = 0.0
     interruptions: int = 0
     last_sequence: int = 0
@@ -82,12 +88,17 @@ def admit(job: Job, *, order: int, now: float) -> Change:
     return _with_status_event(Record(job=fresh, order=order))
 
 
+def due(not_before: float, now: float) -> bool:
+    """Whether a delay is over, by a clock that may have been set: none is ever longer than MAX_DELAY_S."""
+    return not now < not_before <= now + MAX_DELAY_S
+
+
 def claim(record: Record, *, worker_id: str, lease_s: float, now: float) -> Change | None:
     """Start an attempt; None when the job does not wait (any more)."""
-    if record.job.status is not JobStatus.PENDING or record.not_before > now:
+    if record.job.status is not JobStatus.PENDING or not due(record.not_before, now):
         return None
     held = replace(
-        record, token=record.token + 1, worker_id=worker_id, lease_until=now + lease_s,
+        record, token=record.token + 1, worker_id=worker_id, lease_until=now + lease_s, lease_s=lease_s,
         job=replace(record.job, attempt=record.job.attempt + 1, progress=0.0, stage=""),
     )  # fmt: skip
     return _move(held, JobStatus.PROCESSING, now)
@@ -97,7 +108,7 @@ def heartbeat(record: Record, *, token: int, lease_s: float, progress: Progress 
     """Renew the lease; progress never falls within an attempt. None when the claim is no longer the newest."""
     if not _holds(record, token):
         return None
-    renewed = replace(record, lease_until=now + lease_s)
+    renewed = replace(record, lease_until=now + lease_s, lease_s=lease_s)
     if progress is None:
         return Change(record=renewed)
     fraction = max(renewed.job.progress, min(progress.fraction, 1.0))
@@ -124,7 +135,7 @@ def fail(record: Record, *, token: int, error: JobError, retry: bool, delay_s: f
     if not _holds(record, token):
         return None
     if retry and record.job.attempt - record.interruptions < record.job.max_attempts:
-        return _requeue(record, now, not_before=now + delay_s)
+        return _requeue(record, now, not_before=now + min(delay_s, MAX_DELAY_S))
     return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)
 
 
@@ -133,7 +144,7 @@ def release(record: Record, *, token: int, now: float) -> Change | None:
     if not _holds(record, token):
         return None
     if record.job.priority is Priority.INTERACTIVE:
-        return _abandon(record, now, "the service shut down before the job ended")
+        return _end_unasked(record, now, "the service shut down before the job ended")
     uncounted = replace(record, job=replace(record.job, attempt=record.job.attempt - 1))
     return _requeue(uncounted, now, not_before=0.0)
 
@@ -156,19 +167,33 @@ def cancel(record: Record, *, now: float) -> Change | None:
     return _move(replace(record, job=replace(record.job, cancel_requested=True)), JobStatus.CANCELLED, now)
 
 
-def lapse(record: Record, *, now: float, all_workers_dead: bool = False) -> Change | None:
+def lapse(record: Record, *, seen_until: float, silent_s: float, now: float) -> Change | None:
     """What becomes of a job whose worker died; None when it did not.
 
-    At the start of the only process that runs jobs (`all_workers_dead`) no lease needs to be waited for, and nobody
-    waits for an interactive job.
+    Somebody has seen `lease_until` at `seen_until` for `silent_s` seconds, by a clock that is never set: on whatever
+    machine that is, and whatever its time of day or the store's is set to meanwhile, the worker did not speak.
     """
+    if record.lease_until != seen_until or silent_s < record.lease_s:
+        return None
+    return _lose_worker(record, now)
+
+
+def abandon(record: Record, *, now: float) -> Change | None:
+    """What becomes of a job when every worker is dead and nobody waits for interactive ones; None for one that waits.
+
+    So it is at the start of the only process that runs jobs.
+    """
+    if record.job.status is JobStatus.PENDING and record.job.priority is Priority.INTERACTIVE:
+        return _end_unasked(record, now, "the service restarted before the job ran")
+    return _lose_worker(record, now)
+
+
+def _lose_worker(record: Record, now: float) -> Change | None:
     job = record.job
-    if job.status is JobStatus.PENDING and job.priority is Priority.INTERACTIVE and all_workers_dead:
-        return _abandon(record, now, "the service restarted before the job ran")
-    if job.status is not JobStatus.PROCESSING or (record.lease_until > now and not all_workers_dead):
+    if job.status is not JobStatus.PROCESSING:
         return None
     if job.priority is Priority.INTERACTIVE:
-        return _abandon(record, now, "the worker died while the job ran")
+        return _end_unasked(record, now, "the worker died while the job ran")
     error = JobError(code="INTERNAL", message="every worker that ran the job died", details={"attempts": job.attempt})
     return _interrupt(record, error, now, delay_s=0.0)
 
@@ -209,11 +234,11 @@ def _requeue(record: Record, now: float, *, not_before: float) -> Change:
 def _interrupt(record: Record, error: JobError, now: float, *, delay_s: float) -> Change:
     if record.job.priority is Priority.INTERACTIVE or record.interruptions >= MAX_INTERRUPTIONS:
         return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)
-    delay_s = min(delay_s * 2.0**record.interruptions, MAX_INTERRUPTION_DELAY_S)
+    delay_s = min(delay_s * 2.0**record.interruptions, MAX_DELAY_S)
     return _requeue(replace(record, interruptions=record.interruptions + 1), now, not_before=now + delay_s)
 
 
-def _abandon(record: Record, now: float, why: str) -> Change:
+def _end_unasked(record: Record, now: float, why: str) -> Change:
     """An interactive job that this service did not end: its caller may ask again."""
     error = JobError(code="NOT_READY", message=why)
     return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)

@@ -26,6 +26,7 @@ from jobs.protocol import lifecycle
 from jobs.protocol.claims import Delivery
 from jobs.protocol.lifecycle import Change, Record
 from jobs.stores import sqlite_schema, sqlite_tables
+from jobs.stores.clocks import Monotonic
 from jobs.stores.record_store import Changer, RecordJobStore, queue_full, same_submission
 
 _P = ParamSpec("_P")
@@ -42,10 +43,11 @@ class SqliteJobStore(RecordJobStore):
         max_pending: int = 1000,
         lock_wait_s: float = 2.0,
         clock: Callable[[], float] = time.time,
+        monotonic: Monotonic = time.monotonic,
     ) -> None:
         """`lock_wait_s`: how long a predecessor that is just ending may still hold the file."""
+        super().__init__(max_pending=max_pending, monotonic=monotonic)
         self._path = path
-        self._max_pending = max_pending
         self._lock_wait_s = lock_wait_s
         self._clock = clock
         self._lock = FileLock(path.with_name(path.name + ".lock"), thread_local=False)
@@ -80,7 +82,7 @@ class SqliteJobStore(RecordJobStore):
             if pending >= self._max_pending:
                 raise queue_full(pending)
             change = lifecycle.admit(job, order=sqlite_tables.next_order(db), now=self._clock())
-            sqlite_tables.write(db, change, now=self._clock())
+            sqlite_tables.write(db, change)
             return change.record.job
 
         return await self._write(insert, durable=True)
@@ -126,7 +128,7 @@ class SqliteJobStore(RecordJobStore):
             record = sqlite_tables.load(db, job_id)
             change = None if record is None else changer(record)
             if change is not None:
-                sqlite_tables.write(db, change, now=self._clock())
+                sqlite_tables.write(db, change)
             return change
 
         return await self._write(apply, durable=durable)
@@ -144,8 +146,8 @@ class SqliteJobStore(RecordJobStore):
     async def _waiting(self, now: float) -> str | None:
         return await self._read(sqlite_tables.waiting, now)
 
-    async def _lapsed(self, now: float) -> tuple[str, ...]:
-        return await self._read(sqlite_tables.lapsed, now)
+    async def _leased(self) -> Mapping[str, float]:
+        return await self._read(sqlite_tables.leased)
 
     async def _unfinished(self) -> tuple[str, ...]:
         return await self._read(sqlite_tables.unfinished)

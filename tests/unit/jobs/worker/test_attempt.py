@@ -73,7 +73,7 @@ class AwayStore(MemoryJobStore):
 class Bench:
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.store = AwayStore(clock=self.clock)
+        self.store = AwayStore(clock=self.clock, monotonic=self.clock.monotonic)
         self.blobs = MemoryBlobStore()
         self.handler = FakeJobHandler(self.blobs)
 
