@@ -52,19 +52,21 @@ def test_the_wall_clock_is_read_only_where_it_is_known_not_to_decide():
 
 
 class SweptStore(SqliteJobStore):
-    """Tells when the housekeeping has judged the leases."""
+    """Has its clock set at the worst moment: between the last heartbeat and the judgement of the leases."""
+
+    def __init__(self, path: Path, *, clock: ManualClock) -> None:
+        super().__init__(path, clock=clock)
+        self._set_clock_by = clock.set_by
+        self.step_s = 0.0
+        self.stepped = asyncio.Event()
 
     async def sweep(self, *, result_ttl_s: float) -> tuple[Job, ...]:
+        stepping, self.step_s = self.step_s, 0.0
+        self._set_clock_by(stepping)
         ended = await super().sweep(result_ttl_s=result_ttl_s)
-        self.sweeps.release()
+        if stepping:
+            self.stepped.set()
         return ended
-
-    async def swept(self, *, times: int) -> None:
-        self.sweeps = asyncio.Semaphore(0)
-        for _ in range(times):
-            await self.sweeps.acquire()
-
-    sweeps = asyncio.Semaphore(0)
 
 
 Served = tuple[httpx.AsyncClient, FakeJobHandler, SweptStore]
@@ -102,8 +104,8 @@ async def test_a_step_of_the_clock_costs_no_job_and_runs_none_twice(tmp_path: Pa
         await handler.until_started(1)
         ids = [(await client.post("/api/v1/generate/async", json=body)).json()["job_id"] for _ in range(5)]
         await handler.until_started(3)
-        clock.set_by(step_s)
-        await store.swept(times=2)
+        store.step_s = step_s
+        await store.stepped.wait()
         assert (len(handler.started), handler.stopped) == (3, [])
         handler.gate.set()
         answer = await waiting
