@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ from composition.errors import (
 )
 from composition.images import Mask
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
+
+logger = logging.getLogger(__name__)
+
+IMAGES_GONE = "the job completed, but its images are not in the image storage any more"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -119,6 +124,8 @@ async def run_interactive(
         raise Cancelled("the job was cancelled")
     if ended.error is not None:
         failure = from_code(ended.error.code, ended.error.message, ended.error.details)
+        if isinstance(failure, NotFound):  # of an image that this request has just brought: it can bring it again
+            failure = NotReady(failure.message, details=failure.details)
         if isinstance(failure, NotReady):
             failure.retry_after_s = STARTING_RETRY_AFTER_S
         raise failure
@@ -144,17 +151,25 @@ async def load_result(context: ApiContext, job: Job) -> dict[str, Any] | None:
 
 
 async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
-    """For the caller that waited for it. Raises: InternalError when its images are gone already."""
+    """For a caller that asks for nothing else. Raises: NotFound when its images are not kept any more."""
     result = await load_result(context, job)
     if result is None:
-        raise InternalError("the result is gone")
+        raise images_gone(job)
     return result
+
+
+def images_gone(job: Job) -> NotFound:
+    """What is said of a completed job whose images were delivered and deleted, or lost with their storage."""
+    return NotFound(IMAGES_GONE, details={"job_id": job.id, "status": job.status.value})
 
 
 async def forget_images(context: ApiContext, job: Job) -> None:
     if job.result is not None:
         keys = (job.result.image_key, job.result.mask_key)
-        await context.blobs.delete([key for key in keys if key is not None])
+        try:
+            await context.blobs.delete([key for key in keys if key is not None])
+        except NotReady as error:
+            logger.warning("job %s: its images stay until the job expires: %s", job.id, error)
 
 
 async def _abandon(context: ApiContext, job: Job) -> None:

@@ -19,7 +19,7 @@ from api.conversion import API_PREFIX, PRIVATE, rendered, status_url
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
 from api.submission import delivered_result, forget_images, run_interactive, submit
-from composition.errors import Cancelled, IdempotencyConflict
+from composition.errors import Cancelled, IdempotencyConflict, NotFound, NotReady
 from composition.jobs import Job, JobKind, Priority
 
 router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRoute)
@@ -81,7 +81,10 @@ async def run_while_connected(
     job = await _while_connected(
         request, lambda: run_interactive(context, body, kind=kind, owner=owner, spent_s=spent_s)
     )
-    result = await delivered_result(context, job)
+    try:
+        result = await delivered_result(context, job)
+    except NotFound as gone:
+        raise NotReady(gone.message, details=gone.details) from gone
     content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
     return Response(
         content,

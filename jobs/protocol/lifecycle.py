@@ -53,6 +53,7 @@ class Record:
         lease_s: how long that may be.
         not_before: UTC seconds; a pending job does not start before (retry delay), see `due`.
         interruptions: how many of its attempts do not count, as their worker, its runner or a storage was lost.
+        outages: how many of those a storage was lost in: they may go on for ever, as the job can do nothing for it.
         last_sequence: of the newest event.
         unread: what a version of the service that knows more wrote and this one could not read; kept as it is.
     """
@@ -65,6 +66,7 @@ class Record:
     lease_s: float = 15.0
     not_before: float = 0.0
     interruptions: int = 0
+    outages: int = 0
     last_sequence: int = 0
     unread: Mapping[str, Any] | None = None
 
@@ -149,15 +151,17 @@ def release(record: Record, *, token: int, now: float) -> Change | None:
     return _requeue(uncounted, now, not_before=0.0)
 
 
-def interrupt(record: Record, *, token: int, error: JobError, delay_s: float, now: float) -> Change | None:
+def interrupt(
+    record: Record, *, token: int, error: JobError, delay_s: float, now: float, endless: bool = False
+) -> Change | None:
     """Requeue without counting the attempt, after a delay that doubles each time: the machine failed, not the job.
 
-    Ends with `error` after MAX_INTERRUPTIONS, and an interactive job at once. None when the claim is no longer the
-    newest.
+    Ends with `error` after MAX_INTERRUPTIONS that are not `endless`, and an interactive job at once. None when the
+    claim is no longer the newest.
     """
     if not _holds(record, token):
         return None
-    return _interrupt(record, error, now, delay_s=delay_s)
+    return _interrupt(record, error, now, delay_s=delay_s, outages=int(endless))
 
 
 def cancel(record: Record, *, now: float) -> Change | None:
@@ -231,11 +235,13 @@ def _requeue(record: Record, now: float, *, not_before: float) -> Change:
     return _move(replace(record, job=reset, not_before=not_before), JobStatus.PENDING, now)
 
 
-def _interrupt(record: Record, error: JobError, now: float, *, delay_s: float) -> Change:
-    if record.job.priority is Priority.INTERACTIVE or record.interruptions >= MAX_INTERRUPTIONS:
+def _interrupt(record: Record, error: JobError, now: float, *, delay_s: float, outages: int = 0) -> Change:
+    too_often = record.interruptions - record.outages >= MAX_INTERRUPTIONS and not outages
+    if record.job.priority is Priority.INTERACTIVE or too_often:
         return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)
-    delay_s = min(delay_s * 2.0**record.interruptions, MAX_DELAY_S)
-    return _requeue(replace(record, interruptions=record.interruptions + 1), now, not_before=now + delay_s)
+    delay_s = min(delay_s * 2.0 ** min(record.interruptions, MAX_INTERRUPTIONS), MAX_DELAY_S)
+    lost = replace(record, interruptions=record.interruptions + 1, outages=record.outages + outages)
+    return _requeue(lost, now, not_before=now + delay_s)
 
 
 def _end_unasked(record: Record, now: float, why: str) -> Change:

@@ -141,13 +141,12 @@ class RecordJobStore(JobStore, ABC):
         now = await self._now()
         return await self._changed(claim.job.id, lambda record: lifecycle.release(record, token=claim.token, now=now))
 
-    async def interrupt(self, claim: Claim, error: JobError, *, delay_s: float) -> bool:
-        """Pending again after a delay, the attempt not counted; False as for `complete`."""
-        now = await self._now()
-        return await self._changed(
-            claim.job.id,
-            lambda record: lifecycle.interrupt(record, token=claim.token, error=error, delay_s=delay_s, now=now),
-        )
+    async def interrupt(self, claim: Claim, error: JobError, *, delay_s: float, endless: bool = False) -> bool:
+        change = partial(
+            lifecycle.interrupt,
+            token=claim.token, error=error, delay_s=delay_s, endless=endless, now=await self._now(),
+        )  # fmt: skip
+        return await self._changed(claim.job.id, change)
 
     async def cancel(self, job_id: str) -> Job:
         now = await self._now()

@@ -168,17 +168,24 @@ class SqliteJobStore(RecordJobStore):
                 " (api.workers: 1), several need queue.backend: celery"
             ) from None
         except OSError as error:
-            raise ConfigError(f"storage.jobs: {self._path} cannot be used: {error}") from error
+            raise self._unusable(error) from error
         try:
+            sqlite_schema.check_folder(self._path.parent)
+            sqlite_schema.inspect(self._path)
             self._write_connection = sqlite_schema.connect(self._path)
             sqlite_schema.migrate(self._write_connection)
+            sqlite_schema.check_writable(self._write_connection)
             self._read_connection = sqlite_schema.connect(self._path)
-        except (sqlite3.Error, ConfigError) as error:
+        except (sqlite3.Error, OSError, ConfigError) as error:
             if self._write_connection is not None:
                 self._write_connection.close()
                 self._write_connection = None
             self._lock.release()
-            raise ConfigError(f"storage.jobs: {self._path} cannot be used: {error}") from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> ConfigError:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return ConfigError(f"storage.jobs: {self._path} cannot be used, and is left as it is: {reason}")
 
     async def _read(
         self, query: Callable[Concatenate[sqlite3.Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
@@ -218,4 +225,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise NotReady("the job store cannot be used", details={"reason": type(error).__name__}) from error
+        raise NotReady(f"the job store cannot be used: {error}", details={"reason": type(error).__name__}) from error
