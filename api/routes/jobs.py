@@ -28,7 +28,7 @@ router = APIRouter(prefix=API_PREFIX, tags=["jobs"])
 
 PING_S = 15
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
-EVENT_SCHEMA = "Of each event: `event` (status, progress, preview, error), `data` (a JSON object), `id` (not with error)."
+EVENT_SCHEMA = (
     "Of each event: `event` (status, progress, preview, error), `data` (a JSON object), `id` (not of an error)."
 )
 OCTETS = "application/octet-stream"
