@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.attack import Outcome, smallest_edit
+from benchmarks.attack_outcome import Outcome, smallest_edit
 from benchmarks.server import Server, free_port
 
 JOBS = 5
