@@ -1,7 +1,7 @@
 """Attacks on a service of our own on the loopback, each bounded in count and time: `make attack`.
 
 Every attack says what must hold; one that does not hold ends the run with status 1. tests/e2e/test_attacks.py runs the
-same ones in a short form. The faults of `benchmarks.attack_storage` come after them, on services of their own.
+same ones in a short form. `benchmarks.attack_network` and `benchmarks.attack_storage` come after them, on services of their own.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
+from benchmarks.attack_network import run_network_attacks
 from benchmarks.attack_outcome import Outcome, smallest_edit
 from benchmarks.attack_storage import run_faults
 from benchmarks.server import Server, free_port
@@ -274,7 +276,7 @@ def main() -> int:
             target = Target(url=server.url, pid=server.pid, log=log, edit=smallest_edit())
             for name, attack in LONG.items():
                 outcomes[name] = _told(name, attack(target))
-        for name, outcome in run_faults(Path(folder)):
+        for name, outcome in chain(run_network_attacks(Path(folder)), run_faults(Path(folder))):
             outcomes[name] = _told(name, outcome)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     told = {name: {"holds": outcome.holds, **outcome.figures} for name, outcome in outcomes.items()}

@@ -28,7 +28,7 @@ from benchmarks.server import Server, free_port
 JOBS = 5
 DISK_MB = 24
 START_LIMIT_S = 300.0
-FAULT_LIMIT_S = 180.0
+FAULT_LIMIT_S = 600.0
 ENVIRONMENT = {
     "COMPOSITION_MODELS__PROFILE": "tiny",
     "COMPOSITION_QUEUE__MAX_ATTEMPTS": "1",
@@ -128,7 +128,7 @@ def read_only_images(folder: Path) -> Outcome:
 def _outlived(
     client: httpx.Client, log: Path, *, break_it: Callable[[], None], mend_it: Callable[[], None], reason: str
 ) -> Outcome:
-    slow = {**smallest_edit(), "config": {"num_inference_steps": 60, "seed": 7}}
+    slow = {**smallest_edit(), "config": {"num_inference_steps": 20, "seed": 7}}
     ids = [client.post("/api/v1/generate/async", json=slow).json()["job_id"] for _ in range(JOBS)]
     _until(lambda: any(_state(client, job_id)["status"] == "processing" for job_id in ids))
     break_it()
@@ -347,7 +347,12 @@ FAULTS_OF_DISKS: Mapping[str, Callable[[Path], Outcome]] = {
 def run_faults(folder: Path) -> Iterator[tuple[str, Outcome]]:
     """Every fault that can be made here, with its outcome."""
     possible = {**FAULTS, **(FAULTS_OF_DISKS if namespace_command() else {})}
-    for name, fault in possible.items():
+    yield from run_each(possible, folder)
+
+
+def run_each(attacks: Mapping[str, Callable[[Path], Outcome]], folder: Path) -> Iterator[tuple[str, Outcome]]:
+    """Each in a folder of its own; one that breaks off did not hold."""
+    for name, fault in attacks.items():
         own = folder / name
         own.mkdir()
         try:
