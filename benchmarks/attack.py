@@ -1,7 +1,8 @@
 """Attacks on a service of our own on the loopback, each bounded in count and time: `make attack`.
 
 Every attack says what must hold; one that does not hold ends the run with status 1. tests/e2e/test_attacks.py runs the
-same ones in a short form. `benchmarks.attack_network` and `benchmarks.attack_storage` come after them, on services of their own.
+same ones in a short form. `benchmarks.attack_network` and `benchmarks.attack_storage` come after them, on services of
+their own.
 """
 
 from __future__ import annotations
