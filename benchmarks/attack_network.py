@@ -28,6 +28,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from api.resolver import MAX_LOOKUPS
 from benchmarks.attack_outcome import Outcome, smallest_edit
 from benchmarks.attack_storage import run_each
 from benchmarks.server import Server, free_port
@@ -49,7 +50,9 @@ NAMES: Mapping[str, Sequence[str]] = {
     "six.example": ("::ffff:10.0.0.1", "fd00::1"),
 }
 ENVIRONMENT = {"COMPOSITION_MODELS__PROFILE": "tiny", "COMPOSITION_QUEUE__MAX_PENDING": "10000"}
+OTHER_ROUTES = ("/api/v1/jobs", "/api/v1/jobs?status=failed", "/openapi.json", "/metrics", "/livez")
 OTHER_ROUTES_LIMIT_S = 0.5
+"""More than the same route takes in the calm before: a machine that is busy otherwise is slow at both times."""
 LIMIT_S = 900.0
 
 
@@ -208,35 +211,36 @@ def _try_forbidden_urls(client: httpx.Client, listeners: Sequence[Listener], por
 
 
 def _try_slow_names(client: httpx.Client, *, names: int) -> Outcome:
+    """Measured from when as many look-ups hang as may, beside the same routes of the same moment's calm service."""
     edit = smallest_edit()
-    others = ("/api/v1/jobs", "/api/v1/jobs?status=failed", "/openapi.json", "/metrics", "/livez")
-    for path in others:
-        client.get(path)
+    calm = _worst_s(client, rounds=20)
     slow = [{**edit, "base_image": f"http://silent-{number}.example/x.png"} for number in range(names)]
-    worst: dict[str, float] = dict.fromkeys(others, 0.0)
+    worst: dict[str, float] = {}
     with ThreadPoolExecutor(names) as pool:
-        began_at = time.perf_counter()
         waiting = [pool.submit(client.post, "/api/v1/generate/async", json=request) for request in slow]
+        while len(NameServer.asked) < MAX_LOOKUPS and not any(answer.done() for answer in waiting):
+            time.sleep(0.01)
         rounds = 0
-        while not all(answer.done() for answer in waiting):
-            for path in others:
-                asked_at = time.perf_counter()
-                client.get(path).raise_for_status()
-                worst[path] = max(worst[path], time.perf_counter() - asked_at)
+        while not any(answer.done() for answer in waiting):
+            for path, took_s in _worst_s(client, rounds=1).items():
+                worst[path] = max(worst.get(path, 0.0), took_s)
             rounds += 1
-            time.sleep(0.05)
-        took_s = time.perf_counter() - began_at
         answers = Counter(_code(answer.result()) for answer in waiting)
     return Outcome(
-        holds=set(answers) == {"422 UNPROCESSABLE_URL"} and max(worst.values()) < OTHER_ROUTES_LIMIT_S,
-        figures={
-            "names": names,
-            "answers": dict(answers),
-            "took_s": round(took_s, 1),
-            "rounds": rounds,
-            "worst_s": {path: round(worst_s, 3) for path, worst_s in worst.items()},
-        },
+        holds=set(answers) == {"422 UNPROCESSABLE_URL"}
+        and rounds > 0
+        and all(worst[path] - calm[path] < OTHER_ROUTES_LIMIT_S for path in OTHER_ROUTES),
+        figures={"names": names, "answers": dict(answers), "rounds": rounds, "worst_s": worst, "calm_worst_s": calm},
     )
+
+
+def _worst_s(client: httpx.Client, *, rounds: int) -> dict[str, float]:
+    worst = dict.fromkeys(OTHER_ROUTES, 0.0)
+    for path in OTHER_ROUTES * rounds:
+        asked_at = time.perf_counter()
+        client.get(path).raise_for_status()
+        worst[path] = max(worst[path], round(time.perf_counter() - asked_at, 3))
+    return worst
 
 
 def _code(answer: httpx.Response) -> str:

@@ -28,11 +28,10 @@ class LeaseWatch:
 
     def silences(self, leases: Mapping[str, float]) -> Mapping[str, float]:
         """For each of the leases that there are now, with their ends: the seconds that it was seen unchanged."""
-        now = self._monotonic()
-        fresh = {name: (until, now) for name, until in leases.items()}
+        now, seen = self._monotonic(), self._seen
         self._seen = {
-            name: seen if (seen := self._seen.get(name, lease))[0] == lease[0] else lease
-            for name, lease in fresh.items()
+            name: seen[name] if name in seen and seen[name][0] == until else (until, now)
+            for name, until in leases.items()
         }
         return {name: now - since for name, (_, since) in self._seen.items()}
 

@@ -86,12 +86,17 @@ def inspect(path: Path) -> None:
             raise ConfigError(f"it is empty, but {log.name} beside it holds jobs")
         return
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as db:
-        _check_version(db)
+        version = _check_version(db)
         problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if problem != "ok":
             raise ConfigError(f"it is damaged: {problem.splitlines()[-1]}")
-        _check_tables(db)
-        _check_records(db)
+        found = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if version == 0 and found:
+            raise ConfigError(f"it is another program's: there is a table {min(found)} in it")
+        if version and not found >= TABLES:
+            raise ConfigError(f"it is not this service's: there is no table {min(TABLES - found)} in it")
+        if version:
+            _check_records(db)
 
 
 def _check_version(db: sqlite3.Connection) -> int:
@@ -102,17 +107,8 @@ def _check_version(db: sqlite3.Connection) -> int:
     return version
 
 
-def _check_tables(db: sqlite3.Connection) -> None:
-    found = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if missing := (TABLES if _check_version(db) else frozenset[str]()) - found:
-        raise ConfigError(f"it is not this service's: there is no table {sorted(missing)[0]} in it")
-    if _check_version(db) == 0 and found:
-        raise ConfigError(f"it is another program's: there is a table {sorted(found)[0]} in it")
-
-
 def _check_records(db: sqlite3.Connection) -> None:
-    if _check_version(db) == 0:
-        return
+    """Those that are still to be run: the queue cannot pass over one."""
     for job_id, document in db.execute("SELECT id, document FROM jobs WHERE finished_at IS NULL"):
         try:
             load_record(document)
