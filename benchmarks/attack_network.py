@@ -52,7 +52,7 @@ NAMES: Mapping[str, Sequence[str]] = {
 ENVIRONMENT = {"COMPOSITION_MODELS__PROFILE": "tiny", "COMPOSITION_QUEUE__MAX_PENDING": "10000"}
 OTHER_ROUTES = ("/api/v1/jobs", "/api/v1/jobs?status=failed", "/openapi.json", "/metrics", "/livez")
 OTHER_ROUTES_LIMIT_S = 0.5
-"""More than the same route takes in the calm before: a machine that is busy otherwise is slow at both times."""
+"""More than the worst of them took in the calm before: a machine that is busy otherwise is slow at both times."""
 LIMIT_S = 900.0
 
 
@@ -211,9 +211,9 @@ def _try_forbidden_urls(client: httpx.Client, listeners: Sequence[Listener], por
 
 
 def _try_slow_names(client: httpx.Client, *, names: int) -> Outcome:
-    """Measured from when as many look-ups hang as may, beside the same routes of the same moment's calm service."""
+    """Measured from when as many look-ups hang as may, beside the same routes in the calm before."""
     edit = smallest_edit()
-    calm = _worst_s(client, rounds=20)
+    calm = _worst_s(client, rounds=50)
     slow = [{**edit, "base_image": f"http://silent-{number}.example/x.png"} for number in range(names)]
     worst: dict[str, float] = {}
     with ThreadPoolExecutor(names) as pool:
@@ -229,7 +229,7 @@ def _try_slow_names(client: httpx.Client, *, names: int) -> Outcome:
     return Outcome(
         holds=set(answers) == {"422 UNPROCESSABLE_URL"}
         and rounds > 0
-        and all(worst[path] - calm[path] < OTHER_ROUTES_LIMIT_S for path in OTHER_ROUTES),
+        and max(worst.values()) - max(calm.values()) < OTHER_ROUTES_LIMIT_S,
         figures={"names": names, "answers": dict(answers), "rounds": rounds, "worst_s": worst, "calm_worst_s": calm},
     )
 
