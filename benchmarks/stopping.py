@@ -36,7 +36,7 @@ GRACE_S = 3.0
 STOP_LIMIT_S = 60.0
 END_LIMIT_S = 900.0
 PATIENCE_S = 1800.0
-"""The time limit of a job: what is shown is not speed, and a machine that is busy otherwise is no fault of the service."""
+"""The time limit of a job: speed is not what is shown, and a machine that is busy otherwise is no fault of ours."""
 MODES = ("embedded", "celery")
 JOB_S = 4.0
 

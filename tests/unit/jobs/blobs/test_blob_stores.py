@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import resource
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from composition.errors import NotFound, NotReady, StorageAway
 from composition.ports.queue import BlobStore
 from jobs.blobs.blob_stores import open_blob_store
 from jobs.blobs.file_blobs import FolderBlobStore, FsspecBlobStore
+from jobs.blobs.file_blobs import _modified as modified_at
 from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.blobs.retrying_blobs import RetryingBlobStore
 
@@ -158,3 +161,19 @@ async def test_a_wait_that_is_stopped_ends_with_what_it_waited_for() -> None:
     with pytest.raises(StorageAway, match="no space left"):
         async with asyncio.timeout(0.05):
             await RetryingBlobStore(Away()).put(b"a")
+
+
+@pytest.mark.parametrize(
+    ("entry", "modified"),
+    [
+        ({"LastModified": datetime(2026, 1, 1, tzinfo=UTC)}, 1767225600.0),
+        ({"mtime": 12}, 12.0),
+        ({"created": datetime(1970, 1, 1, 0, 1, tzinfo=UTC)}, 60.0),
+        ({"mtime": 5.5, "created": 9}, 5.5),
+        ({}, math.inf),
+        ({"mtime": "yesterday"}, math.inf),
+    ],
+)
+def test_the_age_of_a_file_is_read_as_each_file_system_says_it(entry: dict[str, object], modified: float) -> None:
+    """An unknown age is no age: such a file is never taken for an old one."""
+    assert modified_at(entry) == modified
