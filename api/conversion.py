@@ -80,7 +80,7 @@ def rendered(body: dict[str, Any]) -> bytes:
 
 
 def to_status(job: Job, result: dict[str, Any] | None) -> dict[str, Any]:
-    """The body of GET /status; `result` only of a completed job, `error` only when it failed or was cancelled."""
+    """The body of GET /status; `result` only of a completed job, `error` when there is none to come."""
     return {**_state(job), "attempt": job.attempt, "result": result}
 
 

@@ -71,7 +71,9 @@ class StatusResponse(_Wire):
     result: dict[str, Any] | None = Field(
         None, description="When completed: as in /generate (of an analysis: as in /analyze)."
     )
-    error: str | None = Field(None, description="When failed or cancelled: why.")
+    error: str | None = Field(
+        None, description="When failed or cancelled: why. When completed: that its images are not kept any more."
+    )
     error_code: str | None = None
 
 

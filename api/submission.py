@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
+import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,6 +36,10 @@ from composition.errors import (
 from composition.images import Mask
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
 from composition.request import ResponseFormat
+
+logger = logging.getLogger(__name__)
+
+IMAGES_GONE = "the job completed, but its images are not in the image storage any more"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,7 +89,6 @@ async def submit(
         owner=owner,
         priority=priority,
         payload=payload,
-        created_at=time.time(),
         max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
         time_limit_s=limit_s * payload.n
         if deadline is None
@@ -144,6 +147,8 @@ async def wait_for_end(context: ApiContext, job: Job, *, deadline: float) -> Job
         raise Cancelled("the job was cancelled")
     if ended.error is not None:
         failure = from_code(ended.error.code, ended.error.message, ended.error.details)
+        if isinstance(failure, NotFound):  # of an image that this request has just brought: it can bring it again
+            failure = NotReady(failure.message, details=failure.details)
         if isinstance(failure, NotReady):
             failure.retry_after_s = STARTING_RETRY_AFTER_S
         raise failure
@@ -170,26 +175,34 @@ async def load_result(context: ApiContext, job: Job) -> dict[str, Any] | None:
 
 
 async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
-    """For the caller that waited for it. Raises: InternalError when its images are gone already."""
+    """For a caller that asks for nothing else. Raises: NotFound when its images are not kept any more."""
     result = await load_result(context, job)
     if result is None:
-        raise InternalError("the result is gone")
+        raise images_gone(job)
     return result
 
 
+def images_gone(job: Job) -> NotFound:
+    """What is said of a completed job whose images were delivered and deleted, or lost with their storage."""
+    return NotFound(IMAGES_GONE, details={"job_id": job.id, "status": job.status.value})
+
+
 async def delivered_images(context: ApiContext, job: Job) -> list[bytes]:
-    """The candidates' files of a completed edit. Raises: InternalError when they are gone already."""
+    """The candidates' files of a completed edit. Raises: NotReady when they are lost: the caller may ask again."""
     keys = job.result.image_keys if job.result is not None else ()
     try:
         return [await context.blobs.get(key) for key in keys]
     except NotFound as error:
-        raise InternalError("the result is gone") from error
+        raise NotReady(IMAGES_GONE, details={"job_id": job.id}) from error
 
 
 async def forget_images(context: ApiContext, job: Job) -> None:
     """Delete what was delivered; images behind URLs stay as long as their job."""
     if job.result is not None and job.payload.response_format is not ResponseFormat.URL:
-        await context.blobs.delete(job.result.blob_keys)
+        try:
+            await context.blobs.delete(job.result.blob_keys)
+        except NotReady as error:
+            logger.warning("job %s: its images stay until the job expires: %s", job.id, error)
 
 
 def _check_delivery(request: GenerateRequest, kind: JobKind, priority: Priority) -> None:

@@ -1,14 +1,13 @@
 """Attacks on a service of our own on the loopback, each bounded in count and time: `make attack`.
 
 Every attack says what must hold; one that does not hold ends the run with status 1. tests/e2e/test_attacks.py runs the
-same ones in a short form.
+same ones in a short form. `benchmarks.attack_network` and `benchmarks.attack_storage` come after them, on services of
+their own.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import io
 import json
 import socket
 import sys
@@ -16,15 +15,17 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
-from PIL import Image
 
-from benchmarks.demo_cases import photo_cases
+from benchmarks.attack_network import run_network_attacks
+from benchmarks.attack_outcome import Outcome, smallest_edit
+from benchmarks.attack_storage import run_faults
 from benchmarks.server import Server, free_port
 
 KEY = "a-key-that-no-file-may-hold"
@@ -71,14 +72,6 @@ class Target:
         family = (supervisor, *supervisor.children(recursive=True))
         listening = [p for p in family if any(c.laddr.port == self.address[1] for c in p.net_connections("tcp"))]
         return max(listening, key=lambda process: int(process.memory_info().rss))
-
-
-@dataclass
-class Outcome:
-    """Whether what must hold held, and the figures."""
-
-    holds: bool
-    figures: dict[str, Any] = field(default_factory=dict)
 
 
 def idle_sockets(target: Target, *, count: int) -> Outcome:
@@ -233,17 +226,6 @@ LONG: Mapping[str, Callable[[Target], Outcome]] = {
 }
 
 
-def smallest_edit() -> dict[str, Any]:
-    """A photograph and two steps."""
-    file = io.BytesIO()
-    Image.fromarray(photo_cases()[0].base).save(file, "PNG")
-    return {
-        "base_image": base64.b64encode(file.getvalue()).decode(),
-        "prompt": "a red hat",
-        "config": {"num_inference_steps": 2, "seed": 7},
-    }
-
-
 def _tiny_values(megabytes: int) -> bytes:
     return b'{"request": [' + b"{}," * (megabytes * 2**20 // 3) + b"{}]}"
 
@@ -277,6 +259,11 @@ def _ended(client: httpx.Client, job_id: str, *, within_s: float = 120) -> dict[
     return dict(client.get(f"/api/v1/status/{job_id}").json())
 
 
+def _told(name: str, outcome: Outcome) -> Outcome:
+    print(f"{name:26} {'holds' if outcome.holds else 'FELL'}  {outcome.figures}", flush=True)
+    return outcome
+
+
 def main() -> int:
     """Run every attack against a service of its own; 1 when one got through."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -289,8 +276,9 @@ def main() -> int:
             server.wait_until_healthy(timeout_s=300)
             target = Target(url=server.url, pid=server.pid, log=log, edit=smallest_edit())
             for name, attack in LONG.items():
-                outcomes[name] = attack(target)
-                print(f"{name:26} {'holds' if outcomes[name].holds else 'FELL'}  {outcomes[name].figures}", flush=True)
+                outcomes[name] = _told(name, attack(target))
+        for name, outcome in chain(run_network_attacks(Path(folder)), run_faults(Path(folder))):
+            outcomes[name] = _told(name, outcome)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     told = {name: {"holds": outcome.holds, **outcome.figures} for name, outcome in outcomes.items()}
     options.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

@@ -51,11 +51,20 @@ class Server:
     Its jobs live beside its log, so that servers of one checkout do not meet.
     """
 
-    def __init__(self, *, port: int, log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        port: int,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        command_prefix: Sequence[str] = (),
+    ) -> None:
+        """`command_prefix` is a command that ends by executing its arguments."""
         self.url = f"http://127.0.0.1:{port}"
         self._port = port
         self._log = log
         self._environment = dict(environment or {})
+        self._command_prefix = command_prefix
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
@@ -67,6 +76,7 @@ class Server:
         own = {"COMPOSITION_STORAGE__FOLDER": str(state)}
         state.mkdir(parents=True, exist_ok=True)
         command = [
+            *self._command_prefix,
             *(sys.executable, "-m", "bentoml", "serve", "service:ImageComposition"),
             *("--host", "127.0.0.1", "--port", str(self._port)),
         ]

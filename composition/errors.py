@@ -21,6 +21,7 @@ CompositionError
 |   |-- ModelError                 MODEL_ERROR
 |   `-- OutOfMemory                OUT_OF_MEMORY
 |-- NotReady                   503 NOT_READY              models are not loaded, or a backend is away
+|   `-- StorageAway                NOT_READY              no image can be written or read: never the outcome of a job
 |-- QueueFull                  503 QUEUE_FULL
 `-- Timeout                    504 TIMEOUT
 """
@@ -138,6 +139,10 @@ class NotReady(CompositionError):
     code, status = "NOT_READY", 503
 
 
+class StorageAway(NotReady):
+    """A full disk, a folder that has become read-only, a storage that does not answer."""
+
+
 class QueueFull(CompositionError):
     code, status = "QUEUE_FULL", 503
 
@@ -155,6 +160,6 @@ def _subclasses(cls: type[CompositionError]) -> Iterator[type[CompositionError]]
 def from_code(code: str, message: str, details: Mapping[str, Any] | None = None) -> CompositionError:
     """Rebuild an error that crossed a process boundary as values; an unknown code becomes INTERNAL."""
     for cls in _subclasses(CompositionError):
-        if cls.code == code and cls not in (NotAvailableYet, IdempotencyConflict, Unprocessable):
+        if cls.code == code and cls not in (NotAvailableYet, IdempotencyConflict, Unprocessable, StorageAway):
             return cls(message, details=details)
     return InternalError(message, details=details)

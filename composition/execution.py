@@ -13,6 +13,7 @@ from typing import Final
 
 from composition.deadline import Deadline
 from composition.editor import Editor, resolution
+from composition.errors import NotFound
 from composition.images import Image
 from composition.jobs import Job, JobKind, JobResult
 from composition.ports.codec import ImageCodec
@@ -47,7 +48,13 @@ class EditJobHandler:
 
     async def __call__(self, job: Job, listener: ProgressListener) -> JobResult:
         deadline = Deadline.after(job.time_limit_s, clock=self._clock)
-        request = await self._load(job)
+        try:
+            request = await self._load(job)
+        except NotFound as error:
+            raise NotFound(
+                "an input image of this job is not in the image storage any more: submit it again",
+                details={"job_id": job.id},
+            ) from error
         if job.kind is JobKind.ANALYZE:
             return await self._analyze(job, request)
         return await self._edit(job, request, listener, deadline)

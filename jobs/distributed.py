@@ -72,6 +72,7 @@ def celery_worker_app(
     app = _celery(config)
 
     async def assemble() -> WorkerParts:
+        await blobs.open()
         redis, store = _redis_store(config)
         models = await load_models(RetryingBlobStore(blobs))
         return WorkerParts(

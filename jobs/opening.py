@@ -50,9 +50,10 @@ async def check_storage(config: Config) -> None:
     Raises:
         ConfigError: the storage cannot be used, or is in use.
     """
-    store, _ = _stores(config)
+    store, blobs = _stores(config)
     await store.open()
     await store.close()
+    await blobs.open()
 
 
 def _stores(config: Config) -> tuple[JobStore, BlobStore]:

@@ -19,7 +19,7 @@ from api.forms import FORM_SCHEMA, EditRoute, form_body
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
 from api.submission import delivered_result, forget_images, run_interactive, submit
-from composition.errors import Cancelled, IdempotencyConflict, InternalError
+from composition.errors import Cancelled, IdempotencyConflict, InternalError, NotFound, NotReady
 from composition.jobs import Job, JobKind, Priority
 from composition.request import ResponseFormat
 
@@ -94,7 +94,10 @@ async def run_while_connected(
     job = await finished_while_connected(request, context, body, kind=kind, owner=owner)
     if body.response_format is ResponseFormat.BINARY:
         return await _image_itself(context, job)
-    result = await delivered_result(context, job)
+    try:
+        result = await delivered_result(context, job)
+    except NotFound as gone:
+        raise NotReady(gone.message, details=gone.details) from gone
     content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
     return Response(
         content,

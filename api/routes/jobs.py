@@ -18,7 +18,7 @@ from api.context import Context, Owner
 from api.conversion import API_PREFIX, PRIVATE, rendered, to_status, to_summary
 from api.errors import error_body
 from api.responses import JobListResponse, StatusResponse
-from api.submission import load_result
+from api.submission import images_gone, load_result
 from composition.errors import CompositionError, InvalidInput, NotFound
 from composition.jobs import JobEvent, JobStatus
 from composition.request import MAX_CANDIDATES
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 router = APIRouter(prefix=API_PREFIX, tags=["jobs"])
 
 PING_S = 15
+EVENT_SCHEMA = (
+    "Of each event: `event` (status, progress, preview, error), `data` (a JSON object), `id` (not of an error)."
+)
 OCTETS = "application/octet-stream"
 
 # Otherwise a stopping server cuts streams off in mid-air; the queue, as it winds down, ends every one with an event.
@@ -52,10 +55,17 @@ JobId = Annotated[str, Depends(known_form)]
     summary="How far a job is, and its result",
 )
 async def status(job_id: JobId, context: Context, owner: Owner) -> Response:
-    """`result` is there once the status is completed, `error` and `error_code` when it failed or was cancelled."""
+    """`result` is there once the status is completed, else `error` and `error_code` say why it is not to come.
+
+    Of a completed job too (NOT_FOUND), whose images were delivered to the caller that waited, or are lost.
+    """
     job = await context.queue.get(job_id, owner=owner)
     result = await load_result(context, job) if job.status is JobStatus.COMPLETED else None
-    content = await asyncio.to_thread(rendered, to_status(job, result))
+    state = to_status(job, result)
+    if job.status is JobStatus.COMPLETED and result is None:
+        gone = images_gone(job)
+        state |= {"error": gone.message, "error_code": gone.code}
+    content = await asyncio.to_thread(rendered, state)
     return Response(content, media_type="application/json", headers=PRIVATE)
 
 
@@ -117,7 +127,10 @@ async def job_image(
         raise NotFound("the job has no image", details={"status": job.status.value})
     if index >= len(keys):
         raise NotFound(f"the job has {len(keys)} candidates, counted from 0", details={"status": job.status.value})
-    data = await context.blobs.get(keys[index])
+    try:
+        data = await context.blobs.get(keys[index])
+    except NotFound:
+        raise images_gone(job) from None
     media_type = OCTETS if accept == OCTETS else job.result.image_media_type
     return Response(data, media_type=media_type, headers=PRIVATE)
 
@@ -128,7 +141,7 @@ async def job_image(
     responses={
         200: {
             "description": "Server-sent events: status, progress, preview.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": {"description": EVENT_SCHEMA}}},
         },
         **openapi.errors(*openapi.A_JOB, InvalidInput),
     },

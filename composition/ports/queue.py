@@ -12,6 +12,10 @@ from composition.result import Progress
 class BlobStore(Protocol):
     """Named bytes: job inputs and results. Every method raises NotReady while the storage cannot be used."""
 
+    async def open(self) -> None:
+        """Before the first use. Raises: ConfigError when nothing can be kept in the place that was named."""
+        ...
+
     async def put(self, data: bytes) -> str:
         """Store durably and give the key."""
         ...

@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 
 import fsspec
 
-from composition.errors import CompositionError, NotFound, NotReady
+from composition.config import ConfigError
+from composition.errors import CompositionError, NotFound, StorageAway
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +94,20 @@ class FolderBlobStore(_FileBlobStore):
         self._folder = folder
         self._folder_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blob-folders")
 
+    async def open(self) -> None:
+        """Write an image and delete it: a folder that is full or read-only is told before a job needs it.
+
+        Raises:
+            ConfigError: with the reason.
+        """
+        key = uuid.uuid4().hex
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._threads, self._write, key, b"?")
+            await loop.run_in_executor(self._threads, self._remove, key)
+        except OSError as error:
+            raise ConfigError(f"storage.blobs: nothing can be written in {self._folder}: {error.strerror}") from error
+
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / key
 
@@ -113,7 +128,12 @@ class FolderBlobStore(_FileBlobStore):
             raise
 
     def _read(self, key: str) -> bytes:
-        return self._path(key).read_bytes()
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            if self._folder.is_dir():
+                raise
+            raise StorageAway("the image storage cannot be used: its folder is not there") from None
 
     def _remove(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
@@ -130,6 +150,9 @@ class FsspecBlobStore(_FileBlobStore):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._files, self._root = fsspec.core.url_to_fs(url)
+
+    async def open(self) -> None:
+        """Nothing to do: what is far away may also come later."""
 
     def _write(self, key: str, data: bytes) -> None:
         self._files.pipe_file(f"{self._root}/{key}", data)
@@ -173,4 +196,5 @@ def _translated() -> Iterator[None]:
         raise NotFound("there is no such blob") from None
     except Exception as error:  # every fsspec file system has its own errors
         logger.warning("image storage: %r", error)
-        raise NotReady("the image storage cannot be used", details={"reason": type(error).__name__}) from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise StorageAway(f"the image storage cannot be used: {reason}", details={"reason": reason}) from error

@@ -16,6 +16,9 @@ class MemoryBlobStore:
         self._clock = clock
         self._blobs: dict[str, tuple[float, bytes]] = {}
 
+    async def open(self) -> None:
+        """Nothing to open."""
+
     async def put(self, data: bytes) -> str:
         key = uuid.uuid4().hex
         self._blobs[key] = (self._clock(), bytes(data))

@@ -24,6 +24,9 @@ class RedisBlobStore:
         self._ages = f"{prefix}blob-ages"
         self._clock = clock
 
+    async def open(self) -> None:
+        """Nothing to do: connections are opened when they are needed, Redis may also come later."""
+
     async def put(self, data: bytes) -> str:
         key = uuid.uuid4().hex
         async with translated(timeout_s=IMAGE_TIMEOUT_S), self._redis.pipeline(transaction=True) as pipe:

@@ -29,3 +29,16 @@ class Delivery:
     url: str
     body: str
     attempts: int = 0
+
+
+AT_ONCE = 0.0
+"""When a new delivery is due, whatever the clock will show."""
+MAX_POSTPONEMENT_S = 3600.0
+"""The longest that a delivery waits to be tried again; one that has longer to wait was written by a clock that has
+been set back since, and is due.
+"""
+
+
+def delivery_due(at: float, now: float) -> bool:
+    """Whether to send it; both are UTC seconds."""
+    return not now < at <= now + MAX_POSTPONEMENT_S

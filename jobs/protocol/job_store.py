@@ -68,10 +68,11 @@ class JobStore(Protocol):
         """Hand an unfinished job back (shutdown): pending again, the attempt not counted; an interactive one ends."""
         ...
 
-    async def interrupt(self, claim: Claim, error: JobError, *, delay_s: float) -> bool:
+    async def interrupt(self, claim: Claim, error: JobError, *, delay_s: float, endless: bool = False) -> bool:
         """Pending again after a delay, the attempt not counted: the machine failed, not the job.
 
-        After very many times it ends with `error`, an interactive one at once; False as for `complete`.
+        After very many times it ends with `error`, unless `endless`, an interactive one at once; False as for
+        `complete`.
         """
         ...
 

@@ -24,7 +24,10 @@ MAX_INTERRUPTIONS = 50
 
 Without an end, a job that brings down whatever runs it would do so for ever.
 """
-MAX_INTERRUPTION_DELAY_S = 300.0
+MAX_DELAY_S = 300.0
+"""The longest that a job waits to be tried again. One that has longer to wait was written by a clock that has been set
+back since: it is due.
+"""
 
 LEGAL_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.PENDING: frozenset({JobStatus.PROCESSING, JobStatus.CANCELLED, JobStatus.FAILED}),
@@ -45,9 +48,12 @@ class Record:
     Attributes:
         order: rises with every accepted job; the queue's FIFO and the listing's order.
         token: rises with every claim; only the holder of the newest may publish (fencing).
-        lease_until: UTC seconds; a processing job past it has lost its worker.
-        not_before: UTC seconds; a pending job does not start before (retry delay).
+        lease_until: UTC seconds, other ones with every renewal. It tells one renewal from the next and a reader when to
+            expect it; that a worker is lost is judged by how long it stays the same (`lapse`), as clocks are set.
+        lease_s: how long that may be.
+        not_before: UTC seconds; a pending job does not start before (retry delay), see `due`.
         interruptions: how many of its attempts do not count, as their worker, its runner or a storage was lost.
+        outages: how many of those a storage was lost in: they may go on for ever, as the job can do nothing for it.
         last_sequence: of the newest event.
         unread: what a version of the service that knows more wrote and this one could not read; kept as it is.
     """
@@ -57,8 +63,10 @@ class Record:
     token: int = 0
     worker_id: str = ""
     lease_until: float = 0.0
+    lease_s: float = 15.0
     not_before: float = 0.0
     interruptions: int = 0
+    outages: int = 0
     last_sequence: int = 0
     unread: Mapping[str, Any] | None = None
 
@@ -82,12 +90,17 @@ def admit(job: Job, *, order: int, now: float) -> Change:
     return _with_status_event(Record(job=fresh, order=order))
 
 
+def due(not_before: float, now: float) -> bool:
+    """Whether a delay is over, by a clock that may have been set: none is ever longer than MAX_DELAY_S."""
+    return not now < not_before <= now + MAX_DELAY_S
+
+
 def claim(record: Record, *, worker_id: str, lease_s: float, now: float) -> Change | None:
     """Start an attempt; None when the job does not wait (any more)."""
-    if record.job.status is not JobStatus.PENDING or record.not_before > now:
+    if record.job.status is not JobStatus.PENDING or not due(record.not_before, now):
         return None
     held = replace(
-        record, token=record.token + 1, worker_id=worker_id, lease_until=now + lease_s,
+        record, token=record.token + 1, worker_id=worker_id, lease_until=now + lease_s, lease_s=lease_s,
         job=replace(record.job, attempt=record.job.attempt + 1, progress=0.0, stage=""),
     )  # fmt: skip
     return _move(held, JobStatus.PROCESSING, now)
@@ -97,7 +110,7 @@ def heartbeat(record: Record, *, token: int, lease_s: float, progress: Progress 
     """Renew the lease; progress never falls within an attempt. None when the claim is no longer the newest."""
     if not _holds(record, token):
         return None
-    renewed = replace(record, lease_until=now + lease_s)
+    renewed = replace(record, lease_until=now + lease_s, lease_s=lease_s)
     if progress is None:
         return Change(record=renewed)
     fraction = max(renewed.job.progress, min(progress.fraction, 1.0))
@@ -124,7 +137,7 @@ def fail(record: Record, *, token: int, error: JobError, retry: bool, delay_s: f
     if not _holds(record, token):
         return None
     if retry and record.job.attempt - record.interruptions < record.job.max_attempts:
-        return _requeue(record, now, not_before=now + delay_s)
+        return _requeue(record, now, not_before=now + min(delay_s, MAX_DELAY_S))
     return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)
 
 
@@ -133,20 +146,22 @@ def release(record: Record, *, token: int, now: float) -> Change | None:
     if not _holds(record, token):
         return None
     if record.job.priority is Priority.INTERACTIVE:
-        return _abandon(record, now, "the service shut down before the job ended")
+        return _end_unasked(record, now, "the service shut down before the job ended")
     uncounted = replace(record, job=replace(record.job, attempt=record.job.attempt - 1))
     return _requeue(uncounted, now, not_before=0.0)
 
 
-def interrupt(record: Record, *, token: int, error: JobError, delay_s: float, now: float) -> Change | None:
+def interrupt(
+    record: Record, *, token: int, error: JobError, delay_s: float, now: float, endless: bool = False
+) -> Change | None:
     """Requeue without counting the attempt, after a delay that doubles each time: the machine failed, not the job.
 
-    Ends with `error` after MAX_INTERRUPTIONS, and an interactive job at once. None when the claim is no longer the
-    newest.
+    Ends with `error` after MAX_INTERRUPTIONS that are not `endless`, and an interactive job at once. None when the
+    claim is no longer the newest.
     """
     if not _holds(record, token):
         return None
-    return _interrupt(record, error, now, delay_s=delay_s)
+    return _interrupt(record, error, now, delay_s=delay_s, outages=int(endless))
 
 
 def cancel(record: Record, *, now: float) -> Change | None:
@@ -156,19 +171,33 @@ def cancel(record: Record, *, now: float) -> Change | None:
     return _move(replace(record, job=replace(record.job, cancel_requested=True)), JobStatus.CANCELLED, now)
 
 
-def lapse(record: Record, *, now: float, all_workers_dead: bool = False) -> Change | None:
+def lapse(record: Record, *, seen_until: float, silent_s: float, now: float) -> Change | None:
     """What becomes of a job whose worker died; None when it did not.
 
-    At the start of the only process that runs jobs (`all_workers_dead`) no lease needs to be waited for, and nobody
-    waits for an interactive job.
+    Somebody has seen `lease_until` at `seen_until` for `silent_s` seconds, by a clock that is never set: on whatever
+    machine that is, and whatever its time of day or the store's is set to meanwhile, the worker did not speak.
     """
+    if record.lease_until != seen_until or silent_s < record.lease_s:
+        return None
+    return _lose_worker(record, now)
+
+
+def abandon(record: Record, *, now: float) -> Change | None:
+    """What becomes of a job when every worker is dead and nobody waits for interactive ones; None for one that waits.
+
+    So it is at the start of the only process that runs jobs.
+    """
+    if record.job.status is JobStatus.PENDING and record.job.priority is Priority.INTERACTIVE:
+        return _end_unasked(record, now, "the service restarted before the job ran")
+    return _lose_worker(record, now)
+
+
+def _lose_worker(record: Record, now: float) -> Change | None:
     job = record.job
-    if job.status is JobStatus.PENDING and job.priority is Priority.INTERACTIVE and all_workers_dead:
-        return _abandon(record, now, "the service restarted before the job ran")
-    if job.status is not JobStatus.PROCESSING or (record.lease_until > now and not all_workers_dead):
+    if job.status is not JobStatus.PROCESSING:
         return None
     if job.priority is Priority.INTERACTIVE:
-        return _abandon(record, now, "the worker died while the job ran")
+        return _end_unasked(record, now, "the worker died while the job ran")
     error = JobError(code="INTERNAL", message="every worker that ran the job died", details={"attempts": job.attempt})
     return _interrupt(record, error, now, delay_s=0.0)
 
@@ -201,14 +230,16 @@ def _requeue(record: Record, now: float, *, not_before: float) -> Change:
     return _move(replace(record, job=reset, not_before=not_before), JobStatus.PENDING, now)
 
 
-def _interrupt(record: Record, error: JobError, now: float, *, delay_s: float) -> Change:
-    if record.job.priority is Priority.INTERACTIVE or record.interruptions >= MAX_INTERRUPTIONS:
+def _interrupt(record: Record, error: JobError, now: float, *, delay_s: float, outages: int = 0) -> Change:
+    too_often = record.interruptions - record.outages >= MAX_INTERRUPTIONS and not outages
+    if record.job.priority is Priority.INTERACTIVE or too_often:
         return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)
-    delay_s = min(delay_s * 2.0**record.interruptions, MAX_INTERRUPTION_DELAY_S)
-    return _requeue(replace(record, interruptions=record.interruptions + 1), now, not_before=now + delay_s)
+    delay_s = min(delay_s * 2.0 ** min(record.interruptions, MAX_INTERRUPTIONS), MAX_DELAY_S)
+    lost = replace(record, interruptions=record.interruptions + 1, outages=record.outages + outages)
+    return _requeue(lost, now, not_before=now + delay_s)
 
 
-def _abandon(record: Record, now: float, why: str) -> Change:
+def _end_unasked(record: Record, now: float, why: str) -> Change:
     """An interactive job that this service did not end: its caller may ask again."""
     error = JobError(code="NOT_READY", message=why)
     return _move(replace(record, job=replace(record.job, error=error)), JobStatus.FAILED, now)

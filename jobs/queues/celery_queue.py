@@ -52,6 +52,7 @@ class CeleryJobQueue(StoreJobQueue):
     async def start(self) -> None:
         """Redis may still be away: submissions are refused until it answers."""
         await self._store.open()
+        await self._blobs.open()
         self._accepting = True
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._look_after())]
         self._housekeeping.start()

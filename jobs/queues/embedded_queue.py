@@ -76,6 +76,7 @@ class EmbeddedJobQueue(StoreJobQueue):
             ConfigError: the store is another process's, or cannot be used.
         """
         await self._store.open()
+        await self._blobs.open()
         for job in await self._store.recover():
             logger.warning("job %s is %s after a restart", job.id, job.status.value)
         self._accepting = True
@@ -133,14 +134,18 @@ class EmbeddedJobQueue(StoreJobQueue):
         return self._worker.runs(job_id)
 
     async def _dispatch(self) -> None:
+        away = False
         while self._accepting:
             self._work.clear()
             try:
                 while self._accepting and self._worker.running < self._concurrency:
                     if await self._worker.start_next() is None:
                         break
-            except NotReady:
-                logger.warning("the job store is away, no job is started")
+                away = False
+            except NotReady as error:
+                if not away:
+                    logger.warning("no job is started for now: %s", error)
+                away = True
             except Exception:  # nothing may end the only task that starts jobs
                 logger.exception("no job could be started")
             with contextlib.suppress(TimeoutError):

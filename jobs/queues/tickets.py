@@ -39,9 +39,8 @@ class Tickets:
 
         One process at a time looks; the others skip their turn. Raises: NotReady.
         """
-        async with translated():
-            if not await self._redis.set(self._store.keys.ticket_turn, "1", nx=True, px=_TURN_MS):
-                return 0
+        if not await self._our_turn():
+            return 0
         due = await self._store.due_count()
         async with translated():
             queued = int(await reply(self._redis.llen(QUEUE_NAME)))
@@ -49,6 +48,16 @@ class Tickets:
         if missing:
             await self.send(missing)
         return missing
+
+    async def _our_turn(self) -> bool:
+        """A turn that lasts longer than turns do was taken before the server's clock was set back: it is void."""
+        turn = self._store.keys.ticket_turn
+        async with translated():
+            if await self._redis.set(turn, "1", nx=True, px=_TURN_MS):
+                return True
+            if await reply(self._redis.pttl(turn)) > _TURN_MS:
+                await self._redis.delete(turn)
+        return False
 
     def close(self) -> None:
         """Finish what is being sent."""

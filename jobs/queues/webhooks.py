@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 
 from composition.errors import CompositionError
 from composition.ports.network import Fetcher
-from jobs.protocol.claims import Delivery
+from jobs.protocol.claims import MAX_POSTPONEMENT_S, Delivery
 from jobs.protocol.job_store import JobStore
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 16
 """Posts in flight: a receiver that hangs holds up its own webhooks, not everybody's."""
 _HOLD_S = 30.0
-_MAX_DELAY_S = 3600.0
 
 
 class WebhookSender:
@@ -113,7 +112,7 @@ class WebhookSender:
                 logger.error("webhook %s of job %s is given up: %s", delivery.id, delivery.job_id, outcome)
             await self._store.end_delivery(delivery.id)
             return
-        delay_s = min(self._first_delay_s * 4.0 ** (delivery.attempts - 1), _MAX_DELAY_S)
+        delay_s = min(self._first_delay_s * 4.0 ** (delivery.attempts - 1), MAX_POSTPONEMENT_S)
         logger.warning(
             "webhook %s of job %s failed (%s), again in %g s", delivery.id, delivery.job_id, outcome, delay_s
         )

@@ -8,16 +8,23 @@ from dataclasses import replace
 
 from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
-from jobs.protocol.claims import Delivery
+from jobs.protocol.claims import AT_ONCE, Delivery, delivery_due
 from jobs.protocol.lifecycle import Change, Record
+from jobs.stores.clocks import Monotonic
 from jobs.stores.record_store import Changer, RecordJobStore, check_places, same_submission
 
 
 class MemoryJobStore(RecordJobStore):
     """Nothing is awaited inside a method's critical part, so one event loop makes every method atomic."""
 
-    def __init__(self, *, max_pending: int = 1000, clock: Callable[[], float] = time.time) -> None:
-        self._max_pending = max_pending
+    def __init__(
+        self,
+        *,
+        max_pending: int = 1000,
+        clock: Callable[[], float] = time.time,
+        monotonic: Monotonic = time.monotonic,
+    ) -> None:
+        super().__init__(max_pending=max_pending, monotonic=monotonic)
         self._clock = clock
         self._order = 0
         self._records: dict[str, Record] = {}
@@ -55,7 +62,7 @@ class MemoryJobStore(RecordJobStore):
 
     async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]:
         now = self._clock()
-        due = [delivery for at, delivery in self._deliveries.values() if at <= now][:limit]
+        due = [delivery for at, delivery in self._deliveries.values() if delivery_due(at, now)][:limit]
         tried = tuple(replace(delivery, attempts=delivery.attempts + 1) for delivery in due)
         self._deliveries |= {delivery.id: (now + hold_s, delivery) for delivery in tried}
         return tried
@@ -111,11 +118,13 @@ class MemoryJobStore(RecordJobStore):
         return job
 
     async def _waiting(self, now: float) -> str | None:
-        due = [r for r in self._records.values() if r.job.status is JobStatus.PENDING and r.not_before <= now]
+        due = [
+            r for r in self._records.values() if r.job.status is JobStatus.PENDING and lifecycle.due(r.not_before, now)
+        ]
         return min(due, key=lambda r: (r.job.priority, r.order)).job.id if due else None
 
-    async def _lapsed(self, now: float) -> tuple[str, ...]:
-        return self._ids(lambda r: r.job.status is JobStatus.PROCESSING and r.lease_until <= now)
+    async def _leased(self) -> Mapping[str, float]:
+        return {i: r.lease_until for i, r in self._records.items() if r.job.status is JobStatus.PROCESSING}
 
     async def _unfinished(self) -> tuple[str, ...]:
         return self._ids(lambda r: not r.job.status.terminal)
@@ -144,4 +153,4 @@ class MemoryJobStore(RecordJobStore):
         self._events[job_id] = stream
         self._garbage |= dict.fromkeys(change.garbage)
         if change.delivery is not None:
-            self._deliveries[change.delivery.id] = (self._clock(), change.delivery)
+            self._deliveries[change.delivery.id] = (AT_ONCE, change.delivery)

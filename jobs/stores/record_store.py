@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,14 +21,23 @@ from jobs.protocol import lifecycle
 from jobs.protocol.claims import Claim
 from jobs.protocol.job_store import JobStore
 from jobs.protocol.lifecycle import Change, Record
+from jobs.stores.clocks import AgeClock, LeaseWatch, Monotonic
 
 Changer: TypeAlias = Callable[[Record], Change | None]
 
 
 class RecordJobStore(JobStore, ABC):
-    """The rules of a job store; its subclasses hold the records, the blobs' names and the webhooks owed."""
+    """The rules of a job store; its subclasses hold the records, the blobs' names and the webhooks owed.
 
-    _max_pending: int
+    Times in records are UTC. The clock that gives them may be set while jobs run: leases are judged by watching
+    (`LeaseWatch`), a delay is at most MAX_DELAY_S whatever the clock shows, and a step forward expires no result
+    (`AgeClock`). So a step neither ends a job, nor starts one twice, nor keeps one from starting.
+    """
+
+    def __init__(self, *, max_pending: int, monotonic: Monotonic = time.monotonic) -> None:
+        self._max_pending = max_pending
+        self._leases = LeaseWatch(monotonic)
+        self._ages = AgeClock(monotonic)
 
     @abstractmethod
     async def _now(self) -> float:
@@ -52,10 +62,10 @@ class RecordJobStore(JobStore, ABC):
         """The pending job that is due and first: by priority, then order."""
 
     @abstractmethod
-    async def _lapsed(self, now: float) -> tuple[str, ...]:
-        """Processing jobs whose lease ended before `now`."""
+    async def _leased(self) -> Mapping[str, float]:
+        """Every processing job with the end of its lease."""
 
-    async def _abandoned(self, now: float) -> tuple[str, ...]:
+    async def _abandoned(self) -> Sequence[str]:
         """Interactive jobs that nobody waits for any more; a store of one process learns of that by `cancel`."""
         return ()
 
@@ -100,16 +110,17 @@ class RecordJobStore(JobStore, ABC):
             start = partial(lifecycle.claim, worker_id=worker_id, lease_s=lease_s, now=now)
             change = await self._change(job_id, start, durable=False)
             if change is not None:
+                self._leases.renewed(job_id, change.record.lease_until)
                 return Claim(job=change.record.job, worker_id=worker_id, token=change.record.token)
             refused.add(job_id)
 
     async def heartbeat(self, claim: Claim, *, lease_s: float, progress: Progress | None) -> bool:
         now = await self._now()
-        return await self._changed(
-            claim.job.id,
-            lambda record: lifecycle.heartbeat(record, token=claim.token, lease_s=lease_s, progress=progress, now=now),
-            durable=False,
-        )
+        beat = partial(lifecycle.heartbeat, token=claim.token, lease_s=lease_s, progress=progress, now=now)
+        change = await self._change(claim.job.id, beat, durable=False)
+        if change is not None:
+            self._leases.renewed(claim.job.id, change.record.lease_until)
+        return change is not None
 
     async def complete(self, claim: Claim, result: JobResult) -> bool:
         now = await self._now()
@@ -132,13 +143,12 @@ class RecordJobStore(JobStore, ABC):
         now = await self._now()
         return await self._changed(claim.job.id, lambda record: lifecycle.release(record, token=claim.token, now=now))
 
-    async def interrupt(self, claim: Claim, error: JobError, *, delay_s: float) -> bool:
-        """Pending again after a delay, the attempt not counted; False as for `complete`."""
-        now = await self._now()
-        return await self._changed(
-            claim.job.id,
-            lambda record: lifecycle.interrupt(record, token=claim.token, error=error, delay_s=delay_s, now=now),
-        )
+    async def interrupt(self, claim: Claim, error: JobError, *, delay_s: float, endless: bool = False) -> bool:
+        change = partial(
+            lifecycle.interrupt,
+            token=claim.token, error=error, delay_s=delay_s, endless=endless, now=await self._now(),
+        )  # fmt: skip
+        return await self._changed(claim.job.id, change)
 
     async def cancel(self, job_id: str) -> Job:
         now = await self._now()
@@ -147,11 +157,8 @@ class RecordJobStore(JobStore, ABC):
 
     async def sweep(self, *, result_ttl_s: float) -> tuple[Job, ...]:
         now = await self._now()
-        ended = [
-            *await self._lapse(await self._lapsed(now), now, all_workers_dead=False),
-            *await self._lapse(await self._abandoned(now), now, all_workers_dead=True),
-        ]
-        oldest = now - result_ttl_s
+        ended = [*await self._lapse_silent(now), *await self._abandon(await self._abandoned(), now)]
+        oldest = self._ages.without_steps(now, within_s=result_ttl_s) - result_ttl_s
         gone = [
             await self._drop(job_id, lambda record: (record.job.finished_at or now) <= oldest)
             for job_id in await self._finished_before(oldest)
@@ -159,7 +166,7 @@ class RecordJobStore(JobStore, ABC):
         return (*ended, *(job for job in gone if job is not None))
 
     async def recover(self) -> tuple[Job, ...]:
-        return tuple(await self._lapse(await self._unfinished(), await self._now(), all_workers_dead=True))
+        return tuple(await self._abandon(await self._unfinished(), await self._now()))
 
     async def append_event(self, job_id: str, type: str, data: Mapping[str, object]) -> JobEvent | None:
         change = await self._change(
@@ -175,15 +182,20 @@ class RecordJobStore(JobStore, ABC):
     async def _changed(self, job_id: str, changer: Changer, *, durable: bool = True) -> bool:
         return await self._change(job_id, changer, durable=durable) is not None
 
-    async def _lapse(self, job_ids: Sequence[str], now: float, *, all_workers_dead: bool) -> Sequence[Job]:
-        ended = []
-        for job_id in job_ids:
-            change = await self._change(
-                job_id, lambda record: lifecycle.lapse(record, now=now, all_workers_dead=all_workers_dead)
-            )
-            if change is not None and change.record.job.status.terminal:
-                ended.append(change.record.job)
-        return ended
+    async def _lapse_silent(self, now: float) -> Sequence[Job]:
+        leases = await self._leased()
+        changes = [
+            await self._change(job_id, partial(lifecycle.lapse, seen_until=leases[job_id], silent_s=silent_s, now=now))
+            for job_id, silent_s in self._leases.silences(leases).items()
+        ]
+        return _ended(changes)
+
+    async def _abandon(self, job_ids: Sequence[str], now: float) -> Sequence[Job]:
+        return _ended([await self._change(job_id, partial(lifecycle.abandon, now=now)) for job_id in job_ids])
+
+
+def _ended(changes: Sequence[Change | None]) -> Sequence[Job]:
+    return [change.record.job for change in changes if change is not None and change.record.job.status.terminal]
 
 
 def same_submission(accepted: Job, job: Job) -> Job:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from composition.jobs import Job, JobEvent, JobStatus, Priority
 from jobs.protocol import lifecycle
+from jobs.protocol.claims import AT_ONCE
 from jobs.protocol.documents import dump_event_data, dump_record
 from jobs.protocol.lifecycle import Change, Record
 
@@ -38,26 +39,33 @@ return {'done', ''}
 commands, places needed."""
 
 NEXT = """
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])) do
-    redis.call('ZREM', KEYS[2], id)
-    redis.call('ZADD', KEYS[1], redis.call('HGET', ARGV[2] .. id, 'rank'), id)
+for _, range in ipairs({{'-inf', ARGV[1]}, {ARGV[3], '+inf'}}) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], range[1], range[2])) do
+        redis.call('ZREM', KEYS[2], id)
+        redis.call('ZADD', KEYS[1], redis.call('HGET', ARGV[2] .. id, 'rank'), id)
+    end
 end
 return redis.call('ZRANGE', KEYS[1], 0, 0)[1]
 """
-"""KEYS: waiting, delayed. ARGV: now, prefix of job keys. The first due job; a delayed one joins the line in time."""
+"""KEYS: waiting, delayed. ARGV: now, prefix of job keys, '(' and the latest moment that a job may wait for.
+
+The first due job; a delayed one joins the line in time.
+"""
 
 TAKE_DELIVERIES = """
 local taken = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])) do
-    local key = ARGV[4] .. id
-    redis.call('ZADD', KEYS[1], ARGV[3], id)
-    local tries = redis.call('HINCRBY', key, 'attempts', 1)
-    local job, url, body = unpack(redis.call('HMGET', key, 'job_id', 'url', 'body'))
-    taken[#taken + 1] = {id, job, url, body, tostring(tries)}
+for _, range in ipairs({{'-inf', ARGV[1]}, {ARGV[5], '+inf'}}) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], range[1], range[2], 'LIMIT', 0, ARGV[2] - #taken)) do
+        local key = ARGV[4] .. id
+        redis.call('ZADD', KEYS[1], ARGV[3], id)
+        local tries = redis.call('HINCRBY', key, 'attempts', 1)
+        local job, url, body = unpack(redis.call('HMGET', key, 'job_id', 'url', 'body'))
+        taken[#taken + 1] = {id, job, url, body, tostring(tries)}
+    end
 end
 return taken
 """
-"""KEYS: due. ARGV: now, limit, held until, prefix of delivery keys."""
+"""KEYS: due. ARGV: now, limit, held until, prefix of delivery keys, '(' and the latest moment that one may wait for."""
 
 _RANK_STEP = 2**50
 Command = list[str]
@@ -132,7 +140,7 @@ def commands(
     out += [["SADD", keys.garbage, key] for key in change.garbage]
     if (owed := change.delivery) is not None:
         fields = ["job_id", owed.job_id, "url", owed.url, "body", owed.body, "attempts", owed.attempts]
-        out += [["HSET", f"{keys.delivery_prefix}{owed.id}", *fields], ["ZADD", keys.due, now, owed.id]]
+        out += [["HSET", f"{keys.delivery_prefix}{owed.id}", *fields], ["ZADD", keys.due, AT_ONCE, owed.id]]
     out.append(["PUBLISH", keys.changed, job.id])
     return [_text(command) for command in out]
 
@@ -179,7 +187,7 @@ def _move(keys: RedisKeys, old: Record | None, record: Record, now: float) -> It
     yield ["ZADD", keys.owner(job.owner, job.status), record.order, job.id]
     yield ["HINCRBY", keys.counts, job.status.value, 1]
     if job.status is JobStatus.PENDING:
-        delayed = record.not_before > now
+        delayed = not lifecycle.due(record.not_before, now)
         yield ["ZADD", keys.delayed, record.not_before, job.id] if delayed else [
             "ZADD", keys.waiting, rank(record), job.id,
         ]  # fmt: skip

@@ -1,7 +1,9 @@
 """Jobs in Redis, shared by API nodes and workers on many machines.
 
-Time is the Redis server's, so that machines with different clocks agree on leases. Durable as far as Redis is:
-`appendonly yes` with `appendfsync always` keeps every accepted job through a power failure.
+Time is the Redis server's, so that what is written is of one clock. It decides over no job: every node judges leases
+and waits by watching whether they are renewed, so that neither a step of the server's clock nor a difference between
+the machines' ends a job that runs. Durable as far as Redis is: `appendonly yes` with `appendfsync always` keeps every
+accepted job through a power failure.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,11 +21,12 @@ from redis.exceptions import RedisError
 
 from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
-from jobs.protocol.claims import Delivery
+from jobs.protocol.claims import MAX_POSTPONEMENT_S, Delivery
 from jobs.protocol.documents import load_record
 from jobs.protocol.lifecycle import Change, Record
 from jobs.redis_connection import REPLY_TIMEOUT_S, reply, translated
 from jobs.stores import redis_scripts
+from jobs.stores.clocks import LeaseWatch, Monotonic
 from jobs.stores.record_store import Changer, RecordJobStore, queue_full, same_submission
 from jobs.stores.redis_scripts import RedisKeys
 
@@ -43,11 +47,13 @@ class RedisJobStore(RecordJobStore):
         max_pending: int = 1000,
         wait_lease_s: float = 30.0,
         clock: Callable[[], float] | None = None,
+        monotonic: Monotonic = time.monotonic,
     ) -> None:
-        """`clock` None takes the server's time."""
+        """`clock` None takes the server's time; `monotonic` is this machine's."""
+        super().__init__(max_pending=max_pending, monotonic=monotonic)
+        self._waits = LeaseWatch(monotonic)
         self._redis = redis
         self.keys = RedisKeys(prefix)
-        self._max_pending = max_pending
         self._wait_lease_s = wait_lease_s
         self._clock = clock
         self._commit_script = redis.register_script(redis_scripts.COMMIT)
@@ -130,7 +136,8 @@ class RedisJobStore(RecordJobStore):
 
     async def due_deliveries(self, *, limit: int, hold_s: float) -> tuple[Delivery, ...]:
         now = await self._now()
-        args = [repr(now), str(limit), repr(now + hold_s), self.keys.delivery_prefix]
+        latest = now + MAX_POSTPONEMENT_S
+        args = [repr(now), str(limit), repr(now + hold_s), self.keys.delivery_prefix, f"({latest!r}"]
         async with translated():
             taken = await self._take_script(keys=[self.keys.due], args=args)
         texts = ([part.decode() for part in row] for row in taken)
@@ -202,22 +209,25 @@ class RedisJobStore(RecordJobStore):
     async def _waiting(self, now: float) -> str | None:
         async with translated():
             job_id = await self._next_script(
-                keys=[self.keys.waiting, self.keys.delayed], args=[repr(now), self.keys.job_prefix]
+                keys=[self.keys.waiting, self.keys.delayed],
+                args=[repr(now), self.keys.job_prefix, f"({now + lifecycle.MAX_DELAY_S!r}"],
             )
         return None if job_id is None else job_id.decode()
 
-    async def _lapsed(self, now: float) -> tuple[str, ...]:
-        return await self._by_score(self.keys.leased, now)
+    async def _leased(self) -> Mapping[str, float]:
+        return await self._scores(self.keys.leased)
 
-    async def _abandoned(self, now: float) -> tuple[str, ...]:
-        return await self._by_score(self.keys.waited_for, now)
+    async def _abandoned(self) -> Sequence[str]:
+        silences = self._waits.silences(await self._scores(self.keys.waited_for))
+        return [job_id for job_id, silent_s in silences.items() if silent_s >= self._wait_lease_s]
 
     async def _unfinished(self) -> tuple[str, ...]:
-        running = await self._by_score(self.keys.leased, float("inf"))
-        return (*running, *await self._by_score(self.keys.waited_for, float("inf")))
+        return (*await self._leased(), *await self._scores(self.keys.waited_for))
 
     async def _finished_before(self, moment: float) -> tuple[str, ...]:
-        return await self._by_score(self.keys.finished, moment)
+        async with translated():
+            found = await reply(self._redis.zrangebyscore(self.keys.finished, "-inf", moment))
+        return tuple(job_id.decode() for job_id in found)
 
     async def _page(self, owner: str, status: JobStatus | None, limit: int, below: int | None) -> Sequence[Record]:
         top = "+inf" if below is None else f"({below}"
@@ -231,10 +241,10 @@ class RedisJobStore(RecordJobStore):
                 documents = await pipe.execute()
         return [load_record(document) for document in documents if document is not None]
 
-    async def _by_score(self, key: str, most: float) -> tuple[str, ...]:
+    async def _scores(self, key: str) -> Mapping[str, float]:
         async with translated():
-            found = await reply(self._redis.zrangebyscore(key, "-inf", most))
-        return tuple(job_id.decode() for job_id in found)
+            found = await reply(self._redis.zrange(key, 0, -1, withscores=True))
+        return {job_id.decode(): float(score) for job_id, score in found}
 
     async def _load_versioned(self, job_id: str) -> tuple[str, Record | None]:
         async with translated():

@@ -1,11 +1,14 @@
-"""The SQLite file's tables and how an older file becomes a newer one."""
+"""The SQLite file's tables, what makes a file unusable, and how an older file becomes a newer one."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from composition.config import ConfigError
+from jobs.protocol.documents import load_record
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -53,6 +56,75 @@ MIGRATIONS = (
 """The n-th script takes a file of version n-1 to version n (`PRAGMA user_version`). Scripts are only ever added."""
 
 
+TABLES = frozenset({"jobs", "events", "job_blobs", "garbage", "deliveries", "counters"})
+PROBE_BYTES = 65_536
+"""What opening a file needs beside it."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raises: OSError, as of the system, when nothing can be written there: a full disk, a read-only one."""
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        with probe.open("wb") as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def inspect(path: Path) -> None:
+    """Read a file that is there through, without changing it or its log: what is unusable is refused untouched.
+
+    A log (-wal) whose end was lost is no damage: every job in what is whole of it is there.
+
+    Raises:
+        ConfigError: it is no file, another program's, of a newer version of the service, or damaged.
+        sqlite3.Error: it is no database, or cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise ConfigError("it is not a file")
+    log = path.with_name(path.name + "-wal")
+    if not path.exists() or path.stat().st_size == 0:
+        if log.exists() and log.stat().st_size > 0:
+            raise ConfigError(f"it is empty, but {log.name} beside it holds jobs")
+        return
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as db:
+        version = _check_version(db)
+        problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise ConfigError(f"it is damaged: {problem.splitlines()[-1]}")
+        found = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if version == 0 and found:
+            raise ConfigError(f"it is another program's: there is a table {min(found)} in it")
+        if version and not found >= TABLES:
+            raise ConfigError(f"it is not this service's: there is no table {min(TABLES - found)} in it")
+        if version:
+            _check_records(db)
+
+
+def _check_version(db: sqlite3.Connection) -> int:
+    """Raises: ConfigError when a newer version of the service wrote it."""
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if not 0 <= version <= len(MIGRATIONS):
+        raise ConfigError(f"it has schema version {version}, this service knows {len(MIGRATIONS)}")
+    return version
+
+
+def _check_records(db: sqlite3.Connection) -> None:
+    """Those that are still to be run: the queue cannot pass over one."""
+    for job_id, document in db.execute("SELECT id, document FROM jobs WHERE finished_at IS NULL"):
+        try:
+            load_record(document)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"it is damaged: the record of job {job_id} cannot be read") from error
+
+
+def check_writable(db: sqlite3.Connection) -> None:
+    """Raises: sqlite3.Error when nothing can be written: it is told before a job needs it."""
+    db.execute("UPDATE counters SET value = value WHERE name = 'position'")
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A connection for one thread; transactions are begun explicitly."""
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
@@ -63,8 +135,5 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def migrate(db: sqlite3.Connection) -> None:
     """Bring the file to this version. Raises: ConfigError when a newer version of the service wrote it."""
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        raise ConfigError(f"it has schema version {version}, this service knows {len(MIGRATIONS)}")
-    for number in range(version + 1, len(MIGRATIONS) + 1):
+    for number in range(_check_version(db) + 1, len(MIGRATIONS) + 1):
         db.executescript(f"BEGIN IMMEDIATE;{MIGRATIONS[number - 1]}PRAGMA user_version={number};COMMIT;")

@@ -26,6 +26,7 @@ from jobs.protocol import lifecycle
 from jobs.protocol.claims import Delivery
 from jobs.protocol.lifecycle import Change, Record
 from jobs.stores import sqlite_schema, sqlite_tables
+from jobs.stores.clocks import Monotonic
 from jobs.stores.record_store import Changer, RecordJobStore, check_places, same_submission
 
 _P = ParamSpec("_P")
@@ -42,10 +43,11 @@ class SqliteJobStore(RecordJobStore):
         max_pending: int = 1000,
         lock_wait_s: float = 2.0,
         clock: Callable[[], float] = time.time,
+        monotonic: Monotonic = time.monotonic,
     ) -> None:
         """`lock_wait_s`: how long a predecessor that is just ending may still hold the file."""
+        super().__init__(max_pending=max_pending, monotonic=monotonic)
         self._path = path
-        self._max_pending = max_pending
         self._lock_wait_s = lock_wait_s
         self._clock = clock
         self._lock = FileLock(path.with_name(path.name + ".lock"), thread_local=False)
@@ -78,7 +80,7 @@ class SqliteJobStore(RecordJobStore):
                 return same_submission(accepted.job, job)
             check_places(sqlite_tables.places_taken(db), job.places, self._max_pending)
             change = lifecycle.admit(job, order=sqlite_tables.next_order(db), now=self._clock())
-            sqlite_tables.write(db, change, now=self._clock())
+            sqlite_tables.write(db, change)
             return change.record.job
 
         return await self._write(insert, durable=True)
@@ -127,7 +129,7 @@ class SqliteJobStore(RecordJobStore):
             record = sqlite_tables.load(db, job_id)
             change = None if record is None else changer(record)
             if change is not None:
-                sqlite_tables.write(db, change, now=self._clock())
+                sqlite_tables.write(db, change)
             return change
 
         return await self._write(apply, durable=durable)
@@ -145,8 +147,8 @@ class SqliteJobStore(RecordJobStore):
     async def _waiting(self, now: float) -> str | None:
         return await self._read(sqlite_tables.waiting, now)
 
-    async def _lapsed(self, now: float) -> tuple[str, ...]:
-        return await self._read(sqlite_tables.lapsed, now)
+    async def _leased(self) -> Mapping[str, float]:
+        return await self._read(sqlite_tables.leased)
 
     async def _unfinished(self) -> tuple[str, ...]:
         return await self._read(sqlite_tables.unfinished)
@@ -167,17 +169,24 @@ class SqliteJobStore(RecordJobStore):
                 " (api.workers: 1), several need queue.backend: celery"
             ) from None
         except OSError as error:
-            raise ConfigError(f"storage.jobs: {self._path} cannot be used: {error}") from error
+            raise self._unusable(error) from error
         try:
+            sqlite_schema.check_folder(self._path.parent)
+            sqlite_schema.inspect(self._path)
             self._write_connection = sqlite_schema.connect(self._path)
             sqlite_schema.migrate(self._write_connection)
+            sqlite_schema.check_writable(self._write_connection)
             self._read_connection = sqlite_schema.connect(self._path)
-        except (sqlite3.Error, ConfigError) as error:
+        except (sqlite3.Error, OSError, ConfigError) as error:
             if self._write_connection is not None:
                 self._write_connection.close()
                 self._write_connection = None
             self._lock.release()
-            raise ConfigError(f"storage.jobs: {self._path} cannot be used: {error}") from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> ConfigError:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return ConfigError(f"storage.jobs: {self._path} cannot be used, and is left as it is: {reason}")
 
     async def _read(
         self, query: Callable[Concatenate[sqlite3.Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
@@ -217,4 +226,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise NotReady("the job store cannot be used", details={"reason": type(error).__name__}) from error
+        raise NotReady(f"the job store cannot be used: {error}", details={"reason": type(error).__name__}) from error

@@ -12,9 +12,12 @@ from dataclasses import replace
 
 from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
-from jobs.protocol.claims import Delivery
+from jobs.protocol.claims import AT_ONCE, MAX_POSTPONEMENT_S, Delivery
 from jobs.protocol.documents import dump_event_data, dump_record, load_record
 from jobs.protocol.lifecycle import Change, Record
+
+_DUE = "(due_at <= ? OR due_at > ?)"
+"""`delivery_due` of now and now + MAX_POSTPONEMENT_S."""
 
 
 def load(db: sqlite3.Connection, job_id: str) -> Record | None:
@@ -38,7 +41,7 @@ def next_order(db: sqlite3.Connection) -> int:
     return int(row[0])
 
 
-def write(db: sqlite3.Connection, change: Change, *, now: float) -> None:
+def write(db: sqlite3.Connection, change: Change) -> None:
     """A change with everything that belongs to it."""
     record, job = change.record, change.record.job
     db.execute(
@@ -61,7 +64,7 @@ def write(db: sqlite3.Connection, change: Change, *, now: float) -> None:
     if (owed := change.delivery) is not None:
         db.execute(
             "INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?)",
-            (owed.id, owed.job_id, owed.url, owed.body, owed.attempts, now),
+            (owed.id, owed.job_id, owed.url, owed.body, owed.attempts, AT_ONCE),
         )
 
 
@@ -76,12 +79,16 @@ def drop(db: sqlite3.Connection, record: Record) -> None:
 
 def waiting(db: sqlite3.Connection, now: float) -> str | None:
     return _first(
-        db, "SELECT id FROM jobs WHERE status = 'pending' AND not_before <= ? ORDER BY priority, position LIMIT 1", now
+        db,
+        "SELECT id FROM jobs WHERE status = 'pending' AND NOT (not_before > ? AND not_before <= ?)"
+        " ORDER BY priority, position LIMIT 1",
+        now,
+        now + lifecycle.MAX_DELAY_S,
     )
 
 
-def lapsed(db: sqlite3.Connection, now: float) -> tuple[str, ...]:
-    return _column(db, "SELECT id FROM jobs WHERE status = 'processing' AND lease_until <= ?", now)
+def leased(db: sqlite3.Connection) -> Mapping[str, float]:
+    return dict(db.execute("SELECT id, lease_until FROM jobs WHERE status = 'processing'"))
 
 
 def unfinished(db: sqlite3.Connection) -> tuple[str, ...]:
@@ -125,14 +132,14 @@ def events(db: sqlite3.Connection, job_id: str, after: int) -> tuple[JobEvent, .
 
 
 def any_delivery_due(db: sqlite3.Connection, now: float) -> bool:
-    return db.execute("SELECT 1 FROM deliveries WHERE due_at <= ? LIMIT 1", (now,)).fetchone() is not None
+    query = f"SELECT 1 FROM deliveries WHERE {_DUE} LIMIT 1"  # noqa: S608
+    return db.execute(query, (now, now + MAX_POSTPONEMENT_S)).fetchone() is not None
 
 
 def take_deliveries(db: sqlite3.Connection, *, now: float, limit: int, until: float) -> tuple[Delivery, ...]:
     """Due webhooks, counted as tried and hidden until `until`."""
-    rows = db.execute(
-        "SELECT id, job_id, url, body, attempts FROM deliveries WHERE due_at <= ? ORDER BY due_at LIMIT ?", (now, limit)
-    ).fetchall()
+    query = f"SELECT id, job_id, url, body, attempts FROM deliveries WHERE {_DUE} ORDER BY due_at LIMIT ?"  # noqa: S608
+    rows = db.execute(query, (now, now + MAX_POSTPONEMENT_S, limit)).fetchall()
     db.executemany(
         "UPDATE deliveries SET attempts = attempts + 1, due_at = ? WHERE id = ?", [(until, row[0]) for row in rows]
     )

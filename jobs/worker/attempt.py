@@ -18,7 +18,7 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from composition.deadline import RUNNER_LEAD_S
-from composition.errors import CompositionError, InternalError, NotReady, Timeout
+from composition.errors import CompositionError, InternalError, NotReady, StorageAway, Timeout
 from composition.jobs import SCHEMA_VERSION, Job, JobError, JobResult, Priority
 from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, JobHandler
@@ -194,7 +194,10 @@ class Attempt:
     async def _interrupted(self, error: CompositionError) -> None:
         lost = NotReady(error.message, details=error.details)
         record, delay_s = _record_of(lost), self._settings.retry_delay_s
-        if await self._persistently(lambda: self._store.interrupt(self._claim, record, delay_s=delay_s)):
+        endless = isinstance(error, StorageAway)
+        if await self._persistently(
+            lambda: self._store.interrupt(self._claim, record, delay_s=delay_s, endless=endless)
+        ):
             logger.warning("job %s: attempt %d does not count: %s", self.job.id, self.job.attempt, error.message)
 
     async def _fail(self, error: CompositionError, *, retry: bool) -> None:

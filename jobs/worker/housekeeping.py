@@ -15,10 +15,15 @@ from jobs.protocol.job_store import JobStore
 logger = logging.getLogger(__name__)
 
 _BATCH = 200
+SECOND_LOOK_S = 600.0
+"""Longer than a submission takes from its first image in the storage to its job."""
 
 
 class Housekeeping:
     """A task that sweeps every `interval_s`, deletes at once after `wake`, and looks for orphans every `orphan_age_s`.
+
+    The age of a blob is told by a clock, and clocks differ and are set: an orphan is deleted when a second look,
+    SECOND_LOOK_S later, finds it again. A blob without a job may be of a submission that is on its way.
 
     Leases are judged only when the store has been there for `grace_after_outage_s`: after its absence the workers, who
     could not renew them, speak first.
@@ -42,6 +47,7 @@ class Housekeeping:
         self._grace_after_outage_s = grace_after_outage_s
         self._on_ended = on_ended
         self._orphan_age_s = orphan_age_s
+        self._suspects: frozenset[str] = frozenset()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -74,10 +80,15 @@ class Housekeeping:
             await self._store.forget_garbage(keys)
 
     async def collect_orphans(self) -> None:
-        """Delete old blobs that no job names: a crash came between their writing and the job's."""
+        """Delete old blobs that no job names, now and at the look before: a crash came before their job."""
         keys = await self._blobs.older_than(self._orphan_age_s)
+        found: set[str] = set()
         for start in range(0, len(keys), _BATCH):
-            await self._blobs.delete(await self._store.unreferenced(keys[start : start + _BATCH]))
+            found.update(await self._store.unreferenced(keys[start : start + _BATCH]))
+        orphans = tuple(found & self._suspects)
+        for start in range(0, len(orphans), _BATCH):
+            await self._blobs.delete(orphans[start : start + _BATCH])
+        self._suspects = frozenset(found.difference(orphans))
 
     async def _keep_tidy(self) -> None:
         loop = asyncio.get_running_loop()
@@ -93,6 +104,8 @@ class Housekeeping:
                 if loop.time() >= next_orphans:
                     next_orphans = loop.time() + self._orphan_age_s
                     await self.collect_orphans()
+                    if self._suspects:
+                        next_orphans = loop.time() + SECOND_LOOK_S
             except CompositionError as error:
                 logger.warning("housekeeping waits: %s", error)
                 next_sweep = loop.time() + self._grace_after_outage_s

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from benchmarks import attack
-from benchmarks.attack import Outcome, Target
+from benchmarks.attack import Target
+from benchmarks.attack_outcome import Outcome
 from benchmarks.server import Server, free_port
 from tests.e2e.images import b64, encoded, photo
 

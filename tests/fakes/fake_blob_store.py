@@ -15,6 +15,9 @@ class FakeBlobStore:
         self.failure: Exception | None = None
         self._count = 0
 
+    async def open(self) -> None:
+        pass
+
     async def put(self, data: bytes) -> str:
         if self.failure is not None:
             raise self.failure

@@ -54,7 +54,6 @@ async def test_a_blocking_edit_is_an_interactive_job_of_one_attempt(edge: Edge):
     job = edge.only_job
     assert (job.kind, job.priority, job.max_attempts) == (JobKind.EDIT, Priority.INTERACTIVE, 1)
     assert (job.owner, job.payload.prompt) == ("anonymous", "blue car")
-    assert job.created_at > 0
 
 
 async def test_an_async_edit_answers_its_job_and_where_to_ask(edge: Edge):

@@ -8,9 +8,11 @@ import json
 import pytest
 
 from composition.config import ApiConfig, Config
+from composition.errors import StorageAway
 from composition.jobs import JobError, JobEvent, JobStatus
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
 from tests.unit.api.images import encoded, gradient, photo
+from tests.unit.jobs.job_samples import sample_result
 
 ASYNC = "/api/v1/generate/async"
 EDIT = {"base_image": photo(), "prompt": "blue car"}
@@ -229,3 +231,40 @@ async def test_a_stream_whose_job_expires_ends_with_an_error_event(edge: Edge):
     received = frames((await edge.client.get(f"/api/v1/jobs/{job_id}/events")).text)
     assert [frame["event"] for frame in received] == ["status", "error"]
     assert json.loads(received[1]["data"])["error"]["code"] == "NOT_FOUND"
+
+
+async def test_a_completed_job_whose_images_are_lost_says_so(edge: Edge):
+    job_id = await submitted(edge)
+    edge.blobs.blobs.clear()
+    status = await edge.client.get(f"/api/v1/status/{job_id}")
+    image = await edge.client.get(f"/api/v1/jobs/{job_id}/image")
+    task = await edge.client.get("/compose_task/get", params={"task_id": job_id})
+    body = status.json()
+    said = "the job completed, but its images are not in the image storage any more"
+    assert (status.status_code, body["status"], body["result"]) == (200, "completed", None)
+    assert (body["error"], body["error_code"]) == (said, "NOT_FOUND")
+    for answer in (image, task):
+        assert (answer.status_code, answer.json()["error"]) == (
+            404,
+            {"code": "NOT_FOUND", "message": said, "details": {"job_id": job_id, "status": "completed"}},
+        )
+
+
+async def test_a_waiting_caller_whose_images_are_lost_may_send_them_again():
+    lost = JobError(code="NOT_FOUND", message="an input image of this job is not there: submit it again")
+
+    async with open_edge(outcome=lambda job: lost) as edge:
+        input_lost = await edge.client.post("/api/v1/generate", json=EDIT)
+    async with open_edge(outcome=lambda job: sample_result("lost")) as edge:
+        result_lost = await edge.client.post("/api/v1/generate", json=EDIT)
+    for answer in (input_lost, result_lost):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "NOT_READY")
+        assert answer.headers["Retry-After"] == "5"
+
+
+async def test_a_full_disk_refuses_a_submission_with_the_reason_and_when_to_come_back(edge: Edge):
+    edge.blobs.failure = StorageAway("the image storage cannot be used: No space left on device")
+    for path in (ASYNC, "/api/v1/generate"):
+        answer = await edge.client.post(path, json=EDIT)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert answer.json()["error"]["message"] == "the image storage cannot be used: No space left on device"

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from api.codec import PillowCodec
+from composition.errors import NotFound
 from composition.execution import EditJobHandler
 from composition.images import Box
 from composition.jobs import EditPayload, Job, JobKind, Priority
@@ -121,6 +122,16 @@ async def test_an_analysis_leaves_a_mask_and_no_image(bench, photo):
     assert result.image_key is None
     assert (PngCodec().decode_mask(blobs.blobs[result.mask_key]) > 0)[80:200, 120:220].all()
     assert b.diffuser.requests == []
+
+
+async def test_a_job_whose_input_is_lost_says_which_and_what_to_do(bench, photo):
+    b, blobs = bench(), FakeBlobStore()
+    handle = EditJobHandler(editor=b.editor, blobs=blobs, codec=PngCodec())
+    job = await accepted(blobs, photo)
+    blobs.blobs.clear()
+    with pytest.raises(NotFound, match=r"an input image of this job .* submit it again") as lost:
+        await handle(job, lambda progress: None)
+    assert lost.value.details == {"job_id": "j"}
 
 
 async def test_every_candidate_leaves_its_image(bench, photo):

@@ -11,14 +11,23 @@ from composition.jobs import EditPayload, Job, JobKind, JobResult, Priority
 
 @dataclass
 class ManualClock:
-    """UTC seconds that only the test moves."""
+    """UTC seconds that only the test moves, and those of a clock that cannot be set."""
 
     now: float = 1_000_000.0
+    running: float = 50.0
 
     def __call__(self) -> float:
         return self.now
 
+    def monotonic(self) -> float:
+        return self.running
+
     def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.running += seconds
+
+    def set_by(self, seconds: float) -> None:
+        """As NTP does, or a hand."""
         self.now += seconds
 
 

@@ -77,6 +77,7 @@ class Steps(RuleBasedStateMachine):
         self.claim_numbers = itertools.count()
         self.owed: Counter[str] = Counter()
         self.free: set[str] = set()
+        self.stepped_s = self.stepped_at = 0.0
         self.store: JobStore = self.run(self.resources.enter_async_context(open_store(self.clock)))
 
     def run(self, step: Any) -> Any:
@@ -149,7 +150,7 @@ class Steps(RuleBasedStateMachine):
     @rule()
     def claim(self) -> None:
         claim = self.run(self.store.claim(worker_id="w", lease_s=LEASE_S))
-        due = [e for e in self.model.values() if e.status is P and e.not_before <= self.clock.now]
+        due = [e for e in self.model.values() if e.status is P and self.is_due(e)]
         if not due:
             assert claim is None
             return
@@ -158,7 +159,7 @@ class Steps(RuleBasedStateMachine):
         assert claim.job.id == first.job.id
         first.holder = next(self.claim_numbers)
         first.attempt += 1
-        first.lease_until = self.clock.now + LEASE_S
+        first.lease_until = self.clock.running + LEASE_S
         first.progress = 0.0
         self.move(first, R)
         assert claim.job.attempt == first.attempt
@@ -195,7 +196,7 @@ class Steps(RuleBasedStateMachine):
         expected = self.held(claim)
         assert alive == (expected is not None)
         if expected is not None:
-            expected.lease_until = self.clock.now + LEASE_S
+            expected.lease_until = self.clock.running + LEASE_S
             expected.progress = max(expected.progress, fraction or 0.0)
 
     @rule(back=BACK)
@@ -268,16 +269,35 @@ class Steps(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
+    @rule(seconds=st.sampled_from([-3600.0, -100.0, 100.0, 3600.0]))
+    def the_clock_is_set(self, seconds: float) -> None:
+        self.sweep()
+        self.clock.set_by(seconds)
+        self.stepped_s, self.stepped_at = max(0.0, self.stepped_s + seconds), self.clock.running
+        self.sweep()
+
+    @rule(seconds=st.sampled_from([-3600.0, 3600.0]))
+    def the_clock_is_set_while_a_job_runs_and_one_has_ended(self, seconds: float) -> None:
+        for _ in range(2):
+            self.submit(interactive=False, owner="bob", max_attempts=1, callback=False)
+            self.claim()
+        self.complete()
+        self.the_clock_is_set(seconds)
+        self.complete(back=1)
+
     @rule()
     def sweep(self) -> None:
         touched = {job.id for job in self.run(self.store.sweep(result_ttl_s=TTL_S))}
-        now, expected_ids = self.clock.now, set()
+        expected_ids = set()
+        if self.clock.running - self.stepped_at >= TTL_S:
+            self.stepped_s = 0.0
+        oldest = self.clock.now - self.stepped_s - TTL_S
         for expected in list(self.model.values()):
-            if expected.status is R and expected.lease_until <= now:
+            if expected.status is R and expected.lease_until <= self.clock.running:
                 self.lose(expected, 0.0)
                 if expected.status.terminal:
                     expected_ids.add(expected.job.id)
-            elif expected.ended_at is not None and expected.ended_at <= now - TTL_S:
+            elif expected.ended_at is not None and expected.ended_at <= oldest:
                 expected_ids.add(expected.job.id)
                 self.gone.append(expected.job.id)
                 if expected.result:
@@ -356,6 +376,10 @@ class Steps(RuleBasedStateMachine):
         expected = self.model.get(claim[0].job.id)
         current = expected is not None and expected.status is R and expected.holder == claim[1]
         return expected if current else None
+
+    def is_due(self, expected: Expected) -> bool:
+        """Its delay is over, or longer than any delay can be."""
+        return expected.not_before <= self.clock.now or expected.not_before > self.clock.now + 300.0
 
     def move(self, expected: Expected, status: JobStatus) -> None:
         expected.status = status

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import os
+import resource
 import traceback
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from composition.config import ConfigError
-from composition.errors import NotFound, NotReady
+from composition.errors import NotFound, NotReady, StorageAway
 from composition.ports.queue import BlobStore
 from jobs.blobs.blob_stores import open_blob_store
 from jobs.blobs.file_blobs import FolderBlobStore, FsspecBlobStore
@@ -108,6 +112,56 @@ def test_the_configuration_s_location_chooses_the_store(tmp_path: Path) -> None:
     assert isinstance(open_blob_store("memory://bucket"), FsspecBlobStore)
     with pytest.raises(ConfigError, match=r"storage\.blobs: this nonsense:// URL"):
         open_blob_store("nonsense://x")
+
+
+@contextlib.contextmanager
+def files_of_at_most(size_bytes: int) -> Iterator[None]:
+    """A limit of the system's own: what is beyond it cannot be written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_what_cannot_be_written_is_told_with_the_system_s_reason_and_leaves_nothing(tmp_path: Path) -> None:
+    blobs = FolderBlobStore(tmp_path)
+    kept = await blobs.put(b"small")
+    with files_of_at_most(1000), pytest.raises(StorageAway, match="the image storage cannot be used: File too large"):
+        await blobs.put(bytes(2000))
+    assert await blobs.older_than(-10) == (kept,)
+
+
+async def test_a_folder_that_takes_nothing_is_refused_at_the_start(tmp_path: Path) -> None:
+    await FolderBlobStore(tmp_path / "new").open()
+    assert list((tmp_path / "new").glob("??/*")) == []
+    with (
+        files_of_at_most(0),
+        pytest.raises(ConfigError, match=r"storage\.blobs: nothing can be written in .*: File too"),
+    ):
+        await FolderBlobStore(tmp_path / "new").open()
+
+
+async def test_a_folder_that_is_gone_is_an_outage_and_a_file_that_is_gone_is_not(tmp_path: Path) -> None:
+    blobs = FolderBlobStore(tmp_path / "images")
+    key, other = await blobs.put(b"a"), await blobs.put(b"b")
+    (tmp_path / "images" / key[:2] / key).unlink()
+    with pytest.raises(NotFound):
+        await blobs.get(key)
+    (tmp_path / "images").rename(tmp_path / "unmounted")
+    with pytest.raises(StorageAway, match="its folder is not there"):
+        await blobs.get(other)
+
+
+async def test_a_wait_that_is_stopped_ends_with_what_it_waited_for() -> None:
+    class Away(MemoryBlobStore):
+        async def put(self, data: bytes) -> str:
+            raise StorageAway("no space left")
+
+    with pytest.raises(StorageAway, match="no space left"):
+        async with asyncio.timeout(0.05):
+            await RetryingBlobStore(Away()).put(b"a")
 
 
 @pytest.mark.parametrize(

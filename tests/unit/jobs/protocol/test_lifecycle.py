@@ -18,7 +18,9 @@ ERROR = JobError(code="MODEL_ERROR", message="no")
 
 
 def record_in(status: JobStatus, **fields: object) -> Record:
-    return Record(job=replace(sample_job(**fields), status=status, attempt=1), order=1, token=5, lease_until=NOW + 9)
+    return Record(
+        job=replace(sample_job(**fields), status=status, attempt=1), order=1, token=5, lease_until=NOW + 9, lease_s=9
+    )
 
 
 @pytest.mark.parametrize("status", list(JobStatus))
@@ -32,8 +34,8 @@ def test_only_legal_transitions_happen(status: JobStatus) -> None:
         "release": lifecycle.release(record, token=5, now=NOW),
         "interrupt": lifecycle.interrupt(record, token=5, error=ERROR, delay_s=5, now=NOW),
         "cancel": lifecycle.cancel(record, now=NOW),
-        "lapse": lifecycle.lapse(record, now=NOW + 10),
-        "crash": lifecycle.lapse(record, now=NOW, all_workers_dead=True),
+        "lapse": lifecycle.lapse(record, seen_until=NOW + 9, silent_s=9, now=NOW),
+        "crash": lifecycle.abandon(record, now=NOW),
     }
     allowed = LEGAL_TRANSITIONS[status]
     for name, change in changes.items():
@@ -70,9 +72,24 @@ def test_an_older_token_changes_nothing() -> None:
 
 
 def test_a_lapse_is_judged_again_when_it_is_written() -> None:
-    renewed = record_in(JobStatus.PROCESSING)
-    assert lifecycle.lapse(renewed, now=NOW) is None
-    assert lifecycle.lapse(renewed, now=NOW + 9) is not None
+    record = record_in(JobStatus.PROCESSING)
+    assert lifecycle.lapse(record, seen_until=NOW + 8, silent_s=9, now=NOW) is None
+    assert lifecycle.lapse(record, seen_until=NOW + 9, silent_s=9, now=NOW) is not None
+
+
+def test_a_lease_lapses_by_silence_not_by_the_time_of_day() -> None:
+    record = record_in(JobStatus.PROCESSING)
+    for now in (NOW - 3600, NOW, NOW + 3600):
+        assert lifecycle.lapse(record, seen_until=NOW + 9, silent_s=8.9, now=now) is None
+        assert lifecycle.lapse(record, seen_until=NOW + 9, silent_s=9, now=now) is not None
+
+
+@pytest.mark.parametrize(
+    ("not_before", "is_due"), [(NOW - 1, True), (NOW, True), (NOW + 1, False), (NOW + 300, False), (NOW + 300.1, True)]
+)
+def test_a_delay_that_is_longer_than_any_is_of_a_clock_that_was_set_back(not_before: float, is_due: bool) -> None:
+    waiting = replace(record_in(JobStatus.PENDING), not_before=not_before)
+    assert (lifecycle.claim(waiting, worker_id="w", lease_s=9, now=NOW) is not None) == is_due
 
 
 def test_progress_beyond_the_end_is_the_end_and_never_falls() -> None:

@@ -19,13 +19,15 @@ from tests.unit.jobs.job_store_machine import MAX_PENDING, StoreOpener, assert_k
 
 @asynccontextmanager
 async def memory(clock: ManualClock) -> AsyncIterator[JobStore]:
-    yield MemoryJobStore(max_pending=MAX_PENDING, clock=clock)
+    yield MemoryJobStore(max_pending=MAX_PENDING, clock=clock, monotonic=clock.monotonic)
 
 
 @asynccontextmanager
 async def sqlite(clock: ManualClock) -> AsyncIterator[JobStore]:
     with tempfile.TemporaryDirectory() as folder:
-        store = SqliteJobStore(Path(folder) / "jobs.db", max_pending=MAX_PENDING, clock=clock)
+        store = SqliteJobStore(
+            Path(folder) / "jobs.db", max_pending=MAX_PENDING, clock=clock, monotonic=clock.monotonic
+        )
         await store.open()
         yield store
         await store.close()

@@ -18,6 +18,7 @@ from composition.errors import (
     NotReady,
     OutOfMemory,
     QueueFull,
+    StorageAway,
     Timeout,
 )
 from composition.images import Image, Mask
@@ -27,6 +28,7 @@ from composition.ports.queue import ProgressListener
 from composition.request import MaskMode, OutputFormat
 from composition.result import Progress
 from jobs.blobs.memory_blobs import MemoryBlobStore
+from jobs.blobs.retrying_blobs import RetryingBlobStore
 from jobs.protocol.claims import Claim
 from jobs.stores.memory_store import MemoryJobStore
 from jobs.worker.attempt import Attempt, AttemptSettings, Interruption
@@ -73,7 +75,7 @@ class AwayStore(MemoryJobStore):
 class Bench:
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.store = AwayStore(clock=self.clock)
+        self.store = AwayStore(clock=self.clock, monotonic=self.clock.monotonic)
         self.blobs = MemoryBlobStore()
         self.handler = FakeJobHandler(self.blobs)
 
@@ -424,3 +426,46 @@ async def test_nothing_is_left_running():
     before = asyncio.all_tasks()
     await bench.attempt(claim).run()
     assert asyncio.all_tasks() == before
+
+
+async def test_an_outage_of_the_storage_is_never_the_outcome_however_long_it_lasts():
+    bench = Bench()
+    claim = await bench.claimed(max_attempts=1)
+    for _ in range(1100):  # four days: more than a doubling delay could be counted in a float
+        bench.handler.errors["blue car"] = [StorageAway("no space left on device")]
+        await bench.attempt(claim).run()
+        assert (await bench.stored(claim)).status is JobStatus.PENDING
+        bench.clock.advance(300)
+        claim = await bench.store.claim(worker_id="w", lease_s=10)
+    bench.handler.errors["blue car"] = [NotReady("the runner died")]
+    await bench.attempt(claim).run()
+    assert (await bench.stored(claim)).status is JobStatus.PENDING
+    bench.clock.advance(300)
+    await bench.attempt(await bench.store.claim(worker_id="w", lease_s=10)).run()
+    assert (await bench.stored(claim)).status is JobStatus.COMPLETED
+
+
+async def test_a_job_whose_time_passed_while_it_waited_for_the_storage_has_not_failed():
+    class Full(MemoryBlobStore):
+        async def put(self, data: bytes) -> str:
+            raise StorageAway("no space left on device")
+
+    bench = Bench()
+    claim = await bench.claimed(max_attempts=1, time_limit_s=0.05)
+    await bench.attempt(claim, FakeJobHandler(RetryingBlobStore(Full()))).run()
+    job = await bench.stored(claim)
+    assert (job.status, job.error) == (JobStatus.PENDING, None)
+
+
+async def test_a_runner_that_dies_again_and_again_ends_a_job_at_last():
+    bench = Bench()
+    claim = await bench.claimed()
+    for _ in range(50):
+        bench.handler.errors["blue car"] = [NotReady("the runner died")]
+        await bench.attempt(claim).run()
+        bench.clock.advance(300)
+        claim = await bench.store.claim(worker_id="w", lease_s=10)
+    bench.handler.errors["blue car"] = [NotReady("the runner died")]
+    await bench.attempt(claim).run()
+    job = await bench.stored(claim)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "NOT_READY")

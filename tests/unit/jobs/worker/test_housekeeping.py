@@ -15,7 +15,7 @@ from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result
 class Bench:
     def __init__(self, *, grace_after_outage_s: float = 0.0) -> None:
         self.clock = ManualClock()
-        self.store = MemoryJobStore(clock=self.clock)
+        self.store = MemoryJobStore(clock=self.clock, monotonic=self.clock.monotonic)
         self.blobs = MemoryBlobStore(clock=self.clock)
         self.ended: list[Job] = []
         self.housekeeping = Housekeeping(
@@ -62,10 +62,22 @@ async def test_old_images_that_no_job_names_are_orphans():
     bench.clock.advance(3600)
     young = await bench.blobs.put(b"of a job that is being submitted")
     await bench.housekeeping.collect_orphans()
+    assert await bench.blobs.get(orphan)
+    await bench.housekeeping.collect_orphans()
     with pytest.raises(NotFound):
         await bench.blobs.get(orphan)
     for key in (waiting.payload.base_key, done.result.image_key, young):
         assert await bench.blobs.get(key)
+
+
+async def test_a_clock_that_is_set_forward_costs_no_submission_its_image():
+    bench = Bench()
+    key = await bench.blobs.put(b"of a job that is being submitted")
+    bench.clock.set_by(2 * 3600)
+    await bench.housekeeping.collect_orphans()
+    await bench.store.add(sample_job(base_key=key))
+    await bench.housekeeping.collect_orphans()
+    assert await bench.blobs.get(key) == b"of a job that is being submitted"
 
 
 async def test_deletion_that_a_crash_interrupted_is_repeated():
