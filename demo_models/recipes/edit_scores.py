@@ -12,15 +12,15 @@ from PIL import Image
 from demo_models.recipes.masks import BOXED, ROOMY, box_of, label_mask, latent_cells, widened
 from demo_models.world.edits import EditPair, sample_edit
 from demo_models.world.scoring import colour_progress
+from demo_models.world.seeds import HELD_OUT_EDITS
 
-HELD_OUT_EDIT_SEED: Final = 400_000
 _MARGIN_PX: Final = 7
 
 
 @lru_cache(maxsize=8)
 def held_out_edits(kind: str, count: int) -> tuple[EditPair, ...]:
     """Returns edits of one kind that no training scene belongs to."""
-    return tuple(sample_edit(HELD_OUT_EDIT_SEED + number, kind) for number in range(count))
+    return tuple(sample_edit(number, kind) for number in HELD_OUT_EDITS[:count])
 
 
 def edit_cells(pair: EditPair, mask: int) -> NDArray[np.bool_]:

@@ -35,5 +35,5 @@ def test_an_autoencoder_that_does_not_say_its_latent_cell_is_refused(tmp_path: P
     if content is not None:
         (tmp_path / "vae").mkdir()
         (tmp_path / "vae" / "config.json").write_text(content)
-    with pytest.raises(UnservedPipeline, match="models.base_model: x has no autoencoder"):
+    with pytest.raises(UnservedPipeline, match=r"models\.base_model: x has no autoencoder"):
         latent_cell_px(tmp_path, what="models.base_model: x")
