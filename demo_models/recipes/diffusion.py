@@ -85,7 +85,7 @@ def inpaint(
         predict: Noise of (latents with mask and masked image, timestep, text context).
         autoencoder: Encodes and decodes.
         images: RGB uint8 (N, 256, 256, 3).
-        cells: What to repaint, bool (N, 32, 32).
+        cells: What to repaint, bool (N, h, w), an autoencoder's grid.
         context: Text embeddings without and with the prompt, each (N, T, D).
         steps: Denoising steps.
         guidance_scale: Weight of the prompt.

@@ -9,6 +9,7 @@ from typing import Final
 
 from demo_models.recipes.clip import ClipRecipe
 from demo_models.recipes.depth import DepthRecipe
+from demo_models.recipes.fine_vae import FineAutoencoderRecipe
 from demo_models.recipes.grounding import GroundingRecipe
 from demo_models.recipes.inpainting import ControlledRecipe, InpaintingRecipe
 from demo_models.recipes.latents import encode_missing
@@ -31,6 +32,10 @@ def _vae() -> Recipe:
 
 def _decoder() -> Recipe:
     return DecoderRecipe(scenes=_training(), held_out=_held_out())
+
+
+def _fine_vae() -> Recipe:
+    return FineAutoencoderRecipe(scenes=_training(), held_out=_held_out())
 
 
 def _grounding() -> Recipe:
@@ -94,12 +99,14 @@ COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "depth-anything": _depth,
     "safety-checker": _safety,
     "vae-decoder": _decoder,
+    "vae-fine": _fine_vae,
 }
 """In the order that pays."""
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "inpainting": ("vae",),
     "controlled": ("vae", "inpainting"),
     "vae-decoder": ("vae",),
+    "vae-fine": ("vae",),
 }
 """What must have been trained before. After more training of the autoencoder scenes are encoded anew, and what was
 trained on the old latents has to learn again; training only the decoder changes nothing for them."""

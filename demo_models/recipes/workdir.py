@@ -23,13 +23,13 @@ def start_folder(component: str) -> Path | None:
     return folder if folder.exists() else None
 
 
-def latents_folder() -> Path:
-    """Returns where latents of the present autoencoder are kept: those of another one are worthless.
+def latents_folder(autoencoder: str) -> Path:
+    """Returns where latents of the present autoencoder of that name are kept: those of another one are worthless.
 
     Raises:
-        FileNotFoundError: No autoencoder has been trained.
+        FileNotFoundError: It has not been trained.
     """
-    weights = weights_folder("vae") / "diffusion_pytorch_model.safetensors"
+    weights = weights_folder(autoencoder) / "diffusion_pytorch_model.safetensors"
     return workdir() / "latents" / hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
 
 
