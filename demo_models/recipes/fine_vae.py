@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from demo_models.recipes.training import Settings
-from demo_models.recipes.vae import SCALING_FACTOR, AutoencoderRecipe, opponent, rescale
+from demo_models.recipes.vae import SCALING_FACTOR, AutoencoderRecipe, rescale, sharp_loss
 from demo_models.recipes.workdir import start_folder, weights_folder
 
 _SETTINGS: Final = Settings(minutes=240, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998)
@@ -26,19 +26,6 @@ _ANCHOR_WEIGHT: Final = 0.2
 _DISTURBANCE: Final = 0.1
 """Largest deviation of the noise in latents, whose own is about 1."""
 _OUTER: Final = re.compile(r"up_blocks\.(\d+)\.")
-_SCALES: Final = (1, 2)
-"""Edges are compared between neighbours at these sizes, in pixels."""
-
-
-def sharp_loss(got: Tensor, wanted: Tensor) -> Tensor:
-    """L1 and squares on lightness and colour, and L1 on their gradients at two scales; (N, 3, H, W) in -1..1."""
-    one, two = opponent(got), opponent(wanted)
-    loss = functional.l1_loss(one, two) + functional.mse_loss(one, two)
-    for scale in _SCALES:
-        small, large = functional.avg_pool2d(one, scale), functional.avg_pool2d(two, scale)
-        for axis in (2, 3):
-            loss = loss + 0.5 * functional.l1_loss(small.diff(dim=axis), large.diff(dim=axis))
-    return loss
 
 
 def low_band(latents: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from demo_models.recipes.controlnet import DEPTH, POSE, as_condition, depth_image, new_controlnet, pose_image
+from demo_models.recipes.deepening import deepened, deepened_controlnet
 from demo_models.recipes.diffusion import noise_loss, noised, stratified_timesteps
 from demo_models.recipes.ip_adapter import (
     bare_prompt,
@@ -155,14 +156,18 @@ class InpaintingTrainer(nn.Module):
         self.text_encoder, self.image_encoder = text_encoder, image_encoder
 
     @classmethod
-    def begin(cls, start: Path | None, controlled: bool = True) -> "InpaintingTrainer":
-        """Starts from earlier weights as far as the folder has them, else from random ones."""
+    def begin(cls, start: Path | None, controlled: bool = True, *, deeper: bool = False) -> "InpaintingTrainer":
+        """Starts from earlier weights as far as the folder has them, else from random ones.
+
+        With ``deeper`` UNet and ControlNets, made for coarse latents, become those for fine ones.
+        """
         unet, text, image = (
             _existing(start, part) for part in ("unet", "text_encoder", "ip-adapter/models/image_encoder")
         )
         single: dict[str, Any] = {"dtype": torch.float32}
-        return cls(
-            new_unet() if unet is None else UNet2DConditionModel.from_pretrained(unet, torch_dtype=torch.float32),
+        painter = new_unet() if unet is None else UNet2DConditionModel.from_pretrained(unet, torch_dtype=torch.float32)
+        module = cls(
+            deepened(painter) if deeper else painter,
             new_text_encoder(len(clip_tokenizer())) if text is None else CLIPTextModel.from_pretrained(text, **single),
             new_image_encoder(TEXT_WIDTH)
             if image is None
@@ -170,6 +175,10 @@ class InpaintingTrainer(nn.Module):
             start,
             controlled,
         )
+        if deeper:
+            for name, network in module.controlnets.items():
+                module.controlnets[name] = deepened_controlnet(network).to(memory_format=torch.channels_last)
+        return module
 
     def noise(
         self,
@@ -268,6 +277,7 @@ class InpaintingRecipe:
     autoencoder: str = "vae"
     settings: Settings = _SETTINGS
     shares: Mapping[str, float] = field(default_factory=lambda: _UNCONTROLLED)
+    reference_share: float = _REFERENCE_SHARE
     _latents: LatentSet | None = None
     _drawn: int = 0
 
@@ -284,7 +294,7 @@ class InpaintingRecipe:
         latents = self._latents
         drawn = str(rng.choice([*self.shares], p=[*self.shares.values()]))
         control = None if drawn == _NO_CONTROL else drawn
-        with_reference = bool(rng.random() < _REFERENCE_SHARE)
+        with_reference = bool(rng.random() < self.reference_share)
         indices = np.array([self._usable(latents, control, rng) for _ in range(_BATCH)])
         shares = _VARIANTS if control is None else _CONTROL_VARIANTS
         variants = rng.choice(VARIANTS, _BATCH, p=[shares[variant] for variant in VARIANTS])

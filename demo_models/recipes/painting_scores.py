@@ -37,7 +37,9 @@ def painting_scores(module: InpaintingTrainer, autoencoder: AutoencoderKL, sheet
             scores[name] = share_halfway(pairs, _painted(module, autoencoder, pairs, sheets / f"{name}.png", mask))
     pairs = held_out_edits(REFERENCE, _EDITS)
     for scale in (_REFERENCE_SCALE, 0.0):
-        results = _painted(module, autoencoder, pairs, sheets / f"reference_{scale}.png", SILHOUETTE, adapter_scale=scale)
+        results = _painted(
+            module, autoencoder, pairs, sheets / f"reference_{scale}.png", SILHOUETTE, adapter_scale=scale
+        )
         scores[f"reference_at_{scale}"] = share_halfway(pairs, results)
     for name, control, mask in _CONTROLLED if module.controlnets else ():
         kind = STRUCTURE if control == DEPTH else RECOLOUR
@@ -50,9 +52,7 @@ def painting_scores(module: InpaintingTrainer, autoencoder: AutoencoderKL, sheet
     return scores
 
 
-def _mean_overlap(
-    pairs: Sequence[EditPair], results: Sequence[NDArray[np.uint8]], mask: int, size_px: int
-) -> float:
+def _mean_overlap(pairs: Sequence[EditPair], results: Sequence[NDArray[np.uint8]], mask: int, size_px: int) -> float:
     windows = [pixels_of(edit_cells(pair, mask, size_px)) for pair in pairs]
     overlaps = [
         silhouette_overlap(result, pair.after.image, render_empty(pair.before.spec), window)

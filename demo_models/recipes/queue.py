@@ -9,14 +9,18 @@ from typing import Final
 
 from demo_models.recipes.clip import ClipRecipe
 from demo_models.recipes.depth import DepthRecipe
+from demo_models.recipes.fine_inpainting import AUTOENCODER, FineRecipe
+from demo_models.recipes.fine_inpainting import NAME as FINE_PAINTER
 from demo_models.recipes.fine_vae import FineAutoencoderRecipe
 from demo_models.recipes.grounding import GroundingRecipe
 from demo_models.recipes.inpainting import ControlledRecipe, InpaintingRecipe
 from demo_models.recipes.latents import encode_missing
+from demo_models.recipes.lcm_lora import LcmRecipe
 from demo_models.recipes.pose import PoseRecipe
 from demo_models.recipes.safety import SafetyRecipe
 from demo_models.recipes.sam import SegmentRecipe
 from demo_models.recipes.shards import SceneSet, render_missing
+from demo_models.recipes.taesd import TinyRecipe
 from demo_models.recipes.training import Recipe, TrainingRun
 from demo_models.recipes.vae import AutoencoderRecipe, DecoderRecipe
 from demo_models.recipes.workdir import latents_folder, start_folder, weights_folder, workdir
@@ -42,25 +46,39 @@ def _grounding() -> Recipe:
     return GroundingRecipe(scenes=_training(), held_out=_held_out())
 
 
-def encode(shards: int | None = None) -> None:
-    """Encodes training scenes that have no latents yet, at most so many shards."""
-    encode_missing(workdir() / "data", latents_folder(), weights_folder("vae"), shards)
+def encode(autoencoder: str = "vae", shards: int | None = None) -> None:
+    """Encodes training scenes that have no latents of an autoencoder yet, at most so many shards."""
+    encode_missing(workdir() / "data", latents_folder(autoencoder), weights_folder(autoencoder), shards)
 
 
-def _encoding() -> Path:
+def _encoding(autoencoder: str) -> Path:
     """Encodes enough to begin with, and the rest beside the training. Returns the folder."""
-    folder = latents_folder()
-    encode(max(0, _SHARDS_TO_START_WITH - len(list(folder.glob("train-*")))))
-    subprocess.Popen([sys.executable, "-m", "demo_models.recipes", "encode"])
+    folder = latents_folder(autoencoder)
+    encode(autoencoder, max(0, _SHARDS_TO_START_WITH - len(list(folder.glob("train-*")))))
+    subprocess.Popen([sys.executable, "-m", "demo_models.recipes", "encode", autoencoder])  # noqa: S603 - ourselves
     return folder
 
 
 def _inpainting() -> Recipe:
-    return InpaintingRecipe(scenes=_training(), latents_folder=_encoding())
+    return InpaintingRecipe(scenes=_training(), latents_folder=_encoding("vae"))
 
 
 def _controlled() -> Recipe:
-    return ControlledRecipe(scenes=_training(), latents_folder=_encoding())
+    return ControlledRecipe(scenes=_training(), latents_folder=_encoding("vae"))
+
+
+def _fine() -> Recipe:
+    return FineRecipe(scenes=_training(), latents_folder=_encoding(AUTOENCODER))
+
+
+def _lcm_lora() -> Recipe:
+    return LcmRecipe(
+        scenes=_training(), latents_folder=_encoding(AUTOENCODER), autoencoder=AUTOENCODER, painter=FINE_PAINTER
+    )
+
+
+def _taesd() -> Recipe:
+    return TinyRecipe(scenes=_training(), held_out=_held_out(), large=AUTOENCODER)
 
 
 def _yolox() -> Recipe:
@@ -100,6 +118,9 @@ COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "safety-checker": _safety,
     "vae-decoder": _decoder,
     "vae-fine": _fine_vae,
+    "fine": _fine,
+    "lcm-lora": _lcm_lora,
+    "taesd": _taesd,
 }
 """In the order that pays."""
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
@@ -107,6 +128,9 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "controlled": ("vae", "inpainting"),
     "vae-decoder": ("vae",),
     "vae-fine": ("vae",),
+    "fine": ("vae-fine", "controlled"),
+    "lcm-lora": ("vae-fine", "fine"),
+    "taesd": ("vae-fine",),
 }
 """What must have been trained before. After more training of the autoencoder scenes are encoded anew, and what was
 trained on the old latents has to learn again; training only the decoder changes nothing for them."""
@@ -148,9 +172,14 @@ def train_components(names: Sequence[str] | None, minutes: float | None = None, 
 
 
 def lacking(name: str) -> list[str]:
-    """Returns what must be trained before a component; an earlier state of it needs the autoencoder's latents only."""
-    needs = NEEDS.get(name, ()) if start_folder(name) is None else ("vae",) if name in NEEDS else ()
-    return [needed for needed in needs if not weights_folder(needed).exists()]
+    """Returns what must be trained before a component.
+
+    An earlier state that training starts from will do for a painter's own or the one before; latents need weights.
+    """
+    needs = [needed for needed in NEEDS.get(name, ()) if not weights_folder(needed).exists()]
+    if start_folder(name) is not None:
+        return [needed for needed in needs if needed.startswith("vae")]
+    return [needed for needed in needs if needed.startswith("vae") or start_folder(needed) is None]
 
 
 def status() -> list[str]:

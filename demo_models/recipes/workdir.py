@@ -23,6 +23,12 @@ def start_folder(component: str) -> Path | None:
     return folder if folder.exists() else None
 
 
+def trained_folder(component: str) -> Path:
+    """Returns where a component's weights are: those trained here, or else the earlier ones."""
+    trained = weights_folder(component)
+    return trained if trained.exists() else start_folder(component) or trained
+
+
 def latents_folder(autoencoder: str) -> Path:
     """Returns where latents of the present autoencoder of that name are kept: those of another one are worthless.
 
