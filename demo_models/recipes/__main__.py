@@ -27,6 +27,7 @@ def main() -> int:
     train.add_argument("component", nargs="*")
     train.add_argument("--all", action="store_true")
     train.add_argument("--minutes", type=float, help="training time in all; default: what the recipe asks for")
+    train.add_argument("--scenes", type=int, help="training scenes to render at least; default: 8000")
     train.add_argument("--threads", type=int, default=1, help="processor cores to use")
     encoding = commands.add_parser("encode", help="encode scenes for the UNet's recipes; runs beside them")
     encoding.add_argument("autoencoder", choices=["vae", "vae-fine"])
@@ -57,7 +58,9 @@ def main() -> int:
         if bool(arguments.component) == arguments.all:
             parser.error("name components or say --all")
         try:
-            finished = train_components(arguments.component or None, arguments.minutes, arguments.threads)
+            finished = train_components(
+                arguments.component or None, arguments.minutes, arguments.threads, arguments.scenes
+            )
         except ValueError as error:
             parser.error(str(error))
         return 0 if finished else 1

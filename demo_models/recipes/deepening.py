@@ -42,8 +42,8 @@ def deepened(unet: UNet2DConditionModel) -> UNet2DConditionModel:
 def deepened_controlnet(network: ControlNetModel) -> ControlNetModel:
     """Returns a ControlNet of one more level, which keeps what the old one makes of time, words and its own features.
 
-    Exact it cannot be: the class fixes its first convolution at 3 x 3 cells, which see a part of the old one's reach, and
-    the hint's last halving falls away.
+    Exact it cannot be: the class fixes its first convolution at 3 x 3 cells, which see a part of the old one's reach,
+    and the hint's last halving falls away.
     """
     config = _deeper_half(_config(network))
     config["conditioning_embedding_out_channels"] = tuple(config["conditioning_embedding_out_channels"])[:-1]

@@ -34,14 +34,21 @@ def low_band(latents: Tensor) -> Tensor:
 
 
 def shallower(coarse: AutoencoderKL) -> AutoencoderKL:
-    """Returns an autoencoder without the innermost level, begun with what fits of another one's weights."""
+    """Returns an autoencoder without the innermost level, begun with what fits of another one's weights.
+
+    Not with the convolutions around the latents: those carry the other's scale.
+    """
     config: dict[str, Any] = {name: value for name, value in coarse.config.items() if not name.startswith("_")}
     for name in ("block_out_channels", "down_block_types", "up_block_types"):
         config[name] = config[name][:-1]
     fine = AutoencoderKL(**config)
     old, new = coarse.state_dict(), fine.state_dict()
     moved = {_OUTER.sub(lambda level: f"up_blocks.{int(level[1]) - 1}.", name): tensor for name, tensor in old.items()}
-    fitting = {name: tensor for name, tensor in moved.items() if name in new and new[name].shape == tensor.shape}
+    fitting = {
+        name: tensor
+        for name, tensor in moved.items()
+        if name in new and new[name].shape == tensor.shape and "quant_conv" not in name
+    }
     fine.load_state_dict(fitting, strict=False)
     return fine
 
@@ -90,7 +97,7 @@ class FineAutoencoderRecipe(AutoencoderRecipe):
         coarse = AutoencoderKL.from_pretrained(weights_folder("vae"), torch_dtype=torch.float32)
         earlier = start_folder(self.name)
         if earlier is None:
-            return FineAutoencoderTrainer(rescale(shallower(coarse), SCALING_FACTOR), coarse)
+            return FineAutoencoderTrainer(shallower(coarse), coarse)
         fine = AutoencoderKL.from_pretrained(earlier, torch_dtype=torch.float32)
         return FineAutoencoderTrainer(rescale(fine, SCALING_FACTOR), coarse)
 

@@ -144,13 +144,16 @@ def _held_out() -> SceneSet:
     return SceneSet.held_out(workdir() / "data")
 
 
-def train_components(names: Sequence[str] | None, minutes: float | None = None, threads: int = 1) -> bool:
+def train_components(
+    names: Sequence[str] | None, minutes: float | None = None, threads: int = 1, scenes: int | None = None
+) -> bool:
     """Trains components in turn, rendering the scenes first where they are missing.
 
     Args:
         names: Which; None for all.
         minutes: Training time each shall have had in all; None for what its recipe asks for.
         threads: Processor cores to use.
+        scenes: To train on at least; None for ``TRAINING_SCENES``. More that are there already are used, too.
 
     Returns:
         Whether all were finished: False after a request to stop.
@@ -161,7 +164,7 @@ def train_components(names: Sequence[str] | None, minutes: float | None = None, 
     chosen = list(COMPONENTS) if names is None else list(names)
     if unknown := [name for name in chosen if name not in COMPONENTS]:
         raise ValueError(f"no component {unknown[0]!r}; known: {', '.join(COMPONENTS)}")
-    render_missing(workdir() / "data", TRAINING_SCENES)
+    render_missing(workdir() / "data", scenes or TRAINING_SCENES)
     for name in chosen:
         if untrained := lacking(name):
             raise ValueError(f"{name} builds on {', '.join(untrained)}: train that first")
