@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, LCMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor, nn
@@ -147,7 +146,6 @@ class LcmRecipe(InpaintingRecipe):
         return {"recolour_in_4_steps": share_halfway(pairs, list(results))}
 
     def save(self, module: nn.Module, folder: Path) -> None:
-        """Writes the LoRA as the published one is written, one file."""
+        """Writes the LoRA to one file, under the published one's name."""
         assert isinstance(module, LcmTrainer)
-        layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(module.unet))
-        StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=layers)
+        StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=get_peft_model_state_dict(module.unet))
