@@ -101,7 +101,7 @@ def _spread(weight: Tensor) -> Tensor:
     return wide
 
 
-def _pass_through(block: nn.Module) -> None:
+def _pass_through(block: Any) -> None:
     """Has a block hand on its input, or the first half of it where another one is joined to it."""
     for resnet in block.resnets:
         nn.init.zeros_(resnet.conv2.weight)
@@ -112,7 +112,7 @@ def _pass_through(block: nn.Module) -> None:
         _identity(sampler.conv)
 
 
-def _identity(convolution: nn.Conv2d) -> None:
+def _identity(convolution: Any) -> None:
     middle = convolution.kernel_size[0] // 2
     nn.init.zeros_(convolution.weight)
     nn.init.zeros_(convolution.bias)

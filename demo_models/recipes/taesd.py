@@ -67,7 +67,7 @@ class TinyRecipe(AutoencoderRecipe):
         """Peak signal-to-noise ratio in decibels of what it shows of held-out scenes' latents."""
         assert isinstance(module, TinyTrainer)
         images = as_input(self.held_out.take("images", np.arange(32)).astype(np.uint8))
-        shown = [module.tiny.decode(module.latents(part)).sample for part in images.split(8)]
+        shown = [module.tiny.decode(module.latents(part)).sample for part in torch.split(images, 8)]
         return {"psnr_db": peak_ratio_db(torch.cat(shown), images)}
 
     def save(self, module: nn.Module, folder: Path) -> None:

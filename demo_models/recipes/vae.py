@@ -159,7 +159,7 @@ class AutoencoderRecipe:
         assert isinstance(autoencoder, AutoencoderKL)
         wanted = as_input(self.held_out.take("images", np.arange(_SCORED)).astype(np.uint8))
         parts = []
-        for images in wanted.split(8):
+        for images in torch.split(wanted, 8):
             with torch.autocast("cpu", torch.bfloat16):
                 decoded = autoencoder.decode(autoencoder.encode(images).latent_dist.mean).sample
             parts.append(decoded.float())
