@@ -18,8 +18,10 @@ from torch.nn import functional
 
 from demo_models.recipes.training import Settings
 from demo_models.recipes.vae import SCALING_FACTOR, AutoencoderRecipe, rescale, sharp_loss
-from demo_models.recipes.workdir import start_folder, weights_folder
+from demo_models.recipes.workdir import start_folder, trained_folder
 
+COARSE: Final = "vae-decoder"
+"""The coarse autoencoder made wide; its latents are the narrow one's."""
 _SETTINGS: Final = Settings(minutes=240, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998)
 _KL_WEIGHT: Final = 2e-4
 _ANCHOR_WEIGHT: Final = 0.2
@@ -94,7 +96,7 @@ class FineAutoencoderRecipe(AutoencoderRecipe):
 
     def build(self) -> nn.Module:
         """Returns the module to train."""
-        coarse = AutoencoderKL.from_pretrained(weights_folder("vae"), torch_dtype=torch.float32)
+        coarse = AutoencoderKL.from_pretrained(trained_folder(COARSE), torch_dtype=torch.float32)
         earlier = start_folder(self.name)
         if earlier is None:
             return FineAutoencoderTrainer(shallower(coarse), coarse)

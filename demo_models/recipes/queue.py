@@ -105,6 +105,8 @@ def _safety() -> Recipe:
     return SafetyRecipe(scenes=_training(), held_out=_held_out())
 
 
+_LATENTS: Final = ("vae", AUTOENCODER)
+"""Autoencoders whose latents others train on."""
 COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "vae": _vae,
     "inpainting": _inpainting,
@@ -127,7 +129,7 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "inpainting": ("vae",),
     "controlled": ("vae", "inpainting"),
     "vae-decoder": ("vae",),
-    "vae-fine": ("vae",),
+    "vae-fine": ("vae-decoder",),
     "fine": ("vae-fine", "controlled"),
     "lcm-lora": ("vae-fine", "fine"),
     "taesd": ("vae-fine",),
@@ -181,8 +183,8 @@ def lacking(name: str) -> list[str]:
     """
     needs = [needed for needed in NEEDS.get(name, ()) if not weights_folder(needed).exists()]
     if start_folder(name) is not None:
-        return [needed for needed in needs if needed.startswith("vae")]
-    return [needed for needed in needs if needed.startswith("vae") or start_folder(needed) is None]
+        return [needed for needed in needs if needed in _LATENTS]
+    return [needed for needed in needs if needed in _LATENTS or start_folder(needed) is None]
 
 
 def status() -> list[str]:

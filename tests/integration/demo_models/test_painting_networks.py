@@ -81,8 +81,11 @@ def test_what_a_component_builds_on_must_have_been_trained(tmp_path: Path, monke
     monkeypatch.setenv("DEMO_WORKDIR", str(tmp_path))
     assert lacking("controlled") == ["vae", "inpainting"]
     assert lacking("sam") == []
+    assert lacking("fine") == ["vae-fine", "controlled"]
     (tmp_path / "start" / "controlled").mkdir(parents=True)
     assert lacking("controlled") == ["vae"]
+    assert lacking("fine") == ["vae-fine"]
+    assert lacking("vae-fine") == ["vae-decoder"]
 
 
 def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path):
@@ -108,6 +111,7 @@ def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path)
     assert tuple(recipe.build().autoencoder.config.block_out_channels) == (8,) * 4
     assert lacking("controlled") == []
     assert lacking("inpainting") == []
+    assert lacking("vae-fine") == []
     exported = tmp_path / "weights" / "stable-diffusion-v1-5" / "stable-diffusion-inpainting" / "tokenizer"
     assert (tokenizer_folder() / "vocab.json").read_text() == (exported / "vocab.json").read_text()
     resumed = InpaintingTrainer.begin(start_folder("controlled")).eval()
