@@ -25,7 +25,7 @@ from demo_models.recipes.lcm_lora import LcmRecipe, LcmTrainer, boundary, solver
 from demo_models.recipes.masks import pixels_of  # noqa: E402
 from demo_models.recipes.shards import Shard, render_shard  # noqa: E402
 from demo_models.recipes.taesd import TinyRecipe, TinyTrainer  # noqa: E402
-from demo_models.recipes.vae import as_input, rescale  # noqa: E402
+from demo_models.recipes.vae import as_input, edge_loss, peak_ratio_db, rescale, sharp_loss  # noqa: E402
 from demo_models.recipes.workdir import weights_folder  # noqa: E402
 from demo_models.world.seeds import TRAINING  # noqa: E402
 
@@ -60,6 +60,18 @@ def test_latents_have_the_cells_of_their_autoencoder_and_rows_of_every_shard_are
     last = np.load(tmp_path / "fine" / "train-0001" / "cells.npy")
     assert np.array_equal(cells[0], last[1, 0])
     assert np.array_equal(cells[2], last[0, 2])
+
+
+def test_edges_are_missed_by_what_has_none_and_by_what_is_soft():
+    stripes = torch.ones(1, 3, 32, 32)
+    stripes[..., ::4] = stripes[..., 1::4] = -1
+    soft = torch.nn.functional.avg_pool2d(stripes, 3, stride=1, padding=1, count_include_pad=False)
+    flat = torch.zeros_like(stripes)
+    assert edge_loss(stripes, stripes) == 0
+    assert edge_loss(flat, stripes) == pytest.approx(1)
+    assert 0.2 < edge_loss(soft, stripes) < 0.9
+    assert sharp_loss(stripes, stripes) < sharp_loss(soft, stripes) < sharp_loss(flat, stripes)
+    assert peak_ratio_db(flat, stripes) == pytest.approx(6.02, abs=0.01), "every pixel is off by half the range"
 
 
 def test_rescaling_an_autoencoder_scales_its_latents_and_keeps_its_images():
