@@ -147,3 +147,9 @@ async def test_a_wrong_method_answers_405_in_the_envelope(edge: Edge, method: st
     response = await edge.client.request(method, path)
     assert (response.status_code, response.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert response.headers["allow"]
+
+
+async def test_each_bad_field_is_named_with_what_is_wrong_with_it(edge: Edge):
+    answer = await edge.client.post(GENERATE, content=edit(strenght=1, config={"seed": "x"}), headers=JSON)
+    errors = {item["field"]: item["message"] for item in answer.json()["error"]["details"]["fields"]}
+    assert errors == {"strenght": "is not a known field", "config.seed": "Input should be a valid integer"}

@@ -13,12 +13,14 @@ from starlette.types import Receive, Scope, Send
 
 from api.app import create_app
 from api.security import guards
+from api.security.answers import refuse
 from api.security.api_keys import WRONG_KEYS_PER_MINUTE, ApiKeyGuard
 from api.security.body_limit import BODIES_AT_ONCE, BodyLimitGuard
 from api.security.buckets import MAX_CLIENTS, TokenBuckets
 from api.security.failures import FailureGuard, UnknownPathGuard
 from api.security.rate_limit import RateLimitGuard
 from composition.config import ApiConfig, Config
+from composition.errors import QueueFull
 from tests.unit.api.conftest import open_edge
 from tests.unit.api.images import photo
 
@@ -123,6 +125,21 @@ async def test_a_body_that_stalls_is_given_up():
     await guard(scope, asyncio.Event().wait, send)
     assert sent[0]["status"] == 504
     assert b'"TIMEOUT"' in sent[1]["body"]
+
+
+async def test_an_app_is_told_that_a_body_that_stalls_will_not_come():
+    got: list[dict[str, Any]] = []
+
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        got.append(dict(await receive()))
+
+    async def send(message: dict[str, Any]) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-length", b"10")]}
+    guard = BodyLimitGuard(reading, max_body_bytes=LIMIT, stall_timeout_s=0.02)
+    await guard(scope, asyncio.Event().wait, send)
+    assert got == [{"type": "http.disconnect"}]
 
 
 async def test_a_client_may_wait_for_its_answer_longer_than_a_body_may_stall():
@@ -440,3 +457,15 @@ async def test_start_and_end_of_the_server_pass_the_guards():
         stacked = cls(stacked, **options)
     await stacked({"type": "lifespan"}, None, None)
     assert seen == ["lifespan"]
+
+
+async def test_only_a_request_with_a_body_costs_its_connection():
+    """A refused request's body may not be taken for the next request; without one the connection stays."""
+
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        await refuse(QueueFull("busy"), scope, receive, send, max_body_bytes=LIMIT)
+
+    async with client_of(refusing) as client:
+        for content, closes in ((None, False), (b"", False), (b"x", True), (chunks(2), True)):
+            response = await client.post("/", content=content)
+            assert (response.status_code, response.headers.get("connection") == "close") == (503, closes)

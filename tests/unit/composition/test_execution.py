@@ -91,6 +91,9 @@ async def test_an_edit_leaves_its_image_its_mask_and_its_account(bench, photo):
     assert PngCodec().decode(blobs.blobs[result.image_key]).shape == photo.shape
     assert (PngCodec().decode_mask(blobs.blobs[result.mask_key]) > 0)[80:200, 120:220].all()
     assert result.image_media_type == "image/png"
+    assert sorted(result.account) == ["metadata", "models_used", "pipeline_used", "processing_time_ms"]
+    assert result.account["models_used"] == list(dict.fromkeys(result.account["models_used"]))
+    assert 0 <= result.account["processing_time_ms"] < 60_000
     assert (result.account["pipeline_used"], result.account["metadata"]["seed_used"]) == ("simple", 7)
     assert [request.request_id for request in b.diffuser.requests] == ["j-2"]
 

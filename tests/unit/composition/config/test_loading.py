@@ -121,6 +121,7 @@ def test_a_bad_key_of_the_file_is_not_blamed_on_the_environment(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, "limits: {max_resolution: big}", COMPOSITION_LIMITS__MIN_RESOLUTION="64")
     assert "set by" not in str(caught.value)
+    assert str(caught.value).splitlines()[-1].endswith("'big'")
 
 
 def test_a_message_does_not_repeat_a_secret(tmp_path):
