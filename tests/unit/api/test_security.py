@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -212,7 +213,7 @@ async def test_an_error_of_the_app_within_the_limit_is_not_taken_for_ours():
             await client.post("/", content=b"x")
 
 
-KEYS = {"ann": "key-of-ann", "bob": "key-of-bob"}
+KEYS = {"ann": SecretStr("key-of-ann"), "bob": SecretStr("key-of-bob")}
 
 
 def guarded() -> httpx.AsyncClient:
@@ -421,7 +422,8 @@ async def test_other_answers_pass_untouched(inner: PlainTextResponse):
 
 def test_only_what_is_configured_stands_guard():
     names = [cls.__name__ for cls, _ in guards(ApiConfig(), create_app())]
-    assert names == ["ObservationGuard", "FailureGuard", "UnknownPathGuard", "BodyLimitGuard", "AdmissionGuard"]
+    assert names[:3] == ["ObservationGuard", "FailureGuard", "UnknownPathGuard"]
+    assert names[3:] == ["ForeignPageGuard", "BodyLimitGuard", "AdmissionGuard"]
     everything = ApiConfig(api_keys=KEYS, rate_limit_per_minute=5, cors_origins=("https://shop.example",))
     names = [cls.__name__ for cls, _ in guards(everything, create_app())]
     assert names[3:] == ["CORSMiddleware", "ApiKeyGuard", "RateLimitGuard", "BodyLimitGuard", "AdmissionGuard"]

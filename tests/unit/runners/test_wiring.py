@@ -14,13 +14,14 @@ from runners.wiring import assemble
 
 @pytest.fixture
 def configuration(tmp_path):
-    """configuration(profile, levels=4, **options): its base model is a folder whose autoencoder has so many levels."""
+    """configuration(profile, levels=4, **models): its base model is a folder whose autoencoder has so many levels."""
 
-    def make(profile, levels=4, **options):
+    def make(profile, levels=4, cached=True, **models):
         base = tmp_path / "base"
         (base / "vae").mkdir(parents=True)
         (base / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [8] * levels}))
-        return Config.model_validate({"models": {"profile": profile, "base_model": str(base)}, **options})
+        named = {"profile": profile, "base_model": str(base), **models}
+        return Config.model_validate({"models": named, "optimization": {"cache_preprocessors": cached}})
 
     return make
 
@@ -33,7 +34,7 @@ def models_of(config):
 @pytest.mark.parametrize("cached", [True, False], ids=["cached", "uncached"])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_controls_without_a_controlnet_are_those_whose_role_the_store_does_not_have(configuration, profile, cached):
-    config = configuration(profile, optimization={"cache_preprocessors": cached})
+    config = configuration(profile, cached=cached)
     there = ModelSet(config.models).roles
     absent = models_of(config).absent_controls
     assert absent.keys() == {name for name, control in CONTROLS.items() if control.role not in there}
@@ -42,3 +43,17 @@ def test_the_controls_without_a_controlnet_are_those_whose_role_the_store_does_n
 @pytest.mark.parametrize(("levels", "cell_px"), [(4, 8), (3, 4)])
 def test_the_latent_cell_is_that_of_the_base_models_autoencoder(configuration, levels, cell_px):
     assert models_of(configuration("tiny", levels)).latent_cell_px == cell_px
+
+
+@pytest.mark.parametrize(
+    ("models", "able"),
+    [
+        ({"profile": "demo"}, False),
+        ({"profile": "demo", "detection": {"sam": "/models/sam"}}, True),
+        ({"profile": "tiny"}, True),
+        ({"profile": "sd15"}, True),
+    ],
+    ids=["demo", "demo with a SAM of one's own", "tiny", "sd15"],
+)
+def test_whether_points_can_be_segmented_is_the_manifests_to_say_of_its_own_model(configuration, models, able):
+    assert (models_of(configuration(**models)).no_points is None) is able

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import traceback
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,8 +106,17 @@ def test_the_configuration_s_location_chooses_the_store(tmp_path: Path) -> None:
     assert isinstance(open_blob_store(str(tmp_path)), FolderBlobStore)
     assert isinstance(open_blob_store(f"file://{tmp_path}"), FolderBlobStore)
     assert isinstance(open_blob_store("memory://bucket"), FsspecBlobStore)
-    with pytest.raises(ConfigError, match=r"storage\.blobs: nonsense://x"):
+    with pytest.raises(ConfigError, match=r"storage\.blobs: this nonsense:// URL"):
         open_blob_store("nonsense://x")
+
+
+@pytest.mark.parametrize(
+    "location", ["nonsense://ann:s3cret@host/x", "redis://ann:s3cret/9@host", "redis://:a@b:s3cret"]
+)
+def test_what_cannot_be_used_is_named_without_the_password_in_it(location: str):
+    with pytest.raises(ConfigError, match=r"queue\.redis_url: this ") as caught:
+        open_blob_store(location, key="queue.redis_url")
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize(
