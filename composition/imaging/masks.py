@@ -115,16 +115,17 @@ def spare(alpha: Mask, protected: Mask, px: float) -> Mask:
     return np.minimum(alpha, complement(feather(protected, px)))
 
 
-def align_to_latent_grid(mask: Mask, cell: int = 8) -> Mask:
-    """Every cell of `cell` x `cell` pixels that holds a masked pixel (> 0) becomes 255 as a whole, the others 0.
+def align_to_latent_grid(mask: Mask, cell_px: int) -> Mask:
+    """Every cell of `cell_px` x `cell_px` pixels that holds a masked pixel (> 0) becomes 255 as a whole, the others 0.
 
     Diffusers samples the mask by nearest neighbour at latent size, one pixel per cell: after this, no masked pixel
     is lost and no two ways of sampling differ. Cells start at the upper left; a last one may be cut by the border.
     """
     height, width = mask.shape
-    padded = np.pad(mask > 0, ((0, -height % cell), (0, -width % cell)))
-    cells = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell).any(axis=(1, 3))
-    return _as_mask(cells.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width])
+    padded = np.pad(mask > 0, ((0, -height % cell_px), (0, -width % cell_px)))
+    rows, columns = (side // cell_px for side in padded.shape)
+    cells = padded.reshape(rows, cell_px, columns, cell_px).any(axis=(1, 3))
+    return _as_mask(cells.repeat(cell_px, axis=0).repeat(cell_px, axis=1)[:height, :width])
 
 
 def window(mask: Mask, reach_px: float) -> tuple[slice, slice] | None:

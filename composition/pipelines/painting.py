@@ -18,8 +18,6 @@ from composition.pipelines.context import EditContext
 from composition.pipelines.parallel import all_of
 from composition.request import ControlType
 
-LATENT_CELL_PX = 8
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Structure:
@@ -54,7 +52,7 @@ async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> tuple
 def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> DiffusionRequest:
     plan, fit = ctx.plan, mask.fit
     image = fit.to_model(mask.view(ctx.request.base))
-    hole = masks.align_to_latent_grid(fit.mask_to_model(mask.view(mask.repaint)), LATENT_CELL_PX)
+    hole = masks.align_to_latent_grid(fit.mask_to_model(mask.view(mask.repaint)), ctx.models.latent_cell_px)
     references = ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
     return DiffusionRequest(
         request_id=ctx.request_id,

@@ -122,7 +122,7 @@ def test_one_pixel_grows_into_a_disc():
         masks.binarize,
         lambda mask: masks.dilate(mask, 15),
         lambda mask: masks.feather(mask, 21),
-        masks.align_to_latent_grid,
+        lambda mask: masks.align_to_latent_grid(mask, 8),
     ],
     ids=["binarize", "dilate", "feather", "align"],
 )
@@ -201,7 +201,7 @@ def test_every_cell_that_is_touched_becomes_whole(mask, cell):
 
 def test_nearest_neighbour_sampling_of_an_aligned_mask_loses_nothing():
     for y, x in ((0, 0), (7, 7), (8, 15), (63, 1)):
-        aligned = masks.align_to_latent_grid(one_pixel(64, y, x))
+        aligned = masks.align_to_latent_grid(one_pixel(64, y, x), 8)
         for offset in range(8):
             sampled = aligned[offset::8, offset::8]
             assert np.argwhere(sampled).tolist() == [[y // 8, x // 8]]

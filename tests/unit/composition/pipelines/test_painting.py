@@ -125,16 +125,17 @@ async def test_an_edit_of_colour_or_material_starts_from_the_photograph(bench, p
     assert [asked.strength for asked in b.diffuser.requests] == [0.55, 0.9, 1.0]
 
 
-async def test_the_model_sees_the_image_and_the_mask_at_its_own_size(bench, photo):
-    b = bench()
+@pytest.mark.parametrize(("cell_px", "rows", "columns"), [(8, (96, 104), (128, 136)), (4, (96, 100), (128, 132))])
+async def test_the_model_sees_the_image_and_the_mask_at_its_own_size(bench, photo, cell_px, rows, columns):
+    b = bench(latent_cell_px=cell_px)
     drawn = np.zeros((300, 400), np.uint8)
     drawn[151, 201] = 255
     await b.edit(request(photo, mask=drawn, crop=Crop.OFF))
     (asked,) = b.diffuser.requests
     assert asked.image.shape == (192, 256, 3), "256 on the long side, both sides multiples of 64"
     expected = np.zeros((192, 256), np.uint8)
-    expected[96:104, 128:136] = 255
-    assert np.array_equal(asked.mask, expected), "the whole cell of 8 px around the one pixel"
+    expected[slice(*rows), slice(*columns)] = 255
+    assert np.array_equal(asked.mask, expected), "the whole latent cell around the one pixel"
 
 
 def all_of(crop):
