@@ -145,4 +145,5 @@ class EditPlan:
     color_match: bool
     sharpen: bool
     keep_detail: bool
+    keep_parts: bool
     loras: Mapping[str, float]

@@ -54,6 +54,11 @@ class Speed(StrEnum):
     FAST = "fast"
 
 
+class KeepParts(StrEnum):
+    AUTO = "auto"
+    OFF = "off"
+
+
 class OutputFormat(StrEnum):
     PNG = "png"
     JPEG = "jpeg"
@@ -141,6 +146,11 @@ class EditOptions:
     crop: Crop = option(Crop.AUTO, description="auto repaints small regions at higher resolution.")
     speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM).")
     color_match: bool = option(True, description="Undo the model's colour shift inside the region.")
+    keep_parts: KeepParts = option(
+        KeepParts.AUTO,
+        description="auto: parts of another material (windows, tyres, lamps) keep their look when a thing changes colour; "
+        "off: all of it takes the new one.",
+    )
     sharpen: bool = option(False, description="Light unsharp mask inside the region.")
     output_format: OutputFormat = option(
         OutputFormat.PNG, description="png and webp are lossless, jpeg has quality 95."

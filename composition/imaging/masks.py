@@ -20,6 +20,8 @@ from composition.images import Box, Mask
 
 REFERENCE_SIZE_PX = 512
 """Dilation and blur are given in pixels of an image with this long side."""
+SPECK_SHARE = 0.1
+"""A piece of an outline, or a hole in it, that is smaller than this share of the largest piece is a mistake."""
 HALF = 128
 """A user's grey mask is repainted from this value on."""
 
@@ -61,6 +63,22 @@ def union(masks: Sequence[Mask]) -> Mask:
     """Pixel by pixel the largest value of masks of one size. Raises: ValueError for no masks at all."""
     largest: Mask = np.stack(masks).max(axis=0)
     return largest
+
+
+def solid(outline: Mask) -> Mask:
+    """An outline (0/255) without the islands and the holes that a segmenter leaves by mistake.
+
+    What is smaller than `SPECK_SHARE` of the largest piece goes: pieces of the outline, and holes in it.
+    """
+    labels, areas = _pieces(outline > 0, connectivity=8)
+    if not areas.size:
+        return outline
+    least = SPECK_SHARE * areas.max()
+    kept = np.isin(labels, 1 + np.flatnonzero(areas >= least))
+    labels, areas = _pieces(np.logical_not(kept), connectivity=4)
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    holes = np.setdiff1d(1 + np.flatnonzero(areas < least), edge)
+    return _as_mask(kept | np.isin(labels, holes))
 
 
 def complement(mask: Mask) -> Mask:
@@ -153,6 +171,12 @@ def area_fraction(mask: Mask) -> float:
 
 def _as_mask(condition: npt.NDArray[np.bool_]) -> Mask:
     return np.multiply(condition, np.uint8(255), dtype=np.uint8)
+
+
+def _pieces(masked: npt.NDArray[np.bool_], *, connectivity: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The number (H, W) of the connected piece that each pixel belongs to, 0 for none, and the pieces' areas from 1 on."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(masked.astype(np.uint8), connectivity=connectivity)
+    return np.asarray(labels, dtype=np.int32), np.asarray(stats[1:, cv2.CC_STAT_AREA], dtype=np.int32)
 
 
 def _distance_to(masked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

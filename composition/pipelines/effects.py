@@ -60,7 +60,10 @@ NO_CONTROLNET: Final = "controlnet_conditioning_scale has no effect: this edit r
 SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or control_types"
 
 ACTS_ALWAYS: Final = frozenset(
-    {"base", "mask", "seed", "strength", "crop", "speed", "color_match", "sharpen", "output_format", "return_mask"}
+    {
+        *("base", "mask", "seed", "strength", "crop", "speed", "color_match", "keep_parts", "sharpen"),
+        *("output_format", "return_mask"),
+    }
 )
 """Whatever the rest of the request says, they act or, where they only switch something off, are obeyed."""
 

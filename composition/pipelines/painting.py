@@ -12,7 +12,7 @@ from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequ
 from composition.errors import ModelError
 from composition.images import DepthMap, Image, Mask, Pose
 from composition.imaging import blending, geometry, masks
-from composition.imaging.detail import keep_detail
+from composition.imaging.keeping import keep
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
 from composition.request import ControlType
@@ -101,7 +101,9 @@ def _blend(ctx: EditContext, mask: EditMask, model_image: Image) -> Image:
     if plan.color_match:
         generated = blending.match_color(generated, original, mask.view(mask.reach))
     if plan.keep_detail:
-        generated = keep_detail(generated, original, mask.view(mask.thing))
+        kept = keep(generated, original, mask.view(mask.thing), parts=plan.keep_parts)
+        ctx.journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
+        generated = kept.image
     if plan.sharpen:
         generated = blending.sharpen(generated, alpha)
     blended = blending.blend(original, generated, alpha)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from composition.config import Config
 from composition.controls import CONTROLS
 from composition.decision import Decision, EditPlan
-from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, RefineMask, Speed
+from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, KeepParts, RefineMask, Speed
 
 T = TypeVar("T")
 
@@ -46,6 +46,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         color_match=options.color_match,
         sharpen=options.sharpen,
         keep_detail=decision.recolour and generation.appearance_keep_detail,
+        keep_parts=options.keep_parts is KeepParts.AUTO,
         loras=dict(options.loras),
     )
 
