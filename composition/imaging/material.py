@@ -44,8 +44,12 @@ FOLLOWS = (0.2, 0.3)
 """Slope of painted on expected lightness between which the photograph's light is a pattern that was painted over."""
 LEAST_MATERIAL = 0.1
 """A smaller share of the thing is no material that changed: the edit was something else."""
-ONE_COLOUR = 0.3
-"""A smaller share of what changed being of the new hue, the new look is not one colour."""
+ONE_COLOUR = 0.45
+"""A smaller share of the material having become of the new hue, the new look is not one colour."""
+TOUCHING = 0.25
+"""A part with a smaller share of its rim on the material does not touch it."""
+LARGEST_PART = 0.25
+"""Of the material's area: what is larger is no part of it."""
 HIGHLIGHT = 1.35
 """Light above this many times the material's mean is a reflection: white light over the material's colour."""
 WHITE = 255.0
@@ -106,17 +110,18 @@ def find_material(photo: Image, painted: Image, thing: Mask, *, scale: float) ->
     if np.count_nonzero(core) < _LEAST_PIXELS:
         core = thing > 0
     evidence = _Evidence(photo, painted, dilate(thing, NEAR_PX * scale) > 0, AVERAGED_PX * scale)
-    share, look = evidence.first_guess(core), None
+    share = evidence.first_guess(core)
+    apart = np.zeros(core.shape, bool)
     for _ in range(_ROUNDS):
         if share[core].mean() < LEAST_MATERIAL:
             return None
-        look = evidence.look(share * core, core)
+        look = evidence.look(share * core, core & ~apart)
         share = evidence.share_of(look)
-    assert look is not None
-    if share[core].mean() < LEAST_MATERIAL or not evidence.is_one_colour(look, core):
+        old = evidence.old_colour(share, core & ~apart)
+        apart = evidence.apart(share, core, old)
+        share = share * (1.0 - _softened(apart))
+    if share[core].mean() < LEAST_MATERIAL or not evidence.is_one_colour(look, core & ~apart, old):
         return None
-    if look.follows == 1.0:
-        share = share * (1.0 - evidence.apart(share, core, look))
     return np.clip((share - 0.08) / 0.84, 0.0, 1.0).astype(np.float32), look
 
 
@@ -135,15 +140,15 @@ class _Evidence:
     def first_guess(self, core: Pixels) -> Plane:
         """Where the model has painted the colour that it painted most, in whatever lightness."""
         number = self._slices.shares.argmax(axis=2)[core]
-        effort = np.minimum(self._change[core], FOREIGN) + np.float32(1e-3)
+        effort = np.clip(self._change[core] - PAINTED, 1e-3, FOREIGN)
         totals = np.bincount(number, effort)
         used = np.flatnonzero(totals)
-        hues = np.stack([np.bincount(number, effort * self._seen[core][:, channel])[used] for channel in (1, 2)], axis=1)
-        hues = hues / totals[used][:, None]
+        sums = [np.bincount(number, effort * self._seen[core][:, channel])[used] for channel in (1, 2)]
+        hues = np.stack(sums, axis=1) / totals[used][:, None]
         near = np.linalg.norm(hues[:, None] - hues, axis=2) < SAME_HUE / 2
-        hue = hues[(near * totals[used]).sum(axis=1).argmax()]
-        alike = np.linalg.norm(self._seen[..., 1:] - hue.astype(np.float32), axis=2) < SAME_HUE / 2
-        return (core & alike & (self._change > PAINTED / 2)).astype(np.float32)
+        most = hues[(near * totals[used]).sum(axis=1).argmax()].astype(np.float32)
+        alike = distance(self._seen[..., 1:], most) < SAME_HUE / 2
+        return np.asarray(core & alike & (self._change > PAINTED / 2), dtype=np.float32)
 
     def look(self, material: Plane, core: Pixels) -> Look:
         """The new look of the material (H, W, 0..1), seen well inside of it: at its edges the model has smeared it."""
@@ -171,40 +176,47 @@ class _Evidence:
             alike=self._average(luma(self._photo)[..., None])[..., 0],
         )
 
-    def is_one_colour(self, look: Look, core: Pixels) -> bool:
-        """Whether most of what the model changed has become of the look's colour."""
-        changed = np.count_nonzero(core & (self._change > PAINTED))
-        return bool(np.count_nonzero(core & self._painted_in(look.colour)) >= ONE_COLOUR * changed)
+    def is_one_colour(self, look: Look, core: Pixels, old: Lab) -> bool:
+        """Whether most of what the model changed of the material has become of the look's colour."""
+        odd, light = self._odd(old)
+        changed = core & ~odd & (light > DARK) & (self._change > PAINTED)
+        return bool(np.count_nonzero(changed & self._painted_in(look.colour)) >= ONE_COLOUR * np.count_nonzero(changed))
 
     def share_of(self, look: Look) -> Plane:
         """How much nearer the painted image is to the look than to the photograph, as a share, 0..1."""
         to_new = distance(self._seen, self._average(to_lab(look.paint(self._photo))))
         return _rising((self._change - to_new - TIE) / SOFTNESS) * _rising((FOREIGN - to_new) / 5.0)
 
-    def apart(self, share: Plane, core: Pixels, look: Look) -> Plane:
-        """What is of another colour in the photograph and does not touch the material: rims within their tyres, 0..1.
+    def old_colour(self, share: Plane, core: Pixels) -> Lab:
+        """The material's colour in the photograph, RGB (3,): the median, as a rim or two may still be taken for it."""
+        material = core & (share > 0.5)
+        seen = self._photo[material if material.any() else core]
+        return np.asarray(np.median(seen, axis=0), dtype=np.float32)
+
+    def apart(self, share: Plane, core: Pixels, old: Lab) -> Pixels:
+        """What is of another colour in the photograph and does not touch the material: rims within their tyres.
 
         A model that paints a black car paints all of its wheel black. What is foreign and touches the material may be a
         pattern on it, and there the model is believed.
         """
-        light = (luma(self._photo) + 1.0) / (look.brightness + 1.0)
-        material = share * core
-        old = (self._photo * material[..., None]).sum(axis=(0, 1)) / max(float(material.sum()), 1e-3)
-        shaded = to_lab(np.clip(light[..., None] * old, 0.0, 255.0))
-        odd = distance(self._photo_lab[..., 1:], shaded[..., 1:]) > OTHER_HUE
+        odd, light = self._odd(old)
         foreign = core & odd & (light > 1.5 * DARK)
         own = (share > 0.5) & ~odd & (light > DARK)
-        square = np.ones((3, 3), np.uint8)
-        closed = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_CLOSE, square)
+        closed = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
         count, numbers = cv2.connectedComponents(closed, connectivity=8)
-        apart = np.zeros(share.shape, np.uint8)
+        apart = np.zeros(share.shape, bool)
         for number in range(1, count):
             part = (numbers == number).astype(np.uint8)
             rim = (cv2.dilate(part, np.ones((5, 5), np.uint8)) > 0) & (part == 0)
-            if own[rim].mean() < 0.25 and part.sum() < 0.25 * own.sum():
-                apart |= part
-        softened = cv2.GaussianBlur(cv2.dilate(apart, square).astype(np.float32), (0, 0), 0.8)
-        return np.asarray(np.clip(softened, 0.0, 1.0), dtype=np.float32)
+            if own[rim].mean() < TOUCHING and part.sum() < LARGEST_PART * own.sum():
+                apart |= part > 0
+        return apart
+
+    def _odd(self, old: Lab) -> tuple[Pixels, Plane]:
+        """What is of another hue in the photograph than the material, and the light on everything, 1 = its mean."""
+        light = (luma(self._photo) + 1.0) / (luma(old) + 1.0)
+        shaded = to_lab(np.clip(light[..., None] * old, 0.0, 255.0))
+        return distance(self._photo_lab[..., 1:], shaded[..., 1:]) > OTHER_HUE, light
 
     def _well_inside(self, material: Plane) -> Plane:
         side = 2 * round(0.4 * self._sigma_px) + 1
@@ -232,3 +244,9 @@ class _Evidence:
 def _rising(value: Plane) -> Plane:
     """The logistic function."""
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(value, -_MAX_EXPONENT, _MAX_EXPONENT))), dtype=np.float32)
+
+
+def _softened(part: Pixels) -> Plane:
+    """A part (H, W) with its seam, 0..1."""
+    grown = cv2.dilate(part.astype(np.float32), np.ones((3, 3), np.uint8))
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.8), dtype=np.float32)

@@ -124,9 +124,12 @@ def test_the_edges_of_a_large_photograph_are_its_own():
     assert off(kept, car.image, car.window) < 3.0
 
 
-def test_a_look_of_two_colours_stays_as_the_model_painted_it():
+def test_a_look_of_three_colours_stays_as_the_model_painted_it():
     car = Car((200, 200, 200))
-    painted = smeared(Car(RED, pattern=(40, 160, 60)).image)
+    painted = car.image.copy()
+    for left, colour in ((40, RED), (100, YELLOW), (160, BLUE)):
+        painted[80:180, left : left + 60][car.body[80:180, left : left + 60]] = colour
+    painted = smeared(painted)
     kept = keep(painted, car.image, car.mask)
     assert np.array_equal(kept.image, painted)
     assert (kept.light, kept.parts) == (0.0, 0.0)
