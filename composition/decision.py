@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from composition.images import Detection
-from composition.request import ControlType, Crop, OnNoDetection, Speed
+from composition.request import ControlType, Crop, MaskFeather, OnNoDetection, Speed
 
 
 class Pipeline(StrEnum):
@@ -139,6 +139,7 @@ class EditPlan:
     refine_mask: bool
     mask_dilation_px: int
     mask_blur_px: int
+    mask_feather: MaskFeather
     on_no_detection: OnNoDetection
     crop: Crop
     speed: Speed

@@ -19,7 +19,7 @@ STAGE_STARTS = {"route": 0.0, "detect": 0.05, "mask": 0.12, "condition": 0.15, "
 class Journal:
     """What happened during one edit, for the response. Belongs to that edit alone.
 
-    `kept`: what an edit of colour kept of the photograph, as `composition.imaging.keeping.Kept` has it; empty for others.
+    `kept`: what an edit of colour kept of the photograph, as `composition.imaging.keeping.Kept` has it; else empty.
     """
 
     listener: ProgressListener

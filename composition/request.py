@@ -44,6 +44,11 @@ class MaskMode(StrEnum):
     INVERTED = "inverted"
 
 
+class MaskFeather(StrEnum):
+    IN = "in"
+    OUT = "out"
+
+
 class Crop(StrEnum):
     AUTO = "auto"
     OFF = "off"
@@ -140,6 +145,10 @@ class EditOptions:
     )
     mask_dilation_px: int = option(15, ge=0, le=64, description="In pixels of a 512-pixel image.")
     mask_blur_px: int = option(21, ge=0, le=63, description="In pixels of a 512-pixel image.")
+    mask_feather: MaskFeather = option(
+        MaskFeather.IN,
+        description="Where the mask's soft rim lies: in: inside of it, nothing outside changes; out: around it.",
+    )
     strength: float | None = option(
         ge=0.1, le=1.0, description="How far the region may depart from the original; absent: by rule."
     )
@@ -148,7 +157,7 @@ class EditOptions:
     color_match: bool = option(True, description="Undo the model's colour shift inside the region.")
     keep_parts: KeepParts = option(
         KeepParts.AUTO,
-        description="auto: parts of another material (windows, tyres, lamps) keep their look when a thing changes colour; "
+        description="auto: when a thing changes colour, parts of another material (windows, tyres) keep their look; "
         "off: all of it takes the new one.",
     )
     sharpen: bool = option(False, description="Light unsharp mask inside the region.")

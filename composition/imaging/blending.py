@@ -1,7 +1,7 @@
 """The model's image back into the photograph: diffuse -> **blend** -> encode.
 
 Everything here works at the image's own size. Colours are compared in CIE L*a*b*, whose distances are even to the
-eye. Order in the flow: match_color, keep_detail (detail.py), sharpen, blend.
+eye. Order in the flow: match_color, keep (keeping.py), sharpen, blend.
 """
 
 from __future__ import annotations

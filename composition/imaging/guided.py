@@ -1,7 +1,7 @@
 """A plane that was made at a smaller size, at the photograph's own size and with its edges.
 
 A guided filter (He, Sun and Tang 2010; at reduced size, He and Sun 2015, arXiv:1505.00996) says for every small window
-how the plane follows from the photograph's colours, as an affine map of RGB; that map is applied to the photograph itself.
+how the plane follows from the photograph's colours, as an affine map of RGB; that map is applied to the photograph.
 """
 
 from __future__ import annotations

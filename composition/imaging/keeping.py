@@ -1,9 +1,9 @@
 """The photograph's light, detail and parts in an edit of colour: diffuse -> **keep** -> blend.
 
-What a model paints has passed its autoencoder: soft, pale, its wheels without spokes. Where a thing becomes another colour
-and nothing else, only that colour is wanted of it. The material that changes (`material.py`) takes the new colour under the
-photograph's own light, pixel by pixel and at the photograph's resolution; whatever else is inside the outline stays as
-photographed. A look of several colours is not found so: there a guided filter carries the detail over (`detail.py`).
+What a model paints has passed its autoencoder: soft, pale, its wheels without spokes. Where a thing becomes another
+colour and nothing else, only that colour is wanted of it. The material that changes (`material.py`) takes it under the
+photograph's own light, pixel by pixel and at the photograph's resolution; whatever else is inside the outline
+stays as photographed. A look of several colours is left as the model has painted it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Kept:
 
 
 def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True) -> Kept:
-    """The painted colour on the material that changes, with the photograph's light and detail; the rest as photographed.
+    """The painted colour on the material that changes, under the photograph's light; the rest as photographed.
 
     Args:
         painted: (H, W, 3), by the model.

@@ -3,8 +3,8 @@
 A car that becomes blue keeps its windows, tyres and lamps. What is what, the photograph and the painted image say
 together: the model has painted its new colour where the material is, roughly and softly, and the photograph has the
 edges. For every pixel the painted image, averaged over what is near and alike in the photograph, is compared with two
-expectations: the photograph as it was, and the new colour under the photograph's light. It is of the material as far as the
-second comes nearer.
+expectations: the photograph as it was, and the new colour under the photograph's light. It is of the material as far as
+the second comes nearer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Averages over pixels that are near and alike in the photograph: what a model smeared, sorted by the photograph's colours.
+"""Averages over pixels that are near and alike in the photograph: a model's smear sorted by the photograph's colours.
 
 A bilateral filter in slices (Durand and Dorsey 2002): the photograph's colours are cut into a few soft slices, and
 within each a plain Gaussian average is taken. An average so made changes where the photograph's colour changes, however
@@ -66,10 +66,9 @@ class ColourSlices:
 
 
 def _colours(pixels: Lab) -> Lab:
-    """The slices' colours (K, 3): the commonest ones that are apart, moved to the middle of what is nearest (k-means)."""
-    cells, cell_of, counts = np.unique(
-        np.floor(pixels / CELL).astype(int), axis=0, return_inverse=True, return_counts=True
-    )
+    """The slices' colours (K, 3): the commonest ones that are apart, moved to the middle of what is nearest."""
+    cells = np.floor(pixels / CELL).astype(int)
+    _, cell_of, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
     cell_of = cell_of.reshape(-1)
     means = np.stack([np.bincount(cell_of, pixels[:, channel]) / counts for channel in range(3)], axis=1)
     chosen: list[npt.NDArray[np.float64]] = []

@@ -40,6 +40,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         refine_mask=_refine(options.refine_mask, decision),
         mask_dilation_px=options.mask_dilation_px,
         mask_blur_px=options.mask_blur_px,
+        mask_feather=options.mask_feather,
         on_no_detection=options.on_no_detection,
         crop=options.crop,
         speed=options.speed,

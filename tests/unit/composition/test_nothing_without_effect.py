@@ -13,6 +13,8 @@ from composition.request import (
     Crop,
     EditOptions,
     EditRequest,
+    KeepParts,
+    MaskFeather,
     MaskMode,
     OnNoDetection,
     PipelineChoice,
@@ -142,6 +144,18 @@ IDLE = {
         "mask_blur_px has no effect: all of the image is repainted",
     ),
     "mask_blur_px": (case({"mask_blur_px": 40}, RECOLOUR), "mask_blur_px acts up to 10 here"),
+    "mask_feather, all": (
+        case({"mask_feather": MaskFeather.OUT}, EVERYWHERE),
+        "mask_feather has no effect: all of the image is repainted",
+    ),
+    "mask_feather, a look": (
+        case({"mask_feather": MaskFeather.OUT}, RECOLOUR),
+        "mask_feather has no effect: a thing that keeps its shape is blended in along its outline",
+    ),
+    "mask_feather, hard": (
+        case({"mask_feather": MaskFeather.OUT, "mask_blur_px": 0}, mask=spot()),
+        "mask_feather has no effect: mask_blur_px leaves no soft rim",
+    ),
 }
 ACTING = {
     "pipeline": case({"pipeline": PipelineChoice.SIMPLE}),
@@ -172,6 +186,9 @@ ACTING = {
     "mask_dilation_px 0, nothing dilated": case({"mask_dilation_px": 0}, mask=spot()),
     "mask_blur_px": case({"mask_blur_px": 40}, mask=spot()),
     "mask_blur_px, a look": case({"mask_blur_px": 8}, RECOLOUR),
+    "mask_feather": case({"mask_feather": MaskFeather.OUT}),
+    "mask_feather, by hand": case({"mask_feather": MaskFeather.OUT}, mask=spot()),
+    "keep_parts off, nothing recoloured": case({"keep_parts": KeepParts.OFF}),
     "all that acts always": case(
         {
             "seed": 5,
