@@ -112,7 +112,7 @@ def judge(pair: EditPair, seed: int, result: Pixels, *, routed: bool = True) -> 
 
 
 def kept_parts(pair: EditPair, result: Pixels) -> dict[str, float]:
-    """How far a recoloured car's windows and wheels are from what they were, mean CIEDE2000 each; nothing for others."""
+    """How far a recoloured car's windows and wheels are from what they were, mean CIEDE2000 each; else nothing."""
     if pair.kind != RECOLOUR:
         return {}
     distances = {}

@@ -124,7 +124,7 @@ class EditPlan:
 
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
-    of them, and for no other.
+    of them, and for no other. `keep_light` and `keep_parts`: see `composition.imaging.keeping`.
     """
 
     decision: Decision
@@ -145,6 +145,6 @@ class EditPlan:
     speed: Speed
     color_match: bool
     sharpen: bool
-    keep_detail: bool
+    keep_light: bool
     keep_parts: bool
     loras: Mapping[str, float]

@@ -3,7 +3,8 @@
 What a model paints has passed its autoencoder: soft, pale, its wheels without spokes. Where a thing becomes another
 colour and nothing else, only that colour is wanted of it. The material that changes (`material.py`) takes it under the
 photograph's own light, pixel by pixel and at the photograph's resolution; whatever else is inside the outline
-stays as photographed. A look of several colours is left as the model has painted it.
+stays as photographed. A look of several colours is left as the model has painted it. Where a thing becomes another
+material, its surface is the model's, and only its edges and its other parts are the photograph's.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Kept:
     parts: float
 
 
-def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True) -> Kept:
+def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True, surface: bool = False) -> Kept:
     """The painted colour on the material that changes, under the photograph's light; the rest as photographed.
 
     Args:
@@ -45,6 +46,7 @@ def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True) -> Ke
         photo: (H, W, 3).
         thing: (H, W), > 0 is what changes colour; the painted image is only believed in and close around it.
         parts: whether what is of another material stays; else all of the thing takes the new colour.
+        surface: not only the colour changes: the painted surface is taken as it is, with its own light.
     """
     around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
     if around is None:
@@ -55,6 +57,7 @@ def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True) -> Ke
         _shrunk(painted[around], shrink),
         _solid(thing[around], shrink),
         scale=scale_px(shrink, thing.shape),
+        plain=not surface,
     )
     if found is None:
         return Kept(image=painted.copy(), light=0.0, parts=0.0)
@@ -68,10 +71,11 @@ def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True) -> Ke
     inside = thing[around] > 0
     kept_share = float(1.0 - share[inside].mean()) if parts else 0.0
     share = share if parts else np.ones_like(share)
-    mixed = seen + share[..., None] * (look.paint(seen) - seen)
+    new = painted[around].astype(np.float32) if surface else look.paint(seen)
+    mixed = seen + share[..., None] * (new - seen)
     image = painted.copy()
     image[around] = np.rint(np.clip(mixed, 0.0, 255.0)).astype(np.uint8)
-    return Kept(image=image, light=look.follows, parts=kept_share)
+    return Kept(image=image, light=0.0 if surface else look.follows, parts=kept_share)
 
 
 def _shrunk(image: Image, share: float) -> Image:

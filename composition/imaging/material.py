@@ -28,8 +28,8 @@ TIE = 4.0
 """By how much the new colour has to come nearer than the old one, in L*a*b*: a decoder's haze is no change."""
 SOFTNESS = 6.0
 """Difference of the two distances, in L*a*b*, that takes a pixel from one half to three quarters."""
-FOREIGN = 30.0
-"""Painted so far from the new colour, a pixel is neither: the model failed there, and the photograph is better."""
+FOREIGN, FOREIGN_SURFACE = 30.0, 45.0
+"""Painted so far from the new look, a pixel is neither: the model failed there, and the photograph is better."""
 PAINTED = 12.0
 """A painted pixel this far from the photograph was changed."""
 SAME_HUE = 25.0
@@ -94,7 +94,9 @@ class Look:
         return np.asarray(np.clip(painted, 0.0, 255.0), dtype=np.float32)
 
 
-def find_material(photo: Image, painted: Image, thing: Mask, *, scale: float) -> tuple[Plane, Look] | None:
+def find_material(
+    photo: Image, painted: Image, thing: Mask, *, scale: float, plain: bool = True
+) -> tuple[Plane, Look] | None:
     """How much of every pixel is of the material, float32 (H, W) in 0..1, and its new look.
 
     Args:
@@ -102,6 +104,7 @@ def find_material(photo: Image, painted: Image, thing: Mask, *, scale: float) ->
         painted: (H, W, 3), by the model, which was asked for a new colour of the thing.
         thing: (H, W), > 0; at least one pixel is.
         scale: pixels of these images for one of a 512-pixel image.
+        plain: the new look is a colour; else it is a surface (marble, wood), whose pixels differ more from their mean.
 
     Returns:
         None where the model has not painted one new colour on a part of the thing that is worth the name.
@@ -116,11 +119,13 @@ def find_material(photo: Image, painted: Image, thing: Mask, *, scale: float) ->
         if share[core].mean() < LEAST_MATERIAL:
             return None
         look = evidence.look(share * core, core & ~apart)
-        share = evidence.share_of(look)
+        share = evidence.share_of(look, FOREIGN if plain else FOREIGN_SURFACE)
         old = evidence.old_colour(share, core & ~apart)
         apart = evidence.apart(share, core, old)
         share = share * (1.0 - _softened(apart))
-    if share[core].mean() < LEAST_MATERIAL or not evidence.is_one_colour(look, core & ~apart, old):
+    if share[core].mean() < LEAST_MATERIAL:
+        return None
+    if plain and not evidence.is_one_colour(look, core & ~apart, old):
         return None
     return np.clip((share - 0.08) / 0.84, 0.0, 1.0).astype(np.float32), look
 
@@ -182,10 +187,10 @@ class _Evidence:
         changed = core & ~odd & (light > DARK) & (self._change > PAINTED)
         return bool(np.count_nonzero(changed & self._painted_in(look.colour)) >= ONE_COLOUR * np.count_nonzero(changed))
 
-    def share_of(self, look: Look) -> Plane:
+    def share_of(self, look: Look, foreign: float) -> Plane:
         """How much nearer the painted image is to the look than to the photograph, as a share, 0..1."""
         to_new = distance(self._seen, self._average(to_lab(look.paint(self._photo))))
-        return _rising((self._change - to_new - TIE) / SOFTNESS) * _rising((FOREIGN - to_new) / 5.0)
+        return _rising((self._change - to_new - TIE) / SOFTNESS) * _rising((foreign - to_new) / 5.0)
 
     def old_colour(self, share: Plane, core: Pixels) -> Lab:
         """The material's colour in the photograph, RGB (3,): the median, as a rim or two may still be taken for it."""

@@ -100,8 +100,8 @@ def _blend(ctx: EditContext, mask: EditMask, model_image: Image) -> Image:
     generated = mask.fit.from_model(model_image)
     if plan.color_match:
         generated = blending.match_color(generated, original, mask.view(mask.reach))
-    if plan.keep_detail:
-        kept = keep(generated, original, mask.view(mask.thing), parts=plan.keep_parts)
+    if plan.keep_light or (plan.keep_parts and not mask.thing.all()):
+        kept = keep(generated, original, mask.view(mask.thing), parts=plan.keep_parts, surface=not plan.keep_light)
         ctx.journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
         generated = kept.image
     if plan.sharpen:

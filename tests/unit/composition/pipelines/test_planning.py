@@ -59,9 +59,9 @@ def test_an_appearance_edit_starts_from_the_photograph_unless_the_user_gives_a_s
 
 
 def test_only_a_recolour_keeps_the_photographs_detail_and_only_if_configured():
-    assert plan_of(keeps_shape=True, recolour=True).keep_detail
-    assert not plan_of(keeps_shape=True).keep_detail
-    assert not plan_of(config=config_of(appearance_keep_detail=False), keeps_shape=True, recolour=True).keep_detail
+    assert plan_of(keeps_shape=True, recolour=True).keep_light
+    assert not plan_of(keeps_shape=True).keep_light
+    assert not plan_of(config=config_of(appearance_keep_detail=False), keeps_shape=True, recolour=True).keep_light
 
 
 def test_a_scale_of_zero_is_a_scale():
