@@ -135,6 +135,17 @@ def test_a_look_of_three_colours_stays_as_the_model_painted_it():
     assert (kept.light, kept.parts) == (0.0, 0.0)
 
 
+def test_a_new_surface_is_the_models_and_the_parts_are_the_photographs():
+    car = Car(RED)
+    painted = smeared(Car((230, 228, 225), pattern=(190, 188, 190)).image)
+    kept = keep(painted, car.image, car.mask, surface=True)
+    middle = well_inside(well_inside(well_inside(car.body)))
+    assert np.abs(kept.image.astype(int) - painted)[middle].mean() < 2
+    for part in (car.window, car.rim, well_inside(car.tyre)):
+        assert off(kept.image, car.image, part) < 10.0
+    assert kept.light == 0.0
+
+
 def test_a_model_that_changed_nothing_changes_nothing():
     car = Car(RED)
     kept = keep(car.image, car.image, car.mask).image

@@ -10,7 +10,7 @@ import pytest
 from composition.config import Config
 from composition.decision import BodyRegion, Decision, Pipeline, Target
 from composition.pipelines.planning import MAX_SEED, make_plan
-from composition.request import EditOptions, EditRequest, RefineMask, Speed
+from composition.request import EditOptions, EditRequest, KeepParts, RefineMask, Speed
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
 MUG = Target(phrase="mug")
@@ -38,6 +38,16 @@ def test_nothing_is_left_to_guess():
     assert (plan.num_inference_steps, plan.guidance_scale, plan.ip_adapter_scale) == (25, 7.5, 0.6)
     assert (plan.mask_dilation_px, plan.mask_blur_px, plan.strength) == (15, 21, 1.0)
     assert (plan.color_match, plan.sharpen, plan.prompt) == (True, False, "a mug")
+
+
+def test_parts_are_kept_of_one_named_thing_that_keeps_its_shape():
+    mug = Target(phrase="mug")
+    assert plan_of(keeps_shape=True, target=mug).keep_parts
+    assert not plan_of(target=mug).keep_parts
+    assert not plan_of(keeps_shape=True, target=Target()).keep_parts
+    assert not plan_of(keeps_shape=True, target=Target(phrase="background", complement=True)).keep_parts
+    assert not plan_of(keeps_shape=True, target=mug, options={"keep_parts": KeepParts.OFF}).keep_parts
+    assert not plan_of(config=config_of(appearance_keep_detail=False), keeps_shape=True, target=mug).keep_parts
 
 
 def test_the_default_negative_prompt_is_used_only_where_the_user_says_nothing():
