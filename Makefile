@@ -23,7 +23,7 @@ endif
 OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
-	bench bench-full-size chaos attack stop-test backlog mutants footprint train-demo demo-world
+	bench bench-full-size chaos attack load stop-test backlog mutants footprint train-demo demo-world
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -91,6 +91,9 @@ chaos: $(READY)  ## kill -9 at random while jobs run: none is lost
 
 attack: test-models  ## attacks on a service of our own on the loopback: none gets through; out/attack.json
 	$(OFFLINE) $(BIN)/python -m benchmarks.attack
+
+load: test-models  ## 500 clients for two minutes on a service of our own: no 500, no lost job, no growth; out/load.json
+	$(OFFLINE) $(BIN)/python -m benchmarks.load
 
 stop-test: test-models  ## SIGTERM at random while jobs run: every one completes once after the restart
 	$(OFFLINE) $(BIN)/python -m benchmarks.stopping

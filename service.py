@@ -15,7 +15,7 @@ from typing import Any
 import bentoml
 
 from api.app import create_app
-from api.codec import PillowCodec
+from api.codec import PillowCodec, make_codec
 from api.connections import bound_connections
 from api.context import ApiContext
 from api.documentation import serve_whole_document
@@ -36,12 +36,12 @@ from composition.startup import config_errors_end_the_process
 from jobs.opening import check_storage, open_embedded_queue
 from models_store.store import ModelSet
 from prompt_reading.reader import GrammarPromptReader
+from runners.refusal import hear_refusals, refusing_to_be_imported, refusing_to_start
 
-with config_errors_end_the_process():  # the runners read the configuration as they are declared
+with refusing_to_be_imported():  # the runners read the configuration as they are declared
     from runners.analyzer.service import AnalyzerRunner
     from runners.detector.service import DetectorRunner
     from runners.diffusion.transport.service import DiffusionRunner
-    from runners.refusal import refusing_to_start
     from runners.staying import hold_runners
     from runners.structure.service import StructureRunner
     from runners.wiring import assemble
@@ -56,7 +56,8 @@ RESPONSE_MARGIN_S = 30.0
 
 set_up_logging(config.logging.level)
 bound_connections()
-app = create_app(keys_needed=bool(config.api.api_keys), docs=config.api.docs)
+with config_errors_end_the_process():
+    app = create_app(keys_needed=bool(config.api.api_keys), docs=config.api.docs, mcp=config.api.mcp)
 embedded = config.queue.backend == "embedded"
 
 
@@ -84,14 +85,14 @@ class ImageComposition:
     def make_room() -> None:
         """Once per server, before any process is started and BentoML opens its record of tasks."""
         with config_errors_end_the_process():
-            make_folder(config.storage)
+            hear_refusals(make_folder(config.storage))
             if embedded:
                 asyncio.run(check_storage(config))
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def open(self) -> None:
         """Put the pieces together, recover the jobs, then let requests in."""
-        codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
+        codec, fetcher = make_codec(config.limits), GuardedFetcher(config.fetch)
         with refusing_to_start():
             self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
             await self.queue.start()

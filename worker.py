@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery
 
-from api.codec import PillowCodec
+from api.codec import make_codec
 from composition.config import load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
@@ -29,7 +29,7 @@ with config_errors_end_the_process():  # the runners read the configuration as t
 
     config = load_config()
 set_up_logging(config.logging.level)
-codec = PillowCodec(max_side_px=config.limits.max_resolution)
+codec = make_codec(config.limits)
 
 
 async def load_models(blobs: BlobStore) -> WorkerModels:

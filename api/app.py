@@ -6,20 +6,22 @@ running instance, which puts them on `app.state.context`. Requests before that a
 
 from __future__ import annotations
 
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from api.context import ApiContext
 from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
 from api.metrics import HttpMetrics
-from api.routes import generate, jobs, native, pages, system
+from api.routes import generate, jobs, native, openai, pages, system
 from api.security.failures import FailureGuard
+from composition.config import ConfigError
 
 TITLE = "Image composition"
 VERSION = "0.1.0"
 DESCRIPTION = (
     "Prompt-driven image editing: repaints just the part of a photo that a sentence is about. "
-    'Every non-2xx body is `{"success": false, "error": {"code", "message", "details"}}`.'
+    'Every non-2xx body is `{"success": false, "error": {"code", "message", "details"}}`, under `/v1/` OpenAI\'s.'
 )
 
 
@@ -29,6 +31,7 @@ def create_app(
     metrics: HttpMetrics | None = None,
     keys_needed: bool = False,
     docs: bool = True,
+    mcp: bool = False,
 ) -> DocumentedApp:
     """Build the application; mount it at "/", since its routes carry the whole path.
 
@@ -37,6 +40,10 @@ def create_app(
         metrics: series shared with the guards; None makes new ones (`app.state.metrics`).
         keys_needed: whether a guard refuses requests without an API key, for the documentation.
         docs: whether the documentation is served.
+        mcp: whether the Model Context Protocol is spoken at /mcp.
+
+    Raises:
+        ConfigError: it is to be spoken, and its package is not installed.
     """
     app = DocumentedApp(
         keys_needed=keys_needed,
@@ -58,13 +65,30 @@ def create_app(
     app.include_router(system.router)
     app.include_router(system.metrics_router)
     app.include_router(native.router)
+    app.include_router(openai.router)
+    if mcp:
+        app.include_router(_mcp_router())
     if docs:
         app.include_router(pages.router)
     app.state.edit_paths = edit_paths()
     return app
 
 
+def _mcp_router() -> APIRouter:
+    try:
+        from api.mcp.server import router
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "mcp":
+            raise
+        raise ConfigError("api.mcp needs the package mcp, which is not installed: pip install 'mcp>=2.3'") from error
+    return router
+
+
 def edit_paths() -> frozenset[str]:
     """The paths of the routes that accept edits."""
-    routes = (*generate.router.routes, *native.router.routes)
-    return frozenset(route.path for route in routes if isinstance(route, APIRoute) and route.body_field is not None)
+    routes = (*generate.router.routes, *native.router.routes, *openai.router.routes)
+    return frozenset(route.path for route in routes if isinstance(route, APIRoute) and _has_body(route))
+
+
+def _has_body(route: APIRoute) -> bool:
+    return route.body_field is not None or "requestBody" in (route.openapi_extra or {})

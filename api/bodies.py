@@ -1,32 +1,58 @@
-"""JSON bodies are counted before they are parsed: a parser makes gigabytes of fifty megabytes of tiny values."""
+"""How a route gets its JSON body: parsed while it arrives, so that a large one holds up nobody."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
-MAX_PARTS = 10_000
-"""Commas and opening brackets in a body: a request has a few dozen, and its images' base64 none."""
+from api.json_reader import BLOCK_BYTES, JsonReader
+from composition.errors import InvalidInput
+
+_STAND_IN = b"(parsed as it came)"
 
 
 class BoundedJsonRequest(Request):
-    """A request whose `json` refuses bodies of very many parts."""
+    """A request whose body is kept as what it says, never as its bytes."""
+
+    _reader: JsonReader | None = None
+
+    async def body(self) -> bytes:
+        """Reads all of it. The framework wants to know only whether there is any: what comes back stands for it."""
+        if self._reader is None:
+            reader, stand_in = JsonReader(), b""
+            async for piece in fed(reader, self.stream()):
+                stand_in = _STAND_IN if piece else stand_in
+            self._reader, self._body = reader, stand_in
+        return self._body
 
     async def json(self) -> Any:
-        """Raises: json.JSONDecodeError, which the framework turns into a validation error."""
-        body = await self.body()
-        if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_PARTS:
-            raise json.JSONDecodeError(f"more than {MAX_PARTS} parts", "", 0)
-        try:
-            return json.loads(body)
-        except RecursionError as error:
-            raise json.JSONDecodeError("too deeply nested", "", 0) from error
-        except UnicodeDecodeError as error:
-            raise json.JSONDecodeError("not UTF-8", "", 0) from error
+        """Raises: as `JsonReader.value`; the framework makes validation errors of it."""
+        await self.body()
+        assert self._reader is not None
+        return self._reader.value()
+
+
+async def fed(reader: JsonReader, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A body's pieces, each given to the reader block by block before it is passed on."""
+    async for piece in pieces:
+        for begin in range(0, len(piece), BLOCK_BYTES):
+            reader.feed(piece[begin : begin + BLOCK_BYTES])
+            await asyncio.sleep(0)
+        yield piece
+
+
+async def pieces_of(request: Request) -> AsyncIterator[bytes]:
+    """A request's body as it comes. Raises: InvalidInput, which nobody will read, when the client leaves."""
+    try:
+        async for piece in request.stream():
+            yield piece
+    except ClientDisconnect as error:
+        raise InvalidInput("the client has left") from error
 
 
 class BoundedJsonRoute(APIRoute):

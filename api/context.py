@@ -68,5 +68,16 @@ def current_owner(request: Request) -> str:
     return str(getattr(request.state, "owner", ANONYMOUS))
 
 
+Charge = Callable[[int], None]
+"""Takes what so many edits cost from the caller's rate; raises RateLimited or InvalidInput where it does not reach."""
+
+
+def current_charge(request: Request) -> Charge:
+    """The rate limit's, or nothing to pay where there is none."""
+    charge: Charge = getattr(request.state, "charge", lambda edits: None)
+    return charge
+
+
 Context = Annotated[ApiContext, Depends(current_context)]
 Owner = Annotated[str, Depends(current_owner)]
+Charging = Annotated[Charge, Depends(current_charge)]

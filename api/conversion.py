@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from api.schemas import GenerateConfig
+from composition.images import Box
 from composition.jobs import Job, JobStatus
-from composition.request import RANDOM_SEED, EditOptions
+from composition.marks import Point
+from composition.request import OPTIONS, RANDOM_SEED, ControlType, EditOptions, ResponseFormat
 
 API_PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "private, no-store"}
 """For answers that carry somebody's images."""
+
+_FROM_LISTS: Mapping[Any, Callable[[list[Any]], Any]] = {
+    tuple[ControlType, ...]: tuple,
+    tuple[Point, ...]: lambda points: tuple(Point(x, y, *map(int, label)) for x, y, *label in points),
+    Box: lambda sides: Box(**dict(zip(("x0", "y0", "x1", "y1"), sides, strict=True))),
+}
+"""What a list that was sent comes to, by the option's type."""
 
 
 def to_options(config: GenerateConfig) -> EditOptions:
@@ -20,7 +30,7 @@ def to_options(config: GenerateConfig) -> EditOptions:
     sent: dict[str, Any] = {name: getattr(config, name) for name in config.model_fields_set}
     if sent.get("seed") == RANDOM_SEED:
         del sent["seed"]
-    sent |= {name: tuple(value) for name, value in sent.items() if isinstance(value, list)}
+    sent |= {name: _FROM_LISTS[OPTIONS[name].type](value) for name, value in sent.items() if isinstance(value, list)}
     return EditOptions(**{name: value for name, value in sent.items() if value is not None})
 
 
@@ -28,15 +38,40 @@ def status_url(job_id: str) -> str:
     return f"{API_PREFIX}/status/{job_id}"
 
 
-def to_result(job: Job, *, image: bytes | None, mask: bytes | None) -> dict[str, Any]:
-    """The inner result object of a completed job; base64 is made here, so call it in a thread."""
+def image_url(job_id: str, index: int = 0) -> str:
+    """Where a job's image is, or one of its candidates."""
+    return f"{API_PREFIX}/jobs/{job_id}/image" + (f"?index={index}" if index else "")
+
+
+def to_result(job: Job, *, images: Sequence[bytes], mask: bytes | None) -> dict[str, Any]:
+    """The inner result object of a completed job; base64 is made here, so call it in a thread.
+
+    Args:
+        job: with its result.
+        images: every candidate's file; none of a job whose images are delivered by their URLs.
+        mask: a file, if there is one to deliver.
+    """
     assert job.result is not None
-    images: dict[str, Any] = {}
-    if image is not None:
-        images["image"] = base64.b64encode(image).decode("ascii")
+    delivered: dict[str, Any] = {}
+    if job.payload.response_format is ResponseFormat.URL:
+        _deliver(delivered, "image_url", [image_url(job.id, index) for index in range(len(job.result.image_keys))])
+    else:
+        _deliver(delivered, "image", [_in_base64(image) for image in images])
     if mask is not None:
-        images["mask"] = base64.b64encode(mask).decode("ascii")
-    return {**images, **job.result.account}
+        delivered["mask"] = _in_base64(mask)
+    return {**delivered, **job.result.account}
+
+
+def _deliver(delivered: dict[str, Any], name: str, candidates: Sequence[str]) -> None:
+    """The first under the name, several under its plural too."""
+    if candidates:
+        delivered[name] = candidates[0]
+    if len(candidates) > 1:
+        delivered[f"{name}s"] = list(candidates)
+
+
+def _in_base64(file: bytes) -> str:
+    return base64.b64encode(file).decode("ascii")
 
 
 def rendered(body: dict[str, Any]) -> bytes:

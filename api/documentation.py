@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
+from api import forms
+from api.openai import edits
 from api.security.answers import is_open
 
 Document = dict[str, Any]
@@ -19,6 +21,10 @@ KEY_SCHEMES: Mapping[str, Mapping[str, str]] = {
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`X-API-Key: KEY`"},
 }
 """The two ways to present a key, as `security.api_keys` reads them; either will do."""
+
+
+FORMS: Sequence[Document] = (forms.FORM_SCHEMA, edits.FORM_SCHEMA)
+"""The framework knows only the schemas of bodies that it reads itself."""
 
 
 class DocumentedApp(FastAPI):
@@ -32,7 +38,9 @@ class DocumentedApp(FastAPI):
         self._keys_needed = keys_needed
 
     def openapi(self) -> Document:
-        return secured(super().openapi(), keys_needed=self._keys_needed)
+        document = super().openapi()
+        document["components"]["schemas"] |= {form["title"]: form for form in FORMS}
+        return secured(document, keys_needed=self._keys_needed)
 
 
 def secured(document: Document, *, keys_needed: bool) -> Document:

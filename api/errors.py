@@ -1,4 +1,4 @@
-"""The one place where errors become HTTP: every non-2xx body is the envelope that is made here.
+"""The one place where errors become HTTP: every non-2xx body is the envelope that is made here; under /v1/, OpenAI's.
 
 `CompositionError` carries its own status and code; validation errors, the framework's own HTTP errors and anything
 unexpected are translated to one first.
@@ -16,8 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from api.openai import errors as openai
 from composition.errors import (
     CompositionError,
+    Forbidden,
     InternalError,
     InvalidInput,
     MethodNotAllowed,
@@ -39,6 +41,7 @@ DEFAULT_RETRY_AFTER_S = 5
 
 _BY_STATUS: Mapping[int, type[CompositionError]] = {
     401: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     405: MethodNotAllowed,
     413: PayloadTooLarge,
@@ -56,9 +59,18 @@ def error_body(error: CompositionError) -> dict[str, Any]:
     return {"success": False, "error": {"code": error.code, "message": error.message, "details": error.details}}
 
 
-def error_response(error: CompositionError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The error as an HTTP response; what may pass by waiting always says when to come back."""
+def error_response(
+    error: CompositionError, headers: Mapping[str, str] | None = None, *, path: str = ""
+) -> JSONResponse:
+    """The error as an HTTP response, in the shape of the request's path.
+
+    What may pass by waiting always says when to come back.
+    """
     all_headers = dict(headers or {})
+    body = error_body(error)
+    if path.startswith(openai.PREFIX):
+        body = openai.error_body(error)
+        all_headers |= openai.error_headers(error)
     retry_after_s = error.retry_after_s
     if retry_after_s is None and error.status in RETRY_LATER:
         retry_after_s = DEFAULT_RETRY_AFTER_S
@@ -66,7 +78,7 @@ def error_response(error: CompositionError, headers: Mapping[str, str] | None = 
         all_headers["Retry-After"] = str(retry_after_s)
     if error.status == 401:
         all_headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(error_body(error), status_code=error.status, headers=all_headers)
+    return JSONResponse(body, status_code=error.status, headers=all_headers)
 
 
 def unexpected(error: BaseException, request_id: str) -> InternalError:
@@ -118,15 +130,15 @@ def install_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, CompositionError)
         if error.status >= 500:
             logger.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.message)
-        return error_response(error)
+        return error_response(error, path=request.scope["path"])
 
     async def validation_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return error_response(from_validation(error.errors()))
+        return error_response(from_validation(error.errors()), path=request.scope["path"])
 
     async def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return error_response(from_http_exception(error), headers=error.headers)
+        return error_response(from_http_exception(error), headers=error.headers, path=request.scope["path"])
 
     app.add_exception_handler(CompositionError, composition_error)
     app.add_exception_handler(RequestValidationError, validation_error)

@@ -5,25 +5,26 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
 from composition.errors import CompositionError, InvalidInput
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL = re.compile(r"\s{0,1000}[a-z][a-z0-9+.-]{0,30}://", re.IGNORECASE)
 _DATA_URL = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _SPACES = b" \t\r\n\f\v"
-_BLOCK_BYTES = 2**20
+_BLOCK_CHARS = 2**18
+"""Decoded at a time: a call of the standard library holds the interpreter, and with it everybody, until it returns."""
 _HEX_VALUES = np.array([int(chr(byte), 16) if chr(byte) in "0123456789abcdefABCDEF" else -1 for byte in range(256)])
 """Of a byte as a hexadecimal digit; -1: it is none."""
 
 
 def is_url(text: str) -> bool:
     """Whether an image field names a place; of any scheme, so that the fetcher says which it refuses."""
-    return _URL.match(text.lstrip()) is not None
+    return _URL.match(text) is not None
 
 
 def decode_inline(text: str) -> bytes:
@@ -36,27 +37,32 @@ def decode_inline(text: str) -> bytes:
     prefix = _DATA_URL.match(text)
     if prefix is None and text[:5].lower() == "data:":
         raise InvalidInput("is a data URL without data (data:image/png;base64,...)")
-    if prefix is None:
-        data = _decode_base64(text.encode())
-    else:
-        data = _unescaped(text[prefix.end() :].encode())
-        if prefix[1].lower().replace(" ", "").endswith(";base64"):
-            data = _decode_base64(data)
+    blocks = _in_blocks(text, prefix.end() if prefix else 0)
+    if prefix is not None:
+        blocks = _unescaped(blocks)
+    if prefix is None or prefix[1].lower().replace(" ", "").endswith(";base64"):
+        blocks = _from_base64(blocks)
+    data = b"".join(blocks)
     if not data:
         raise InvalidInput("is empty")
     return data
 
 
-def _unescaped(data: bytes) -> bytes:
-    """%41 as A. In blocks of arrays, where `urllib` makes an object of each of a body's 16 million escapes."""
-    blocks, at = [], 0
-    while at < len(data):
-        end = at + _BLOCK_BYTES
-        cut = data.rfind(b"%", end - 2, end)
-        end = cut if cut > at else end
-        blocks.append(_unescaped_block(data[at:end]))
-        at = end
-    return b"".join(blocks)
+def _in_blocks(text: str, begin: int) -> Iterator[bytes]:
+    for at in range(begin, len(text), _BLOCK_CHARS):
+        yield text[at : at + _BLOCK_CHARS].encode()
+
+
+def _unescaped(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """%41 as A. With arrays, where `urllib` makes an object of each of a body's 16 million escapes."""
+    half = b""
+    for block in blocks:
+        data = half + block
+        cut = data.rfind(b"%", -2)
+        cut = len(data) if cut < 0 else cut
+        half = data[cut:]
+        yield _unescaped_block(data[:cut])
+    yield _unescaped_block(half)
 
 
 def _unescaped_block(data: bytes) -> bytes:
@@ -73,14 +79,23 @@ def _unescaped_block(data: bytes) -> bytes:
     return decoded[kept].tobytes()
 
 
-def _decode_base64(text: bytes) -> bytes:
+def _from_base64(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Either alphabet, padded or not, white space ignored."""
+    rest, padding = b"", 0
     try:
-        packed = text.translate(_STANDARD, _SPACES)
-        body = packed.rstrip(b"=")
-        if len(packed) - len(body) > 2:
+        for block in blocks:
+            packed = block.translate(_STANDARD, _SPACES)
+            body = packed.rstrip(b"=")
+            if b"=" in body or (body and padding):
+                raise InvalidInput("is not valid base64")
+            padding += len(packed) - len(body)
+            rest += body
+            whole = len(rest) // 4 * 4
+            yield base64.b64decode(rest[:whole], validate=True)
+            rest = rest[whole:]
+        if padding > 2:
             raise InvalidInput("is not valid base64")
-        return base64.b64decode(body + b"=" * (-len(body) % 4), validate=True)
+        yield base64.b64decode(rest + b"=" * (-len(rest) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidInput("is not valid base64") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.datastructures import State
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,6 +12,8 @@ from api.context import require_context
 from api.errors import error_response
 from api.routes.system import require_loaded_models
 from composition.errors import CompositionError
+
+logger = logging.getLogger(__name__)
 
 PATH = "/readyz"
 
@@ -34,6 +38,7 @@ class ReadinessProbe:
         try:
             await require_loaded_models(require_context(self._state.context))
         except CompositionError as error:
+            logger.warning("%s %s: %s: %s", scope["method"], PATH, error.code, error.message)
             response = error_response(error)
         else:
             response = PlainTextResponse("\n")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from composition.decision import Pipeline
 from composition.jobs import JobKind, JobStatus
+from composition.request import OutputFormat
 
 
 class _Wire(BaseModel):
@@ -15,15 +16,22 @@ class _Wire(BaseModel):
 
 
 class GenerateResult(_Wire):
-    image: str = Field(description="The edited image, base64, in `config.output_format`.")
+    image: str | None = Field(None, description="The edited image, base64, in `config.output_format`.")
+    images: list[str] | None = Field(None, description="With n above 1: every candidate, the first one too.")
+    image_url: str | None = Field(
+        None,
+        description="With `response_format` url, in the place of `image`: its path.",
+        examples=["/api/v1/jobs/2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77/image"],
+    )
+    image_urls: list[str] | None = Field(None, description="With n above 1: the path of every candidate.")
     mask: str | None = Field(None, description="The feathered mask, base64 PNG; only with `config.return_mask`.")
     pipeline_used: Pipeline
     models_used: list[str] = Field(examples=[["grounding-dino", "sd-inpainting"]])
     processing_time_ms: int = Field(examples=[8523])
     metadata: dict[str, Any] = Field(
-        description="input_resolution, output_resolution, seed_used, routing, detections, mask_area, timings_ms, "
-        "cache, warnings.",
-        examples=[{"input_resolution": "1024x1024", "output_resolution": "1024x1024", "seed_used": 42}],
+        description="input_resolution, output_resolution, seed_used, seeds, routing, detections, mask_area, "
+        "timings_ms, cache, warnings.",
+        examples=[{"input_resolution": "1024x1024", "output_resolution": "1024x1024", "seed_used": 42, "seeds": [42]}],
     )
 
 
@@ -112,3 +120,45 @@ class ErrorResponse(_Wire):
 
     success: Literal[False] = False
     error: ErrorInfo
+
+
+class OpenAiErrorInfo(_Wire):
+    message: str = Field(examples=["size: an edit has its photo's resolution: auto or 1024x768"])
+    type: str = Field(examples=["invalid_request_error"])
+    param: str | None = Field(examples=["size"])
+    code: str = Field(examples=["invalid_input"])
+
+
+class OpenAiErrorResponse(_Wire):
+    """Every non-2xx body under /v1/."""
+
+    error: OpenAiErrorInfo
+
+
+class OpenAiImage(_Wire):
+    b64_json: str = Field(description="The edited image, base64, in `output_format`.")
+
+
+class OpenAiImagesResponse(_Wire):
+    """What POST /v1/images/edits answers without `stream`."""
+
+    created: int = Field(description="UTC seconds since the epoch.")
+    data: list[OpenAiImage] = Field(description="The candidates, in the order of their seeds.")
+    background: Literal["opaque"]
+    output_format: OutputFormat
+    quality: Literal["low", "medium", "high"]
+    size: str = Field(examples=["1024x768"])
+    usage: dict[str, Any] = Field(description="Zeros: nothing is counted in tokens.")
+    metadata: dict[str, Any] = Field(description="As in /api/v1/generate; not one of OpenAI's fields.")
+
+
+class OpenAiModel(_Wire):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class OpenAiModelList(_Wire):
+    object: Literal["list"]
+    data: list[OpenAiModel]

@@ -6,14 +6,38 @@ Unknown keys, NaN, numbers as text and booleans as numbers are refused; everythi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+    model_validator,
+)
 
 from api.examples import EXAMPLE_REQUEST
+from api.multipart import Upload
 from composition.controls import CONTROLS
-from composition.request import OPTIONS, ControlType, Option
+from composition.images import Box
+from composition.marks import Point
+from composition.request import (
+    MAX_CANDIDATES,
+    MAX_SEED,
+    OPTIONS,
+    ControlType,
+    Option,
+    RefineMask,
+    ResponseFormat,
+)
 
 MAX_PROMPT_CHARS = 1000
 MAX_URL_CHARS = 8192
@@ -27,6 +51,28 @@ def _or_none(loras: dict[str, float] | None) -> dict[str, float] | None:
     return loras or None
 
 
+def _known_labels(points: list[list[float]] | None) -> list[list[float]] | None:
+    if any(len(point) == 3 and point[2] not in (0, 1) for point in points or ()):
+        raise ValueError("a point's label must be 1 (on the thing) or 0 (not on it)")
+    return points or None
+
+
+def _with_area(box: list[float] | None) -> list[float] | None:
+    if box is not None and not (box[0] < box[2] and box[1] < box[3]):
+        raise ValueError("must be [x0, y0, x1, y1] with x0 < x1 and y0 < y1")
+    return box
+
+
+def _that_can_be_segmented(config: GenerateConfig) -> GenerateConfig:
+    """What is said of points holds whatever is sent beside them."""
+    if config.points and config.box is None:
+        if config.refine_mask is RefineMask.OFF:
+            raise ValueError("points are segmented by SAM, which refine_mask off switches off: send a box beside them")
+        if all(len(point) == 3 and point[2] == 0 for point in config.points):
+            raise ValueError("points need at least one of label 1, or a box")
+    return config
+
+
 def _none_if_blank(value: object) -> object:
     """Forms and client libraries send "" for what was left out."""
     return None if isinstance(value, str) and not value.strip() else value
@@ -38,22 +84,34 @@ def _http_url(url: str) -> str:
     return url
 
 
+def _upload_or(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
+    """A file of a form is there already; JSON cannot say one."""
+    return value if isinstance(value, Upload) else handler(value)
+
+
+def _digest_of_upload(value: Any) -> Any:
+    return f"sha256:{hashlib.sha256(value.data).hexdigest()}" if isinstance(value, Upload) else value
+
+
 if TYPE_CHECKING:
     ControlName = str
+    Image = str | Upload
 else:
     ControlName = Literal[tuple(CONTROLS)]
-
-Image = Annotated[
-    str,
-    StringConstraints(min_length=1),
-    Field(description="A JPEG, PNG or WebP image: base64, a data URL, or an http(s) URL that the service fetches."),
-]
+    Image = Annotated[
+        str,
+        StringConstraints(min_length=1),
+        Field(description="A JPEG, PNG or WebP image: base64, a data URL, or an http(s) URL that the service fetches."),
+        WrapValidator(_upload_or),
+        PlainSerializer(_digest_of_upload, return_type=str),
+    ]
 BlankIsAbsent = BeforeValidator(_none_if_blank)
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
 Flag = Annotated[bool, Field(strict=True)]
 Integer = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 LoraName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.0)]
 LoraWeight = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-2.0, le=2.0)]
 
 
@@ -63,12 +121,16 @@ _WIRE_TYPES: Mapping[Any, Any] = {
     float: Number,
     str: Annotated[str, StringConstraints(strip_whitespace=True)],
     tuple[ControlType, ...]: list[ControlName],
+    tuple[Point, ...]: list[Annotated[list[Coordinate], Field(min_length=2, max_length=3)]],
+    Box: Annotated[list[Coordinate], Field(min_length=4, max_length=4)],
     Mapping[str, float]: dict[LoraName, LoraWeight],
 }
 """How values of a type are sent, strictly; a choice (an enum) is sent as it is."""
 _MEANINGS: Mapping[str, Any] = {
     "control_types": AfterValidator(_without_repetition),
     "target": BlankIsAbsent,
+    "points": AfterValidator(_known_labels),
+    "box": AfterValidator(_with_area),
     "loras": AfterValidator(_or_none),
 }
 """What a valid value comes to, for the options where several values mean the same."""
@@ -87,12 +149,15 @@ if TYPE_CHECKING:
     class GenerateConfig(BaseModel):
         """Has a field for every option of `composition.request.OPTIONS`."""
 
+        def __getattr__(self, option: str) -> Any: ...
+
 else:
     GenerateConfig = create_model(
         "GenerateConfig",
         __config__=ConfigDict(extra="forbid", frozen=True),
         __doc__="How the edit is made; every field may be left out.",
         __module__=__name__,
+        __validators__={"that_can_be_segmented": model_validator(mode="after")(_that_can_be_segmented)},
         **{name: _wire_field(option) for name, option in OPTIONS.items()},
     )
 
@@ -117,4 +182,37 @@ class GenerateRequest(BaseModel):
         Field(description="Webhook that is told when the job ends; only for /generate/async."),
         BlankIsAbsent,
     ] = None
+    n: Annotated[
+        int,
+        Field(
+            strict=True,
+            ge=1,
+            le=MAX_CANDIDATES,
+            description="So many candidates, of the seeds seed, seed + 1 ...: `result.images` beside `result.image`.",
+        ),
+    ] = 1
+    response_format: Annotated[
+        ResponseFormat,
+        Field(
+            description="json: the image in base64; url: `result.image_url` in its place; binary: the image file as "
+            "the body, what else there is to say in headers (not for /generate/async)."
+        ),
+    ] = ResponseFormat.JSON
     config: GenerateConfig = GenerateConfig()
+
+    @model_validator(mode="after")
+    def _that_can_be_delivered(self) -> Self:
+        if self.response_format is ResponseFormat.BINARY:
+            if self.n > 1:
+                raise ValueError("response_format binary is one image: n must be 1")
+            if self.config.return_mask:
+                raise ValueError("response_format binary is the image alone: config.return_mask must be false")
+        if self.config.seed is not None and self.config.seed + self.n - 1 > MAX_SEED:
+            raise ValueError(
+                f"the last of n candidates has the seed config.seed + n - 1, which may be at most {MAX_SEED}"
+            )
+        return self
+
+
+IMAGE_FIELDS = ("base_image", "reference_image", "mask_image")
+"""The fields of a request that are images: in a form they may be files."""

@@ -17,11 +17,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import anyio.to_thread
 
-from api.context import STARTING_RETRY_AFTER_S, ApiContext
+from api.context import STARTING_RETRY_AFTER_S, ApiContext, Charge
 from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
-from api.schemas import GenerateRequest
+from api.multipart import Upload
+from api.schemas import IMAGE_FIELDS, GenerateRequest
 from composition.errors import (
     Cancelled,
     InternalError,
@@ -34,6 +35,7 @@ from composition.errors import (
 )
 from composition.images import Mask
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
+from composition.request import ResponseFormat
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,18 +57,22 @@ async def submit(
     kind: JobKind,
     owner: str,
     priority: Priority,
+    charge: Charge,
     idempotency_key: str | None = None,
     deadline: float | None = None,
 ) -> Job:
     """Check a request completely and have it accepted, with the time that an attempt at it may take.
 
     Until `deadline`, by the running loop's clock, somebody waits: an attempt gets what is left of it, else the whole
-    limit. With a known idempotency key the job is the one that was accepted first.
+    limit for each candidate. With a known idempotency key the job is the one that was accepted first.
 
     Raises:
         CompositionError: the request cannot be used, or the queue does not take it.
     """
     refuse_unavailable(request, context.unavailable)
+    _check_delivery(request, kind, priority)
+    if kind is JobKind.EDIT:
+        charge(request.n)
     if request.callback_url is not None:
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
@@ -81,7 +87,9 @@ async def submit(
         payload=payload,
         created_at=time.time(),
         max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
-        time_limit_s=limit_s if deadline is None else max(0.0, deadline - asyncio.get_running_loop().time()),
+        time_limit_s=limit_s * payload.n
+        if deadline is None
+        else max(0.0, deadline - asyncio.get_running_loop().time()),
         callback_url=request.callback_url,
         idempotency_key=idempotency_key,
         body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
@@ -91,7 +99,7 @@ async def submit(
 
 
 async def run_interactive(
-    context: ApiContext, request: GenerateRequest, *, kind: JobKind, owner: str, spent_s: float = 0.0
+    context: ApiContext, request: GenerateRequest, *, kind: JobKind, owner: str, charge: Charge, spent_s: float = 0.0
 ) -> Job:
     """Submit and wait; a caller that stops waiting (its task is cancelled) cancels the job.
 
@@ -105,9 +113,24 @@ async def run_interactive(
     """
     if request.callback_url is not None:
         raise InvalidInput("callback_url is only for /generate/async", details={"field": "callback_url"})
+    deadline = deadline_of(context, spent_s)
+    job = await submit(
+        context, request, kind=kind, owner=owner, priority=Priority.INTERACTIVE, charge=charge, deadline=deadline
+    )
+    return await wait_for_end(context, job, deadline=deadline)
+
+
+def deadline_of(context: ApiContext, spent_s: float) -> float:
+    """Until when, by the running loop's clock, a caller waits whose request took so long to be read."""
+    return asyncio.get_running_loop().time() + context.config.limits.request_timeout_seconds - spent_s
+
+
+async def wait_for_end(context: ApiContext, job: Job, *, deadline: float) -> Job:
+    """The job, completed; a caller that stops waiting (its task is cancelled) cancels it.
+
+    Raises: as `run_interactive`.
+    """
     limit_s = context.config.limits.request_timeout_seconds
-    deadline = asyncio.get_running_loop().time() + limit_s - spent_s
-    job = await submit(context, request, kind=kind, owner=owner, priority=Priority.INTERACTIVE, deadline=deadline)
     try:
         async with asyncio.timeout_at(deadline):
             ended = await context.queue.wait(job.id)
@@ -130,19 +153,20 @@ async def run_interactive(
 
 
 async def load_result(context: ApiContext, job: Job) -> dict[str, Any] | None:
-    """The result object of a completed job with its images; None once they are gone.
+    """The result object of a completed job with its images or their URLs; None once they are gone.
 
     The images of an interactive job are deleted when they have been delivered.
     """
     result = job.result
     if result is None:
         return None
+    by_url = job.payload.response_format is ResponseFormat.URL
     try:
-        image = await context.blobs.get(result.image_key) if result.image_key else None
+        images = [] if by_url else [await context.blobs.get(key) for key in result.image_keys]
         mask = await context.blobs.get(result.mask_key) if result.mask_key else None
     except NotFound:
         return None
-    return await _in_thread(context, to_result, job, image=image, mask=mask)
+    return await _in_thread(context, to_result, job, images=images, mask=mask)
 
 
 async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
@@ -153,10 +177,34 @@ async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
     return result
 
 
+async def delivered_images(context: ApiContext, job: Job) -> list[bytes]:
+    """The candidates' files of a completed edit. Raises: InternalError when they are gone already."""
+    keys = job.result.image_keys if job.result is not None else ()
+    try:
+        return [await context.blobs.get(key) for key in keys]
+    except NotFound as error:
+        raise InternalError("the result is gone") from error
+
+
 async def forget_images(context: ApiContext, job: Job) -> None:
-    if job.result is not None:
-        keys = (job.result.image_key, job.result.mask_key)
-        await context.blobs.delete([key for key in keys if key is not None])
+    """Delete what was delivered; images behind URLs stay as long as their job."""
+    if job.result is not None and job.payload.response_format is not ResponseFormat.URL:
+        await context.blobs.delete(job.result.blob_keys)
+
+
+def _check_delivery(request: GenerateRequest, kind: JobKind, priority: Priority) -> None:
+    """Raises: InvalidInput: the images cannot be delivered as asked."""
+    asked = request.response_format
+    if kind is JobKind.ANALYZE and asked is not ResponseFormat.JSON:
+        raise InvalidInput(
+            f"response_format {asked.value}: an analysis has no image, it answers json",
+            details={"field": "response_format"},
+        )
+    if asked is ResponseFormat.BINARY and priority is not Priority.INTERACTIVE:
+        raise InvalidInput(
+            "response_format binary is for callers that wait; a job's image is at /api/v1/jobs/{job_id}/image",
+            details={"field": "response_format"},
+        )
 
 
 async def _abandon(context: ApiContext, job: Job) -> None:
@@ -167,21 +215,21 @@ async def _abandon(context: ApiContext, job: Job) -> None:
 
 
 async def _load_images(context: ApiContext, request: GenerateRequest) -> _Images:
-    fields = {
-        "base_image": request.base_image,
-        "reference_image": request.reference_image,
-        "mask_image": request.mask_image,
-    }
-    given = {name: text for name, text in fields.items() if text is not None}
-    loaded = await _all(*(_load(context, name, text) for name, text in given.items()))
+    fields = {name: getattr(request, name) for name in IMAGE_FIELDS}
+    given = {name: image for name, image in fields.items() if image is not None}
+    loaded = await _all(*(_load(context, name, image) for name, image in given.items()))
     files = dict(zip(given, loaded, strict=True))
-    size = await _decode(context, "base_image", context.codec.measure, files["base_image"])
+    options = to_options(request.config)
+    measure = partial(context.codec.measure, oversize=options.oversize)
+    size = await _decode(context, "base_image", measure, files["base_image"])
     with naming("base_image"):
         _check_minimum(size, context.config.limits.min_resolution)
+    if options.mark is not None:
+        options.mark.check_inside(await _decode(context, "base_image", context.codec.size_as_sent, files["base_image"]))
     if "reference_image" in files:
-        await _decode(context, "reference_image", context.codec.measure, files["reference_image"])
+        await _decode(context, "reference_image", measure, files["reference_image"])
     if "mask_image" in files:
-        read = partial(context.codec.decode_mask, mode=to_options(request.config).mask_mode)
+        read = partial(context.codec.decode_mask, mode=options.mask_mode, oversize=options.oversize)
         reading = await _decode(context, "mask_image", read, files["mask_image"])
         with naming("mask_image"):
             _check_mask(reading.mask, size)
@@ -189,11 +237,15 @@ async def _load_images(context: ApiContext, request: GenerateRequest) -> _Images
     return _Images(base=files["base_image"], references=references, mask=files.get("mask_image"))
 
 
-async def _load(context: ApiContext, field: str, text: str) -> bytes:
+async def _load(context: ApiContext, field: str, image: str | Upload) -> bytes:
     with naming(field):
-        if is_url(text):
-            return await context.fetcher.fetch(text.strip())
-        return await _in_thread(context, decode_inline, text)
+        if isinstance(image, Upload):
+            if not image.data:
+                raise InvalidInput("is empty")
+            return image.data
+        if is_url(image):
+            return await context.fetcher.fetch(image.strip())
+        return await _in_thread(context, decode_inline, image)
 
 
 async def _decode(context: ApiContext, field: str, decode: Callable[[bytes], T], data: bytes) -> T:
@@ -233,13 +285,22 @@ async def _store(context: ApiContext, request: GenerateRequest, images: _Images)
         negative_prompt=request.negative_prompt,
         reference_keys=tuple(keys[1:]),
         mask_key=mask_key,
+        n=request.n,
+        response_format=request.response_format,
         options=to_options(request.config),
     )
 
 
+def _left_s(deadline: float) -> float:
+    return max(0.0, deadline - asyncio.get_running_loop().time())
+
+
 def _digest(request: GenerateRequest) -> str:
-    """Of what the request means, not of how it was spelled: key order and white space do not matter."""
-    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    """Of what the request means, not of how it was spelled: key order, white space and defaults do not matter.
+
+    So it is the same after an upgrade that brings new fields.
+    """
+    return hashlib.sha256(request.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 async def _in_thread(context: ApiContext, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

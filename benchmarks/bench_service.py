@@ -65,7 +65,7 @@ class DirectEdits:
 
     def __init__(self, stock: StockPipelines) -> None:
         # These read the configuration when they are imported: only after the environment is set.
-        from api.codec import PillowCodec
+        from api.codec import make_codec
         from composition.config import load_config
         from composition.editor import Editor
         from prompt_reading.reader import GrammarPromptReader
@@ -79,7 +79,7 @@ class DirectEdits:
         analyzer, detector, structure = (runner.inner() for runner in runners)
         assembly = assemble(config, analyzer=analyzer, detector=detector, structure=structure, diffusion=None)
         models = dataclasses.replace(assembly.models, diffuser=StockDiffuser(stock))
-        self._codec = PillowCodec(max_side_px=config.limits.max_resolution)
+        self._codec = make_codec(config.limits)
         self._editor = Editor(
             config=config, models=models, native_size=assembly.native_size, reader=GrammarPromptReader()
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from api.app import create_app
-from api.codec import PillowCodec
+from api.codec import make_codec
 from api.context import ApiContext
 from api.fetcher import GuardedFetcher
 from benchmarks.chaos_account import mark_bytes
@@ -166,7 +166,7 @@ async def run_front(port: int, runner_port: int) -> None:
     """The REST service on 127.0.0.1."""
     cheat(os.environ.get("CHAOS_CHEAT", ""))
     config = load_config()
-    codec, fetcher = PillowCodec(max_side_px=config.limits.max_resolution), GuardedFetcher(config.fetch)
+    codec, fetcher = make_codec(config.limits), GuardedFetcher(config.fetch)
     queue, blobs, health = _open(config, fetcher, runner_port)
     await queue.start()
     context = ApiContext(

@@ -111,8 +111,21 @@ class Server:
             except (httpx.TransportError, ValueError, KeyError):
                 pass
             time.sleep(0.2)
-        tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-40:])
-        raise RuntimeError(f"the server is not healthy; the end of {self._log}:\n{tail}")
+        raise RuntimeError(f"the server is not healthy; the end of {self._log}:\n{self._log_tail()}")
+
+    def _log_tail(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-40:])
+
+    def wait_until_ended(self, *, timeout_s: float) -> None:
+        """Wait for the end that a server makes by itself.
+
+        Raises:
+            RuntimeError: it has ended, with the end of its log.
+            TimeoutExpired: it has not.
+        """
+        assert self._process is not None
+        self._process.wait(timeout_s)
+        raise RuntimeError(f"the server has ended; the end of {self._log}:\n{self._log_tail()}")
 
     def stop(self) -> None:
         """SIGINT, as Ctrl-C does; SIGKILL for what is left of it after the grace time."""

@@ -36,6 +36,22 @@ class Position(StrEnum):
     RIGHT = "right"
 
 
+class RegionSource(StrEnum):
+    """What said where to repaint, in the order of precedence."""
+
+    MASK_IMAGE = "mask_image"
+    POINTS_AND_BOX = "points and box"
+    POINTS = "points"
+    BOX = "box"
+    TARGET = "target"
+    PROMPT = "prompt"
+
+    @property
+    def pointed_at(self) -> bool:
+        """Whether somebody clicked or drew it, so that no target is looked for."""
+        return self in (RegionSource.POINTS_AND_BOX, RegionSource.POINTS, RegionSource.BOX)
+
+
 class ReferenceKind(StrEnum):
     """What a reference image shows, as CLIP classifies it."""
 
@@ -124,7 +140,8 @@ class EditPlan:
 
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
-    of them, and for no other. `keep_light` and `keep_parts`: see `composition.imaging.keeping`.
+    of them, and for no other. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
+    `composition.imaging.keeping`.
     """
 
     decision: Decision
@@ -132,7 +149,7 @@ class EditPlan:
     negative_prompt: str
     num_inference_steps: int
     guidance_scale: float
-    seed: int
+    seeds: tuple[int, ...]
     strength: float
     ip_adapter_scale: float
     controls: Mapping[ControlType, float]

@@ -21,7 +21,7 @@ from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
 from composition.pipelines.context import EditContext, Models
 from composition.pipelines.effects import Edit, without_effect
-from composition.pipelines.planning import make_plan
+from composition.pipelines.planning import make_plan, region_source
 from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
 from composition.reading import Reading
@@ -55,11 +55,11 @@ class Editor:
         start = time.perf_counter()
         with recorded_outcomes() as outcomes:
             ctx = await self._prepare(request, request_id=request_id, listener=listener, deadline=deadline)
-            mask, image = await PIPELINES[ctx.plan.decision.pipeline].run(ctx)
+            mask, images = await PIPELINES[ctx.plan.decision.pipeline].run(ctx)
         ctx.journal.cache.update(outcomes)
         elapsed_ms = round((time.perf_counter() - start) * 1000)
         return EditResult(
-            image=image,
+            images=images,
             mask=mask.alpha,
             pipeline=ctx.plan.decision.pipeline,
             models_used=tuple(ctx.journal.models_used),
@@ -77,7 +77,7 @@ class Editor:
             mask=mask.alpha,
             models_used=tuple(ctx.journal.models_used),
             metadata={
-                "routing": _describe_routing(ctx.plan),
+                "routing": _describe_routing(ctx),
                 "detections": [describe_detection(item) for item in mask.detections],
                 "mask_area": masks.area_fraction(mask.alpha),
                 "timings_ms": ctx.journal.timings_ms,
@@ -91,6 +91,9 @@ class Editor:
         """route: gather the signals that can still matter, decide, and resolve the plan."""
         if request.mask is not None and request.mask.shape != request.base.shape[:2]:
             raise UnprocessableImage("mask_image must have the size of base_image")
+        mark = request.options.mark
+        if mark is not None:
+            mark.check_inside((request.base.shape[1], request.base.shape[0]))
         journal = Journal(listener=listener, warnings=list(request.notes))
         with journal.stage("route"):
             reading = self._router.read(request.prompt, request.options)
@@ -100,6 +103,7 @@ class Editor:
             )
             plan = make_plan(request, decision, self._config)
             self._refuse_absent_controls(request, plan)
+            self._refuse_points_in_vain(request, plan)
         return EditContext(
             request_id=request_id,
             request=request,
@@ -108,6 +112,7 @@ class Editor:
             models=self._models,
             journal=journal,
             native_size=self._native_size,
+            candidates_at_once=self._config.limits.max_concurrent_requests,
             previews=self._config.generation.previews,
             deadline=deadline,
         )
@@ -118,6 +123,13 @@ class Editor:
         for name in (*request.options.control_types, *plan.controls):
             if name in absent:
                 raise InvalidInput(f"control type {name} is not available: {absent[name]}")
+
+    def _refuse_points_in_vain(self, request: EditRequest, plan: EditPlan) -> None:
+        """Raises: InvalidInput: the region would be made from points, of which the segmenter can make nothing."""
+        reason = self._models.no_points
+        used = request.options.points and plan.refine_mask and request.mask is None
+        if used and reason is not None:
+            raise InvalidInput(f"config.points: {reason}; send config.box instead", details={"field": "config.points"})
 
     async def _signals(self, request: EditRequest, reading: Reading, journal: Journal) -> Signals:
         """One call per model, side by side, and none that cannot change the outcome."""
@@ -137,6 +149,11 @@ class Editor:
         return Signals(**dict(zip(calls, answers, strict=True)))
 
 
+def resolution(size: tuple[int, int]) -> str:
+    """(width, height) as the response shows it."""
+    return f"{size[0]}x{size[1]}"
+
+
 def describe_detection(detection: Detection) -> dict[str, Any]:
     """A detection as the response's metadata shows it: the box as [x0, y0, x1, y1] in pixels."""
     box = detection.box
@@ -147,8 +164,9 @@ def describe_detection(detection: Detection) -> dict[str, Any]:
     }
 
 
-def _describe_routing(plan: EditPlan) -> dict[str, Any]:
+def _describe_routing(ctx: EditContext) -> dict[str, Any]:
     """`metadata.routing`; of the controls it lists the weights of those that act."""
+    plan, source = ctx.plan, region_source(ctx.request, ctx.plan)
     decision = plan.decision
     target = {name: value for name, value in asdict(decision.target).items() if value}
     return {
@@ -157,7 +175,8 @@ def _describe_routing(plan: EditPlan) -> dict[str, Any]:
         "reason": decision.reason,
         "signals": _plain(decision.signals),
         "controls": {name: decision.controls[name] for name in plan.controls},
-        "target": target,
+        "target": None if source.pointed_at else target,
+        "region_from": source.value,
         "generation_prompt": decision.generation_prompt,
     }
 
@@ -173,12 +192,12 @@ def _warnings(ctx: EditContext, mask: EditMask) -> list[str]:
 
 def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
     height, width = ctx.request.base.shape[:2]
-    resolution = f"{width}x{height}"
     return {
-        "input_resolution": resolution,
-        "output_resolution": resolution,
-        "seed_used": ctx.plan.seed,
-        "routing": _describe_routing(ctx.plan),
+        "input_resolution": resolution(ctx.request.sent_size or (width, height)),
+        "output_resolution": resolution((width, height)),
+        "seed_used": ctx.plan.seeds[0],
+        "seeds": list(ctx.plan.seeds),
+        "routing": _describe_routing(ctx),
         "detections": [describe_detection(item) for item in mask.detections],
         "mask_area": masks.area_fraction(mask.alpha),
         "kept": ctx.journal.kept,

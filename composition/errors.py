@@ -4,6 +4,7 @@ CompositionError
 |-- InvalidInput               400 INVALID_INPUT          the schema can refuse it
 |   `-- NotAvailableYet        400 INVALID_INPUT          a documented field whose feature is not built
 |-- Unauthorized               401 UNAUTHORIZED
+|-- Forbidden                  403 FORBIDDEN              a page of another site asks, through somebody's browser
 |-- NotFound                   404 NOT_FOUND
 |-- MethodNotAllowed           405 METHOD_NOT_ALLOWED
 |-- Cancelled                  409 CANCELLED
@@ -65,6 +66,10 @@ class NotAvailableYet(InvalidInput):
 
 class Unauthorized(CompositionError):
     code, status = "UNAUTHORIZED", 401
+
+
+class Forbidden(CompositionError):
+    code, status = "FORBIDDEN", 403
 
 
 class NotFound(CompositionError):

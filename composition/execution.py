@@ -8,14 +8,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 
 from composition.deadline import Deadline
-from composition.editor import Editor
+from composition.editor import Editor, resolution
 from composition.images import Image
 from composition.jobs import Job, JobKind, JobResult
 from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, ProgressListener
-from composition.request import EditRequest
+from composition.provenance import parameters_of
+from composition.request import EditOptions, EditRequest, Oversize
+
+REDUCED: Final = (
+    "base_image: {sent} pixels are more than are allowed; it was reduced to {size}, and so is the result (oversize "
+    "downscale)"
+)
 
 
 class EditJobHandler:
@@ -46,47 +54,69 @@ class EditJobHandler:
 
     async def _load(self, job: Job) -> EditRequest:
         payload = job.payload
+        options = payload.options
+        photo = await self._blobs.get(payload.base_key)
         base, *references = await asyncio.gather(
-            *(self._decode(key) for key in (payload.base_key, *payload.reference_keys))
+            self._decode(photo, options), *(self._load_reference(key, options) for key in payload.reference_keys)
         )
         mask = None
-        notes = tuple[str, ...]()
+        notes: list[str] = []
         if payload.mask_key is not None:
             data = await self._blobs.get(payload.mask_key)
-            reading = await asyncio.to_thread(self._codec.decode_mask, data, payload.options.mask_mode)
-            mask, notes = reading.mask, (reading.note,) if reading.note else ()
+            reading = await asyncio.to_thread(self._codec.decode_mask, data, options.mask_mode, options.oversize)
+            mask = reading.mask
+            notes += [reading.note] if reading.note else []
+        size = sent_size = (base.shape[1], base.shape[0])
+        if options.oversize is Oversize.DOWNSCALE:
+            sent_size = await asyncio.to_thread(self._codec.size_as_sent, photo)
+        if sent_size != size:
+            notes.append(REDUCED.format(sent=resolution(sent_size), size=resolution(size)))
+            options = _scaled(options, size[0] / sent_size[0], size[1] / sent_size[1])
         return EditRequest(
             base=base,
             prompt=payload.prompt,
             negative_prompt=payload.negative_prompt,
             references=tuple(references),
             mask=mask,
-            notes=notes,
-            options=payload.options,
+            n=payload.n,
+            sent_size=sent_size,
+            notes=tuple(notes),
+            options=options,
         )
 
-    async def _decode(self, key: str) -> Image:
-        return await asyncio.to_thread(self._codec.decode, await self._blobs.get(key))
+    async def _load_reference(self, key: str, options: EditOptions) -> Image:
+        return await self._decode(await self._blobs.get(key), options)
+
+    async def _decode(self, data: bytes, options: EditOptions) -> Image:
+        return await asyncio.to_thread(self._codec.decode, data, options.oversize)
 
     async def _edit(self, job: Job, request: EditRequest, listener: ProgressListener, deadline: Deadline) -> JobResult:
         result = await self._editor.edit(
             request, request_id=f"{job.id}-{job.attempt}", listener=listener, deadline=deadline
         )
+        account = {
+            "pipeline_used": result.pipeline.value,
+            "models_used": list(result.models_used),
+            "processing_time_ms": result.processing_time_ms,
+            "metadata": dict(result.metadata),
+        }
         options = job.payload.options
-        data, media_type = await asyncio.to_thread(self._codec.encode, result.image, options.output_format)
+        keys, media_type = [], None
+        for image, seed in zip(result.images, result.metadata["seeds"], strict=True):
+            parameters = parameters_of(job.payload, account, seed) if options.embed_metadata else None
+            data, media_type = await asyncio.to_thread(
+                self._codec.encode, image, options.output_format, parameters, quality=options.output_quality
+            )
+            keys.append(await self._blobs.put(data))
         mask_key = None
         if options.return_mask:
             mask_key = await self._blobs.put(await asyncio.to_thread(self._codec.encode_mask, result.mask))
         return JobResult(
-            image_key=await self._blobs.put(data),
+            image_key=keys[0],
             image_media_type=media_type,
             mask_key=mask_key,
-            account={
-                "pipeline_used": result.pipeline.value,
-                "models_used": list(result.models_used),
-                "processing_time_ms": result.processing_time_ms,
-                "metadata": dict(result.metadata),
-            },
+            account=account,
+            other_image_keys=tuple(keys[1:]),
         )
 
     async def _analyze(self, job: Job, request: EditRequest) -> JobResult:
@@ -102,3 +132,11 @@ class EditJobHandler:
                 "metadata": dict(analysis.metadata),
             },
         )
+
+
+def _scaled(options: EditOptions, x_factor: float, y_factor: float) -> EditOptions:
+    """What was clicked or drawn on the photo as it was sent, in pixels of the reduced one."""
+    if options.mark is None:
+        return options
+    mark = options.mark.scaled(x_factor, y_factor)
+    return replace(options, points=mark.points, box=mark.box)

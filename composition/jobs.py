@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from composition.request import EditOptions
+from composition.request import EditOptions, ResponseFormat
 
 SCHEMA_VERSION = 1
 """Of `Job.payload`. A worker refuses a job of a version that it does not know."""
@@ -43,13 +43,15 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EditPayload:
-    """What a job executes: `EditRequest` with its images as blob keys."""
+    """What a job executes: `EditRequest` with its images as blob keys, and how its images are to be delivered."""
 
     prompt: str
     base_key: str
     negative_prompt: str | None = None
     reference_keys: tuple[str, ...] = ()
     mask_key: str | None = None
+    n: int = 1
+    response_format: ResponseFormat = ResponseFormat.JSON
     options: EditOptions = field(default_factory=EditOptions)
 
     @property
@@ -62,6 +64,7 @@ class EditPayload:
 class JobResult:
     """What a completed job holds: blob keys of its images and the JSON account of the edit.
 
+    `image_key` is the first candidate's, `other_image_keys` are those of the rest in the order of their seeds.
     `account` has pipeline_used, models_used, processing_time_ms and metadata of the API's result object.
     """
 
@@ -69,6 +72,17 @@ class JobResult:
     image_media_type: str | None
     mask_key: str | None
     account: Mapping[str, Any]
+    other_image_keys: tuple[str, ...] = ()
+
+    @property
+    def image_keys(self) -> tuple[str, ...]:
+        """Of every candidate, in the order of their seeds; empty for an analysis."""
+        return (() if self.image_key is None else (self.image_key,)) + self.other_image_keys
+
+    @property
+    def blob_keys(self) -> tuple[str, ...]:
+        """Every result blob, for deletion when the job is dropped."""
+        return self.image_keys + (() if self.mask_key is None else (self.mask_key,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +127,11 @@ class Job:
     callback_url: str | None = None
     idempotency_key: str | None = None
     body_digest: str | None = None
+
+    @property
+    def places(self) -> int:
+        """How many of the queue's places it takes while it waits: one for each image that it makes."""
+        return self.payload.n if self.kind is JobKind.EDIT else 1
 
 
 @dataclass(frozen=True, kw_only=True)

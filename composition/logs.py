@@ -7,8 +7,10 @@ import re
 import traceback
 from typing import Any
 
-TALKATIVE = ("httpx", "httpcore", "bentoml.access", "uvicorn.access")
-"""The first two write whole URLs, with whoever's tokens; the others each write a line for every request."""
+TALKATIVE = ("httpx", "httpcore", "bentoml.access", "uvicorn.access", "mcp")
+"""The first two write whole URLs, with whoever's tokens; the others each write lines for every request."""
+FAULT_FINDING = ("python_multipart",)
+"""Warns of every malformed body, which is answered to the caller and nothing for the log."""
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Ends a line, moves a terminal's cursor, or turns the direction of what follows."""
 _TRACEBACK_MARGIN = "  | "
@@ -40,9 +42,11 @@ def set_up_logging(level: str) -> None:
     """Make this process log from a level on, safely; where the lines go is the server's business.
 
     Args:
-        level: DEBUG, INFO, WARNING or ERROR; the talkative libraries stay at WARNING.
+        level: DEBUG, INFO, WARNING or ERROR; the talkative libraries stay at WARNING, the fault-finding ones at ERROR.
     """
     logging.setLogRecordFactory(OneLineRecord)
     logging.getLogger().setLevel(level)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in FAULT_FINDING:
+        logging.getLogger(name).setLevel(logging.ERROR)

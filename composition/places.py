@@ -31,7 +31,8 @@ def jobs_location(storage: StorageConfig) -> str:
 
 def blobs_location(storage: StorageConfig) -> str:
     """What `storage.blobs` means to a single machine. Raises: ConfigError: it lies in a Bento."""
-    return _outside_bentos("storage.blobs", storage.blobs or str(storage_folder(storage) / "blobs"))
+    blobs = storage.blobs.get_secret_value() if storage.blobs else None
+    return _outside_bentos("storage.blobs", blobs or str(storage_folder(storage) / "blobs"))
 
 
 def make_folder(storage: StorageConfig) -> Path:

@@ -11,7 +11,8 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any, Final, TypeAlias, get_args, get_type_hints
 
-from composition.images import Image, Mask
+from composition.images import Box, Image, Mask
+from composition.marks import Mark, Point
 
 
 class PipelineChoice(StrEnum):
@@ -64,14 +65,31 @@ class KeepParts(StrEnum):
     OFF = "off"
 
 
+class Oversize(StrEnum):
+    """What becomes of a photo above `limits.max_resolution`."""
+
+    REFUSE = "refuse"
+    DOWNSCALE = "downscale"
+
+
 class OutputFormat(StrEnum):
     PNG = "png"
     JPEG = "jpeg"
     WEBP = "webp"
 
 
+class ResponseFormat(StrEnum):
+    """How an edit's images are delivered: in the answer, behind a URL, or as the answer itself."""
+
+    JSON = "json"
+    URL = "url"
+    BINARY = "binary"
+
+
 MAX_SEED = 2**32 - 1
 RANDOM_SEED = -1
+MAX_CANDIDATES = 8
+MAX_POINTS = 32
 
 
 def option(
@@ -134,6 +152,15 @@ class EditOptions:
     target: str | None = option(
         min_length=1, max_length=200, description="What to repaint, instead of what is read from the prompt."
     )
+    points: tuple[Point, ...] = option(
+        (),
+        max_length=MAX_POINTS,
+        description="What was clicked, [x, y] or [x, y, label] in pixels of the photo: SAM finds the thing that the "
+        "points of label 1 (the default) are on and those of label 0 are not.",
+    )
+    box: Box | None = option(
+        description="[x0, y0, x1, y1] in pixels of the photo, x1 and y1 exclusive: SAM finds the thing in it."
+    )
     on_no_detection: OnNoDetection = option(
         OnNoDetection.FULL, description="full repaints everything, with a warning; error answers 422 NO_DETECTION."
     )
@@ -164,7 +191,19 @@ class EditOptions:
     output_format: OutputFormat = option(
         OutputFormat.PNG, description="png and webp are lossless, jpeg has quality 95."
     )
+    output_quality: int | None = option(
+        ge=1,
+        le=100,
+        description="Of jpeg (95 otherwise) and webp, which is lossless without it; smaller files below, png has none.",
+    )
     return_mask: bool = option(False, description="Add `result.mask`, a greyscale PNG.")
+    embed_metadata: bool = option(
+        False, description="Write the edit's parameters and its IPTC digital source type into the image file."
+    )
+    oversize: Oversize = option(
+        Oversize.REFUSE,
+        description="downscale takes a photo above limits.max_resolution and answers at the reduced size.",
+    )
     loras: Mapping[str, float] = option(
         default_factory=dict, max_length=5, description="Allow-listed LoRA names with weights."
     )
@@ -173,6 +212,11 @@ class EditOptions:
     def asks_for_structure(self) -> bool:
         """Whether the user, not the router, wants structure control."""
         return bool(self.control_types) or self.force_controlnet or self.pipeline is PipelineChoice.COMPLEX
+
+    @property
+    def mark(self) -> Mark | None:
+        """What was clicked or drawn."""
+        return Mark(points=self.points, box=self.box) if self.points or self.box is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,12 +252,18 @@ OPTIONS: Final[Mapping[str, Option]] = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditRequest:
-    """One edit as the user asked for it, with decoded images; `notes` is what decoding has to say about them."""
+    """One edit as the user asked for it, with decoded images.
+
+    `n` is the number of candidates, `sent_size` (width, height) that of the photo before it was reduced, where it was;
+    `notes` is what decoding has to say about the images.
+    """
 
     base: Image
     prompt: str
     negative_prompt: str | None = None
     references: tuple[Image, ...] = ()
     mask: Mask | None = None
+    n: int = 1
+    sent_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
     options: EditOptions = field(default_factory=EditOptions)

@@ -23,18 +23,23 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditResult:
-    """An edited image with its account.
+    """The edited image, or several candidates of it in the order of their seeds, with the account.
 
-    `mask` (H, W) is the feathered mask that it was blended with: where it is 0, the image is the original bit for bit.
+    `mask` (H, W) is the feathered mask that they were blended with: where it is 0, each is the original bit for bit.
     `metadata` is JSON-serialisable and becomes `result.metadata`.
     """
 
-    image: Image
+    images: tuple[Image, ...]
     mask: Mask
     pipeline: Pipeline
     models_used: tuple[str, ...]
     processing_time_ms: int
     metadata: Mapping[str, Any]
+
+    @property
+    def image(self) -> Image:
+        """The first candidate."""
+        return self.images[0]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

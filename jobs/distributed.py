@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from celery import Celery
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from composition.config import Config, ConfigError
@@ -83,14 +84,19 @@ def celery_worker_app(
 
 
 def _redis_store(config: Config) -> tuple[Redis, RedisJobStore]:
-    redis = connect(config.queue.redis_url)
+    try:
+        redis = connect(config.queue.redis_url.get_secret_value())
+    except ValueError:  # its message may quote what is a password's part
+        raise ConfigError("queue.redis_url: is not a redis:// URL with a host and, if any, a numeric port") from None
     return redis, RedisJobStore(redis, max_pending=config.queue.max_pending)
 
 
 def _shared_blobs(config: Config) -> BlobStore:
-    if config.storage.blobs == "memory":
+    if config.storage.blobs == SecretStr("memory"):
         raise ConfigError("storage.blobs: nodes share no memory; null keeps images in Redis")
-    return open_blob_store(blobs_location(config.storage) if config.storage.blobs else config.queue.redis_url)
+    if config.storage.blobs:
+        return open_blob_store(blobs_location(config.storage))
+    return open_blob_store(config.queue.redis_url.get_secret_value(), key="queue.redis_url")
 
 
 def _celery(config: Config) -> Celery:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pydantic import SecretStr
+
 from composition.config import Config, ConfigError
 from composition.places import blobs_location, jobs_location, make_folder
 from composition.ports.codec import ImageCodec
@@ -55,7 +57,7 @@ async def check_storage(config: Config) -> None:
 
 def _stores(config: Config) -> tuple[JobStore, BlobStore]:
     storage = config.storage
-    if storage.blobs == "memory" and storage.jobs != "memory":
+    if storage.blobs == SecretStr("memory") and storage.jobs != "memory":
         raise ConfigError("storage.blobs: jobs that outlive the process need images that do; name a folder")
     if storage.jobs is None or storage.blobs is None:
         make_folder(storage)
@@ -66,4 +68,5 @@ def _stores(config: Config) -> tuple[JobStore, BlobStore]:
 def webhook_sender(config: Config, store: JobStore, fetcher: Fetcher) -> WebhookSender:
     """Sends what the store's outbox owes; several nodes may each have one."""
     queue = config.queue
-    return WebhookSender(store, fetcher, secret=queue.webhook_secret, max_attempts=queue.webhook_attempts)
+    secret = queue.webhook_secret.get_secret_value() if queue.webhook_secret else None
+    return WebhookSender(store, fetcher, secret=secret, max_attempts=queue.webhook_attempts)

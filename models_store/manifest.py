@@ -56,6 +56,7 @@ class Model(_Entry):
         size_bytes: how much is imported, roughly: shown before a download.
         sha256: digests of files whose content is known beforehand.
         optional: the profile does without it; it is imported only when asked for by its role.
+        untrained: what models of this kind can do and this one was not trained for, with the reason in words.
     """
 
     repository: Repository
@@ -70,6 +71,7 @@ class Model(_Entry):
     size_bytes: Annotated[int, Field(gt=0)]
     sha256: Mapping[str, Sha256] = {}
     optional: bool = False
+    untrained: Mapping[str, str] = {}
 
     @property
     def digest(self) -> str:

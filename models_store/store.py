@@ -75,7 +75,9 @@ class ModelSet:
         named = models.base_model
         self._base_named = f"models.base_model: {named}" if named else f"models.profile: {self.profile}"
         self.ip_adapter_variant: str = models.ip_adapter.variant or self._manifest.ip_adapter_variant
-        self._origins = {role: self._origin(role, self._override(role, models)) for role in self._manifest.models}
+        overrides = {role: self._override(role, models) for role in self._manifest.models}
+        self._overridden = frozenset(role for role, named in overrides.items() if named is not None)
+        self._origins = {role: self._origin(role, named) for role, named in overrides.items()}
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -94,6 +96,10 @@ class ModelSet:
         if self._is_left_out(role):
             return f"{role} is optional in model profile {self.profile} and not imported; run: {self._command(role)}"
         return None
+
+    def reason_untrained(self, role: str, ability: str) -> str | None:
+        """What the profile's model was not trained for, in words; None where it was, or another model is configured."""
+        return None if role in self._overridden else self._manifest.models[role].untrained.get(ability)
 
     def tag(self, role: str) -> str:
         """The BentoML tag of a role's model, imported or not.

@@ -12,7 +12,7 @@ STATE_TIMEOUT_S = 5.0
 
 
 AskState = Callable[[], Awaitable[Mapping[str, Any]]]
-"""Asks one runner: process, models_loaded, and where it knows them ready, gpu_available and gpu_memory_free_mb."""
+"""Asks one runner: models_loaded, and where it knows them ready, gpu_available and gpu_memory_free_mb."""
 
 
 class RunnersHealth:
@@ -20,19 +20,26 @@ class RunnersHealth:
 
     Args:
         runners: by name.
-        last_failure: what kept a runner from starting, by its name.
+        restarts: how often a runner was started again, by its name.
+        last_failure: what kept it from starting, if it did not the last time.
     """
 
-    def __init__(self, runners: Mapping[str, AskState], *, last_failure: Callable[[str], str | None]) -> None:
+    def __init__(
+        self,
+        runners: Mapping[str, AskState],
+        *,
+        restarts: Callable[[str], int],
+        last_failure: Callable[[str], str | None],
+    ) -> None:
         self._runners = runners
+        self._restarts = restarts
         self._last_failure = last_failure
-        self._processes: dict[str, list[object]] = {name: [] for name in runners}
 
     async def health(self) -> Mapping[str, object]:
         """See the port; a runner that is away or slow counts as not loaded.
 
-        Beside the port's keys `runners`: by name whether it is ready, how often it was seen to have been started
-        again, and while it is away what kept it from starting (an exception's class), if anything did.
+        Beside the port's keys `runners`: by name whether it is ready, how often it was started again, and while it
+        is away what kept it from starting (an exception's class, or that it was killed), if anything did.
         """
         states = await asyncio.gather(*(self._ask(runner) for runner in self._runners.values()))
         reports = {name: self._report(name, state) for name, state in zip(self._runners, states, strict=True)}
@@ -49,12 +56,9 @@ class RunnersHealth:
         }
 
     def _report(self, name: str, state: Mapping[str, Any] | None) -> Mapping[str, object]:
-        seen = self._processes[name]
-        if state is not None and state["process"] not in seen[-1:]:
-            seen.append(state["process"])
         failure = self._last_failure(name) if state is None else None
         ready = state is not None and state.get("ready", True)
-        return {"ready": ready, "restarts": max(0, len(seen) - 1), "failure": failure}
+        return {"ready": ready, "restarts": self._restarts(name), "failure": failure}
 
     async def _ask(self, state: AskState) -> Mapping[str, Any] | None:
         try:

@@ -24,7 +24,7 @@ from models_store.store import ModelSet
 from runners.analyzer.client import BentoAnalyzer
 from runners.detector.client import BentoDetector
 from runners.diffusion.transport.client import DiffusionClient
-from runners.failures import last_failure
+from runners.failures import last_failure, restarts_of
 from runners.health import RunnersHealth
 from runners.structure.client import BentoStructure
 
@@ -59,6 +59,7 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
         depth=extract,
         diffuser=diffuse,
         absent_controls=_absent_controls(store),
+        no_points=store.reason_untrained("sam", "points"),
     )
     if config.optimization.cache_preprocessors:
         models = _cached(models, config)
@@ -73,6 +74,7 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
                 "structure": extract.state,
                 "diffusion": diffuse.stats,
             },
+            restarts=restarts_of,
             last_failure=last_failure,
         ),
         native_size=native_size,

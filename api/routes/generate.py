@@ -13,16 +13,17 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from api import openapi
-from api.bodies import BoundedJsonRoute
-from api.context import ApiContext, Context, Owner
+from api.context import ApiContext, Charging, Context, Owner, current_charge
 from api.conversion import API_PREFIX, PRIVATE, rendered, status_url
+from api.forms import FORM_SCHEMA, EditRoute, form_body
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
 from api.submission import delivered_result, forget_images, run_interactive, submit
-from composition.errors import Cancelled, IdempotencyConflict
+from composition.errors import Cancelled, IdempotencyConflict, InternalError
 from composition.jobs import Job, JobKind, Priority
+from composition.request import ResponseFormat
 
-router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRoute)
+router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=EditRoute)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -38,8 +39,9 @@ IdempotencyKey = Annotated[
 @router.post(
     "/generate",
     response_model=GenerateResponse,
-    responses=openapi.errors(*openapi.GENERATING),
+    responses={**openapi.OR_THE_IMAGE, **openapi.errors(*openapi.GENERATING)},
     summary="Edit an image and wait for it",
+    openapi_extra=form_body(FORM_SCHEMA),
 )
 async def generate(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """Blocks until the edit is complete. Closing the connection cancels it."""
@@ -51,13 +53,24 @@ async def generate(body: GenerateRequest, request: Request, context: Context, ow
     response_model=SubmitResponse,
     responses=openapi.errors(*openapi.SUBMITTING, IdempotencyConflict),
     summary="Edit an image in the background",
+    openapi_extra=form_body(FORM_SCHEMA),
 )
 async def generate_async(
-    body: GenerateRequest, context: Context, owner: Owner, idempotency_key: IdempotencyKey = None
+    body: GenerateRequest,
+    context: Context,
+    owner: Owner,
+    charging: Charging,
+    idempotency_key: IdempotencyKey = None,
 ) -> SubmitResponse:
     """Answers as soon as the job is accepted durably; ask `status_url` or give a `callback_url` to learn its end."""
     job = await submit(
-        context, body, kind=JobKind.EDIT, owner=owner, priority=Priority.BATCH, idempotency_key=idempotency_key
+        context,
+        body,
+        kind=JobKind.EDIT,
+        owner=owner,
+        priority=Priority.BATCH,
+        charge=charging,
+        idempotency_key=idempotency_key,
     )
     return SubmitResponse(job_id=job.id, status_url=status_url(job.id))
 
@@ -67,6 +80,7 @@ async def generate_async(
     response_model=AnalyzeResponse,
     responses=openapi.errors(*openapi.WAITING),
     summary="Say what an edit would do, without doing it",
+    openapi_extra=form_body(FORM_SCHEMA),
 )
 async def analyze(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """The same request as /generate: decision, target, boxes and mask; no diffusion."""
@@ -76,17 +90,54 @@ async def analyze(body: GenerateRequest, request: Request, context: Context, own
 async def run_while_connected(
     request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str
 ) -> Response:
-    """Run an edit or an analysis for a caller that waits; a caller that leaves cancels it."""
-    spent_s = time.perf_counter() - getattr(request.state, "started_at", time.perf_counter())
-    job = await _while_connected(
-        request, lambda: run_interactive(context, body, kind=kind, owner=owner, spent_s=spent_s)
-    )
+    """Run an edit or an analysis for a caller that waits, and answer its result."""
+    job = await finished_while_connected(request, context, body, kind=kind, owner=owner)
+    if body.response_format is ResponseFormat.BINARY:
+        return await _image_itself(context, job)
     result = await delivered_result(context, job)
     content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
     return Response(
         content,
         media_type="application/json",
         headers={"X-Job-ID": job.id, **PRIVATE},
+        background=BackgroundTask(forget_images, context, job),
+    )
+
+
+async def finished_while_connected(
+    request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str
+) -> Job:
+    """The job of a caller that waits; a caller that leaves cancels it. Raises: as `run_interactive`."""
+    charge, spent = current_charge(request), spent_s(request)
+    return await _while_connected(
+        request, lambda: run_interactive(context, body, kind=kind, owner=owner, charge=charge, spent_s=spent)
+    )
+
+
+def spent_s(request: Request) -> float:
+    """Seconds since a request's arrival."""
+    now = time.perf_counter()
+    return now - float(getattr(request.state, "started_at", now))
+
+
+async def _image_itself(context: ApiContext, job: Job) -> Response:
+    """The image file as the body; of what else there is to say the short things as headers."""
+    result = job.result
+    if result is None or result.image_key is None:
+        raise InternalError("the result is gone")
+    account, metadata = result.account, result.account["metadata"]
+    headers = {
+        "X-Job-ID": job.id,
+        "X-Seed": str(metadata["seed_used"]),
+        "X-Pipeline": str(account["pipeline_used"]),
+        "X-Processing-Time-Ms": str(account["processing_time_ms"]),
+        "X-Warnings": str(len(metadata["warnings"])),
+        **PRIVATE,
+    }
+    return Response(
+        await context.blobs.get(result.image_key),
+        media_type=result.image_media_type,
+        headers=headers,
         background=BackgroundTask(forget_images, context, job),
     )
 

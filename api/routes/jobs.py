@@ -21,13 +21,13 @@ from api.responses import JobListResponse, StatusResponse
 from api.submission import load_result
 from composition.errors import CompositionError, InvalidInput, NotFound
 from composition.jobs import JobEvent, JobStatus
+from composition.request import MAX_CANDIDATES
 
 logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix=API_PREFIX, tags=["jobs"])
 
 PING_S = 15
-IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
 OCTETS = "application/octet-stream"
 
 # Otherwise a stopping server cuts streams off in mid-air; the queue, as it winds down, ends every one with an event.
@@ -80,7 +80,7 @@ async def list_jobs(
 @router.delete(
     "/jobs/{job_id}",
     response_model=StatusResponse,
-    responses=openapi.errors(*openapi.A_JOB),
+    responses=openapi.errors(*openapi.CHANGING_A_JOB),
     summary="Cancel a job",
 )
 async def cancel_job(job_id: JobId, context: Context, owner: Owner) -> dict[str, Any]:
@@ -94,11 +94,9 @@ async def cancel_job(job_id: JobId, context: Context, owner: Owner) -> dict[str,
     responses={
         200: {
             "description": "The edited image.",
-            "content": {
-                media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in (*IMAGE_TYPES, OCTETS)
-            },
+            "content": dict.fromkeys((*openapi.IMAGE_TYPES, OCTETS), openapi.FILE),
         },
-        **openapi.errors(*openapi.A_JOB),
+        **openapi.errors(*openapi.A_JOB, InvalidInput),
     },
     summary="The edited image as a file",
 )
@@ -106,16 +104,20 @@ async def job_image(
     job_id: JobId,
     context: Context,
     owner: Owner,
+    index: Annotated[int, Query(ge=0, lt=MAX_CANDIDATES, description="Of several candidates, which one.")] = 0,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
-    """404 while the job has no image; `details.status` says why.
+    """404 while the job has no image; `details.status` says why. So it is for a candidate that there is none of.
 
     With `Accept: application/octet-stream` the same bytes under that type, for clients that know no images.
     """
     job = await context.queue.get(job_id, owner=owner)
-    if job.result is None or job.result.image_key is None:
+    keys = () if job.result is None else job.result.image_keys
+    if job.result is None or not keys:
         raise NotFound("the job has no image", details={"status": job.status.value})
-    data = await context.blobs.get(job.result.image_key)
+    if index >= len(keys):
+        raise NotFound(f"the job has {len(keys)} candidates, counted from 0", details={"status": job.status.value})
+    data = await context.blobs.get(keys[index])
     media_type = OCTETS if accept == OCTETS else job.result.image_media_type
     return Response(data, media_type=media_type, headers=PRIVATE)
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from api import openapi
 from api.bodies import BoundedJsonRoute
-from api.context import Context, Owner
+from api.context import ApiContext, Charge, Charging, Context, Owner
 from api.conversion import PRIVATE, rendered, status_url
 from api.errors import from_validation
 from api.responses import GenerateResponse, SubmitResponse
@@ -72,7 +72,7 @@ TaskId = Annotated[str, Depends(_task_id)]
 @router.post(
     "/compose",
     response_model=GenerateResponse,
-    responses=openapi.errors(*openapi.GENERATING),
+    responses={**openapi.OR_THE_IMAGE, **openapi.errors(*openapi.GENERATING)},
     summary="Edit an image and wait for it",
 )
 async def compose(body: NativeRequest, request: Request, context: Context, owner: Owner) -> Response:
@@ -86,9 +86,9 @@ async def compose(body: NativeRequest, request: Request, context: Context, owner
     responses=openapi.errors(*openapi.SUBMITTING),
     summary="Edit an image in the background",
 )
-async def compose_task(body: NativeRequest, context: Context, owner: Owner) -> SubmitResponse:
+async def compose_task(body: NativeRequest, context: Context, owner: Owner, charging: Charging) -> SubmitResponse:
     """As POST /api/v1/generate/async."""
-    job = await submit(context, _parse(body), kind=JobKind.EDIT, owner=owner, priority=Priority.BATCH)
+    job = await _submit(body, context, owner, charging)
     return SubmitResponse(job_id=job.id, status_url=status_url(job.id))
 
 
@@ -98,9 +98,9 @@ async def compose_task(body: NativeRequest, context: Context, owner: Owner) -> S
     responses=openapi.errors(*openapi.SUBMITTING),
     summary="Submit a task",
 )
-async def submit_task(body: NativeRequest, context: Context, owner: Owner) -> TaskResponse:
+async def submit_task(body: NativeRequest, context: Context, owner: Owner, charging: Charging) -> TaskResponse:
     """The task is a job like any other: durable, its owner's alone, to be found under /api/v1/jobs too."""
-    return _task(await submit(context, _parse(body), kind=JobKind.EDIT, owner=owner, priority=Priority.BATCH))
+    return _task(await _submit(body, context, owner, charging))
 
 
 @router.get(
@@ -138,7 +138,7 @@ async def task_result(task_id: TaskId, context: Context, owner: Owner) -> Respon
 @router.put(
     "/compose_task/cancel",
     response_model=TaskResponse,
-    responses=openapi.errors(*openapi.A_JOB, InvalidInput),
+    responses=openapi.errors(*openapi.CHANGING_A_JOB, InvalidInput),
     summary="Cancel a task",
 )
 async def cancel_task(task_id: TaskId, context: Context, owner: Owner) -> TaskResponse:
@@ -148,13 +148,17 @@ async def cancel_task(task_id: TaskId, context: Context, owner: Owner) -> TaskRe
 
 @router.post(
     "/compose_task/retry",
-    responses=openapi.errors(*openapi.A_JOB, InvalidInput),
+    responses=openapi.errors(*openapi.CHANGING_A_JOB, InvalidInput),
     summary="Not offered: submit the task again",
 )
 async def retry_task(task_id: TaskId, context: Context, owner: Owner) -> None:
     """Always refused: transient failures are tried again by the queue itself, and no request is kept to be repeated."""
     await context.queue.get(task_id, owner=owner)
     raise InvalidInput("a task is not run again: submit it again")
+
+
+async def _submit(body: NativeRequest, context: ApiContext, owner: str, charge: Charge) -> Job:
+    return await submit(context, _parse(body), kind=JobKind.EDIT, owner=owner, priority=Priority.BATCH, charge=charge)
 
 
 def _parse(body: NativeRequest) -> GenerateRequest:

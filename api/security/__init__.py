@@ -15,6 +15,7 @@ from api.security.admission import AdmissionGuard
 from api.security.api_keys import ApiKeyGuard
 from api.security.body_limit import BodyLimitGuard
 from api.security.failures import FailureGuard, UnknownPathGuard
+from api.security.foreign_pages import ForeignPageGuard
 from api.security.observation import ObservationGuard
 from api.security.rate_limit import RateLimitGuard
 from composition.config import ApiConfig
@@ -38,6 +39,8 @@ def guards(config: ApiConfig, app: FastAPI) -> tuple[Guard, ...]:
     max_bytes = config.max_request_size_mb * 1024 * 1024
     if config.api_keys:
         chosen.append((ApiKeyGuard, {"api_keys": config.api_keys, "max_body_bytes": max_bytes}))
+    else:
+        chosen.append((ForeignPageGuard, {"origins": config.cors_origins, "max_body_bytes": max_bytes}))
     if config.rate_limit_per_minute:
         chosen.append((RateLimitGuard, {"per_minute": config.rate_limit_per_minute, "max_body_bytes": max_bytes}))
     chosen.append((BodyLimitGuard, {"max_body_bytes": max_bytes}))
@@ -56,5 +59,13 @@ def _cors_options(config: ApiConfig) -> dict[str, Any]:
         "allow_origins": list(config.cors_origins),
         "allow_methods": ["GET", "POST", "DELETE"],
         "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-API-Key"],
-        "expose_headers": ["Retry-After", "X-Job-ID", "X-Request-ID"],
+        "expose_headers": [
+            "Retry-After",
+            "X-Job-ID",
+            "X-Pipeline",
+            "X-Processing-Time-Ms",
+            "X-Request-ID",
+            "X-Seed",
+            "X-Warnings",
+        ],
     }

@@ -35,7 +35,7 @@ async def refuse(
     headers = Headers(scope=scope)
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     waits_for_leave = headers.get("expect", "").lower() == "100-continue"
-    response = error_response(error, headers={"Connection": "close"} if has_body else None)
+    response = error_response(error, headers={"Connection": "close"} if has_body else None, path=scope["path"])
     if not has_body or not drain or waits_for_leave:
         await response(scope, receive, send)
         return

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
+from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -31,12 +32,12 @@ class ApiKeyGuard:
         self,
         app: ASGIApp,
         *,
-        api_keys: Mapping[str, str],
+        api_keys: Mapping[str, SecretStr],
         max_body_bytes: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
-        self._digests = {name: _digest(key) for name, key in api_keys.items()}
+        self._digests = {name: _digest(key.get_secret_value()) for name, key in api_keys.items()}
         self._max_body_bytes = max_body_bytes
         self._wrong = TokenBuckets(WRONG_KEYS_PER_MINUTE, clock=clock)
         self._let_in: OrderedDict[tuple[str, str], None] = OrderedDict()

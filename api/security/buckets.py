@@ -31,16 +31,16 @@ class TokenBuckets:
         """Whether there is a token; none is taken."""
         return self._tokens(client, self._clock()) >= 1.0
 
-    def take(self, client: str) -> float:
-        """Take a token; 0, or the seconds until there is one."""
+    def take(self, client: str, count: int = 1) -> float:
+        """Take tokens; 0, or the seconds until there are as many."""
         now = self._clock()
         tokens = self._tokens(client, now)
         self._buckets.pop(client, None)
-        allowed = tokens >= 1.0
-        self._buckets[client] = (tokens - 1.0 if allowed else tokens, now)
+        allowed = tokens >= count
+        self._buckets[client] = (tokens - count if allowed else tokens, now)
         while len(self._buckets) > MAX_CLIENTS:
             self._buckets.popitem(last=False)
-        return 0.0 if allowed else (1.0 - tokens) / self._refill_per_s
+        return 0.0 if allowed else (count - tokens) / self._refill_per_s
 
     def _tokens(self, client: str, now: float) -> float:
         tokens, then = self._buckets.get(client, (self._capacity, now))

@@ -35,7 +35,7 @@ class FailureGuard:
             if started:
                 # The status is out; ending without the last chunk is how the client learns that the body is broken.
                 return
-            await error_response(answer)(scope, receive, send)
+            await error_response(answer, path=scope["path"])(scope, receive, send)
 
 
 class UnknownPathGuard:
@@ -65,7 +65,9 @@ class UnknownPathGuard:
                 replacing = True
                 allowed = Headers(raw=message["headers"]).get("allow")
                 response = error_response(
-                    self._errors[message["status"]], headers={"Allow": allowed} if allowed else None
+                    self._errors[message["status"]],
+                    headers={"Allow": allowed} if allowed else None,
+                    path=scope["path"],
                 )
                 await response(scope, receive, send)
             elif not replacing:

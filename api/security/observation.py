@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import HttpMetrics
+from api.security.answers import OPEN_PATHS
 
 access_logger = logging.getLogger("api.access")
 
@@ -37,12 +38,12 @@ class ObservationGuard:
         request_id = _request_id(Headers(scope=scope))
         started_at = time.perf_counter()
         scope.setdefault("state", {}).update(request_id=request_id, started_at=started_at)
-        status = 0
+        status, answered_s = 0, 0.0
 
         async def labelled_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered_s
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered_s = message["status"], time.perf_counter() - started_at
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID_HEADER] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
@@ -55,18 +56,27 @@ class ObservationGuard:
                 duration_s = time.perf_counter() - started_at
                 route = route_template(scope)
                 self._metrics.observe(method=scope["method"], route=route, status=status, duration_s=duration_s)
-                if self._access_log:
-                    access_logger.info("%s", _access_line(scope, status, duration_s, request_id))
+                if self._access_log and not _is_answered_probe(scope, status):
+                    access_logger.info("%s", _access_line(scope, status, answered_s, duration_s, request_id))
 
 
-def _access_line(scope: Scope, status: int, duration_s: float, request_id: str) -> str:
-    """One JSON object; the path without its query, which may hold secrets."""
+def _is_answered_probe(scope: Scope, status: int) -> bool:
+    """Probes come every few seconds and say nothing while all is well."""
+    return scope["path"] in OPEN_PATHS and status == 200
+
+
+def _access_line(scope: Scope, status: int, answered_s: float, duration_s: float, request_id: str) -> str:
+    """One JSON object; the path without its query, which may hold secrets.
+
+    `answered_ms` is when the answer began, `duration_ms` when it was over, or the rest of a refused body read off.
+    """
     client = scope.get("client")
     return json.dumps(
         {
             "method": scope["method"],
             "path": scope["path"],
             "status": status,
+            "answered_ms": round(answered_s * 1000, 1),
             "duration_ms": round(duration_s * 1000, 1),
             "request_id": request_id,
             "client": client[0] if client else None,

@@ -1,4 +1,4 @@
-"""So many requests that start work per client and minute, in bursts of at most as many.
+"""So many requests that start work per client and minute, in bursts of at most as many; n candidates count as n.
 
 Reading (status, events, results, health) is not counted: a client that polls is not one that abuses.
 """
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.security.answers import OPEN_PATHS, refuse
 from api.security.buckets import TokenBuckets, address_of
-from composition.errors import RateLimited
+from composition.errors import InvalidInput, RateLimited
 
 _FREE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "PUT"})
 """PUT cancels a task of BentoML's clients; there is no other."""
@@ -39,12 +39,25 @@ class RateLimitGuard:
         if scope["type"] != "http" or scope["method"] in _FREE_METHODS or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        wait_s = self._buckets.take(_client_of(scope))
+        client = _client_of(scope)
+        wait_s = self._buckets.take(client)
         if wait_s > 0:
             error = rate_limited(f"more than {self._per_minute} requests per minute", wait_s)
             await refuse(error, scope, receive, send, max_body_bytes=self._max_body_bytes)
             return
+        scope.setdefault("state", {})["charge"] = lambda edits: self._charge(client, edits)
         await self._app(scope, receive, send)
+
+    def _charge(self, client: str, edits: int) -> None:
+        """What an admitted request costs when it turns out to be so many edits; one is paid for already."""
+        if edits > self._per_minute:
+            raise InvalidInput(
+                f"n: no more than {self._per_minute} edits per minute are allowed", details={"field": "n"}
+            )
+        wait_s = self._buckets.take(client, edits - 1)
+        if wait_s > 0:
+            of_the_first_s = 60.0 / self._per_minute
+            raise rate_limited(f"{edits} candidates are more than the rate has left", wait_s + of_the_first_s)
 
 
 def rate_limited(message: str, wait_s: float) -> RateLimited:

@@ -14,6 +14,7 @@ from composition.caching.content_key import Part, content_key_off_loop
 from composition.caching.single_flight import SingleFlight
 from composition.decision import ReferenceKind
 from composition.images import DepthMap, Detection, Image, Mask, Pose
+from composition.marks import Mark
 from composition.ports.vision import Analyzer, DepthEstimator, Detector, PoseEstimator, Segmenter
 
 T = TypeVar("T")
@@ -50,6 +51,9 @@ class CachedSegmenter(_CachedPort[Segmenter]):
     async def segment(self, image: Image, detections: Sequence[Detection]) -> tuple[Mask, ...]:
         asked = tuple(detections)
         return await self._get("masks", lambda: self._inner.segment(image, asked), image, asked)
+
+    async def segment_marked(self, image: Image, mark: Mark) -> Mask:
+        return await self._get("masks", lambda: self._inner.segment_marked(image, mark), image, mark)
 
 
 class CachedPoseEstimator(_CachedPort[PoseEstimator]):

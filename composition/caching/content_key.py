@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from composition.images import Detection
+from composition.marks import Mark
 
 THREADED_DIGEST_BYTES = 1 << 20
 """Larger images are digested in a thread: the event loop never waits longer than about a millisecond."""
 
-Part: TypeAlias = npt.NDArray[np.uint8] | str | bytes | Sequence[Detection]
+Part: TypeAlias = npt.NDArray[np.uint8] | str | bytes | Mark | Sequence[Detection]
 
 
 def content_key(*parts: Part) -> bytes:
@@ -39,9 +40,11 @@ async def content_key_off_loop(*parts: Part) -> bytes:
     return content_key(*parts)
 
 
-def _encoded(part: str | bytes | Sequence[Detection]) -> tuple[str, bytes]:
+def _encoded(part: str | bytes | Mark | Sequence[Detection]) -> tuple[str, bytes]:
     if isinstance(part, bytes):
         return "bytes", part
     if isinstance(part, str):
         return "text", part.encode("utf-8", "surrogatepass")
+    if isinstance(part, Mark):
+        return "mark", repr(part).encode()
     return "detections", repr(tuple(part)).encode("utf-8", "surrogatepass")

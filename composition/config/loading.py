@@ -24,8 +24,6 @@ from composition.config.tree import Config
 ENV_PREFIX = "COMPOSITION_"
 ENV_DELIMITER = "__"
 CONFIG_PATH_VARIABLE = "COMPOSITION_CONFIG"
-SECRETS = frozenset({"api_keys", "webhook_secret", "redis_url"})
-"""Keys whose values no message repeats."""
 
 
 class ConfigError(Exception):
@@ -55,7 +53,7 @@ def load_config(
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(error, variables)) from error
+        raise ConfigError(_explain(error, variables)) from None
 
 
 class _Settings(Config, BaseSettings):
@@ -97,7 +95,7 @@ def _read_file(path: Path | None, env: Mapping[str, str]) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(named.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{named}: cannot be read: {error}") from error
+        raise ConfigError(f"{named}: cannot be read: {_without_the_text(error)}") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -156,10 +154,30 @@ def _explain(error: ValidationError, variables: Mapping[str, str]) -> str:
         if item["type"] == "extra_forbidden":
             message = f"is not a known key; there are {', '.join(_keys_beside(path))}"
         else:
-            got = "" if SECRETS.intersection(path) else f", got {item['input']!r}"
+            got = f", got {item['input']!r}" if _may_be_shown(path) else ""
             message = f"{item['msg']}{got}"
         lines.append(f"  {'.'.join(path)}: {message}{_set_by(path, variables)}")
     return "\n".join(lines)
+
+
+def _without_the_text(error: Exception) -> str:
+    """YAML's own message quotes the line, which may hold a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        at = error.problem_mark
+        return f"line {at.line + 1}, column {at.column + 1}: {error.problem}"
+    return type(error).__name__ if isinstance(error, yaml.YAMLError | UnicodeDecodeError) else str(error)
+
+
+def _may_be_shown(path: Sequence[str]) -> bool:
+    """Whether a message may repeat a key's value: not a secret's, nor that of a whole section, which may hold one."""
+    section: type[BaseModel] = Config
+    for key in path:
+        inner = _section_at(section, key)
+        if inner is None:
+            field = section.model_fields.get(key)
+            return field is not None and "SecretStr" not in repr(field.annotation)
+        section = inner
+    return False
 
 
 def _set_by(path: Sequence[str], variables: Mapping[str, str]) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    create_model,
+    model_validator,
+)
 
 from composition.controls import CONTROLS
 from composition.request import ControlType
@@ -16,8 +25,8 @@ PROFILES: tuple[Profile, ...] = get_args(Profile)
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
-Unshown = Field(repr=False)
-"""For secrets: no log, traceback or test report that shows the tree shows their values."""
+Secret = Annotated[SecretStr, Field(min_length=1)]
+"""A value that no message, log or dump shows: who needs it asks for it by `get_secret_value`."""
 
 
 def _number_from_text(value: Any) -> Any:
@@ -26,24 +35,26 @@ def _number_from_text(value: Any) -> Any:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), hide_input_in_errors=True)
 
 
 class ApiConfig(_Section):
     """`api_keys` maps a key's name (the owner of its jobs) to the key; empty means no authentication.
 
     `docs` false answers 404 at /, /docs, /docs.json, /openapi.json and /schema.json; BentoML's clients need the last.
+    `mcp` true answers the Model Context Protocol at /mcp, with the package `mcp`.
     """
 
     host: str = "0.0.0.0"  # noqa: S104  SPEC.md Appendix A
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     workers: Count = 1
     max_request_size_mb: Count = 50
-    api_keys: Annotated[Mapping[str, str], Unshown] = {}
+    api_keys: Mapping[str, Secret] = {}
     rate_limit_per_minute: Annotated[int, Field(ge=0)] = 0
     cors_origins: tuple[str, ...] = ()
     access_log: bool = False
     docs: bool = True
+    mcp: bool = False
 
 
 class FetchConfig(_Section):
@@ -178,9 +189,13 @@ class OptimizationConfig(_Section):
 
 
 class LimitsConfig(_Section):
-    """`max_resolution` and `min_resolution` bound each side, in pixels."""
+    """`max_resolution` and `min_resolution` bound each side, in pixels.
+
+    `max_downscaled_megapixels` bounds what is decoded for `config.oversize: downscale`.
+    """
 
     max_resolution: Count = 2048
+    max_downscaled_megapixels: Annotated[int, Field(ge=1, le=80)] = 50
     min_resolution: Count = 256
     max_concurrent_requests: Count = 3
     request_timeout_seconds: Seconds = 120.0
@@ -200,9 +215,9 @@ class QueueConfig(_Section):
     retry_delay_s: Seconds = 5.0
     shutdown_grace_s: Seconds = 30.0
     result_ttl_seconds: Seconds = 86_400.0
-    redis_url: Annotated[str, Unshown] = "redis://127.0.0.1:6379/0"
+    redis_url: Secret = SecretStr("redis://127.0.0.1:6379/0")
     visibility_timeout_s: Seconds = 3600.0
-    webhook_secret: Annotated[str | None, Unshown] = None
+    webhook_secret: Secret | None = None
     webhook_attempts: Count = 6
 
 
@@ -211,12 +226,12 @@ class StorageConfig(_Section):
 
     `folder` null is the user's state folder. `jobs` is a SQLite file, or "memory"; null is a file in the folder.
     `blobs` is a folder, an fsspec or redis:// URL, or "memory"; null is in the folder with the embedded queue, and the
-    queue's Redis with Celery, whose nodes share no disk.
+    queue's Redis with Celery, whose nodes share no disk. It is a secret since such a URL may hold a password.
     """
 
     folder: str | None = None
     jobs: str | None = None
-    blobs: str | None = None
+    blobs: Secret | None = None
 
 
 class LoggingConfig(_Section):

@@ -42,8 +42,8 @@ VISIBLE_LIGHT = 6.0
 """Deviation of L* below which light and shade need no thought."""
 FOLLOWS = (0.2, 0.3)
 """Slope of painted on expected lightness between which the photograph's light is a pattern that was painted over."""
-LEAST_MATERIAL = 0.1
-"""A smaller share of the thing is no material that changed: the edit was something else."""
+LEAST_MATERIAL, LEAST_SURFACE = 0.1, 0.4
+"""A smaller share of the thing is no colour, or no surface, that changed: the edit was something else."""
 ONE_COLOUR = 0.45
 """A smaller share of the material having become of the new hue, the new look is not one colour."""
 TOUCHING = 0.25
@@ -123,7 +123,7 @@ def find_material(
         old = evidence.old_colour(share, core & ~apart)
         apart = evidence.apart(share, core, old)
         share = share * (1.0 - _softened(apart))
-    if share[core].mean() < LEAST_MATERIAL:
+    if share[core].mean() < (LEAST_MATERIAL if plain else LEAST_SURFACE):
         return None
     if plain and not evidence.is_one_colour(look, core & ~apart, old):
         return None

@@ -13,6 +13,7 @@ from composition.errors import EmptyMask, NoDetection
 from composition.images import Box, Detection, Image, Mask, Pose
 from composition.imaging import masks
 from composition.journal import Journal
+from composition.marks import Mark
 from composition.masking import body
 from composition.masking.find import people_in, side_of
 from composition.masking.protect import protected_mask
@@ -30,7 +31,8 @@ class Scene:
 
     Attributes:
         image: (H, W, 3).
-        user_mask: (H, W), the user's own; it overrides everything that is found.
+        user_mask: (H, W), the user's own; it overrides all else.
+        mark: what the user pointed at; it overrides everything that is found.
         objects: what the analyzer saw.
         found: the instances of what the target names, best first.
         protected: the instances of everything that may not change, by its phrase.
@@ -39,6 +41,7 @@ class Scene:
 
     image: Image
     user_mask: Mask | None = None
+    mark: Mark | None = None
     objects: Sequence[Detection] = ()
     found: Sequence[Detection] = ()
     protected: Mapping[str, Sequence[Detection]] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Region:
     Attributes:
         thing: its pixels.
         detections: the instances that it was made from.
-        exact: the mask is the user's own, to be feathered but not dilated.
+        exact: the mask or the box is the user's own, to be feathered but not dilated.
         outlined: the thing keeps its shape and the mask is its own outline, so it is blended in along it.
         protected: (H, W), > 0 stays as it is, however far the mask grows: a face, hands, what the prompt
             keeps. None: nothing is.
@@ -75,15 +78,18 @@ async def make_region(scene: Scene, plan: EditPlan, *, segmenter: Segmenter, jou
 
     Raises:
         NoDetection: nothing was found and the request says `on_no_detection: error`.
-        EmptyMask: the user's mask is empty, or the subject or what is protected leaves nothing to repaint.
+        EmptyMask: the user's mask is empty, there is nothing where the user points, or the subject or what is
+            protected leaves nothing to repaint.
     """
     target = plan.decision.target
-    if scene.user_mask is not None:
+    if scene.user_mask is not None or scene.mark is not None:
         if target.protected:
-            journal.warn(
-                f"mask_image alone says what is repainted: not protected from it: {', '.join(target.protected)}"
-            )
-        return Region(thing=masks.ensure_not_empty(masks.binarize(scene.user_mask)), exact=True)
+            source = "mask_image" if scene.user_mask is not None else "what is pointed at"
+            journal.warn(f"{source} alone says what is repainted: not protected from it: {', '.join(target.protected)}")
+        if scene.user_mask is not None:
+            return Region(thing=masks.ensure_not_empty(masks.binarize(scene.user_mask)), exact=True)
+    if scene.mark is not None:
+        return await _marked(scene.mark, scene, plan, segmenter, journal)
     if target.rest:
         region = _everything(scene, plan)
     elif target.region is not None:
@@ -91,6 +97,26 @@ async def make_region(scene: Scene, plan: EditPlan, *, segmenter: Segmenter, jou
     else:
         region = await _named(scene, plan, segmenter, journal)
     return await _protecting(region, scene, plan, segmenter, journal) if target.protected else region
+
+
+async def _marked(mark: Mark, scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal) -> Region:
+    """The thing that the user points at, or the box itself where the plan does not refine masks."""
+    drawn = None if mark.box is None else Region(thing=masks.boxes_to_mask([mark.box], scene.size), exact=True)
+    if drawn is not None and not plan.refine_mask:
+        return drawn
+    with journal.timed("refine"):
+        outline = await segmenter.segment_marked(scene.image, mark)
+    journal.used("sam")
+    if mark.box is not None and not mark.points:
+        outline = _near(outline, mark.box)
+    if outline.any():
+        if mark.on_thing and not any(outline[int(point.y), int(point.x)] for point in mark.on_thing):
+            journal.warn("the silhouette that SAM drew holds none of the points")
+        return Region(thing=outline, outlined=plan.decision.keeps_shape)
+    if drawn is None:
+        raise EmptyMask("SAM sees no thing where the points are: move them, or send a box")
+    journal.warn("the refined mask was empty: the box is used")
+    return drawn
 
 
 async def _named(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal) -> Region:

@@ -21,8 +21,8 @@ async def locate(ctx: EditContext) -> EditMask:
     return mask
 
 
-async def run(ctx: EditContext) -> tuple[EditMask, Image]:
-    """Find it and repaint it under the structure controls that the plan has a scale for."""
+async def run(ctx: EditContext) -> tuple[EditMask, tuple[Image, ...]]:
+    """Find it and repaint it, once for every seed, under the structure controls that the plan has a scale for."""
     (mask, poses), depth = await together(_locate_with_poses(ctx), _estimate_depth(ctx))
     return mask, await paint(ctx, mask, Structure(poses=poses, depth=depth))
 

@@ -19,6 +19,7 @@ class Models:
 
     Attributes:
         absent_controls: control types that the diffuser has no ControlNet for, with the reason in words.
+        no_points: why the segmenter can make nothing of points, in words; None: it can.
     """
 
     analyzer: Analyzer
@@ -28,11 +29,16 @@ class Models:
     depth: DepthEstimator
     diffuser: Diffuser
     absent_controls: Mapping[ControlType, str] = field(default_factory=dict)
+    no_points: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditContext:
-    """One edit on its way. `native_size` is the model's own image size in pixels (512 for SD 1.5)."""
+    """One edit on its way.
+
+    `native_size` is the model's own image size in pixels (512 for SD 1.5). Of its candidates at most
+    `candidates_at_once` are at the diffusion model at a time.
+    """
 
     request_id: str
     request: EditRequest
@@ -41,5 +47,6 @@ class EditContext:
     models: Models
     journal: Journal
     native_size: int
+    candidates_at_once: int = 1
     previews: bool = False
     deadline: Deadline | None = None

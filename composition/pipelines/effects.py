@@ -15,7 +15,16 @@ from composition.masking.edit_mask import EditMask
 from composition.masking.find import side_of
 from composition.masking.grow import LEAST_BLUR_PX, SEAM_BLUR_PX
 from composition.pipelines.planning import MAX_FAST_GUIDANCE_SCALE, MAX_FAST_STEPS, MIN_FAST_STEPS
-from composition.request import OPTIONS, EditRequest, MaskMode, OnNoDetection, PipelineChoice, RefineMask, Speed
+from composition.request import (
+    OPTIONS,
+    EditRequest,
+    MaskMode,
+    OnNoDetection,
+    OutputFormat,
+    PipelineChoice,
+    RefineMask,
+    Speed,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +43,13 @@ class Edit:
     @property
     def target(self) -> Target:
         return self.plan.decision.target
+
+    @property
+    def own_region(self) -> str | None:
+        """What the user says is repainted, in words for a warning; None where it has to be found."""
+        if self.request.mask is not None:
+            return "mask_image"
+        return None if self.request.options.mark is None else "what is pointed at"
 
     @property
     def everywhere(self) -> bool:
@@ -61,8 +77,20 @@ SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or
 
 ACTS_ALWAYS: Final = frozenset(
     {
-        *("base", "mask", "seed", "strength", "crop", "speed", "color_match", "keep_parts", "sharpen"),
-        *("output_format", "return_mask"),
+        "base",
+        "mask",
+        "n",
+        "seed",
+        "strength",
+        "crop",
+        "speed",
+        "color_match",
+        "keep_parts",
+        "sharpen",
+        "output_format",
+        "return_mask",
+        "embed_metadata",
+        "oversize",
     }
 )
 """Whatever the rest of the request says, they act or, where they only switch something off, are obeyed."""
@@ -89,6 +117,10 @@ def _no_rim(edit: Edit) -> str | None:
     if edit.mask.outlined:
         return "a thing that keeps its shape is blended in along its outline"
     return "mask_blur_px leaves no soft rim" if edit.plan.mask_blur_px < LEAST_BLUR_PX else None
+
+
+def _drawn(edit: Edit) -> str:
+    return "the box itself" if edit.request.mask is None else "mask_image"
 
 
 def _in_boxes(target: Target) -> bool:
@@ -165,13 +197,23 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
     ),
     WithoutEffect(
         of=("target",),
-        holds=lambda e: e.request.mask is not None and e.asked("target"),
-        text=lambda e: "mask_image is repainted, not what target names; it only helps to read the prompt",
+        holds=lambda e: e.own_region is not None and e.asked("target"),
+        text=lambda e: f"{e.own_region} is repainted, not what target names; it only helps to read the prompt",
     ),
     WithoutEffect(
         of=("target",),
-        holds=lambda e: e.request.mask is None and e.asked("target") and _names_nothing(e.target),
+        holds=lambda e: e.own_region is None and e.asked("target") and _names_nothing(e.target),
         text=lambda e: f"target '{e.request.options.target}' names nothing that can be looked for",
+    ),
+    WithoutEffect(
+        of=("points", "box"),
+        holds=lambda e: e.request.mask is not None and e.request.options.mark is not None,
+        text=lambda e: "points and box have no effect: mask_image is repainted",
+    ),
+    WithoutEffect(
+        of=("points",),
+        holds=lambda e: bool(e.request.options.points) and e.mask.exact and e.request.mask is None,
+        text=lambda e: "points have no effect: the box itself is repainted",
     ),
     WithoutEffect(
         of=("mask_mode",),
@@ -182,17 +224,20 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         of=("on_no_detection",),
         holds=lambda e: (
             e.request.options.on_no_detection is OnNoDetection.ERROR
-            and (e.request.mask is not None or side_of(e.target) is not None or _names_nothing(e.target))
+            and (e.own_region is not None or side_of(e.target) is not None or _names_nothing(e.target))
         ),
         text=lambda e: (
             "on_no_detection has no effect: "
-            + ("mask_image is repainted" if e.request.mask is not None else "nothing has to be detected")
+            + ("nothing has to be detected" if e.own_region is None else f"{e.own_region} is repainted")
         ),
     ),
     WithoutEffect(
         of=("refine_mask",),
         holds=lambda e: (
-            e.request.options.refine_mask is RefineMask.ON and (not e.mask.detections or _in_boxes(e.target))
+            e.request.options.refine_mask is RefineMask.ON
+            and (
+                e.request.mask is not None or (e.own_region is None and (not e.mask.detections or _in_boxes(e.target)))
+            )
         ),
         text=lambda e: (
             "refine_mask has no effect: "
@@ -204,13 +249,18 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         holds=lambda e: e.asked("mask_dilation_px") and e.plan.mask_dilation_px > 0 and (e.mask.exact or e.everywhere),
         text=lambda e: (
             "mask_dilation_px has no effect: "
-            + ("mask_image is not dilated" if e.mask.exact else "all of the image is repainted")
+            + (f"{_drawn(e)} is not dilated" if e.mask.exact else "all of the image is repainted")
         ),
     ),
     WithoutEffect(
         of=("mask_feather",),
         holds=lambda e: e.asked("mask_feather") and _no_rim(e) is not None,
         text=lambda e: f"mask_feather has no effect: {_no_rim(e)}",
+    ),
+    WithoutEffect(
+        of=("output_quality",),
+        holds=lambda e: e.asked("output_quality") and e.request.options.output_format is OutputFormat.PNG,
+        text=lambda e: "output_quality has no effect: png is lossless",
     ),
     WithoutEffect(
         of=("mask_blur_px",),

@@ -22,8 +22,8 @@ class Found:
 
 
 async def find_target(ctx: EditContext) -> Found:
-    """The instances that the prompt names, for the edit or for what may not change; a user's mask needs none."""
-    if ctx.request.mask is not None:
+    """The instances that the prompt names, for the edit or for what may not change; a user's region needs none."""
+    if ctx.request.mask is not None or ctx.request.options.mark is not None:
         return Found()
     target, image = ctx.plan.decision.target, ctx.request.base
     detector, journal = ctx.models.detector, ctx.journal
@@ -43,6 +43,7 @@ async def mask_of(ctx: EditContext, found: Found, poses: Sequence[Pose] = ()) ->
     scene = Scene(
         image=ctx.request.base,
         user_mask=ctx.request.mask,
+        mark=ctx.request.options.mark,
         objects=ctx.signals.objects,
         found=found.target,
         protected=found.protected,

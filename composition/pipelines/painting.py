@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from composition.controls import CONTROLS, ControlSource
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
@@ -15,6 +15,7 @@ from composition.imaging import blending, geometry, masks
 from composition.imaging.keeping import keep
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
+from composition.pipelines.parallel import all_of
 from composition.request import ControlType
 
 LATENT_CELL_PX = 8
@@ -28,8 +29,10 @@ class Structure:
     depth: DepthMap | None = None
 
 
-async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> Image:
+async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> tuple[Image, ...]:
     """The whole image (H, W, 3) with the mask repainted; where `mask.alpha` is 0 it is the original bit for bit.
+
+    One for each of the plan's seeds: all else is made once for all of them.
 
     Args:
         ctx: the edit.
@@ -39,11 +42,13 @@ async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> Image
     with ctx.journal.stage("condition"):
         request = await asyncio.to_thread(_make_request, ctx, mask, structure)
     with ctx.journal.stage("diffuse"):
-        result = await _diffuse(ctx, request)
-    ctx.journal.used(*result.models_used)
-    ctx.journal.cache.update(result.cache)
+        results = await _diffuse_all(ctx, request)
+    for result in results:
+        ctx.journal.used(*result.models_used)
+        missed = {name: outcome for name, outcome in ctx.journal.cache.items() if outcome == "miss"}
+        ctx.journal.cache.update({**result.cache, **missed})
     with ctx.journal.stage("blend"):
-        return await asyncio.to_thread(_blend, ctx, mask, result.image)
+        return tuple([await asyncio.to_thread(_blend, ctx, mask, result.image) for result in results])
 
 
 def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> DiffusionRequest:
@@ -59,7 +64,7 @@ def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> Dif
         negative_prompt=plan.negative_prompt,
         num_inference_steps=plan.num_inference_steps,
         guidance_scale=plan.guidance_scale,
-        seed=plan.seed,
+        seed=plan.seeds[0],
         strength=plan.strength,
         references=references,
         ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
@@ -67,7 +72,6 @@ def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> Dif
         loras=plan.loras,
         speed=plan.speed,
         previews=ctx.previews,
-        deadline_s=None if ctx.deadline is None else ctx.deadline.left_for_runner_s(),
     )
 
 
@@ -83,12 +87,38 @@ def _controls(
     }
 
 
-async def _diffuse(ctx: EditContext, request: DiffusionRequest) -> DiffusionResult:
+async def _diffuse_all(ctx: EditContext, request: DiffusionRequest) -> list[DiffusionResult]:
+    """The request once for every seed. The first one that fails ends the others; so does a caller that leaves."""
+    seeds = ctx.plan.seeds
+    places = asyncio.Semaphore(ctx.candidates_at_once)
+    steps = [0] * len(seeds)
+
+    async def diffuse(index: int) -> DiffusionResult:
+        def note(progress: DiffusionProgress) -> None:
+            steps[index] = progress.step
+            preview = progress.preview if index == 0 else None
+            ctx.journal.denoised(sum(steps), progress.total * len(seeds), preview)
+
+        async with places:
+            candidate = replace(
+                request,
+                request_id=f"{ctx.request_id}.{index}" if index else ctx.request_id,
+                seed=seeds[index],
+                deadline_s=None if ctx.deadline is None else ctx.deadline.left_for_runner_s(),
+            )
+            return await _diffuse(ctx, candidate, note)
+
+    return await all_of([diffuse(index) for index in range(len(seeds))])
+
+
+async def _diffuse(
+    ctx: EditContext, request: DiffusionRequest, note: Callable[[DiffusionProgress], None]
+) -> DiffusionResult:
     """Follow the diffuser's events to its result; leaving early closes the stream, which cancels the request."""
     async with aclosing(ctx.models.diffuser.diffuse(request)) as events:
         async for event in events:
             if isinstance(event, DiffusionProgress):
-                ctx.journal.denoised(event.step, event.total, event.preview)
+                note(event)
             else:
                 return event
     raise ModelError("the diffusion model ended without a result")
@@ -102,7 +132,8 @@ def _blend(ctx: EditContext, mask: EditMask, model_image: Image) -> Image:
         generated = blending.match_color(generated, original, mask.view(mask.reach))
     if plan.keep_light or (plan.keep_parts and not mask.thing.all()):
         kept = keep(generated, original, mask.view(mask.thing), parts=plan.keep_parts, surface=not plan.keep_light)
-        ctx.journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
+        if not ctx.journal.kept:  # of several candidates, the first one's
+            ctx.journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
         generated = kept.image
     if plan.sharpen:
         generated = blending.sharpen(generated, alpha)

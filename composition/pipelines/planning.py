@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from composition.config import Config
 from composition.controls import CONTROLS
-from composition.decision import Decision, EditPlan
+from composition.decision import Decision, EditPlan, RegionSource
 from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, KeepParts, RefineMask, Speed
 
 T = TypeVar("T")
@@ -33,11 +33,11 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         negative_prompt=_negative_prompt(request, decision, config),
         num_inference_steps=steps,
         guidance_scale=guidance_scale,
-        seed=_resolve_seed(options.seed),
+        seeds=_seeds(options.seed, request.n),
         strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
         ip_adapter_scale=options.ip_adapter_scale,
         controls=_controls(options, decision),
-        refine_mask=_refine(options.refine_mask, decision),
+        refine_mask=_refine(options, decision),
         mask_dilation_px=options.mask_dilation_px,
         mask_blur_px=options.mask_blur_px,
         mask_feather=options.mask_feather,
@@ -50,6 +50,18 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         keep_parts=_keeps_parts(options, decision) and generation.appearance_keep_detail,
         loras=dict(options.loras),
     )
+
+
+def region_source(request: EditRequest, plan: EditPlan) -> RegionSource:
+    """What says where to repaint, of everything that was sent: the first that is there."""
+    mark = request.options.mark
+    if request.mask is not None:
+        return RegionSource.MASK_IMAGE
+    if mark is not None:
+        if mark.box is None:
+            return RegionSource.POINTS
+        return RegionSource.POINTS_AND_BOX if mark.points and plan.refine_mask else RegionSource.BOX
+    return RegionSource.PROMPT if request.options.target is None else RegionSource.TARGET
 
 
 def _controls(options: EditOptions, decision: Decision) -> dict[ControlType, float]:
@@ -97,8 +109,10 @@ def _given(value: T | None, default: T) -> T:
     return default if value is None else value
 
 
-def _resolve_seed(seed: int | None) -> int:
-    return secrets.randbelow(MAX_SEED + 1) if seed is None or seed < 0 else seed
+def _seeds(seed: int | None, count: int) -> tuple[int, ...]:
+    """One after the other, from a random one on where the user names none."""
+    first = secrets.randbelow(MAX_SEED + 2 - count) if seed is None or seed < 0 else seed
+    return tuple(range(first, first + count))
 
 
 def _negative_prompt(request: EditRequest, decision: Decision, config: Config) -> str:
@@ -107,9 +121,14 @@ def _negative_prompt(request: EditRequest, decision: Decision, config: Config) -
     return ", ".join(part for part in (stated, *decision.negative_terms) if part)
 
 
-def _refine(choice: RefineMask, decision: Decision) -> bool:
-    """Silhouettes where the shape must survive; boxes where another shape may take its place."""
-    if choice is RefineMask.AUTO:
-        target = decision.target
-        return decision.keeps_shape or target.complement or target.region is not None
-    return choice is RefineMask.ON
+def _refine(options: EditOptions, decision: Decision) -> bool:
+    """Silhouettes where the shape must survive; boxes where another shape may take its place.
+
+    What a person points at is a thing with a silhouette; but a box for something that is added is its place.
+    """
+    if options.refine_mask is not RefineMask.AUTO:
+        return options.refine_mask is RefineMask.ON
+    if options.mark is not None:
+        return options.box is None or not decision.inserts
+    target = decision.target
+    return decision.keeps_shape or target.complement or target.region is not None

@@ -16,7 +16,7 @@ async def locate(ctx: EditContext) -> EditMask:
     return await mask_of(ctx, found)
 
 
-async def run(ctx: EditContext) -> tuple[EditMask, Image]:
-    """Find it and repaint it."""
+async def run(ctx: EditContext) -> tuple[EditMask, tuple[Image, ...]]:
+    """Find it and repaint it, once for every seed."""
     mask = await locate(ctx)
     return mask, await paint(ctx, mask, Structure())

@@ -10,10 +10,11 @@ from jobs.blobs.file_blobs import FolderBlobStore, FsspecBlobStore
 from jobs.blobs.memory_blobs import MemoryBlobStore
 
 
-def open_blob_store(location: str) -> BlobStore:
+def open_blob_store(location: str, *, key: str = "storage.blobs") -> BlobStore:
     """`memory`, a folder, a redis:// URL, or any other fsspec URL (s3://bucket/prefix).
 
-    Raises: ConfigError says what is missing.
+    Raises: ConfigError says what is missing, of the `key` that the location is the value of. Of a URL it shows the
+    scheme alone, and of what a library says about one nothing: there may be a password in both.
     """
     if location == "memory":
         return MemoryBlobStore()
@@ -27,5 +28,9 @@ def open_blob_store(location: str) -> BlobStore:
 
             return RedisBlobStore(connect(location))
         return FsspecBlobStore(location)
-    except (ImportError, ValueError, OSError) as error:
-        raise ConfigError(f"storage.blobs: {location} cannot be used: {error}") from error
+    except ImportError as error:
+        raise ConfigError(f"{key}: {scheme}:// cannot be used: {error}") from error
+    except (ValueError, OSError) as error:
+        if has_scheme and scheme != "file":
+            raise ConfigError(f"{key}: this {scheme}:// URL cannot be used ({type(error).__name__})") from None
+        raise ConfigError(f"{key}: {location} cannot be used: {error}") from error

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from enum import EnumType
 from typing import Any
 
 from composition.controls import CONTROLS
+from composition.images import Box
 from composition.jobs import EditPayload, Job, JobError, JobEvent, JobKind, JobResult, JobStatus, Priority
-from composition.request import OPTIONS, EditOptions
+from composition.marks import Point
+from composition.request import OPTIONS, ControlType, EditOptions, ResponseFormat
 from jobs.protocol.lifecycle import Record
 
 _PLAIN = tuple(
@@ -19,6 +21,12 @@ _PLAIN = tuple(
     if f.name not in ("kind", "priority", "payload", "status", "result", "error")
 )  # fmt: skip
 _RECORD = tuple(f.name for f in fields(Record) if f.name not in ("job", "unread"))
+_READ: Mapping[Any, Callable[[Any], Any]] = {
+    tuple[ControlType, ...]: tuple,
+    tuple[Point, ...]: lambda stored: tuple(Point(*point) for point in stored),
+    Box: lambda stored: Box(**stored),
+}
+"""What JSON makes of an option's value, back to its type."""
 UNREADABLE = -1
 """The schema version, in this process, of a job that another version of the service wrote: no worker here runs it."""
 
@@ -32,7 +40,7 @@ def dump_record(record: Record) -> str:
         "priority": int(job.priority),
         "status": job.status.value,
         "payload": dump_payload(job.payload),
-        "result": asdict(job.result) if job.result else None,
+        "result": _dump_result(job.result) if job.result else None,
         "error": asdict(job.error) if job.error else None,
         "record": {name: getattr(record, name) for name in _RECORD},
     }
@@ -61,7 +69,7 @@ def load_record(text: str | bytes) -> Record:
         priority=Priority(document["priority"]),
         status=JobStatus(document["status"]),
         payload=payload,
-        result=JobResult(**document["result"]) if document["result"] else None,
+        result=_load_result(document["result"]) if document["result"] else None,
         error=JobError(**document["error"]) if document["error"] else None,
     )
     return Record(job=job, unread=unread, **{name: inner[name] for name in _RECORD if name in inner})
@@ -69,6 +77,18 @@ def load_record(text: str | bytes) -> Record:
 
 def dump_event_data(event: JobEvent) -> str:
     return json.dumps(dict(event.data), separators=(",", ":"))
+
+
+def _dump_result(result: JobResult) -> dict[str, Any]:
+    """Without what only candidates need, so that a version that knows none reads every other result."""
+    document = asdict(result)
+    if not result.other_image_keys:
+        del document["other_image_keys"]
+    return document
+
+
+def _load_result(document: Mapping[str, Any]) -> JobResult:
+    return JobResult(**{**document, "other_image_keys": tuple(document.get("other_image_keys", ()))})
 
 
 def _names_only(payload: dict[str, Any]) -> EditPayload:
@@ -95,17 +115,21 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
         raise ValueError(f"unknown options: {sorted(unknown)}")
     if unknown := set(stored["control_types"]) - CONTROLS.keys():
         raise ValueError(f"unknown control types: {sorted(unknown)}")
-    options = {
-        name: OPTIONS[name].type(value) if isinstance(OPTIONS[name].type, EnumType) else value
-        for name, value in stored.items()
-        if value is not None
-    }
-    options["control_types"] = tuple(stored["control_types"])
+    options = {name: _option(name, value) for name, value in stored.items() if value is not None}
     return EditPayload(
         prompt=document["prompt"],
         base_key=document["base_key"],
         negative_prompt=document["negative_prompt"],
         reference_keys=tuple(document["reference_keys"]),
         mask_key=document["mask_key"],
+        n=document.get("n", 1),
+        response_format=ResponseFormat(document.get("response_format", ResponseFormat.JSON)),
         options=EditOptions(**options),
     )
+
+
+def _option(name: str, stored: Any) -> Any:
+    kind = OPTIONS[name].type
+    if isinstance(kind, EnumType):
+        return kind(stored)
+    return _READ[kind](stored) if kind in _READ else stored

@@ -27,6 +27,8 @@ class JobStore(Protocol):
     async def add(self, job: Job) -> Job:
         """Accept a job durably; for a known idempotency key the job that was accepted first.
 
+        It takes `Job.places` of the places for waiting jobs; one that needs more than there are waits alone.
+
         Raises: QueueFull, IdempotencyConflict.
         """
         ...

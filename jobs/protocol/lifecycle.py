@@ -189,12 +189,7 @@ def kept(event: JobEvent, *, newest: JobEvent) -> bool:
 
 def result_keys(job: Job) -> tuple[str, ...]:
     """The blobs that go when the job is dropped."""
-    return () if job.result is None else keys_of(job.result)
-
-
-def keys_of(result: JobResult) -> tuple[str, ...]:
-    """The blobs that a result names."""
-    return tuple(key for key in (result.image_key, result.mask_key) if key)
+    return () if job.result is None else job.result.blob_keys
 
 
 def _holds(record: Record, token: int) -> bool:

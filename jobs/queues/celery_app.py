@@ -22,7 +22,7 @@ def create_celery_app(queue: QueueConfig, *, concurrency: int) -> Celery:
         queue: where Redis is; the visibility timeout, longer than the longest job.
         concurrency: jobs at a time in one worker process (they share its GPU).
     """
-    app = Celery("composition", broker=queue.redis_url, set_as_current=False)
+    app = Celery("composition", broker=queue.redis_url.get_secret_value(), set_as_current=False)
     transport = {
         "visibility_timeout": queue.visibility_timeout_s,
         "socket_timeout": SOCKET_TIMEOUT_S,

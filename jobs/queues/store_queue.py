@@ -19,6 +19,8 @@ from jobs.queues.signals import JobSignals
 logger = logging.getLogger(__name__)
 
 STOPPING_RETRY_AFTER_S = 5
+FULL_FOR_S = 0.5
+"""So long a full queue is taken to be full by those who ask while somebody else is looking."""
 
 
 class StoreJobQueue:
@@ -37,6 +39,9 @@ class StoreJobQueue:
         self._winding_down: asyncio.Task[None] | None = None
         self._waited_for: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
+        self._looking_for_room: asyncio.Task[None] | None = None
+        self._full: QueueFull | None = None
+        self._full_until = 0.0
 
     async def wind_down(self, *, grace_s: float) -> None:
         """Accept nothing more and finish what fits into the grace time; idempotent.
@@ -69,10 +74,28 @@ class StoreJobQueue:
             raise
 
     async def check_room(self) -> None:
-        """Raises: QueueFull or NotReady while no job would be accepted."""
+        """Who asks alone looks at the store; who asks meanwhile shares that look, or hears at once that it was full.
+
+        Otherwise a crowd at a full queue would wait in turn, each for a look of its own.
+
+        Raises: QueueFull or NotReady while no job would be accepted.
+        """
         if not self._accepting:
             raise NotReady("the service is not accepting jobs", retry_after_s=5)
-        await self._store.check_room()
+        if self._looking_for_room is None or self._looking_for_room.done():
+            self._looking_for_room = asyncio.create_task(self._look_for_room())
+            self._looking_for_room.add_done_callback(_retrieved)
+        elif self._full is not None and asyncio.get_running_loop().time() < self._full_until:
+            raise QueueFull(self._full.message, details=self._full.details, retry_after_s=self._full.retry_after_s)
+        await asyncio.shield(self._looking_for_room)
+
+    async def _look_for_room(self) -> None:
+        try:
+            await self._store.check_room()
+        except QueueFull as full:
+            self._full, self._full_until = full, asyncio.get_running_loop().time() + FULL_FOR_S
+            raise
+        self._full = None
 
     async def get(self, job_id: str, *, owner: str) -> Job:
         """Raises: NotFound, also for another owner's job."""
@@ -189,3 +212,9 @@ class StoreJobQueue:
 
 def _ends(event: JobEvent) -> bool:
     return event.type == "status" and JobStatus(event.data["status"]).terminal
+
+
+def _retrieved(task: asyncio.Task[None]) -> None:
+    """Nobody may be left to hear of its error."""
+    if not task.cancelled():
+        task.exception()

@@ -10,7 +10,7 @@ from composition.jobs import Job, JobEvent, JobStatus
 from jobs.protocol import lifecycle
 from jobs.protocol.claims import Delivery
 from jobs.protocol.lifecycle import Change, Record
-from jobs.stores.record_store import Changer, RecordJobStore, same_submission
+from jobs.stores.record_store import Changer, RecordJobStore, check_places, same_submission
 
 
 class MemoryJobStore(RecordJobStore):
@@ -36,7 +36,7 @@ class MemoryJobStore(RecordJobStore):
         key = (job.owner, job.idempotency_key) if job.idempotency_key is not None else None
         if key in self._accepted:
             return same_submission(self._records[self._accepted[key]].job, job)
-        await self.check_room()
+        check_places(await self._places_taken(), job.places, self._max_pending)
         self._order += 1
         change = lifecycle.admit(job, order=self._order, now=self._clock())
         self._write(change)
@@ -83,6 +83,10 @@ class MemoryJobStore(RecordJobStore):
 
     async def _now(self) -> float:
         return self._clock()
+
+    async def _places_taken(self) -> int:
+        jobs = (record.job for record in self._records.values())
+        return sum(job.places for job in jobs if job.status is JobStatus.PENDING)
 
     async def _load(self, job_id: str) -> Record | None:
         return self._records.get(job_id)

@@ -70,10 +70,12 @@ class RecordJobStore(JobStore, ABC):
     async def _page(self, owner: str, status: JobStatus | None, limit: int, below: int | None) -> Sequence[Record]:
         """At most `limit` records of an owner with an order under `below`, newest first."""
 
+    @abstractmethod
+    async def _places_taken(self) -> int:
+        """`Job.places` of all pending jobs together."""
+
     async def check_room(self) -> None:
-        pending = (await self.counts())[JobStatus.PENDING]
-        if pending >= self._max_pending:
-            raise queue_full(pending)
+        check_places(await self._places_taken(), 1, self._max_pending)
 
     async def get(self, job_id: str) -> Job:
         record = await self._load(job_id)
@@ -189,6 +191,12 @@ def same_submission(accepted: Job, job: Job) -> Job:
     if accepted.body_digest != job.body_digest:
         raise IdempotencyConflict("this Idempotency-Key was used with another body")
     return accepted
+
+
+def check_places(taken: int, needed: int, max_pending: int) -> None:
+    """Raises: QueueFull; never where nothing waits."""
+    if taken > 0 and taken + needed > max_pending:
+        raise queue_full(taken)
 
 
 def queue_full(pending: int) -> QueueFull:

@@ -25,15 +25,17 @@ if ARGV[3] ~= '' then
     if accepted then return {'repeated', accepted} end
 end
 if ARGV[4] ~= '' then
-    local pending = redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3])
-    if pending >= tonumber(ARGV[4]) then return {'full', tostring(pending)} end
+    local taken = redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3])
+        + tonumber(redis.call('GET', KEYS[4]) or '0')
+    if taken > 0 and taken + tonumber(ARGV[6]) > tonumber(ARGV[4]) then return {'full', tostring(taken)} end
 end
 for _, command in ipairs(cjson.decode(ARGV[5])) do
     redis.call(unpack(command))
 end
 return {'done', ''}
 """
-"""KEYS: job, waiting, delayed. ARGV: version read, new version, idempotency key or '', bound or '', commands."""
+"""KEYS: job, waiting, delayed, extra places. ARGV: version read, new version, idempotency key or '', bound or '',
+commands, places needed."""
 
 NEXT = """
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])) do
@@ -72,6 +74,7 @@ class RedisKeys:
         self.delayed = f"{prefix}delayed"
         self.leased = f"{prefix}leased"
         self.finished = f"{prefix}finished"
+        self.extra_places = f"{prefix}extra-places"
         self.waited_for = f"{prefix}waited-for"
         self.blobs = f"{prefix}blobs"
         self.garbage = f"{prefix}garbage"
@@ -165,6 +168,9 @@ def _admission(keys: RedisKeys, record: Record, waited_until: float) -> Iterator
 
 def _move(keys: RedisKeys, old: Record | None, record: Record, now: float) -> Iterator[list[object]]:
     job = record.job
+    extra = job.places - 1
+    if extra and JobStatus.PENDING in (job.status, None if old is None else old.job.status):
+        yield ["INCRBY", keys.extra_places, extra if job.status is JobStatus.PENDING else -extra]
     if old is not None:
         for line in (keys.waiting, keys.delayed, keys.leased):
             yield ["ZREM", line, job.id]

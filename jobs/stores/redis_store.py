@@ -173,6 +173,11 @@ class RedisJobStore(RecordJobStore):
             seconds, microseconds = await self._redis.time()
         return float(seconds) + float(microseconds) / 1e6
 
+    async def _places_taken(self) -> int:
+        async with translated():
+            extra = await reply(self._redis.get(self.keys.extra_places))
+        return (await self.counts())[JobStatus.PENDING] + int(extra or 0)
+
     async def _load(self, job_id: str) -> Record | None:
         return (await self._load_versioned(job_id))[1]
 
@@ -191,7 +196,7 @@ class RedisJobStore(RecordJobStore):
         if record is None or not condition(record):
             return None
         commands = redis_scripts.drop_commands(self.keys, record)
-        verdict, _ = await self._execute(job_id, version, uuid.uuid4().hex, "", "", commands)
+        verdict, _ = await self._execute(record.job, version, uuid.uuid4().hex, "", "", commands)
         return record.job if verdict == "done" else None
 
     async def _waiting(self, now: float) -> str | None:
@@ -250,15 +255,15 @@ class RedisJobStore(RecordJobStore):
         commands = redis_scripts.commands(
             self.keys, old, change, version=version, now=now, wait_lease_s=self._wait_lease_s
         )
-        return await self._execute(change.record.job.id, read_version, version, accepted_key, bound, commands)
+        return await self._execute(change.record.job, read_version, version, accepted_key, bound, commands)
 
     async def _execute(
-        self, job_id: str, read_version: str, version: str, accepted_key: str, bound: str, commands: list[list[str]]
+        self, job: Job, read_version: str, version: str, accepted_key: str, bound: str, commands: list[list[str]]
     ) -> tuple[str, str]:
         async with translated():
             verdict, value = await self._commit_script(
-                keys=[self.keys.job(job_id), self.keys.waiting, self.keys.delayed],
-                args=[read_version, version, accepted_key, bound, json.dumps(commands)],
+                keys=[self.keys.job(job.id), self.keys.waiting, self.keys.delayed, self.keys.extra_places],
+                args=[read_version, version, accepted_key, bound, json.dumps(commands), job.places],
             )
         return verdict.decode(), value.decode()
 

@@ -45,6 +45,10 @@ MIGRATIONS = (
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO counters VALUES ('position', 0);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN places INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX jobs_places ON jobs (places) WHERE status = 'pending';
+    """,
 )
 """The n-th script takes a file of version n-1 to version n (`PRAGMA user_version`). Scripts are only ever added."""
 

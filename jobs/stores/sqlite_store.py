@@ -26,7 +26,7 @@ from jobs.protocol import lifecycle
 from jobs.protocol.claims import Delivery
 from jobs.protocol.lifecycle import Change, Record
 from jobs.stores import sqlite_schema, sqlite_tables
-from jobs.stores.record_store import Changer, RecordJobStore, queue_full, same_submission
+from jobs.stores.record_store import Changer, RecordJobStore, check_places, same_submission
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -76,9 +76,7 @@ class SqliteJobStore(RecordJobStore):
         def insert(db: sqlite3.Connection) -> Job:
             if (accepted := sqlite_tables.accepted_before(db, job)) is not None:
                 return same_submission(accepted.job, job)
-            pending = sqlite_tables.pending(db)
-            if pending >= self._max_pending:
-                raise queue_full(pending)
+            check_places(sqlite_tables.places_taken(db), job.places, self._max_pending)
             change = lifecycle.admit(job, order=sqlite_tables.next_order(db), now=self._clock())
             sqlite_tables.write(db, change, now=self._clock())
             return change.record.job
@@ -117,6 +115,9 @@ class SqliteJobStore(RecordJobStore):
 
     async def _now(self) -> float:
         return self._clock()
+
+    async def _places_taken(self) -> int:
+        return await self._read(sqlite_tables.places_taken)
 
     async def _load(self, job_id: str) -> Record | None:
         return await self._read(sqlite_tables.load, job_id)

@@ -42,12 +42,12 @@ def write(db: sqlite3.Connection, change: Change, *, now: float) -> None:
     """A change with everything that belongs to it."""
     record, job = change.record, change.record.job
     db.execute(
-        "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET status ="
+        "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET status ="
         " excluded.status, not_before = excluded.not_before, lease_until = excluded.lease_until, finished_at ="
         " excluded.finished_at, document = excluded.document",
         (
             job.id, record.order, job.owner, job.status.value, int(job.priority), record.not_before,
-            record.lease_until, job.finished_at, job.idempotency_key, dump_record(record),
+            record.lease_until, job.finished_at, job.idempotency_key, dump_record(record), job.places,
         ),
     )  # fmt: skip
     for event in change.events:
@@ -108,8 +108,8 @@ def page(
     return [load_record(row[0]) for row in db.execute(query, (*values, limit))]
 
 
-def pending(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT COUNT(*) FROM jobs WHERE status = 'pending'").fetchone()[0])
+def places_taken(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT COALESCE(SUM(places), 0) FROM jobs WHERE status = 'pending'").fetchone()[0])
 
 
 def counts(db: sqlite3.Connection) -> Mapping[JobStatus, int]:

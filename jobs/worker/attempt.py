@@ -24,7 +24,6 @@ from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, JobHandler
 from composition.request import OutputFormat
 from composition.result import Progress
-from jobs.protocol import lifecycle
 from jobs.protocol.claims import Claim
 from jobs.protocol.job_store import JobStore
 
@@ -207,7 +206,7 @@ class Attempt:
     async def _publish(self, result: JobResult) -> None:
         if not await self._persistently(lambda: self._store.complete(self._claim, result)):
             logger.warning("job %s: another attempt owns it, this result is dropped", self.job.id)
-            await self._blobs.delete(lifecycle.keys_of(result))
+            await self._blobs.delete(result.blob_keys)
 
     async def _persistently(self, write: Callable[[], Awaitable[_T]]) -> _T:
         """An outcome outlives a short absence of the store."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from composition.images import Detection, Image
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed
+from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 
@@ -32,10 +32,9 @@ class AnalyzerRunner(StaysForFront):
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
-        from runners.analyzer.loading import load_models
-        from runners.refusal import refusing_to_start
-
         with refusing_to_start():
+            from runners.analyzer.loading import load_models
+
             self._models = load_models(_CONFIG.models, _MODELS)
         self._desk = BatchDesk()
 
@@ -60,5 +59,5 @@ class AnalyzerRunner(StaysForFront):
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:
-        """Keys: process (its id), models_loaded (names), batches (counts per method so far)."""
-        return {"process": os.getpid(), "models_loaded": ["yolox", "clip"], "batches": self._desk.counts()}
+        """Keys: models_loaded (names), batches (counts per method so far)."""
+        return {"models_loaded": ["yolox", "clip"], "batches": self._desk.counts()}

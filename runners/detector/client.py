@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from composition.images import Detection, Image, Mask
+from composition.marks import Mark
 from runners.detector.queries import DetectQuery, SegmentQuery
 from runners.remote import RunnerClient
 
@@ -25,5 +26,11 @@ class BentoDetector(RunnerClient):
     async def segment(self, image: Image, detections: Sequence[Detection]) -> tuple[Mask, ...]:
         if not detections:
             return ()
-        query = SegmentQuery(image=image, boxes=tuple(item.box for item in detections))
-        return cast(tuple[Mask, ...], await self.ask("segment", query))
+        return await self._segment(image, tuple(Mark(box=item.box) for item in detections))
+
+    async def segment_marked(self, image: Image, mark: Mark) -> Mask:
+        (mask,) = await self._segment(image, (mark,))
+        return mask
+
+    async def _segment(self, image: Image, marks: tuple[Mark, ...]) -> tuple[Mask, ...]:
+        return cast(tuple[Mask, ...], await self.ask("segment", SegmentQuery(image=image, marks=marks)))

@@ -6,7 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from composition.errors import InvalidInput
-from composition.images import Box, Image
+from composition.images import Image
+from composition.marks import Mark
 from runners.detector.phrases import split_phrases
 
 
@@ -20,10 +21,10 @@ class DetectQuery:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SegmentQuery:
-    """Whose silhouettes to draw, by their boxes in pixels of the image."""
+    """Whose silhouettes to draw: each mark is one thing, in pixels of the image."""
 
     image: Image
-    boxes: tuple[Box, ...]
+    marks: tuple[Mark, ...]
 
 
 def shape_of(query: DetectQuery) -> Hashable:
@@ -35,8 +36,11 @@ def shape_of(query: DetectQuery) -> Hashable:
     return query.image.shape
 
 
-def has_usable_boxes(query: SegmentQuery) -> Hashable:
-    """All usable queries may share a batch. Raises: InvalidInput when a box has no area."""
-    if any(box.area <= 0 for box in query.boxes):
-        raise InvalidInput("a box without area has no silhouette")
+def has_usable_marks(query: SegmentQuery) -> Hashable:
+    """All usable queries may share a batch. Raises: InvalidInput when a box has no area, or nothing is marked."""
+    for mark in query.marks:
+        if mark.box is not None and mark.box.area <= 0:
+            raise InvalidInput("a box without area has no silhouette")
+        if mark.box is None and not mark.on_thing:
+            raise InvalidInput("without a box, a point on the thing is needed")
     return None

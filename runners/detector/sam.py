@@ -1,8 +1,8 @@
-"""image + boxes -> **SAM** -> silhouettes.
+"""image + boxes or points -> **SAM** -> silhouettes.
 
 `facebook/sam-vit-base` (Apache-2.0; Kirillov et al. 2023, arXiv:2304.02643). Its encoder costs a thousand times its
-decoder (972 GFLOP), so an image's embedding is kept for a while: other boxes in the same image, or the same image
-again, cost only the decoder. Embeddings are tensors, and so stay in the runner.
+decoder (972 GFLOP), so an image's embedding is kept for a while: other boxes or points in the same image, or the
+same image again, cost only the decoder. Embeddings are tensors, and so stay in the runner.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from transformers import SamModel, SamProcessor
 
 from composition.caching.content_cache import CacheCounts, ContentCache
 from composition.caching.content_key import content_key
-from composition.images import Box, Image, Mask
+from composition.images import Image, Mask
+from composition.marks import Mark
 from runners.detector.queries import SegmentQuery
 from runners.pretrained import for_processor, load_pretrained
 
-MAX_BOXES_PER_FORWARD = 8
-"""Every box's logits are scaled up to 1024 x 1024 in float32: 4 MB each."""
+MAX_MARKS_PER_FORWARD = 8
+"""Every mask's logits are scaled up to 1024 x 1024 in float32: 4 MB each, three of them for a single point."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,7 +39,7 @@ class _Encoded:
 
 
 class SamSegmenter:
-    """Draws the silhouette of what is in a box.
+    """Draws the silhouette of what is in a box or under a click.
 
     Args:
         model: a SamModel.
@@ -83,17 +85,22 @@ class SamSegmenter:
 
     @torch.inference_mode()
     def segment(self, queries: Sequence[SegmentQuery]) -> list[tuple[Mask, ...]]:
-        """Per query one binary mask (H, W; 0/255) for each of its boxes, of the image's size."""
-        return [self._segment(query.image, query.boxes) for query in queries]
+        """Per query one binary mask (H, W; 0/255) for each of its marks, of the image's size."""
+        return [self._segment(query.image, query.marks) for query in queries]
 
-    def _segment(self, image: Image, boxes: Sequence[Box]) -> tuple[Mask, ...]:
-        if not boxes:
+    def _segment(self, image: Image, marks: Sequence[Mark]) -> tuple[Mask, ...]:
+        if not marks:
             return ()
         encoded, _ = self._cache.get(content_key(image), lambda: self._encode(image))
-        masks: list[Mask] = []
-        for start in range(0, len(boxes), MAX_BOXES_PER_FORWARD):
-            masks += self._decode(encoded, boxes[start : start + MAX_BOXES_PER_FORWARD])
-        return tuple(masks)
+        groups: dict[tuple[bool, int], list[int]] = {}
+        for index, mark in enumerate(marks):
+            groups.setdefault((mark.box is None, len(mark.points)), []).append(index)
+        masks: dict[int, Mask] = {}
+        for alike in groups.values():
+            for start in range(0, len(alike), MAX_MARKS_PER_FORWARD):
+                together = alike[start : start + MAX_MARKS_PER_FORWARD]
+                masks |= zip(together, self._decode(encoded, [marks[index] for index in together]), strict=True)
+        return tuple(masks[index] for index in range(len(marks)))
 
     def _encode(self, image: Image) -> _Encoded:
         inputs = self._processor(images=for_processor(image), return_tensors="pt")
@@ -105,20 +112,35 @@ class SamSegmenter:
             input_size=(height, width),
         )
 
-    def _decode(self, encoded: _Encoded, boxes: Sequence[Box]) -> list[Mask]:
-        """A box leaves no doubt about what is meant, so SAM is asked for one mask, as its authors advise."""
+    def _decode(self, encoded: _Encoded, marks: Sequence[Mark]) -> list[Mask]:
+        """Of marks that are alike: all of them with a box or none, and of as many points.
+
+        A box or several points leave no doubt about what is meant, so SAM is asked for one mask, as its authors advise.
+        A single click may mean a thing or a part of it: of three masks the one is taken that SAM thinks best of.
+        """
         scale = np.divide(encoded.input_size, encoded.image_size)[::-1]
-        corners = np.array([[box.x0, box.y0, box.x1, box.y1] for box in boxes]) * np.concatenate([scale, scale])
-        outputs = self._model(
-            image_embeddings=encoded.embedding,
-            input_boxes=torch.from_numpy(corners)[None].to(self._model.device, self._model.dtype),
-            multimask_output=False,
-        )
+        prompts: dict[str, torch.Tensor] = {}
+        if marks[0].points:
+            places = [[(point.x, point.y) for point in mark.points] for mark in marks]
+            prompts["input_points"] = self._tensor(np.array(places) * scale)
+            labels = [[point.label for point in mark.points] for mark in marks]
+            prompts["input_labels"] = torch.tensor([labels], device=self._model.device)
+        boxes = [mark.box for mark in marks if mark.box is not None]
+        if boxes:
+            corners = np.array([[box.x0, box.y0, box.x1, box.y1] for box in boxes])
+            prompts["input_boxes"] = self._tensor(corners * np.concatenate([scale, scale]))
+        single_click = not boxes and len(marks[0].points) == 1
+        outputs = self._model(image_embeddings=encoded.embedding, multimask_output=single_click, **prompts)
         (masks,) = self._processor.post_process_masks(
             outputs.pred_masks.float(), [encoded.image_size], [encoded.input_size]
         )
-        binary = masks[:, 0].to(torch.uint8).mul(255).cpu().numpy()
-        return list(binary)
+        best = outputs.iou_scores[0].argmax(dim=-1).to(masks.device)
+        chosen = masks[torch.arange(len(marks), device=masks.device), best]
+        return list(chosen.to(torch.uint8).mul(255).cpu().numpy())
+
+    def _tensor(self, coordinates: npt.NDArray[np.float64]) -> torch.Tensor:
+        """As the one image of a batch."""
+        return torch.from_numpy(coordinates)[None].to(self._model.device, self._model.dtype)
 
 
 def _size_bytes(encoded: _Encoded) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -13,8 +12,9 @@ from composition.config import load_config
 from composition.images import Detection, Mask
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
-from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_boxes, shape_of
+from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_marks, shape_of
 from runners.packing import packed
+from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 
@@ -33,10 +33,9 @@ class DetectorRunner(StaysForFront):
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
-        from runners.detector.loading import load_models
-        from runners.refusal import refusing_to_start
-
         with refusing_to_start():
+            from runners.detector.loading import load_models
+
             self._models = load_models(_CONFIG, _MODELS)
         self._desk = BatchDesk()
 
@@ -54,21 +53,20 @@ class DetectorRunner(StaysForFront):
 
     @batched(_MAX_QUERIES)
     def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[tuple[Mask, ...]]]:
-        """Silhouettes of each query's boxes."""
+        """Silhouettes of what each query marks."""
         return self._desk.answer(
             "segment",
             items,
             self._models.sam.segment,
             doing="drawing the silhouette",
-            group_by=has_usable_boxes,
+            group_by=has_usable_marks,
             make_room=self._models.sam.forget,
         )
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:
-        """Keys: process (its id), models_loaded (names), batches (counts per method so far), embeddings (SAM's)."""
+        """Keys: models_loaded (names), batches (counts per method so far), embeddings (SAM's)."""
         return {
-            "process": os.getpid(),
             "models_loaded": ["grounding-dino", "sam"],
             "batches": self._desk.counts(),
             "embeddings": asdict(self._models.sam.cache_counts),

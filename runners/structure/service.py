@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from composition.images import DepthMap, Image, Pose
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed
+from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 from runners.structure.queries import PoseQuery, has_usable_people, shape_of
@@ -31,10 +31,9 @@ class StructureRunner(StaysForFront):
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
-        from runners.refusal import refusing_to_start
-        from runners.structure.loading import load_models
-
         with refusing_to_start():
+            from runners.structure.loading import load_models
+
             self._models = load_models(_CONFIG, _MODELS)
         self._desk = BatchDesk()
 
@@ -54,9 +53,8 @@ class StructureRunner(StaysForFront):
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:
-        """Keys: process (its id), models_loaded (names), batches (counts per method so far)."""
+        """Keys: models_loaded (names), batches (counts per method so far)."""
         return {
-            "process": os.getpid(),
             "models_loaded": [_CONFIG.structure.pose_estimator, "depth-anything"],
             "batches": self._desk.counts(),
         }

@@ -122,6 +122,10 @@ def test_the_first_edit_of_the_api_page_leaves_an_image(service_url, desk):
     type_in(desk, lines.replace(SERVICE, service_url))
     with Image.open(desk / "edited.png") as image:
         assert image.size == (2000, 1100)
+    as_json, as_form = (
+        json.loads((desk / name).read_text())["result"]["image"] for name in ("answer.json", "form.json")
+    )
+    assert as_form == as_json
 
 
 def test_the_commands_of_the_model_store_work_in_one_shell(clone):

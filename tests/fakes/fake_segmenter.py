@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from composition.images import Box
+
+CLICKED_PX = 60
+
 
 def ellipse(box, size):
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
@@ -17,6 +21,7 @@ class FakeSegmenter:
         self.empty = empty
         self.leaking = leaking
         self.calls = 0
+        self.marks = []
 
     async def segment(self, image, detections):
         self.calls += 1
@@ -26,3 +31,16 @@ class FakeSegmenter:
         if self.leaking:
             return tuple(np.full(size, 255, np.uint8) for _ in detections)
         return tuple(ellipse(item.box, size) for item in detections)
+
+    async def segment_marked(self, image, mark):
+        """The ellipse of the box; of points alone that around the first one, `CLICKED_PX` wide."""
+        self.calls += 1
+        self.marks.append(mark)
+        size = image.shape[:2]
+        if self.empty:
+            return np.zeros(size, np.uint8)
+        if self.leaking:
+            return np.full(size, 255, np.uint8)
+        x, y, _ = mark.points[0] if mark.box is None else (0, 0, 1)
+        around = Box(x0=x - CLICKED_PX / 2, y0=y - CLICKED_PX / 2, x1=x + CLICKED_PX / 2, y1=y + CLICKED_PX / 2)
+        return ellipse(mark.box or around, size)

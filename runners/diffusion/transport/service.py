@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -16,6 +15,7 @@ from models_store.store import ModelSet
 from runners.diffusion.transport.events import Alive, Event, event_to_frame, request_from_frame
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
 from runners.packing import packed
+from runners.refusal import refusing_to_start
 from runners.remote import CALL_TIMEOUT_S, SERVICE_OPTIONS
 from runners.staying import StaysForFront
 
@@ -57,11 +57,10 @@ class DiffusionRunner(StaysForFront):
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
-        from runners.device import choose_device, gpu_memory
-        from runners.diffusion.start import start_engine
-        from runners.refusal import refusing_to_start
-
         with refusing_to_start():
+            from runners.device import choose_device, gpu_memory
+            from runners.diffusion.start import start_engine
+
             self._device = choose_device(_CONFIG.models.device)
             self._engine = start_engine(_CONFIG, _MODELS, self._device)
         self._gpu_memory = gpu_memory
@@ -109,11 +108,10 @@ class DiffusionRunner(StaysForFront):
 
     @_api
     async def state(self) -> Mapping[str, Any]:
-        """`StepEngine.stats`, and process (its id), ready, gpu_available and gpu_memory_free_mb."""
+        """`StepEngine.stats`, and ready, gpu_available and gpu_memory_free_mb."""
         memory = self._gpu_memory(self._device)
         return {
             **self._engine.stats(),
-            "process": os.getpid(),
             "ready": self._engine.alive,
             "gpu_available": memory.available,
             "gpu_memory_free_mb": memory.free_mb,

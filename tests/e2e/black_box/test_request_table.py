@@ -23,6 +23,8 @@ ROWS = {
     "ip_adapter_scale": ([0, 1], [-0.1, 1.1, "0.5"]),
     "controlnet_conditioning_scale": ([0, 2], [-0.1, 2.1, "1"]),
     "target": (["the hat", ""], [5]),
+    "points": ([[]], [[1, 2], [[1]], [[1, 2, 3]], [[-1, 2]], [["1", 2]]]),
+    "box": ([[64, 64, 192, 192], [0.5, 0.5, 256, 256]], [[1, 2, 3], [9, 9, 9, 20], [-1, 0, 5, 5]]),
     "on_no_detection": (["full"], ["ignore", True]),
     "refine_mask": (["auto", "on", "off"], [True, "yes"]),
     "mask_mode": (["auto", "luminance", "alpha", "inverted"], ["", "white", True]),
@@ -37,6 +39,8 @@ ROWS = {
     "sharpen": ([True, False], ["true", 0]),
     "output_format": (["png", "jpeg", "webp"], ["gif", "PNG"]),
     "return_mask": ([True, False], ["true", 1]),
+    "embed_metadata": ([True, False], ["true", 1]),
+    "oversize": (["refuse", "downscale"], ["crop", True]),
     "loras": ([{}], [["style"], "style", {"style": "1"}]),
 }
 ACCEPTED = [(field, value) for field, (accepted, _) in ROWS.items() for value in accepted]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from composition.images import Box
+from composition.marks import Mark
 from runners.analyzer.clip import ClipClassifier
 from runners.detector.queries import SegmentQuery
 from runners.detector.sam import SamSegmenter
@@ -30,7 +31,7 @@ def test_a_model_that_looks_at_a_image_never_runs_in_bfloat16(configured, runs):
 
 
 def test_silhouettes_in_half_precision_are_the_same_but_for_a_few_pixels(tiny_models, photo):
-    query = SegmentQuery(image=photo, boxes=(Box(x0=10, y0=10, x1=200, y1=300),))
+    query = SegmentQuery(image=photo, marks=(Mark(box=Box(x0=10, y0=10, x1=200, y1=300)),))
     ((half,),), ((full,),) = (
         SamSegmenter.load(tiny_models.path("sam"), CPU, dtype, cache_bytes=0, cache_ttl_s=1).segment([query])
         for dtype in (HALF, FULL)

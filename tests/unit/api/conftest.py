@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.codec import PillowCodec
+from api.codec import make_codec
 from api.context import ApiContext
 from api.security import install_guards
 from composition.config import ApiConfig, Config
@@ -94,7 +94,7 @@ async def open_edge(
         config=config,
         queue=queue,
         blobs=blobs,
-        codec=PillowCodec(max_side_px=config.limits.max_resolution),
+        codec=make_codec(config.limits),
         fetcher=fetcher,
         health=health,
         unavailable=unavailable,

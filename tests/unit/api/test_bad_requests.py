@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 
 import pytest
 
@@ -112,9 +114,7 @@ async def test_an_error_about_a_image_names_its_field(edge: Edge):
     assert error["details"] == {"field": "reference_image"}
 
 
-@pytest.mark.parametrize(
-    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
-)
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
 async def test_a_body_that_is_not_declared_as_json_is_refused(edge: Edge, content_type: str | None):
     headers = {"Content-Type": content_type} if content_type else {}
     response = await edge.client.post(GENERATE, content=edit(), headers=headers)
@@ -147,3 +147,30 @@ async def test_a_wrong_method_answers_405_in_the_envelope(edge: Edge, method: st
     response = await edge.client.request(method, path)
     assert (response.status_code, response.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert response.headers["allow"]
+
+
+async def test_no_turn_of_the_loop_takes_as_long_as_a_large_body(edge: Edge):
+    """In the thread's own time, which other work on the machine does not lengthen."""
+    body = edit(base_image="a" * (16 * 2**20))
+    began_at = time.thread_time()
+    json.loads(body)
+    at_once_s = time.thread_time() - began_at
+    turns_s: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            began_at = time.thread_time()
+            await asyncio.sleep(0)
+            turns_s.append(time.thread_time() - began_at)
+
+    watching = asyncio.create_task(watch())
+    response = await edge.client.post(GENERATE, content=body, headers=JSON)
+    watching.cancel()
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "UNPROCESSABLE_IMAGE")
+    assert max(turns_s) < 0.7 * at_once_s
+
+
+async def test_each_bad_field_is_named_with_what_is_wrong_with_it(edge: Edge):
+    answer = await edge.client.post(GENERATE, content=edit(strenght=1, config={"seed": "x"}), headers=JSON)
+    errors = {item["field"]: item["message"] for item in answer.json()["error"]["details"]["fields"]}
+    assert errors == {"strenght": "is not a known field", "config.seed": "Input should be a valid integer"}

@@ -349,3 +349,13 @@ def test_an_encoded_mask_keeps_its_feathering():
     image = PillowImage.open(io.BytesIO(CODEC.encode_mask(ramp)))
     assert (image.format, image.mode) == ("PNG", "L")
     assert np.array_equal(np.asarray(image), ramp)
+
+
+def test_a_quality_makes_smaller_files_of_lossy_formats_and_webp_without_one_is_exact():
+    pixels = np.random.default_rng(7).integers(0, 256, (64, 64, 3), np.uint8)
+    for output_format in (OutputFormat.JPEG, OutputFormat.WEBP):
+        sizes = [len(CODEC.encode(pixels, output_format, quality=quality)[0]) for quality in (10, 60, 100)]
+        assert sizes == sorted(set(sizes))
+    assert CODEC.encode(pixels, OutputFormat.JPEG) == CODEC.encode(pixels, OutputFormat.JPEG, quality=95)
+    assert np.array_equal(CODEC.decode(CODEC.encode(pixels, OutputFormat.WEBP)[0]), pixels)
+    assert not np.array_equal(CODEC.decode(CODEC.encode(pixels, OutputFormat.WEBP, quality=60)[0]), pixels)

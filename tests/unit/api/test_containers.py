@@ -109,6 +109,15 @@ def test_no_segment_of_a_jpeg_decides_over_its_pixels(segments: bytes):
     assert CODEC.measure(jpeg(segments)) == (60, 40)
 
 
+@pytest.mark.parametrize("stray", [b"\xff\xd0", b"\xff\xd8", b"\xff\xe4\x00\x00", b"\xff\xe4\x00\x01"])
+def test_reading_the_segments_of_a_jpeg_ends_at_what_is_none(stray: bytes):
+    """A marker without a length, or one shorter than itself, must not be taken for a segment, let alone for ever."""
+    behind = segment(0xE1, b"Exif\0\0" + b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0")
+    assert unwrap(jpeg(behind)).orientation == 6
+    assert unwrap(jpeg(stray + behind)).orientation == 1
+    assert unwrap(jpeg(stray + behind)).pixels == jpeg(stray + behind)
+
+
 @pytest.mark.parametrize("kind", [b"EXIF", b"XMP ", b"ICCP", b"UNKN"])
 def test_no_chunk_of_a_webp_decides_over_its_pixels(kind: bytes):
     assert np.array_equal(CODEC.decode(webp((kind, NOISE))), PIXELS)

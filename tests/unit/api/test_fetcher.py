@@ -257,6 +257,21 @@ async def test_a_redirect_to_a_forbidden_place_is_refused(site: Site, location: 
     assert len(site.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("http://shop.example/x", 80), ("https://shop.example/x", 443), ("https://shop.example:8443/x", 8443)],
+)
+async def test_a_name_is_asked_for_the_port_that_is_called(url: str, port: int):
+    asked = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append((host, port))
+        raise socket.gaierror("unknown")
+
+    await refused(GuardedFetcher(FetchConfig(), resolve=resolve), url)
+    assert asked == [("shop.example", port)]
+
+
 async def test_every_hop_is_resolved_and_checked_again(site: Site):
     names = Names(pictures_example=[["127.0.0.1"], ["10.0.0.1"]])
     site.answers["/old"] = redirect("/x")
@@ -281,7 +296,9 @@ async def test_an_answer_other_than_200_is_refused(site: Site, status: int):
 
 async def test_a_declared_length_over_the_limit_is_refused_at_once(site: Site):
     site.answers["/x"] = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"
-    assert isinstance(await refused(fetcher(max_size_mb=1), site.url()), PayloadTooLarge)
+    error = await refused(fetcher(max_size_mb=1), site.url())
+    assert isinstance(error, PayloadTooLarge)
+    assert (error.message, error.details) == ("the URL's file is larger than 1 MB", {"max_bytes": 2**20})
 
 
 async def test_an_endless_answer_is_cut_at_the_limit(site: Site):

@@ -25,6 +25,10 @@ ANALYZE = "/api/v1/analyze"
 EDIT = {"base_image": photo(), "prompt": "blue car"}
 
 
+def for_free(edits):
+    return None
+
+
 def never_ending(job):
     return JobStatus.PENDING
 
@@ -152,7 +156,9 @@ async def test_reading_the_request_counts_towards_the_time_limit():
         request = GenerateRequest.model_validate(EDIT)
         with pytest.raises(Timeout):
             async with asyncio.timeout(5):
-                await run_interactive(edge.context, request, kind=JobKind.EDIT, owner="ann", spent_s=1001)
+                await run_interactive(
+                    edge.context, request, kind=JobKind.EDIT, owner="ann", charge=for_free, spent_s=1001
+                )
         assert edge.queue.cancelled == [edge.only_job.id]
 
 
@@ -175,7 +181,7 @@ async def test_an_interactive_job_has_what_reading_and_fetching_left_and_its_cal
             edge.fetcher.files[url], edge.fetcher.fetch = encoded(gradient()), slow_fetch
             request = GenerateRequest.model_validate({**EDIT, "base_image": url})
             waiting = asyncio.create_task(
-                run_interactive(edge.context, request, kind=JobKind.EDIT, owner="ann", spent_s=300)
+                run_interactive(edge.context, request, kind=JobKind.EDIT, owner="ann", charge=for_free, spent_s=300)
             )
             await edge.queue.submitted.wait()
             assert edge.only_job.time_limit_s == 600
@@ -276,8 +282,9 @@ async def test_the_same_idempotency_key_and_body_answer_the_same_job(edge: Edge)
     first = await edge.client.post(ASYNC, json=EDIT, headers=headers)
     stored = dict(edge.blobs.blobs)
     reordered = dict(reversed(EDIT.items()))
-    again = await edge.client.post(ASYNC, json=reordered, headers=headers)
-    assert again.json() == first.json()
+    for same in (reordered, {**EDIT, "n": 1, "negative_prompt": None, "config": {"sharpen": False}}):
+        again = await edge.client.post(ASYNC, json=same, headers=headers)
+        assert again.json() == first.json()
     assert edge.blobs.blobs == stored
 
 

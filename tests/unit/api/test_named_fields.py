@@ -45,4 +45,5 @@ def test_every_route_documents_the_envelope_of_any_other_error():
         for method, route in methods.items():
             if not path.startswith("/api/v1/health"):
                 schema = route["responses"]["default"]["content"]["application/json"]["schema"]
-                assert schema == {"$ref": "#/components/schemas/ErrorResponse"}, f"{method} {path}"
+                name = "OpenAiErrorResponse" if path.startswith("/v1/") else "ErrorResponse"
+                assert schema == {"$ref": f"#/components/schemas/{name}"}, f"{method} {path}"

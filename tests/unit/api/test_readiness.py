@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import httpx
 import pytest
 from starlette.datastructures import State
@@ -20,6 +22,16 @@ async def test_it_is_ready_when_the_models_are_loaded(edge: Edge, method: str):
         assert (await client.request(method, "/readyz")).status_code == 200
         edge.health.report["ready"] = False
         assert (await client.request(method, "/readyz")).status_code == 503
+
+
+async def test_it_leaves_a_line_only_when_it_says_no(edge: Edge, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG, "api")
+    async with probe(State({"context": edge.context})) as client:
+        await client.get("/readyz")
+        assert caplog.messages == []
+        edge.health.report["ready"] = False
+        await client.head("/readyz")
+    assert caplog.messages == ["HEAD /readyz: NOT_READY: the models are not loaded"]
 
 
 async def test_before_the_wiring_is_done_it_says_when_to_ask_again():

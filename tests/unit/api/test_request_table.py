@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from api.conversion import to_options
 from api.schemas import GenerateConfig, GenerateRequest
+from composition.images import Box
+from composition.marks import Point
 from composition.request import (
     OPTIONS,
     Crop,
@@ -14,8 +16,10 @@ from composition.request import (
     MaskMode,
     OnNoDetection,
     OutputFormat,
+    Oversize,
     PipelineChoice,
     RefineMask,
+    ResponseFormat,
     Speed,
 )
 
@@ -40,6 +44,8 @@ ACCEPTED = [
     ("ip_adapter_scale", [0, 0.6, 1]),
     ("controlnet_conditioning_scale", [0, 1.5, 2]),
     ("target", ["rims", "  front door ", "", "   ", None]),
+    ("points", [[[0, 0]], [[3.5, 7], [1, 2, 0]], [[1, 2, 1]] * 32, [], None]),
+    ("box", [[0, 0, 1, 1], [2.5, 3, 90, 4.25], None]),
     ("on_no_detection", ["full", "error"]),
     ("refine_mask", ["auto", "on", "off"]),
     ("mask_mode", ["auto", "luminance", "alpha", "inverted"]),
@@ -53,7 +59,10 @@ ACCEPTED = [
     ("keep_parts", ["auto", "off"]),
     ("sharpen", [True, False]),
     ("output_format", ["png", "jpeg", "webp"]),
+    ("output_quality", [1, 50, 100, None]),
     ("return_mask", [True, False]),
+    ("embed_metadata", [True, False]),
+    ("oversize", ["refuse", "downscale"]),
     ("loras", [{"pixel-art": 0.8}, {}, None]),
 ]
 REFUSED = [
@@ -66,6 +75,10 @@ REFUSED = [
     ("ip_adapter_scale", [-0.01, 1.01, "0.5", True, None, NAN]),
     ("controlnet_conditioning_scale", [-0.01, 2.01, "1", False, None, INFINITY]),
     ("target", [5, ["rims"], "x" * 201]),
+    ("points", [[1, 2], [[1]], [[1, 2, 1, 1]], [[-1, 2]], [["1", 2]], [[True, 2]], [[1, NAN]], [[1, INFINITY]]]),
+    ("points", [[[1, 2, 2]], [[1, 2, 0.5]], [[1, 2]] * 33, {"x": 1, "y": 2}, "1,2"]),
+    ("box", [[0, 0, 1], [0, 0, 1, 1, 1], [5, 5, 5, 9], [5, 9, 8, 9], [9, 0, 5, 5], [-1, 0, 5, 5], [], {"x0": 1}]),
+    ("box", [[0, 0, NAN, 1], [0, 0, INFINITY, 1], ["0", 0, 1, 1], [False, 0, 1, 1]]),
     ("on_no_detection", ["ignore", None, True]),
     ("refine_mask", [True, "yes", None]),
     ("mask_mode", ["", "white", "openai", None, 1]),
@@ -79,7 +92,10 @@ REFUSED = [
     ("keep_parts", ["on", False, None]),
     ("sharpen", [1, "false", None]),
     ("output_format", ["gif", "PNG", None]),
+    ("output_quality", [0, 101, "50", 50.5, True]),
     ("return_mask", [1, "true", None]),
+    ("embed_metadata", [1, "true", None]),
+    ("oversize", ["", "crop", True, None]),
     ("loras", [["pixel-art"], {"pixel-art": "1"}, {"": 1.0}, {"a": NAN}, {"a": 3}, {str(n): 1.0 for n in range(6)}]),
     ("unknown", [1, None]),
 ]
@@ -109,6 +125,8 @@ def test_the_defaults_are_the_ones_of_the_table():
         "ip_adapter_scale": 0.6,
         "controlnet_conditioning_scale": 1.0,
         "target": None,
+        "points": None,
+        "box": None,
         "on_no_detection": "full",
         "refine_mask": "auto",
         "mask_mode": "auto",
@@ -122,7 +140,10 @@ def test_the_defaults_are_the_ones_of_the_table():
         "keep_parts": "auto",
         "sharpen": False,
         "output_format": "png",
+        "output_quality": None,
         "return_mask": False,
+        "embed_metadata": False,
+        "oversize": "refuse",
         "loras": None,
     }
 
@@ -151,6 +172,8 @@ def test_every_sent_value_reaches_the_options():
         ip_adapter_scale=0.6,
         controlnet_conditioning_scale=1,
         target=" rims ",
+        points=[[3, 4], [5.5, 6, 0]],
+        box=[1, 2, 30, 40.5],
         on_no_detection="error",
         refine_mask="on",
         mask_mode="alpha",
@@ -162,7 +185,10 @@ def test_every_sent_value_reaches_the_options():
         color_match=False,
         sharpen=True,
         output_format="webp",
+        output_quality=60,
         return_mask=True,
+        embed_metadata=True,
+        oversize="downscale",
         loras={"pixel-art": 0.5},
     ) == EditOptions(
         pipeline=PipelineChoice.COMPLEX,
@@ -174,6 +200,8 @@ def test_every_sent_value_reaches_the_options():
         ip_adapter_scale=0.6,
         controlnet_conditioning_scale=1.0,
         target="rims",
+        points=(Point(3.0, 4.0), Point(5.5, 6.0, 0)),
+        box=Box(x0=1.0, y0=2.0, x1=30.0, y1=40.5),
         on_no_detection=OnNoDetection.ERROR,
         refine_mask=RefineMask.ON,
         mask_mode=MaskMode.ALPHA,
@@ -185,7 +213,10 @@ def test_every_sent_value_reaches_the_options():
         color_match=False,
         sharpen=True,
         output_format=OutputFormat.WEBP,
+        output_quality=60,
         return_mask=True,
+        embed_metadata=True,
+        oversize=Oversize.DOWNSCALE,
         loras={"pixel-art": 0.5},
     )
 
@@ -201,6 +232,58 @@ def test_an_empty_list_of_control_types_counts_as_absent():
 
 def test_a_repeated_control_type_counts_once():
     assert options(control_types=["depth", "pose", "depth"]).control_types == ("depth", "pose")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"points": [[1, 2]], "refine_mask": "off"}, "send a box beside them"),
+        ({"points": [[1, 2, 0], [3, 4, 0]]}, "at least one of label 1"),
+    ],
+)
+def test_points_that_cannot_be_segmented_are_refused_unless_there_is_a_box(config: dict, message: str):
+    with pytest.raises(ValidationError, match=message) as caught:
+        request(config=config)
+    assert [error["loc"] for error in caught.value.errors()] == [("config",)]
+    assert options(**config, box=[0, 0, 9, 9]).points
+
+
+def test_no_points_count_as_absent():
+    assert options(points=[], box=None, refine_mask="off") == options(refine_mask="off")
+
+
+@pytest.mark.parametrize("value", [0, 9, -1, 1.0, "2", True, None])
+def test_n_is_a_whole_number_from_one_to_eight(value: object):
+    assert [request(n=n).n for n in (1, 8)] == [1, 8]
+    with pytest.raises(ValidationError) as caught:
+        request(n=value)
+    assert caught.value.errors()[0]["loc"] == ("n",)
+
+
+@pytest.mark.parametrize("value", ["", "JSON", "base64", 1, None])
+def test_the_response_format_is_json_url_or_binary(value: object):
+    assert [request(response_format=name).response_format for name in ("json", "url", "binary")] == list(ResponseFormat)
+    with pytest.raises(ValidationError) as caught:
+        request(response_format=value)
+    assert caught.value.errors()[0]["loc"] == ("response_format",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"response_format": "binary", "n": 2}, "n must be 1"),
+        ({"response_format": "binary", "config": {"return_mask": True}}, "config.return_mask must be false"),
+        ({"n": 2, "config": {"seed": 2**32 - 1}}, "may be at most 4294967295"),
+    ],
+)
+def test_what_cannot_be_delivered_is_refused_by_name(fields: dict, message: str):
+    with pytest.raises(ValidationError, match=message):
+        request(**fields)
+
+
+def test_the_last_seed_may_be_the_last_there_is():
+    assert request(n=8, config={"seed": 2**32 - 8}).n == 8
+    assert request(n=8, config={"seed": -1}).n == 8
 
 
 def test_prompts_are_trimmed_and_limited_after_trimming():

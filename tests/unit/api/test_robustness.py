@@ -84,6 +84,25 @@ def test_bodies_that_are_no_json_are_answered(path: str, content: bytes):
     check(asyncio.run(post(path, content)), {400})
 
 
+form_pieces = st.sampled_from(
+    [
+        b"--x\r\n",
+        b"\r\n--x",
+        b"--",
+        b"\r\n",
+        b'Content-Disposition: form-data; name="prompt"\r\n',
+        b"a: b\r\n",
+        b'"; filename="',
+    ]
+)
+
+
+@QUICK
+@given(path=st.sampled_from(PATHS), pieces=st.lists(form_pieces | st.binary(max_size=10), max_size=12))
+def test_bodies_that_are_nearly_forms_are_answered(path: str, pieces: list[bytes]):
+    check(asyncio.run(post(path, b"".join(pieces), {"Content-Type": "multipart/form-data; boundary=x"})), {400})
+
+
 @QUICK
 @given(path=st.sampled_from(PATHS), body=anything)
 def test_any_json_is_answered(path: str, body: object):

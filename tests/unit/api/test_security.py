@@ -8,17 +8,20 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from api.app import create_app
 from api.security import guards
+from api.security.answers import refuse
 from api.security.api_keys import WRONG_KEYS_PER_MINUTE, ApiKeyGuard
 from api.security.body_limit import BODIES_AT_ONCE, BodyLimitGuard
 from api.security.buckets import MAX_CLIENTS, TokenBuckets
 from api.security.failures import FailureGuard, UnknownPathGuard
 from api.security.rate_limit import RateLimitGuard
 from composition.config import ApiConfig, Config
+from composition.errors import QueueFull
 from tests.unit.api.conftest import open_edge
 from tests.unit.api.images import photo
 
@@ -125,6 +128,21 @@ async def test_a_body_that_stalls_is_given_up():
     assert b'"TIMEOUT"' in sent[1]["body"]
 
 
+async def test_an_app_is_told_that_a_body_that_stalls_will_not_come():
+    got: list[dict[str, Any]] = []
+
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        got.append(dict(await receive()))
+
+    async def send(message: dict[str, Any]) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-length", b"10")]}
+    guard = BodyLimitGuard(reading, max_body_bytes=LIMIT, stall_timeout_s=0.02)
+    await guard(scope, asyncio.Event().wait, send)
+    assert got == [{"type": "http.disconnect"}]
+
+
 async def test_a_client_may_wait_for_its_answer_longer_than_a_body_may_stall():
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await whole_body(receive)
@@ -195,7 +213,7 @@ async def test_an_error_of_the_app_within_the_limit_is_not_taken_for_ours():
             await client.post("/", content=b"x")
 
 
-KEYS = {"ann": "key-of-ann", "bob": "key-of-bob"}
+KEYS = {"ann": SecretStr("key-of-ann"), "bob": SecretStr("key-of-bob")}
 
 
 def guarded() -> httpx.AsyncClient:
@@ -404,7 +422,8 @@ async def test_other_answers_pass_untouched(inner: PlainTextResponse):
 
 def test_only_what_is_configured_stands_guard():
     names = [cls.__name__ for cls, _ in guards(ApiConfig(), create_app())]
-    assert names == ["ObservationGuard", "FailureGuard", "UnknownPathGuard", "BodyLimitGuard", "AdmissionGuard"]
+    assert names[:3] == ["ObservationGuard", "FailureGuard", "UnknownPathGuard"]
+    assert names[3:] == ["ForeignPageGuard", "BodyLimitGuard", "AdmissionGuard"]
     everything = ApiConfig(api_keys=KEYS, rate_limit_per_minute=5, cors_origins=("https://shop.example",))
     names = [cls.__name__ for cls, _ in guards(everything, create_app())]
     assert names[3:] == ["CORSMiddleware", "ApiKeyGuard", "RateLimitGuard", "BodyLimitGuard", "AdmissionGuard"]
@@ -440,3 +459,15 @@ async def test_start_and_end_of_the_server_pass_the_guards():
         stacked = cls(stacked, **options)
     await stacked({"type": "lifespan"}, None, None)
     assert seen == ["lifespan"]
+
+
+async def test_only_a_request_with_a_body_costs_its_connection():
+    """A refused request's body may not be taken for the next request; without one the connection stays."""
+
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        await refuse(QueueFull("busy"), scope, receive, send, max_body_bytes=LIMIT)
+
+    async with client_of(refusing) as client:
+        for content, closes in ((None, False), (b"", False), (b"x", True), (chunks(2), True)):
+            response = await client.post("/", content=content)
+            assert (response.status_code, response.headers.get("connection") == "close") == (503, closes)

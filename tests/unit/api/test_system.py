@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from functools import lru_cache
 
 import httpx
@@ -30,6 +31,7 @@ ROUTES = {
     ("get", "/api/v1/health"),
     ("get", "/metrics"),
 }
+OPENAI_ROUTES = {("post", "/v1/images/edits"), ("get", "/v1/models"), ("get", "/v1/models/{model}")}
 NATIVE_ROUTES = {
     ("post", "/compose"),
     ("post", "/compose_task"),
@@ -100,10 +102,13 @@ async def test_metrics_count_by_route_template_and_not_by_path():
         for path in ("/a", "/b"):
             await edge.client.get(path)
         await edge.client.request("BREW", "/c")
+        for method in ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            await edge.client.request(method, "/d")
         text = (await edge.client.get("/metrics")).text
     assert 'route="/api/v1/status/{job_id}",status="404"' in text
     assert 'method="GET",route="unmatched",status="404"' in text
-    assert 'method="other",route="unmatched"' in text
+    counted = re.findall(r'_requests_total{method="(\w+)",route="unmatched",status="40[45]"', text)
+    assert sorted(set(counted)) == ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "other"]
     assert "2f4c7b0e" not in text
     assert "composition_http_request_duration_seconds_bucket" in text
 
@@ -158,11 +163,13 @@ def document() -> dict:
 
 def test_the_documentation_shows_every_route():
     shown = {(method, path) for path, methods in document()["paths"].items() for method in methods}
-    assert shown == ROUTES | NATIVE_ROUTES
+    assert shown == ROUTES | NATIVE_ROUTES | OPENAI_ROUTES
 
 
 def test_every_route_documents_its_errors_in_the_envelope():
     for path, methods in document()["paths"].items():
+        if path.startswith("/v1/"):
+            continue
         for operation in methods.values():
             for status, response in operation["responses"].items():
                 if status == "200":
@@ -177,7 +184,7 @@ def test_every_route_documents_its_errors_in_the_envelope():
 def test_generate_documents_every_status_of_the_contract():
     operation = document()["paths"]["/api/v1/generate"]["post"]
     assert set(operation["responses"]) == {
-        "200", "400", "401", "409", "413", "422", "429", "500", "503", "504", "default",
+        "200", "400", "401", "403", "409", "413", "422", "429", "500", "503", "504", "default",
     }  # fmt: skip
     codes = {
         code
@@ -188,7 +195,7 @@ def test_generate_documents_every_status_of_the_contract():
     assert codes == {
         "INVALID_INPUT", "UNAUTHORIZED", "CANCELLED", "PAYLOAD_TOO_LARGE", "UNPROCESSABLE_IMAGE", "UNPROCESSABLE_URL",
         "EMPTY_MASK", "NO_DETECTION", "CONTENT_POLICY", "RATE_LIMITED", "MODEL_ERROR", "OUT_OF_MEMORY", "INTERNAL",
-        "NOT_READY", "QUEUE_FULL", "TIMEOUT",
+        "NOT_READY", "QUEUE_FULL", "TIMEOUT", "FORBIDDEN",
     }  # fmt: skip
 
 
@@ -211,7 +218,7 @@ async def test_an_access_line_is_one_json_object_without_the_query(caplog: pytes
         await edge.client.get("/nope%0a%1b[2J?token=secret", headers=headers)
     (line,) = [record.getMessage() for record in caplog.records if record.name == "api.access"]
     told = json.loads(line)
-    assert told.pop("duration_ms") >= 0
+    assert 0 < told.pop("answered_ms") <= told.pop("duration_ms")
     assert told == {
         "method": "GET",
         "path": "/nope\n\x1b[2J",
@@ -229,3 +236,16 @@ async def test_without_the_access_log_a_request_leaves_no_line(caplog: pytest.Lo
     async with open_edge() as edge:
         await edge.client.get("/api/v1/jobs")
     assert [record for record in caplog.records if record.name.startswith("api")] == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_probe_leaves_a_line_only_when_it_fails(caplog: pytest.LogCaptureFixture, method: str):
+    caplog.set_level(logging.DEBUG, "api")
+    async with open_edge(Config(api=ApiConfig(access_log=True))) as edge:
+        await edge.client.request(method, "/api/v1/health")
+        assert [record for record in caplog.records if record.name.startswith("api")] == []
+        edge.health.report["ready"] = False
+        await edge.client.request(method, "/api/v1/health")
+    failure, access = (record.getMessage() for record in caplog.records if record.name.startswith("api"))
+    assert failure == f"{method} /api/v1/health: NOT_READY: the models are not loaded"
+    assert json.loads(access)["status"] == 503

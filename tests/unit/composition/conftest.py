@@ -43,6 +43,7 @@ class Bench:
             depth=self.depth,
             diffuser=self.diffuser,
             absent_controls=fakes.get("absent_controls", {}),
+            no_points=fakes.get("no_points"),
         )
         reader = fakes.get("reader") or GrammarPromptReader()
         self.editor = Editor(config=self.config, models=self.models, native_size=256, reader=reader)

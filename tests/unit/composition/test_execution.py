@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import json
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from api.codec import PillowCodec
 from composition.execution import EditJobHandler
+from composition.images import Box
 from composition.jobs import EditPayload, Job, JobKind, Priority
-from composition.request import EditOptions
+from composition.marks import Mark, Point
+from composition.request import EditOptions, Oversize
 from tests.fakes.fake_blob_store import FakeBlobStore
 from tests.fakes.fake_detector import FakeDetector, detection
+from tests.fakes.seed_diffuser import SeedDiffuser
 
 MUG = detection("mug", 120, 80, 220, 200)
 
@@ -37,14 +46,14 @@ class SlowDetector(FakeDetector):
 class PngCodec:
     """Lossless."""
 
-    def decode(self, data):
+    def decode(self, data, oversize=None):
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
     def decode_mask(self, data):
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
 
-    def encode(self, image, output_format):
-        return self.encode_mask(image), "image/png"
+    def encode(self, image, output_format, parameters=None, *, quality=None):
+        return self.encode_mask(image), f"image/png; quality={quality}" if quality else "image/png"
 
     def encode_mask(self, mask):
         return cv2.imencode(".png", mask)[1].tobytes()
@@ -64,7 +73,7 @@ async def accepted(blobs, photo, *, kind=JobKind.EDIT, time_limit_s=5.0, **optio
     payload = EditPayload(
         prompt="replace the mug with a teapot",
         base_key=await blobs.put(PngCodec().encode_mask(photo)),
-        options=EditOptions(seed=7, **options),
+        options=EditOptions(**{"seed": 7, **options}),
     )
     return Job(
         id="j", kind=kind, owner="ann", priority=Priority.BATCH, payload=payload, attempt=2, time_limit_s=time_limit_s
@@ -91,8 +100,18 @@ async def test_an_edit_leaves_its_image_its_mask_and_its_account(bench, photo):
     assert PngCodec().decode(blobs.blobs[result.image_key]).shape == photo.shape
     assert (PngCodec().decode_mask(blobs.blobs[result.mask_key]) > 0)[80:200, 120:220].all()
     assert result.image_media_type == "image/png"
+    assert sorted(result.account) == ["metadata", "models_used", "pipeline_used", "processing_time_ms"]
+    assert result.account["models_used"] == list(dict.fromkeys(result.account["models_used"]))
+    assert 0 <= result.account["processing_time_ms"] < 60_000
     assert (result.account["pipeline_used"], result.account["metadata"]["seed_used"]) == ("simple", 7)
     assert [request.request_id for request in b.diffuser.requests] == ["j-2"]
+
+
+async def test_an_image_is_encoded_with_the_quality_that_was_asked_for(bench, photo):
+    b, blobs = bench(detector=FakeDetector({"*": (MUG,)})), FakeBlobStore()
+    handle = EditJobHandler(editor=b.editor, blobs=blobs, codec=PngCodec())
+    result = await handle(await accepted(blobs, photo, output_quality=60), b.progress.append)
+    assert result.image_media_type == "image/png; quality=60"
 
 
 async def test_an_analysis_leaves_a_mask_and_no_image(bench, photo):
@@ -102,3 +121,56 @@ async def test_an_analysis_leaves_a_mask_and_no_image(bench, photo):
     assert result.image_key is None
     assert (PngCodec().decode_mask(blobs.blobs[result.mask_key]) > 0)[80:200, 120:220].all()
     assert b.diffuser.requests == []
+
+
+async def test_every_candidate_leaves_its_image(bench, photo):
+    b, blobs = bench(detector=FakeDetector({"*": (MUG,)}), diffuser=SeedDiffuser()), FakeBlobStore()
+    handle = EditJobHandler(editor=b.editor, blobs=blobs, codec=PngCodec())
+    job = await accepted(blobs, photo)
+    result = await handle(replace(job, payload=replace(job.payload, n=3)), b.progress.append)
+    assert result.account["metadata"]["seeds"] == [7, 8, 9]
+    assert len(set(result.image_keys)) == 3
+    assert result.blob_keys == result.image_keys
+    for seed, key in zip((7, 8, 9), result.image_keys, strict=True):
+        alone = await handle(await accepted(blobs, photo, seed=seed), b.progress.append)
+        assert blobs.blobs[key] == blobs.blobs[alone.image_key]
+
+
+async def test_a_photo_that_is_too_large_is_edited_reduced_with_what_was_pointed_at_in_its_place(bench, photo):
+    b, blobs = bench(), FakeBlobStore()
+    handle = EditJobHandler(editor=b.editor, blobs=blobs, codec=PillowCodec(max_side_px=400))
+    large = cv2.resize(photo, (800, 600))
+    asked = await accepted(
+        blobs,
+        large,
+        oversize=Oversize.DOWNSCALE,
+        points=(Point(300.0, 200.0),),
+        box=Box(x0=240, y0=160, x1=440, y1=400),
+    )
+    result = await handle(asked, b.progress.append)
+    metadata = result.account["metadata"]
+    assert PngCodec().decode(blobs.blobs[result.image_key]).shape == (300, 400, 3)
+    assert (metadata["input_resolution"], metadata["output_resolution"]) == ("800x600", "400x300")
+    assert b.segmenter.marks == [Mark(points=(Point(150.0, 100.0),), box=Box(x0=120, y0=80, x1=220, y1=200))]
+    assert [text for text in metadata["warnings"] if "800x600 pixels" in text and "reduced to 400x300" in text]
+
+
+async def test_a_photo_that_is_allowed_is_not_reduced_nor_anything_said(bench, photo):
+    b, blobs = bench(), FakeBlobStore()
+    handle = EditJobHandler(editor=b.editor, blobs=blobs, codec=PillowCodec(max_side_px=400))
+    asked = await accepted(blobs, photo, oversize=Oversize.DOWNSCALE, points=(Point(150.0, 100.0),))
+    metadata = (await handle(asked, b.progress.append)).account["metadata"]
+    assert (metadata["input_resolution"], metadata["warnings"]) == ("400x300", [])
+    assert b.segmenter.marks == [Mark(points=(Point(150.0, 100.0),))]
+
+
+async def test_each_candidates_file_tells_its_own_seed_where_that_is_asked_for(bench, photo):
+    b, blobs = bench(), FakeBlobStore()
+    handle = EditJobHandler(editor=b.editor, blobs=blobs, codec=PillowCodec(max_side_px=2048))
+    job = await accepted(blobs, photo, embed_metadata=True, target="mug")
+    result = await handle(replace(job, payload=replace(job.payload, n=2)), b.progress.append)
+    told = [json.loads(Image.open(io.BytesIO(blobs.blobs[key])).text["parameters"]) for key in result.image_keys]
+    assert [parameters["seed"] for parameters in told] == [7, 8]
+    assert told[0]["config"] == {"target": "mug"}
+    plain = await handle(await accepted(blobs, photo, target="mug"), b.progress.append)
+    assert Image.open(io.BytesIO(blobs.blobs[plain.image_key])).text == {}

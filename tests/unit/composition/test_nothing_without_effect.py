@@ -7,6 +7,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from composition.images import Box
+from composition.marks import Point
 from composition.pipelines.effects import ACTS_ALWAYS, WITHOUT_EFFECT
 from composition.request import (
     OPTIONS,
@@ -17,6 +19,8 @@ from composition.request import (
     MaskFeather,
     MaskMode,
     OnNoDetection,
+    OutputFormat,
+    Oversize,
     PipelineChoice,
     RefineMask,
     Speed,
@@ -41,6 +45,8 @@ def full():
     return np.full(SHAPE, 255, np.uint8)
 
 
+CLICKS = (Point(170.0, 140.0),)
+BOX = Box(x0=120.0, y0=80.0, x1=220.0, y1=200.0)
 REFERENCE = (np.full((64, 64, 3), 90, np.uint8),)
 
 
@@ -102,6 +108,28 @@ IDLE = {
     "loras": (case({"loras": {"pixel-art": 0.0, "ink": 0.8}}), "a LoRA of weight 0 has no effect: pixel-art"),
     "target": (case({"target": "rims"}, mask=spot()), "mask_image is repainted, not what target names"),
     "target, nothing in it": (case({"target": "???"}), "target '???' names nothing that can be looked for"),
+    "target beside a box": (
+        case({"target": "rims", "box": BOX}),
+        "what is pointed at is repainted, not what target names",
+    ),
+    "points": (case({"points": CLICKS}, mask=spot()), "points and box have no effect: mask_image is repainted"),
+    "box": (case({"box": BOX}, mask=spot()), "points and box have no effect: mask_image is repainted"),
+    "points beside a box": (
+        case({"points": CLICKS, "box": BOX, "refine_mask": RefineMask.OFF}),
+        "points have no effect: the box itself is repainted",
+    ),
+    "points beside the box of what is added": (
+        case({"points": CLICKS, "box": BOX}, INSERT),
+        "points have no effect: the box itself is repainted",
+    ),
+    "on_no_detection, points": (
+        case({"on_no_detection": OnNoDetection.ERROR, "points": CLICKS}),
+        "on_no_detection has no effect: what is pointed at is repainted",
+    ),
+    "mask_dilation_px, a box": (
+        case({"mask_dilation_px": 40, "box": BOX, "refine_mask": RefineMask.OFF}),
+        "mask_dilation_px has no effect: the box itself is not dilated",
+    ),
     "mask_mode": (case({"mask_mode": MaskMode.ALPHA}), "mask_mode has no effect without mask_image"),
     "on_no_detection": (
         case({"on_no_detection": OnNoDetection.ERROR}, mask=spot()),
@@ -156,6 +184,7 @@ IDLE = {
         case({"mask_feather": MaskFeather.OUT, "mask_blur_px": 0}, mask=spot()),
         "mask_feather has no effect: mask_blur_px leaves no soft rim",
     ),
+    "output_quality": (case({"output_quality": 60}), "output_quality has no effect: png is lossless"),
 }
 ACTING = {
     "pipeline": case({"pipeline": PipelineChoice.SIMPLE}),
@@ -178,6 +207,11 @@ ACTING = {
     "loras": case({"loras": {"ink": 0.8}}),
     "target": case({"target": "rims"}),
     "target, a side": case({"target": "the left one"}),
+    "points": case({"points": CLICKS, "mask_dilation_px": 40}),
+    "points, refined as asked": case({"points": CLICKS, "refine_mask": RefineMask.ON}),
+    "box": case({"box": BOX, "mask_dilation_px": 40}),
+    "box itself": case({"box": BOX, "refine_mask": RefineMask.OFF}),
+    "points and box": case({"points": CLICKS, "box": BOX}),
     "mask_mode": case({"mask_mode": MaskMode.ALPHA}, mask=spot()),
     "on_no_detection": case({"on_no_detection": OnNoDetection.ERROR}),
     "refine_mask": case({"refine_mask": RefineMask.ON}),
@@ -189,6 +223,7 @@ ACTING = {
     "mask_feather": case({"mask_feather": MaskFeather.OUT}),
     "mask_feather, by hand": case({"mask_feather": MaskFeather.OUT}, mask=spot()),
     "keep_parts off, nothing recoloured": case({"keep_parts": KeepParts.OFF}),
+    "output_quality": case({"output_quality": 60, "output_format": OutputFormat.WEBP}),
     "all that acts always": case(
         {
             "seed": 5,
@@ -197,8 +232,11 @@ ACTING = {
             "color_match": False,
             "sharpen": True,
             "return_mask": True,
+            "embed_metadata": True,
+            "oversize": Oversize.DOWNSCALE,
             **FAST,
-        }
+        },
+        n=2,
     ),
 }
 
@@ -233,7 +271,7 @@ async def test_a_reference_at_scale_zero_is_not_sent_to_the_diffusion_model(b, p
 
 def test_every_option_and_field_has_its_row_or_acts_always():
     rows = {name for row in WITHOUT_EFFECT for name in row.of}
-    request = {item.name for item in fields(EditRequest)} - {"notes", "options"}
+    request = {item.name for item in fields(EditRequest)} - {"notes", "options", "sent_size"}
     assert rows | ACTS_ALWAYS == request | set(OPTIONS)
     assert not rows & ACTS_ALWAYS
 

@@ -57,6 +57,11 @@ class Expected:
     story: list[JobStatus] = field(default_factory=lambda: [P])
 
 
+def second(image: str) -> str:
+    """The key of the other candidate of a job."""
+    return f"{image}-second"
+
+
 class Steps(RuleBasedStateMachine):
     """One life of a store that `open_store` opens, with a clock that the machine moves."""
 
@@ -94,20 +99,26 @@ class Steps(RuleBasedStateMachine):
         owner=st.sampled_from(["alice", "bob"]),
         max_attempts=st.integers(1, 3),
         callback=st.booleans(),
+        candidates=st.sampled_from([1, 1, 1, 2, 4, 8]),
     )
-    def submit(self, interactive: bool, owner: str, max_attempts: int, callback: bool) -> None:
+    def submit(self, interactive: bool, owner: str, max_attempts: int, callback: bool, candidates: int = 1) -> None:
         number = next(self.numbers)
         url = "https://example.com/hook" if callback else None
         job = sample_job(
             id=f"job-{number}", base_key=f"in-{number}", interactive=interactive, owner=owner,
             max_attempts=max_attempts, callback_url=url,
         )  # fmt: skip
-        if sum(e.status is P for e in self.model.values()) >= MAX_PENDING:
-            for refused in (self.store.check_room(), self.store.add(job)):
-                with pytest.raises(QueueFull):
-                    self.run(refused)
+        job = replace(job, payload=replace(job.payload, n=candidates))
+        taken = sum(e.job.payload.n for e in self.model.values() if e.status is P)
+        if taken >= MAX_PENDING:
+            with pytest.raises(QueueFull):
+                self.run(self.store.check_room())
+        else:
+            self.run(self.store.check_room())
+        if taken and taken + candidates > MAX_PENDING:
+            with pytest.raises(QueueFull):
+                self.run(self.store.add(job))
             return
-        self.run(self.store.check_room())
         self.run(self.store.add(job))
         self.model[job.id] = Expected(job=job, number=number)
 
@@ -167,7 +178,8 @@ class Steps(RuleBasedStateMachine):
     def complete(self, back: int = 0, claim: tuple[Claim, int] | None = None) -> None:
         claim = claim or self.recent(back)
         image = f"out-{claim[1]}"
-        published = self.run(self.store.complete(claim[0], sample_result(image)))
+        result = replace(sample_result(image), other_image_keys=(second(image),))
+        published = self.run(self.store.complete(claim[0], result))
         expected = self.held(claim)
         known = self.model.get(claim[0].job.id)
         assert published == (expected is not None or (known is not None and known.result == image))
@@ -245,7 +257,7 @@ class Steps(RuleBasedStateMachine):
                 expected_ids.add(expected.job.id)
                 self.gone.append(expected.job.id)
                 if expected.result:
-                    self.free.add(expected.result)
+                    self.free |= {expected.result, second(expected.result)}
                 del self.model[expected.job.id]
         assert touched == expected_ids
 
@@ -302,7 +314,8 @@ class Steps(RuleBasedStateMachine):
         self.clock.advance(61.0)
         again = self.run(self.store.due_deliveries(limit=10_000, hold_s=60.0))
         assert {replace(d, attempts=1) for d in again} == set(due)
-        results = {e.result for e in self.model.values() if e.result}
+        firsts = {e.result for e in self.model.values() if e.result}
+        results = firsts | {second(image) for image in firsts}
         inputs = {e.job.payload.base_key for e in self.model.values() if not e.status.terminal}
         asked = sorted(results | inputs | self.free | {"never-named"})
         assert self.run(self.store.unreferenced(asked)) == ("never-named",)

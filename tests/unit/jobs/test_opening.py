@@ -10,13 +10,14 @@ from composition.errors import QueueFull
 from composition.jobs import JobStatus
 from composition.ports.queue import BlobStore, JobHandler
 from jobs.blobs.blob_stores import open_blob_store
-from jobs.opening import open_embedded_queue
+from jobs.opening import open_embedded_queue, webhook_sender
 from jobs.queues.embedded_queue import EmbeddedJobQueue
+from jobs.stores.memory_store import MemoryJobStore
 from jobs.stores.registry import make_job_store
 from jobs.stores.sqlite_store import SqliteJobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_handler import FakeJobHandler
-from tests.unit.jobs.job_samples import sample_job
+from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result
 
 
 def opened(config: Config, *, held: bool = False) -> tuple[EmbeddedJobQueue, BlobStore, FakeJobHandler]:
@@ -133,3 +134,20 @@ def _empty(folder: Path) -> Path:
     path = folder / "empty.yaml"
     path.touch()
     return path
+
+
+async def test_webhooks_are_signed_and_repeated_as_configured() -> None:
+    config = Config.model_validate({"queue": {"webhook_secret": "s3cret", "webhook_attempts": 2}})
+    clock = ManualClock()
+    store, fetcher = MemoryJobStore(clock=clock), FakeFetcher(post_status=500)
+    await store.add(sample_job(callback_url="https://shop.example/hook"))
+    claim = await store.claim(worker_id="w", lease_s=10)
+    assert claim is not None
+    assert await store.complete(claim, sample_result())
+    sender = webhook_sender(config, store, fetcher)
+    tried = []
+    for _ in range(3):
+        tried.append(await sender.send_due())
+        clock.advance(1e6)
+    assert tried == [1, 1, 0]
+    assert all("webhook-signature" in headers for _, _, headers in fetcher.posted)

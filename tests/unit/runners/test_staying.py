@@ -111,3 +111,11 @@ def test_the_front_reaches_a_runner_whose_socket_was_removed(
     assert urls["other"] == "tcp://127.0.0.1:1"
     with socket.socket(socket.AF_UNIX) as calling:
         calling.connect(urls["analyzer-runner"].removeprefix("file://"))
+
+
+def test_a_process_without_runners_has_no_folder_of_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (None, "", "{}"):
+        monkeypatch.delenv("BENTOML_RUNNER_MAP", raising=False)
+        if value is not None:
+            monkeypatch.setenv("BENTOML_RUNNER_MAP", value)
+        assert staying.socket_folder() is None

@@ -57,6 +57,20 @@ def test_a_lower_garment_covers_hips_and_legs_and_the_span_of_a_skirt():
     assert at(mask, (200, 200), (200, 580), (60, 400), (340, 500), (370, 300), (200, 68)) == [0] * 6
 
 
+def test_a_scarf_reaches_from_under_the_chin_to_the_breastbone_when_no_head_is_seen():
+    """Chin, neck and breastbone as anthropometry has them; its size goes with the person's."""
+    headless = {"without": ("nose", "r_eye", "l_eye", "r_ear", "l_ear")}
+    whole = region_mask(BodyRegion.NECK, pose_of(**headless), SIZE)
+    half = region_mask(BodyRegion.NECK, pose_of(**headless, scale=0.5), SIZE)
+    rows, columns = np.nonzero(whole)
+    assert at(whole, (200, 138), (200, 110), (200, 170)) == [1] * 3
+    assert at(whole, (200, 60), (134, 138), (266, 138), (200, 290)) == [0] * 4
+    assert 60 < np.ptp(columns) < 130
+    assert 70 < rows.min() < 95
+    assert 170 < rows.max() < 290
+    assert 0.22 < np.count_nonzero(half) / np.count_nonzero(whole) < 0.28
+
+
 def test_a_dress_covers_both_and_the_span_between_the_ankles():
     full = region_mask(BodyRegion.FULL, pose_of(), SIZE)
     for region in (BodyRegion.UPPER, BodyRegion.LOWER):
@@ -274,3 +288,44 @@ def test_a_garment_that_keeps_its_shape_is_not_cut_by_the_body_part():
 def test_without_a_garment_the_body_part_counts_even_if_the_shape_is_to_stay():
     part = worn_mask(BodyRegion.UPPER, None, pose_of(), None, SIZE, keeps_shape=True)
     assert np.array_equal(part, worn_mask(BodyRegion.UPPER, None, pose_of(), None, SIZE))
+
+
+LEGLESS = ("r_ankle", "l_ankle")
+HIPLESS = ("r_hip", "l_hip")
+
+
+@pytest.mark.parametrize("without", [(), LEGLESS, HIPLESS, ("neck",)])
+@pytest.mark.parametrize("region", list(BodyRegion))
+def test_a_region_grows_with_the_person(region, without):
+    """Every length is a share of the person's size: twice as tall is four times the area, in the same place."""
+    small = region_mask(region, pose_of(scale=0.4, without=without), SIZE)
+    large = region_mask(region, pose_of(scale=0.8, without=without), SIZE)
+    if small is None:
+        assert large is None
+        return
+    assert 3.6 < np.count_nonzero(large) / np.count_nonzero(small) < 4.4
+    centres = [np.argwhere(mask).mean(axis=0) for mask in (small, large)]
+    assert np.allclose(centres[0] * 2, centres[1], atol=4)
+
+
+def test_a_torso_whose_hips_were_not_seen_ends_where_hips_are():
+    seen = region_mask(BodyRegion.UPPER, pose_of(), SIZE)
+    guessed = region_mask(BodyRegion.UPPER, pose_of(without=HIPLESS), SIZE)
+    column = (slice(None), 200)
+    assert abs(int(np.flatnonzero(seen[column]).max()) - int(np.flatnonzero(guessed[column]).max())) < 40
+
+
+def test_a_shin_whose_ankle_was_not_seen_goes_on_down_the_leg():
+    mask = region_mask(BodyRegion.LOWER, pose_of(without=LEGLESS), SIZE)
+    assert at(mask, (150, 480), (150, 560), (252, 560)) == [1] * 3
+    assert at(mask, (60, 560), (340, 560)) == [0] * 2
+
+
+def test_the_protected_face_ends_at_the_chin_the_ears_and_the_hairline():
+    """No shoulder, hair or background with it: what is beside a head may be repainted."""
+    alone = pose_of(without=[name for name in NAMES if name[2:] in ("wrist", "elbow")])
+    rows, columns = np.nonzero(protected_mask(alone, SIZE, BodyRegion.UPPER))
+    assert 104 < rows.max() < 112
+    assert 38 < rows.min() < 46
+    assert 170 < columns.min() < 178
+    assert 222 < columns.max() < 230

@@ -71,3 +71,12 @@ def test_people_keep_the_order_in_which_the_analyzer_saw_them():
 def test_every_region_has_words_for_what_may_be_worn_there():
     assert set(GARMENT_WORDS) == set(BodyRegion)
     assert all(words and all(word == word.lower().strip() for word in words) for words in GARMENT_WORDS.values())
+
+
+def test_the_subject_in_front_of_a_background_is_the_first_that_counts_as_one():
+    counting = ("person", "dog", "cat", "horse", "bird", "car", "motorcycle", "bus", "truck", "bicycle")
+    background = Target(phrase="background", complement=True)
+    seen = [detection(label, 0, 0, 10, 10) for label in ("bench", *reversed(counting))]
+    for label in reversed(counting):
+        assert phrase_for(background, seen[: 1 + len(counting) - counting.index(label)]) == label
+    assert phrase_for(background, seen[:1]) == "person"

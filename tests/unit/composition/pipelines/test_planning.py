@@ -9,9 +9,13 @@ import pytest
 
 from composition.config import Config
 from composition.decision import BodyRegion, Decision, Pipeline, Target
+from composition.images import Box
+from composition.marks import Point
 from composition.pipelines.planning import MAX_SEED, make_plan
 from composition.request import EditOptions, EditRequest, KeepParts, RefineMask, Speed
 
+CLICK = (Point(3.0, 3.0),)
+BOX = Box(x0=1.0, y0=1.0, x1=5.0, y1=5.0)
 IMAGE = np.zeros((8, 8, 3), np.uint8)
 MUG = Target(phrase="mug")
 
@@ -21,9 +25,9 @@ def decision_of(**known):
     return Decision(**{**base, **known})
 
 
-def plan_of(*, config=None, negative_prompt=None, options=None, **decision):
+def plan_of(*, config=None, negative_prompt=None, options=None, n=1, **decision):
     request = EditRequest(
-        base=IMAGE, prompt="x", negative_prompt=negative_prompt, options=EditOptions(**(options or {}))
+        base=IMAGE, prompt="x", negative_prompt=negative_prompt, n=n, options=EditOptions(**(options or {}))
     )
     return make_plan(request, decision_of(**decision), config or Config())
 
@@ -95,14 +99,35 @@ def test_what_is_added_is_held_by_a_pose_but_not_by_the_things_that_are_there():
 
 @pytest.mark.parametrize("seed", [None, -1])
 def test_without_a_seed_one_is_drawn_each_time(seed):
-    seeds = {plan_of(options={"seed": seed}).seed for _ in range(8)}
+    seeds = {plan_of(options={"seed": seed}).seeds for _ in range(8)}
     assert len(seeds) > 1
-    assert all(0 <= drawn <= MAX_SEED for drawn in seeds)
+    assert all(len(drawn) == 1 and 0 <= drawn[0] <= MAX_SEED for drawn in seeds)
 
 
 @pytest.mark.parametrize("seed", [0, 7, MAX_SEED])
 def test_a_given_seed_is_kept(seed):
-    assert plan_of(options={"seed": seed}).seed == seed
+    assert plan_of(options={"seed": seed}).seeds == (seed,)
+
+
+def test_candidates_have_the_seeds_from_the_given_one_on():
+    assert plan_of(n=3, options={"seed": 7}).seeds == (7, 8, 9)
+    first, *others = plan_of(n=8).seeds
+    assert others == list(range(first + 1, first + 8))
+
+
+@pytest.mark.parametrize(
+    ("options", "inserts", "refined"),
+    [
+        ({"points": CLICK}, False, True),
+        ({"points": CLICK}, True, True),
+        ({"box": BOX}, False, True),
+        ({"box": BOX}, True, False),
+        ({"box": BOX, "refine_mask": RefineMask.ON}, True, True),
+        ({"box": BOX, "refine_mask": RefineMask.OFF}, False, False),
+    ],
+)
+def test_what_is_pointed_at_has_a_silhouette_but_a_box_for_what_is_added_is_its_place(options, inserts, refined):
+    assert plan_of(options=options, inserts=inserts).refine_mask is refined
 
 
 @pytest.mark.parametrize(

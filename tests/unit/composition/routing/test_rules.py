@@ -164,3 +164,7 @@ def test_a_decision_accounts_for_every_signal_in_json(decide):
     assert account["objects"] == [{"label": "person", "score": 0.42}, {"label": "bus", "score": 0.61}]
     assert account["threshold"] == 0.7
     assert "sofa" in decision.reason
+
+
+def test_the_default_says_why_it_was_taken(decide):
+    assert decide("something nice").reason == "nothing asks for structure control"

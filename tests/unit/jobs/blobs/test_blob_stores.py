@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import math
 import os
+import traceback
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from composition.errors import NotFound, NotReady
 from composition.ports.queue import BlobStore
 from jobs.blobs.blob_stores import open_blob_store
 from jobs.blobs.file_blobs import FolderBlobStore, FsspecBlobStore
+from jobs.blobs.file_blobs import _modified as modified_at
 from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.blobs.retrying_blobs import RetryingBlobStore
 
@@ -102,5 +106,30 @@ def test_the_configuration_s_location_chooses_the_store(tmp_path: Path) -> None:
     assert isinstance(open_blob_store(str(tmp_path)), FolderBlobStore)
     assert isinstance(open_blob_store(f"file://{tmp_path}"), FolderBlobStore)
     assert isinstance(open_blob_store("memory://bucket"), FsspecBlobStore)
-    with pytest.raises(ConfigError, match=r"storage\.blobs: nonsense://x"):
+    with pytest.raises(ConfigError, match=r"storage\.blobs: this nonsense:// URL"):
         open_blob_store("nonsense://x")
+
+
+@pytest.mark.parametrize(
+    "location", ["nonsense://ann:s3cret@host/x", "redis://ann:s3cret/9@host", "redis://:a@b:s3cret"]
+)
+def test_what_cannot_be_used_is_named_without_the_password_in_it(location: str):
+    with pytest.raises(ConfigError, match=r"queue\.redis_url: this ") as caught:
+        open_blob_store(location, key="queue.redis_url")
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("entry", "modified"),
+    [
+        ({"LastModified": datetime(2026, 1, 1, tzinfo=UTC)}, 1767225600.0),
+        ({"mtime": 12}, 12.0),
+        ({"created": datetime(1970, 1, 1, 0, 1, tzinfo=UTC)}, 60.0),
+        ({"mtime": 5.5, "created": 9}, 5.5),
+        ({}, math.inf),
+        ({"mtime": "yesterday"}, math.inf),
+    ],
+)
+def test_the_age_of_a_file_is_read_as_each_file_system_says_it(entry: dict[str, object], modified: float) -> None:
+    """An unknown age is no age: such a file is never taken for an old one."""
+    assert modified_at(entry) == modified

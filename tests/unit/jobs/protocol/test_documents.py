@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from composition.controls import CONTROLS
+from composition.images import Box
 from composition.jobs import EditPayload, Job, JobError, JobKind, JobResult, JobStatus, Priority
+from composition.marks import Point
 from composition.request import (
     Crop,
     EditOptions,
@@ -16,9 +19,10 @@ from composition.request import (
     OutputFormat,
     PipelineChoice,
     RefineMask,
+    ResponseFormat,
     Speed,
 )
-from jobs.protocol.documents import UNREADABLE, dump_payload, dump_record, load_payload, load_record
+from jobs.protocol.documents import UNREADABLE, _dump_result, dump_payload, dump_record, load_payload, load_record
 from jobs.protocol.lifecycle import Record
 
 text = st.text(max_size=20)
@@ -30,6 +34,8 @@ options = st.builds(
     seed=st.none() | st.integers(-1, 2**32 - 1),
     guidance_scale=st.none() | numbers,
     target=st.none() | text,
+    points=st.lists(st.builds(Point, numbers, numbers, st.sampled_from([0, 1])), max_size=3).map(tuple),
+    box=st.none() | st.builds(Box, x0=numbers, y0=numbers, x1=numbers, y1=numbers),
     on_no_detection=st.sampled_from(OnNoDetection),
     refine_mask=st.sampled_from(RefineMask),
     mask_mode=st.sampled_from(MaskMode),
@@ -45,6 +51,8 @@ payloads = st.builds(
     negative_prompt=st.none() | text,
     reference_keys=st.lists(text, max_size=3).map(tuple),
     mask_key=st.none() | text,
+    n=st.integers(1, 8),
+    response_format=st.sampled_from(ResponseFormat),
     options=options,
 )
 details = st.dictionaries(text, numbers | text | st.none() | st.booleans(), max_size=2)
@@ -60,7 +68,14 @@ jobs = st.builds(
     time_limit_s=numbers,
     finished_at=st.none() | numbers,
     result=st.none()
-    | st.builds(JobResult, image_key=st.none() | text, image_media_type=text, mask_key=st.none(), account=details),
+    | st.builds(
+        JobResult,
+        image_key=st.none() | text,
+        image_media_type=text,
+        mask_key=st.none(),
+        account=details,
+        other_image_keys=st.lists(text, max_size=3).map(tuple),
+    ),
     error=st.none() | st.builds(JobError, code=text, message=text, details=details),
     callback_url=st.none() | text,
     idempotency_key=st.none() | text,
@@ -106,3 +121,12 @@ def test_a_payload_from_before_there_were_mask_modes_reads_its_mask_by_itself() 
     document = dump_payload(EditPayload(prompt="blue car", base_key="base"))
     del document["options"]["mask_mode"]
     assert load_payload(document).options.mask_mode is MaskMode.AUTO
+
+
+def test_a_result_of_one_image_is_stored_as_it_was_before_there_were_candidates() -> None:
+    """A node of an earlier version reads every key that is there as a field of its own `JobResult`."""
+    result = JobResult(image_key="a", image_media_type="image/png", mask_key=None, account={})
+    several = replace(result, other_image_keys=("b",))
+    known = {"image_key", "image_media_type", "mask_key", "account"}
+    assert _dump_result(result).keys() == known
+    assert _dump_result(several).keys() == known | {"other_image_keys"}

@@ -42,6 +42,23 @@ def test_only_legal_transitions_happen(status: JobStatus) -> None:
         assert set(changes.values()) == {None}
 
 
+def test_a_new_job_is_pending_whatever_the_caller_filled_in() -> None:
+    filled = replace(
+        sample_job(),
+        status=JobStatus.COMPLETED,
+        attempt=3,
+        progress=0.9,
+        stage="diffusion",
+        finished_at=NOW - 5,
+        result=sample_result(),
+        error=ERROR,
+        cancel_requested=True,
+    )
+    job = lifecycle.admit(filled, order=7, now=NOW).record.job
+    assert job == replace(sample_job(), id=filled.id, created_at=NOW)
+    assert (job.status, job.attempt, job.result, job.error) == (JobStatus.PENDING, 0, None, None)
+
+
 def test_an_older_token_changes_nothing() -> None:
     record = record_in(JobStatus.PROCESSING)
     for token in (4, 6):

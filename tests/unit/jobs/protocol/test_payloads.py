@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from composition.images import Box
 from composition.jobs import EditPayload
+from composition.marks import Point
 from composition.request import (
     OPTIONS,
     Crop,
@@ -14,8 +16,10 @@ from composition.request import (
     MaskMode,
     OnNoDetection,
     OutputFormat,
+    Oversize,
     PipelineChoice,
     RefineMask,
+    ResponseFormat,
     Speed,
 )
 from jobs.protocol.documents import dump_payload, load_payload
@@ -30,6 +34,8 @@ CHANGED = EditOptions(
     ip_adapter_scale=0.0,
     controlnet_conditioning_scale=0.5,
     target="rims",
+    points=(Point(1.0, 2.5), Point(3.0, 4.0, 0)),
+    box=Box(x0=1.0, y0=2.0, x1=3.5, y1=4.0),
     on_no_detection=OnNoDetection.ERROR,
     refine_mask=RefineMask.ON,
     mask_mode=MaskMode.ALPHA,
@@ -43,7 +49,10 @@ CHANGED = EditOptions(
     keep_parts=KeepParts.OFF,
     sharpen=True,
     output_format=OutputFormat.WEBP,
+    output_quality=60,
     return_mask=True,
+    embed_metadata=True,
+    oversize=Oversize.DOWNSCALE,
     loras={"pixel-art": 0.5},
 )
 
@@ -57,6 +66,18 @@ def test_every_option_survives_the_store():
     assert all(getattr(CHANGED, name) != getattr(EditOptions(), name) for name in OPTIONS)
     assert load_payload(stored(CHANGED)).options == CHANGED
     assert load_payload(stored(EditOptions())).options == EditOptions()
+
+
+def test_candidates_and_delivery_survive_the_store():
+    payload = EditPayload(prompt="blue car", base_key="a", n=8, response_format=ResponseFormat.URL)
+    assert load_payload(json.loads(json.dumps(dump_payload(payload)))) == payload
+
+
+def test_a_payload_from_before_there_were_candidates_is_one_image_in_json():
+    document = stored(EditOptions())
+    del document["n"], document["response_format"]
+    payload = load_payload(document)
+    assert (payload.n, payload.response_format) == (1, ResponseFormat.JSON)
 
 
 def test_an_option_stored_as_null_or_not_at_all_takes_its_default():

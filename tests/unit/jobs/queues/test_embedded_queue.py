@@ -381,6 +381,45 @@ async def test_an_unexpected_error_of_the_store_does_not_end_the_queue(caplog):
         assert "of the store" in caplog.text
 
 
+class CountingStore(MemoryJobStore):
+    """Counts how often it is asked for room, and takes a turn of the loop to answer."""
+
+    looks = 0
+
+    async def check_room(self) -> None:
+        self.looks += 1
+        await asyncio.sleep(0)
+        await super().check_room()
+
+
+async def test_a_crowd_that_asks_for_room_at_once_looks_at_the_store_once():
+    bench = Bench()
+    store = CountingStore(max_pending=1)
+    queue = EmbeddedJobQueue(store, bench.handler, bench.blobs, concurrency=1, lease_s=15.0, retry_delay_s=0.0)
+    bench.store, bench.queue = store, queue
+    async with running(bench):
+        assert await asyncio.gather(*(queue.check_room() for _ in range(200))) == [None] * 200
+        assert store.looks == 1
+        bench.handler.held = True
+        await bench.submit()
+        await bench.handler.until_started(1)
+        await bench.submit()
+        store.looks = 0
+        answers = await asyncio.gather(*(queue.check_room() for _ in range(200)), return_exceptions=True)
+        assert {type(answer) for answer in answers} == {QueueFull}
+        assert store.looks == 1
+        looking = asyncio.create_task(queue.check_room())
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull) as refusal:  # at once: the one who looks is not done
+            await queue.check_room()
+        assert (looking.done(), refusal.value.details) == (False, {"pending": 1})
+        with pytest.raises(QueueFull):
+            await looking
+        bench.handler.gate.set()
+        await bench.handler.until_started(2)
+        await queue.check_room()  # who asks alone hears how it is now
+
+
 async def test_a_queue_has_room_only_between_its_start_and_its_stop():
     bench = Bench(max_pending=1)
     with pytest.raises(NotReady):

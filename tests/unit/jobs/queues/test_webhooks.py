@@ -149,6 +149,31 @@ async def test_a_receiver_that_hangs_does_not_hold_up_the_others():
     assert [json.loads(body)["data"]["job_id"] for _, body, _ in fetcher.posted] == [quick]
 
 
+async def test_a_sender_that_stops_ends_its_posts_and_owes_them():
+    class Hanging(FakeFetcher):
+        hangs, ended = asyncio.Event(), asyncio.Event()
+
+        async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+            self.hangs.set()
+            try:
+                return await asyncio.Event().wait()
+            finally:
+                self.ended.set()
+
+    owed, fetcher = Owed(), Hanging()
+    sender = WebhookSender(owed.store, fetcher, secret=None, clock=owed.clock)
+    await sender.stop()
+    sender.start()
+    await owed.completed_job()
+    sender.wake()
+    await fetcher.hangs.wait()
+    async with asyncio.timeout(5):
+        await sender.stop()
+    assert fetcher.ended.is_set()
+    owed.clock.advance(30.0)
+    assert len(await owed.store.due_deliveries(limit=9, hold_s=1)) == 1
+
+
 async def test_an_unexpected_error_counts_as_an_attempt(caplog):
     class Broken(FakeFetcher):
         async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from composition.config import ConfigError
 from composition.errors import IdempotencyConflict, InvalidInput, NotReady, QueueFull
-from composition.jobs import EditPayload, JobError, JobStatus
+from composition.jobs import EditPayload, JobError, JobKind, JobStatus
 from composition.request import EditOptions, PipelineChoice
 from composition.result import Progress
 from jobs.stores.sqlite_schema import MIGRATIONS
@@ -111,6 +111,40 @@ async def test_the_queue_is_bounded_by_what_waits(tmp_path: Path) -> None:
         assert refusal.value.details == {"pending": 2}
         await store.claim(worker_id="w", lease_s=9)
         await store.add(sample_job())
+
+
+async def test_candidates_take_a_place_each_until_their_job_starts_and_an_analysis_takes_one(tmp_path: Path) -> None:
+    eight = EditPayload(prompt="x", base_key="b", n=8)
+    async with opened(tmp_path / "jobs.db", max_pending=10) as store:
+        await store.add(sample_job(payload=eight))
+        await store.add(sample_job(payload=eight, kind=JobKind.ANALYZE))
+        with pytest.raises(QueueFull) as refusal:
+            await store.add(sample_job(payload=EditPayload(prompt="x", base_key="b", n=2)))
+        assert refusal.value.details == {"pending": 9}
+        await store.claim(worker_id="w", lease_s=9)
+        await store.add(sample_job(payload=eight))
+
+
+async def test_a_job_of_more_candidates_than_there_are_places_is_taken_where_nothing_waits(tmp_path: Path) -> None:
+    eight = EditPayload(prompt="x", base_key="b", n=8)
+    async with opened(tmp_path / "jobs.db", max_pending=2) as store:
+        await store.add(sample_job(payload=eight))
+        with pytest.raises(QueueFull):
+            await store.check_room()
+
+
+async def test_a_file_from_before_there_were_candidates_counts_its_jobs_as_one_each(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    async with opened(path) as store:
+        await store.add(sample_job())
+        await store.add(sample_job())
+    db = sqlite3.connect(path)
+    db.executescript("DROP INDEX jobs_places; ALTER TABLE jobs DROP COLUMN places; PRAGMA user_version = 1;")
+    db.close()
+    async with opened(path, max_pending=3) as store:
+        await store.add(sample_job())
+        with pytest.raises(QueueFull):
+            await store.add(sample_job())
 
 
 async def test_an_idempotency_key_is_the_owner_s_own_and_is_bound_to_the_body(tmp_path: Path) -> None:

@@ -149,9 +149,10 @@ async def test_heartbeats_keep_a_long_job_alive():
     assert (await bench.stored(claim)).attempt == 1
 
 
-async def test_a_silent_handler_s_lease_is_renewed_three_times_in_its_length():
+@pytest.mark.parametrize("reports", [(), (Progress(stage="diffuse", fraction=0.5),)], ids=["never", "after a word"])
+async def test_a_silent_handler_s_lease_is_renewed_three_times_in_its_length(reports: tuple[Progress, ...]):
     bench = Bench()
-    bench.handler.held, bench.handler.reports = True, ()
+    bench.handler.held, bench.handler.reports = True, reports
     claim = await bench.claimed()
     beats: list[tuple[float, float]] = []
     with frozen_loop_time() as time:
@@ -161,8 +162,10 @@ async def test_a_silent_handler_s_lease_is_renewed_three_times_in_its_length():
             return True
 
         bench.store.heartbeat = heartbeat
-        running = asyncio.create_task(bench.attempt(claim, lease_s=15.0).run())
+        running = asyncio.create_task(bench.attempt(claim, lease_s=15.0, progress_interval_s=0.0).run())
         await time.advance(0)
+        assert [at for at, _ in beats] == [0.0] * len(reports)
+        beats.clear()
         for seconds in (4.75, 0.25, 4.75, 0.25, 4.75, 0.25):
             await time.advance(seconds)
         assert beats == [(5.0, 15.0), (10.0, 15.0), (15.0, 15.0)]

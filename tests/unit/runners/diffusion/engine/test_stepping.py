@@ -53,4 +53,30 @@ def test_a_failure_that_is_one_requests_own_fails_only_it():
     outcomes = stepper(family).step(batch)
     assert family.batches == [3, 1, 1, 1]
     assert [type(outcome.error) for outcome in outcomes] == [type(None), ModelError, type(None)]
+    assert [outcome.state for outcome in outcomes] == batch
     assert [state.step for state in batch] == [1, 0, 1]
+
+
+def test_a_scheduler_that_runs_out_of_memory_is_tried_once_more_after_making_room():
+    tried = []
+
+    class Tight(DriftState):
+        def advance(self, prediction):
+            tried.append(len(tried))
+            if len(tried) <= self.step:
+                raise MemoryError
+            super().advance(prediction)
+
+    def tight(failures):
+        tried.clear()
+        return Tight(
+            bucket=BUCKET, steps=9, models_used=(), cache={}, latents=np.zeros((8, 8)), step=failures
+        )  # fmt: skip
+
+    family, state = DriftFamily(), tight(1)
+    (outcome,) = stepper(family).step([state])
+    assert (outcome.error, len(tried), family.releases) == (None, 2, 1)
+    family, state = DriftFamily(), tight(5)
+    (outcome,) = stepper(family).step([state])
+    assert outcome.state is state
+    assert (type(outcome.error), len(tried), family.releases) == (OutOfMemory, 2, 1)

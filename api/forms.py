@@ -1,0 +1,154 @@
+"""An edit as a form: the fields of the JSON body as parts, its images as files.
+
+A form is translated to the value that the same JSON body would have, and goes on as that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
+
+from api.bodies import BoundedJsonRoute
+from api.context import current_context
+from api.errors import from_validation
+from api.json_reader import JsonReader
+from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
+from api.schemas import IMAGE_FIELDS, GenerateRequest
+from api.security.answers import refuse
+
+Schema = dict[str, Any]
+
+
+class EditRoute(BoundedJsonRoute):
+    """A route that takes an edit as JSON or as a form."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        from_json, from_value = super().get_route_handler(), APIRoute.get_route_handler(self)
+
+        async def handler(request: Request) -> Response:
+            if not is_form(request):
+                return await from_json(request)
+            max_bytes = current_context(request).config.api.max_request_size_mb * 2**20
+            limits = FormLimits(
+                files=frozenset(IMAGE_FIELDS),
+                texts=frozenset(GenerateRequest.model_fields) - frozenset(IMAGE_FIELDS),
+                max_total_bytes=max_bytes,
+                max_file_bytes=max_bytes,
+            )
+            try:
+                form = await read_form(request, limits)
+            except RefusedForm as refused:
+                return RefusedBody(refused, max_body_bytes=max_bytes)
+            return await from_value(_ReadRequest(request, to_body(form)))
+
+        return handler
+
+
+class RefusedBody(Response):
+    """The answer to a form that was not read to its end, given as a guard gives it."""
+
+    def __init__(self, refused: RefusedForm, *, max_body_bytes: int) -> None:
+        super().__init__(status_code=refused.error.status)
+        self._refused = refused
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error, drain = self._refused.error, not self._refused.complete
+        await refuse(error, scope, receive, send, max_body_bytes=self._max_body_bytes, drain=drain)
+
+
+class _ReadRequest(Request):
+    """A request whose body has been read, and means a value."""
+
+    def __init__(self, request: Request, value: Any) -> None:
+        headers = [(name, text) for name, text in request.scope["headers"] if name != b"content-type"]
+        headers.append((b"content-type", b"application/json"))
+        super().__init__({**request.scope, "headers": headers}, request.receive)
+        self._value = value
+
+    async def body(self) -> bytes:
+        return b"a form"
+
+    async def json(self) -> Any:
+        return self._value
+
+
+def to_body(form: Form) -> dict[str, Any]:
+    """What the JSON body would have been; fields that are no text are sent as JSON.
+
+    Raises:
+        InvalidInput: a field is given twice, or is not valid JSON.
+    """
+    body: dict[str, Any] = {}
+    for name, values in form.items():
+        if len(values) > 1:
+            raise from_validation([_problem(name, f"is given {len(values)} times", "repeated")])
+        for value in values:
+            if isinstance(value, Upload) or name in _TEXTS:
+                body[name] = value
+            elif value.strip():
+                body[name] = _parsed(name, value)
+    return body
+
+
+def _parsed(name: str, text: str) -> Any:
+    reader = JsonReader()
+    reader.feed(text.encode())
+    try:
+        return reader.value()
+    except ValueError as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise from_validation([_problem(name, f"is not valid JSON: {reason}", "json_type")]) from error
+
+
+def _problem(name: str, message: str, kind: str) -> dict[str, Any]:
+    return {"loc": ("body", name), "msg": message, "type": kind}
+
+
+def _is_text(schema: Schema) -> bool:
+    if "$ref" in schema:
+        return _is_text(_SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
+    return schema.get("type") == "string" or any(_is_text(choice) for choice in schema.get("anyOf", ()))
+
+
+_SCHEMA: Final[Schema] = GenerateRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+_TEXTS: Final = frozenset(name for name, schema in _SCHEMA["properties"].items() if _is_text(schema))
+"""The fields whose parts are taken as they are."""
+
+
+def _form_schema() -> Schema:
+    properties: Mapping[str, Schema] = _SCHEMA["properties"]
+    files = {name: {"title": properties[name]["title"], "type": "string", "format": "binary"} for name in IMAGE_FIELDS}
+    return {
+        "title": "GenerateForm",
+        "description": "The same fields as parts: images as files (or text, as in JSON), what is no text as JSON.",
+        "type": "object",
+        "properties": {**properties, **files},
+        "required": _SCHEMA["required"],
+        "additionalProperties": False,
+    }
+
+
+_REQUEST_ID: Final[Schema] = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 128},
+    "description": "Answered in the header of the same name, and in the log.",
+}
+FORM_SCHEMA: Final[Schema] = _form_schema()
+
+
+def form_body(schema: Schema) -> Schema:
+    """The `openapi_extra` of a route that takes a form; `documentation` has the schema under its title."""
+    reference = {"$ref": f"#/components/schemas/{schema['title']}"}
+    return {
+        "requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": reference}}},
+        # Client generators need an optional parameter to get a choice of bodies right; this one every route takes.
+        "parameters": [_REQUEST_ID],
+    }

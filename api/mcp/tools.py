@@ -1,0 +1,209 @@
+"""What the tools do, apart from the protocol: arguments -> the same jobs as over REST -> **answer**.
+
+An edit may take longer than a caller may wait, so `edit` answers the job, and `job` waits for it a little at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from api.context import ApiContext, Charge
+from api.conversion import to_status
+from api.errors import from_validation
+from api.routes.jobs import known_form
+from api.schemas import IMAGE_FIELDS, GenerateRequest
+from api.submission import forget_images, run_interactive, submit
+from composition.errors import InternalError, NotFound
+from composition.jobs import Job, JobKind, JobStatus, Priority
+
+MAX_WAIT_S: Final = 30.0
+_MASK_TYPE: Final = "image/png"
+_NOT_HERE: Final = ("callback_url", "response_format")
+"""Fields of a request that say how its answer is delivered over HTTP."""
+
+Schema = dict[str, Any]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Whose jobs they are, and who pays for them."""
+
+    owner: str
+    charge: Charge
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolAnswer:
+    """What a tool answers: JSON-serialisable facts, and images, each with its media type."""
+
+    facts: Mapping[str, Any]
+    images: tuple[tuple[bytes, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """One tool.
+
+    Attributes:
+        description: for the model that chooses among tools.
+        schema: of its arguments.
+        reads_only: whether it changes nothing.
+        run: does it, for a caller. Raises CompositionError.
+    """
+
+    description: str
+    schema: Schema
+    reads_only: bool
+    run: Callable[[ApiContext, Caller, Mapping[str, Any]], Awaitable[ToolAnswer]]
+
+
+class JobArguments(BaseModel):
+    """The arguments of `cancel`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    job_id: Annotated[str, Field(max_length=100, description="As `edit` answered it.")]
+
+
+class WaitArguments(JobArguments):
+    """The arguments of `job`."""
+
+    wait_s: Annotated[
+        float, Field(ge=0, le=MAX_WAIT_S, description="Seconds to wait for the job's end before answering.")
+    ] = 10.0
+
+
+async def analyze(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
+    """The decision and the mask of the same edit."""
+    job = await run_interactive(
+        context, _request(arguments), kind=JobKind.ANALYZE, owner=caller.owner, charge=caller.charge
+    )
+    assert job.result is not None
+    answer = ToolAnswer(facts={"job_id": job.id, **job.result.account}, images=await _images(context, job))
+    await forget_images(context, job)
+    return answer
+
+
+async def edit(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
+    """A durable job, as of POST /api/v1/generate/async."""
+    job = await submit(
+        context,
+        _request(arguments),
+        kind=JobKind.EDIT,
+        owner=caller.owner,
+        priority=Priority.BATCH,
+        charge=caller.charge,
+    )
+    return ToolAnswer(facts=to_status(job, None))
+
+
+async def follow(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
+    """How far a job is; its images once it is completed."""
+    asked = _validated(WaitArguments, arguments)
+    job = await context.queue.get(known_form(asked.job_id), owner=caller.owner)
+    if not job.status.terminal and asked.wait_s:
+        try:
+            async with asyncio.timeout(asked.wait_s):
+                job = await context.queue.wait(job.id)
+        except TimeoutError:
+            job = await context.queue.get(job.id, owner=caller.owner)
+    if job.status is not JobStatus.COMPLETED or job.result is None:
+        return ToolAnswer(facts=to_status(job, None))
+    return ToolAnswer(facts=to_status(job, dict(job.result.account)), images=await _images(context, job))
+
+
+async def cancel(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
+    """Idempotent."""
+    job_id = known_form(_validated(JobArguments, arguments).job_id)
+    return ToolAnswer(facts=to_status(await context.queue.cancel(job_id, owner=caller.owner), None))
+
+
+async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...]:
+    """Every image of a result: the candidates, then the mask. Raises: InternalError when they are gone already."""
+    result = job.result
+    assert result is not None
+    named = [(key, result.image_media_type or _MASK_TYPE) for key in result.image_keys]
+    named += [(result.mask_key, _MASK_TYPE)] if result.mask_key is not None else []
+    try:
+        return tuple([(await context.blobs.get(key), media_type) for key, media_type in named])
+    except NotFound as error:
+        raise InternalError("the result is gone") from error
+
+
+def _request(arguments: Mapping[str, Any]) -> GenerateRequest:
+    """Raises: InvalidInput."""
+    body = {name: _image_text(value) if name in IMAGE_FIELDS else value for name, value in arguments.items()}
+    for name in body:
+        if name in _NOT_HERE:
+            raise from_validation([{"loc": ("body", name), "msg": "", "type": "extra_forbidden"}])
+    return _validated(GenerateRequest, body)
+
+
+def _image_text(value: Any) -> Any:
+    """An image as the protocol has it is base64 as well."""
+    if isinstance(value, dict) and value.get("type") == "image":
+        return value.get("data")
+    return value
+
+
+def _validated(model: type[M], arguments: Mapping[str, Any]) -> M:
+    try:
+        return model.model_validate(dict(arguments))
+    except ValidationError as error:
+        raise from_validation(error.errors()) from error
+
+
+def _edit_schema() -> Schema:
+    schema = GenerateRequest.model_json_schema()
+    schema.pop("example")
+    properties = {name: part for name, part in schema["properties"].items() if name not in _NOT_HERE}
+    for name in IMAGE_FIELDS:
+        part = properties[name]
+        choices = part.pop("anyOf", None) or [{"type": part.pop("type"), "minLength": part.pop("minLength")}]
+        properties[name] = {**part, "anyOf": [*choices, {"$ref": "#/$defs/ImageContent"}]}
+    image = {
+        "type": "object",
+        "description": "An image as the protocol has it.",
+        "properties": {"type": {"const": "image"}, "data": {"type": "string"}, "mimeType": {"type": "string"}},
+        "required": ["type", "data"],
+    }
+    return {**schema, "properties": properties, "$defs": {**schema["$defs"], "ImageContent": image}}
+
+
+_EDIT_SCHEMA: Final = _edit_schema()
+
+TOOLS: Final[Mapping[str, Tool]] = {
+    "analyze": Tool(
+        description="Say what an edit of a photo would do, without doing it: what it would repaint (a mask image), by "
+        "which pipeline, and why. Takes the arguments of edit.",
+        schema=_EDIT_SCHEMA,
+        reads_only=True,
+        run=analyze,
+    ),
+    "edit": Tool(
+        description="Repaint just the part of a photo that a sentence is about, e.g. 'blue car', or 'person wearing "
+        "this jacket' with a reference image; every other pixel stays. Answers a job_id at once: call job with it "
+        "until its status is completed.",
+        schema=_EDIT_SCHEMA,
+        reads_only=False,
+        run=edit,
+    ),
+    "job": Tool(
+        description="How far an edit is (status, progress), and its image once it is completed.",
+        schema=WaitArguments.model_json_schema(),
+        reads_only=True,
+        run=follow,
+    ),
+    "cancel": Tool(
+        description="Stop an edit that is no longer wanted; one that has ended stays as it is.",
+        schema=JobArguments.model_json_schema(),
+        reads_only=False,
+        run=cancel,
+    ),
+}

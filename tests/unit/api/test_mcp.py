@@ -1,0 +1,199 @@
+"""Edits as tools of the Model Context Protocol, called by the protocol's own SDK."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import httpx2
+import mcp as sdk
+import pytest
+from mcp.client.streamable_http import streamable_http_client
+
+from api.app import create_app
+from api.security import install_guards
+from composition.config import ApiConfig, Config
+from composition.errors import QueueFull
+from composition.jobs import Job, JobError, JobKind, JobStatus, Priority
+from tests.fakes.fake_job_queue import Outcome
+from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
+from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
+
+# Its own remarks about what its next version drops.
+pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+
+EDIT = {"base_image": photo(), "prompt": "blue car"}
+UNKNOWN = "2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77"
+KEYS = {"ann": "key-of-ann", "bob": "key-of-bob"}
+
+
+@asynccontextmanager
+async def opened(api: ApiConfig | None = None, outcome: Callable[[Job], Outcome] | None = None) -> AsyncIterator[Edge]:
+    config = Config(api=(api or ApiConfig()).model_copy(update={"mcp": True}))
+    async with open_edge(config, outcome=outcome) as edge:
+        app = create_app(edge.context, mcp=True)
+        install_guards(app, config.api)
+        edge.client._transport.app = app
+        yield edge
+
+
+@asynccontextmanager
+async def connected(edge: Edge, *, key: str = "", mode: str = "auto") -> AsyncIterator[Any]:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    transport = httpx2.ASGITransport(app=edge.client._transport.app)
+    async with (
+        httpx2.AsyncClient(transport=transport, headers=headers) as http_client,
+        sdk.Client(streamable_http_client("http://service/mcp", http_client=http_client), mode=mode) as client,
+    ):
+        yield client
+
+
+async def facts(client: Any, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result
+    assert json.loads(result.content[0].text) == result.structured_content
+    return result.structured_content
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_an_edit_is_submitted_followed_and_delivered(mode: str):
+    async with opened() as edge, connected(edge, mode=mode) as client:
+        job_id = (await facts(client, "edit", {**EDIT, "config": {"seed": 7}}))["job_id"]
+        job = edge.only_job
+        assert (job.id, job.kind, job.priority, job.payload.options.seed) == (job_id, JobKind.EDIT, Priority.BATCH, 7)
+        result = await client.call_tool("job", {"job_id": job_id})
+    assert (result.structured_content["status"], result.structured_content["result"]) == ("completed", ACCOUNT)
+    (image,) = result.content[1:]
+    assert (image.type, image.mime_type, base64.b64decode(image.data)) == ("image", "image/png", encoded(gradient()))
+
+
+async def test_the_tools_say_what_they_take():
+    async with opened() as edge, connected(edge) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert set(tools) == {"analyze", "edit", "job", "cancel"}
+    schema = tools["edit"].input_schema
+    assert {"base_image", "reference_image", "mask_image", "prompt", "config"} <= set(schema["properties"])
+    assert not {"callback_url", "response_format"} & set(schema["properties"])
+    assert schema["required"] == ["base_image", "prompt"]
+    assert "num_inference_steps" in schema["$defs"]["GenerateConfig"]["properties"]
+    assert tools["analyze"].annotations.read_only_hint
+
+
+async def test_images_come_as_the_protocol_has_them_or_by_url():
+    sent, painted = encoded(gradient(), "JPEG"), encoded(mask())
+    async with opened() as edge, connected(edge) as client:
+        edge.fetcher.files["https://shop.example/car.jpg"] = sent
+        image = {"type": "image", "data": base64_of(painted), "mimeType": "image/png"}
+        arguments = {"base_image": "https://shop.example/car.jpg", "prompt": "x", "mask_image": image}
+        await facts(client, "edit", arguments)
+        assert [edge.blobs.blobs[key] for key in edge.only_job.payload.blob_keys] == [sent, painted]
+
+
+async def test_an_analysis_shows_its_mask_and_leaves_no_image():
+    async with opened() as edge, connected(edge) as client:
+        result = await client.call_tool("analyze", EDIT)
+        assert result.structured_content["pipeline"] == "simple"
+        assert base64.b64decode(result.content[1].data) == encoded(mask())
+        assert edge.only_job.kind is JobKind.ANALYZE
+        assert [key for key in edge.blobs.blobs if key.startswith("mask-of")] == []
+
+
+async def test_a_job_that_does_not_end_is_answered_as_it_stands_and_can_be_cancelled():
+    async with opened(outcome=lambda job: JobStatus.PENDING) as edge, connected(edge) as client:
+        job_id = (await facts(client, "edit", EDIT))["job_id"]
+        assert (await facts(client, "job", {"job_id": job_id, "wait_s": 0.01}))["status"] == "pending"
+        assert (await facts(client, "cancel", {"job_id": job_id}))["status"] == "cancelled"
+        assert edge.queue.cancelled == [job_id]
+        assert (await facts(client, "job", {"job_id": job_id}))["error_code"] == "CANCELLED"
+
+
+async def test_a_failed_job_says_why():
+    error = JobError(code="NO_DETECTION", message="nothing was found")
+    async with opened(outcome=lambda job: error) as edge, connected(edge) as client:
+        told = await facts(client, "job", {"job_id": (await facts(client, "edit", EDIT))["job_id"]})
+        assert (told["status"], told["error_code"], told["error"]) == ("failed", "NO_DETECTION", "nothing was found")
+        result = await client.call_tool("analyze", EDIT)
+        assert (result.is_error, result.content[0].text) == (True, "NO_DETECTION: nothing was found")
+
+
+BAD = {
+    "no prompt": ("edit", {"base_image": photo()}, "INVALID_INPUT"),
+    "an unknown option": ("edit", {**EDIT, "config": {"steps": 3}}, "INVALID_INPUT"),
+    "a way to deliver": ("edit", {**EDIT, "callback_url": "https://shop.example/hook"}, "INVALID_INPUT"),
+    "no image": ("edit", {**EDIT, "base_image": base64_of(b"text")}, "UNPROCESSABLE_IMAGE"),
+    "an address inside": ("edit", {**EDIT, "base_image": "http://nowhere.example/x"}, "UNPROCESSABLE_URL"),
+    "an unknown job": ("job", {"job_id": UNKNOWN}, "NOT_FOUND"),
+    "no job's id": ("cancel", {"job_id": "1"}, "NOT_FOUND"),
+    "a long wait": ("job", {"job_id": UNKNOWN, "wait_s": 31}, "INVALID_INPUT"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_what_cannot_be_used_is_an_error_that_can_be_read(case: str):
+    tool, arguments, code = BAD[case]
+    async with opened() as edge, connected(edge) as client:
+        result = await client.call_tool(tool, arguments)
+        assert (result.is_error, result.structured_content["code"]) == (True, code)
+        assert result.content[0].text == f"{code}: {result.structured_content['message']}"
+        assert edge.queue.jobs == {}
+
+
+async def test_a_full_queue_refuses_an_edit_and_still_tells_of_jobs():
+    async with opened() as edge, connected(edge) as client:
+        job_id = (await facts(client, "edit", EDIT))["job_id"]
+        edge.queue.refusal = edge.queue.full = QueueFull("too many jobs are waiting")
+        result = await client.call_tool("edit", EDIT)
+        assert (result.is_error, result.structured_content["code"]) == (True, "QUEUE_FULL")
+        assert (await facts(client, "job", {"job_id": job_id}))["status"] == "completed"
+
+
+async def test_what_breaks_inside_is_opaque():
+    async with opened() as edge, connected(edge) as client:
+        edge.blobs.failure = OSError("the password is 1234")
+        result = await client.call_tool("edit", EDIT)
+        assert (result.is_error, result.structured_content["code"]) == (True, "INTERNAL")
+        assert "1234" not in str(result)
+
+
+async def test_a_job_is_its_owner_s_alone():
+    async with opened(ApiConfig(api_keys=KEYS)) as edge:
+        async with connected(edge, key="key-of-ann") as ann:
+            job_id = (await facts(ann, "edit", EDIT))["job_id"]
+        assert edge.only_job.owner == "ann"
+        async with connected(edge, key="key-of-bob") as bob:
+            for tool in ("job", "cancel"):
+                result = await bob.call_tool(tool, {"job_id": job_id})
+                assert (result.is_error, result.structured_content["code"]) == (True, "NOT_FOUND")
+        status = await edge.client.get(f"/api/v1/status/{job_id}", headers={"X-API-Key": "key-of-ann"})
+        assert status.json()["status"] == "completed"
+
+
+async def post(edge: Edge, content: bytes = b"{}", **headers: str) -> httpx.Response:
+    sent = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
+    return await edge.client.post("/mcp", content=content, headers=sent)
+
+
+async def test_the_guards_stand_before_it():
+    async with opened(ApiConfig(api_keys=KEYS, rate_limit_per_minute=1)) as edge:
+        assert (await post(edge)).status_code == 401
+        key = {"X-API-Key": "key-of-ann"}
+        assert (await post(edge, **key)).status_code == 400
+        assert (await post(edge, **key)).status_code == 429
+    async with opened(ApiConfig(max_request_size_mb=1)) as edge:
+        assert (await post(edge, bytes(2**20 + 1))).status_code == 413
+        assert (await post(edge, Origin="https://evil.example")).status_code == 403
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" + b"0," * 20_000 + b"0]", b"[" * 9_000, b"\xff", b"", b"[]", b"null"])
+async def test_a_body_that_is_no_message_is_refused(content: bytes):
+    async with opened() as edge:
+        assert (await post(edge, content)).status_code == 400
+
+
+async def test_it_is_not_there_unless_it_was_asked_for(edge: Edge):
+    answer = await post(edge)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
