@@ -52,10 +52,10 @@ serve: models  ## import what is missing, then serve on 127.0.0.1:8000: make ser
 	@$(OFFLINE) $(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
 
 test: test-models  ## every test that CI runs
-	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-unit: $(READY)  ## no torch, seconds
-	$(OFFLINE) $(BIN)/python -m pytest tests/unit
+	$(OFFLINE) $(BIN)/python -m pytest tests/unit clients/python/tests
 
 test-integration: test-models  ## real runners on the tiny and the demo models
 	$(OFFLINE) $(BIN)/python -m pytest tests/integration
@@ -69,6 +69,8 @@ check: $(READY)  ## formatting, lint, types, architecture, dependencies
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/deptry --config clients/python/pyproject.toml clients/python/src
+	cd clients/python/src && $(CURDIR)/$(BIN)/lint-imports --config ../pyproject.toml
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -77,7 +79,7 @@ format: $(READY)
 lock: export UV_CUSTOM_COMPILE_COMMAND := make lock
 lock: $(READY)  ## requirements.lock and the Bento's, for pyproject.toml; what is locked stays as it is
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --python-version 3.11 -o requirements.lock
-	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --extra mcp --python-version 3.11 \
 		--constraint requirements.lock --no-annotate -o deploy/requirements.txt
 
 bench: $(READY)  ## against stock diffusers, side by side; out/bench.json

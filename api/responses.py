@@ -103,6 +103,7 @@ class RunnerHealth(_Wire):
 
 class HealthResponse(_Wire):
     status: Literal["healthy"] = "healthy"
+    profile: str = Field(description="The model profile that is served.", examples=["sd15"])
     models_loaded: list[str] = Field(examples=[["sd-inpainting", "grounding-dino", "ip-adapter"]])
     gpu_available: bool
     gpu_memory_free_mb: int = Field(examples=[15360])

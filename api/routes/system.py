@@ -40,6 +40,7 @@ async def require_loaded_models(context: ApiContext) -> dict[str, Any]:
     except TimeoutError as error:
         raise NotReady("the models do not answer", retry_after_s=STARTING_RETRY_AFTER_S) from error
     facts = {name: found[name] for name in ("models_loaded", "gpu_available", "gpu_memory_free_mb")}
+    facts["profile"] = context.config.models.profile
     facts["runners"] = found.get("runners") or {}
     if not found["ready"]:
         raise NotReady("the models are not loaded", details=facts, retry_after_s=STARTING_RETRY_AFTER_S)

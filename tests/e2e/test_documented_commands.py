@@ -29,6 +29,8 @@ from tests.integration.jobs.redis_server import RedisServer
 TYPED = {
     ("README.md", "An edit"),
     ("docs/api.md", "A first edit"),
+    ("docs/client.md", "Client and command line"),
+    ("docs/client.md", "compose"),
     ("docs/models-store.md", "The model store"),
     ("docs/routing.md", "Measuring it"),
     ("docs/deployment-celery.md", "Setting it up"),
@@ -126,6 +128,57 @@ def test_the_first_edit_of_the_api_page_leaves_an_image(service_url, desk):
         json.loads((desk / name).read_text())["result"]["image"] for name in ("answer.json", "form.json")
     )
     assert as_form == as_json
+
+
+@pytest.fixture(scope="module")
+def installed(clone) -> Path:
+    """The client, installed as its page says, but from this machine alone."""
+    packages = clone / "installed"
+    (command,) = of("docs/client.md", "Client and command line")
+    offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_TARGET": str(packages)}
+    type_in(clone, command.text, PATH=f"{clone}/.venv/bin:{os.environ['PATH']}", **offline)
+    return packages
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_the_installed_client_is_the_whole_client_and_nothing_else(installed):
+    source = ROOT / "clients/python/src/composition_client"
+    files = {path.relative_to(source) for path in source.rglob("*") if path.suffix in (".py", ".typed")}
+    package = installed / "composition_client"
+    assert {path.relative_to(package) for path in package.rglob("*") if path.suffix in (".py", ".typed")} == files
+    assert {path.name.partition("-")[0] for path in installed.iterdir()} == {
+        "composition_client", "bin", "image_composition_client",
+    }  # fmt: skip
+
+
+def test_the_commands_of_the_client_page_work(service_url, installed, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("photo.jpg", "rims.png", "photos/a.jpg", "photos/b.jpg"):
+        photo(256, 320).save(tmp_path / name)
+    Image.fromarray(np.eye(256, 320, dtype=np.uint8) * 255).save(tmp_path / "mask.png")
+    lines = "\n".join(command.text for command in of("docs/client.md", "compose"))
+    path = f"{installed}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    said = type_in(tmp_path, lines, timeout_s=900, COMPOSE_URL=service_url, PYTHONPATH=str(installed), PATH=path)
+    assert "photo.edited.png" in said
+    written = ("photo.edited.png", "piped.png", "out.webp", "photo.overlay.png", "photos.edited/a.png")
+    assert {size_of(tmp_path / name) for name in written} == {(320, 256)}
+    assert (tmp_path / "piped.png").read_bytes() != (tmp_path / "photo.jpg").read_bytes()
+
+
+def test_the_program_of_the_client_page_works(service_url, installed, tmp_path):
+    photo(256, 320).save(tmp_path / "photo.jpg")
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/client.md").read_text(), re.DOTALL)
+    environment = {**newcomers_environment(), "PYTHONPATH": str(installed), "COMPOSE_URL": service_url}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("7 [")
+    assert size_of(tmp_path / "edited.png") == (320, 256)
 
 
 def test_the_commands_of_the_model_store_work_in_one_shell(clone):

@@ -41,7 +41,7 @@ def test_the_bento_has_the_wiring_and_what_it_reads(packed):
     assert all(packed.match_file(path) for path in [*WIRING, "config.yaml", "README.md", "LICENSE"])
 
 
-@pytest.mark.parametrize("folder", sorted(DEVELOPMENT | {"docs", "deploy"}))
+@pytest.mark.parametrize("folder", sorted(DEVELOPMENT | {"docs", "deploy", "clients", "examples"}))
 def test_the_bento_has_nothing_of_what_serves_development(packed, folder):
     files = set(files_of(folder))
     assert files

@@ -48,6 +48,7 @@ async def test_health_answers_the_specified_body(edge: Edge):
     assert response.status_code == 200
     assert response.json() == {
         "status": "healthy",
+        "profile": "demo",
         "models_loaded": ["grounding-dino", "sd-inpainting"],
         "gpu_available": False,
         "gpu_memory_free_mb": 0,

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from composition.errors import NotFound, QueueFull
+from composition.errors import IdempotencyConflict, NotFound, QueueFull
 from composition.jobs import Job, JobError, JobStatus, Priority
 from composition.result import Progress
 from jobs.protocol.claims import Claim
@@ -108,7 +108,31 @@ class Steps(RuleBasedStateMachine):
             id=f"job-{number}", base_key=f"in-{number}", interactive=interactive, owner=owner,
             max_attempts=max_attempts, callback_url=url,
         )  # fmt: skip
-        job = replace(job, payload=replace(job.payload, n=candidates))
+        self.accept(replace(job, payload=replace(job.payload, n=candidates)), number)
+
+    @rule(owner=st.sampled_from(["alice", "bob"]))
+    def submit_under_a_key(self, owner: str) -> None:
+        """As long as the first job of an owner's key is there, the key stands for it, however it ends."""
+        number = next(self.numbers)
+        job = sample_job(
+            id=f"job-{number}", base_key=f"in-{number}", owner=owner, idempotency_key="k", body_digest="one"
+        )  # fmt: skip
+        if not (kept := self.under_a_key(owner)):
+            self.accept(job, number)
+            kept = self.under_a_key(owner)
+        for first in kept:
+            again = self.run(self.store.add(replace(job, id=f"repeated-{number}")))
+            assert (again.id, again.status) == (first.job.id, first.status)
+            with pytest.raises(IdempotencyConflict):
+                self.run(self.store.add(replace(job, id=f"another-{number}", body_digest="two")))
+
+    def under_a_key(self, owner: str) -> list[Expected]:
+        """The job of an owner's key, while there is one."""
+        return [e for e in self.model.values() if e.job.owner == owner and e.job.idempotency_key]
+
+    def accept(self, job: Job, number: int) -> None:
+        """A new job, or its refusal where it has no room."""
+        candidates = job.payload.n
         taken = sum(e.job.payload.n for e in self.model.values() if e.status is P)
         if taken >= MAX_PENDING:
             with pytest.raises(QueueFull):

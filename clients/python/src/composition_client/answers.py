@@ -1,0 +1,170 @@
+"""What the service answers. Fields that a newer service adds are kept; a test holds these against its own document."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from composition_client.images import to_array, to_pillow
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from composition_client.images import Pixels
+
+Pipeline = Literal["simple", "complex"]
+JobStatus = Literal["pending", "processing", "completed", "failed", "cancelled"]
+JobKind = Literal["edit", "analyze"]
+ENDED = ("completed", "failed", "cancelled")
+
+
+def _decoded(value: object) -> object:
+    return base64.b64decode(value) if isinstance(value, str) else value
+
+
+File = Annotated[bytes, BeforeValidator(_decoded), WithJsonSchema({"type": "string"})]
+"""The bytes of an image file; base64 on the wire."""
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+
+class _Result(_Answer):
+    metadata: dict[str, Any]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was asked for and did not act, and what the service assumed."""
+        return list(self.metadata.get("warnings", []))
+
+    @property
+    def routing(self) -> dict[str, Any]:
+        """The decision: rule, reason, signals, controls, target, generation prompt."""
+        return dict(self.metadata.get("routing", {}))
+
+
+class Edit(_Result):
+    """An edited image with its account.
+
+    Attributes:
+        job_id: whose result it is.
+        image: the file's bytes, in `output_format`; of several candidates the first one's.
+        images: every candidate's, where there are several.
+        mask: bytes of the feathered mask, a greyscale PNG, with `return_mask`; where it is 0, no pixel was changed.
+        metadata: `input_resolution`, `seed_used`, `routing`, `detections`, `mask_area`, `timings_ms`, `warnings` ...
+    """
+
+    job_id: str
+    image: File
+    images: list[File] | None = None
+    mask: File | None = None
+    pipeline_used: Pipeline
+    models_used: list[str]
+    processing_time_ms: int
+
+    @property
+    def candidates(self) -> list[bytes]:
+        """One or more files, in the order of `seeds`."""
+        return self.images or [self.image]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the candidates."""
+        return list(self.metadata.get("seeds") or [self.seed])
+
+    @property
+    def seed(self) -> int | None:
+        """With which the same request gives the same image again."""
+        seed: int | None = self.metadata.get("seed_used")
+        return seed
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the image file; what is there is replaced."""
+        path = Path(path)
+        path.write_bytes(self.image)
+        return path
+
+    def pillow(self) -> Image.Image:
+        """Needs Pillow."""
+        return to_pillow(self.image)
+
+    def array(self) -> Pixels:
+        """uint8 (H, W, 3), RGB. Needs NumPy and Pillow."""
+        return to_array(self.image)
+
+
+class Analysis(_Result):
+    """What an edit would repaint, and why.
+
+    Attributes:
+        mask: bytes of the feathered mask that the edit would be blended with, a greyscale PNG.
+    """
+
+    mask: File
+    pipeline: Pipeline
+    models_used: list[str]
+
+
+class Submission(_Answer):
+    job_id: str
+    status_url: str
+
+
+class Job(_Answer):
+    """A job's state. Times are UTC seconds since the epoch, `progress` is 0..1."""
+
+    job_id: str
+    status: JobStatus
+    progress: float
+    stage: str
+    attempt: int
+    created_at: float
+    finished_at: float | None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    error_code: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+class JobSummary(_Answer):
+    job_id: str
+    kind: JobKind
+    status: JobStatus
+    progress: float
+    stage: str
+    prompt: str
+    created_at: float
+    finished_at: float | None
+    error: str | None = None
+    error_code: str | None = None
+    status_url: str
+
+
+class JobPage(_Answer):
+    """Newest first; `cursor` asks for the next page, None at the end."""
+
+    jobs: list[JobSummary]
+    cursor: str | None
+
+
+class RunnerHealth(_Answer):
+    ready: bool
+    restarts: int
+    failure: str | None = None
+
+
+class Health(_Answer):
+    status: Literal["healthy"] = "healthy"
+    profile: str | None = None
+    models_loaded: list[str]
+    gpu_available: bool
+    gpu_memory_free_mb: int
+    runners: dict[str, RunnerHealth]

@@ -1,0 +1,237 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from types import TracebackType
+from typing import TypeVar, Unpack
+
+import anyio
+import httpx
+
+from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary
+from composition_client.calls import Effect, Flow, Follow, Outcome, Pause, Retrying, Send
+from composition_client.connection import Connection, arguments
+from composition_client.events import EventReader
+from composition_client.images import ImageLike
+from composition_client.operations import OnProgress, Operations, body_of
+from composition_client.options import Config
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """One connection pool to one service; an asynchronous context manager, safe to share between tasks.
+
+    Args:
+        url: of the service; else COMPOSE_URL, else http://127.0.0.1:8000.
+        api_key: else COMPOSE_API_KEY, else none is sent.
+        timeout_s: that an operation may take with its retries and, of an edit, with the queue; each can have its own.
+        retries: how often a call is tried again that may pass: no connection, 429, 503; Retry-After is honoured.
+        transport: instead of the network, for tests.
+
+    Raises:
+        ValueError: not an http or https URL, or a key that no header can carry.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 600.0,
+        retries: int = 3,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        connection = Connection.to(url, api_key)
+        self.url = connection.url
+        self._http = httpx.AsyncClient(transport=transport, **connection.settings())
+        self._operations = Operations(timeout_s=timeout_s, retrying=Retrying(retries=retries))
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self.url!r})"
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def edit(
+        self,
+        image: ImageLike,
+        prompt: str,
+        *,
+        reference: ImageLike | None = None,
+        mask: ImageLike | None = None,
+        negative_prompt: str | None = None,
+        n: int | None = None,
+        on_progress: OnProgress | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **config: Unpack[Config],
+    ) -> Edit:
+        """Edit an image and wait for it. An exception on the way, the task's cancellation too, cancels the job.
+
+        Args:
+            image: the photo, as `composition_client.images.to_wire` takes it; so are `reference` and `mask`.
+            prompt: the sentence.
+            reference: an image whose look is taken over.
+            mask: of the photo's size, white (True) = repaint.
+            negative_prompt: what must not be painted.
+            n: so many candidates, 1..8, of the seeds seed, seed + 1 ...
+            on_progress: told what the service tells; what it raises cancels the edit.
+            timeout_s: instead of the client's.
+            idempotency_key: 1..255 ASCII characters; the same key and request is the same job, for 24 h.
+            config: the options of `composition_client.options.Config`.
+
+        Raises:
+            NotAnImage: before anything is sent.
+            ServiceError: the service's refusal, or how the job failed.
+            Unreachable, UnexpectedAnswer, OutOfTime.
+        """
+        return await self._run(
+            self._operations.edit(
+                body_of(
+                    image, prompt, reference=reference, mask=mask, negative_prompt=negative_prompt, n=n, config=config
+                ),
+                key=idempotency_key,
+                on_progress=on_progress,
+                timeout_s=timeout_s,
+            )
+        )
+
+    async def submit(
+        self,
+        image: ImageLike,
+        prompt: str,
+        *,
+        reference: ImageLike | None = None,
+        mask: ImageLike | None = None,
+        negative_prompt: str | None = None,
+        n: int | None = None,
+        callback_url: str | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **config: Unpack[Config],
+    ) -> str:
+        """Have an edit accepted, durably; its job's id. `callback_url` is told when it ends; else as `edit`."""
+        body = body_of(
+            image,
+            prompt,
+            reference=reference,
+            mask=mask,
+            negative_prompt=negative_prompt,
+            n=n,
+            callback_url=callback_url,
+            config=config,
+        )
+        return (await self._run(self._operations.submit(body, key=idempotency_key, timeout_s=timeout_s))).job_id
+
+    async def wait(self, job_id: str, *, on_progress: OnProgress | None = None, timeout_s: float | None = None) -> Edit:
+        """The result of a submitted edit, once it has ended. Raises: as `edit`, which also says what is cancelled."""
+        return await self._run(self._operations.wait(job_id, on_progress=on_progress, timeout_s=timeout_s))
+
+    async def analyze(
+        self,
+        image: ImageLike,
+        prompt: str,
+        *,
+        reference: ImageLike | None = None,
+        mask: ImageLike | None = None,
+        negative_prompt: str | None = None,
+        timeout_s: float | None = None,
+        **config: Unpack[Config],
+    ) -> Analysis:
+        """What `edit` would repaint, and why, without painting. Raises: as `edit`."""
+        body = body_of(image, prompt, reference=reference, mask=mask, negative_prompt=negative_prompt, config=config)
+        return await self._run(self._operations.analyze(body, timeout_s=timeout_s))
+
+    async def job(self, job_id: str, *, timeout_s: float | None = None) -> Job:
+        """Raises: NotFound of an unknown, expired or foreign one."""
+        return await self._run(self._operations.job(job_id, timeout_s=timeout_s))
+
+    async def jobs(
+        self,
+        *,
+        status: JobStatus | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+        timeout_s: float | None = None,
+    ) -> JobPage:
+        """One page of the caller's jobs, newest first, 1..100 of them."""
+        return await self._run(self._operations.jobs(status=status, limit=limit, cursor=cursor, timeout_s=timeout_s))
+
+    async def every_job(self, *, status: JobStatus | None = None) -> AsyncIterator[JobSummary]:
+        """All of them, page by page, newest first."""
+        cursor: str | None = None
+        while True:
+            page = await self.jobs(status=status, limit=100, cursor=cursor)
+            for job in page.jobs:
+                yield job
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def cancel(self, job_id: str, *, timeout_s: float | None = None) -> Job:
+        """Its state then; a job that has ended stays as it is."""
+        return await self._run(self._operations.cancel(job_id, timeout_s=timeout_s))
+
+    async def image(self, job_id: str, *, index: int = 0, timeout_s: float | None = None) -> bytes:
+        """The edited image's file, of several candidates the one of an index. Raises: NotFound while there is none."""
+        return await self._run(self._operations.image(job_id, index=index, timeout_s=timeout_s))
+
+    async def health(self, *, timeout_s: float | None = None) -> Health:
+        """Raises: NotReady while the models are not loaded."""
+        return await self._run(self._operations.health(timeout_s=timeout_s))
+
+    async def _run(self, flow: Flow[T]) -> T:
+        """Do what a flow asks for; what interrupts that is raised inside it, so that it can say its last words."""
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = await self._do(effect)
+                except BaseException as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    async def _do(self, effect: Effect) -> Outcome | None:
+        if isinstance(effect, Pause):
+            await anyio.sleep(effect.seconds)
+            return None
+        try:
+            return await (self._send(effect) if isinstance(effect, Send) else self._follow(effect))
+        except httpx.HTTPError as error:
+            return error
+
+    async def _send(self, effect: Send) -> httpx.Response:
+        request = self._http.request(**arguments(effect.call, effect.timeout_s))
+        return await (_undisturbed(request) if effect.last else request)
+
+    async def _follow(self, effect: Follow) -> httpx.Response:
+        reader = EventReader()
+        async with self._http.stream(**arguments(effect.call, effect.silence_s)) as answer:
+            if not answer.is_success:
+                await answer.aread()
+                return answer
+            async for line in answer.aiter_lines():
+                if not effect.wants_more(reader.feed(line)):
+                    break
+        return answer
+
+
+async def _undisturbed(request: Awaitable[T]) -> T:
+    """To its end, whatever is cancelled around it."""
+    with anyio.CancelScope(shield=True):
+        done = await request
+    return done  # noqa: RET504 - a scope may swallow what is raised in it, says its type

@@ -1,0 +1,255 @@
+"""What the API can do, each as a flow of calls: submit -> follow -> fetch the result, and the single ones."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from composition_client.answers import ENDED, Analysis, Edit, Health, Job, JobPage, Submission
+from composition_client.calls import API, Call, Deadline, Flow, Follow, Pause, Retrying, Send, call, fault
+from composition_client.errors import (
+    ComposeError,
+    Internal,
+    OutOfTime,
+    TryLater,
+    UnexpectedAnswer,
+    Unreachable,
+    from_code,
+)
+from composition_client.events import Event
+from composition_client.images import ImageLike, to_wire
+
+A = TypeVar("A", bound=BaseModel)
+SILENCE_S = 45.0
+"""The service says something in a stream of events every 15 s."""
+LAST_WORDS_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        status: pending or processing at first, then how it ended.
+        fraction: 0..1; starts again at 0 with another attempt.
+        stage: fetch, decode, route, detect, mask, condition, diffuse, blend or encode; "" before and between.
+        step, total_steps: while it diffuses.
+    """
+
+    job_id: str
+    status: str
+    fraction: float = 0.0
+    stage: str = ""
+    step: int | None = None
+    total_steps: int | None = None
+    attempt: int = 0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def body_of(
+    image: ImageLike,
+    prompt: str,
+    *,
+    reference: ImageLike | None = None,
+    mask: ImageLike | None = None,
+    negative_prompt: str | None = None,
+    callback_url: str | None = None,
+    n: int | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The request as JSON, without what was not asked for. Raises: NotAnImage."""
+    images = {"base_image": image, "reference_image": reference, "mask_image": mask}
+    body: dict[str, Any] = {name: to_wire(given) for name, given in images.items() if given is not None}
+    texts = {"prompt": prompt, "negative_prompt": negative_prompt, "callback_url": callback_url}
+    body |= {name: text for name, text in texts.items() if text is not None}
+    if n is not None:
+        body["n"] = n
+    if config:
+        body["config"] = dict(config)
+    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operations:
+    """Flows with the client's settings. Times in seconds."""
+
+    timeout_s: float = 600.0
+    retrying: Retrying = field(default_factory=Retrying)
+
+    def submit(self, body: bytes, *, key: str | None, timeout_s: float | None) -> Flow[Submission]:
+        """Have an edit accepted. Without a key one is made, so that the retries cannot start it twice."""
+        return self._submit(_submission(body, key), self._deadline(timeout_s))
+
+    def _submit(self, request: Call, deadline: Deadline) -> Flow[Submission]:
+        answer = yield from call(request, retrying=self.retrying, deadline=deadline)
+        return _parsed(Submission, answer)
+
+    def edit(
+        self, body: bytes, *, key: str | None, on_progress: OnProgress | None, timeout_s: float | None
+    ) -> Flow[Edit]:
+        """Submit, wait, fetch. Leaving early, by an error or interrupted, cancels it."""
+        request, deadline = _submission(body, key), self._deadline(timeout_s)
+        job_id: str | None = None
+        try:
+            job_id = (yield from self._submit(request, deadline)).job_id
+            job = yield from self._follow(job_id, on_progress, deadline)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            if job_id is not None or isinstance(error, OutOfTime) or not isinstance(error, ComposeError):
+                yield from self._abandon(request, job_id)
+            raise
+        return _edit(job)
+
+    def _abandon(self, request: Call, job_id: str | None) -> Flow[None]:
+        """Nobody waits any more. A submission that was cut off is repeated under its key to learn which job it made."""
+        if job_id is None:
+            outcome = yield Send(request, LAST_WORDS_S, last=True)
+            if fault(outcome) is not None:
+                return
+            job_id = _parsed(Submission, outcome).job_id
+        yield Send(Call(method="DELETE", path=_path("jobs", job_id)), LAST_WORDS_S, last=True)
+
+    def wait(self, job_id: str, *, on_progress: OnProgress | None, timeout_s: float | None) -> Flow[Edit]:
+        """An edit's result once it has ended. Leaving early leaves the job alone. Raises: ServiceError, its own."""
+        job = yield from self._follow(job_id, on_progress, self._deadline(timeout_s))
+        return _edit(job)
+
+    def _follow(self, job_id: str, on_progress: OnProgress | None, deadline: Deadline) -> Flow[Job]:
+        """Its status is the truth; events say when to ask for it, and where none come, it is asked for anyway."""
+        listener = _Listener(job_id, on_progress)
+        patience = self.retrying.patient()
+        silent = 0
+        while True:
+            seen = listener.last_id
+            headers = {"Accept": "text/event-stream", "Last-Event-ID": str(seen)}
+            stream = Call(method="GET", path=_path("jobs", job_id, "events"), headers=headers)
+            outcome = yield Follow(stream, min(SILENCE_S, deadline.left_s), deadline, listener.hear)
+            error = fault(outcome)
+            if error is not None and not isinstance(error, Unreachable | TryLater | UnexpectedAnswer):
+                raise error
+            job = yield from self._job(job_id, patience, deadline)
+            if job.ended:
+                listener.tell(Progress(job_id=job_id, status=job.status, fraction=job.progress, attempt=job.attempt))
+                return job
+            silent = 0 if listener.last_id > seen else silent + 1
+            listener.tell(
+                Progress(job_id=job_id, status=job.status, fraction=job.progress, stage=job.stage, attempt=job.attempt)
+            )
+            yield Pause(min(0.2 * 2 ** min(silent, 5), deadline.left_s))
+
+    def job(self, job_id: str, *, timeout_s: float | None) -> Flow[Job]:
+        return self._job(job_id, self.retrying, self._deadline(timeout_s))
+
+    def _job(self, job_id: str, retrying: Retrying, deadline: Deadline) -> Flow[Job]:
+        request = Call(method="GET", path=_path("status", job_id))
+        return _parsed(Job, (yield from call(request, retrying=retrying, deadline=deadline)))
+
+    def jobs(self, *, status: str | None, limit: int, cursor: str | None, timeout_s: float | None) -> Flow[JobPage]:
+        given = {"status": status, "limit": str(limit), "cursor": cursor}
+        params = {name: value for name, value in given.items() if value is not None}
+        answer = yield from self._call(Call(method="GET", path=f"{API}/jobs", params=params), timeout_s)
+        return _parsed(JobPage, answer)
+
+    def cancel(self, job_id: str, *, timeout_s: float | None) -> Flow[Job]:
+        return _parsed(Job, (yield from self._call(Call(method="DELETE", path=_path("jobs", job_id)), timeout_s)))
+
+    def image(self, job_id: str, *, index: int, timeout_s: float | None) -> Flow[bytes]:
+        params = {"index": str(index)} if index else {}
+        request = Call(method="GET", path=_path("jobs", job_id, "image"), params=params)
+        answer = yield from self._call(request, timeout_s)
+        return answer.content
+
+    def analyze(self, body: bytes, *, timeout_s: float | None) -> Flow[Analysis]:
+        """Changes nothing, so it is tried again like reading."""
+        deadline = self._deadline(timeout_s)
+        request = Call(method="POST", path=f"{API}/analyze", json=body)
+        answer = yield from call(request, retrying=self.retrying, deadline=deadline, longest_s=deadline.limit_s)
+        return _parsed(Analysis, answer, key="result")
+
+    def health(self, *, timeout_s: float | None) -> Flow[Health]:
+        """Raises: NotReady, whose details have what is loaded so far."""
+        return _parsed(Health, (yield from self._call(Call(method="GET", path=f"{API}/health"), timeout_s)))
+
+    def _call(self, request: Call, timeout_s: float | None) -> Flow[httpx.Response]:
+        return call(request, retrying=self.retrying, deadline=self._deadline(timeout_s))
+
+    def _deadline(self, timeout_s: float | None) -> Deadline:
+        return Deadline.after(self.timeout_s if timeout_s is None else timeout_s)
+
+
+@dataclass
+class _Listener:
+    """Turns a job's events into progress, over as many streams as it takes."""
+
+    job_id: str
+    on_progress: OnProgress | None
+    last_id: int = 0
+    _told: Progress | None = None
+
+    def hear(self, event: Event) -> bool:
+        """Whether the job has ended."""
+        self.last_id = max(self.last_id, event.id or 0)
+        if event.type not in ("status", "progress"):
+            return event.type == "error"
+        data = event.data
+        status = str(data.get("status", "processing"))
+        if status in ENDED:
+            return True
+        self.tell(
+            Progress(
+                job_id=self.job_id,
+                status=status,
+                fraction=float(data.get("progress", 0.0)),
+                stage=str(data.get("stage", "")),
+                step=data.get("step"),
+                total_steps=data.get("total_steps"),
+                attempt=int(data.get("attempt", 0)),
+            )
+        )
+        return False
+
+    def tell(self, progress: Progress) -> None:
+        if self.on_progress is not None and progress != self._told:
+            self._told = progress
+            self.on_progress(progress)
+
+
+def _path(*parts: str) -> str:
+    """Whatever a job is said to be called, it stays a part of its own."""
+    return "/".join((API, *(quote(part, safe="") for part in parts)))
+
+
+def _submission(body: bytes, key: str | None) -> Call:
+    headers = {"Idempotency-Key": key or str(uuid.uuid4())}
+    return Call(method="POST", path=f"{API}/generate/async", json=body, headers=headers)
+
+
+def _edit(job: Job) -> Edit:
+    """Raises: ServiceError, as which the job ended."""
+    if job.status != "completed":
+        raise from_code(job.error_code or "INTERNAL", job.error or f"the job is {job.status}")
+    if job.result is None:
+        raise Internal("the job's images are gone")
+    try:
+        return Edit.model_validate({**job.result, "job_id": job.job_id})
+    except ValidationError:
+        raise UnexpectedAnswer(f"the result of job {job.job_id} is not that of an edit", status=200) from None
+
+
+def _parsed(model: type[A], answer: httpx.Response, *, key: str | None = None) -> A:
+    try:
+        body = answer.json()
+        return model.model_validate(body if key is None else body[key])
+    except (ValueError, KeyError, TypeError):
+        where = answer.request.url.copy_with(userinfo=b"", query=None)
+        raise UnexpectedAnswer(f"{where} answers not as this service does", status=answer.status_code) from None

@@ -1,0 +1,109 @@
+"""The request's `config` as the service documents it; a test holds it against the service's own document.
+
+What is written here is what a type checker, an editor and the command line's flags know. The service alone judges
+values, so an option of a newer service can be sent as well.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import Field
+
+
+def _option(description: str, *, default: Any = None, **bounds: Any) -> Any:
+    extra = {} if default is None else {"default": default}
+    return Field(description=description, json_schema_extra=extra, **bounds)
+
+
+ControlType = Literal["pose", "depth", "canny", "tile"]
+Coordinate = Annotated[float, Field(ge=0)]
+Point = Annotated[list[Coordinate], Field(min_length=2, max_length=3)]
+LoraName = Annotated[str, Field(min_length=1, max_length=100)]
+LoraWeight = Annotated[float, Field(ge=-2.0, le=2.0)]
+
+
+class Config(TypedDict, total=False):
+    """How an edit is made; every field may be left out."""
+
+    pipeline: Annotated[Literal["auto", "simple", "complex"], _option("auto lets the router choose.", default="auto")]
+    force_controlnet: Annotated[bool, _option("Take the complex pipeline, whatever the router says.", default=False)]
+    control_types: Annotated[
+        list[ControlType], _option("ControlNets to use; an empty list counts as absent.", max_length=16)
+    ]
+    num_inference_steps: Annotated[int, _option("Denoising steps.", default=25, ge=1, le=100)]
+    guidance_scale: Annotated[float, _option("How strictly the prompt is followed.", default=7.5, ge=1, le=20)]
+    seed: Annotated[int, _option("-1 or absent: random.", ge=-1, le=2**32 - 1)]
+    ip_adapter_scale: Annotated[float, _option("Weight of the reference image.", default=0.6, ge=0, le=1)]
+    controlnet_conditioning_scale: Annotated[
+        float, _option("Factor on the weight of each control type.", default=1.0, ge=0, le=2)
+    ]
+    target: Annotated[
+        str,
+        _option("What to repaint, instead of what is read from the prompt.", min_length=1, max_length=200),
+    ]
+    points: Annotated[
+        list[Point],
+        _option(
+            "What was clicked, [x, y] or [x, y, label] in pixels of the photo: SAM finds the thing that the points of "
+            "label 1 (the default) are on and those of label 0 are not.",
+            max_length=32,
+        ),
+    ]
+    box: Annotated[
+        list[Coordinate],
+        _option(
+            "[x0, y0, x1, y1] in pixels of the photo, x1 and y1 exclusive: SAM finds the thing in it.",
+            min_length=4,
+            max_length=4,
+        ),
+    ]
+    on_no_detection: Annotated[
+        Literal["full", "error"],
+        _option("full repaints everything, with a warning; error answers 422 NO_DETECTION.", default="full"),
+    ]
+    refine_mask: Annotated[
+        Literal["auto", "on", "off"], _option("Refine boxes to silhouettes with SAM.", default="auto")
+    ]
+    mask_mode: Annotated[
+        Literal["auto", "luminance", "alpha", "inverted"],
+        _option(
+            "Which side of `mask_image` is repainted: luminance: light; alpha: transparent; inverted: dark, or "
+            "opaque where there is transparency; auto: what can mean only one thing, said in `warnings`.",
+            default="auto",
+        ),
+    ]
+    mask_dilation_px: Annotated[int, _option("In pixels of a 512-pixel image.", default=15, ge=0, le=64)]
+    mask_blur_px: Annotated[int, _option("In pixels of a 512-pixel image.", default=21, ge=0, le=63)]
+    strength: Annotated[
+        float, _option("How far the region may depart from the original; absent: by rule.", ge=0.1, le=1)
+    ]
+    crop: Annotated[
+        Literal["auto", "off"], _option("auto repaints small regions at higher resolution.", default="auto")
+    ]
+    speed: Annotated[Literal["normal", "fast"], _option("fast takes few steps (LCM).", default="normal")]
+    color_match: Annotated[bool, _option("Undo the model's colour shift inside the region.", default=True)]
+    sharpen: Annotated[bool, _option("Light unsharp mask inside the region.", default=False)]
+    output_format: Annotated[
+        Literal["png", "jpeg", "webp"], _option("png and webp are lossless, jpeg has quality 95.", default="png")
+    ]
+    output_quality: Annotated[
+        int,
+        _option(
+            "Of jpeg (95 otherwise) and webp, which is lossless without it; smaller files below, png has none.",
+            ge=1,
+            le=100,
+        ),
+    ]
+    return_mask: Annotated[bool, _option("Add `result.mask`, a greyscale PNG.", default=False)]
+    embed_metadata: Annotated[
+        bool,
+        _option("Write the edit's parameters and its IPTC digital source type into the image file.", default=False),
+    ]
+    oversize: Annotated[
+        Literal["refuse", "downscale"],
+        _option(
+            "downscale takes a photo above limits.max_resolution and answers at the reduced size.", default="refuse"
+        ),
+    ]
+    loras: Annotated[dict[LoraName, LoraWeight], _option("Allow-listed LoRA names with weights.", max_length=5)]

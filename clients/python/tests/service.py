@@ -1,0 +1,136 @@
+"""The service as its documentation describes it, in memory, behind httpx's MockTransport."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httpx
+
+API = "/api/v1"
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC")
+METADATA = {"seed_used": 7, "warnings": ["mask_mode is without effect"], "routing": {"rule": "appearance"}}
+
+
+def refusal(status: int, code: str, message: str = "no", headers: dict[str, str] | None = None, **details):
+    body = {"success": False, "error": {"code": code, "message": message, "details": details}}
+    return httpx.Response(status, json=body, headers={"X-Request-ID": "r-1", **(headers or {})})
+
+
+def frame(number: int, kind: str, data: dict) -> str:
+    return f"id: {number}\r\nevent: {kind}\r\ndata: {json.dumps(data)}\r\n\r\n"
+
+
+@dataclass
+class Life:
+    """How a job goes on, one stream of events after the other; the last one ends it."""
+
+    streams: list[str] = field(
+        default_factory=lambda: [
+            frame(1, "status", {"status": "pending", "progress": 0.0, "attempt": 0})
+            + ": ping\r\n\r\n"
+            + frame(2, "progress", {"stage": "diffuse", "progress": 0.5, "step": 3, "total_steps": 6, "attempt": 1})
+            + frame(3, "status", {"status": "completed", "progress": 1.0, "attempt": 1})
+        ]
+    )
+    end: str = "completed"
+    error: tuple[str, str] | None = None
+
+
+@dataclass
+class Service:
+    """Answers one request after the other; `before` may answer instead, or raise."""
+
+    life: Life = field(default_factory=Life)
+    before: Callable[[httpx.Request], httpx.Response | None] = lambda request: None
+    requests: list[httpx.Request] = field(default_factory=list)
+    jobs: dict[str, dict] = field(default_factory=dict)
+    keys: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        return httpx.MockTransport(self.answer)
+
+    def called(self, method: str, path: str = "") -> list[httpx.Request]:
+        return [r for r in self.requests if r.method == method and r.url.path.startswith(API + path)]
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        self.requests.append(request)
+        return self.before(request) or self._route(request)
+
+    def _route(self, request: httpx.Request) -> httpx.Response:
+        first, _, rest = request.url.path.removeprefix(API + "/").partition("/")
+        if request.method == "POST":
+            if first == "analyze":
+                result = {
+                    "mask": base64.b64encode(PIXEL).decode(),
+                    "pipeline": "simple",
+                    "models_used": ["clip"],
+                    "metadata": METADATA,
+                }
+                return httpx.Response(200, json={"success": True, "result": result})
+            return self._accept(request)
+        if first == "health":
+            loaded = {
+                "profile": "tiny",
+                "models_loaded": ["clip"],
+                "gpu_available": False,
+                "gpu_memory_free_mb": 0,
+                "runners": {},
+            }
+            return httpx.Response(200, json={"status": "healthy", **loaded})
+        if first == "jobs" and not rest:
+            return httpx.Response(200, json={"success": True, "jobs": [], "cursor": None})
+        job_id, _, part = rest.partition("/")
+        if job_id not in self.jobs:
+            return refusal(404, "NOT_FOUND", "there is no such job")
+        if request.method == "DELETE":
+            self.jobs[job_id]["status"] = "cancelled"
+        if part == "events":
+            return self._events(job_id)
+        if part == "image":
+            return httpx.Response(200, content=PIXEL)
+        return httpx.Response(200, json=self._status(job_id))
+
+    def _accept(self, request: httpx.Request) -> httpx.Response:
+        key, digest = request.headers["Idempotency-Key"], hashlib.sha256(request.content).hexdigest()
+        if key in self.keys and self.keys[key][1] != digest:
+            return refusal(422, "INVALID_INPUT", "this Idempotency-Key was used with another body")
+        job_id = self.keys.setdefault(key, (str(uuid.uuid4()), digest))[0]
+        self.jobs.setdefault(job_id, {"status": "pending", "body": json.loads(request.content)})
+        return httpx.Response(200, json={"success": True, "job_id": job_id, "status_url": f"{API}/status/{job_id}"})
+
+    def _events(self, job_id: str) -> httpx.Response:
+        text = self.life.streams.pop(0)
+        if not self.life.streams:
+            self.jobs[job_id]["status"] = self.life.end
+            self.life.streams = [text]
+        return httpx.Response(200, text=text, headers={"Content-Type": "text/event-stream"})
+
+    def _status(self, job_id: str) -> dict:
+        status = self.jobs[job_id]["status"]
+        code, message = self.life.error or (None, None)
+        result = {
+            "image": base64.b64encode(PIXEL).decode(),
+            "pipeline_used": "simple",
+            "models_used": ["clip"],
+            "processing_time_ms": 12,
+            "metadata": METADATA,
+        }
+        return {
+            "job_id": job_id,
+            "status": status,
+            "progress": 1.0 if status == "completed" else 0.0,
+            "stage": "",
+            "attempt": 1,
+            "created_at": 1.0,
+            "finished_at": None,
+            "result": result if status == "completed" else None,
+            "error": message if status == "failed" else None,
+            "error_code": code if status == "failed" else None,
+        }
