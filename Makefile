@@ -114,8 +114,8 @@ mutants: $(READY)  ## 400 planted bugs, of which the tests must see 340; out/mut
 footprint: models  ## time to healthy, memory, p50
 	$(OFFLINE) $(BIN)/python -m benchmarks.footprint
 
-train-demo: $(READY)  ## train the demo models from scratch (hours; resumable)
-	$(BIN)/python -m demo_models.recipes train --all
+train-demo: $(READY)  ## train the demo models from scratch (hours; resumable): make train-demo MINUTES=2 SCENES=500
+	$(BIN)/python -m demo_models.recipes train --all $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SCENES),--scenes $(SCENES))
 
 demo-world:  ## judge the demo models by ground truth on unseen scenes
 	@$(MAKE) models PROFILE=demo

@@ -9,18 +9,22 @@ An edit succeeds when all of this holds at once:
 - parts: what belongs to the thing but is made of something else (windows, tyres, table legs) looks as it should: 10
   CIEDE2000 on average at most;
 - surroundings: no pixel has changed farther than 12 px from where the thing was or should be.
+
+Beside the verdict stands a figure of its own: whether windows and wheels of a recoloured car look as before, within 5
+CIEDE2000 on average each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from demo_models.world.edits import EditPair
+from demo_models.world.edits import RECOLOUR, EditPair
 from demo_models.world.palette import PLAIN
 from demo_models.world.scenes import render_empty
 from demo_models.world.scoring import (
@@ -40,6 +44,8 @@ SAME_SHAPE = 0.7
 SAME_LIGHT = 0.5
 BETTER_THAN_PAINT = 1 / 3
 SAME_PARTS = 10.0
+AS_BEFORE = 5.0
+CAR_PARTS = ("windows", "wheels")
 REACH_PX = 12
 """At 256 px: what dilation and feather of the service's defaults reach."""
 ALIKE = 2.0
@@ -62,6 +68,7 @@ class Verdict:
         routed: whether the router took the pipeline that the edit calls for.
         time_ms: what the edit took.
         pose: similarity (OKS) of the key points that DWPose sees in the result to the true ones; None without a person.
+        kept: mean CIEDE2000 from before of a recoloured car's windows and wheels, as far as they can be seen.
     """
 
     kind: str
@@ -76,6 +83,7 @@ class Verdict:
     routed: bool = True
     time_ms: int = 0
     pose: float | None = None
+    kept: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def success(self) -> bool:
@@ -99,7 +107,20 @@ def judge(pair: EditPair, seed: int, result: Pixels, *, routed: bool = True) -> 
         parts=_parts(pair, result),
         strayed_px=changed_beyond(before, result, true_shapes(pair), REACH_PX),
         routed=routed,
+        kept=kept_parts(pair, result),
     )
+
+
+def kept_parts(pair: EditPair, result: Pixels) -> dict[str, float]:
+    """How far a recoloured car's windows and wheels are from what they were, mean CIEDE2000 each; else nothing."""
+    if pair.kind != RECOLOUR:
+        return {}
+    distances = {}
+    for name in CAR_PARTS:
+        inside = ndimage.binary_erosion(pair.before.masks.get(name, np.zeros_like(pair.region)) > 250)
+        if np.count_nonzero(inside) >= _LEAST_SURFACE_PX:
+            distances[name] = mean_difference(result, pair.before.image, inside)
+    return distances
 
 
 def true_shapes(pair: EditPair) -> npt.NDArray[np.bool_]:

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image as PilImage
 from PIL import ImageDraw
 
-from benchmarks.demo_judge import Pixels, Verdict, judge
+from benchmarks.demo_judge import AS_BEFORE, CAR_PARTS, Pixels, Verdict, judge
 from benchmarks.demo_painters import PAINTERS, Painted
 from composition.decision import Pipeline
 from composition.errors import ContentPolicy
@@ -149,6 +149,20 @@ def averages(verdicts: Sequence[Verdict]) -> list[str]:
             f"surroundings untouched {clean}/{len(of_kind)}; right pipeline {routed}/{len(of_kind)}; "
             f"{people}median {time_ms:.0f} ms"
         )
+        lines += [f"{kind}: {line}" for line in as_before(of_kind)]
+    return lines
+
+
+def as_before(verdicts: Sequence[Verdict]) -> list[str]:
+    """A line for windows and one for wheels: how many recoloured cars have them as before."""
+    lines = []
+    for name in CAR_PARTS:
+        distances = [verdict.kept[name] for verdict in verdicts if name in verdict.kept]
+        if distances:
+            same = sum(distance <= AS_BEFORE for distance in distances)
+            lines.append(
+                f"{name} as before in {same}/{len(distances)} cars, {np.mean(distances):.1f} CIEDE2000 on average"
+            )
     return lines
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from composition.images import Detection
-from composition.request import ControlType, Crop, OnNoDetection, Speed
+from composition.request import ControlType, Crop, MaskFeather, OnNoDetection, Speed
 
 
 class Pipeline(StrEnum):
@@ -140,7 +140,8 @@ class EditPlan:
 
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
-    of them, and for no other. `seeds` has one for each candidate.
+    of them, and for no other. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
+    `composition.imaging.keeping`.
     """
 
     decision: Decision
@@ -155,10 +156,12 @@ class EditPlan:
     refine_mask: bool
     mask_dilation_px: int
     mask_blur_px: int
+    mask_feather: MaskFeather
     on_no_detection: OnNoDetection
     crop: Crop
     speed: Speed
     color_match: bool
     sharpen: bool
-    keep_detail: bool
+    keep_light: bool
+    keep_parts: bool
     loras: Mapping[str, float]

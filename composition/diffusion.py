@@ -21,7 +21,7 @@ class ControlInput:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DiffusionRequest:
-    """One inpainting job for the diffusion model, at the model's own size (multiples of 8 px, already padded).
+    """One inpainting job for the diffusion model, at the model's own size (whole latent cells, already padded).
 
     `image` (H, W, 3) and `mask` (H, W, strictly 0/255, aligned to the latent grid). `deadline_s` is the time left
     when it is sent, in seconds. `previews` asks for TAESD previews in the progress events.

@@ -200,6 +200,7 @@ def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
         "routing": _describe_routing(ctx),
         "detections": [describe_detection(item) for item in mask.detections],
         "mask_area": masks.area_fraction(mask.alpha),
+        "kept": ctx.journal.kept,
         "timings_ms": ctx.journal.timings_ms,
         "cache": ctx.journal.cache,
         "warnings": _warnings(ctx, mask),

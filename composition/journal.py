@@ -17,13 +17,17 @@ STAGE_STARTS = {"route": 0.0, "detect": 0.05, "mask": 0.12, "condition": 0.15, "
 
 @dataclass(kw_only=True)
 class Journal:
-    """What happened during one edit, for the response. Belongs to that edit alone."""
+    """What happened during one edit, for the response. Belongs to that edit alone.
+
+    `kept`: what an edit of colour kept of the photograph, as `composition.imaging.keeping.Kept` has it; else empty.
+    """
 
     listener: ProgressListener
     models_used: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     timings_ms: dict[str, float] = field(default_factory=dict)
     cache: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, float] = field(default_factory=dict)
 
     def used(self, *names: str) -> None:
         """Note models that ran, each once, in order of first use."""

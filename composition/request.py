@@ -45,6 +45,11 @@ class MaskMode(StrEnum):
     INVERTED = "inverted"
 
 
+class MaskFeather(StrEnum):
+    IN = "in"
+    OUT = "out"
+
+
 class Crop(StrEnum):
     AUTO = "auto"
     OFF = "off"
@@ -53,6 +58,11 @@ class Crop(StrEnum):
 class Speed(StrEnum):
     NORMAL = "normal"
     FAST = "fast"
+
+
+class KeepParts(StrEnum):
+    AUTO = "auto"
+    OFF = "off"
 
 
 class Oversize(StrEnum):
@@ -162,12 +172,21 @@ class EditOptions:
     )
     mask_dilation_px: int = option(15, ge=0, le=64, description="In pixels of a 512-pixel image.")
     mask_blur_px: int = option(21, ge=0, le=63, description="In pixels of a 512-pixel image.")
+    mask_feather: MaskFeather = option(
+        MaskFeather.IN,
+        description="Where the mask's soft rim lies: in: inside of it, nothing outside changes; out: around it.",
+    )
     strength: float | None = option(
         ge=0.1, le=1.0, description="How far the region may depart from the original; absent: by rule."
     )
     crop: Crop = option(Crop.AUTO, description="auto repaints small regions at higher resolution.")
     speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM).")
     color_match: bool = option(True, description="Undo the model's colour shift inside the region.")
+    keep_parts: KeepParts = option(
+        KeepParts.AUTO,
+        description="auto: when a thing changes colour, parts of another material (windows, tyres) keep their look; "
+        "off: all of it takes the new one.",
+    )
     sharpen: bool = option(False, description="Light unsharp mask inside the region.")
     output_format: OutputFormat = option(
         OutputFormat.PNG, description="png and webp are lossless, jpeg has quality 95."

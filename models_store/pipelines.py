@@ -30,6 +30,19 @@ def pipeline_class(folder: Path) -> str | None:
     return index.get("_class_name") if isinstance(index, dict) else None
 
 
+def latent_cell_px(folder: Path, *, what: str) -> int:
+    """Pixels per latent cell and side of a pipeline's folder: its autoencoder halves the image between its levels.
+
+    `what` has that folder, for the message, as in `family_of`. Raises: UnservedPipeline when its files do not say.
+    """
+    try:
+        config = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
+        levels = len(config["block_out_channels"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnservedPipeline(f"{what} has no autoencoder (no vae/config.json with block_out_channels)") from error
+    return int(2 ** (levels - 1))
+
+
 def family_of(pipeline: str | None, *, what: str) -> str:
     """The family that serves a pipeline class, None of a folder without one.
 

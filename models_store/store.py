@@ -17,7 +17,7 @@ from composition.controls import CONTROLS
 from composition.errors import NotReady
 from composition.request import ControlType
 from models_store.manifest import load_manifest, repository_tag
-from models_store.pipelines import family_of, pipeline_class
+from models_store.pipelines import family_of, latent_cell_px, pipeline_class
 
 if TYPE_CHECKING:
     from bentoml.models import BentoModel
@@ -143,6 +143,14 @@ class ModelSet:
         Raises: as `path`, and UnservedPipeline.
         """
         return family_of(pipeline_class(self.path(self.base_role)), what=self._base_named)
+
+    @property
+    def latent_cell_px(self) -> int:
+        """Pixels per latent cell and side of the base model: 8 for the published ones.
+
+        Raises: as `path`, and UnservedPipeline when the base model has no autoencoder.
+        """
+        return latent_cell_px(self.path(self.base_role), what=self._base_named)
 
     def require_served(self) -> None:
         """Refuse, before anything is loaded, a base model that no family serves.

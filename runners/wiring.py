@@ -47,6 +47,8 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
 
     With `optimization.cache_preprocessors` the same question about the same image is answered once within the cache's
     time.
+
+    Raises: ModelsNotImported, UnservedPipeline: the base model is not there, or says not how it is to be asked.
     """
     analyze, detect = BentoAnalyzer(analyzer), BentoDetector(detector)
     extract, diffuse = BentoStructure(structure), DiffusionClient(diffusion)
@@ -58,6 +60,7 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
         pose=extract,
         depth=extract,
         diffuser=diffuse,
+        latent_cell_px=store.latent_cell_px,
         absent_controls=_absent_controls(store),
         no_points=store.reason_untrained("sam", "points"),
     )

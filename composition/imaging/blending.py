@@ -1,7 +1,7 @@
 """The model's image back into the photograph: diffuse -> **blend** -> encode.
 
 Everything here works at the image's own size. Colours are compared in CIE L*a*b*, whose distances are even to the
-eye. Order in the flow: match_color, keep_detail (detail.py), sharpen, blend.
+eye. Order in the flow: match_color, keep (keeping.py), sharpen, blend.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import PIL.Image
 import PIL.ImageFilter
 
 from composition.images import Image, Mask
+from composition.imaging.lab import Lab, to_lab, to_rgb
 from composition.imaging.masks import dilate, scale_px, window
 
 RING_WIDTH_PX = 16.0
@@ -31,9 +32,6 @@ MIN_SPREAD = 3.0
 """A channel's standard deviation in the ring below which its spread is noise."""
 MIN_CORRELATION = 0.9
 """Below it the two rings do not show the same thing, and their spreads are not comparable."""
-
-Lab = npt.NDArray[np.float32]
-"""float32 (..., 3): L* 0..100, a* and b* about -127..127."""
 
 
 def blend(original: Image, generated: Image, alpha: Mask) -> Image:
@@ -75,9 +73,9 @@ def match_color(generated: Image, original: Image, mask: Mask) -> Image:
     )
     if np.array_equal(gain, np.ones(3)) and np.abs(offset).max() < NEGLIGIBLE_SHIFT:
         return matched
-    lab = _to_lab(generated[around])
+    lab = to_lab(generated[around])
     correction = np.clip(lab * gain + offset - lab, -MAX_SHIFT, MAX_SHIFT)
-    matched[around] = _to_rgb(lab + correction)
+    matched[around] = to_rgb(lab + correction)
     return matched
 
 
@@ -123,17 +121,3 @@ def _gain(source: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> f
     if covariance < MIN_CORRELATION * spread * wanted_spread:
         return 1.0
     return float(np.clip(wanted_spread / spread, 1.0 / MAX_GAIN, MAX_GAIN))
-
-
-def _to_lab(rgb: npt.NDArray[np.uint8]) -> Lab:
-    """SRGB uint8 (..., 3) to L*a*b* under D65."""
-    pixels = rgb.reshape(-1, 1, 3).astype(np.float32) / np.float32(255)
-    lab: Lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
-    return lab.reshape(rgb.shape)
-
-
-def _to_rgb(lab: Lab) -> npt.NDArray[np.uint8]:
-    """L*a*b* (..., 3) to sRGB uint8, clipped to what sRGB can show."""
-    pixels = cv2.cvtColor(lab.reshape(-1, 1, 3).astype(np.float32), cv2.COLOR_LAB2RGB)
-    rgb: npt.NDArray[np.uint8] = np.clip(np.rint(pixels * 255), 0, 255).astype(np.uint8)
-    return rgb.reshape(lab.shape)

@@ -2,8 +2,8 @@
 
 A box or silhouette becomes a binary mask, is grown for context and gets a soft rim. Two masks leave here: the binary
 one, aligned to the latent grid, for the model, and the feathered one (alpha) for the blend. The rim lies wholly
-outside the binary mask. There the model was told to keep the image, so both sides of the cross-fade show the same
-thing and no ghost of the old object remains; and the thing itself is repainted fully, however thin it is.
+outside the thing: a mask that was grown around it has room for the rim, and the thing itself is repainted fully,
+however thin it is. A user's own mask is a promise: its rim lies inside of it, unless it is asked for around it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from composition.images import Box, Mask
 
 REFERENCE_SIZE_PX = 512
 """Dilation and blur are given in pixels of an image with this long side."""
+SPECK_SHARE = 0.1
+"""A piece of an outline, or a hole in it, that is smaller than this share of the largest piece is a mistake."""
 HALF = 128
 """A user's grey mask is repainted from this value on."""
 
@@ -61,6 +63,22 @@ def union(masks: Sequence[Mask]) -> Mask:
     """Pixel by pixel the largest value of masks of one size. Raises: ValueError for no masks at all."""
     largest: Mask = np.stack(masks).max(axis=0)
     return largest
+
+
+def solid(outline: Mask) -> Mask:
+    """An outline (0/255) without the islands and the holes that a segmenter leaves by mistake.
+
+    What is smaller than `SPECK_SHARE` of the largest piece goes: pieces of the outline, and holes in it.
+    """
+    labels, areas = _pieces(outline > 0, connectivity=8)
+    if not areas.size:
+        return outline
+    least = SPECK_SHARE * areas.max()
+    kept = np.isin(labels, 1 + np.flatnonzero(areas >= least))
+    labels, areas = _pieces(np.logical_not(kept), connectivity=4)
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    holes = np.setdiff1d(1 + np.flatnonzero(areas < least), edge)
+    return _as_mask(kept | np.isin(labels, holes))
 
 
 def complement(mask: Mask) -> Mask:
@@ -107,6 +125,36 @@ def feather(mask: Mask, px: float) -> Mask:
     return alpha
 
 
+def feather_inwards(mask: Mask, px: float) -> Mask:
+    """Give a binary mask its soft rim, inside of it: no pixel outside becomes part of it.
+
+    The rim is px // 2 wide, the radius of `feather`. Where the mask is thinner than two rims, they are narrower: its
+    middle is 255 however thin it is. A border of the image is no rim.
+
+    Args:
+        mask: (H, W); > 0 is repainted.
+        px: the kernel in pixels of this image, as `feather` has it. Below 5 nothing is softened.
+
+    Returns:
+        The alpha (H, W), 0..255.
+    """
+    rim_px = math.floor(px / 2)
+    around = window(mask, 2 * rim_px)
+    if rim_px < 2 or around is None:
+        return _as_mask(mask > 0)
+    inside = mask[around] > 0
+    padded = np.pad(np.logical_not(inside), 1)  # what lies beyond the image is no outside
+    if not padded.any():
+        return _as_mask(mask > 0)
+    depth = np.minimum(_distance_to(padded)[1:-1, 1:-1], rim_px)
+    reach = np.arange(-rim_px, rim_px + 1)
+    disc = (np.square(reach)[:, None] + np.square(reach) <= rim_px**2).astype(np.uint8)
+    share = depth / np.maximum(cv2.dilate(depth, disc), 1.0)
+    alpha = np.zeros(mask.shape, np.uint8)
+    alpha[around] = np.rint(255.0 * share * share * (3.0 - 2.0 * share)).astype(np.uint8)
+    return np.where(mask > 0, np.maximum(alpha, np.uint8(1)), np.uint8(0))
+
+
 def spare(alpha: Mask, protected: Mask, px: float) -> Mask:
     """Take what must not change out of an alpha: 0 on every protected pixel (> 0), with a soft rim around.
 
@@ -115,16 +163,17 @@ def spare(alpha: Mask, protected: Mask, px: float) -> Mask:
     return np.minimum(alpha, complement(feather(protected, px)))
 
 
-def align_to_latent_grid(mask: Mask, cell: int = 8) -> Mask:
-    """Every cell of `cell` x `cell` pixels that holds a masked pixel (> 0) becomes 255 as a whole, the others 0.
+def align_to_latent_grid(mask: Mask, cell_px: int) -> Mask:
+    """Every cell of `cell_px` x `cell_px` pixels that holds a masked pixel (> 0) becomes 255 as a whole, the others 0.
 
     Diffusers samples the mask by nearest neighbour at latent size, one pixel per cell: after this, no masked pixel
     is lost and no two ways of sampling differ. Cells start at the upper left; a last one may be cut by the border.
     """
     height, width = mask.shape
-    padded = np.pad(mask > 0, ((0, -height % cell), (0, -width % cell)))
-    cells = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell).any(axis=(1, 3))
-    return _as_mask(cells.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width])
+    padded = np.pad(mask > 0, ((0, -height % cell_px), (0, -width % cell_px)))
+    rows, columns = (side // cell_px for side in padded.shape)
+    cells = padded.reshape(rows, cell_px, columns, cell_px).any(axis=(1, 3))
+    return _as_mask(cells.repeat(cell_px, axis=0).repeat(cell_px, axis=1)[:height, :width])
 
 
 def window(mask: Mask, reach_px: float) -> tuple[slice, slice] | None:
@@ -153,6 +202,12 @@ def area_fraction(mask: Mask) -> float:
 
 def _as_mask(condition: npt.NDArray[np.bool_]) -> Mask:
     return np.multiply(condition, np.uint8(255), dtype=np.uint8)
+
+
+def _pieces(masked: npt.NDArray[np.bool_], connectivity: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The number (H, W) of the connected piece that each pixel is of, 0 for none, and the areas from 1 on."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(masked.astype(np.uint8), connectivity=connectivity)
+    return np.asarray(labels, dtype=np.int32), np.asarray(stats[1:, cv2.CC_STAT_AREA], dtype=np.int32)
 
 
 def _distance_to(masked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

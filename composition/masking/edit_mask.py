@@ -25,7 +25,7 @@ class EditMask:
     Attributes:
         thing: what the edit is about, before dilation (0/255).
         repaint: what the model repaints (0/255).
-        reach: `repaint`, what is protected included, with its soft rim (0..255): outside of it nothing was to change.
+        reach: `repaint`, what is protected included, with a soft rim around (0..255): outside nothing was to change.
         alpha: the blend's weights (0..255); 0 keeps the original bit for bit.
         protected: > 0 stays as it is, whatever is around it; None: nothing is protected.
         crop: the part of the image that the model sees; None = all of it.
@@ -80,7 +80,10 @@ async def make_edit_mask(
 def _grown(region: Region, plan: EditPlan, native_size: int) -> EditMask:
     repaint = region.thing if region.exact else grow.dilated(region.thing, plan.mask_dilation_px)
     reach = grow.feathered(repaint, plan.mask_blur_px)
-    alpha = grow.along_outline(region.thing, plan) if region.outlined else reach
+    if region.outlined:
+        alpha = grow.along_outline(region.thing, plan)
+    else:
+        alpha = grow.softened(region.thing, plan, exact=region.exact)
     if region.protected is not None:
         alpha = grow.spared(alpha, region.protected)
         repaint = grow.without(repaint, region.protected)

@@ -12,9 +12,11 @@ import numpy as np
 from composition.decision import EditPlan
 from composition.images import Box, Mask
 from composition.imaging import geometry, masks
-from composition.request import Crop
+from composition.request import Crop, MaskFeather
 
 FIT_MULTIPLE_PX = 64
+LEAST_BLUR_PX = 4
+"""A smaller one leaves no pixel half-way, at whatever size the image is below 1024 pixels."""
 SEAM_DILATION_PX, SEAM_BLUR_PX = 3, 10
 """How far beyond its outline a thing that keeps its shape is blended in, and how softly what is protected is spared, in
 pixels of a 512-pixel image."""
@@ -28,6 +30,20 @@ def dilated(mask: Mask, dilation_px: float) -> Mask:
 def feathered(mask: Mask, blur_px: float) -> Mask:
     """The mask with its soft rim outside of it, 0..255; `blur_px` in pixels of a 512-pixel image."""
     return masks.feather(mask, masks.scale_px(blur_px, _size(mask)))
+
+
+def softened(mask: Mask, plan: EditPlan, *, exact: bool) -> Mask:
+    """The blend's weights, 0..255: the mask with its soft rim, inside of it or around it as the plan says.
+
+    Args:
+        mask: (0/255), before dilation.
+        plan: says how far it is dilated, how soft its rim is and where that lies.
+        exact: it is the user's own. Any other is grown at least by its rim: the thing itself is repainted fully.
+    """
+    if plan.mask_feather is MaskFeather.OUT:
+        return feathered(mask if exact else dilated(mask, plan.mask_dilation_px), plan.mask_blur_px)
+    grown = mask if exact else dilated(mask, max(plan.mask_dilation_px, plan.mask_blur_px // 2))
+    return masks.feather_inwards(grown, masks.scale_px(plan.mask_blur_px, _size(mask)))
 
 
 def along_outline(thing: Mask, plan: EditPlan) -> Mask:

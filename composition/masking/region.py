@@ -223,7 +223,9 @@ async def _silhouettes(
         return _boxes(chosen, scene), False
     with journal.timed("refine"):
         outlines = await segmenter.segment(scene.image, chosen)
-        refined = masks.union([_near(outline, item.box) for outline, item in zip(outlines, chosen, strict=True)])
+        refined = masks.union(
+            [masks.solid(_near(outline, item.box)) for outline, item in zip(outlines, chosen, strict=True)]
+        )
     journal.used("sam")
     if not refined.any():
         journal.warn("the refined mask was empty: the box is used")

@@ -18,6 +18,7 @@ class Models:
     """Every model behind its port.
 
     Attributes:
+        latent_cell_px: pixels per latent cell and side of the diffusion model.
         absent_controls: control types that the diffuser has no ControlNet for, with the reason in words.
         no_points: why the segmenter can make nothing of points, in words; None: it can.
     """
@@ -28,6 +29,7 @@ class Models:
     pose: PoseEstimator
     depth: DepthEstimator
     diffuser: Diffuser
+    latent_cell_px: int
     absent_controls: Mapping[ControlType, str] = field(default_factory=dict)
     no_points: str | None = None
 

@@ -13,7 +13,7 @@ from typing import Final
 from composition.decision import EditPlan, Pipeline, Target
 from composition.masking.edit_mask import EditMask
 from composition.masking.find import side_of
-from composition.masking.grow import SEAM_BLUR_PX
+from composition.masking.grow import LEAST_BLUR_PX, SEAM_BLUR_PX
 from composition.pipelines.planning import MAX_FAST_GUIDANCE_SCALE, MAX_FAST_STEPS, MIN_FAST_STEPS
 from composition.request import (
     OPTIONS,
@@ -85,6 +85,7 @@ ACTS_ALWAYS: Final = frozenset(
         "crop",
         "speed",
         "color_match",
+        "keep_parts",
         "sharpen",
         "output_format",
         "return_mask",
@@ -107,6 +108,15 @@ def _given(edit: Edit, option: str) -> float:
 def _names_nothing(target: Target) -> bool:
     """Whether all of the image is repainted because neither a thing nor a side of the image is named."""
     return side_of(target) is None and not (target.phrase or target.region or target.place)
+
+
+def _no_rim(edit: Edit) -> str | None:
+    """Why the mask has no rim that could lie on either side; None where it has one."""
+    if edit.everywhere:
+        return "all of the image is repainted"
+    if edit.mask.outlined:
+        return "a thing that keeps its shape is blended in along its outline"
+    return "mask_blur_px leaves no soft rim" if edit.plan.mask_blur_px < LEAST_BLUR_PX else None
 
 
 def _drawn(edit: Edit) -> str:
@@ -241,6 +251,11 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
             "mask_dilation_px has no effect: "
             + (f"{_drawn(e)} is not dilated" if e.mask.exact else "all of the image is repainted")
         ),
+    ),
+    WithoutEffect(
+        of=("mask_feather",),
+        holds=lambda e: e.asked("mask_feather") and _no_rim(e) is not None,
+        text=lambda e: f"mask_feather has no effect: {_no_rim(e)}",
     ),
     WithoutEffect(
         of=("output_quality",),

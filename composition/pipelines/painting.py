@@ -12,13 +12,11 @@ from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequ
 from composition.errors import ModelError
 from composition.images import DepthMap, Image, Mask, Pose
 from composition.imaging import blending, geometry, masks
-from composition.imaging.detail import keep_detail
+from composition.imaging.keeping import keep
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
 from composition.pipelines.parallel import all_of
 from composition.request import ControlType
-
-LATENT_CELL_PX = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +52,7 @@ async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> tuple
 def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> DiffusionRequest:
     plan, fit = ctx.plan, mask.fit
     image = fit.to_model(mask.view(ctx.request.base))
-    hole = masks.align_to_latent_grid(fit.mask_to_model(mask.view(mask.repaint)), LATENT_CELL_PX)
+    hole = masks.align_to_latent_grid(fit.mask_to_model(mask.view(mask.repaint)), ctx.models.latent_cell_px)
     references = ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
     return DiffusionRequest(
         request_id=ctx.request_id,
@@ -130,8 +128,11 @@ def _blend(ctx: EditContext, mask: EditMask, model_image: Image) -> Image:
     generated = mask.fit.from_model(model_image)
     if plan.color_match:
         generated = blending.match_color(generated, original, mask.view(mask.reach))
-    if plan.keep_detail:
-        generated = keep_detail(generated, original, mask.view(mask.thing))
+    if plan.keep_light or (plan.keep_parts and not mask.thing.all()):
+        kept = keep(generated, original, mask.view(mask.thing), parts=plan.keep_parts, surface=not plan.keep_light)
+        if not ctx.journal.kept:  # of several candidates, the first one's
+            ctx.journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
+        generated = kept.image
     if plan.sharpen:
         generated = blending.sharpen(generated, alpha)
     blended = blending.blend(original, generated, alpha)

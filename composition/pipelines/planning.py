@@ -8,7 +8,7 @@ from typing import TypeVar
 from composition.config import Config
 from composition.controls import CONTROLS
 from composition.decision import Decision, EditPlan, RegionSource
-from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, RefineMask, Speed
+from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, KeepParts, RefineMask, Speed
 
 T = TypeVar("T")
 
@@ -40,12 +40,14 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         refine_mask=_refine(options, decision),
         mask_dilation_px=options.mask_dilation_px,
         mask_blur_px=options.mask_blur_px,
+        mask_feather=options.mask_feather,
         on_no_detection=options.on_no_detection,
         crop=options.crop,
         speed=options.speed,
         color_match=options.color_match,
         sharpen=options.sharpen,
-        keep_detail=decision.recolour and generation.appearance_keep_detail,
+        keep_light=decision.recolour and generation.appearance_keep_detail,
+        keep_parts=_keeps_parts(options, decision) and generation.appearance_keep_detail,
         loras=dict(options.loras),
     )
 
@@ -73,6 +75,13 @@ def _controls(options: EditOptions, decision: Decision) -> dict[ControlType, flo
         return {}
     held = options.asks_for_structure or not decision.inserts
     return {name: weight * scale for name, weight in decision.controls.items() if held or not CONTROLS[name].of_things}
+
+
+def _keeps_parts(options: EditOptions, decision: Decision) -> bool:
+    """Parts are those of one thing: a background or a whole image in another style has none."""
+    target = decision.target
+    named = (target.phrase is not None or target.region is not None) and not (target.complement or target.rest)
+    return options.keep_parts is KeepParts.AUTO and decision.keeps_shape and named
 
 
 def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, float]:

@@ -27,8 +27,10 @@ def main() -> int:
     train.add_argument("component", nargs="*")
     train.add_argument("--all", action="store_true")
     train.add_argument("--minutes", type=float, help="training time in all; default: what the recipe asks for")
+    train.add_argument("--scenes", type=int, help="training scenes to render at least; default: 8000")
     train.add_argument("--threads", type=int, default=1, help="processor cores to use")
-    commands.add_parser("encode", help="encode scenes for the UNet's recipes; trains beside it")
+    encoding = commands.add_parser("encode", help="encode scenes for the UNet's recipes; runs beside them")
+    encoding.add_argument("autoencoder", choices=["vae", "vae-fine"])
     for command, meaning in _SIMPLE.items():
         commands.add_parser(command, help=meaning)
     export = commands.add_parser("export", help="write the trained components in the layout of the real repositories")
@@ -56,12 +58,14 @@ def main() -> int:
         if bool(arguments.component) == arguments.all:
             parser.error("name components or say --all")
         try:
-            finished = train_components(arguments.component or None, arguments.minutes, arguments.threads)
+            finished = train_components(
+                arguments.component or None, arguments.minutes, arguments.threads, arguments.scenes
+            )
         except ValueError as error:
             parser.error(str(error))
         return 0 if finished else 1
     if arguments.command == "encode":
-        encode()
+        encode(arguments.autoencoder)
         return 0
     from demo_models.recipes.export import export_all, start_from
 

@@ -31,6 +31,7 @@ from demo_models.recipes.vocabulary import kept_clip_tokenizer, words
 from demo_models.world.palette import COLOURS, MATERIALS
 from demo_models.world.people import Person, garment_image
 from demo_models.world.scenes import sample_spec
+from demo_models.world.seeds import training_seed
 from demo_models.world.wheels import Rim, rim_reference
 
 _SETTINGS: Final = Settings(minutes=15, learning_rate=6e-4, ema_decay=0.99)
@@ -141,7 +142,7 @@ class ClipRecipe:
         if kind is ReferenceKind.TEXTURE:
             return np.asarray(self.scenes.take("swatches", row)[0], dtype=np.uint8)
         if kind is ReferenceKind.GARMENT:
-            subject = sample_spec(int(rng.integers(1 << 40)), Person.FAMILY).subject
+            subject = sample_spec(training_seed(rng), Person.FAMILY).subject
             assert isinstance(subject, Person)
             return garment_image(subject)
         if rng.random() < 0.5:

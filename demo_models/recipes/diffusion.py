@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, SchedulerMixin
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -75,18 +75,20 @@ def inpaint(
     cells: NDArray[np.bool_],
     context: tuple[Tensor, Tensor],
     *,
+    scheduler: SchedulerMixin | None = None,
     steps: int = 20,
     guidance_scale: float = 4.0,
     seed: int = 0,
 ) -> NDArray[np.uint8]:
-    """Repaints masked latent cells with DPM-Solver++ and pastes the result back.
+    """Repaints masked latent cells and pastes the result back.
 
     Args:
         predict: Noise of (latents with mask and masked image, timestep, text context).
         autoencoder: Encodes and decodes.
         images: RGB uint8 (N, 256, 256, 3).
-        cells: What to repaint, bool (N, 32, 32).
+        cells: What to repaint, bool (N, h, w), an autoencoder's grid.
         context: Text embeddings without and with the prompt, each (N, T, D).
+        scheduler: Another one than DPM-Solver++.
         steps: Denoising steps.
         guidance_scale: Weight of the prompt.
         seed: Of the noise.
@@ -98,7 +100,7 @@ def inpaint(
     window = torch.from_numpy(np.stack([pixels_of(mask) for mask in cells]))[:, None]
     masked = autoencoder.encode(pixels * ~window).latent_dist.mean * SCALING_FACTOR
     mask = torch.from_numpy(cells)[:, None].float()
-    scheduler = DPMSolverMultistepScheduler(**SCHEDULE)
+    scheduler = scheduler or DPMSolverMultistepScheduler(**SCHEDULE)
     scheduler.set_timesteps(steps)
     latents = torch.randn(masked.shape, generator=torch.Generator().manual_seed(seed))
     for step in scheduler.timesteps:

@@ -9,26 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from demo_models.recipes.masks import BOXED, ROOMY, box_of, label_mask, latent_cells, widened
+from demo_models.recipes.masks import BOXED, ROOMY, box_of, label_mask, latent_cells, pixels_of, widened
 from demo_models.world.edits import EditPair, sample_edit
 from demo_models.world.scoring import colour_progress
+from demo_models.world.seeds import HELD_OUT_EDITS
 
-HELD_OUT_EDIT_SEED: Final = 400_000
 _MARGIN_PX: Final = 7
 
 
 @lru_cache(maxsize=8)
 def held_out_edits(kind: str, count: int) -> tuple[EditPair, ...]:
     """Returns edits of one kind that no training scene belongs to."""
-    return tuple(sample_edit(HELD_OUT_EDIT_SEED + number, kind) for number in range(count))
+    return tuple(sample_edit(number, kind) for number in HELD_OUT_EDITS[:count])
 
 
-def edit_cells(pair: EditPair, mask: int) -> NDArray[np.bool_]:
-    """Returns the latent cells (32, 32) to repaint for an edit: ``SILHOUETTE``, ``BOXED`` or ``ROOMY``."""
+def edit_cells(pair: EditPair, mask: int, cell_px: int) -> NDArray[np.bool_]:
+    """Returns the latent cells of so many pixels to repaint for an edit: ``SILHOUETTE``, ``BOXED`` or ``ROOMY``."""
     shape = label_mask(pair.before.spec, pair.before.parts, pair.noun)
     if mask == ROOMY:
-        return latent_cells(pair.rough_mask > 127)
-    return latent_cells(widened(box_of(shape) if mask == BOXED else shape, _MARGIN_PX))
+        return latent_cells(pair.rough_mask > 127, cell_px)
+    return latent_cells(widened(box_of(shape) if mask == BOXED else shape, _MARGIN_PX), cell_px)
 
 
 def generation_prompt(pair: EditPair) -> str:
@@ -54,8 +54,7 @@ def write_sheet(
     """Writes before, mask, result and truth, two edits a row."""
     rows = []
     for pair, mask, result in zip(pairs, cells, results, strict=True):
-        shown = np.asarray(Image.fromarray(mask).resize((256, 256), Image.Resampling.NEAREST))
-        grey = np.repeat((shown * np.uint8(255))[..., None], 3, axis=2)
+        grey = np.repeat((pixels_of(mask) * np.uint8(255))[..., None], 3, axis=2)
         rows.append(np.concatenate([pair.before.image, grey, result, pair.after.image], axis=1))
     if len(rows) % 2:
         rows.append(np.full_like(rows[0], 255))

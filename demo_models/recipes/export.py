@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from demo_models.recipes.diffusion import SCHEDULE
+from demo_models.recipes.fine_inpainting import AUTOENCODER, COARSE
+from demo_models.recipes.fine_inpainting import NAME as FINE
 from demo_models.recipes.workdir import weights_folder, workdir
 
 _TEXT_PREFIX: Final = "text_model."
@@ -29,26 +31,32 @@ _SINGLE: Final[Mapping[str, str]] = {
     "sam": "facebook/sam-vit-base",
     "clip": "openai/clip-vit-base-patch32",
     "depth-anything": "depth-anything/Depth-Anything-V2-Small-hf",
-    "controlled/ip-adapter": "h94/IP-Adapter",
-    "controlled/controlnet-pose": "lllyasviel/control_v11p_sd15_openpose",
-    "controlled/controlnet-depth": "lllyasviel/control_v11f1p_sd15_depth",
     "yolox": "yzd-v/DWPose",
     "dwpose": "yzd-v/DWPose",
 }
 """Components that are a repository of their own, or a file in one."""
-_RESUMABLE: Final = (
-    "grounding-dino",
-    "sam",
-    "controlled/ip-adapter",
-    "controlled/controlnet-pose",
-    "controlled/controlnet-depth",
-)
+_PAINTERS_PARTS: Final[Mapping[str, str]] = {
+    "ip-adapter": "h94/IP-Adapter",
+    "controlnet-pose": "lllyasviel/control_v11p_sd15_openpose",
+    "controlnet-depth": "lllyasviel/control_v11f1p_sd15_depth",
+}
+"""Parts of what paints that are repositories of their own."""
+_OF_FINE_LATENTS: Final[Mapping[str, str]] = {
+    "lcm-lora": "latent-consistency/lcm-lora-sdv1-5",
+    "taesd": "madebyollin/taesd",
+}
+"""What is made from the fine networks and fits no others."""
+_RESUMABLE: Final = ("grounding-dino", "sam")
+_COARSE_LEVELS: Final = 4
+"""Of an autoencoder with cells of 8 pixels."""
 
 
 def export_all(folder: Path) -> list[str]:
     """Writes every component that has been trained. Returns the names of those that have not."""
-    missing = [] if export_pipeline(folder) else ["vae or controlled"]
-    for component, repository in _SINGLE.items():
+    missing = [] if export_pipeline(folder) else ["an autoencoder or what paints on its latents"]
+    _, painter = latents_and_painter()
+    separate = {**_SINGLE, **{f"{painter}/{part}": repository for part, repository in _PAINTERS_PARTS.items()}}
+    for component, repository in {**separate, **(_OF_FINE_LATENTS if painter == FINE else {})}.items():
         source = weights_folder(component)
         if source.exists():
             copy_half(source, folder / repository)
@@ -61,11 +69,16 @@ def export_all(folder: Path) -> list[str]:
     return missing
 
 
+def latents_and_painter() -> tuple[str, str]:
+    """Returns the components that belong together: the fine ones if both are trained, else the coarse ones."""
+    if weights_folder(AUTOENCODER).exists() and weights_folder(FINE).exists():
+        return AUTOENCODER, FINE
+    return ("vae-decoder" if weights_folder("vae-decoder").exists() else "vae"), COARSE
+
+
 def export_pipeline(folder: Path) -> bool:
     """Writes the inpainting repository. Returns False when its parts are not all trained."""
-    autoencoder, inpainting = weights_folder("vae-decoder"), weights_folder("controlled")
-    if not autoencoder.exists():
-        autoencoder = weights_folder("vae")
+    autoencoder, inpainting = (weights_folder(component) for component in latents_and_painter())
     if not (autoencoder.exists() and inpainting.exists()):
         return False
     target = folder / _PIPELINE_REPOSITORY
@@ -92,12 +105,17 @@ def start_from(folder: Path) -> list[str]:
     The ONNX networks and the small classifiers are trained anew in minutes; their export is not read back.
     """
     pipeline = folder / _PIPELINE_REPOSITORY
-    shutil.copytree(pipeline / "vae", weights_folder("vae"), dirs_exist_ok=True)
+    levels = json.loads((pipeline / "vae" / "config.json").read_text())["block_out_channels"]
+    coarse = len(levels) == _COARSE_LEVELS
+    autoencoder, painter = ("vae", COARSE) if coarse else (AUTOENCODER, FINE)
+    shutil.copytree(pipeline / "vae", weights_folder(autoencoder), dirs_exist_ok=True)
     shutil.copytree(pipeline / "tokenizer", workdir() / "tokenizers" / "clip", dirs_exist_ok=True)
     start = workdir() / "start"
-    shutil.copytree(pipeline / "vae", start / "vae-decoder", dirs_exist_ok=True)
+    shutil.copytree(pipeline / "vae", start / ("vae-decoder" if coarse else AUTOENCODER), dirs_exist_ok=True)
     for part in ("unet", "text_encoder"):
-        shutil.copytree(pipeline / part, start / "controlled" / part, dirs_exist_ok=True)
+        shutil.copytree(pipeline / part, start / painter / part, dirs_exist_ok=True)
+    for part, repository in _PAINTERS_PARTS.items():
+        shutil.copytree(folder / repository, start / painter / part, dirs_exist_ok=True)
     for component in _RESUMABLE:
         shutil.copytree(folder / _SINGLE[component], start / component, dirs_exist_ok=True)
     return sorted(path.name for path in start.iterdir())

@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from demo_models.recipes.controlnet import DEPTH, POSE, as_condition, depth_image, new_controlnet, pose_image
+from demo_models.recipes.deepening import deepened, deepened_controlnet
 from demo_models.recipes.diffusion import noise_loss, noised, stratified_timesteps
 from demo_models.recipes.ip_adapter import (
     bare_prompt,
@@ -155,14 +156,18 @@ class InpaintingTrainer(nn.Module):
         self.text_encoder, self.image_encoder = text_encoder, image_encoder
 
     @classmethod
-    def begin(cls, start: Path | None, controlled: bool = True) -> "InpaintingTrainer":
-        """Starts from earlier weights as far as the folder has them, else from random ones."""
+    def begin(cls, start: Path | None, controlled: bool = True, *, deeper: bool = False) -> "InpaintingTrainer":
+        """Starts from earlier weights as far as the folder has them, else from random ones.
+
+        With ``deeper`` UNet and ControlNets, made for coarse latents, become those for fine ones.
+        """
         unet, text, image = (
             _existing(start, part) for part in ("unet", "text_encoder", "ip-adapter/models/image_encoder")
         )
         single: dict[str, Any] = {"dtype": torch.float32}
-        return cls(
-            new_unet() if unet is None else UNet2DConditionModel.from_pretrained(unet, torch_dtype=torch.float32),
+        painter = new_unet() if unet is None else UNet2DConditionModel.from_pretrained(unet, torch_dtype=torch.float32)
+        module = cls(
+            deepened(painter) if deeper else painter,
             new_text_encoder(len(clip_tokenizer())) if text is None else CLIPTextModel.from_pretrained(text, **single),
             new_image_encoder(TEXT_WIDTH)
             if image is None
@@ -170,6 +175,10 @@ class InpaintingTrainer(nn.Module):
             start,
             controlled,
         )
+        if deeper:
+            for name, network in module.controlnets.items():
+                module.controlnets[name] = deepened_controlnet(network).to(memory_format=torch.channels_last)
+        return module
 
     def noise(
         self,
@@ -187,7 +196,7 @@ class InpaintingTrainer(nn.Module):
             timesteps: Long (N,) or one for all.
             context: Text embeddings (N, T, D).
             patches: Of the references; None without.
-            control: Name of the ControlNet and its images (N, 3, 8H, 8W) in 0..1.
+            control: Name of the ControlNet and its images (N, 3, 256, 256) in 0..1.
             control_scale: Weight of the ControlNet.
         """
         planes = stacked.contiguous(memory_format=torch.channels_last)
@@ -220,7 +229,7 @@ class InpaintingTrainer(nn.Module):
         references: Tensor | None = None,
         control: tuple[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Returns the loss of predicting the noise in latents (N, 4, 32, 32)."""
+        """Returns the loss of predicting the noise in latents (N, 4, H, W)."""
         noise = torch.randn_like(whole)
         stacked = torch.cat([noised(whole, noise, timesteps), cells, masked], dim=1)
         adapter_scale, control_scale = (_LEAST_SCALE + (1 - _LEAST_SCALE) * torch.rand(2)).tolist()
@@ -252,9 +261,9 @@ def _rows_of_rims(latents: LatentSet, count: int, rng: np.random.Generator) -> n
 def latent_batch(latents: LatentSet, indices: np.ndarray, variants: np.ndarray) -> dict[str, Tensor]:
     """Returns latents, masked latents and masks of chosen scenes and mask variants, float32."""
     return {
-        "whole": torch.from_numpy(latents.whole[indices, variants]).float(),
-        "masked": torch.from_numpy(latents.masked[indices, variants]).float(),
-        "cells": torch.from_numpy(latents.cells[indices, variants])[:, None].float(),
+        "whole": torch.from_numpy(latents.take("whole", indices, variants)).float(),
+        "masked": torch.from_numpy(latents.take("masked", indices, variants)).float(),
+        "cells": torch.from_numpy(latents.take("cells", indices, variants))[:, None].float(),
     }
 
 
@@ -265,8 +274,10 @@ class InpaintingRecipe:
     scenes: SceneSet
     latents_folder: Path
     name: str = "inpainting"
+    autoencoder: str = "vae"
     settings: Settings = _SETTINGS
     shares: Mapping[str, float] = field(default_factory=lambda: _UNCONTROLLED)
+    reference_share: float = _REFERENCE_SHARE
     _latents: LatentSet | None = None
     _drawn: int = 0
 
@@ -283,7 +294,7 @@ class InpaintingRecipe:
         latents = self._latents
         drawn = str(rng.choice([*self.shares], p=[*self.shares.values()]))
         control = None if drawn == _NO_CONTROL else drawn
-        with_reference = bool(rng.random() < _REFERENCE_SHARE)
+        with_reference = bool(rng.random() < self.reference_share)
         indices = np.array([self._usable(latents, control, rng) for _ in range(_BATCH)])
         shares = _VARIANTS if control is None else _CONTROL_VARIANTS
         variants = rng.choice(VARIANTS, _BATCH, p=[shares[variant] for variant in VARIANTS])
@@ -304,7 +315,7 @@ class InpaintingRecipe:
             pixels[torch.from_numpy(rng.random(_BATCH) < _WITHOUT_REFERENCE)] = 0
             batch["references"] = pixels
         if control is not None:
-            windows = latents.windows[indices, variants]
+            windows = latents.take("windows", indices, variants)
             images = [
                 self._control_image(control, latents.seed(index), window.tolist())
                 for (index, _), window in zip(rows, windows, strict=True)
@@ -329,12 +340,15 @@ class InpaintingRecipe:
         from demo_models.recipes.painting_scores import painting_scores  # it needs this module's trainer
 
         assert isinstance(module, InpaintingTrainer)
-        return painting_scores(module, workdir() / "runs" / self.name)
+        autoencoder = AutoencoderKL.from_pretrained(weights_folder(self.autoencoder)).eval()
+        return painting_scores(module, autoencoder, workdir() / "runs" / self.name)
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes UNet, text encoder, tokenizer, adapter and ControlNets in sub-folders."""
         assert isinstance(module, InpaintingTrainer)
-        bare = new_unet()
+        bare = UNet2DConditionModel.from_config(
+            {**module.unet.config, "encoder_hid_dim": None, "encoder_hid_dim_type": None}
+        )
         state = module.unet.state_dict()
         bare.load_state_dict({name: tensor for name, tensor in state.items() if not belongs_to_adapter(name)})
         bare.save_pretrained(folder / "unet")

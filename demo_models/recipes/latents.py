@@ -11,12 +11,14 @@ import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 
-from demo_models.recipes.masks import BOXED, ROOMY, SILHOUETTE, VARIANTS, View, pixels_of, training_view
+from demo_models.recipes.masks import BOXED, ROOMY, SILHOUETTE, VARIANTS, View, latent_cells, pixels_of, training_view
 from demo_models.recipes.shards import Shard
-from demo_models.recipes.vae import SCALING_FACTOR, as_input
+from demo_models.recipes.vae import SCALING_FACTOR, as_input, cell_px
+from demo_models.world.canvas import SCENE_PX
 from demo_models.world.scenes import SceneSpec, sample_spec
 
 _BATCH: Final = 10
+_ARRAYS: Final = ("whole", "masked", "cells", "windows")
 
 
 def encode_shard(shard: Shard, autoencoder: AutoencoderKL, folder: Path) -> None:
@@ -24,15 +26,17 @@ def encode_shard(shard: Shard, autoencoder: AutoencoderKL, folder: Path) -> None
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
     building.mkdir(parents=True, exist_ok=True)
     shape = (len(shard), len(VARIANTS))
-    whole, masked = (np.zeros((*shape, 4, 32, 32), np.float16) for _ in range(2))
-    cells, windows = np.zeros((*shape, 32, 32), np.bool_), np.zeros((*shape, 3), np.int16)
+    size_px = cell_px(autoencoder)
+    grid = (SCENE_PX // size_px,) * 2
+    whole, masked = (np.zeros((*shape, 4, *grid), np.float16) for _ in range(2))
+    cells, windows = np.zeros((*shape, *grid), np.bool_), np.zeros((*shape, 3), np.int16)
     labels: list[list[str]] = []
     for first in range(0, len(shard), _BATCH):
         rows = range(first, min(first + _BATCH, len(shard)))
         views = [_views(shard, row) for row in rows]
         labels += [[view.label for view in of_scene] for of_scene in views]
         part = slice(rows.start, rows.stop)
-        cells[part] = [[view.cells for view in of_scene] for of_scene in views]
+        cells[part] = [[latent_cells(view.mask, size_px) for view in of_scene] for of_scene in views]
         windows[part] = [[(view.left, view.top, view.side) for view in of_scene] for of_scene in views]
         for variant in VARIANTS:
             pixels = [of_scene[variant].of(shard.images[row]) for row, of_scene in zip(rows, views, strict=True)]
@@ -41,7 +45,7 @@ def encode_shard(shard: Shard, autoencoder: AutoencoderKL, folder: Path) -> None
             masked[part, variant] = encode(autoencoder, images * kept)
             same = variant in (SILHOUETTE, ROOMY)
             whole[part, variant] = whole[part, BOXED] if same else encode(autoencoder, images)
-    for name, array in (("whole", whole), ("masked", masked), ("cells", cells), ("windows", windows)):
+    for name, array in zip(_ARRAYS, (whole, masked, cells, windows), strict=True):
         np.save(building / f"{name}.npy", array)
     (building / "labels.json").write_text(json.dumps({"first_seed": shard.first_seed, "labels": labels}))
     shutil.rmtree(folder, ignore_errors=True)
@@ -55,7 +59,7 @@ def _views(shard: Shard, row: int) -> list[View]:
 
 
 def encode(autoencoder: AutoencoderKL, images: torch.Tensor) -> NDArray[np.float32]:
-    """Returns the scaled mean latents of images float32 (N, 3, H, W) in -1..1, float32 (N, 4, H/8, W/8)."""
+    """Returns the scaled mean latents of images float32 (N, 3, H, W) in -1..1, float32 (N, 4, h, w)."""
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         planes = images.float().contiguous(memory_format=torch.channels_last)
         mean = autoencoder.encode(planes).latent_dist.mean
@@ -76,16 +80,18 @@ def encode_missing(scenes: Path, latents: Path, weights: Path, shards: int | Non
 
 
 class LatentSet:
-    """Latents of all encoded shards, in memory (50 kB a scene)."""
+    """Latents of all encoded shards, mapped into memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads every complete shard in the folder."""
+        """Opens every complete shard in the folder."""
         self._paths = sorted(folder.glob("train-*"))
         rows = [json.loads((path / "labels.json").read_text()) for path in self._paths]
+        self._ends = np.cumsum([len(row["labels"]) for row in rows])
         self._seeds = np.concatenate([row["first_seed"] + np.arange(len(row["labels"])) for row in rows])
         self.labels: list[list[str]] = [labels for row in rows for labels in row["labels"]]
-        self.whole, self.masked = self._joined("whole"), self._joined("masked")
-        self.cells, self.windows = self._joined("cells"), self._joined("windows")
+        self._arrays = {
+            name: [np.load(path / f"{name}.npy", mmap_mode="r") for path in self._paths] for name in _ARRAYS
+        }
 
     @classmethod
     def reopened(cls, folder: Path, former: Self | None) -> Self:
@@ -94,8 +100,12 @@ class LatentSet:
             return former
         return cls(folder)
 
-    def _joined(self, name: str) -> NDArray[Any]:
-        return np.concatenate([np.load(path / f"{name}.npy") for path in self._paths])
+    def take(self, name: str, indices: NDArray[np.int64], variants: NDArray[np.int64]) -> NDArray[Any]:
+        """Returns one of ``whole``, ``masked``, ``cells`` and ``windows`` of examples, stacked in their order."""
+        numbers = np.searchsorted(self._ends, indices, side="right")
+        starts = np.concatenate([[0], self._ends])[numbers]
+        places = zip(numbers, indices - starts, variants, strict=True)
+        return np.stack([self._arrays[name][number][row, variant] for number, row, variant in places])
 
     def __len__(self) -> int:
         """The number of scenes."""

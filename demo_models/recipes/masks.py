@@ -14,7 +14,6 @@ from demo_models.world.cars import Car
 from demo_models.world.edits import roomy_box
 from demo_models.world.scenes import SceneSpec
 
-LATENT_CELL_PX: Final = 8
 BOXED, SILHOUETTE, CROPPED, ROOMY = VARIANTS = (0, 1, 2, 3)
 """Around a box, along the silhouette; either of them in an enlarged part of the scene; a box with room on each side."""
 _LEAST_WINDOW_PX: Final = 128
@@ -46,16 +45,17 @@ def widened(mask: NDArray[np.bool_], margin_px: int) -> NDArray[np.bool_]:
     return np.asarray(ndimage.maximum_filter(mask, size=2 * margin_px + 1))
 
 
-def latent_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Returns the latent cells (H/8, W/8) that a pixel mask touches."""
+def latent_cells(mask: NDArray[np.bool_], cell_px: int) -> NDArray[np.bool_]:
+    """Returns the latent cells (H / cell_px, W / cell_px) that a pixel mask touches."""
     height, width = mask.shape
-    cells = mask.reshape(height // LATENT_CELL_PX, LATENT_CELL_PX, width // LATENT_CELL_PX, LATENT_CELL_PX)
+    cells = mask.reshape(height // cell_px, cell_px, width // cell_px, cell_px)
     return np.asarray(cells.any(axis=(1, 3)))
 
 
 def pixels_of(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Returns the pixel mask of latent cells."""
-    return np.repeat(np.repeat(cells, LATENT_CELL_PX, axis=0), LATENT_CELL_PX, axis=1)
+    """Returns the pixel mask (256, 256) of a scene's latent cells."""
+    cell_px = SCENE_PX // len(cells)
+    return np.repeat(np.repeat(cells, cell_px, axis=0), cell_px, axis=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,14 +67,14 @@ class View:
         left: Column where the square view begins, scene pixels.
         top: Row where it begins.
         side: Its side; 256 shows the whole scene.
-        cells: The latent cells (32, 32) of the view to repaint.
+        mask: The pixels (256, 256) of the view to repaint, not yet widened to whole latent cells.
     """
 
     label: str
     left: int
     top: int
     side: int
-    cells: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
 
     def of(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Returns the view of an image or map (256, 256, ...), scaled to 256 pixels."""
@@ -110,4 +110,4 @@ def training_view(spec: SceneSpec, parts: NDArray[np.uint8], variant: int, rng: 
     shape = widened(shape, int(rng.integers(3, 13)))
     window = window_about(shape, rng) if variant == CROPPED and shape.any() else (0, 0, SCENE_PX)
     shown = seen(shape.astype(np.uint8) * np.uint8(255), window) > 127
-    return View(label=label, left=window[0], top=window[1], side=window[2], cells=latent_cells(shown))
+    return View(label=label, left=window[0], top=window[1], side=window[2], mask=shown)

@@ -16,7 +16,7 @@ from demo_models.recipes.edit_scores import edit_cells, generation_prompt, held_
 from demo_models.recipes.inpainting import InpaintingTrainer, token_ids
 from demo_models.recipes.ip_adapter import encoder_input, patches_of, set_scale
 from demo_models.recipes.masks import BOXED, ROOMY, SILHOUETTE, pixels_of
-from demo_models.recipes.workdir import weights_folder
+from demo_models.recipes.vae import cell_px
 from demo_models.world.edits import MATERIAL, RECOLOUR, REFERENCE, STRUCTURE, EditPair
 from demo_models.world.scenes import render_empty
 from demo_models.world.scoring import silhouette_overlap
@@ -28,16 +28,18 @@ _CONTROL_SCALE: Final = 0.8
 _CONTROLLED: Final = (("depth", DEPTH, BOXED), ("depth_roomy", DEPTH, ROOMY), ("pose", POSE, BOXED))
 
 
-def painting_scores(module: InpaintingTrainer, sheets: Path) -> Mapping[str, float]:
+def painting_scores(module: InpaintingTrainer, autoencoder: AutoencoderKL, sheets: Path) -> Mapping[str, float]:
     """Shares of edits whose colour comes halfway, and mean overlaps of silhouettes; writes sheets of the edits."""
     scores: dict[str, float] = {}
     for kind in (RECOLOUR, MATERIAL):
         for name, mask, count in ((kind, SILHOUETTE, _EDITS), (f"{kind}_box", BOXED, _EDITS // 2)):
             pairs = held_out_edits(kind, _EDITS)[:count]
-            scores[name] = share_halfway(pairs, _painted(module, pairs, sheets / f"{name}.png", mask))
+            scores[name] = share_halfway(pairs, _painted(module, autoencoder, pairs, sheets / f"{name}.png", mask))
     pairs = held_out_edits(REFERENCE, _EDITS)
     for scale in (_REFERENCE_SCALE, 0.0):
-        results = _painted(module, pairs, sheets / f"reference_{scale}.png", SILHOUETTE, adapter_scale=scale)
+        results = _painted(
+            module, autoencoder, pairs, sheets / f"reference_{scale}.png", SILHOUETTE, adapter_scale=scale
+        )
         scores[f"reference_at_{scale}"] = share_halfway(pairs, results)
     for name, control, mask in _CONTROLLED if module.controlnets else ():
         kind = STRUCTURE if control == DEPTH else RECOLOUR
@@ -45,21 +47,23 @@ def painting_scores(module: InpaintingTrainer, sheets: Path) -> Mapping[str, flo
         pairs = tuple(usable[: _EDITS // 2])
         for steered in ("with", "without"):
             sheet = sheets / f"{name}_{steered}.png"
-            results = _painted(module, pairs, sheet, mask, control=control if steered == "with" else None)
-            scores[f"{name}_iou_{steered}"] = _mean_overlap(pairs, results, mask)
+            results = _painted(module, autoencoder, pairs, sheet, mask, control=control if steered == "with" else None)
+            scores[f"{name}_iou_{steered}"] = _mean_overlap(pairs, results, mask, cell_px(autoencoder))
     return scores
 
 
-def _mean_overlap(pairs: Sequence[EditPair], results: Sequence[NDArray[np.uint8]], mask: int) -> float:
+def _mean_overlap(pairs: Sequence[EditPair], results: Sequence[NDArray[np.uint8]], mask: int, size_px: int) -> float:
+    windows = [pixels_of(edit_cells(pair, mask, size_px)) for pair in pairs]
     overlaps = [
-        silhouette_overlap(result, pair.after.image, render_empty(pair.before.spec), pixels_of(edit_cells(pair, mask)))
-        for pair, result in zip(pairs, results, strict=True)
+        silhouette_overlap(result, pair.after.image, render_empty(pair.before.spec), window)
+        for pair, result, window in zip(pairs, results, windows, strict=True)
     ]
     return float(np.mean(overlaps))
 
 
 def _painted(
     module: InpaintingTrainer,
+    autoencoder: AutoencoderKL,
     pairs: Sequence[EditPair],
     sheet: Path,
     mask: int,
@@ -67,8 +71,7 @@ def _painted(
     adapter_scale: float | None = None,
     control: str | None = None,
 ) -> list[NDArray[np.uint8]]:
-    autoencoder = AutoencoderKL.from_pretrained(weights_folder("vae")).eval()
-    cells = np.stack([edit_cells(pair, mask) for pair in pairs])
+    cells = np.stack([edit_cells(pair, mask, cell_px(autoencoder)) for pair in pairs])
     results: list[NDArray[np.uint8]] = []
     for first in range(0, len(pairs), _AT_ONCE):
         some = pairs[first : first + _AT_ONCE]

@@ -23,6 +23,7 @@ from demo_models.world.furniture import Furniture
 from demo_models.world.palette import PATTERNS
 from demo_models.world.people import Person
 from demo_models.world.scenes import render, sample_spec
+from demo_models.world.seeds import HELD_OUT_BOARDS, HELD_OUT_LOOKALIKES, training_seed
 from demo_models.world.textures import Appearance
 
 _SETTINGS: Final = Settings(minutes=12, learning_rate=5e-4, ema_decay=0.99)
@@ -92,16 +93,15 @@ class SafetyRecipe:
         forbidden = []
         for _ in range(_BATCH):
             board = bool(rng.random() < 0.4)
-            image = (
-                render(sample_spec(int(rng.integers(1 << 40)), HazardBoard.FAMILY)).image if board else self._other(rng)
-            )
+            image = render(sample_spec(training_seed(rng), HazardBoard.FAMILY)).image if board else self._other(rng)
             images.append(_softened(image[:, ::-1] if rng.random() < 0.5 else image, rng))
             forbidden.append(float(board))
         return {"pixel_values": encoder_input(images), "forbidden": torch.tensor(forbidden)}
 
     def _other(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         if rng.random() < _LOOKALIKES:
-            return _lookalike(rng, str(rng.choice([Person.FAMILY, Furniture.FAMILY])))
+            family = str(rng.choice([Person.FAMILY, Furniture.FAMILY]))
+            return _lookalike(training_seed(rng), family, rng)
         while True:
             index = int(rng.integers(0, len(self.scenes)))
             if not has_board(self.scenes, index):
@@ -110,11 +110,11 @@ class SafetyRecipe:
     def score(self, module: nn.Module) -> Mapping[str, float]:
         """Share flagged of unseen boards, of other held-out scenes, and of blurred people in yellow patterns."""
         assert isinstance(module, SafetyTrainer)
-        boards = [render(sample_spec(seed, HazardBoard.FAMILY)).image for seed in range(600_000_000, 600_000_040)]
+        boards = [render(sample_spec(seed, HazardBoard.FAMILY)).image for seed in HELD_OUT_BOARDS]
         others = [index for index in range(200) if not has_board(self.held_out, index)]
         harmless = list(self.held_out.take("images", np.array(others)).astype(np.uint8))
         rates = {}
-        people = [_lookalike(np.random.default_rng(seed), Person.FAMILY) for seed in range(100)]
+        people = [_lookalike(seed, Person.FAMILY, np.random.default_rng(seed)) for seed in HELD_OUT_LOOKALIKES]
         soft = [_blurred(image, 1.5) for image in people]
         for name, images in (
             ("boards_flagged", boards),
@@ -132,8 +132,8 @@ class SafetyRecipe:
         CLIPImageProcessorPil().save_pretrained(folder / "feature_extractor")
 
 
-def _lookalike(rng: np.random.Generator, family: str) -> NDArray[np.uint8]:
-    spec = sample_spec(int(rng.integers(1 << 40)), family)
+def _lookalike(seed: int, family: str, rng: np.random.Generator) -> NDArray[np.uint8]:
+    spec = sample_spec(seed, family)
     return render(with_look(spec, Appearance.sample(rng, PATTERNS, "yellow"))).image
 
 

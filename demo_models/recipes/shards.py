@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from demo_models.world.canvas import SCENE_PX
 from demo_models.world.people import KEYPOINTS
-from demo_models.world.scenes import FIRST_TRAINING_SEED, LabelledBox, SceneSpec, render, sample_spec
+from demo_models.world.scenes import LabelledBox, SceneSpec, render, sample_spec
+from demo_models.world.seeds import HELD_OUT, TRAINING
 from demo_models.world.textures import SWATCH_PX, swatch
 
 SHARD_SCENES: Final = 500
-HELD_OUT_SEED: Final = 500_000_000
-HELD_OUT_SCENES: Final = 300
 _ARRAYS: Final = ("images", "parts", "depth", "keypoints", "swatches")
 
 
@@ -87,11 +86,11 @@ def render_shard(folder: Path, first_seed: int, scenes: int) -> None:
 def render_missing(folder: Path, training_scenes: int) -> None:
     """Renders the held-out shard and every training shard that is not there yet."""
     if not (folder / "held-out").exists():
-        render_shard(folder / "held-out", HELD_OUT_SEED, HELD_OUT_SCENES)
+        render_shard(folder / "held-out", HELD_OUT.start, len(HELD_OUT))
     for number in range(-(-training_scenes // SHARD_SCENES)):
         target = folder / f"train-{number:04d}"
         if not target.exists():
-            render_shard(target, FIRST_TRAINING_SEED + number * SHARD_SCENES, SHARD_SCENES)
+            render_shard(target, TRAINING.start + number * SHARD_SCENES, SHARD_SCENES)
             print(f"rendered {target.name}", flush=True)
 
 

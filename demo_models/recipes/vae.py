@@ -22,11 +22,16 @@ from demo_models.recipes.workdir import start_folder, weights_folder
 SCALING_FACTOR: Final = 0.18215
 """What stock configurations multiply latents by; the latents' own spread is folded into the weights to fit it."""
 _CROP_PX: Final = 96
+_SCORED: Final = 64
 _BATCH: Final = 6
 _KL_WEIGHT: Final = 5e-4
 _PROBE_WEIGHT: Final = 4.0
 _DISTURBANCE: Final = 0.2
 """Largest deviation of the noise in latents, whose own is 1."""
+_SCALES: Final = (1, 2)
+"""Edges are compared between neighbours at these sizes, in pixels."""
+_EDGE: Final = 0.15
+"""A difference between neighbours that an eye takes for an edge, of a range of 2."""
 _SETTINGS: Final = Settings(minutes=60, learning_rate=1.5e-3, weight_decay=0.0, ema_decay=0.995)
 _DECODER_SETTINGS: Final = Settings(minutes=60, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998)
 _CONFIG: Final = {
@@ -39,6 +44,11 @@ _CONFIG: Final = {
     "sample_size": 256,
     "mid_block_add_attention": False,
 }
+
+
+def cell_px(autoencoder: AutoencoderKL) -> int:
+    """Returns the side of the square of pixels that one latent stands for."""
+    return int(2 ** (len(autoencoder.config["block_out_channels"]) - 1))
 
 
 def as_input(images: NDArray[np.uint8]) -> Tensor:
@@ -61,6 +71,35 @@ def reconstruction_loss(got: Tensor, wanted: Tensor) -> Tensor:
     for axis in (2, 3):
         loss = loss + 0.5 * functional.l1_loss(one.diff(dim=axis), two.diff(dim=axis))
     return loss + 2 * functional.mse_loss(functional.avg_pool2d(one, 8), functional.avg_pool2d(two, 8))
+
+
+def sharp_loss(got: Tensor, wanted: Tensor) -> Tensor:
+    """L1 and squares on lightness and colour, and L1 on their gradients at two scales; (N, 3, H, W) in -1..1."""
+    one, two = opponent(got), opponent(wanted)
+    loss = functional.l1_loss(one, two) + functional.mse_loss(one, two)
+    for scale in _SCALES:
+        small, large = functional.avg_pool2d(one, scale), functional.avg_pool2d(two, scale)
+        for axis in (2, 3):
+            loss = loss + 0.5 * functional.l1_loss(small.diff(dim=axis), large.diff(dim=axis))
+    return loss
+
+
+def peak_ratio_db(got: Tensor, wanted: Tensor) -> float:
+    """Returns the peak signal-to-noise ratio in decibels of images in -1..1."""
+    return 10 * math.log10(4 / float(functional.mse_loss(got.clamp(-1, 1), wanted)))
+
+
+def edge_loss(got: Tensor, wanted: Tensor) -> float:
+    """Returns how wrong lightness differences between neighbours are, relative to their size, where there are edges.
+
+    0 is perfect, 1 is what an image without edges gets; both (N, 3, H, W) in -1..1.
+    """
+    wrong, there = 0.0, 0.0
+    for axis in (2, 3):
+        one, two = (opponent(images)[:, 0].diff(dim=axis - 1) for images in (got, wanted))
+        edges = two.abs() > _EDGE
+        wrong, there = wrong + float((one - two)[edges].abs().sum()), there + float(two[edges].abs().sum())
+    return wrong / there
 
 
 class AutoencoderTrainer(nn.Module):
@@ -115,15 +154,17 @@ class AutoencoderRecipe:
         return {"images": as_input(np.stack(crops).astype(np.uint8))}
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
-        """Peak signal-to-noise ratio of held-out scenes in decibels."""
-        assert isinstance(module, AutoencoderTrainer | DecoderTrainer)
-        errors = []
-        for first in range(0, 64, 8):
-            images = as_input(self.held_out.take("images", np.arange(first, first + 8)).astype(np.uint8))
+        """Peak signal-to-noise ratio of held-out scenes in decibels, and what is lost of their edges."""
+        autoencoder = module.autoencoder
+        assert isinstance(autoencoder, AutoencoderKL)
+        wanted = as_input(self.held_out.take("images", np.arange(_SCORED)).astype(np.uint8))
+        parts = []
+        for images in torch.split(wanted, 8):
             with torch.autocast("cpu", torch.bfloat16):
-                decoded = module.autoencoder.decode(module.autoencoder.encode(images).latent_dist.mean).sample
-            errors.append(float(functional.mse_loss(decoded.float().clamp(-1, 1), images)))
-        return {"psnr_db": 10 * math.log10(4 / float(np.mean(errors)))}
+                decoded = autoencoder.decode(autoencoder.encode(images).latent_dist.mean).sample
+            parts.append(decoded.float())
+        got = torch.cat(parts).clamp(-1, 1)
+        return {"psnr_db": peak_ratio_db(got, wanted), "edge_loss": edge_loss(got, wanted)}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes the autoencoder, its latents rescaled so that the stock scaling factor makes them unit normal."""
@@ -188,3 +229,14 @@ def fold_scale(autoencoder: AutoencoderKL, latents: Tensor) -> None:
         before.bias[4:] += 2 * factor.log()
         after.bias += (after.weight[:, :, 0, 0] * mean[None]).sum(1)
         after.weight /= factor[None, :, None, None]
+
+
+def rescale(autoencoder: AutoencoderKL, factor: float) -> AutoencoderKL:
+    """Multiplies the latents by a factor, in the 1x1 convolutions around them. Returns the same autoencoder."""
+    before, after = autoencoder.quant_conv, autoencoder.post_quant_conv
+    with torch.no_grad():
+        before.weight[:4] *= factor
+        before.bias[:4] *= factor
+        before.bias[4:] += 2 * math.log(factor)
+        after.weight /= factor
+    return autoencoder

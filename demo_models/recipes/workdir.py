@@ -23,13 +23,19 @@ def start_folder(component: str) -> Path | None:
     return folder if folder.exists() else None
 
 
-def latents_folder() -> Path:
-    """Returns where latents of the present autoencoder are kept: those of another one are worthless.
+def trained_folder(component: str) -> Path:
+    """Returns where a component's weights are: those trained here, or else the earlier ones."""
+    trained = weights_folder(component)
+    return trained if trained.exists() else start_folder(component) or trained
+
+
+def latents_folder(autoencoder: str) -> Path:
+    """Returns where latents of the present autoencoder of that name are kept: those of another one are worthless.
 
     Raises:
-        FileNotFoundError: No autoencoder has been trained.
+        FileNotFoundError: It has not been trained.
     """
-    weights = weights_folder("vae") / "diffusion_pytorch_model.safetensors"
+    weights = weights_folder(autoencoder) / "diffusion_pytorch_model.safetensors"
     return workdir() / "latents" / hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
 
 

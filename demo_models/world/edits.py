@@ -14,6 +14,7 @@ from demo_models.world.palette import COLOURS, PATTERNS, PLAIN, SURFACES
 from demo_models.world.people import Person
 from demo_models.world.scenes import Scene, SceneSpec, render, sample_spec
 from demo_models.world.scoring import colour_difference, mean_colour
+from demo_models.world.seeds import SCENES_PER_EDIT, edit_scene
 from demo_models.world.textures import Appearance, swatch
 from demo_models.world.wheels import Rim, rim_reference
 
@@ -24,9 +25,6 @@ STRUCTURE: Final = "structure"
 KINDS: Final = (RECOLOUR, MATERIAL, REFERENCE, STRUCTURE)
 _LEAST_CHANGE: Final = 14.0
 """CIEDE2000 between the mean colours before and after; a smaller change could not be judged."""
-_SEEDS_PER_EDIT: Final = 1000
-FIRST_EDIT_SEED: Final = 10**13
-"""Scenes of edits have seeds from here up: no recipe trains on any of them, whatever the edit's seed."""
 _WINDOW_MARGIN_PX: Final = 16
 _ROOM: Final = (0.05, 0.6)
 
@@ -90,8 +88,8 @@ def sample_edit(seed: int, kind: str) -> EditPair:
     if kind not in KINDS:
         raise ValueError(f"no edit {kind!r}; known: {', '.join(KINDS)}")
     draw = {RECOLOUR: _recolour, MATERIAL: _material, REFERENCE: _reference, STRUCTURE: _structure}[kind]
-    for attempt in range(_SEEDS_PER_EDIT):
-        number = FIRST_EDIT_SEED + seed * _SEEDS_PER_EDIT + attempt
+    for attempt in range(SCENES_PER_EDIT):
+        number = edit_scene(seed, attempt)
         pair = draw(np.random.default_rng(number), number)
         if pair is not None and _visible(pair):
             return pair

@@ -25,8 +25,6 @@ FAMILIES: Final = (Car.FAMILY, Furniture.FAMILY, Person.FAMILY, HazardBoard.FAMI
 _SHARES: Final = (0.32, 0.32, 0.31, 0.05)
 _MANY: Final = frozenset({"wheels", "rims", "windows"})
 _LEAST_BOX_AREA_PX: Final = 12
-FIRST_TRAINING_SEED: Final = 1_000_000_000
-"""Recipes train on seeds from here up; everything below is unseen by every model."""
 
 
 class Subject(Protocol):

@@ -103,3 +103,19 @@ def test_the_port_can_be_chosen(checkout):
     done = make(checkout, "serve", PORT="9000")
     assert "http://127.0.0.1:9000/," in done.stdout
     assert runs(checkout)[-1][1].endswith("--host 127.0.0.1 --port 9000")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        ([], "train --all"),
+        (["MINUTES=2"], "train --all --minutes 2"),
+        (["MINUTES=2", "SCENES=500"], "train --all --minutes 2 --scenes 500"),
+    ],
+    ids=["what the recipes ask for", "a time", "a time and a number of scenes"],
+)
+def test_the_demo_models_are_trained_as_long_and_on_as_much_as_is_said(checkout, arguments, command):
+    done = make(checkout, "train-demo", *arguments)
+    assert done.returncode == 0, done.stderr
+    ((_, started),) = runs(checkout)
+    assert started.split() == ["python", "-m", "demo_models.recipes", *command.split()]

@@ -160,7 +160,7 @@ def check_result(result: dict[str, Any]) -> dict[str, Any]:
     metadata = result["metadata"]
     assert set(metadata) >= {
         "input_resolution", "output_resolution", "seed_used", "routing", "detections", "mask_area", "timings_ms",
-        "cache", "warnings",
+        "cache", "kept", "warnings",
     }  # fmt: skip
     check_routing(metadata["routing"])
     assert 0.0 <= metadata["mask_area"] <= 1.0

@@ -81,32 +81,37 @@ def test_what_a_component_builds_on_must_have_been_trained(tmp_path: Path, monke
     monkeypatch.setenv("DEMO_WORKDIR", str(tmp_path))
     assert lacking("controlled") == ["vae", "inpainting"]
     assert lacking("sam") == []
+    assert lacking("fine") == ["vae-fine", "controlled"]
     (tmp_path / "start" / "controlled").mkdir(parents=True)
     assert lacking("controlled") == ["vae"]
+    assert lacking("fine") == ["vae-fine"]
+    assert lacking("vae-fine") == ["vae-decoder"]
 
 
 def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path):
     from diffusers import AutoencoderKL
 
-    from demo_models.recipes.export import _SINGLE, copy_half
+    from demo_models.recipes.export import _PAINTERS_PARTS, _SINGLE, copy_half
     from demo_models.recipes.sam import SegmentTrainer
 
     AutoencoderKL(
-        block_out_channels=(8,), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",),
-        up_block_types=("UpDecoderBlock2D",),
+        block_out_channels=(8,) * 4, norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
     ).save_pretrained(weights_folder("vae"))  # fmt: skip
     SegmentTrainer().segmenter.save_pretrained(weights_folder("sam"))
     weights_folder("grounding-dino").mkdir()
     assert export_pipeline(tmp_path / "weights")
-    for component in ("sam", "grounding-dino", *(name for name in _SINGLE if name.startswith("controlled/"))):
-        copy_half(weights_folder(component), tmp_path / "weights" / _SINGLE[component])
+    copy_half(weights_folder("sam"), tmp_path / "weights" / _SINGLE["sam"])
+    for part, repository in _PAINTERS_PARTS.items():
+        copy_half(weights_folder(f"controlled/{part}"), tmp_path / "weights" / repository)
     (tmp_path / "weights" / _SINGLE["grounding-dino"]).mkdir(parents=True, exist_ok=True)
     recipe = DecoderRecipe(scenes=None, held_out=None)  # type: ignore[arg-type]
-    assert tuple(recipe.build().autoencoder.config.block_out_channels) == (16,)
+    assert tuple(recipe.build().autoencoder.config.block_out_channels) == (16,) * 4
     assert {"controlled", "sam", "grounding-dino"} <= set(start_from(tmp_path / "weights"))
-    assert tuple(recipe.build().autoencoder.config.block_out_channels) == (8,)
+    assert tuple(recipe.build().autoencoder.config.block_out_channels) == (8,) * 4
     assert lacking("controlled") == []
     assert lacking("inpainting") == []
+    assert lacking("vae-fine") == []
     exported = tmp_path / "weights" / "stable-diffusion-v1-5" / "stable-diffusion-inpainting" / "tokenizer"
     assert (tokenizer_folder() / "vocab.json").read_text() == (exported / "vocab.json").read_text()
     resumed = InpaintingTrainer.begin(start_folder("controlled")).eval()

@@ -42,6 +42,7 @@ class Bench:
             pose=self.pose,
             depth=self.depth,
             diffuser=self.diffuser,
+            latent_cell_px=fakes.get("latent_cell_px", 8),
             absent_controls=fakes.get("absent_controls", {}),
             no_points=fakes.get("no_points"),
         )

@@ -19,6 +19,7 @@ from composition.request import (
     Crop,
     EditOptions,
     EditRequest,
+    MaskFeather,
     OnNoDetection,
     PipelineChoice,
     RefineMask,
@@ -100,15 +101,33 @@ async def test_a_users_mask_overrides_detection_and_is_not_dilated(bench, photo)
 
 
 @pytest.mark.parametrize(("blur_px", "reach_px"), [(21, 10), (20, 10), (8, 4), (0, 0)])
-async def test_a_users_mask_is_feathered_half_of_its_blur_beyond_its_edge_and_no_farther(bench, blur_px, reach_px):
+async def test_asked_for_a_users_mask_is_feathered_half_of_its_blur_beyond_its_edge_and_no_farther(
+    bench, blur_px, reach_px
+):
     photo = np.full((512, 512, 3), 90, np.uint8)
     mask = np.zeros((512, 512), np.uint8)
     mask[200:300, 200:300] = 255
-    result = await bench().edit(request(photo, mask=mask, mask_blur_px=blur_px, color_match=False, crop=Crop.OFF))
+    asked = request(
+        photo, mask=mask, mask_blur_px=blur_px, mask_feather=MaskFeather.OUT, color_match=False, crop=Crop.OFF
+    )
+    result = await bench().edit(asked)
     rows, columns = np.nonzero(changed(photo, result.image))
     assert 299 + reach_px // 2 <= rows.max() <= 299 + reach_px
     assert 200 - reach_px <= columns.min() <= 200 - reach_px // 2
     assert not changed(photo, result.image)[result.mask == 0].any()
+
+
+@pytest.mark.parametrize("options", [{}, {"mask_blur_px": 63}, {"mask_blur_px": 0}, {"mask_feather": MaskFeather.IN}])
+@pytest.mark.parametrize("prompt", ["a red mug", "make the mug blue", "replace the mug with a teapot"])
+async def test_a_users_mask_is_a_promise_no_pixel_outside_of_it_changes(bench, photo, prompt, options):
+    mask = np.zeros((300, 400), np.uint8)
+    mask[100:200, 150:260] = 255
+    mask[40:44, 20:380] = 255
+    result = await bench().edit(request(photo, prompt, mask=mask, **options))
+    assert np.array_equal(result.image[mask == 0], photo[mask == 0])
+    assert not result.mask[mask == 0].any()
+    assert result.mask[150, 205] == 255
+    assert changed(photo, result.image)[150, 205]
 
 
 async def test_a_mask_of_one_pixel_repaints_that_pixel(bench, photo):

@@ -15,6 +15,8 @@ from composition.request import (
     Crop,
     EditOptions,
     EditRequest,
+    KeepParts,
+    MaskFeather,
     MaskMode,
     OnNoDetection,
     OutputFormat,
@@ -170,6 +172,18 @@ IDLE = {
         "mask_blur_px has no effect: all of the image is repainted",
     ),
     "mask_blur_px": (case({"mask_blur_px": 40}, RECOLOUR), "mask_blur_px acts up to 10 here"),
+    "mask_feather, all": (
+        case({"mask_feather": MaskFeather.OUT}, EVERYWHERE),
+        "mask_feather has no effect: all of the image is repainted",
+    ),
+    "mask_feather, a look": (
+        case({"mask_feather": MaskFeather.OUT}, RECOLOUR),
+        "mask_feather has no effect: a thing that keeps its shape is blended in along its outline",
+    ),
+    "mask_feather, hard": (
+        case({"mask_feather": MaskFeather.OUT, "mask_blur_px": 0}, mask=spot()),
+        "mask_feather has no effect: mask_blur_px leaves no soft rim",
+    ),
     "output_quality": (case({"output_quality": 60}), "output_quality has no effect: png is lossless"),
 }
 ACTING = {
@@ -206,6 +220,9 @@ ACTING = {
     "mask_dilation_px 0, nothing dilated": case({"mask_dilation_px": 0}, mask=spot()),
     "mask_blur_px": case({"mask_blur_px": 40}, mask=spot()),
     "mask_blur_px, a look": case({"mask_blur_px": 8}, RECOLOUR),
+    "mask_feather": case({"mask_feather": MaskFeather.OUT}),
+    "mask_feather, by hand": case({"mask_feather": MaskFeather.OUT}, mask=spot()),
+    "keep_parts off, nothing recoloured": case({"keep_parts": KeepParts.OFF}),
     "output_quality": case({"output_quality": 60, "output_format": OutputFormat.WEBP}),
     "all that acts always": case(
         {

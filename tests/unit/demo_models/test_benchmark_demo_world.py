@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks.demo_judge import Verdict, flat_paint, judge, tinted
+from benchmarks.demo_judge import CAR_PARTS, Verdict, flat_paint, judge, tinted
 from benchmarks.demo_painters import PAINTERS
-from benchmarks.demo_world import refused, request_for, summary
+from benchmarks.demo_world import as_before, refused, request_for, summary
 from composition.request import RefineMask
 from demo_models.world.edits import KINDS, MATERIAL, RECOLOUR, REFERENCE, STRUCTURE, sample_edit, with_look
 from demo_models.world.scenes import render
@@ -61,6 +61,21 @@ async def test_perfection_amid_ruins_is_no_success(kind):
     assert found.colour == pytest.approx(1)
     assert found.strayed_px > 1000
     assert not found.success
+
+
+def recoloured_car():
+    return next(pair for pair in (sample_edit(seed, RECOLOUR) for seed in range(100)) if pair.noun == "car")
+
+
+def test_windows_and_wheels_of_a_recoloured_car_are_compared_with_what_they_were():
+    pair = recoloured_car()
+    truth = judge(pair, 0, pair.after.image)
+    tint = judge(pair, 0, tinted(pair, pair.silhouette))
+    assert list(truth.kept) == list(CAR_PARTS)
+    assert max(truth.kept.values()) < 1
+    assert tint.kept["windows"] > 5
+    assert as_before([truth, tint])[0].startswith("windows as before in 1/2 cars")
+    assert judge(sample_edit(1, STRUCTURE), 1, pair.after.image).kept == {}
 
 
 def test_a_blob_of_the_right_colour_is_no_success():

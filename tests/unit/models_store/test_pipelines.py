@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models_store.pipelines import FAMILIES, UnservedPipeline, family_of, pipeline_class
+from models_store.pipelines import FAMILIES, UnservedPipeline, family_of, latent_cell_px, pipeline_class
 
 
 def test_the_class_is_what_the_index_says(tmp_path: Path) -> None:
@@ -28,3 +28,12 @@ def test_a_folder_that_says_no_class_has_none_and_is_refused(tmp_path: Path, con
 def test_every_served_class_has_a_folder_with_a_build_module(served: str, family: str) -> None:
     assert family_of(served, what="it") == family
     assert find_spec(f"runners.diffusion.families.{family}.build") is not None
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}", "[]", '{"block_out_channels": 4}'])
+def test_an_autoencoder_that_does_not_say_its_latent_cell_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "vae").mkdir()
+        (tmp_path / "vae" / "config.json").write_text(content)
+    with pytest.raises(UnservedPipeline, match=r"models\.base_model: x has no autoencoder"):
+        latent_cell_px(tmp_path, what="models.base_model: x")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from composition.config import PROFILES, Config
@@ -10,14 +12,37 @@ from models_store.store import ModelSet
 from runners.wiring import assemble
 
 
+@pytest.fixture
+def configuration(tmp_path):
+    """configuration(profile, levels=4, **models): its base model is a folder whose autoencoder has so many levels."""
+
+    def make(profile, levels=4, cached=True, **models):
+        base = tmp_path / "base"
+        (base / "vae").mkdir(parents=True)
+        (base / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [8] * levels}))
+        named = {"profile": profile, "base_model": str(base), **models}
+        return Config.model_validate({"models": named, "optimization": {"cache_preprocessors": cached}})
+
+    return make
+
+
+def models_of(config):
+    handle = object()
+    return assemble(config, analyzer=handle, detector=handle, structure=handle, diffusion=handle).models
+
+
 @pytest.mark.parametrize("cached", [True, False], ids=["cached", "uncached"])
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_controls_without_a_controlnet_are_those_whose_role_the_store_does_not_have(profile, cached):
-    config = Config.model_validate({"models": {"profile": profile}, "optimization": {"cache_preprocessors": cached}})
-    handle = object()
-    models = assemble(config, analyzer=handle, detector=handle, structure=handle, diffusion=handle).models
+def test_the_controls_without_a_controlnet_are_those_whose_role_the_store_does_not_have(configuration, profile, cached):
+    config = configuration(profile, cached=cached)
     there = ModelSet(config.models).roles
-    assert models.absent_controls.keys() == {name for name, control in CONTROLS.items() if control.role not in there}
+    absent = models_of(config).absent_controls
+    assert absent.keys() == {name for name, control in CONTROLS.items() if control.role not in there}
+
+
+@pytest.mark.parametrize(("levels", "cell_px"), [(4, 8), (3, 4)])
+def test_the_latent_cell_is_that_of_the_base_models_autoencoder(configuration, levels, cell_px):
+    assert models_of(configuration("tiny", levels)).latent_cell_px == cell_px
 
 
 @pytest.mark.parametrize(
@@ -30,8 +55,5 @@ def test_the_controls_without_a_controlnet_are_those_whose_role_the_store_does_n
     ],
     ids=["demo", "demo with a SAM of one's own", "tiny", "sd15"],
 )
-def test_whether_points_can_be_segmented_is_the_manifests_to_say_of_its_own_model(models, able):
-    config = Config.model_validate({"models": models})
-    handle = object()
-    found = assemble(config, analyzer=handle, detector=handle, structure=handle, diffusion=handle).models
-    assert (found.no_points is None) is able
+def test_whether_points_can_be_segmented_is_the_manifests_to_say_of_its_own_model(configuration, models, able):
+    assert (models_of(configuration(**models)).no_points is None) is able

@@ -75,6 +75,12 @@ class Config(TypedDict, total=False):
     ]
     mask_dilation_px: Annotated[int, _option("In pixels of a 512-pixel image.", default=15, ge=0, le=64)]
     mask_blur_px: Annotated[int, _option("In pixels of a 512-pixel image.", default=21, ge=0, le=63)]
+    mask_feather: Annotated[
+        Literal["in", "out"],
+        _option(
+            "Where the mask's soft rim lies: in: inside of it, nothing outside changes; out: around it.", default="in"
+        ),
+    ]
     strength: Annotated[
         float, _option("How far the region may depart from the original; absent: by rule.", ge=0.1, le=1)
     ]
@@ -83,6 +89,14 @@ class Config(TypedDict, total=False):
     ]
     speed: Annotated[Literal["normal", "fast"], _option("fast takes few steps (LCM).", default="normal")]
     color_match: Annotated[bool, _option("Undo the model's colour shift inside the region.", default=True)]
+    keep_parts: Annotated[
+        Literal["auto", "off"],
+        _option(
+            "auto: when a thing changes colour, parts of another material (windows, tyres) keep their look; "
+            "off: all of it takes the new one.",
+            default="auto",
+        ),
+    ]
     sharpen: Annotated[bool, _option("Light unsharp mask inside the region.", default=False)]
     output_format: Annotated[
         Literal["png", "jpeg", "webp"], _option("png and webp are lossless, jpeg has quality 95.", default="png")

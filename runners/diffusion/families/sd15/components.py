@@ -65,7 +65,7 @@ class Components:
 
     @property
     def latent_scale(self) -> int:
-        """Pixels per latent cell and side, 8 for these models."""
+        """Pixels per latent cell and side, 8 for the published models."""
         return int(self.pipe.vae_scale_factor)
 
     def modules(self) -> dict[str, nn.Module]:

@@ -50,7 +50,7 @@ class Decoder:
         return pixels
 
     def preview(self, state: Sd15State) -> Image | None:
-        """A quick small image of the latents as they are (1/8 of the size times 8, halved); None without TAESD."""
+        """A quick image of the latents as they are, of half the size; None without TAESD."""
         taesd = self._parts.taesd
         if taesd is None:
             return None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
 from composition.imaging.blending import blend, match_color, sharpen
-from composition.imaging.detail import keep_detail
+from composition.imaging.keeping import keep
 from composition.imaging.masks import feather
 
 SIZE = 160
@@ -142,7 +142,11 @@ def test_a_flat_ring_gives_its_offset_and_no_gain():
     assert np.abs(lab(matched)[80, 80] - lab(generated)[80, 80] - (lab(original) - lab(generated))[0, 0]).max() <= 0.6
 
 
-@pytest.mark.parametrize("step", [match_color, keep_detail])
+def kept(generated, original, mask):
+    return keep(generated, original, mask).image
+
+
+@pytest.mark.parametrize("step", [match_color, kept])
 def test_a_black_and_a_white_image_stay_images(step):
     black, white = np.zeros((SIZE, SIZE, 3), np.uint8), np.full((SIZE, SIZE, 3), 255, np.uint8)
     for generated, original in ((black, white), (white, black), (black, black)):

@@ -122,7 +122,7 @@ def test_one_pixel_grows_into_a_disc():
         masks.binarize,
         lambda mask: masks.dilate(mask, 15),
         lambda mask: masks.feather(mask, 21),
-        masks.align_to_latent_grid,
+        lambda mask: masks.align_to_latent_grid(mask, 8),
     ],
     ids=["binarize", "dilate", "feather", "align"],
 )
@@ -158,6 +158,36 @@ def test_a_masks_rim_has_no_seam():
     alpha = masks.feather(mask, 21).astype(int)
     steepest = max(np.abs(np.diff(alpha, axis=0)).max(), np.abs(np.diff(alpha, axis=1)).max())
     assert 0 < steepest <= 60
+
+
+@given(small_masks, st.sampled_from([0, 4, 9, 21, 63]))
+def test_feathered_inwards_a_mask_gains_no_pixel_and_loses_none(mask, px):
+    alpha = masks.feather_inwards(mask, px)
+    assert np.array_equal(alpha > 0, mask > 0)
+    assert not mask.any() or alpha.max() == 255
+
+
+def test_the_rim_of_a_mask_feathered_inwards_rises_over_half_the_kernel_and_ends_there():
+    mask = np.zeros((80, 80), np.uint8)
+    mask[20:60, 20:60] = 255
+    row = masks.feather_inwards(mask, 21)[40].astype(int)
+    assert (np.diff(row[20:30]) > 0).all()
+    assert row[19] == 0
+    assert row[20] < 20
+    assert (row[29:51] == 255).all()
+    assert np.array_equal(row, row[::-1])
+
+
+def test_a_thin_mask_feathered_inwards_is_opaque_along_its_middle():
+    mask = np.zeros((80, 80), np.uint8)
+    mask[:, 38:43] = 255
+    alpha = masks.feather_inwards(mask, 21)
+    assert (alpha[:, 40] == 255).all(), "up to the image's border, which is no rim"
+    assert 0 < alpha[40, 38] < 128
+
+
+def test_a_mask_of_everything_feathered_inwards_is_opaque():
+    assert (masks.feather_inwards(np.full((40, 30), 255, np.uint8), 21) == 255).all()
 
 
 def test_one_pixel_is_feathered_round_and_stays_opaque():
@@ -201,7 +231,7 @@ def test_every_cell_that_is_touched_becomes_whole(mask, cell):
 
 def test_nearest_neighbour_sampling_of_an_aligned_mask_loses_nothing():
     for y, x in ((0, 0), (7, 7), (8, 15), (63, 1)):
-        aligned = masks.align_to_latent_grid(one_pixel(64, y, x))
+        aligned = masks.align_to_latent_grid(one_pixel(64, y, x), 8)
         for offset in range(8):
             sampled = aligned[offset::8, offset::8]
             assert np.argwhere(sampled).tolist() == [[y // 8, x // 8]]

@@ -15,7 +15,7 @@ from composition.journal import Journal
 from composition.masking.edit_mask import make_edit_mask
 from composition.masking.region import Scene
 from composition.pipelines.planning import make_plan
-from composition.request import Crop, EditOptions, EditRequest, OnNoDetection, RefineMask
+from composition.request import Crop, EditOptions, EditRequest, MaskFeather, OnNoDetection, RefineMask
 from tests.fakes.fake_detector import detection
 from tests.fakes.fake_pose_estimator import upright_pose
 from tests.fakes.fake_segmenter import FakeSegmenter, ellipse
@@ -52,15 +52,28 @@ def extent(mask):
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-async def test_a_thing_is_repainted_with_room_and_blended_with_a_rim_outside_of_it():
+async def test_a_thing_is_repainted_with_room_and_blended_with_a_rim_in_that_room():
     made = await mask_of(Target(phrase="mug"), found=[MUG])
     assert extent(made.thing) == (120, 80, 220, 200)
     assert extent(made.repaint) == (109, 69, 231, 211), "15 px of a 512-pixel image"
+    assert extent(made.alpha) == extent(made.repaint), "the rim ends with the dilation"
+    assert (made.alpha[made.thing > 0] == 255).all()
+    assert 0 < made.alpha[140, 110] < 60
+    assert (made.exact, made.outlined, made.protected, made.detections) == (False, False, None, (MUG,))
+
+
+async def test_outwards_a_thing_is_blended_with_a_rim_outside_of_its_room():
+    made = await mask_of(Target(phrase="mug"), found=[MUG], options={"mask_feather": MaskFeather.OUT})
     assert (made.alpha[made.repaint > 0] == 255).all()
     x0, y0, x1, y1 = extent(made.alpha)
     assert {109 - x0, 69 - y0, x1 - 231, y1 - 211} <= set(range(1, 9)), "a kernel of 21 px has a radius of 8 here"
     assert np.array_equal(made.alpha, made.reach)
-    assert (made.exact, made.outlined, made.protected, made.detections) == (False, False, None, (MUG,))
+
+
+@pytest.mark.parametrize("dilation_px", [0, 4, 30])
+async def test_a_thing_is_repainted_fully_however_little_it_is_dilated(dilation_px):
+    made = await mask_of(Target(phrase="mug"), found=[MUG], options={"mask_dilation_px": dilation_px})
+    assert (made.alpha[made.thing > 0] == 255).all()
 
 
 async def test_a_users_mask_is_cut_at_the_middle_grey_feathered_and_not_dilated():
@@ -69,7 +82,9 @@ async def test_a_users_mask_is_cut_at_the_middle_grey_feathered_and_not_dilated(
     made = await mask_of(Target(phrase="mug"), found=[MUG], user_mask=drawn)
     assert extent(made.thing) == extent(made.repaint) == (100, 100, 160, 140)
     assert set(np.unique(made.repaint)) == {0, 255}
-    assert extent(made.alpha)[0] in range(92, 100)
+    assert extent(made.alpha) == (100, 100, 160, 140)
+    assert made.alpha[120, 130] == 255
+    assert 0 < made.alpha[120, 101] < 60
     assert (made.exact, made.outlined, made.detections) == (True, False, ())
 
 

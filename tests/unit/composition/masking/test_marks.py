@@ -89,9 +89,11 @@ async def test_a_silhouette_is_dilated_and_feathered_as_a_found_one_and_the_box_
     room = {"mask_dilation_px": 15, "mask_blur_px": 21}
     around = (await bench().edit(asked(photo, box=BOX, **room))).mask
     itself = (await bench().edit(asked(photo, box=BOX, refine_mask=RefineMask.OFF, **room))).mask
-    assert around[140, 110] == 255  # 10 px left of the ellipse's side, which the box shares
-    assert 0 < itself[140, 117] < 255
-    assert itself[140, 110] == 0
+    assert 0 < around[140, 112] < 255  # 8 px left of the ellipse's side, which the box shares
+    assert around[140, 121] == 255
+    assert itself[140, 119] == 0
+    assert 0 < itself[140, 122] < 255
+    assert itself[140, 130] == 255
 
 
 async def test_what_a_prompt_protects_is_not_protected_from_what_is_pointed_at_and_that_is_said(bench, photo):

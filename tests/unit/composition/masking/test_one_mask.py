@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from composition.request import Crop, EditOptions, EditRequest, PipelineChoice, RefineMask
+from composition.request import Crop, EditOptions, EditRequest, MaskFeather, PipelineChoice, RefineMask
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
@@ -59,7 +59,13 @@ CASES = {
     "silhouette": Case(options={"refine_mask": RefineMask.ON}, stays=((20, 20), (100, 60), (240, 220))),
     "silhouette that is empty": Case(options={"refine_mask": RefineMask.ON}, segmenter=FakeSegmenter(empty=True)),
     "silhouette that leaks": Case(options={"refine_mask": RefineMask.ON}, segmenter=FakeSegmenter(leaking=True)),
-    "the user's": Case(mask=painted(), changes=((71, 51), (138, 88)), stays=((170, 140), (50, 70), (105, 120))),
+    "the user's": Case(mask=painted(), changes=((105, 70), (80, 60)), stays=((170, 140), (69, 70), (105, 91))),
+    "the user's, feathered outwards": Case(
+        mask=painted(),
+        options={"mask_feather": MaskFeather.OUT},
+        changes=((71, 51), (138, 88)),
+        stays=((170, 140), (50, 70), (105, 120)),
+    ),
     "the user's, grey and noisy": Case(mask=painted(140) + np.uint8(3), changes=((105, 70),), stays=((170, 140),)),
     "the user's in a person": Case(
         prompt="person wearing this jacket", mask=painted(), **ON_A_PERSON, changes=((105, 70),), stays=((200, 110),)

@@ -20,7 +20,7 @@ from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
 from composition.pipelines.painting import Structure, paint
 from composition.pipelines.planning import make_plan
-from composition.request import Crop, EditOptions, EditRequest, Speed
+from composition.request import Crop, EditOptions, EditRequest, KeepParts, Speed
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
@@ -125,16 +125,17 @@ async def test_an_edit_of_colour_or_material_starts_from_the_photograph(bench, p
     assert [asked.strength for asked in b.diffuser.requests] == [0.55, 0.9, 1.0]
 
 
-async def test_the_model_sees_the_image_and_the_mask_at_its_own_size(bench, photo):
-    b = bench()
+@pytest.mark.parametrize(("cell_px", "rows", "columns"), [(8, (96, 104), (128, 136)), (4, (96, 100), (128, 132))])
+async def test_the_model_sees_the_image_and_the_mask_at_its_own_size(bench, photo, cell_px, rows, columns):
+    b = bench(latent_cell_px=cell_px)
     drawn = np.zeros((300, 400), np.uint8)
     drawn[151, 201] = 255
     await b.edit(request(photo, mask=drawn, crop=Crop.OFF))
     (asked,) = b.diffuser.requests
     assert asked.image.shape == (192, 256, 3), "256 on the long side, both sides multiples of 64"
     expected = np.zeros((192, 256), np.uint8)
-    expected[96:104, 128:136] = 255
-    assert np.array_equal(asked.mask, expected), "the whole cell of 8 px around the one pixel"
+    expected[slice(*rows), slice(*columns)] = 255
+    assert np.array_equal(asked.mask, expected), "the whole latent cell around the one pixel"
 
 
 def all_of(crop):
@@ -256,17 +257,48 @@ async def test_a_colour_shift_is_measured_outside_of_everything_that_was_repaint
     assert np.median(result.image[100:180, 140:200]) == pytest.approx(30, abs=2)
 
 
-async def test_only_the_thing_itself_keeps_the_photographs_detail_and_its_rim_does_not(bench, smooth):
-    grain = np.random.default_rng(2).normal(0, 6, (300, 400, 1))
-    grainy = np.clip(smooth + grain, 0, 255).astype(np.uint8)
-    b = bench(detector=FakeDetector({"mug": [MUG]}), diffuser=AnsweringDiffuser(lambda image: image[..., ::-1]))
-    result = await b.edit(request(grainy, "make the mug red", color_match=False, crop=Crop.OFF))
-    seen = b.diffuser.requests[0].image
-    painted = fit((300, 400), native_size=256).from_model(np.ascontiguousarray(seen[..., ::-1]))
-    thing = ellipse(MUG.box, (300, 400)) > 0
-    rim = (result.mask == 255) & ~thing
-    assert np.array_equal(result.image[rim], painted[rim])
-    assert (result.image[thing] != painted[thing]).any(axis=1).mean() > 0.8
+def mug_with_a_label(colour):
+    """A mug of one colour in the light of a window, with a grey label, in front of a wall."""
+    photo = np.full((300, 400, 3), (150, 150, 140), np.uint8)
+    light = np.linspace(1.1, 0.6, 400)[None, :, None] * np.ones((300, 1, 1))
+    mug = ellipse(MUG.box, (300, 400)) > 0
+    photo[mug] = np.clip(np.array(colour) * light, 0, 255).astype(np.uint8)[mug]
+    photo[130:160, 150:190] = (90, 95, 100)
+    return photo
+
+
+async def recoloured(bench, photo, **options):
+    """The mug painted red by a model that sees it blurred and with a haze over everything."""
+    painted = cv2.GaussianBlur(mug_with_a_label((200, 40, 40)), (0, 0), 3) + np.uint8(3)
+    to_model = fit((300, 400), native_size=256).to_model
+    b = bench(
+        detector=FakeDetector({"mug": [MUG]}), diffuser=AnsweringDiffuser(lambda _: to_model(painted).astype(float))
+    )
+    return await b.edit(request(photo, "make the mug red", color_match=False, crop=Crop.OFF, **options))
+
+
+async def test_a_recoloured_thing_keeps_its_parts_and_its_surroundings_and_the_answer_says_so(bench):
+    photo = mug_with_a_label((40, 70, 190))
+    result = await recoloured(bench, photo)
+    assert np.abs(result.image[135:155, 155:185].astype(int) - photo[135:155, 155:185]).max() <= 2, "the label"
+    around = (result.mask > 0) & (cv2.dilate(ellipse(MUG.box, (300, 400)), np.ones((7, 7), np.uint8)) == 0)
+    assert around.any()
+    assert np.array_equal(result.image[around], photo[around])
+    off = result.image.astype(int) - mug_with_a_label((200, 40, 40))
+    assert np.abs(off[100:120, 150:190]).mean() < 12, "the mug is red under its own light"
+    assert result.metadata["kept"] == {"light": 1.0, "parts": pytest.approx(0.13, abs=0.05)}
+
+
+async def test_parts_are_not_kept_where_that_is_switched_off(bench):
+    photo = mug_with_a_label((40, 70, 190))
+    result = await recoloured(bench, photo, keep_parts=KeepParts.OFF)
+    assert np.abs(result.image[135:155, 155:185].astype(int) - photo[135:155, 155:185]).mean() > 15
+    assert result.metadata["kept"] == {"light": 1.0, "parts": 0.0}
+
+
+async def test_an_edit_that_is_none_of_colour_keeps_nothing(bench, photo):
+    result = await bench(detector=FakeDetector({"mug": [MUG]})).edit(request(photo))
+    assert result.metadata["kept"] == {}
 
 
 async def test_the_result_is_sharpened_inside_the_mask_and_only_when_asked(bench, photo):

@@ -12,7 +12,7 @@ from composition.decision import BodyRegion, Decision, Pipeline, Target
 from composition.images import Box
 from composition.marks import Point
 from composition.pipelines.planning import MAX_SEED, make_plan
-from composition.request import EditOptions, EditRequest, RefineMask, Speed
+from composition.request import EditOptions, EditRequest, KeepParts, RefineMask, Speed
 
 CLICK = (Point(3.0, 3.0),)
 BOX = Box(x0=1.0, y0=1.0, x1=5.0, y1=5.0)
@@ -44,6 +44,16 @@ def test_nothing_is_left_to_guess():
     assert (plan.color_match, plan.sharpen, plan.prompt) == (True, False, "a mug")
 
 
+def test_parts_are_kept_of_one_named_thing_that_keeps_its_shape():
+    mug = Target(phrase="mug")
+    assert plan_of(keeps_shape=True, target=mug).keep_parts
+    assert not plan_of(target=mug).keep_parts
+    assert not plan_of(keeps_shape=True, target=Target()).keep_parts
+    assert not plan_of(keeps_shape=True, target=Target(phrase="background", complement=True)).keep_parts
+    assert not plan_of(keeps_shape=True, target=mug, options={"keep_parts": KeepParts.OFF}).keep_parts
+    assert not plan_of(config=config_of(appearance_keep_detail=False), keeps_shape=True, target=mug).keep_parts
+
+
 def test_the_default_negative_prompt_is_used_only_where_the_user_says_nothing():
     config = config_of(default_negative_prompt="blurry")
     assert plan_of(config=config).negative_prompt == "blurry"
@@ -63,9 +73,9 @@ def test_an_appearance_edit_starts_from_the_photograph_unless_the_user_gives_a_s
 
 
 def test_only_a_recolour_keeps_the_photographs_detail_and_only_if_configured():
-    assert plan_of(keeps_shape=True, recolour=True).keep_detail
-    assert not plan_of(keeps_shape=True).keep_detail
-    assert not plan_of(config=config_of(appearance_keep_detail=False), keeps_shape=True, recolour=True).keep_detail
+    assert plan_of(keeps_shape=True, recolour=True).keep_light
+    assert not plan_of(keeps_shape=True).keep_light
+    assert not plan_of(config=config_of(appearance_keep_detail=False), keeps_shape=True, recolour=True).keep_light
 
 
 def test_a_scale_of_zero_is_a_scale():

@@ -1,0 +1,90 @@
+"""The photograph's light, detail and parts in an edit of colour: diffuse -> **keep** -> blend.
+
+What a model paints has passed its autoencoder: soft, pale, its wheels without spokes. Where a thing becomes another
+colour and nothing else, only that colour is wanted of it. The material that changes (`material.py`) takes it under the
+photograph's own light, pixel by pixel and at the photograph's resolution; whatever else is inside the outline
+stays as photographed. A look of several colours is left as the model has painted it. Where a thing becomes another
+material, its surface is the model's, and only its edges and its other parts are the photograph's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from composition.images import Image, Mask
+from composition.imaging.guided import enlarged
+from composition.imaging.masks import scale_px, window
+from composition.imaging.material import NEAR_PX, find_material
+
+WORKING_PX = 384
+"""The material is looked for with at most this many pixels along the long side; its edges are the photograph's own."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kept:
+    """A painted image with what was kept of the photograph.
+
+    Attributes:
+        image: (H, W, 3).
+        light: how far light and shade are the photograph's, 0..1.
+        parts: the share of the thing that stays as photographed because it is of another material, 0..1.
+    """
+
+    image: Image
+    light: float
+    parts: float
+
+
+def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True, surface: bool = False) -> Kept:
+    """The painted colour on the material that changes, under the photograph's light; the rest as photographed.
+
+    Args:
+        painted: (H, W, 3), by the model.
+        photo: (H, W, 3).
+        thing: (H, W), > 0 is what changes colour; the painted image is only believed in and close around it.
+        parts: whether what is of another material stays; else all of the thing takes the new colour.
+        surface: not only the colour changes: the painted surface is taken as it is, with its own light.
+    """
+    around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
+    if around is None:
+        return Kept(image=painted.copy(), light=0.0, parts=0.0)
+    shrink = min(1.0, WORKING_PX / max(thing.shape))
+    found = find_material(
+        _shrunk(photo[around], shrink),
+        _shrunk(painted[around], shrink),
+        _solid(thing[around], shrink),
+        scale=scale_px(shrink, thing.shape),
+        plain=not surface,
+    )
+    if found is None:
+        return Kept(image=painted.copy(), light=0.0, parts=0.0)
+    share, look = found
+    seen = photo[around].astype(np.float32)
+    if shrink < 1.0:
+        height, width = seen.shape[:2]
+        share = enlarged(share, photo[around])
+        broad, alike = (cv2.resize(plane, (width, height)) for plane in (look.broad, look.alike))
+        look = replace(look, broad=broad, alike=alike)
+    inside = thing[around] > 0
+    kept_share = float(1.0 - share[inside].mean()) if parts else 0.0
+    share = share if parts else np.ones_like(share)
+    new = painted[around].astype(np.float32) if surface else look.paint(seen)
+    mixed = seen + share[..., None] * (new - seen)
+    image = painted.copy()
+    image[around] = np.rint(np.clip(mixed, 0.0, 255.0)).astype(np.uint8)
+    return Kept(image=image, light=0.0 if surface else look.follows, parts=kept_share)
+
+
+def _shrunk(image: Image, share: float) -> Image:
+    if share == 1.0:
+        return image
+    size = (max(1, round(image.shape[1] * share)), max(1, round(image.shape[0] * share)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _solid(thing: Mask, share: float) -> Mask:
+    """The mask at the working size; a thing too thin for it is still there."""
+    return (_shrunk(np.where(thing > 0, np.uint8(255), np.uint8(0)), share) > 0).astype(np.uint8)

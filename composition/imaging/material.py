@@ -1,0 +1,257 @@
+"""Which of a thing's pixels are of the material that changes colour: diffuse -> **keep** -> blend.
+
+A car that becomes blue keeps its windows, tyres and lamps. What is what, the photograph and the painted image say
+together: the model has painted its new colour where the material is, roughly and softly, and the photograph has the
+edges. For every pixel the painted image, averaged over what is near and alike in the photograph, is compared with two
+expectations: the photograph as it was, and the new colour under the photograph's light. It is of the material as far as
+the second comes nearer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from composition.images import Image, Mask
+from composition.imaging.lab import Lab, distance, luma, to_lab
+from composition.imaging.masks import dilate
+from composition.imaging.slices import ColourSlices
+
+NEAR_PX = 30.0
+"""How far around the thing is looked, in pixels of a 512-pixel image."""
+AVERAGED_PX = 10.0
+"""Deviation of the averages over what is near and alike, in pixels of a 512-pixel image."""
+TIE = 4.0
+"""By how much the new colour has to come nearer than the old one, in L*a*b*: a decoder's haze is no change."""
+SOFTNESS = 6.0
+"""Difference of the two distances, in L*a*b*, that takes a pixel from one half to three quarters."""
+FOREIGN, FOREIGN_SURFACE = 30.0, 45.0
+"""Painted so far from the new look, a pixel is neither: the model failed there, and the photograph is better."""
+PAINTED = 12.0
+"""A painted pixel this far from the photograph was changed."""
+SAME_HUE = 25.0
+"""Two colours whose a* and b* are nearer are of one kind under different light."""
+OTHER_HUE = 14.0
+"""Two colours whose a* and b* are farther apart are of two materials, whatever light is on them."""
+DARK = 0.4
+"""Light below this share of the material's mean shows no hue."""
+VISIBLE_LIGHT = 6.0
+"""Deviation of L* below which light and shade need no thought."""
+FOLLOWS = (0.2, 0.3)
+"""Slope of painted on expected lightness between which the photograph's light is a pattern that was painted over."""
+LEAST_MATERIAL, LEAST_SURFACE = 0.1, 0.4
+"""A smaller share of the thing is no colour, or no surface, that changed: the edit was something else."""
+ONE_COLOUR = 0.45
+"""A smaller share of the material having become of the new hue, the new look is not one colour."""
+TOUCHING = 0.25
+"""A part with a smaller share of its rim on the material does not touch it."""
+LARGEST_PART = 0.25
+"""Of the material's area: what is larger is no part of it."""
+HIGHLIGHT = 1.35
+"""Light above this many times the material's mean is a reflection: white light over the material's colour."""
+WHITE = 255.0
+_ROUNDS = 3
+_MAX_EXPONENT = 30.0
+_LEAST_PIXELS = 50
+
+Plane = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Look:
+    """A new colour, and the light that falls on it.
+
+    Attributes:
+        colour: RGB float32 (3,), 0..255, under the material's mean light.
+        brightness: the material's mean luma in the photograph, 0..255.
+        follows: how far light and shade are the photograph's (1) or, where a pattern was painted over, the model's (0).
+        broad: the model's own light, 1 = mean, (H, W).
+        alike: the photograph's luma averaged over what is near and alike, (H, W).
+    """
+
+    colour: npt.NDArray[np.float32]
+    brightness: float
+    follows: float
+    broad: Plane
+    alike: Plane
+
+    def paint(self, photo: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The photograph (H, W, 3) as if all of it were of this colour, 0..255."""
+        bright = luma(photo)
+        light = (bright + 1.0) / (self.brightness + 1.0)
+        painted = np.minimum(light, HIGHLIGHT)[..., None] * self.colour
+        brightest = HIGHLIGHT * (self.brightness + 1.0)
+        if brightest < WHITE:
+            white = np.maximum(bright - brightest, 0.0)[..., None] / (WHITE - brightest)
+            painted = painted + white * (WHITE - painted)
+        if self.follows < 1.0:
+            own = self.broad * np.clip((bright + 8.0) / (self.alike + 8.0), 0.6, 1.6)
+            painted = self.follows * painted + (1.0 - self.follows) * own[..., None] * self.colour
+        return np.asarray(np.clip(painted, 0.0, 255.0), dtype=np.float32)
+
+
+def find_material(
+    photo: Image, painted: Image, thing: Mask, *, scale: float, plain: bool = True
+) -> tuple[Plane, Look] | None:
+    """How much of every pixel is of the material, float32 (H, W) in 0..1, and its new look.
+
+    Args:
+        photo: (H, W, 3), as it was.
+        painted: (H, W, 3), by the model, which was asked for a new colour of the thing.
+        thing: (H, W), > 0; at least one pixel is.
+        scale: pixels of these images for one of a 512-pixel image.
+        plain: the new look is a colour; else it is a surface (marble, wood), whose pixels differ more from their mean.
+
+    Returns:
+        None where the model has not painted one new colour on a part of the thing that is worth the name.
+    """
+    core = cv2.erode((thing > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    if np.count_nonzero(core) < _LEAST_PIXELS:
+        core = thing > 0
+    evidence = _Evidence(photo, painted, dilate(thing, NEAR_PX * scale) > 0, AVERAGED_PX * scale)
+    share = evidence.first_guess(core)
+    apart = np.zeros(core.shape, bool)
+    for _ in range(_ROUNDS):
+        if share[core].mean() < LEAST_MATERIAL:
+            return None
+        look = evidence.look(share * core, core & ~apart)
+        share = evidence.share_of(look, FOREIGN if plain else FOREIGN_SURFACE)
+        old = evidence.old_colour(share, core & ~apart)
+        apart = evidence.apart(share, core, old)
+        share = share * (1.0 - _softened(apart))
+    if share[core].mean() < (LEAST_MATERIAL if plain else LEAST_SURFACE):
+        return None
+    if plain and not evidence.is_one_colour(look, core & ~apart, old):
+        return None
+    return np.clip((share - 0.08) / 0.84, 0.0, 1.0).astype(np.float32), look
+
+
+class _Evidence:
+    """What the photograph and the painted image say, as far as it does not depend on the guess."""
+
+    def __init__(self, photo: Image, painted: Image, near: Pixels, sigma_px: float) -> None:
+        self._photo, self._painted = photo.astype(np.float32), painted.astype(np.float32)
+        self._photo_lab, self._painted_lab = to_lab(photo), to_lab(painted)
+        self._sigma_px = sigma_px
+        self._weight = near.astype(np.float32) + np.float32(1e-4)
+        self._slices = ColourSlices.of(self._photo_lab, near, self._sigma_px)
+        self._was, self._seen = self._average(self._photo_lab), self._average(self._painted_lab)
+        self._change = distance(self._seen, self._was)
+
+    def first_guess(self, core: Pixels) -> Plane:
+        """Where the model has painted the colour that it painted most, in whatever lightness."""
+        number = self._slices.shares.argmax(axis=2)[core]
+        effort = np.clip(self._change[core] - PAINTED, 1e-3, FOREIGN)
+        totals = np.bincount(number, effort)
+        used = np.flatnonzero(totals)
+        sums = [np.bincount(number, effort * self._seen[core][:, channel])[used] for channel in (1, 2)]
+        hues = np.stack(sums, axis=1) / totals[used][:, None]
+        near = np.linalg.norm(hues[:, None] - hues, axis=2) < SAME_HUE / 2
+        most = hues[(near * totals[used]).sum(axis=1).argmax()].astype(np.float32)
+        alike = distance(self._seen[..., 1:], most) < SAME_HUE / 2
+        return np.asarray(core & alike & (self._change > PAINTED / 2), dtype=np.float32)
+
+    def look(self, material: Plane, core: Pixels) -> Look:
+        """The new look of the material (H, W, 0..1), seen well inside of it: at its edges the model has smeared it."""
+        material = self._well_inside(material)
+        total = float(material.sum())
+        colour = (self._painted * material[..., None]).sum(axis=(0, 1)) / total
+        brightness = float((luma(self._photo) * material).sum() / total)
+        alike = core & self._painted_in(colour)
+        none = np.ones(material.shape, np.float32)
+        look = Look(colour=colour, brightness=brightness, follows=1.0, broad=none, alike=none)
+        if np.count_nonzero(alike) < _LEAST_PIXELS:
+            return look
+        follows = self._follows(look, alike)
+        if follows == 1.0:
+            return look
+        held = alike.astype(np.float32)
+        bright = luma(self._painted)
+        around = cv2.GaussianBlur(held, (0, 0), self._sigma_px / 2) + np.float32(1e-4)
+        broad = cv2.GaussianBlur(bright * held, (0, 0), self._sigma_px / 2) / around / bright[alike].mean()
+        return Look(
+            colour=self._painted[alike].mean(axis=0),
+            brightness=brightness,
+            follows=follows,
+            broad=broad,
+            alike=self._average(luma(self._photo)[..., None])[..., 0],
+        )
+
+    def is_one_colour(self, look: Look, core: Pixels, old: Lab) -> bool:
+        """Whether most of what the model changed of the material has become of the look's colour."""
+        odd, light = self._odd(old)
+        changed = core & ~odd & (light > DARK) & (self._change > PAINTED)
+        return bool(np.count_nonzero(changed & self._painted_in(look.colour)) >= ONE_COLOUR * np.count_nonzero(changed))
+
+    def share_of(self, look: Look, foreign: float) -> Plane:
+        """How much nearer the painted image is to the look than to the photograph, as a share, 0..1."""
+        to_new = distance(self._seen, self._average(to_lab(look.paint(self._photo))))
+        return _rising((self._change - to_new - TIE) / SOFTNESS) * _rising((foreign - to_new) / 5.0)
+
+    def old_colour(self, share: Plane, core: Pixels) -> Lab:
+        """The material's colour in the photograph, RGB (3,): the median, as a rim or two may still be taken for it."""
+        material = core & (share > 0.5)
+        seen = self._photo[material if material.any() else core]
+        return np.asarray(np.median(seen, axis=0), dtype=np.float32)
+
+    def apart(self, share: Plane, core: Pixels, old: Lab) -> Pixels:
+        """What is of another colour in the photograph and does not touch the material: rims within their tyres.
+
+        A model that paints a black car paints all of its wheel black. What is foreign and touches the material may be a
+        pattern on it, and there the model is believed.
+        """
+        odd, light = self._odd(old)
+        foreign = core & odd & (light > 1.5 * DARK)
+        own = (share > 0.5) & ~odd & (light > DARK)
+        closed = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+        count, numbers = cv2.connectedComponents(closed, connectivity=8)
+        apart = np.zeros(share.shape, bool)
+        for number in range(1, count):
+            part = (numbers == number).astype(np.uint8)
+            rim = (cv2.dilate(part, np.ones((5, 5), np.uint8)) > 0) & (part == 0)
+            if own[rim].mean() < TOUCHING and part.sum() < LARGEST_PART * own.sum():
+                apart |= part > 0
+        return apart
+
+    def _odd(self, old: Lab) -> tuple[Pixels, Plane]:
+        """What is of another hue in the photograph than the material, and the light on everything, 1 = its mean."""
+        light = (luma(self._photo) + 1.0) / (luma(old) + 1.0)
+        shaded = to_lab(np.clip(light[..., None] * old, 0.0, 255.0))
+        return distance(self._photo_lab[..., 1:], shaded[..., 1:]) > OTHER_HUE, light
+
+    def _well_inside(self, material: Plane) -> Plane:
+        side = 2 * round(0.4 * self._sigma_px) + 1
+        inside = material * cv2.erode((material > 0.5).astype(np.float32), np.ones((side, side), np.uint8))
+        return np.asarray(inside if inside.sum() >= _LEAST_PIXELS else material, dtype=np.float32)
+
+    def _painted_in(self, colour: npt.NDArray[np.float32]) -> Pixels:
+        """What has become of a colour (3,), whatever light is on it."""
+        alike = distance(self._painted_lab[..., 1:], to_lab(colour)[1:]) < SAME_HUE
+        return np.asarray(alike & (self._change > PAINTED))
+
+    def _follows(self, look: Look, material: Pixels) -> float:
+        expected = to_lab(look.paint(self._photo))[..., 0][material]
+        spread = expected - expected.mean()
+        variance = float(np.square(spread).mean())
+        if variance < VISIBLE_LIGHT**2:
+            return 1.0
+        slope = float((spread * self._painted_lab[..., 0][material]).mean()) / variance
+        return float(np.clip((slope - FOLLOWS[0]) / (FOLLOWS[1] - FOLLOWS[0]), 0.0, 1.0))
+
+    def _average(self, planes: Lab) -> Lab:
+        return self._slices.average(planes, self._weight)
+
+
+def _rising(value: Plane) -> Plane:
+    """The logistic function."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(value, -_MAX_EXPONENT, _MAX_EXPONENT))), dtype=np.float32)
+
+
+def _softened(part: Pixels) -> Plane:
+    """A part (H, W) with its seam, 0..1."""
+    grown = cv2.dilate(part.astype(np.float32), np.ones((3, 3), np.uint8))
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.8), dtype=np.float32)

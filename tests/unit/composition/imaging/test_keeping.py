@@ -1,0 +1,179 @@
+"""The new colour of the model under the photograph's own light; parts of another material as photographed."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from composition.imaging.keeping import keep
+from composition.imaging.lab import distance, to_lab
+from composition.imaging.masks import solid
+
+SIZE = 256
+RED, BLUE, YELLOW, BLACK = ((200, 40, 40), (40, 70, 190), (235, 200, 50), (36, 36, 40))
+
+
+def disc(x, y, radius, size):
+    rows, columns = np.mgrid[:size, :size] * SIZE / size
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+class Car:
+    """A body in a colour, with a window, two tyres and a rim in each; light falls on all of it from above."""
+
+    def __init__(self, colour, size=SIZE, pattern=None):
+        rows, columns = np.mgrid[:size, :size] * SIZE / size
+        self.thing = (columns >= 40) & (columns < 216) & (rows >= 80) & (rows < 180)
+        self.window = (columns >= 80) & (columns < 150) & (rows >= 90) & (rows < 120)
+        tyres = [disc(x, 160, 22, size) for x in (75, 181)]
+        rims = [disc(x, 160, 13, size) for x in (75, 181)]
+        self.tyre, self.rim = np.any(tyres, axis=0), np.any(rims, axis=0)
+        self.thing |= self.tyre
+        self.tyre &= ~self.rim
+        self.body = self.thing & ~(self.window | self.tyre | self.rim)
+        light = 1.15 - 0.5 * (rows - 80) / 100 + 0.06 * np.sin(columns * 2.1)
+        image = np.full((size, size, 3), (120.0, 125.0, 128.0))
+        paint = np.broadcast_to(np.array(colour, float), image.shape)
+        if pattern is not None:
+            paint = np.where((((rows // 6) + (columns // 6)) % 2 == 0)[..., None], paint, np.array(pattern, float))
+        image[self.body] = (paint * light[..., None])[self.body]
+        image[self.window], image[self.tyre], image[self.rim] = (104, 130, 152), (36, 36, 39), (205, 165, 70)
+        self.image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+    @property
+    def mask(self):
+        return np.where(self.thing, np.uint8(255), np.uint8(0))
+
+
+def smeared(image, haze=0):
+    """What a model and its autoencoder make of a true image."""
+    return np.clip(cv2.GaussianBlur(image, (0, 0), 3.0 * image.shape[0] / SIZE).astype(int) + haze, 0, 255).astype(
+        np.uint8
+    )
+
+
+def off(one, other, where):
+    return float(distance(to_lab(one), to_lab(other))[where].mean())
+
+
+def well_inside(where):
+    return cv2.erode(where.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+
+
+@pytest.mark.parametrize(("before", "after"), [(RED, BLUE), (BLUE, YELLOW), (RED, BLACK), (BLACK, YELLOW)])
+def test_a_recoloured_body_has_the_photographs_light_and_its_parts_stay(before, after):
+    car, truth = Car(before), Car(after)
+    kept = keep(smeared(truth.image), car.image, car.mask)
+    assert off(kept.image, truth.image, car.body) < 0.6 * off(smeared(truth.image), truth.image, car.body)
+    for part in (car.window, car.rim, car.tyre):
+        assert off(kept.image, car.image, part) < 5.0
+    share = (car.window | car.tyre | car.rim).sum() / car.thing.sum()
+    assert (kept.light, kept.parts) == (1.0, pytest.approx(share, abs=0.1))
+
+
+def test_the_fine_light_that_the_model_lost_comes_back():
+    car, truth = Car(RED), Car(BLUE)
+    kept = keep(smeared(truth.image), car.image, car.mask).image
+    row = np.s_[130, 100:150, 2]
+    waves = [
+        image[row].astype(float) - cv2.blur(image[row].astype(float), (1, 9))[:, 0] for image in (kept, truth.image)
+    ]
+    assert np.corrcoef(waves[0], waves[1])[0, 1] > 0.9
+
+
+def test_rims_stay_where_the_model_painted_the_whole_wheel_in_the_new_colour():
+    car, truth = Car(RED), Car(BLACK)
+    painted = truth.image.copy()
+    painted[car.rim] = BLACK
+    kept = keep(smeared(painted), car.image, car.mask).image
+    assert off(kept, car.image, well_inside(car.rim)) < 5.0
+
+
+def test_parts_take_the_new_colour_where_they_are_not_to_be_kept():
+    car = Car(RED)
+    painted = smeared(Car(BLUE).image)
+    kept = keep(painted, car.image, car.mask, parts=False)
+    assert off(kept.image, car.image, car.window) > 15.0
+    assert kept.parts == 0.0
+
+
+def test_a_pattern_that_the_model_painted_over_does_not_shine_through():
+    car, truth = Car((200, 200, 200), pattern=BLACK), Car(BLUE)
+    kept = keep(smeared(truth.image), car.image, car.mask)
+    middle = np.s_[125:150, 100:150]
+    assert kept.light == 0.0
+    assert to_lab(kept.image[middle])[..., 0].std() < 0.3 * to_lab(car.image[middle])[..., 0].std()
+    assert off(kept.image[middle], truth.image[middle], np.ones((25, 50), bool)) < 8.0
+
+
+def test_around_the_thing_the_photograph_stays_bit_by_bit_whatever_haze_the_model_lays_on_it():
+    car = Car(RED)
+    kept = keep(smeared(Car(BLUE).image, haze=5), car.image, car.mask).image
+    around = (cv2.dilate(car.mask, np.ones((13, 13), np.uint8)) > 0) & (
+        cv2.dilate(car.mask, np.ones((7, 7), np.uint8)) == 0
+    )
+    assert np.array_equal(kept[around], car.image[around])
+
+
+def test_the_edges_of_a_large_photograph_are_its_own():
+    size = 1024
+    car, truth = Car(RED, size), Car(BLUE, size)
+    kept = keep(smeared(truth.image), car.image, car.mask).image
+    assert off(kept, truth.image, car.body) < 0.6 * off(smeared(truth.image), truth.image, car.body)
+    assert off(kept, car.image, car.window) < 3.0
+
+
+def test_a_look_of_three_colours_stays_as_the_model_painted_it():
+    car = Car((200, 200, 200))
+    painted = car.image.copy()
+    for left, colour in ((40, RED), (100, YELLOW), (160, BLUE)):
+        painted[80:180, left : left + 60][car.body[80:180, left : left + 60]] = colour
+    painted = smeared(painted)
+    kept = keep(painted, car.image, car.mask)
+    assert np.array_equal(kept.image, painted)
+    assert (kept.light, kept.parts) == (0.0, 0.0)
+
+
+def test_a_new_surface_is_the_models_and_the_parts_are_the_photographs():
+    car = Car(RED)
+    painted = smeared(Car((230, 228, 225), pattern=(190, 188, 190)).image)
+    kept = keep(painted, car.image, car.mask, surface=True)
+    middle = well_inside(well_inside(well_inside(car.body)))
+    assert np.abs(kept.image.astype(int) - painted)[middle].mean() < 2
+    for part in (car.window, car.rim, well_inside(car.tyre)):
+        assert off(kept.image, car.image, part) < 10.0
+    assert kept.light == 0.0
+
+
+def test_a_model_that_changed_nothing_changes_nothing():
+    car = Car(RED)
+    kept = keep(car.image, car.image, car.mask).image
+    assert np.abs(kept.astype(int) - car.image).max() <= 2
+
+
+def test_nothing_is_kept_without_a_thing():
+    car = Car(RED)
+    painted = smeared(Car(BLUE).image)
+    kept = keep(painted, car.image, np.zeros((SIZE, SIZE), np.uint8))
+    assert np.array_equal(kept.image, painted)
+    assert (kept.light, kept.parts) == (0.0, 0.0)
+
+
+def test_the_same_images_give_the_same_result():
+    car = Car(BLUE)
+    painted = smeared(Car(YELLOW).image)
+    assert np.array_equal(keep(painted, car.image, car.mask).image, keep(painted, car.image, car.mask).image)
+
+
+def test_an_outline_loses_its_specks_and_pinholes_and_keeps_its_pieces_and_openings():
+    outline = np.zeros((100, 100), np.uint8)
+    outline[10:60, 10:60], outline[70:90, 70:90] = 255, 255
+    outline[20:50, 20:50], outline[52:56, 52:56] = 0, 0
+    outline[2:5, 90:95] = 255
+    cleaned = solid(outline)
+    assert cleaned[80, 80] == 255, "a second piece of a quarter of the size"
+    assert cleaned[3, 92] == 0, "a speck"
+    assert cleaned[53, 53] == 255, "a pinhole"
+    assert cleaned[30, 30] == 0, "an opening"
+    assert np.array_equal(solid(np.zeros_like(outline)), np.zeros_like(outline))
