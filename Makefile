@@ -23,7 +23,8 @@ endif
 OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
-	bench bench-full-size chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world
+	bench bench-full-size chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world \
+	page page-check page-test
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -48,7 +49,8 @@ test-models: $(READY)
 demo: models  ## serve, run the edits of the specification over REST, write out/index.html
 	@$(OFFLINE) $(BIN)/python -m benchmarks.demo
 
-serve: models  ## import what is missing, then serve on 127.0.0.1:8000: make serve PROFILE=sd15
+serve: models  ## import what is missing, then serve page and API on 127.0.0.1:8000: make serve PROFILE=sd15
+	@echo "In a moment: the page http://127.0.0.1:$(PORT)/, the API's routes http://127.0.0.1:$(PORT)/docs"
 	@$(OFFLINE) $(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
 
 test: test-models  ## every test that CI runs
@@ -125,6 +127,16 @@ demo-world:  ## judge the demo models by ground truth on unseen scenes
 		--out out/demo_world_rough
 	$(BIN)/python -m benchmarks.demo_world --first-seed 1000000 --scenes 40 --kinds structure --rough-masks \
 		--unconditioned --out out/demo_world_rough_unconditioned
+
+page:  ## build the page at / from page/src into page/built, which is committed (needs Node.js and npm)
+	cd page && npm ci && npm run build
+
+page-check:  ## the page's types and unit tests; what is committed is, byte for byte, what its sources build
+	cd page && npm ci && npm run check && npm run build -- --outDir $(CURDIR)/out/page --emptyOutDir
+	diff -r page/built out/page
+
+page-test: test-models  ## the page in Chromium, from outside (needs chromium, and playwright in the environment)
+	$(OFFLINE) $(BIN)/python -m pytest -rs tests/e2e/page
 
 build: models  ## a Bento
 	$(OFFLINE) $(BIN)/bentoml build

@@ -57,7 +57,9 @@ RESPONSE_MARGIN_S = 30.0
 set_up_logging(config.logging.level)
 bound_connections()
 with config_errors_end_the_process():
-    app = create_app(keys_needed=bool(config.api.api_keys), docs=config.api.docs, mcp=config.api.mcp)
+    app = create_app(
+        keys_needed=bool(config.api.api_keys), docs=config.api.docs, page=config.api.page, mcp=config.api.mcp
+    )
 embedded = config.queue.backend == "embedded"
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
+from api.bundle import read_bundle
 from api.context import ApiContext
 from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
 from api.metrics import HttpMetrics
 from api.routes import generate, jobs, native, openai, pages, system
+from api.routes.page import page_router
 from api.security.failures import FailureGuard
 from composition.config import ConfigError
 
@@ -31,6 +33,7 @@ def create_app(
     metrics: HttpMetrics | None = None,
     keys_needed: bool = False,
     docs: bool = True,
+    page: bool = True,
     mcp: bool = False,
 ) -> DocumentedApp:
     """Build the application; mount it at "/", since its routes carry the whole path.
@@ -40,6 +43,7 @@ def create_app(
         metrics: series shared with the guards; None makes new ones (`app.state.metrics`).
         keys_needed: whether a guard refuses requests without an API key, for the documentation.
         docs: whether the documentation is served.
+        page: whether the page for people is, which needs the documentation: it takes its settings from there.
         mcp: whether the Model Context Protocol is spoken at /mcp.
 
     Raises:
@@ -68,6 +72,8 @@ def create_app(
     app.include_router(openai.router)
     if mcp:
         app.include_router(_mcp_router())
+    if docs and page:
+        app.include_router(page_router(read_bundle()))  # before the plain page, which has / otherwise
     if docs:
         app.include_router(pages.router)
     app.state.edit_paths = edit_paths()

@@ -42,6 +42,7 @@ class ApiConfig(_Section):
     """`api_keys` maps a key's name (the owner of its jobs) to the key; empty means no authentication.
 
     `docs` false answers 404 at /, /docs, /docs.json, /openapi.json and /schema.json; BentoML's clients need the last.
+    `page` false leaves the list of routes at / in place of the page for people, which needs `docs` as well.
     `mcp` true answers the Model Context Protocol at /mcp, with the package `mcp`.
     """
 
@@ -54,6 +55,7 @@ class ApiConfig(_Section):
     cors_origins: tuple[str, ...] = ()
     access_log: bool = False
     docs: bool = True
+    page: bool = True
     mcp: bool = False
 
 

@@ -100,7 +100,8 @@ def test_every_step_uses_one_model_store_and_never_the_users_own_unasked(checkou
 
 
 def test_the_port_can_be_chosen(checkout):
-    make(checkout, "serve", PORT="9000")
+    done = make(checkout, "serve", PORT="9000")
+    assert "http://127.0.0.1:9000/," in done.stdout
     assert runs(checkout)[-1][1].endswith("--host 127.0.0.1 --port 9000")
 
 

@@ -37,6 +37,13 @@ def test_the_bento_has_every_file_of_a_product_package(packed, package):
     assert {path for path in files if not packed.match_file(path)} == set()
 
 
+def test_the_bento_has_the_page_as_it_is_built_and_nothing_that_builds_it(packed):
+    files = {path for path in files_of("page") if not path.startswith("page/node_modules/")}
+    built = {path for path in files if path.startswith("page/built/")}
+    assert "page/built/index.html" in built
+    assert {path for path in files if packed.match_file(path)} == built
+
+
 def test_the_bento_has_the_wiring_and_what_it_reads(packed):
     assert all(packed.match_file(path) for path in [*WIRING, "config.yaml", "README.md", "LICENSE"])
 

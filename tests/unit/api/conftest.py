@@ -69,7 +69,7 @@ def completing(blobs: FakeBlobStore) -> Callable[[Job], Outcome]:
 
 
 def guarded_app(config: ApiConfig) -> FastAPI:
-    app = create_app(docs=config.docs)
+    app = create_app(docs=config.docs, page=config.page)
     install_guards(app, config)
     return app
 

@@ -1,0 +1,70 @@
+/** The live decision: what the service would do with the draft as it is now. */
+
+import { computed, effect, signal } from "@preact/signals";
+
+import { type Analysis, isAbort } from "../api/client";
+import { client } from "../api/service";
+import { draft, settingsOf } from "./draft";
+import { requestBody, missing } from "./parts";
+
+export const analysis = signal<Analysis | null>(null);
+export const analysisError = signal<unknown>(null);
+export const analysing = signal(false);
+/** Marks for measurements: an answer is there, and its mask is drawn. */
+export const ANSWERED = "analysis-answered";
+export const SHOWN = "analysis-shown";
+
+const TYPING_MS = 350;
+const DRAWING_MS = 50;
+/** Of the settings, these decide nothing about the region and the way. */
+const BESIDE_THE_DECISION = ["seed", "num_inference_steps", "guidance_scale", "output_format", "sharpen", "color_match"];
+
+/** What the decision depends on; a change of anything else asks nothing. */
+const asked = computed(() => {
+  const { photo, reference, prompt, negative, mask, points, box } = draft.value;
+  const settings = Object.entries(settingsOf(draft.value)).filter(([name]) => !BESIDE_THE_DECISION.includes(name));
+  return [photo, reference, mask, points, box, prompt.trim(), negative.trim(), JSON.stringify(settings)] as const;
+});
+/** The first so many of these come from one move of the hand, the others are typed. */
+const DRAWN = 5;
+
+/** Ask again whenever the draft has come to rest, and drop what is no longer asked for. */
+export function keepAnalysing(): void {
+  let before: readonly unknown[] = [];
+  let timer = 0;
+  let running = new AbortController();
+  effect(() => {
+    const now = asked.value;
+    if (now.every((part, index) => part === before[index])) return;
+    const samePhoto = now[0] === before[0];
+    const drawn = now.slice(0, DRAWN).some((part, index) => part !== before[index]);
+    before = now;
+    clearTimeout(timer);
+    running.abort();
+    analysing.value = false;
+    analysisError.value = null;
+    if (!samePhoto) analysis.value = null;
+    if (missing(draft.peek())) {
+      analysis.value = null;
+      return;
+    }
+    analysing.value = true; // what is shown is already no longer about this draft
+    running = new AbortController();
+    const { signal } = running;
+    timer = window.setTimeout(() => void ask(signal), drawn ? DRAWING_MS : TYPING_MS);
+  });
+}
+
+async function ask(stopped: AbortSignal): Promise<void> {
+  try {
+    const answer = await client.analyze(await requestBody(draft.peek()), stopped);
+    if (stopped.aborted) return;
+    performance.mark(ANSWERED);
+    analysis.value = answer;
+  } catch (error) {
+    if (isAbort(error) || stopped.aborted) return;
+    analysis.value = null;
+    analysisError.value = error;
+  }
+  analysing.value = false;
+}

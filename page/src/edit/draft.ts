@@ -1,0 +1,73 @@
+/** The edit that is being made: photo, sentence, reference, region and settings. Kept across a reload. */
+
+import { batch, computed, effect, signal } from "@preact/signals";
+
+import { differing } from "../api/settings";
+import { abilities } from "../api/service";
+import type { Box, Click } from "../mask/geometry";
+import { type MaskHistory, NO_MASK, present } from "../mask/history";
+import { loadDraft, saveDraft } from "../runs/store";
+import type { Photo } from "./photo";
+
+export interface Draft {
+  photo: Photo | null;
+  reference: Photo | null;
+  prompt: string;
+  negative: string;
+  chosen: Record<string, unknown>;
+  count: number;
+  mask: MaskHistory;
+  points: Click[];
+  box: Box | null;
+}
+
+export const EMPTY: Draft = {
+  photo: null, reference: null, prompt: "", negative: "", chosen: {}, count: 1, mask: NO_MASK, points: [], box: null,
+};
+
+export const draft = signal<Draft>(EMPTY);
+export const photo = computed(() => draft.value.photo);
+export const ownMask = computed(() => present(draft.value.mask));
+export const isSelected = computed(() => draft.value.points.length > 0 || draft.value.box !== null);
+
+/** What was really set, of a draft. */
+export const settingsOf = (of: Draft) => differing(abilities.value.settings, of.chosen);
+
+export function change(part: Partial<Draft>): void {
+  draft.value = { ...draft.value, ...part };
+}
+
+/** Go on from an earlier edit. */
+export function restore(before: Draft): void {
+  draft.value = before;
+}
+
+/** Another photo: what was drawn on the one before means nothing on it. */
+export function takePhoto(taken: Photo | null): void {
+  change({ photo: taken, mask: NO_MASK, points: [], box: null });
+}
+
+export function changeMask(mask: MaskHistory): void {
+  batch(() => change(present(mask) ? { mask, points: [], box: null } : { mask }));
+}
+
+/** What a click or a box selects takes the place of a mask of one's own. */
+export function select(selection: { points?: Click[]; box?: Box | null }): void {
+  const mask = ownMask.value ? { done: [...draft.value.mask.done, { kind: "automatic" as const }], undone: [] } : draft.value.mask;
+  change({ ...selection, mask });
+}
+
+const SAVING_DELAY_MS = 300;
+
+/** Bring back what was there before a reload, then keep every change. */
+export async function restoreDraft(): Promise<void> {
+  const kept = await loadDraft();
+  if (kept && draft.value === EMPTY) draft.value = { ...EMPTY, ...kept };
+  let timer = 0;
+  effect(() => {
+    const now = draft.value;
+    clearTimeout(timer);
+    timer = window.setTimeout(() => void saveDraft(now), SAVING_DELAY_MS);
+  });
+  addEventListener("pagehide", () => void saveDraft(draft.value));
+}

@@ -1,0 +1,42 @@
+/** A draft, made ready to be sent. */
+
+import { maskImage } from "../mask/drawing";
+import { present } from "../mask/history";
+import type { Body } from "../api/client";
+import { bodyOf } from "./body";
+import { type Draft, settingsOf } from "./draft";
+import { dataUrl } from "./photo";
+
+/** Why the draft cannot be sent yet, in words; null when it can. */
+export function missing(draft: Draft): string | null {
+  if (!draft.photo) return "Choose a photo first.";
+  if (!draft.prompt.trim()) return "Say in a sentence what should change.";
+  return null;
+}
+
+export class EmptyMask extends Error {
+  /** As the service would say it. */
+  readonly code = "EMPTY_MASK";
+
+  constructor() {
+    super("the mask is empty");
+  }
+}
+
+/** Raises EmptyMask. */
+export async function requestBody(draft: Draft): Promise<Body> {
+  if (!draft.photo) throw new Error("there is no photo");
+  const steps = present(draft.mask);
+  const mask = steps && maskImage(steps, draft.photo);
+  if (steps && !mask) throw new EmptyMask();
+  return bodyOf({
+    base: await dataUrl(draft.photo.blob),
+    prompt: draft.prompt,
+    negative: draft.negative,
+    reference: draft.reference && (await dataUrl(draft.reference.blob)),
+    mask,
+    points: draft.points,
+    box: draft.box,
+    settings: settingsOf(draft),
+  });
+}

@@ -1,0 +1,18 @@
+import { render } from "preact";
+
+import { learnAbilities, watchHealth } from "./api/service";
+import { App } from "./app";
+import { keepAnalysing } from "./edit/analysis";
+import { restoreDraft } from "./edit/draft";
+import { lookForOtherJobs, resumeRuns } from "./runs/running";
+
+const place = document.getElementById("app");
+if (place) render(<App />, place);
+
+void watchHealth();
+void restoreDraft().then(async () => {
+  await learnAbilities();
+  keepAnalysing();
+  await resumeRuns();
+  await lookForOtherJobs();
+});

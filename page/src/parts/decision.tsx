@@ -1,0 +1,78 @@
+import type { ComponentChildren } from "preact";
+
+import type { Analysis } from "../api/client";
+import { modelsLoaded } from "../api/service";
+import { analysing, analysis, analysisError } from "../edit/analysis";
+import { draft, ownMask, photo, select, takePhoto } from "../edit/draft";
+import { missing } from "../edit/parts";
+import { scaledDown } from "../edit/photo";
+import { tool } from "../mask/tools";
+import { foundOf, paintersOf, percent, sentence, targetOf, told } from "../words";
+import { Trouble } from "./trouble";
+
+/** What the service would do, said before it does it. */
+export function Decision() {
+  const found = analysis.value;
+  return (
+    <section class="decision" aria-labelledby="decision-title" aria-busy={analysing.value}>
+      <h2 id="decision-title">What will happen <span class="working" data-on={analysing.value} aria-hidden="true" /></h2>
+      <div aria-live="polite">{found ? <Account found={found} /> : !analysisError.value && <p class="quiet">{waiting()}</p>}</div>
+      <Trouble error={analysisError.value}><Fitting /><BoxInstead /></Trouble>
+    </section>
+  );
+}
+
+function waiting(): string {
+  if (analysing.value) return "Looking at the photo …";
+  return missing(draft.value) ?? "Looking at the photo …";
+}
+
+function Account({ found }: { found: Analysis }) {
+  const { routing, detections = [], mask_area: area = 0, warnings = [] } = found.metadata;
+  const painters = paintersOf(found, modelsLoaded.value ?? [], draft.value.reference !== null);
+  return (
+    <>
+      {routing && (
+        <p>
+          <strong class="way">{sentence(`${routing.pipeline} edit`)}</strong> {sentence(routing.reason)} <code class="rule">{routing.rule}</code>
+        </p>
+      )}
+      <dl>
+        {ownMask.value ? <Row name="Changes">your mask</Row> : routing && <Row name="Changes">{targetOf(routing)}</Row>}
+        {detections.length > 0 && <Row name="Found">{foundOf(detections)}</Row>}
+        <Row name="Area">{percent(area)} of the photo</Row>
+        {routing && <Row name="Paints">“{routing.generation_prompt}”</Row>}
+        <Row name="Looked"><Names names={found.models_used} /></Row>
+        <Row name="Will paint"><Names names={painters} paints /></Row>
+      </dl>
+      {warnings.length > 0 && <ul class="warnings" aria-label="Warnings">{warnings.map((warning) => <li key={warning}>{sentence(warning)}</li>)}</ul>}
+    </>
+  );
+}
+
+function Row({ name, children }: { name: string; children: ComponentChildren }) {
+  return <div><dt>{name}</dt><dd>{children}</dd></div>;
+}
+
+function Names({ names, paints }: { names: string[]; paints?: boolean }) {
+  if (names.length === 0) return <>nothing was needed</>;
+  return <>{names.map((name) => <span key={name} class="model" data-paints={paints}>{name}</span>)}</>;
+}
+
+/** Not every service's SAM makes something of a click; it says so when it is asked. */
+function BoxInstead() {
+  if (draft.value.points.length === 0 || told(analysisError.value).details["field"] !== "config.points") return null;
+  const change = () => {
+    select({ points: [] });
+    tool.value = "box";
+  };
+  return <button type="button" onClick={change}>Draw a box instead</button>;
+}
+
+/** The service says how large a photo may be; the page can make it so. */
+function Fitting() {
+  const longest = told(analysisError.value).details["max_side_px"];
+  const large = photo.value;
+  if (typeof longest !== "number" || !large || Math.max(large.width, large.height) <= longest) return null;
+  return <button type="button" onClick={() => void scaledDown(large, longest).then(takePhoto)}>Scale the photo down to {longest} pixels</button>;
+}

@@ -1,0 +1,57 @@
+import type { JobSummary } from "../api/client";
+import { type Run, isRunning, progressOf } from "../runs/run";
+import { otherJobs, openOther, remove, runs, show, shown } from "../runs/running";
+import { percent, timeOf } from "../words";
+import { Icon } from "./icon";
+import { useObjectUrl } from "./object-url";
+
+/** What was made before, here and elsewhere. */
+export function History() {
+  if (runs.value.length === 0 && otherJobs.value.length === 0) return null;
+  return (
+    <section class="history" aria-labelledby="history-title">
+      <h2 id="history-title">History</h2>
+      <ul>
+        {runs.value.map((run) => <li key={run.id}><Entry run={run} /></li>)}
+        {otherJobs.value.map((job) => <li key={job.job_id}><Other job={job} /></li>)}
+      </ul>
+    </section>
+  );
+}
+
+function stateOf(run: Run): string {
+  if (isRunning(run)) return percent(progressOf(run));
+  if (run.candidates.some((candidate) => candidate.image)) return timeOf(run.createdAt);
+  return run.candidates[0]?.failure?.code === "CANCELLED" ? "cancelled" : "failed";
+}
+
+function Entry({ run }: { run: Run }) {
+  const image = useObjectUrl(run.candidates.find((candidate) => candidate.image)?.image ?? run.draft.photo?.blob);
+  const open = () => {
+    show(run);
+    document.querySelector(".stage-column")?.scrollIntoView({ block: "nearest" });
+  };
+  return (
+    <>
+      <button type="button" class="entry" aria-current={shown.value?.run === run.id || undefined} onClick={open}>
+        <span class="thumb">{image && <img src={image} alt="" />}</span>
+        <span class="what">{run.draft.prompt}</span>
+        <span class="quiet">{stateOf(run)}{run.candidates.length > 1 && ` · ${run.candidates.length}`}</span>
+      </button>
+      {!isRunning(run) && (
+        <button type="button" class="icon-only remove" aria-label={`Forget “${run.draft.prompt}”`} onClick={() => remove(run)}><Icon name="close" /></button>
+      )}
+    </>
+  );
+}
+
+/** A job that this browser did not start: of its photo it knows nothing. */
+function Other({ job }: { job: JobSummary }) {
+  return (
+    <button type="button" class="entry" disabled={job.status !== "completed"} title="Started elsewhere" onClick={() => void openOther(job)}>
+      <span class="thumb"><Icon name="image" /></span>
+      <span class="what">{job.prompt}</span>
+      <span class="quiet">elsewhere · {job.status}</span>
+    </button>
+  );
+}

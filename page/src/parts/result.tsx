@@ -1,0 +1,152 @@
+import { useState } from "preact/hooks";
+
+import { type Draft, draft, restore } from "../edit/draft";
+import { take } from "../edit/taking";
+import { type Candidate, type Run, isOver, isRunning, progressOf } from "../runs/run";
+import { cancel, shown, start } from "../runs/running";
+import { durationOf, percent, sentence, stageOf } from "../words";
+import { Icon } from "./icon";
+import { useObjectUrl } from "./object-url";
+import { Trouble } from "./trouble";
+
+/** What came of a run: while it is painted, and afterwards beside what was there before. */
+export function Result({ run }: { run: Run }) {
+  const at = shown.value?.candidate ?? null;
+  const candidate = at === null ? null : (run.candidates[at] ?? null);
+  const spoken = candidate ?? run.candidates.find(({ failure }) => failure) ?? run.candidates[0];
+  if (!spoken) return null;
+  return (
+    <>
+      <Head run={run} candidate={candidate} />
+      <div class="stage result">
+        {candidate ? <One run={run} candidate={candidate} /> : <All run={run} />}
+      </div>
+      <div class="under">
+        {isRunning(run) ? <Running run={run} /> : <Account candidate={spoken} />}
+        {spoken.failure && spoken.failure.code !== "CANCELLED" && <Trouble error={spoken.failure} />}
+      </div>
+    </>
+  );
+}
+
+function Head({ run, candidate }: { run: Run; candidate: Candidate | null }) {
+  const several = run.candidates.length > 1;
+  return (
+    <div class="tools" role="group" aria-label="Result">
+      <div class="group">
+        <button type="button" onClick={() => (shown.value = null)}>{draft.value.photo ? "Back to the photo" : "New edit"}</button>
+        {several && candidate && <button type="button" onClick={() => (shown.value = { run: run.id, candidate: null })}><Icon name="split" /> All candidates</button>}
+      </div>
+      {candidate?.image && <Actions run={run} candidate={candidate} image={candidate.image} />}
+    </div>
+  );
+}
+
+function Actions({ run, candidate, image }: { run: Run; candidate: Candidate; image: Blob }) {
+  const url = useObjectUrl(image);
+  const name = `${run.draft.prompt.trim().replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${candidate.seed ?? ""}.${image.type.split("/")[1]}`;
+  return (
+    <div class="group last">
+      {run.draft.photo && <button type="button" onClick={() => void anotherTry(run.draft)}><Icon name="again" beside /> Another try</button>}
+      {run.draft.photo && run.draft !== draft.value && <button type="button" onClick={() => { restore(run.draft); shown.value = null; }}>Edit this again</button>}
+      <button type="button" onClick={() => void take(image, "photo", name)}><Icon name="image" beside /> Use as photo</button>
+      <a class="button primary" href={url} download={name}><Icon name="download" beside /> Download</a>
+    </div>
+  );
+}
+
+/** The same edit, left to chance again. */
+async function anotherTry(before: Draft): Promise<void> {
+  const { seed: _seed, ...chosen } = before.chosen;
+  restore({ ...before, chosen });
+  await start();
+}
+
+function One({ run, candidate }: { run: Run; candidate: Candidate }) {
+  const before = useObjectUrl(run.draft.photo?.blob);
+  const after = useObjectUrl(candidate.image);
+  const size = run.draft.photo ?? sizeIn(candidate);
+  const ratio = size.width / size.height;
+  if (!after) {
+    return (
+      <div class="sheet" style={{ "--ratio": ratio }}>
+        {before && <img src={before} alt="The photo" class={isOver(candidate) ? "" : "painting"} />}
+        {candidate.progress.preview && !isOver(candidate) && <img class="preview" src={candidate.progress.preview} alt="What is being painted" />}
+      </div>
+    );
+  }
+  return <Comparison before={before} after={after} ratio={ratio} />;
+}
+
+function sizeIn(candidate: Candidate) {
+  const [width = 1, height = 1] = (candidate.account?.metadata.output_resolution ?? "1x1").split("x").map(Number);
+  return { width, height };
+}
+
+/** Before and after, one over the other; the edge between them follows the pointer and the arrow keys. */
+function Comparison({ before, after, ratio }: { before: string | undefined; after: string; ratio: number }) {
+  const [share, setShare] = useState(before ? 50 : 0);
+  return (
+    <div class="sheet comparison" style={{ "--ratio": ratio, "--share": `${share}%` }}>
+      <img src={after} alt="After the edit" />
+      {before && (
+        <>
+          <img class="before" src={before} alt="Before the edit" />
+          <span class="edge" aria-hidden="true" />
+          <span class="side left" aria-hidden="true">Before</span>
+          <span class="side right" aria-hidden="true">After</span>
+          <input type="range" min={0} max={100} value={share} aria-label="How much of the photo before the edit is shown" aria-valuetext={`${share} % before, ${100 - share} % after`}
+            onInput={(event) => setShare(event.currentTarget.valueAsNumber)} />
+        </>
+      )}
+    </div>
+  );
+}
+
+/** All candidates side by side. */
+function All({ run }: { run: Run }) {
+  return (
+    <ul class="candidates">
+      {run.candidates.map((candidate, index) => <li key={index}><Tile run={run} candidate={candidate} index={index} /></li>)}
+    </ul>
+  );
+}
+
+function Tile({ run, candidate, index }: { run: Run; candidate: Candidate; index: number }) {
+  const image = useObjectUrl(candidate.image);
+  const photo = useObjectUrl(run.draft.photo?.blob);
+  const state = candidate.image ? `seed ${candidate.seed}` : (candidate.failure?.message ?? stageOf(candidate.progress));
+  return (
+    <button type="button" onClick={() => (shown.value = { run: run.id, candidate: index })}>
+      <img src={image ?? candidate.progress.preview ?? photo} alt="" class={isOver(candidate) ? "" : "painting"} />
+      <span>Candidate {index + 1} <span class="quiet">{state}</span></span>
+    </button>
+  );
+}
+
+function Running({ run }: { run: Run }) {
+  const share = progressOf(run);
+  const first = run.candidates.find((candidate) => !isOver(candidate)) ?? run.candidates[0];
+  const [stage, step] = first ? stageOf(first.progress).split(", ") : [];
+  return (
+    <div class="running">
+      <progress max={1} value={share} aria-label="Progress of the edit" />
+      <span>{percent(share)}</span>
+      <p><span role="status">{stage}</span>{step && `, ${step}`}</p>
+      <button type="button" onClick={() => void cancel(run)}>Cancel</button>
+    </div>
+  );
+}
+
+function Account({ candidate }: { candidate: Candidate }) {
+  const { account, failure } = candidate;
+  if (failure?.code === "CANCELLED") return <p class="quiet" role="status">Cancelled. The photo and everything you set are still there.</p>;
+  if (!account) return null;
+  const { warnings = [] } = account.metadata;
+  return (
+    <>
+      <p class="quiet" role="status" title={account.models.join(", ")}>Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {candidate.seed}</p>
+      {warnings.length > 0 && <ul class="warnings" aria-label="Warnings">{warnings.map((warning) => <li key={warning}>{sentence(warning)}</li>)}</ul>}
+    </>
+  );
+}

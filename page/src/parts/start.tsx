@@ -1,0 +1,20 @@
+import { takingError } from "../edit/taking";
+import { useDropping } from "./dropping";
+import { FileButton } from "./file-button";
+import { Gallery } from "./gallery";
+import { Icon } from "./icon";
+import { Trouble } from "./trouble";
+
+/** The empty stage: a place for a photo. */
+export function Start() {
+  return (
+    <div class="stage start" {...useDropping("photo")}>
+      <Icon name="image" />
+      <h2>Drop a photo here</h2>
+      <p>or paste one, or</p>
+      <FileButton as="photo" look="button primary">Choose a photo</FileButton>
+      <Trouble error={takingError.value} />
+      <Gallery />
+    </div>
+  );
+}

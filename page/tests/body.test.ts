@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+
+import { MAX_SEED, type Parts, bodyOf, forCandidates, seedsOf } from "../src/edit/body";
+
+const PARTS: Parts = { base: "data:photo", prompt: " blue car ", negative: " ", reference: null, mask: null, points: [], box: null, settings: {} };
+
+test("nothing is sent that was not chosen", () => {
+  expect(bodyOf(PARTS)).toEqual({ base_image: "data:photo", prompt: "blue car" });
+});
+
+test("a mask of one's own says which side is meant, and takes the place of clicks", () => {
+  expect(bodyOf({ ...PARTS, mask: "data:mask", points: [{ x: 1, y: 2 }], box: [1, 2, 9, 9] })).toEqual({
+    base_image: "data:photo", prompt: "blue car", mask_image: "data:mask", config: { mask_mode: "luminance" },
+  });
+});
+
+test("clicks and boxes are whole pixels of the photo", () => {
+  const body = bodyOf({ ...PARTS, points: [{ x: 1.4, y: 2.6 }, { x: 5, y: 6, apart: true }], box: [1, 2, 9, 9], settings: { num_inference_steps: 30 } });
+  expect(body["config"]).toEqual({ num_inference_steps: 30, points: [[1, 3], [5, 6, 0]], box: [1, 2, 9, 9] });
+});
+
+test("candidates have seeds that follow one another, from the one that was chosen", () => {
+  expect(seedsOf(1, undefined)).toEqual([null]);
+  expect(seedsOf(1, 7)).toEqual([7]);
+  expect(seedsOf(3, 7)).toEqual([7, 8, 9]);
+  expect(seedsOf(2, MAX_SEED)).toEqual([MAX_SEED, 0]);
+  expect(seedsOf(2, -1, () => 0)).toEqual([0, 1]);
+  const [, last] = seedsOf(2, undefined, () => 0.999999999999);
+  expect(last).toBeLessThanOrEqual(MAX_SEED);
+});
+
+test("a seed is added to the settings, not put in their place", () => {
+  const body = { prompt: "x", config: { sharpen: true } };
+  expect(forCandidates(body, 5, 1)).toEqual({ prompt: "x", config: { sharpen: true, seed: 5 } });
+  expect(forCandidates(body, 5, 3)).toEqual({ prompt: "x", n: 3, config: { sharpen: true, seed: 5 } });
+  expect(forCandidates(body, null, 1)).toEqual(body);
+});

@@ -1,0 +1,138 @@
+"""The page in a real Chromium, against a real service with the demo models; skipped where there is no browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from benchmarks.server import Server, free_port
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+WAIT_MS = 180_000
+"""An edit takes seconds; a machine that runs all the other tests beside it may take its time."""
+WATCH_SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) {
+    const moved = entry.sources.map((source) => source.node?.className ?? source.node?.nodeName);
+    if (!entry.hadRecentInput) window.shifts.push({ value: entry.value, moved });
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium: apt-get install chromium")
+    driver = pytest.importorskip("playwright.sync_api", reason="there is no playwright: pip install playwright")
+    with driver.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def served(folder: Path, **settings: str) -> Server:
+    environment = {f"COMPOSITION_{name.upper()}": value for name, value in settings.items()}
+    return Server(port=free_port(), log=folder / "serve.log", environment=environment)
+
+
+@pytest.fixture(scope="module")
+def demo_url(browser, tmp_path_factory) -> Iterator[str]:
+    """The demo models, in whose world edits work. Needs the browser first, so that nothing is started in vain."""
+    settings = {"models__profile": "demo", "generation__default_steps": "5"}  # what is painted is judged elsewhere
+    with served(tmp_path_factory.mktemp("demo"), **settings) as server:
+        server.wait_until_healthy(timeout_s=180)
+        yield server.url
+
+
+@dataclass
+class Visit:
+    """A person with a browser of their own: an empty profile, and an eye on what the page asks for and complains of."""
+
+    page: Any
+    url: str
+    asked: list[Any] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def bodies(self, path: str) -> list[dict[str, Any]]:
+        """What was posted to a path of the API, in order."""
+        return [
+            request.post_data_json
+            for request in self.asked
+            if request.method == "POST" and urlsplit(request.url).path == f"/api/v1/{path}"
+        ]
+
+    def open(self) -> None:
+        self.page.goto(self.url)
+        self.page.locator(".service[data-state=ready]").wait_for()
+
+    def take(self, example: str) -> None:
+        """Click an example, and wait until the decision about it is there."""
+        self.page.get_by_role("button", name=example).click()
+        self.decided()
+
+    def decided(self) -> None:
+        self.page.locator(".decision[aria-busy=false] dl").wait_for()
+
+    def edit(self) -> None:
+        self.page.get_by_role("button", name="Edit the photo").click()
+
+    def result(self) -> bytes:
+        """The file that the person downloads, once it is there."""
+        with self.page.expect_download(timeout=WAIT_MS) as download:
+            self.page.get_by_role("link", name="Download").click(timeout=WAIT_MS)
+        return Path(download.value.path()).read_bytes()
+
+    def set_number(self, name: str, value: str) -> None:
+        if not self.page.get_by_label(name).is_visible():
+            self.page.locator("summary").filter(has_text="Settings").click()
+        self.page.get_by_label(name).fill(value)
+        self.page.get_by_label(name).blur()
+
+    def foreign(self) -> list[str]:
+        """What was asked of anybody else."""
+        urls = (urlsplit(request.url) for request in self.asked)
+        own = urlsplit(self.url).netloc
+        return [url.geturl() for url in urls if url.scheme in ("http", "https") and url.netloc != own]
+
+
+@pytest.fixture
+def visits(browser) -> Iterator[Any]:
+    """Opens visits; at the end none of them has asked a foreign host, broken the policy or thrown an error."""
+    opened: list[Visit] = []
+
+    def start(url: str, **options: Any) -> Visit:
+        context = browser.new_context(**{"viewport": {"width": 1360, "height": 860}, **options})
+        context.set_default_timeout(20_000)
+        context.add_init_script(WATCH_SHIFTS)
+        visit = Visit(page=context.new_page(), url=url)
+        visit.page.on("request", lambda request: visit.asked.append(request))
+        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        visit.page.on("console", lambda said: said.type == "error" and visit.complaints.append(said.text))
+        opened.append(visit)
+        return visit
+
+    yield start
+    for visit in opened:
+        visit.page.context.close()
+    assert [visit.foreign() for visit in opened if visit.foreign()] == []
+    # A browser reports every answer of 400 and more by itself.
+    assert [c for visit in opened for c in visit.complaints if "Failed to load resource" not in c] == []
+
+
+@pytest.fixture
+def visit(visits, demo_url) -> Visit:
+    started = visits(demo_url)
+    started.open()
+    return started

@@ -1,0 +1,66 @@
+"""A service with keys: the page opens without one, asks once, and keeps it for the tab."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.e2e.page.conftest import WAIT_MS, served
+
+
+@pytest.fixture(scope="module")
+def keyed_url(browser, tmp_path_factory):
+    """The tiny models, which also have previews."""
+    settings = {"models__profile": "tiny", "generation__previews": "true"}
+    settings["api__api_keys"] = json.dumps({"ann": "secret"})
+    with served(tmp_path_factory.mktemp("keyed"), **settings) as server:
+        server.wait_until_healthy(timeout_s=180)
+        yield server.url
+
+
+def test_a_key_is_asked_for_once_and_kept_in_the_tab(visits, keyed_url):
+    visit = visits(keyed_url)
+    visit.open()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_label("API key").fill("guess")
+    dialog.get_by_role("button", name="Use this key").click()
+    dialog.get_by_text("That key was not accepted").wait_for()
+    dialog.get_by_label("API key").fill("secret")
+    dialog.get_by_role("button", name="Use this key").click()
+    dialog.wait_for(state="hidden")
+    visit.take("Colour change")
+    visit.edit()
+    visit.page.locator(".comparison").wait_for(timeout=WAIT_MS)
+    visit.page.reload()
+    visit.page.get_by_role("button", name="Edit the photo").wait_for()
+    visit.decided()
+    assert dialog.count() == 0
+    stored = visit.page.evaluate("() => JSON.stringify([localStorage, document.cookie, location.href])")
+    assert "secret" not in stored
+
+
+def test_what_is_being_painted_is_shown_where_the_service_sends_it(visits, keyed_url):
+    visit = visits(keyed_url)
+    visit.page.add_init_script("sessionStorage.setItem('image-composition-key', 'secret')")
+    visit.open()
+    visit.take("Colour change")
+    visit.set_number("Num inference steps", "100")
+    visit.edit()
+    visit.page.get_by_alt_text("What is being painted").wait_for(timeout=WAIT_MS)
+
+
+def test_what_is_clicked_is_what_changes_where_the_models_know_clicks(visits, keyed_url):
+    visit = visits(keyed_url)
+    visit.page.add_init_script("sessionStorage.setItem('image-composition-key', 'secret')")
+    visit.open()
+    visit.take("Colour change")
+    visit.page.get_by_role("radio", name="Click").check()
+    photo = visit.page.locator(".surface")
+    area = photo.bounding_box()
+    photo.click(position={"x": area["width"] / 2, "y": area["height"] * 0.75})
+    photo.click(position={"x": area["width"] / 4, "y": area["height"] / 4}, modifiers=["Alt"])
+    visit.page.get_by_text("what you pointed at").wait_for()
+    visit.page.wait_for_function("() => document.querySelectorAll('.point').length === 2")
+    visit.decided()
+    assert visit.bodies("analyze")[-1]["config"] == {"points": [[128, 192], [64, 64, 0]]}
