@@ -31,8 +31,9 @@ new PerformanceObserver((list) => {
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Of one file: as long as it is open its event loop runs, and no other file's tests could run one of their own."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium: apt-get install chromium")
     driver = pytest.importorskip("playwright.sync_api", reason="there is no playwright: pip install playwright")
