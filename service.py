@@ -87,9 +87,10 @@ class ImageComposition:
     def make_room() -> None:
         """Once per server, before any process is started and BentoML opens its record of tasks."""
         with config_errors_end_the_process():
-            hear_refusals(make_folder(config.storage))
+            folder = make_folder(config.storage)
             if embedded:
                 asyncio.run(check_storage(config))
+            hear_refusals(folder)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def open(self) -> None:

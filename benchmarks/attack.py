@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import socket
 import sys
 import tempfile
@@ -195,10 +196,12 @@ def forged_log_lines(target: Target) -> Outcome:
 
 
 def pages(target: Target) -> Outcome:
-    """No page names another host."""
+    """No page names another host, or has a script that is not a file of ours."""
     with httpx.Client(base_url=target.url) as client:
         texts = [client.get(path).text for path in ("/", "/docs")]
-    return Outcome(holds=all("//" not in text.replace("<!DOCTYPE", "") and "<script" not in text for text in texts))
+    scripts = [tag for text in texts for tag in re.findall(r"<script[^>]*>[^<]*", text)]
+    local = all(re.fullmatch(r'<script[^>]* src="/(?!/)[^"]*"[^>]*>\s*', tag) for tag in scripts)
+    return Outcome(holds=local and all("//" not in text for text in texts), figures={"scripts": len(scripts)})
 
 
 def guessed_keys(target: Target, *, count: int) -> Outcome:

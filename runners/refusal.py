@@ -28,9 +28,16 @@ _NOTE_VARIABLE = "IMAGE_COMPOSITION_REFUSAL"
 
 
 def hear_refusals(folder: Path) -> None:
-    """For the supervisor, before it starts a process: when one refuses to start, end with its reason and status 2."""
+    """For the supervisor, before it starts a process: when one refuses to start, end with its reason and status 2.
+
+    Raises:
+        ConfigError: nothing can be written to the folder.
+    """
     note = folder / f"refusal.{os.getpid()}"
-    note.unlink(missing_ok=True)
+    try:
+        note.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"storage.folder: cannot be used: {error.strerror}") from error
     os.environ[_NOTE_VARIABLE] = str(note)
     atexit.register(_end_as_refused, note)
 

@@ -44,7 +44,7 @@ def test_every_pixel_outside_the_mask_is_the_decoded_inputs(client, size, kind):
         base_image=b64(data),
         prompt="a glass ball",
         mask_image=b64(corner_mask(height, width)),
-        config={"seed": 7, "num_inference_steps": 2, "return_mask": True},
+        config={"seed": 7, "num_inference_steps": 2, "return_mask": True, "keep_parts": "off"},
     )
     after, mask = from_b64(result["image"]), from_b64(result["mask"])
     assert after.shape == before.shape
