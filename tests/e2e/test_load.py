@@ -5,9 +5,9 @@ from __future__ import annotations
 from benchmarks.load import run
 
 
-def test_a_crowd_and_rubbish_leave_no_500_no_lost_job_and_no_process_that_grew():
-    """Times are judged by `make load`, on a machine that does nothing else."""
-    load = run(clients=40, seconds=15, refusals=1, profile="tiny", seed=7, timed=False)
+def test_a_crowd_and_rubbish_leave_no_500_and_no_lost_job():
+    """Times and growth are judged by `make load`, in minutes and on a machine that does nothing else."""
+    load = run(clients=40, seconds=8, refusals=1, profile="tiny", seed=7, timed=False)
     assert load.wrong == []
     assert load.figures["jobs_accepted"] > 0
     assert {"generate", "async", "analyze", "status", "garbage"} <= load.figures["answers"].keys()
