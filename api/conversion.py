@@ -56,9 +56,9 @@ def to_result(job: Job, *, images: Sequence[bytes], mask: bytes | None) -> dict[
     if job.payload.response_format is ResponseFormat.URL:
         _deliver(delivered, "image_url", [image_url(job.id, index) for index in range(len(job.result.image_keys))])
     else:
-        _deliver(delivered, "image", [_in_base64(image) for image in images])
+        _deliver(delivered, "image", [in_base64(image) for image in images])
     if mask is not None:
-        delivered["mask"] = _in_base64(mask)
+        delivered["mask"] = in_base64(mask)
     return {**delivered, **job.result.account}
 
 
@@ -70,7 +70,8 @@ def _deliver(delivered: dict[str, Any], name: str, candidates: Sequence[str]) ->
         delivered[f"{name}s"] = list(candidates)
 
 
-def _in_base64(file: bytes) -> str:
+def in_base64(file: bytes) -> str:
+    """A file as it stands in a JSON body; of a large one it takes a while, so call it in a thread."""
     return base64.b64encode(file).decode("ascii")
 
 

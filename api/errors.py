@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -31,6 +32,8 @@ from composition.errors import (
 )
 
 logger = logging.getLogger(__name__)
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 MAX_LISTED_FIELDS = 20
 """Of a request with thousands of bad fields only the first are listed."""
@@ -104,6 +107,19 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidInput:
     if len(errors) > 3:
         message += f"; and {len(errors) - 3} more"
     return InvalidInput(message, details={"fields": listed})
+
+
+def about_field(field: str, message: str, kind: str) -> InvalidInput:
+    """The same error for one field of the body that no schema has looked at; `kind` as pydantic names its errors."""
+    return from_validation([{"loc": ("body", field), "msg": message, "type": kind}])
+
+
+def validated(model: type[_Model], value: Any) -> _Model:
+    """A value as a model has it. Raises: InvalidInput, with every bad field."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise from_validation(error.errors()) from error
 
 
 def _describe(item: Mapping[str, Any]) -> dict[str, str]:

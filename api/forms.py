@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.bodies import BoundedJsonRoute
 from api.context import current_context
-from api.errors import from_validation
+from api.errors import about_field
 from api.json_reader import JsonReader
 from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
 from api.schemas import IMAGE_FIELDS, GenerateRequest
@@ -87,7 +87,7 @@ def to_body(form: Form) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for name, values in form.items():
         if len(values) > 1:
-            raise from_validation([_problem(name, f"is given {len(values)} times", "repeated")])
+            raise about_field(name, f"is given {len(values)} times", "repeated")
         for value in values:
             if isinstance(value, Upload) or name in _TEXTS:
                 body[name] = value
@@ -103,11 +103,7 @@ def _parsed(name: str, text: str) -> Any:
         return reader.value()
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise from_validation([_problem(name, f"is not valid JSON: {reason}", "json_type")]) from error
-
-
-def _problem(name: str, message: str, kind: str) -> dict[str, Any]:
-    return {"loc": ("body", name), "msg": message, "type": kind}
+        raise about_field(name, f"is not valid JSON: {reason}", "json_type") from error
 
 
 def _is_text(schema: Schema) -> bool:

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from api.bodies import pieces_of
-from api.errors import from_validation
+from api.errors import about_field
 from composition.errors import CompositionError, InvalidInput, PayloadTooLarge
 
 MEDIA_TYPE = "multipart/form-data"
@@ -178,9 +178,9 @@ class _Reading:
         self._name = options[b"name"].decode("utf-8", "replace")
         self._filename = options.get(b"filename")
         if self._name not in self._limits.files | self._limits.texts:
-            raise _about(self._name, "is not a known field", "extra_forbidden")
+            raise about_field(self._name, "is not a known field", "extra_forbidden")
         if encoding not in (b"binary", b"8bit", b"7bit"):
-            raise _about(self._name, "has a Content-Transfer-Encoding: send the bytes as they are", "encoding")
+            raise about_field(self._name, "has a Content-Transfer-Encoding: send the bytes as they are", "encoding")
 
     def _add(self, data: bytes, start: int, end: int) -> None:
         limits = self._limits
@@ -196,7 +196,7 @@ class _Reading:
             try:
                 values.append(data.decode())
             except UnicodeDecodeError as error:
-                raise _about(self._name, "is not UTF-8", "string_unicode") from error
+                raise about_field(self._name, "is not UTF-8", "string_unicode") from error
         elif data or self._filename:  # a browser's file field that nothing was chosen for is empty, without a name
             values.append(Upload(data=data))
 
@@ -207,10 +207,6 @@ class _Reading:
         return PayloadTooLarge(
             f"the form has more than {self._limits.max_parts} parts", details={"max_parts": self._limits.max_parts}
         )
-
-
-def _about(field: str, message: str, kind: str) -> InvalidInput:
-    return from_validation([{"loc": ("body", field), "msg": message, "type": kind}])
 
 
 def _too_large(what: str, max_bytes: int) -> PayloadTooLarge:

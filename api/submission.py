@@ -35,7 +35,7 @@ from composition.errors import (
 )
 from composition.images import Mask
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
-from composition.request import ResponseFormat
+from composition.request import EditOptions, ResponseFormat
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +80,9 @@ async def submit(
     if request.callback_url is not None:
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
-    images = await _load_images(context, request)
-    payload = await _store(context, request, images)
+    options = to_options(request.config)
+    images = await _load_images(context, request, options)
+    payload = await _store(context, request, images, options)
     limit_s = context.config.limits.request_timeout_seconds
     job = Job(
         id=str(uuid.uuid4()),
@@ -90,9 +91,7 @@ async def submit(
         priority=priority,
         payload=payload,
         max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
-        time_limit_s=limit_s * payload.n
-        if deadline is None
-        else max(0.0, deadline - asyncio.get_running_loop().time()),
+        time_limit_s=limit_s * payload.n if deadline is None else _left_s(deadline),
         callback_url=request.callback_url,
         idempotency_key=idempotency_key,
         body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
@@ -227,12 +226,11 @@ async def _abandon(context: ApiContext, job: Job) -> None:
         return
 
 
-async def _load_images(context: ApiContext, request: GenerateRequest) -> _Images:
+async def _load_images(context: ApiContext, request: GenerateRequest, options: EditOptions) -> _Images:
     fields = {name: getattr(request, name) for name in IMAGE_FIELDS}
     given = {name: image for name, image in fields.items() if image is not None}
     loaded = await _all(*(_load(context, name, image) for name, image in given.items()))
     files = dict(zip(given, loaded, strict=True))
-    options = to_options(request.config)
     measure = partial(context.codec.measure, oversize=options.oversize)
     size = await _decode(context, "base_image", measure, files["base_image"])
     with naming("base_image"):
@@ -281,7 +279,7 @@ def _check_mask(mask: Mask, base_size: tuple[int, int]) -> None:
         raise UnprocessableImage(f"the mask is {sizes['mask']} pixels, the base image {sizes['base']}", details=sizes)
 
 
-async def _store(context: ApiContext, request: GenerateRequest, images: _Images) -> EditPayload:
+async def _store(context: ApiContext, request: GenerateRequest, images: _Images, options: EditOptions) -> EditPayload:
     """Put the files into blobs; those already stored are deleted again when one fails."""
     keys: list[str] = []
     try:
@@ -300,7 +298,7 @@ async def _store(context: ApiContext, request: GenerateRequest, images: _Images)
         mask_key=mask_key,
         n=request.n,
         response_format=request.response_format,
-        options=to_options(request.config),
+        options=options,
     )
 
 

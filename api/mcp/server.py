@@ -6,7 +6,6 @@ is lost with one. Who asks, how often, and how much is the guards' business, as 
 
 from __future__ import annotations
 
-import base64
 import json
 
 from fastapi import APIRouter, Request
@@ -20,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.bodies import fed, pieces_of
 from api.context import current_charge, current_context, current_owner
+from api.conversion import in_base64
 from api.errors import error_body, unexpected
 from api.json_reader import JsonReader
 from api.mcp.tools import TOOLS, Caller, ToolAnswer
@@ -108,10 +108,7 @@ async def _call_tool(context: ServerRequestContext, params: types.CallToolReques
 def _told(answer: ToolAnswer) -> types.CallToolResult:
     facts = dict(answer.facts)
     text = types.TextContent(text=json.dumps(facts, ensure_ascii=False))
-    images = [
-        types.ImageContent(data=base64.b64encode(data).decode("ascii"), mime_type=media_type)
-        for data, media_type in answer.images
-    ]
+    images = [types.ImageContent(data=in_base64(data), mime_type=media_type) for data, media_type in answer.images]
     return types.CallToolResult(content=[text, *images], structured_content=facts)
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import ApiContext, Charge
 from api.conversion import to_status
-from api.errors import from_validation
+from api.errors import about_field, validated
 from api.routes.jobs import known_form
 from api.schemas import IMAGE_FIELDS, GenerateRequest
 from api.submission import forget_images, run_interactive, submit
@@ -27,7 +27,6 @@ _NOT_HERE: Final = ("callback_url", "response_format")
 """Fields of a request that say how its answer is delivered over HTTP."""
 
 Schema = dict[str, Any]
-M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +104,7 @@ async def edit(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]
 
 async def follow(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
     """How far a job is; its images once it is completed."""
-    asked = _validated(WaitArguments, arguments)
+    asked = validated(WaitArguments, dict(arguments))
     job = await context.queue.get(known_form(asked.job_id), owner=caller.owner)
     if not job.status.terminal and asked.wait_s:
         try:
@@ -120,7 +119,7 @@ async def follow(context: ApiContext, caller: Caller, arguments: Mapping[str, An
 
 async def cancel(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
     """Idempotent."""
-    job_id = known_form(_validated(JobArguments, arguments).job_id)
+    job_id = known_form(validated(JobArguments, dict(arguments)).job_id)
     return ToolAnswer(facts=to_status(await context.queue.cancel(job_id, owner=caller.owner), None))
 
 
@@ -141,8 +140,8 @@ def _request(arguments: Mapping[str, Any]) -> GenerateRequest:
     body = {name: _image_text(value) if name in IMAGE_FIELDS else value for name, value in arguments.items()}
     for name in body:
         if name in _NOT_HERE:
-            raise from_validation([{"loc": ("body", name), "msg": "", "type": "extra_forbidden"}])
-    return _validated(GenerateRequest, body)
+            raise about_field(name, "", "extra_forbidden")
+    return validated(GenerateRequest, body)
 
 
 def _image_text(value: Any) -> Any:
@@ -150,13 +149,6 @@ def _image_text(value: Any) -> Any:
     if isinstance(value, dict) and value.get("type") == "image":
         return value.get("data")
     return value
-
-
-def _validated(model: type[M], arguments: Mapping[str, Any]) -> M:
-    try:
-        return model.model_validate(dict(arguments))
-    except ValidationError as error:
-        raise from_validation(error.errors()) from error
 
 
 def _edit_schema() -> Schema:

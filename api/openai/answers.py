@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from api.conversion import in_base64
 from api.openai.edits import MODEL, ImageEdit
 from composition.jobs import Job
 
@@ -33,7 +33,7 @@ def whole_answer(job: Job, images: Sequence[bytes], edit: ImageEdit) -> dict[str
     """The body of POST /v1/images/edits; base64 is made here, so call it in a thread."""
     return {
         "created": int(time.time()),
-        "data": [{"b64_json": _base64(image)} for image in images],
+        "data": [{"b64_json": in_base64(image)} for image in images],
         **_account(job, edit),
         "metadata": _metadata(job),
     }
@@ -45,7 +45,7 @@ def completed_events(job: Job, images: Sequence[bytes], edit: ImageEdit, notes: 
     metadata["warnings"] = [*metadata.get("warnings", ()), *notes]
     told = {"created_at": int(time.time()), **_account(job, edit), "metadata": metadata}
     echo = {"safety_identifier": edit.safety_identifier} if edit.safety_identifier else {}
-    return [{"type": COMPLETED, "b64_json": _base64(image), **told, **echo} for image in images]
+    return [{"type": COMPLETED, "b64_json": in_base64(image), **told, **echo} for image in images]
 
 
 def partial_event(preview: Mapping[str, Any], index: int, edit: ImageEdit) -> dict[str, Any]:
@@ -80,7 +80,3 @@ def _metadata(job: Job) -> dict[str, Any]:
 
 def _quality(edit: ImageEdit) -> str:
     return edit.quality if edit.quality in ("low", "high") else "medium"
-
-
-def _base64(image: bytes) -> str:
-    return base64.b64encode(image).decode("ascii")

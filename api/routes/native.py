@@ -12,14 +12,14 @@ from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api import openapi
 from api.bodies import BoundedJsonRoute
 from api.context import ApiContext, Charge, Charging, Context, Owner
 from api.conversion import PRIVATE, rendered, status_url
-from api.errors import from_validation
+from api.errors import validated
 from api.responses import GenerateResponse, SubmitResponse
 from api.routes.generate import run_while_connected
 from api.routes.jobs import known_form
@@ -163,10 +163,7 @@ async def _submit(body: NativeRequest, context: ApiContext, owner: str, charge: 
 
 def _parse(body: NativeRequest) -> GenerateRequest:
     """Raises: InvalidInput, with every bad field, named as on the REST route."""
-    try:
-        return GenerateRequest.model_validate(body.request)
-    except ValidationError as error:
-        raise from_validation(error.errors()) from error
+    return validated(GenerateRequest, body.request)
 
 
 def _task(job: Job) -> TaskResponse:

@@ -108,9 +108,7 @@ def _smoothed(image: Image, ring: npt.NDArray[np.bool_], grain_px: float) -> Lab
     weight = ring.astype(np.float32)
     total = cv2.boxFilter(image.astype(np.float32) * weight[..., None], cv2.CV_32F, size, normalize=False)
     count = cv2.boxFilter(weight, cv2.CV_32F, size, normalize=False)
-    means = (total[ring] / count[ring][:, None]).reshape(-1, 1, 3) / np.float32(255)
-    lab: Lab = cv2.cvtColor(means, cv2.COLOR_RGB2LAB)
-    return lab.reshape(-1, 3)
+    return to_lab(total[ring] / count[ring][:, None])
 
 
 def _gain(source: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> float:
