@@ -1,4 +1,4 @@
-"""The command line: `python -m models_store list|import|verify [PROFILE]`, the latter two of the configured one."""
+"""The command line: `python -m models_store list|import|verify|doctor [PROFILE]`; without a name the configured one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if options.command == "import":
         return _import(options)
+    if options.command == "doctor":
+        return _doctor(options.profile)
     return _verify(options.profile, files_only=options.files)
 
 
@@ -47,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check the imported files and load every model")
     verify.add_argument("profile", nargs="?", choices=profiles(), help="default: the configured one")
     verify.add_argument("--files", action="store_true", help="only compare the files with those that were imported")
+    doctor = commands.add_parser("doctor", help="say what this machine can serve, and what is missing")
+    doctor.add_argument("profile", nargs="?", choices=profiles(), help="default: the configured one")
     return parser
 
 
@@ -94,3 +98,13 @@ def _verify(profile: str, *, files_only: bool) -> int:
         print(finding, flush=True)
         failed += not finding.ok
     return 1 if failed else 0
+
+
+def _doctor(profile: str) -> int:
+    from models_store.doctor import examine
+
+    config = load_config()
+    asked = config.model_copy(update={"models": config.models.model_copy(update={"profile": profile})})
+    diagnosis = examine(asked)
+    print("\n".join(diagnosis.lines(profile)))
+    return 0 if diagnosis.servable else 1

@@ -10,6 +10,7 @@ import bentoml
 from composition.config import load_config
 from composition.decision import ReferenceKind
 from composition.images import Detection, Image
+from models_store.plan.decided import planned
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed
@@ -17,7 +18,7 @@ from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 
-_CONFIG = load_config()
+_CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
 _MAX_IMAGES = 16
 _MAX_PROMPTS = 64

@@ -10,6 +10,7 @@ import bentoml
 
 from composition.config import load_config
 from composition.images import Detection, Mask
+from models_store.plan.decided import planned
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_marks, shape_of
@@ -18,7 +19,7 @@ from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 
-_CONFIG = load_config()
+_CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
 _MAX_QUERIES = 4
 """Images of 800 x 1333 pixels take much memory on their way through, and a GPU shares its own with the diffusion."""

@@ -9,6 +9,7 @@ import bentoml
 
 from composition.config import load_config
 from composition.images import DepthMap, Image, Pose
+from models_store.plan.decided import planned
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed
@@ -17,7 +18,7 @@ from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 from runners.structure.queries import PoseQuery, has_usable_people, shape_of
 
-_CONFIG = load_config().models
+_CONFIG = planned(load_config()).models
 _MODELS = ModelSet(_CONFIG)
 _MAX_IMAGES = 4
 

@@ -11,6 +11,7 @@ import bentoml
 from composition.config import load_config
 from composition.controls import CONTROLS
 from composition.errors import CompositionError, InvalidInput
+from models_store.plan.decided import planned
 from models_store.store import ModelSet
 from runners.diffusion.transport.events import Alive, Event, event_to_frame, request_from_frame
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
@@ -19,7 +20,7 @@ from runners.refusal import refusing_to_start
 from runners.remote import CALL_TIMEOUT_S, SERVICE_OPTIONS
 from runners.staying import StaysForFront
 
-_CONFIG = load_config()
+_CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
 _MODELS.require_served()
 _ALIVE_INTERVAL_S = 10.0

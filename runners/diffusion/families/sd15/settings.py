@@ -48,10 +48,10 @@ class Sd15Settings:
             max_controlnets=config.models.controlnet.max_loaded,
             preload_controlnets=not config.models.controlnet.load_on_demand,
             guidance_end=generation.guidance_end,
-            offload=optimization.enable_model_offload and on_cuda,
+            offload=optimization.offloads and on_cuda,
             use_xformers=generation.enable_xformers,
             compile_unet=on_cuda if compile_unet == "auto" else bool(compile_unet),
             safety_checker=config.models.safety_checker,
             native_size=generation.native_size or native_size,
-            warm_rows=generation.max_rows,
+            warm_rows=generation.rows,
         )
