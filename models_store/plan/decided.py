@@ -28,6 +28,11 @@ def planned(config: Config) -> Config:
     return resolve(config, decide(config))
 
 
+def without_card(config: Config) -> Config:
+    """The configuration for the CPU, where the card that was planned with turns out not to work after all."""
+    return resolve(config, make_plan(Machine(), needs_of(ModelSet(config.models)), wishes_of(config)))
+
+
 def decide(config: Config, find: Callable[[], Machine] = find_gpus) -> Plan:
     """This server's plan: the one in the environment when it is for this configuration, else a new one, left there."""
     wishes, needs = wishes_of(config), needs_of(ModelSet(config.models))

@@ -107,6 +107,8 @@ def needs_of(models: ModelSet) -> Needs:
     components: list[Component] = []
     counted = True
     for role in models.roles:
+        if role in COUNTED and role != models.base_role:
+            continue  # another pipeline, which this configuration does not load
         imported = role not in models.missing
         counted = counted and imported
         sizes = _count(models.path(role)) if imported else _told(models.model(role))

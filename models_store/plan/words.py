@@ -5,6 +5,9 @@ from __future__ import annotations
 from models_store.plan.machine import GIB
 from models_store.plan.planner import Plan
 
+SMALLEST_BYTES = GIB // 100
+"""Parts below are told in one line."""
+
 
 def summary(plan: Plan) -> list[str]:
     """The plan in sentences, a line each, the first one the gist."""
@@ -29,7 +32,10 @@ def summary(plan: Plan) -> list[str]:
 def table(plan: Plan) -> list[str]:
     """What adds up on the card, largest first, with the sum."""
     parts = sorted(plan.parts, key=lambda part: -part.size_bytes)
-    lines = [f"{part.size_bytes / GIB:7.2f} GiB  {part.name}" for part in parts]
+    large = [part for part in parts if part.size_bytes >= SMALLEST_BYTES]
+    lines = [f"{part.size_bytes / GIB:7.2f} GiB  {part.name}" for part in large]
+    if rest := sum(part.size_bytes for part in parts[len(large) :]):
+        lines.append(f"{rest / GIB:7.2f} GiB  smaller parts")
     return [*lines, f"{plan.total_bytes / GIB:7.2f} GiB  together"] if parts else []
 
 

@@ -11,7 +11,7 @@ import bentoml
 from composition.config import load_config
 from composition.controls import CONTROLS
 from composition.errors import CompositionError, InvalidInput
-from models_store.plan.decided import planned
+from models_store.plan.decided import decide, planned, without_card
 from models_store.store import ModelSet
 from runners.diffusion.transport.events import Alive, Event, event_to_frame, request_from_frame
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
@@ -43,7 +43,10 @@ def _packed(role: str) -> Any:
     return packed(_MODELS, role) if role in _MODELS.roles else None
 
 
-@bentoml.service(name="diffusion-runner", **{**SERVICE_OPTIONS, "traffic": {"timeout": _TIMEOUT_S}})
+_OPTIONS = {**SERVICE_OPTIONS, "traffic": {"timeout": _TIMEOUT_S}}
+
+
+@bentoml.service(name="diffusion-runner", **_OPTIONS)
 class DiffusionRunner(StaysForFront):
     """The step engine behind three methods.
 
@@ -55,6 +58,7 @@ class DiffusionRunner(StaysForFront):
     ip_adapter_model = _packed("ip-adapter")
     lcm_lora_model = _packed("lcm-lora")
     taesd_model = _packed("taesd")
+    card = 0
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
@@ -62,8 +66,9 @@ class DiffusionRunner(StaysForFront):
             from runners.device import choose_device, gpu_memory
             from runners.diffusion.start import start_engine
 
-            self._device = choose_device(_CONFIG.models.device)
-            self._engine = start_engine(_CONFIG, _MODELS, self._device)
+            self._device = choose_device(_CONFIG.models.device, card=self.card)
+            on_card = self._device.type == "cuda" or decide(load_config()).card is None
+            self._engine = start_engine(_CONFIG if on_card else without_card(load_config()), _MODELS, self._device)
         self._gpu_memory = gpu_memory
 
     @_api
@@ -131,6 +136,14 @@ class DiffusionRunner(StaysForFront):
 
 _service: Any = DiffusionRunner
 _service.models.extend(model for control in CONTROLS.values() if (model := _packed(control.role)))
+
+
+def runner_on(card: int) -> Any:
+    """The runner of another GPU, a service of its own: BentoML's workers share one socket, and a request's `renew`
+    or `cancel` would reach whichever is free.
+    """  # noqa: D205  one sentence
+    inner = type(f"DiffusionRunner{card}", (_service.inner,), {"card": card, "__module__": __name__})
+    return bentoml.service(name=f"diffusion-{card}-runner", **_OPTIONS)(inner)
 
 
 async def _next_event(events: asyncio.Queue[Event]) -> Event:

@@ -19,10 +19,10 @@ from runners.diffusion.families.sd15.decoding import Decoder
 from runners.diffusion.families.sd15.family import Sd15Family
 from runners.diffusion.families.sd15.forward import BatchForward
 from runners.diffusion.families.sd15.loras import LoraSwitch
-from runners.diffusion.families.sd15.offload import ModelOffload
 from runners.diffusion.families.sd15.paths import sd15_paths
 from runners.diffusion.families.sd15.preprocess import Preprocessor
 from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.visits import ModelVisits
 
 
 def load_family(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> Sd15Family:
@@ -45,7 +45,7 @@ def build_family(
     )
     if settings.preload_controlnets:
         controlnets.preload()
-    loras, offload = LoraSwitch(components), ModelOffload(device, offload=settings.offload)
+    loras, offload = LoraSwitch(components), ModelVisits(device, offload=settings.offload, turn=settings.visits_lock)
     unet = _build_runner(components, controlnets, loras, settings)
     return Sd15Family(
         components=components,

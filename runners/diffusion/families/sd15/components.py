@@ -143,7 +143,7 @@ def _load_pipeline(folder: Path, settings: Sd15Settings, device: torch.device, d
     pipe = StableDiffusionInpaintPipeline.from_pretrained(
         folder, dtype=dtype, variant=weights_variant(folder, dtype), local_files_only=True, **options
     )
-    # Offloading brings each of the other parts to the device only while it is used (`ModelOffload`).
+    # Offloading brings each of the other parts to the device only while it is used (`ModelVisits`).
     (pipe.unet if settings.offload else pipe).to(device)
     return pipe
 

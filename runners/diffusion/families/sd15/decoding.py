@@ -11,14 +11,14 @@ from composition.errors import ContentPolicy, ModelError
 from composition.images import Image
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.sd15.components import Components
-from runners.diffusion.families.sd15.offload import ModelOffload
 from runners.diffusion.families.sd15.state import Sd15State
+from runners.visits import ModelVisits
 
 
 class Decoder:
     """Decodes; used by one thread at a time, but for `preview`, which only reads."""
 
-    def __init__(self, components: Components, offload: ModelOffload, counters: Counters) -> None:
+    def __init__(self, components: Components, offload: ModelVisits, counters: Counters) -> None:
         self._parts, self._offload, self._counters = components, offload, counters
 
     def decode(self, state: Sd15State) -> Image:

@@ -30,11 +30,11 @@ from runners.diffusion.engine.state import Bucket
 from runners.diffusion.families.sd15.components import BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER, Components
 from runners.diffusion.families.sd15.controlnets import ControlNetPool
 from runners.diffusion.families.sd15.loras import LoraSet, LoraSwitch
-from runners.diffusion.families.sd15.offload import ModelOffload
 from runners.diffusion.families.sd15.scheduler import build_schedule
 from runners.diffusion.families.sd15.settings import Sd15Settings
 from runners.diffusion.families.sd15.state import Control, Sd15State
 from runners.diffusion.families.sd15.text import encode_text
+from runners.visits import ModelVisits
 
 
 @dataclass(kw_only=True)
@@ -56,7 +56,7 @@ class Preprocessor:
         components: Components,
         controlnets: ControlNetPool,
         loras: LoraSwitch,
-        offload: ModelOffload,
+        offload: ModelVisits,
         settings: Sd15Settings,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
