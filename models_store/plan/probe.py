@@ -35,7 +35,7 @@ def find_machine(disk: Path, environment: Mapping[str, str] = os.environ, smi: S
         cuda_fault=find_cuda_fault(cards, driver, torch_cuda),
         cores=os.cpu_count() or 1,
         memory_bytes=_memory_bytes(),
-        disk_free_bytes=shutil.disk_usage(_existing(disk)).free,
+        disk_free_bytes=room_at(disk),
         compiler=find_compiler(environment),
         onnx_providers=_onnx_providers(),
     )
@@ -135,7 +135,8 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _existing(folder: Path) -> Path:
+def room_at(folder: Path) -> int:
+    """Bytes that are free on the file system where a folder is or would be."""
     while not folder.exists():
         folder = folder.parent
-    return folder
+    return shutil.disk_usage(folder).free

@@ -21,6 +21,7 @@ class StableDiffusionSettings:
         guidance_end: classifier-free guidance runs for this fraction of the steps, the rest at half the cost.
         offload: keep on the CPU what a denoising step does not need.
         visits_lock: the file whose lock it holds while it visits the GPU, as the perception models do.
+        int8: what is held as 8-bit weights: controlnets, image_encoder, unet (its linear layers).
         compile_unet: torch.compile for the warmed-up shapes.
         native_size: the image size in pixels that is warmed up.
         warm_rows: the largest batch that is warmed up.
@@ -33,6 +34,7 @@ class StableDiffusionSettings:
     guidance_end: float = 1.0
     offload: bool = False
     visits_lock: Path | None = None
+    int8: tuple[str, ...] = ()
     use_xformers: bool = True
     compile_unet: bool = False
     safety_checker: bool = True
@@ -56,6 +58,7 @@ class StableDiffusionSettings:
             guidance_end=generation.guidance_end,
             offload=offload,
             visits_lock=storage_folder(config.storage) / VISITS_LOCK if offload else None,
+            int8=optimization.int8,
             use_xformers=generation.enable_xformers,
             compile_unet=on_cuda if compile_unet == "auto" else bool(compile_unet),
             safety_checker=config.models.safety_checker,
