@@ -75,6 +75,7 @@ def resolve(config: Config, plan: Plan) -> Config:
                 update={
                     "enable_model_offload": choice.offload,
                     "one_perception_process": choice.one_perception_process,
+                    "int8": choice.int8,
                 }
             ),
         }

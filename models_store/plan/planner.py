@@ -32,6 +32,8 @@ FLAWED_HALF = ("GTX 16",)
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Int8 = Literal["controlnets", "image_encoder", "unet"]
+SPARED_BY_INT8: tuple[Int8, ...] = ("controlnets", "image_encoder")
+"""What SPEC.md 6.2 names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class Wishes:
     Attributes:
         device: auto, cpu or cuda.
         max_controlnets: how many stay loaded.
-        int8: keys of `optimization.int8`.
+        int8: keys of `optimization.int8`; none leaves it to the planner, which takes it as the last way but one.
         one_perception_process: whether all perception models share one process.
     """
 
@@ -147,7 +149,7 @@ def make_plan(machine: Machine, needs: Needs, wishes: Wishes) -> Plan:
         cards=len(machine.usable_cards),
         fits=fits,
         by_hand=by_hand,
-        remarks=tuple(_remarks(choice, card, needs, fits=fits)),
+        remarks=tuple(_remarks(choice, card, needs, fits=fits, by_hand=bool(wishes.int8))),
     )
 
 
@@ -165,15 +167,18 @@ def _ladder(card: Card, needs: Needs, wishes: Wishes) -> Iterator[Choice]:
         {"max_rows": LEAST_ROWS},
         {"perception_on_cpu": True, "perception_visits": False, "max_rows": FEW_ROWS},
         {"max_rows": LEAST_ROWS},
+        {"int8": SPARED_BY_INT8},
     ]
     if size in SMALLER_SIZES:
         steps.append({"native_size": SMALLER_SIZES[size]})
-    fixed = {
+    fixed: dict[str, Any] = {
         name: value
         for name in ("offload", "max_rows", "native_size", "one_perception_process")
         if (value := getattr(wishes, name)) is not None
     }
-    start = Choice(dtype=dtype, native_size=size, max_controlnets=wishes.max_controlnets, int8=wishes.int8)
+    if wishes.int8:
+        fixed["int8"] = wishes.int8
+    start = Choice(dtype=dtype, native_size=size, max_controlnets=wishes.max_controlnets)
     choice = replace(start, **fixed)
     seen = None
     for step in steps:
@@ -258,7 +263,7 @@ def _as_yaml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _remarks(choice: Choice, card: Card, needs: Needs, *, fits: bool) -> Iterator[str]:
+def _remarks(choice: Choice, card: Card, needs: Needs, *, fits: bool, by_hand: bool) -> Iterator[str]:
     short = sum(part.size_bytes for part in parts_of(choice, card, needs)) - card.free_bytes
     if not fits:
         yield (
@@ -269,11 +274,13 @@ def _remarks(choice: Choice, card: Card, needs: Needs, *, fits: bool) -> Iterato
         yield "the detectors run on the CPU, seconds more per new photograph: the card has no room for them"
     elif choice.perception_visits:
         yield "each detector is copied to the card when it is needed"
+    if choice.int8 == SPARED_BY_INT8 and not by_hand:
+        yield "ControlNets and image encoder are held as int8, which costs a little quality and time"
     if choice.native_size < needs.native_size:
         yield f"images are painted at {choice.native_size} px, not the model's {needs.native_size}: less detail"
     if choice.dtype == "float32" and any(name in card.name for name in FLAWED_HALF):
         yield f"float32, because half precision on a {card.name} gives black images"
-    frugal = replace(choice, int8=("controlnets", "image_encoder"))
+    frugal = replace(choice, int8=SPARED_BY_INT8)
     saved = sum(p.size_bytes for p in parts_of(choice, card, needs)) - sum(
         p.size_bytes for p in parts_of(frugal, card, needs)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from composition.config import ModelsConfig
@@ -10,6 +12,8 @@ from models_store.plan.needs import Needs, needs_of
 from models_store.plan.planner import CONTEXT_BYTES, Choice, Plan, Wishes, make_plan, parts_of
 from models_store.plan.words import summary, table
 from models_store.store import ModelSet
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def needs(profile: str) -> Needs:
@@ -121,7 +125,39 @@ def test_what_does_not_fit_is_said_with_the_ways_out():
     said = "\n".join(summary(made))
     assert "this does not fit: " in said
     assert "models.device: cpu" in said
-    assert "optimization.int8" in said
+    assert "int8" in said
+
+
+def test_int8_is_taken_by_itself_only_where_the_profile_does_not_fit_otherwise():
+    assert [plan(gib).choice.int8 for gib in (6, 8, 12, 24)] == [()] * 4
+    made = plan(12, "sdxl")
+    assert made.fits
+    assert made.choice.int8 == ("controlnets", "image_encoder")
+    assert any("held as int8" in remark for remark in made.remarks)
+
+
+def row(profile: str, gib: int) -> str:
+    """As in the table of docs/memory.md."""
+    made = plan(gib, profile)
+    choice = made.choice
+    perception = (
+        "on the CPU" if choice.perception_on_cpu
+        else "visit, one process" if choice.perception_visits
+        else "stay, one process" if choice.one_perception_process
+        else "stay, a process each"
+    )  # fmt: skip
+    cells = [
+        profile, f"{gib} GB", f"{card(gib).free_bytes / GIB:.1f}", f"{made.total_bytes / GIB:.1f}",
+        "visit" if choice.offload else "stay", perception, "yes" if choice.int8 else "no", choice.max_rows,
+        choice.native_size, "yes" if made.fits else "no",
+    ]  # fmt: skip
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
+@pytest.mark.parametrize("profile", ["sd15", "sdxl"])
+@pytest.mark.parametrize("gib", [6, 8, 12, 16, 24, 80])
+def test_the_documented_table_is_what_the_planner_says(profile, gib):
+    assert row(profile, gib) in (ROOT / "docs" / "memory.md").read_text(encoding="utf-8")
 
 
 def test_a_card_whose_half_precision_is_flawed_runs_in_float32():
