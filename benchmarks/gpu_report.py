@@ -85,7 +85,8 @@ class GpuReport:
         )
         self._settings = replace(settings, cache_max_bytes=0, safety_checker=False)
         self._native, self._variant = models.native_size, models.ip_adapter_variant
-        self._rounds, self._steps = (1, 2) if quick else (rounds, None)
+        self._rounds = 1 if quick else rounds
+        self._steps: int | None = 2 if quick else None
         paths = profile_paths(SD15, models)
         begun = time.perf_counter()
         self._components = load_components(paths, self._settings, self._device, dtype)

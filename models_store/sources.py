@@ -113,7 +113,7 @@ def download(model: Model) -> Content:
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
     folder = working_folder() / "downloads" / f"{model.repository.replace('/', '--')}-{model.digest}"
     folder.mkdir(parents=True, exist_ok=True)

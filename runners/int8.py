@@ -44,11 +44,11 @@ class _Int8Weight(nn.Module):
         return self.weight_int8.to(self.weight_scale.dtype) * self.weight_scale
 
 
-class Int8Linear(_Int8Weight, nn.Linear):  # type: ignore[misc]
+class Int8Linear(_Int8Weight, nn.Linear):  # type: ignore[override]
     pass
 
 
-class Int8Conv2d(_Int8Weight, nn.Conv2d):  # type: ignore[misc]
+class Int8Conv2d(_Int8Weight, nn.Conv2d):  # type: ignore[override]
     pass
 
 

@@ -23,7 +23,8 @@ from torch.nn import functional as F  # noqa: N812  as torch's own documentation
 from runners.network import Tensor
 
 Attributes = Mapping[str, Any]
-Operands = Sequence[Any]
+Operands = Sequence[torch.Tensor]
+"""One that a node leaves out is None all the same."""
 Operator = Callable[[Operands, Attributes], Any]
 
 
@@ -286,6 +287,11 @@ def _many(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Ope
     return operator
 
 
+def _expand(x: Operands, a: Attributes) -> torch.Tensor:
+    shape = torch.broadcast_shapes(x[0].shape, tuple(_numbers(x[1])))  # type: ignore[no-untyped-call]
+    return x[0].expand(shape)
+
+
 def _divide(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Of integers towards zero, as ONNX has it."""
     return left / right if left.is_floating_point() else torch.div(left, right, rounding_mode="trunc")
@@ -308,7 +314,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Equal": _elementwise(torch.eq),
     "Erf": _elementwise(torch.erf),
     "Exp": _elementwise(torch.exp),
-    "Expand": lambda x, a: x[0].expand(torch.broadcast_shapes(x[0].shape, tuple(_numbers(x[1])))),
+    "Expand": _expand,
     "Flatten": lambda x, a: x[0].reshape(math.prod(x[0].shape[: a.get("axis", 1)]), -1),
     "Floor": _elementwise(torch.floor),
     "Gather": _gather,

@@ -36,37 +36,44 @@ class PerceptionRunner(StaysForFront):
     @batched(MAX_ANALYZED)
     def detect_objects(self, items: list[Parcel[Image]]) -> list[Answer[tuple[Detection, ...]]]:
         """See `AnalyzerRunner`."""
-        return self._analyzer.detect_objects(items)
+        answers: list[Answer[tuple[Detection, ...]]] = self._analyzer.detect_objects(items)
+        return answers
 
     @batched(MAX_ANALYZED)
     def classify_reference(self, items: list[Parcel[Image]]) -> list[Answer[dict[ReferenceKind, float]]]:
         """See `AnalyzerRunner`."""
-        return self._analyzer.classify_reference(items)
+        answers: list[Answer[dict[ReferenceKind, float]]] = self._analyzer.classify_reference(items)
+        return answers
 
     @batched(MAX_PROMPTS)
     def classify_prompt(self, items: list[Parcel[str]]) -> list[Answer[float]]:
         """See `AnalyzerRunner`."""
-        return self._analyzer.classify_prompt(items)
+        answers: list[Answer[float]] = self._analyzer.classify_prompt(items)
+        return answers
 
     @batched(MAX_QUERIES)
     def detect(self, items: list[Parcel[DetectQuery]]) -> list[Answer[tuple[Detection, ...]]]:
         """See `DetectorRunner`."""
-        return self._detector.detect(items)
+        answers: list[Answer[tuple[Detection, ...]]] = self._detector.detect(items)
+        return answers
 
     @batched(MAX_QUERIES)
     def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[tuple[Mask, ...]]]:
         """See `DetectorRunner`."""
-        return self._detector.segment(items)
+        answers: list[Answer[tuple[Mask, ...]]] = self._detector.segment(items)
+        return answers
 
     @batched(MAX_STRUCTURES)
     def estimate_pose(self, items: list[Parcel[PoseQuery]]) -> list[Answer[tuple[Pose, ...]]]:
         """See `StructureRunner`."""
-        return self._structure.estimate_pose(items)
+        answers: list[Answer[tuple[Pose, ...]]] = self._structure.estimate_pose(items)
+        return answers
 
     @batched(MAX_STRUCTURES)
     def estimate_depth(self, items: list[Parcel[Image]]) -> list[Answer[DepthMap]]:
         """See `StructureRunner`."""
-        return self._structure.estimate_depth(items)
+        answers: list[Answer[DepthMap]] = self._structure.estimate_depth(items)
+        return answers
 
     @unbatched
     async def state(self) -> Mapping[str, Any]:

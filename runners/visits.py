@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -63,10 +64,12 @@ class _Home:
 
     def __init__(self, module: nn.Module, *, pin: bool) -> None:
         self._module = module  # kept alive: its id names it
+        places: list[dict[str, Any]] = [
+            place for part in module.modules() for place in (part._parameters, part._buffers)
+        ]
         self._kept = [
             (place, name, _in_memory(tensor, pin=pin))
-            for part in module.modules()
-            for place in (part._parameters, part._buffers)
+            for place in places
             for name, tensor in place.items()
             if tensor is not None
         ]
