@@ -17,6 +17,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from composition.images import Image, Mask
 
 CLIP_MODEL = "openai/clip-vit-base-patch16"
+UNCHANGED_DB = 100.0
+"""In place of infinity, where not a pixel differs."""
 _LEAST_FOR_DISTRIBUTION = 2
 
 
@@ -44,10 +46,9 @@ class Metrics:
     def compare_outside(self, painted: Image, original: Image, mask: Mask) -> None:
         """What was not to be changed, against the original; inside, both are the original."""
         outside = np.where(mask[:, :, None] > 0, original, painted)
-        if np.array_equal(outside, original):
-            self._note("PSNR outside, dB", float("inf"))
-        else:
-            self._note("PSNR outside, dB", float(peak_signal_noise_ratio(original, outside)))
+        same = np.array_equal(outside, original)
+        psnr = UNCHANGED_DB if same else float(peak_signal_noise_ratio(original, outside))
+        self._note("PSNR outside, dB", min(psnr, UNCHANGED_DB))
         self._with("LPIPS outside", "lpips", lambda lpips: float(lpips(_unit(outside), _unit(original))))
 
     def score_inside(self, painted: Image, prompt: str, mask: Mask) -> None:

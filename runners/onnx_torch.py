@@ -70,7 +70,8 @@ class OnnxModule(nn.Module):
         values: dict[str, Any] = {self._input: batch, **self._values}
         values |= {name: getattr(self, buffer) for name, buffer in self._buffer_of.items()}
         for number, (operator, inputs, outputs, attributes) in enumerate(self._nodes):
-            result = operator([values[name] if name else None for name in inputs], attributes)
+            operands: list[Any] = [values[name] if name else None for name in inputs]
+            result = operator(operands, attributes)
             results = result if isinstance(result, tuple) else (result,)
             values.update(zip(outputs, results, strict=False))
             for name in self._last_use.get(number, ()):
@@ -202,7 +203,7 @@ def _gather(x: Operands, a: Attributes) -> torch.Tensor:
 def _gemm(x: Operands, a: Attributes) -> torch.Tensor:
     left = x[0].T if a.get("transA", 0) else x[0]
     right = x[1].T if a.get("transB", 0) else x[1]
-    product = a.get("alpha", 1.0) * (left @ right)
+    product: torch.Tensor = a.get("alpha", 1.0) * (left @ right)
     return product if len(x) < 3 else product + a.get("beta", 1.0) * x[2]
 
 
