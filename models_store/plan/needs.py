@@ -155,7 +155,12 @@ def _told(model: Model) -> dict[str, int]:
 
 
 def _count(folder: Path) -> dict[str, int]:
-    """Parameters by first subfolder with weights: of each network just one format's, and one precision's."""
+    """Parameters by first subfolder with weights: of each network just one format's, and one precision's.
+
+    A checkpoint in one file counts as a network that is needed at every step: what else is in it is small.
+    """
+    if folder.is_file():
+        return {"unet": count_parameters(folder)}
     found: dict[str, dict[str, int]] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix not in (".safetensors", ".bin", ".onnx") or not path.is_file():
@@ -175,10 +180,17 @@ def _together(name: str, counts: Mapping[str, int]) -> int:
 
 
 def count_parameters(path: Path) -> int:
-    """How many numbers a weight file holds: read from a safetensors header, else from the size, as float32."""
+    """How many numbers a weight file holds: read from a safetensors header, else from the size, as float32.
+
+    Whether a file can be loaded is not judged here: a broken one counts by its size.
+    """
+    size_bytes = path.stat().st_size
     if path.suffix != ".safetensors":
-        return path.stat().st_size // FULL_BYTES
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(_HEADER_SIZE_BYTES), "little")
-        header = json.loads(file.read(length))
-    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+        return size_bytes // FULL_BYTES
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(_HEADER_SIZE_BYTES), "little")
+            header = json.loads(file.read(length if length < size_bytes else 0))
+        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return size_bytes // HALF_BYTES
