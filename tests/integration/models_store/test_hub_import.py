@@ -155,7 +155,7 @@ def test_a_killed_import_leaves_nothing_half_done_and_the_next_one_ends_it(hub: 
         assert hub.stalled.wait(90)
     finally:
         started.kill()
-        started.wait(30)
+        started.communicate(timeout=30)
     assert entries(tmp_path) == []
     hub.stalls = None
     hub.go_on.set()
