@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -19,6 +20,8 @@ from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import CALL_TIMEOUT_S, SERVICE_OPTIONS
 from runners.staying import StaysForFront
+
+logger = logging.getLogger(__name__)
 
 _CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
@@ -67,8 +70,11 @@ class DiffusionRunner(StaysForFront):
             from runners.diffusion.start import start_engine
 
             self._device = choose_device(_CONFIG.models.device, card=self.card)
-            on_card = self._device.type == "cuda" or decide(load_config()).card is None
-            self._engine = start_engine(_CONFIG if on_card else without_card(load_config()), _MODELS, self._device)
+            seen, there = decide(load_config()).card is not None, self._device.type == "cuda"
+            if there and not seen:
+                logger.warning("nvidia-smi tells of no GPU, torch uses one: nothing was planned for its memory")
+            config = without_card(load_config()) if seen and not there else _CONFIG
+            self._engine = start_engine(config, _MODELS, self._device)
         self._gpu_memory = gpu_memory
 
     @_api
