@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from composition.errors import InvalidInput
-from runners.diffusion.families.stable_diffusion.components import Components
+from runners.diffusion.families.stable_diffusion.components import Components, ordinary_tensors
 
 LoraSet: TypeAlias = tuple[tuple[str, float], ...]
 """Names and weights, sorted by name; empty for the plain model."""
@@ -55,9 +55,12 @@ class LoraSwitch:
 
         path = self._paths[name]
         folder, file = (path.parent, path.name) if path.is_file() else (path, _LCM_FILE)
-        state, alphas = self._pipe.lora_state_dict(str(folder), weight_name=file, local_files_only=True)
-        unet_state = {key: value for key, value in state.items() if key.startswith("unet.")}
-        self._pipe.load_lora_into_unet(unet_state, network_alphas=alphas, unet=self._pipe.unet, adapter_name=name)
+        with ordinary_tensors():
+            state, alphas = self._pipe.lora_state_dict(
+                str(folder), weight_name=file, local_files_only=True, unet_config=self._pipe.unet.config
+            )
+            unet_state = {key: value for key, value in state.items() if key.startswith("unet.")}
+            self._pipe.load_lora_into_unet(unet_state, network_alphas=alphas, unet=self._pipe.unet, adapter_name=name)
         set_adapter_layers(self._pipe.unet, enabled=False)
         self._active = ()
 
