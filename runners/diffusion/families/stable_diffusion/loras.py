@@ -84,4 +84,15 @@ class LoraSwitch:
             unet.set_adapters([name for name, _ in loras], [weight for _, weight in loras])
         elif self.loaded:
             set_adapter_layers(unet, enabled=False)
+        _freeze(unet, frozen=bool(loras))
         self._active = loras
+
+
+def _freeze(unet: Any, *, frozen: bool) -> None:
+    """Base weights need a gradient as they were loaded, and none under an adapter, as PEFT leaves them.
+
+    Nothing is trained here: torch chooses by it how it multiplies (`ordinary_tensors`), and so the last bits.
+    """
+    for name, parameter in unet.named_parameters():
+        if "lora_" not in name:
+            parameter.requires_grad_(not frozen)

@@ -79,6 +79,7 @@ def test_what_comes_after_77_tokens_acts(sdxl):
     assert not torch.equal(one, other)
 
 
+@pytest.mark.filterwarnings("ignore:`upcast_vae`:FutureWarning")  # what stock calls for it
 @pytest.mark.parametrize("forced", [True, False])
 def test_an_autoencoder_that_asks_for_full_precision_gets_it_as_in_the_stock_pipeline(sdxl, tmp_path, forced):
     shutil.copytree(sdxl.paths.base, tmp_path / "base")
