@@ -62,6 +62,7 @@ class LoraSwitch:
             unet_state = {key: value for key, value in state.items() if key.startswith("unet.")}
             self._pipe.load_lora_into_unet(unet_state, network_alphas=alphas, unet=self._pipe.unet, adapter_name=name)
         set_adapter_layers(self._pipe.unet, enabled=False)
+        _freeze(self._pipe.unet, frozen=False)
         self._active = ()
 
     def load_all(self) -> None:
