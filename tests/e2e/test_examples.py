@@ -16,9 +16,10 @@ from PIL import Image
 
 from clients.python.tests.served import served
 from clients.python.tests.service import Service
+from tests.e2e.black_box.client import eventually
 from tests.e2e.documents import ROOT
 from tests.e2e.images import encoded, photo
-from tests.e2e.test_client import environment, eventually, jobs_of
+from tests.e2e.test_client import environment, jobs_of
 
 EXAMPLES = ROOT / "examples"
 NODE_MAJOR = 20

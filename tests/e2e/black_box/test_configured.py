@@ -115,13 +115,13 @@ def test_a_url_without_a_usable_image_gets_its_status(ann: Client, site: Site, p
 )
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"X-API-Key": "wrong"}])
 def test_without_a_valid_key_everything_is_a_401(keyed_url: str, method: str, path: str, headers: dict[str, str]):
-    answer = httpx.request(method, keyed_url + path, headers=headers)
+    answer = httpx.request(method, keyed_url + path, headers=headers, timeout=600)
     assert answer.status_code == 401
     assert check_envelope(answer)[0] == "UNAUTHORIZED"
 
 
 def test_health_needs_no_key(keyed_url: str):
-    assert httpx.get(f"{keyed_url}/api/v1/health").status_code == 200
+    assert httpx.get(f"{keyed_url}/api/v1/health", timeout=600).status_code == 200
 
 
 def test_a_job_is_known_only_to_its_owner(ann: Client, bob: Client, edit):
@@ -161,7 +161,7 @@ def test_a_burst_over_the_rate_is_a_429_for_its_client_alone(keyed_url: str, ann
 
 def test_a_browser_of_an_allowed_origin_may_ask(keyed_url: str):
     headers = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
-    answer = httpx.options(f"{keyed_url}/api/v1/generate", headers=headers)
+    answer = httpx.options(f"{keyed_url}/api/v1/generate", headers=headers, timeout=600)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"
 
