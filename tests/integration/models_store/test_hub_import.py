@@ -40,7 +40,7 @@ def import_controlnet(
     hub: Hub, home: Path, repository: str = "someone/controlnet", role: str = "controlnet-pose"
 ) -> tuple[int, str]:
     started = start_import(hub, home, repository, role)
-    said, _ = started.communicate(timeout=120)
+    said, _ = started.communicate(timeout=600)
     return started.returncode, said
 
 
@@ -152,7 +152,7 @@ def test_a_killed_import_leaves_nothing_half_done_and_the_next_one_ends_it(hub: 
     hub.stalls = "diffusion_pytorch_model.fp16.safetensors"
     started = start_import(hub, tmp_path, "someone/controlnet", "controlnet-pose")
     try:
-        assert hub.stalled.wait(90)
+        assert hub.stalled.wait(300)
     finally:
         started.kill()
         started.communicate(timeout=30)
