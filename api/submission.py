@@ -10,7 +10,8 @@ import asyncio
 import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -146,11 +147,10 @@ async def wait_for_end(context: ApiContext, job: Job, *, deadline: float) -> Job
         raise Cancelled("the job was cancelled")
     if ended.error is not None:
         failure = from_code(ended.error.code, ended.error.message, ended.error.details)
-        if isinstance(failure, NotFound):  # of an image that this request has just brought: it can bring it again
-            failure = NotReady(failure.message, details=failure.details)
         if isinstance(failure, NotReady):
             failure.retry_after_s = STARTING_RETRY_AFTER_S
-        raise failure
+        with for_who_waits():
+            raise failure
     if ended.result is None:
         raise InternalError("the job ended without a result")
     return ended
@@ -186,13 +186,27 @@ def images_gone(job: Job) -> NotFound:
     return NotFound(IMAGES_GONE, details={"job_id": job.id, "status": job.status.value})
 
 
-async def delivered_images(context: ApiContext, job: Job) -> list[bytes]:
-    """The candidates' files of a completed edit. Raises: NotReady when they are lost: the caller may ask again."""
-    keys = job.result.image_keys if job.result is not None else ()
+async def stored_image(context: ApiContext, job: Job, key: str) -> bytes:
+    """One of the files of a completed job's result. Raises: NotFound when it is not kept any more."""
     try:
-        return [await context.blobs.get(key) for key in keys]
-    except NotFound as error:
-        raise NotReady(IMAGES_GONE, details={"job_id": job.id}) from error
+        return await context.blobs.get(key)
+    except NotFound:
+        raise images_gone(job) from None
+
+
+async def delivered_images(context: ApiContext, job: Job) -> list[bytes]:
+    """The candidates' files of a completed edit. Raises: NotFound when they are not kept any more."""
+    keys = job.result.image_keys if job.result is not None else ()
+    return [await stored_image(context, job, key) for key in keys]
+
+
+@contextmanager
+def for_who_waits() -> Iterator[None]:
+    """What a waiting caller's job has lost the caller can bring again: NotReady, where others are told NotFound."""
+    try:
+        yield
+    except NotFound as gone:
+        raise NotReady(gone.message, details=gone.details, retry_after_s=STARTING_RETRY_AFTER_S) from gone
 
 
 async def forget_images(context: ApiContext, job: Job) -> None:

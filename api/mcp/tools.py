@@ -17,8 +17,7 @@ from api.conversion import to_status
 from api.errors import about_field, validated
 from api.routes.jobs import known_form
 from api.schemas import IMAGE_FIELDS, GenerateRequest
-from api.submission import forget_images, run_interactive, submit
-from composition.errors import InternalError, NotFound
+from api.submission import delivered_images, for_who_waits, forget_images, run_interactive, stored_image, submit
 from composition.jobs import Job, JobKind, JobStatus, Priority
 
 MAX_WAIT_S: Final = 30.0
@@ -84,7 +83,8 @@ async def analyze(context: ApiContext, caller: Caller, arguments: Mapping[str, A
         context, _request(arguments), kind=JobKind.ANALYZE, owner=caller.owner, charge=caller.charge
     )
     assert job.result is not None
-    answer = ToolAnswer(facts={"job_id": job.id, **job.result.account}, images=await _images(context, job))
+    with for_who_waits():
+        answer = ToolAnswer(facts={"job_id": job.id, **job.result.account}, images=await _images(context, job))
     await forget_images(context, job)
     return answer
 
@@ -124,15 +124,14 @@ async def cancel(context: ApiContext, caller: Caller, arguments: Mapping[str, An
 
 
 async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...]:
-    """Every image of a result: the candidates, then the mask. Raises: InternalError when they are gone already."""
+    """Every image of a result: the candidates, then the mask. Raises: NotFound when they are not kept any more."""
     result = job.result
     assert result is not None
-    named = [(key, result.image_media_type or _MASK_TYPE) for key in result.image_keys]
-    named += [(result.mask_key, _MASK_TYPE)] if result.mask_key is not None else []
-    try:
-        return tuple([(await context.blobs.get(key), media_type) for key, media_type in named])
-    except NotFound as error:
-        raise InternalError("the result is gone") from error
+    media_type = result.image_media_type or _MASK_TYPE
+    images = [(image, media_type) for image in await delivered_images(context, job)]
+    if result.mask_key is not None:
+        images.append((await stored_image(context, job, result.mask_key), _MASK_TYPE))
+    return tuple(images)
 
 
 def _request(arguments: Mapping[str, Any]) -> GenerateRequest:

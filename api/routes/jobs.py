@@ -18,7 +18,7 @@ from api.context import Context, Owner
 from api.conversion import API_PREFIX, PRIVATE, rendered, to_status, to_summary
 from api.errors import error_body
 from api.responses import JobListResponse, StatusResponse
-from api.submission import images_gone, load_result
+from api.submission import images_gone, load_result, stored_image
 from composition.errors import CompositionError, InvalidInput, NotFound
 from composition.jobs import JobEvent, JobStatus
 from composition.request import MAX_CANDIDATES
@@ -127,10 +127,7 @@ async def job_image(
         raise NotFound("the job has no image", details={"status": job.status.value})
     if index >= len(keys):
         raise NotFound(f"the job has {len(keys)} candidates, counted from 0", details={"status": job.status.value})
-    try:
-        data = await context.blobs.get(keys[index])
-    except NotFound:
-        raise images_gone(job) from None
+    data = await stored_image(context, job, keys[index])
     media_type = OCTETS if accept == OCTETS else job.result.image_media_type
     return Response(data, media_type=media_type, headers=PRIVATE)
 

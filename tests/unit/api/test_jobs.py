@@ -257,7 +257,8 @@ async def test_a_waiting_caller_whose_images_are_lost_may_send_them_again():
         input_lost = await edge.client.post("/api/v1/generate", json=EDIT)
     async with open_edge(outcome=lambda job: sample_result("lost")) as edge:
         result_lost = await edge.client.post("/api/v1/generate", json=EDIT)
-    for answer in (input_lost, result_lost):
+        file_lost = await edge.client.post("/api/v1/generate", json={**EDIT, "response_format": "binary"})
+    for answer in (input_lost, result_lost, file_lost):
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "NOT_READY")
         assert answer.headers["Retry-After"] == "5"
 
