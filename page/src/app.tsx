@@ -5,7 +5,7 @@ import { draft, photo } from "./edit/draft";
 import { imagesIn } from "./edit/photo";
 import { take } from "./edit/taking";
 import { Decision } from "./parts/decision";
-import { MoreExamples } from "./parts/gallery";
+import { MoreExamples } from "./parts/examples";
 import { History } from "./parts/history";
 import { KeyDialog } from "./parts/key-dialog";
 import { Result } from "./parts/result";

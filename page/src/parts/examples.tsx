@@ -24,15 +24,15 @@ export function MoreExamples() {
   return (
     <details class={onStage ? "away" : ""}>
       <summary><h2>Examples</h2></summary>
-      <Gallery />
+      <Examples />
     </details>
   );
 }
 
 /** Photos to try it with. */
-export function Gallery() {
+export function Examples() {
   return (
-    <div class="gallery">
+    <div class="examples">
       <ul>
         {(cases as Case[]).map((example) => (
           <li key={example.title}>
