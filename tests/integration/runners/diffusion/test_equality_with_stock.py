@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -39,6 +41,24 @@ def test_a_request_alone_is_bit_equal_to_the_stock_pipeline(
     assert torch.equal(denoise_alone(family, one), stock(dtype).latents(one, variant))
 
 
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("guidance_scale", [7.5, 1.0], ids=["guided", "unguided"])
+@pytest.mark.parametrize("variant", ["sd15", "sd15-plus"])
+def test_several_references_are_bit_equal_to_the_stock_pipeline_with_as_many_images(
+    load, stock, variant, guidance_scale, count
+):
+    one = request(
+        controls=CONTROLS["depth"],
+        guidance_scale=guidance_scale,
+        references=tuple(photo(number, 64, 48) for number in range(7, 7 + count)),
+        ip_adapter_scale=0.6,
+    )
+    latents = denoise_alone(family_of(load(variant=variant)), one)
+    assert torch.equal(latents, stock(torch.float32).latents(one, variant))
+    fewer = dataclasses.replace(one, references=one.references[:-1])
+    assert not torch.equal(latents, denoise_alone(family_of(load(variant=variant)), fewer))
+
+
 def test_a_request_without_a_reference_is_bit_equal_whether_or_not_an_ip_adapter_is_loaded(load):
     one = request(controls=CONTROLS["both"])
     latents = [denoise_alone(family_of(load(variant=v)), one) for v in (None, "sd15-plus")]
@@ -68,6 +88,8 @@ def mixed_requests():
         request(5, num_inference_steps=15, guidance_scale=3.0, controls=CONTROLS["depth"], **references),
         request(6, num_inference_steps=18, references=(photo(8),), ip_adapter_scale=0.35),
         request(7, num_inference_steps=7, guidance_scale=1.0, references=(photo(8),), ip_adapter_scale=1.0),
+        request(8, num_inference_steps=9, references=(photo(8), photo(7)), ip_adapter_scale=0.8),
+        request(9, num_inference_steps=11, references=(photo(7), photo(8), photo(9)), ip_adapter_scale=0.5),
     ]
 
 
@@ -91,7 +113,7 @@ def draw_request():
             st.sampled_from([0.5, 1.0]),
         ),
     )
-    references = st.sampled_from([(), (photo(7),), (photo(8, 48, 64),)])
+    references = st.sampled_from([(), (photo(7),), (photo(8, 48, 64),), (photo(7), photo(8)), (photo(9),) * 3])
     return st.builds(
         request,
         st.integers(0, 2**32 - 1).map(lambda seed: seed),
