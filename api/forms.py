@@ -18,8 +18,9 @@ from api.context import current_context
 from api.errors import about_field
 from api.json_reader import JsonReader
 from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
-from api.schemas import IMAGE_FIELDS, GenerateRequest
+from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
 from api.security.answers import refuse
+from composition.request import MAX_REFERENCES
 
 Schema = dict[str, Any]
 
@@ -91,6 +92,9 @@ def to_body(form: Form) -> dict[str, Any]:
     """
     body: dict[str, Any] = {}
     for name, values in form.items():
+        if name in IMAGE_LISTS:
+            body[name] = [value for value in values if isinstance(value, Upload) or value.strip()]
+            continue
         if len(values) > 1:
             raise about_field(name, f"is given {len(values)} times", "repeated")
         for value in values:
@@ -118,7 +122,7 @@ def _is_text(schema: Schema) -> bool:
 
 
 _SCHEMA: Final[Schema] = GenerateRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-_FILE_PARTS: Final = frozenset(IMAGE_FIELDS)
+_FILE_PARTS: Final = frozenset((*IMAGE_FIELDS, *IMAGE_LISTS))
 _TEXT_PARTS: Final = frozenset(GenerateRequest.model_fields) - _FILE_PARTS
 _TEXTS: Final = frozenset(name for name, schema in _SCHEMA["properties"].items() if _is_text(schema))
 """The fields whose parts are taken as they are."""
@@ -126,7 +130,10 @@ _TEXTS: Final = frozenset(name for name, schema in _SCHEMA["properties"].items()
 
 def _form_schema() -> Schema:
     properties: Mapping[str, Schema] = _SCHEMA["properties"]
-    files = {name: {"title": properties[name]["title"], "type": "string", "format": "binary"} for name in IMAGE_FIELDS}
+    file = {"type": "string", "format": "binary"}
+    files = {name: {"title": properties[name]["title"], **file} for name in IMAGE_FIELDS}
+    for name in IMAGE_LISTS:
+        files[name] = {"title": properties[name]["title"], "type": "array", "items": file, "maxItems": MAX_REFERENCES}
     return {
         "title": "GenerateForm",
         "description": "The same fields as parts: images as files (or text, as in JSON), what is no text as JSON.",

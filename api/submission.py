@@ -23,7 +23,7 @@ from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
 from api.multipart import Upload
-from api.schemas import IMAGE_FIELDS, GenerateRequest
+from api.schemas import GenerateRequest
 from composition.errors import (
     Cancelled,
     InternalError,
@@ -241,8 +241,7 @@ async def _abandon(context: ApiContext, job: Job) -> None:
 
 
 async def _load_images(context: ApiContext, request: GenerateRequest, options: EditOptions) -> _Images:
-    fields = {name: getattr(request, name) for name in IMAGE_FIELDS}
-    given = {name: image for name, image in fields.items() if image is not None}
+    given = request.images
     loaded = await _all(*(_load(context, name, image) for name, image in given.items()))
     files = dict(zip(given, loaded, strict=True))
     measure = partial(context.codec.measure, oversize=options.oversize)
@@ -251,15 +250,17 @@ async def _load_images(context: ApiContext, request: GenerateRequest, options: E
         _check_minimum(size, context.config.limits.min_resolution)
     if options.mark is not None:
         options.mark.check_inside(await _decode(context, "base_image", context.codec.size_as_sent, files["base_image"]))
-    if "reference_image" in files:
-        await _decode(context, "reference_image", measure, files["reference_image"])
+    references = [name for name in files if name.startswith("reference_image")]
+    for name in references:
+        await _decode(context, name, measure, files[name])
     if "mask_image" in files:
         read = partial(context.codec.decode_mask, mode=options.mask_mode, oversize=options.oversize)
         reading = await _decode(context, "mask_image", read, files["mask_image"])
         with naming("mask_image"):
             _check_mask(reading.mask, size)
-    references = (files["reference_image"],) if "reference_image" in files else ()
-    return _Images(base=files["base_image"], references=references, mask=files.get("mask_image"))
+    return _Images(
+        base=files["base_image"], references=tuple(files[name] for name in references), mask=files.get("mask_image")
+    )
 
 
 async def _load(context: ApiContext, field: str, image: str | Upload) -> bytes:

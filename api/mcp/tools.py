@@ -16,7 +16,7 @@ from api.context import ApiContext, Charge
 from api.conversion import to_status
 from api.errors import about_field, validated
 from api.routes.jobs import known_form
-from api.schemas import IMAGE_FIELDS, GenerateRequest
+from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
 from api.submission import delivered_images, for_who_waits, forget_images, run_interactive, stored_image, submit
 from composition.jobs import Job, JobKind, JobStatus, Priority
 
@@ -136,10 +136,14 @@ async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...
 
 def _request(arguments: Mapping[str, Any]) -> GenerateRequest:
     """Raises: InvalidInput."""
-    body = {name: _image_text(value) if name in IMAGE_FIELDS else value for name, value in arguments.items()}
-    for name in body:
+    body = dict(arguments)
+    for name, value in arguments.items():
         if name in _NOT_HERE:
             raise about_field(name, "", "extra_forbidden")
+        if name in IMAGE_FIELDS:
+            body[name] = _image_text(value)
+        elif name in IMAGE_LISTS and isinstance(value, list):
+            body[name] = [_image_text(image) for image in value]
     return validated(GenerateRequest, body)
 
 
@@ -155,9 +159,10 @@ def _edit_schema() -> Schema:
     schema.pop("example")
     properties = {name: part for name, part in schema["properties"].items() if name not in _NOT_HERE}
     for name in IMAGE_FIELDS:
-        part = properties[name]
-        choices = part.pop("anyOf", None) or [{"type": part.pop("type"), "minLength": part.pop("minLength")}]
-        properties[name] = {**part, "anyOf": [*choices, {"$ref": "#/$defs/ImageContent"}]}
+        properties[name] = _or_as_content(properties[name])
+    for name in IMAGE_LISTS:
+        listed, absent = properties[name]["anyOf"]
+        properties[name]["anyOf"] = [{**listed, "items": _or_as_content(listed["items"])}, absent]
     image = {
         "type": "object",
         "description": "An image as the protocol has it.",
@@ -165,6 +170,11 @@ def _edit_schema() -> Schema:
         "required": ["type", "data"],
     }
     return {**schema, "properties": properties, "$defs": {**schema["$defs"], "ImageContent": image}}
+
+
+def _or_as_content(image: Schema) -> Schema:
+    choices = image.pop("anyOf", None) or [{"type": image.pop("type"), "minLength": image.pop("minLength")}]
+    return {**image, "anyOf": [*choices, {"$ref": "#/$defs/ImageContent"}]}
 
 
 _EDIT_SCHEMA: Final = _edit_schema()

@@ -77,6 +77,9 @@ async def test_the_tools_say_what_they_take():
     assert set(tools) == {"analyze", "edit", "job", "cancel"}
     schema = tools["edit"].input_schema
     assert {"base_image", "reference_image", "mask_image", "prompt", "config"} <= set(schema["properties"])
+    listed, absent = schema["properties"]["reference_images"]["anyOf"]
+    assert [choice.get("type") for choice in listed["items"]["anyOf"]] == ["string", None]
+    assert (listed["maxItems"], absent) == (4, {"type": "null"})
     assert not {"callback_url", "response_format"} & set(schema["properties"])
     assert schema["required"] == ["base_image", "prompt"]
     assert "num_inference_steps" in schema["$defs"]["GenerateConfig"]["properties"]
@@ -88,9 +91,10 @@ async def test_images_come_as_the_protocol_has_them_or_by_url():
     async with opened() as edge, connected(edge) as client:
         edge.fetcher.files["https://shop.example/car.jpg"] = sent
         image = {"type": "image", "data": base64_of(painted), "mimeType": "image/png"}
-        arguments = {"base_image": "https://shop.example/car.jpg", "prompt": "x", "mask_image": image}
+        references = {"reference_images": [image, "https://shop.example/car.jpg"]}
+        arguments = {"base_image": "https://shop.example/car.jpg", "prompt": "x", "mask_image": image, **references}
         await facts(client, "edit", arguments)
-        assert [edge.blobs.blobs[key] for key in edge.only_job.payload.blob_keys] == [sent, painted]
+        assert [edge.blobs.blobs[key] for key in edge.only_job.payload.blob_keys] == [sent, painted, sent, painted]
 
 
 async def test_an_analysis_shows_its_mask_and_leaves_no_image():
