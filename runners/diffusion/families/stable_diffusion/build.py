@@ -8,17 +8,33 @@ from typing import Any
 
 import torch
 
+from composition.config import Config
+from models_store.store import ModelSet
+from runners.device import choose_dtype
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.stable_diffusion.compilation import ROW_COUNTS, RowRunner
-from runners.diffusion.families.stable_diffusion.components import Components
+from runners.diffusion.families.stable_diffusion.components import Components, load_components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.decoding import Decoder
 from runners.diffusion.families.stable_diffusion.family import StableDiffusionFamily
 from runners.diffusion.families.stable_diffusion.forward import BatchForward
+from runners.diffusion.families.stable_diffusion.kind import PipelineKind
 from runners.diffusion.families.stable_diffusion.loras import LoraSwitch
 from runners.diffusion.families.stable_diffusion.offload import ModelOffload
+from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+
+
+def load_kind(
+    kind: PipelineKind, config: Config, models: ModelSet, device: torch.device, counters: Counters
+) -> StableDiffusionFamily:
+    """The family of a configuration's profile. Raises: as `load_components`, and ModelsNotImported."""
+    settings = StableDiffusionSettings.from_config(
+        config, on_cuda=device.type == "cuda", native_size=models.native_size
+    )
+    dtype = choose_dtype(config.models.dtype, device)
+    return build_family(load_components(profile_paths(kind, models), settings, device, dtype), settings, counters)
 
 
 def build_family(
@@ -65,8 +81,9 @@ def _build_runner(
         # A graph compiled for ordinary tensors does not serve inference-mode ones: both must be made in here.
         with torch.inference_mode():
             sample = torch.zeros(1, config.in_channels, side, side).to(components.device, components.dtype)
-            text = torch.zeros(1, 77, config.cross_attention_dim).to(components.device, components.dtype)
-            runner.warm_up(sample, {"encoder_hidden_states": text}, _residuals(unet, sample, controlnets))
+            conditioning = {"encoder_hidden_states": sample.new_zeros(1, 77, config.cross_attention_dim)}
+            conditioning |= {name: sample.new_zeros(1, width) for name, width in components.text.added_widths.items()}
+            runner.warm_up(sample, conditioning, _residuals(unet, sample, controlnets))
     return runner
 
 

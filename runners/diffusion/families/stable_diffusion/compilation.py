@@ -1,10 +1,10 @@
 """Calls the UNet: compiled for the shapes that were warmed up, eager for every other, so nothing compiles under load.
 
 A compiled graph holds for one number of rows, one latent shape, one length of text, one reference a row, with or
-without ControlNet residuals. Rows are padded up to a warmed-up number (by repeating the first; the extra outputs are dropped), and a
-reference is always passed (zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per thread and
-reuse their output memory, which does not go with an engine thread whose batch changes at every step: the default mode
-is used.
+without ControlNet residuals. Rows are padded up to a warmed-up number (by repeating the first; the extra outputs are
+dropped), and a reference is always passed (zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per
+thread and reuse their output memory, which does not go with an engine thread whose batch changes at every step: the
+default mode is used.
 """
 
 from __future__ import annotations
