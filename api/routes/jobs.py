@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette.sse import AppStatus, EventSourceResponse
 from starlette.responses import Response
@@ -115,6 +116,9 @@ async def job_image(
     context: Context,
     owner: Owner,
     index: Annotated[int, Query(ge=0, lt=MAX_CANDIDATES, description="Of several candidates, which one.")] = 0,
+    max_side: Annotated[
+        int | None, Query(ge=16, le=512, description="A small WebP instead, no side longer: for lists of jobs.")
+    ] = None,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """404 while the job has no image; `details.status` says why. So it is for a candidate that there is none of.
@@ -128,7 +132,12 @@ async def job_image(
     if index >= len(keys):
         raise NotFound(f"the job has {len(keys)} candidates, counted from 0", details={"status": job.status.value})
     data = await stored_image(context, job, keys[index])
-    media_type = OCTETS if accept == OCTETS else job.result.image_media_type
+    media_type = job.result.image_media_type
+    if max_side is not None:
+        data, media_type = await anyio.to_thread.run_sync(
+            context.codec.reduce, data, max_side, limiter=context.decode_slots
+        )
+    media_type = OCTETS if accept == OCTETS else media_type
     return Response(data, media_type=media_type, headers=PRIVATE)
 
 

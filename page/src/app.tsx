@@ -64,7 +64,7 @@ function usePasting() {
       const [image] = imagesIn(event.clipboardData);
       if (!image) return;
       event.preventDefault();
-      void take(image, draft.value.photo && !draft.value.reference ? "reference" : "photo");
+      void take(image, draft.value.photo && draft.value.references.length === 0 ? "reference" : "photo");
     };
     // A file dropped beside the places for it would replace the page.
     const swallowed = (event: DragEvent) => event.preventDefault();

@@ -19,6 +19,6 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def service_url(tmp_path_factory):
     log = tmp_path_factory.mktemp("serve") / "serve.log"
-    with Server(port=free_port(), log=log) as server:
+    with Server(port=free_port(), log=log, environment={"COMPOSITION_API__MCP": "true"}) as server:
         server.wait_until_healthy(timeout_s=180)
         yield server.url

@@ -28,7 +28,7 @@ function waiting(): string {
 
 function Account({ found }: { found: Analysis }) {
   const { routing, detections = [], mask_area: area = 0, warnings = [] } = found.metadata;
-  const painters = paintersOf(found, modelsLoaded.value ?? [], draft.value.reference !== null);
+  const painters = paintersOf(found, modelsLoaded.value ?? [], draft.value.references.length > 0);
   return (
     <>
       {routing && <Way routing={routing} />}

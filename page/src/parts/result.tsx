@@ -2,7 +2,7 @@ import { type Draft, draft, restore } from "../edit/draft";
 import { take } from "../edit/taking";
 import { type Candidate, type Run, isOver, isRunning, progressOf } from "../runs/run";
 import { cancel, shown, start } from "../runs/running";
-import { durationOf, percent, stageOf } from "../words";
+import { durationOf, paintedOf, percent, stageOf } from "../words";
 import { Comparison } from "./comparison";
 import { Warnings } from "./facts";
 import { Icon } from "./icon";
@@ -92,14 +92,18 @@ function All({ run }: { run: Run }) {
   );
 }
 
+/** Among those that are one job. */
+const placeIn = (run: Run, candidate: Candidate) => run.candidates.filter(({ key }) => key === candidate.key).indexOf(candidate);
+
 function Tile({ run, candidate, index }: { run: Run; candidate: Candidate; index: number }) {
   const image = useObjectUrl(candidate.image);
   const photo = useObjectUrl(run.draft.photo?.blob);
-  const state = candidate.image ? `seed ${candidate.seed}` : (candidate.failure?.message ?? stageOf(candidate.progress));
+  const state = candidate.image ? `seed ${candidate.seed}` : (candidate.failure?.message ?? stageOf(candidate.progress).split(", ")[0]);
+  const painted = isOver(candidate) ? null : paintedOf(candidate.progress, placeIn(run, candidate));
   return (
     <button type="button" onClick={() => (shown.value = { run: run.id, candidate: index })}>
       <img src={image ?? candidate.progress.preview ?? photo} alt="" class={isOver(candidate) ? "" : "painting"} />
-      <span>Candidate {index + 1} <span class="quiet">{state}</span></span>
+      <span>Candidate {index + 1} <span class="quiet">{state}{painted !== null && ` ${percent(painted)}`}</span></span>
     </button>
   );
 }
