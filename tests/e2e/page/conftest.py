@@ -113,6 +113,14 @@ class Visit:
         self.page.get_by_label(name).fill(value)
         self.page.get_by_label(name).blur()
 
+    def serious(self) -> list[str]:
+        """What axe finds that is serious; where it is not installed, nothing was looked for."""
+        if not AXE.is_file():
+            return []
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found: list[str] = self.page.evaluate(SERIOUS)
+        return found
+
     def foreign(self) -> list[str]:
         """What was asked of anybody else."""
         urls = (urlsplit(request.url) for request in self.asked)

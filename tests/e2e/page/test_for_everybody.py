@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.e2e.page.conftest import AXE, SERIOUS, WAIT_MS
+from tests.e2e.page.conftest import AXE, WAIT_MS
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -88,8 +88,7 @@ def test_axe_finds_nothing_serious(visits, demo_url, scheme, device):
     found = {}
 
     def look(where):
-        visit.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found[where] = visit.page.evaluate(SERIOUS)
+        found[where] = visit.serious()
 
     look("start")
     visit.take("Rim replacement")
