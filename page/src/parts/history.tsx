@@ -57,7 +57,7 @@ function Other({ job }: { job: JobSummary }) {
     <button type="button" class="entry" disabled={job.status !== "completed"} title="Started elsewhere" onClick={() => void openOther(job)}>
       <span class="thumb" ref={thumb}>{image ? <img src={image} alt="" /> : <Icon name="image" />}</span>
       <span class="what">{job.prompt}</span>
-      <span class="quiet">elsewhere · {job.status}</span>
+      <span class="quiet">elsewhere{job.status !== "completed" && ` · ${job.status}`}</span>
     </button>
   );
 }

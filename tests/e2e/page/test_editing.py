@@ -147,12 +147,18 @@ def test_a_box_is_outlined_by_sam_and_the_click_that_these_models_cannot_use_bec
 def test_candidates_come_side_by_side_with_seeds_that_follow_one_another(visit):
     visit.take("Colour change")
     visit.set_number("Seed", "40")
-    visit.set_number("Num inference steps", "25")
-    visit.page.get_by_role("radio", name="2").check()
+    visit.set_number("Num inference steps", "15")
+    visit.page.get_by_role("radio", name="3").check()
     visit.edit()
     tiles = visit.page.locator(".candidates button")
-    for place in (0, 1):
+    for place in (0, 1, 2):
         tiles.nth(place).get_by_text(re.compile(r"Painting \d+ %")).wait_for(timeout=WAIT_MS)
+    stage = visit.page.locator(".stage").bounding_box()
+    for tile in tiles.all():
+        box = tile.bounding_box()
+        assert stage["y"] <= box["y"]
+        assert box["y"] + box["height"] <= stage["y"] + stage["height"]
+    tiles.nth(2).get_by_text("seed 42").wait_for(timeout=WAIT_MS)
     tiles.nth(1).get_by_text("seed 41").wait_for(timeout=WAIT_MS)
     tiles.nth(0).get_by_text("seed 40").wait_for(timeout=WAIT_MS)
     assert visit.serious() == []
