@@ -112,7 +112,7 @@ def _at_the_page(path: Journey, page: Page, home: Path, url: str) -> bytes:
         page.locator(".service[data-state=ready]").wait_for()
     with path.stage("choose the own photo", page=page):
         with page.expect_file_chooser() as chooser:
-            page.get_by_text("Choose a photo").click()
+            page.get_by_text("Choose a photo", exact=True).click()
         chooser.value.set_files(photo)
         page.locator(".surface").wait_for()
     with path.stage("type the sentence, until the decision", page=page):
