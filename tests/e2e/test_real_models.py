@@ -27,6 +27,7 @@ from tests.e2e.black_box.client import eventually
 from tests.e2e.clones import make_clone, newcomers_environment
 from tests.e2e.documents import commands
 from tests.e2e.images import b64, encoded, photo
+from tests.e2e.test_documented_commands import is_healthy
 from tests.integration.models_store.hub import Hub, serve
 
 TINY: Mapping[str, Profile] = {"sd15": "tiny", "sdxl": "tiny-sdxl"}
@@ -102,7 +103,7 @@ class Typed:
     def run(self, command: str) -> str:
         done = subprocess.run(
             ["bash", "-c", command], cwd=self.clone, env=self.environment, capture_output=True, text=True, check=False,
-            timeout=300,
+            timeout=900,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -113,12 +114,6 @@ class Typed:
                 ["bash", "-c", command], cwd=self.clone, env=self.environment, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-
-    def is_healthy(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/api/v1/health", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
 
 
 def edit(url: str) -> dict[str, Any]:
@@ -145,7 +140,8 @@ def test_the_commands_of_the_readme_import_and_serve_the_profile_that_they_name(
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in downloaded
     server = person.start(last)
     try:
-        eventually(lambda: server.poll() is not None or person.is_healthy(), timeout_s=240)
+        with httpx.Client(base_url=person.url, timeout=30) as probe:
+            eventually(lambda: server.poll() is not None or is_healthy(probe))
         log = person.log.read_text(errors="replace")
         assert server.poll() is None, log
         assert f"{profile}: 0 models imported, {imported} were there" in log
@@ -157,7 +153,7 @@ def test_the_commands_of_the_readme_import_and_serve_the_profile_that_they_name(
     finally:
         os.killpg(server.pid, signal.SIGINT)
         try:
-            server.wait(30)
+            server.wait(120)
         finally:
             os.killpg(server.pid, signal.SIGKILL) if server.poll() is None else None
     assert hub.requested == downloaded, "serving downloads nothing"

@@ -35,7 +35,7 @@ def test_the_server_says_in_one_line_what_it_was_given_and_what_it_serves(tmp_pa
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert ended.returncode == 2, ended.stderr
