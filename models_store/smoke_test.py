@@ -124,9 +124,18 @@ def _controlnet(models: ModelSet, role: str) -> Iterator[str]:
         torch.tensor(500),
         encoder_hidden_states=torch.randn(1, 77, model.config.cross_attention_dim),
         controlnet_cond=torch.rand(1, 3, side, side),
+        added_cond_kwargs=_added_conditions(model.config),
         return_dict=False,
     )
     yield f"{len(down) + 1} residuals, the last of size {float(mid.abs().mean()):.2f}"
+
+
+def _added_conditions(config: Any) -> dict[str, torch.Tensor] | None:
+    """SDXL's: a pooled prompt and six sizes; None of other models."""
+    if config.addition_embed_type != "text_time":
+        return None
+    pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+    return {"text_embeds": torch.randn(1, pooled), "time_ids": torch.zeros(1, 6)}
 
 
 def _grounding_dino(models: ModelSet, role: str) -> Iterator[str]:
