@@ -39,6 +39,7 @@ VALUES = {
     "speed": ("fast", "fast"),
     "color_match": (None, True),
     "keep_parts": ("off", "off"),
+    "keep_surroundings": ("off", "off"),
     "sharpen": (None, True),
     "output_format": ("webp", "webp"),
     "output_quality": ("80", 80),
