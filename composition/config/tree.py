@@ -94,6 +94,9 @@ if not TYPE_CHECKING:
 
 
 class IpAdapterConfig(_Section):
+    """`enabled` false runs the profile without one: a reference image is refused then."""
+
+    enabled: bool = True
     model: str | None = None
     variant: Literal["sd15", "sd15-plus", "sdxl"] | None = None
 
@@ -117,11 +120,20 @@ class StructureConfig(_Section):
         return self
 
 
+CheckpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
 class ModelsConfig(_Section):
-    """Which models run. A null model is the profile's own."""
+    """Which models run. A null model is the profile's own.
+
+    `checkpoints` are what `config.model` of a request may name beside the base model: a name and its folder or
+    .safetensors file. Of all, the base model too, at most `max_loaded_checkpoints` are in memory.
+    """
 
     profile: Profile = "demo"
     base_model: str | None = None
+    checkpoints: Mapping[CheckpointName, str] = {}
+    max_loaded_checkpoints: Count = 2
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     detection: DetectionConfig = DetectionConfig()
