@@ -18,14 +18,14 @@ from PIL import Image as PilImage
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
 from composition.request import Speed
-from runners.diffusion.families.sd15.paths import IP_ADAPTER_FILES, Sd15Paths
-from runners.diffusion.families.sd15.preprocess import pad_to_square
+from runners.diffusion.families.stable_diffusion.paths import IP_ADAPTER_FILES, StableDiffusionPaths
+from runners.diffusion.families.stable_diffusion.preprocess import pad_to_square
 
 
 class StockPipelines:
     """Loads each combination once; every call gets the pipeline in a fresh state."""
 
-    def __init__(self, paths: Sd15Paths, dtype: torch.dtype) -> None:
+    def __init__(self, paths: StableDiffusionPaths, dtype: torch.dtype) -> None:
         self._paths, self._dtype = paths, dtype
         self._bases: dict[str | None, Any] = {}
         self._controlnets: dict[Any, Any] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from runners.diffusion.families.sd15.text import encode_text, token_chunks
+from runners.diffusion.families.stable_diffusion.text import encode_text, token_chunks
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
 from tests.integration.runners.diffusion.requests import control, photo, request, run
 

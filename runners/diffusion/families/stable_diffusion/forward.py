@@ -15,15 +15,15 @@ import torch
 from composition.controls import CONTROLS
 from composition.request import ControlType
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.sd15.attention import ReferenceRows
-from runners.diffusion.families.sd15.compilation import RowRunner
-from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.state import Control, Sd15State
+from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.compilation import RowRunner
+from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Row:
-    state: Sd15State
+    state: StableDiffusionState
     positive: bool
 
 
@@ -41,7 +41,7 @@ class BatchForward:
     def __init__(self, unet: RowRunner, controlnets: ControlNetPool, counters: Counters) -> None:
         self._unet, self._controlnets, self._counters = unet, controlnets, counters
 
-    def predict(self, states: Sequence[Sd15State]) -> list[torch.Tensor]:
+    def predict(self, states: Sequence[StableDiffusionState]) -> list[torch.Tensor]:
         """The guided noise prediction (1, 4, h, w) of each request, in order; changes no state."""
         guided = [state for state in states if state.guided]
         rows = [_Row(state=state, positive=False) for state in guided]
@@ -138,7 +138,9 @@ def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
     )
 
 
-def _guide(noise: torch.Tensor, states: Sequence[Sd15State], guided: Sequence[Sd15State]) -> list[torch.Tensor]:
+def _guide(
+    noise: torch.Tensor, states: Sequence[StableDiffusionState], guided: Sequence[StableDiffusionState]
+) -> list[torch.Tensor]:
     """Classifier-free guidance (arXiv 2207.12598) where a request uses it."""
     unconditional: dict[int, Any] = {id(state): noise[i : i + 1] for i, state in enumerate(guided)}
     predictions = []

@@ -10,9 +10,9 @@ import torch
 from composition.errors import ContentPolicy, ModelError
 from composition.images import Image
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.sd15.components import Components
-from runners.diffusion.families.sd15.offload import ModelOffload
-from runners.diffusion.families.sd15.state import Sd15State
+from runners.diffusion.families.stable_diffusion.components import Components
+from runners.diffusion.families.stable_diffusion.offload import ModelOffload
+from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
 
 
 class Decoder:
@@ -21,7 +21,7 @@ class Decoder:
     def __init__(self, components: Components, offload: ModelOffload, counters: Counters) -> None:
         self._parts, self._offload, self._counters = components, offload, counters
 
-    def decode(self, state: Sd15State) -> Image:
+    def decode(self, state: StableDiffusionState) -> Image:
         """The image (H, W, 3).
 
         Raises:
@@ -49,7 +49,7 @@ class Decoder:
             raise ModelError("the decoder gave no finite numbers")
         return pixels
 
-    def preview(self, state: Sd15State) -> Image | None:
+    def preview(self, state: StableDiffusionState) -> Image | None:
         """A quick image of the latents as they are, of half the size; None without TAESD."""
         taesd = self._parts.taesd
         if taesd is None:

@@ -1,4 +1,4 @@
-"""Encodes a request into its `Sd15State`: text, images and reference, each looked up by content first.
+"""Encodes a request into its `StableDiffusionState`: text, images and reference, each looked up by content first.
 
 The order in which random numbers are drawn is the stock pipeline's: image's latents (only when strength < 1), noise,
 masked image's latents. Only the encoder's moments are cached, never its samples: a seed gives the same image
@@ -27,14 +27,14 @@ from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Speed
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Bucket
-from runners.diffusion.families.sd15.components import BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER, Components
-from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.loras import LoraSet, LoraSwitch
-from runners.diffusion.families.sd15.offload import ModelOffload
-from runners.diffusion.families.sd15.scheduler import build_schedule
-from runners.diffusion.families.sd15.settings import Sd15Settings
-from runners.diffusion.families.sd15.state import Control, Sd15State
-from runners.diffusion.families.sd15.text import encode_text
+from runners.diffusion.families.stable_diffusion.components import BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER, Components
+from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitch
+from runners.diffusion.families.stable_diffusion.offload import ModelOffload
+from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
+from runners.diffusion.families.stable_diffusion.text import encode_text
 
 
 @dataclass(kw_only=True)
@@ -57,7 +57,7 @@ class Preprocessor:
         controlnets: ControlNetPool,
         loras: LoraSwitch,
         offload: ModelOffload,
-        settings: Sd15Settings,
+        settings: StableDiffusionSettings,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -96,7 +96,7 @@ class Preprocessor:
         self._controlnets.check(tuple(request.controls))
         self._loras.select(request.loras, fast=request.speed is Speed.FAST)
 
-    def encode(self, request: DiffusionRequest) -> Sd15State:
+    def encode(self, request: DiffusionRequest) -> StableDiffusionState:
         """Encode everything that a request needs.
 
         Raises:
@@ -121,7 +121,7 @@ class Preprocessor:
         reference = self._reference(request, guided, lookups)
         controls = self._controls(request)
         loras = self._loras.select(request.loras, fast=fast)
-        return Sd15State(
+        return StableDiffusionState(
             bucket=Bucket(latent_size=tuple(latents.shape[2:]), shared=loras, text_tokens=text.shape[1]),
             steps=len(schedule.timesteps),
             models_used=self._models_used(reference, controls, loras),

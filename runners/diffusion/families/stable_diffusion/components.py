@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from runners.diffusion.families.sd15.attention import (
+from runners.diffusion.families.stable_diffusion.attention import (
     adopt_reference_attention,
     use_xformers_for_self_attention,
     xformers_works,
 )
-from runners.diffusion.families.sd15.paths import IP_ADAPTER_FILES, Sd15Paths
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.paths import IP_ADAPTER_FILES, StableDiffusionPaths
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Components:
     """
 
     pipe: Any
-    paths: Sd15Paths
+    paths: StableDiffusionPaths
     device: torch.device
     dtype: torch.dtype
     attention: str
@@ -82,7 +82,9 @@ class Components:
         return {name: module for name, module in parts.items() if module is not None}
 
 
-def load_components(paths: Sd15Paths, settings: Sd15Settings, device: torch.device, dtype: torch.dtype) -> Components:
+def load_components(
+    paths: StableDiffusionPaths, settings: StableDiffusionSettings, device: torch.device, dtype: torch.dtype
+) -> Components:
     """Load all parts but the ControlNets. Raises: OSError, ValueError when a folder lacks what it should have."""
     _silence_progress_bars()
     pipe = _load_pipeline(paths.base, settings, device, dtype)
@@ -134,7 +136,7 @@ def weights_variant(folder: Path, dtype: torch.dtype) -> str | None:
     return "fp16" if half and (dtype is torch.float16 or not full) else None
 
 
-def _load_pipeline(folder: Path, settings: Sd15Settings, device: torch.device, dtype: torch.dtype) -> Any:
+def _load_pipeline(folder: Path, settings: StableDiffusionSettings, device: torch.device, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionInpaintPipeline
 
     options: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Where the parts of a Stable Diffusion 1.5 profile are."""
+"""Where the parts of a Stable Diffusion profile are."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from composition.controls import CONTROLS
 from composition.request import ControlType
-from models_store.store import ModelSet
 
 IP_ADAPTER_FILES: Mapping[str, str] = {
     "sd15": "ip-adapter_sd15.safetensors",
@@ -18,7 +16,7 @@ IP_ADAPTER_FILES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sd15Paths:
+class StableDiffusionPaths:
     """Folders in the on-disk layout of the real repositories; None where a profile has no such model.
 
     Attributes:
@@ -38,20 +36,3 @@ class Sd15Paths:
     lcm_lora: Path | None = None
     taesd: Path | None = None
     loras: Mapping[str, Path] = field(default_factory=dict)
-
-
-def sd15_paths(models: ModelSet) -> Sd15Paths:
-    """Those that the profile does not have are None. Raises: ModelsNotImported when the store lacks one."""
-
-    def path(role: str) -> Path | None:
-        return models.path(role) if role in models.roles else None
-
-    controlnets = {name: path(control.role) for name, control in CONTROLS.items()}
-    return Sd15Paths(
-        base=models.path(models.base_role),
-        ip_adapter=path("ip-adapter"),
-        ip_adapter_variant=models.ip_adapter_variant,
-        controlnets={name: folder for name, folder in controlnets.items() if folder is not None},
-        lcm_lora=path("lcm-lora"),
-        taesd=path("taesd"),
-    )
