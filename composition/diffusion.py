@@ -24,7 +24,8 @@ class DiffusionRequest:
     """One inpainting job for the diffusion model, at the model's own size (whole latent cells, already padded).
 
     `image` (H, W, 3) and `mask` (H, W, strictly 0/255, aligned to the latent grid). `deadline_s` is the time left
-    when it is sent, in seconds. `previews` asks for TAESD previews in the progress events.
+    when it is sent, in seconds. `previews` asks for TAESD previews in the progress events. `model` is a checkpoint of
+    the configuration's allow-list; None is the base model.
     """
 
     request_id: str
@@ -41,6 +42,7 @@ class DiffusionRequest:
     controls: Mapping[ControlType, ControlInput] = field(default_factory=dict)
     loras: Mapping[str, float] = field(default_factory=dict)
     speed: Speed = Speed.NORMAL
+    model: str | None = None
     previews: bool = False
     deadline_s: float | None = None
 

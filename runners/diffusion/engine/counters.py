@@ -12,7 +12,7 @@ class Counters:
 
     unet_forwards, unet_rows, controlnet_<type>_forwards, controlnet_<type>_rows, text_encodes, vae_encodes,
     reference_encodes, vae_decodes, vae_decodes_float32, previews, safety_checks, requests_<outcome>,
-    out_of_memory_splits, out_of_memory_retries.
+    out_of_memory_splits, out_of_memory_retries, starts_over.
     """  # noqa: D415  the list belongs to the sentence
 
     def __init__(self) -> None:
