@@ -172,21 +172,23 @@ class ModelSet:
         return family_of(pipeline, what=self._base_named)
 
     @property
-    def configs(self) -> Path:
-        """The folder of the profile's own base model: what one file of a checkpoint leaves out is taken from there.
-
-        Raises: ModelsNotImported.
-        """
-        tag = self._manifest.tag(self.base_role)
+    def configs(self) -> Path | None:
+        """The folder of the profile's own base model, for what a checkpoint leaves out; None when it is not imported."""
         from models_store.entries import is_imported, stored_folder
 
-        if not is_imported(tag):
+        tag = self._manifest.tag(self.base_role)
+        return stored_folder(tag) if is_imported(tag) else None
+
+    def _inspect_configs(self) -> Checkpoint:
+        """The profile's own base model, which one file of a checkpoint needs. Raises: ModelsNotImported."""
+        folder = self.configs
+        if folder is None:
             command = self._command(self.base_role)
             raise ModelsNotImported(
                 f"a checkpoint in one file needs the configuration of model profile {self.profile}; run: {command}",
                 details={"role": self.base_role, "profile": self.profile},
             )
-        return stored_folder(tag)
+        return inspect(folder, what=f"models.profile: {self.profile}")
 
     def inspect_base(self) -> Checkpoint:
         """What the base model is. Raises: as `path`, and UnservedPipeline, UnfitCheckpoint."""
@@ -203,7 +205,7 @@ class ModelSet:
         found, base = inspect(path, what=what), self.inspect_base()
         _require_like(found, base, what, "the base model")
         if path.is_file():
-            _require_like(found, inspect(self.configs, what="it"), what, f"model profile {self.profile}")
+            _require_like(found, self._inspect_configs(), what, f"model profile {self.profile}")
         return found
 
     @property
@@ -293,7 +295,7 @@ class ModelSet:
         if self.path(self.base_role).is_file():
             _require_like(
                 self.inspect_base(),
-                inspect(self.configs, what="it"),
+                self._inspect_configs(),
                 self._base_named,
                 f"model profile {self.profile}",
             )

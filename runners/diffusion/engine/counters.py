@@ -11,7 +11,7 @@ class Counters:
     """Thread-safe counts by name; the names in use:
 
     unet_forwards, unet_rows, controlnet_<type>_forwards, controlnet_<type>_rows, text_encodes, vae_encodes,
-    reference_encodes, vae_decodes, vae_decodes_float32, previews, safety_checks, requests_<outcome>,
+    reference_encodes, vae_encodes_float32, float32_requests, vae_decodes, vae_decodes_float32, previews, safety_checks, requests_<outcome>,
     out_of_memory_splits, out_of_memory_retries, starts_over.
     """  # noqa: D415  the list belongs to the sentence
 

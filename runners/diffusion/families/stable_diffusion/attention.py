@@ -108,6 +108,12 @@ def adopt_reference_attention(unet: Any) -> nn.Module:
     return projection
 
 
+def share_reference_attention(owner: Any, unet: Any) -> None:
+    """Let a UNet of the same widths attend to references with the weights that `owner` has adopted."""
+    adopted = {name: one for name, one in owner.attn_processors.items() if isinstance(one, ReferenceAttention)}
+    unet.set_attn_processor({**unet.attn_processors, **adopted})
+
+
 def xformers_works(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether xformers' attention really runs here.
 

@@ -26,15 +26,15 @@ def build_family(
     settings: StableDiffusionSettings,
     counters: Counters,
     *,
+    controlnets: ControlNetPool | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> StableDiffusionFamily:
-    """The family over loaded components; `clock` (seconds, rising) ages its cache."""
-    device, dtype = components.device, components.dtype
-    controlnets = ControlNetPool(
-        components.paths.controlnets, max_loaded=settings.max_controlnets, device=device, dtype=dtype
-    )
-    if settings.preload_controlnets:
-        controlnets.preload()
+    """The family over loaded components.
+
+    `controlnets` are another family's, of the same widths; `clock` (seconds, rising) ages its cache.
+    """
+    device = components.device
+    controlnets = controlnets or _load_controlnets(components, settings)
     loras, offload = LoraSwitch(components), ModelOffload(device, offload=settings.offload)
     unet = _build_runner(components, controlnets, loras, settings)
     return StableDiffusionFamily(
@@ -46,6 +46,18 @@ def build_family(
         forward=BatchForward(unet, controlnets, counters),
         decoder=Decoder(components, offload, counters),
     )
+
+
+def _load_controlnets(components: Components, settings: StableDiffusionSettings) -> ControlNetPool:
+    controlnets = ControlNetPool(
+        components.paths.controlnets,
+        max_loaded=settings.max_controlnets,
+        device=components.device,
+        dtype=components.dtype,
+    )
+    if settings.preload_controlnets:
+        controlnets.preload()
+    return controlnets
 
 
 def _build_runner(

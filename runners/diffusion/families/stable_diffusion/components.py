@@ -7,9 +7,10 @@ data (see `state.py`), never a second pipeline.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -21,11 +22,16 @@ from runners.diffusion.families.stable_diffusion.attention import (
 )
 from runners.diffusion.families.stable_diffusion.paths import IP_ADAPTER_FILES, StableDiffusionPaths
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+from runners.diffusion.families.stable_diffusion.single_file import load_single_file
 
 logger = logging.getLogger(__name__)
 
 BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER = "sd-inpainting", "ip-adapter", "safety-checker"
 """The names that responses and /health report."""
+
+
+PipelineLoader: TypeAlias = Callable[[StableDiffusionPaths, StableDiffusionSettings, torch.device, torch.dtype], Any]
+"""Loads the base of the paths as a stock pipeline, without the IP-Adapter."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +47,7 @@ class Components:
         safety_checker: None when it is off or the repository has none.
         taesd: the tiny decoder for previews, or None.
         attention: "xformers" or "sdpa".
+        names: of the models, as responses and /health report them; the first one is the base's.
     """
 
     pipe: Any
@@ -87,7 +94,7 @@ def load_components(
 ) -> Components:
     """Load all parts but the ControlNets. Raises: OSError, ValueError when a folder lacks what it should have."""
     _silence_progress_bars()
-    pipe = _load_pipeline(paths.base, settings, device, dtype)
+    pipe = load_inpainting(paths, settings, device, dtype)
     safety_checker, pipe.safety_checker = pipe.safety_checker, None
     if settings.safety_checker and safety_checker is None:
         logger.warning("%s has no safety checker: images are not checked", paths.base.name)
@@ -136,18 +143,38 @@ def weights_variant(folder: Path, dtype: torch.dtype) -> str | None:
     return "fp16" if half and (dtype is torch.float16 or not full) else None
 
 
-def _load_pipeline(folder: Path, settings: StableDiffusionSettings, device: torch.device, dtype: torch.dtype) -> Any:
+def load_inpainting(
+    paths: StableDiffusionPaths, settings: StableDiffusionSettings, device: torch.device, dtype: torch.dtype
+) -> Any:
+    """The stock inpainting pipeline over the base, a folder or one file; the UNet may be one that is not for inpainting.
+
+    A base without a safety checker gets the one of the profile's own, where that is there.
+    """
     from diffusers import StableDiffusionInpaintPipeline
 
-    options: dict[str, Any] = {}
-    if not settings.safety_checker or not (folder / "safety_checker").is_dir():
-        options = {"safety_checker": None, "requires_safety_checker": False}
-    pipe = StableDiffusionInpaintPipeline.from_pretrained(
-        folder, dtype=dtype, variant=weights_variant(folder, dtype), local_files_only=True, **options
-    )
+    base, options = paths.base, {"requires_safety_checker": False}
+    if not settings.safety_checker or not (base / "safety_checker").is_dir():
+        options |= {"safety_checker": _load_safety_checker(paths.configs, dtype) if settings.safety_checker else None}
+    if base.is_file():
+        assert paths.configs is not None, "one file has no configuration of its own"
+        pipe = load_single_file(StableDiffusionInpaintPipeline, base, paths.configs, dtype, **options)
+    else:
+        pipe = StableDiffusionInpaintPipeline.from_pretrained(
+            base, dtype=dtype, variant=weights_variant(base, dtype), local_files_only=True, **options
+        )
     # Offloading brings each of the other parts to the device only while it is used (`ModelOffload`).
     (pipe.unet if settings.offload else pipe).to(device)
     return pipe
+
+
+def _load_safety_checker(folder: Path | None, dtype: torch.dtype) -> Any:
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+
+    if folder is None or not (folder / "safety_checker").is_dir():
+        return None
+    return StableDiffusionSafetyChecker.from_pretrained(
+        folder, subfolder="safety_checker", dtype=dtype, variant=weights_variant(folder, dtype), local_files_only=True
+    )
 
 
 def _load_ip_adapter(pipe: Any, folder: Path, variant: str | None) -> tuple[nn.Module, bool]:

@@ -10,8 +10,10 @@ import torch
 from composition.errors import ContentPolicy, ModelError
 from composition.images import Image
 from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.family import StartOver
 from runners.diffusion.families.stable_diffusion.components import Components
 from runners.diffusion.families.stable_diffusion.offload import ModelOffload
+from runners.diffusion.families.stable_diffusion.precision import widened
 from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
 
 
@@ -26,8 +28,12 @@ class Decoder:
 
         Raises:
             ContentPolicy: the safety checker flags it.
-            ModelError: the model gave no numbers.
+            StartOver: half precision gave no finite numbers: float32 is tried, once.
+            ModelError: float32 gives none either.
         """
+        if not bool(torch.isfinite(state.latents).all()) and state.latents.dtype != torch.float32:
+            self._counters.add("float32_requests")
+            raise StartOver(state.again_in_float32(), f"{state.latents.dtype} overflowed; models.dtype sets another")
         pixels = self.pixels(state.latents)
         image = self._to_image(pixels)
         if self._parts.safety_checker is not None:
@@ -35,15 +41,17 @@ class Decoder:
         return image
 
     def pixels(self, latents: torch.Tensor) -> torch.Tensor:
-        """(1, 3, H, W) in -1..1; an overflow in half precision is decoded again in float32."""
+        """(1, 3, H, W) in -1..1; an overflow in half precision is decoded again in float32, float32 latents at once."""
         parts = self._parts
         if not bool(torch.isfinite(latents).all()):
             raise ModelError("the denoising gave no finite numbers")
         scaled = latents / parts.vae.config.scaling_factor
         self._counters.add("vae_decodes")
         with self._offload.on_device(parts.vae):
-            pixels: torch.Tensor = parts.vae.decode(scaled, return_dict=False)[0]
-            if not bool(torch.isfinite(pixels).all()):
+            pixels = None
+            if scaled.dtype == parts.vae.dtype:
+                pixels = parts.vae.decode(scaled, return_dict=False)[0]
+            if pixels is None or not bool(torch.isfinite(pixels).all()):
                 pixels = self._decode_float32(scaled)
         if not bool(torch.isfinite(pixels).all()):
             raise ModelError("the decoder gave no finite numbers")
@@ -60,13 +68,9 @@ class Decoder:
 
     def _decode_float32(self, scaled: torch.Tensor) -> torch.Tensor:
         vae = self._parts.vae
-        dtype = vae.dtype
         self._counters.add("vae_decodes_float32")
-        vae.to(torch.float32)
-        try:
+        with widened(vae, torch.float32):
             pixels: torch.Tensor = vae.decode(scaled.float(), return_dict=False)[0]
-        finally:
-            vae.to(dtype)
         return pixels
 
     def _to_image(self, pixels: torch.Tensor) -> Image:

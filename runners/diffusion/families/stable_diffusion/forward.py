@@ -18,6 +18,7 @@ from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.precision import widened
 from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
 
 
@@ -52,7 +53,7 @@ class BatchForward:
         conditioning = _conditioning(rows)
         residuals = self._control(rows, latents, timesteps, conditioning["encoder_hidden_states"])
         noise = self._unet.run(
-            sample=torch.cat([latents, torch.cat([row.state.inpainting for row in rows])], dim=1),
+            sample=_sample(rows, latents),
             timesteps=timesteps,
             conditioning=conditioning,
             reference=_reference(rows),
@@ -68,23 +69,31 @@ class BatchForward:
     ) -> _Residuals | None:
         """Each ControlNet on just the rows that want it at this step; None when no row wants any."""
         wanted = {kind: chosen for kind in CONTROLS if (chosen := _rows_wanting(rows, kind))}
+        self._controlnets.use(wanted)
         total: _Residuals | None = None
         for kind, chosen in wanted.items():
             network = self._controlnets.get(kind, needed=len(wanted))
             index = torch.tensor([number for number, _ in chosen], device=latents.device)
-            down, mid = network(
-                _take(latents, index),
-                _take(timesteps, index),
-                encoder_hidden_states=_take(text, index),
-                controlnet_cond=torch.cat([control.image for _, control in chosen]),
-                return_dict=False,
-            )
+            with widened(network, latents.dtype):
+                down, mid = network(
+                    _take(latents, index),
+                    _take(timesteps, index),
+                    encoder_hidden_states=_take(text, index),
+                    controlnet_cond=torch.cat([control.image for _, control in chosen]),
+                    return_dict=False,
+                )
             scales = torch.tensor([control.scale for _, control in chosen], device=latents.device).view(-1, 1, 1, 1)
             spread = [_spread(tensor, scales, index, len(rows)) for tensor in (*down, mid)]
             total = _Residuals(down=spread[:-1], mid=spread[-1]) if total is None else _sum(total, spread)
             self._counters.add(f"controlnet_{kind}_forwards")
             self._counters.add(f"controlnet_{kind}_rows", len(chosen))
         return total
+
+
+def _sample(rows: Sequence[_Row], latents: torch.Tensor) -> torch.Tensor:
+    """The UNet's input; requests of one bucket are of one checkpoint, so all have inpainting channels or none has."""
+    extra = [row.state.inpainting for row in rows if row.state.inpainting is not None]
+    return torch.cat([latents, torch.cat(extra)], dim=1) if extra else latents
 
 
 def _rows_wanting(rows: Sequence[_Row], kind: ControlType) -> list[tuple[int, Control]]:

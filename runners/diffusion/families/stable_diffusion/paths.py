@@ -20,7 +20,8 @@ class StableDiffusionPaths:
     """Folders in the on-disk layout of the real repositories; None where a profile has no such model.
 
     Attributes:
-        base: an inpainting pipeline (stable-diffusion-v1-5/stable-diffusion-inpainting).
+        base: a pipeline's folder (stable-diffusion-v1-5/stable-diffusion-inpainting), or a checkpoint in one file.
+        configs: the folder of the profile's own base model, for what a checkpoint leaves out.
         ip_adapter: has `models/<weight file>` and `models/image_encoder` (h94/IP-Adapter).
         ip_adapter_variant: a key of `IP_ADAPTER_FILES`; None takes the first that is there.
         controlnets: one folder per control type.
@@ -30,6 +31,7 @@ class StableDiffusionPaths:
     """
 
     base: Path
+    configs: Path | None = None
     ip_adapter: Path | None = None
     ip_adapter_variant: str | None = None
     controlnets: Mapping[ControlType, Path] = field(default_factory=dict)

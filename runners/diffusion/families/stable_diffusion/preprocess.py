@@ -27,14 +27,19 @@ from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Speed
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Bucket
-from runners.diffusion.families.stable_diffusion.components import BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER, Components
+from runners.diffusion.families.stable_diffusion.components import IP_ADAPTER, SAFETY_CHECKER, Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
 from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitch
 from runners.diffusion.families.stable_diffusion.offload import ModelOffload
+from runners.diffusion.families.stable_diffusion.precision import widened
 from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import encode_text
+
+
+_INPAINTING_CHANNELS = 9
 
 
 @dataclass(kw_only=True)
@@ -46,6 +51,15 @@ class _Lookups:
     def note(self, kind: str, hit: bool) -> None:
         before = self.outcome.get(kind, "hit")
         self.outcome[kind] = "hit" if hit and before == "hit" else "miss"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Start:
+    """What denoising starts from; see `StableDiffusionState`."""
+
+    latents: torch.Tensor
+    inpainting: torch.Tensor | None = None
+    kept: KeptLatents | None = None
 
 
 class Preprocessor:
@@ -117,17 +131,18 @@ class Preprocessor:
         guided = guidance > 1.0
         text = self._text(request, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
-        latents, inpainting = self._latents(request, schedule, generator, lookups)
+        start = self._latents(request, schedule, generator, lookups)
         reference = self._reference(request, guided, lookups)
         controls = self._controls(request)
         loras = self._loras.select(request.loras, fast=fast)
         return StableDiffusionState(
-            bucket=Bucket(latent_size=tuple(latents.shape[2:]), shared=loras, text_tokens=text.shape[1]),
+            bucket=Bucket(latent_size=tuple(start.latents.shape[2:]), shared=loras, text_tokens=text.shape[1]),
             steps=len(schedule.timesteps),
             models_used=self._models_used(reference, controls, loras),
             cache=lookups.outcome,
-            latents=latents,
-            inpainting=inpainting,
+            latents=start.latents,
+            inpainting=start.inpainting,
+            kept=start.kept,
             conditioning={"encoder_hidden_states": text},
             schedule=schedule,
             generator=generator,
@@ -177,25 +192,30 @@ class Preprocessor:
 
     def _latents(
         self, request: DiffusionRequest, schedule: Any, generator: torch.Generator, lookups: _Lookups
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Starting latents (1, 4, h, w) and the extra input channels (1, 5, h, w)."""
+    ) -> _Start:
         from diffusers.utils.torch_utils import randn_tensor
 
         parts = self._parts
         height, width = (side // parts.latent_scale for side in request.mask.shape)
+        for_inpainting = parts.unet.config.in_channels == _INPAINTING_CHANNELS
         start = None
-        if request.strength < 1.0:
+        if request.strength < 1.0 or not for_inpainting:
             start = self._encode_image(request.image, generator, lookups)
         shape = (1, parts.vae.config.latent_channels, height, width)
         noise = randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
-        if start is None:
+        if start is None or request.strength == 1.0:
             latents = noise * schedule.scheduler.init_noise_sigma
         else:
             latents = schedule.scheduler.add_noise(start, noise, schedule.timesteps[:1])
-        masked = self._encode_image(request.image, generator, lookups, keep=request.mask < 128)
         mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None, None]
         mask = F.interpolate(mask, size=(height, width)).to(parts.device, parts.dtype)
-        return latents, torch.cat([mask, masked], dim=1)
+        if for_inpainting:
+            masked = self._encode_image(request.image, generator, lookups, keep=request.mask < 128)
+            return _Start(latents=latents, inpainting=torch.cat([mask, masked], dim=1))
+        # The stock pipeline draws for the masked image's latents here, which it does not need either.
+        randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
+        assert start is not None
+        return _Start(latents=latents, kept=KeptLatents(image=start, noise=noise, mask=mask))
 
     def _encode_image(
         self, image: Image, generator: torch.Generator, lookups: _Lookups, keep: np.ndarray[Any, Any] | None = None
@@ -211,8 +231,11 @@ class Preprocessor:
             if keep is not None:
                 pixels = pixels * torch.from_numpy(keep)[None, None]
             with self._offload.on_device(parts.vae):
-                posterior = parts.vae.encode(pixels.to(parts.device, parts.dtype)).latent_dist
-            moments: torch.Tensor = posterior.parameters
+                moments = _moments(parts.vae, pixels.to(parts.device, parts.dtype))
+                if not bool(torch.isfinite(moments).all()):
+                    self._counters.add("vae_encodes_float32")
+                    with widened(parts.vae, torch.float32):
+                        moments = _moments(parts.vae, pixels.to(parts.device)).to(parts.dtype)
             return moments
 
         mask_part = b"" if keep is None else np.packbits(keep).tobytes()
@@ -265,10 +288,15 @@ class Preprocessor:
     def _models_used(
         self, reference: torch.Tensor | None, controls: Mapping[ControlType, Control], loras: LoraSet
     ) -> tuple[str, ...]:
-        names = [BASE_MODEL] + [IP_ADAPTER] * (reference is not None)
+        names = [self._parts.names[0]] + [IP_ADAPTER] * (reference is not None)
         names += [CONTROLS[kind].role for kind in controls]
         names += [name for name, _ in loras]
         return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
+
+
+def _moments(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    moments: torch.Tensor = vae.encode(pixels).latent_dist.parameters
+    return moments
 
 
 def pad_to_square(image: Image) -> Image:

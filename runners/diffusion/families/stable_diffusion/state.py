@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from composition.request import ControlType
 from runners.diffusion.engine.state import RequestState
+from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
+from runners.diffusion.families.stable_diffusion.precision import FLOAT32
 from runners.diffusion.families.stable_diffusion.scheduler import Schedule
 
 
@@ -33,7 +36,9 @@ class StableDiffusionState(RequestState):
 
     Attributes:
         latents: (1, 4, h, w), replaced at every step.
-        inpainting: mask and masked image's latents, (1, 5, h, w), appended to the model's input channels.
+        inpainting: mask and masked image's latents, (1, 5, h, w), appended to the model's input channels; None for a
+            UNet that was not made for inpainting.
+        kept: what holds such a UNet to the image outside the mask; None for an inpainting UNet.
         conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
             the negative prompt first. "encoder_hidden_states" is always there, others are added conditions.
         reference_tokens: like `conditioning`, (1 or 2, tokens, channels), or None without a reference.
@@ -42,7 +47,7 @@ class StableDiffusionState(RequestState):
     """
 
     latents: torch.Tensor
-    inpainting: torch.Tensor
+    inpainting: torch.Tensor | None
     conditioning: Mapping[str, torch.Tensor]
     schedule: Schedule
     generator: torch.Generator
@@ -50,7 +55,33 @@ class StableDiffusionState(RequestState):
     guidance_steps: int
     reference_tokens: torch.Tensor | None = None
     reference_scale: float = 0.0
+    kept: KeptLatents | None = None
     controls: Mapping[ControlType, Control] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep what starting over needs: drawing and stepping change it."""
+        self._start = (self.latents, self.generator.get_state(), copy.deepcopy(self.schedule))
+
+    def again_in_float32(self) -> StableDiffusionState:
+        """The request before its first step, with the same noise, to be computed in float32."""
+        latents, random, schedule = self._start
+
+        def wide(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.float()
+
+        return replace(
+            self,
+            bucket=replace(self.bucket, precision=FLOAT32),
+            step=0,
+            latents=latents.float(),
+            inpainting=wide(self.inpainting),
+            kept=None if self.kept is None else self.kept.to(torch.float32),
+            conditioning={name: rows.float() for name, rows in self.conditioning.items()},
+            schedule=copy.deepcopy(schedule),
+            generator=torch.Generator().set_state(random),
+            reference_tokens=wide(self.reference_tokens),
+            controls={kind: replace(control, image=control.image.float()) for kind, control in self.controls.items()},
+        )
 
     @property
     def guided(self) -> bool:
@@ -81,6 +112,9 @@ class StableDiffusionState(RequestState):
             latents = scheduler.step(
                 prediction, self.timestep, self.latents, generator=self.generator, return_dict=False
             )[0]
+            if self.kept is not None:
+                following = self.schedule.timesteps[self.step + 1 : self.step + 2]
+                latents = self.kept.put_back(latents, scheduler, following[0] if len(following) else None)
         except BaseException:
             vars(scheduler).update(before)
             raise
