@@ -231,6 +231,7 @@ def weights() -> int:
     return sum(p.numel() * p.element_size() for p in held.values())
 
 
+@pytest.mark.slow
 def test_fifty_switches_of_checkpoints_and_controlnets_leave_the_memory_as_it_was(serve_checkpoints):
     family, process = serve_checkpoints(1), psutil.Process()
     base = family._base
