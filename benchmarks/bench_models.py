@@ -14,6 +14,7 @@ from composition.controls import CONTROLS
 from models_store.tiny.dimensions import CLIP_PREPROCESSOR
 from models_store.tiny.saving import prefix_names, save_tensors
 from models_store.tiny.vocabulary import write_clip_tokenizer, write_json
+from runners.diffusion.families.sd15.build import SD15
 from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
 
 
@@ -88,6 +89,7 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> StableDif
         dtype: of the files.
     """
     paths = StableDiffusionPaths(
+        kind=SD15,
         base=folder / "sd-inpainting",
         ip_adapter=folder / "ip-adapter",
         ip_adapter_variant="sd15",

@@ -105,7 +105,9 @@ def _inspect_file(path: Path, what: str) -> Checkpoint:
     text = next((text for text in (_TEXT_SD1, _TEXT_SD2, _TEXT_SDXL) if _has(shapes, text)), None)
     if not _has(shapes, _UNET) or text is None or not _has(shapes, _VAE):
         lacks = [name for name, there in _parts(shapes, text) if not there]
-        raise UnfitCheckpoint(f"{what} is no whole checkpoint in the original layout: it has no {' and no '.join(lacks)}")
+        raise UnfitCheckpoint(
+            f"{what} is no whole checkpoint in the original layout: it has no {' and no '.join(lacks)}"
+        )
     if text == _TEXT_SD2:
         raise UnfitCheckpoint(f"{what} is a checkpoint of Stable Diffusion 2, which is not served")
     try:
@@ -148,7 +150,7 @@ def _widths(shapes: Shapes) -> Widths:
         for name, shape in shapes.items()
         if name.startswith(f"{_UNET}input_blocks.") and name.endswith(".op.weight")
     }
-    context = [shape[1] for name, shape in shapes.items() if _is_text_key(name)][0]
+    context = next(shape[1] for name, shape in shapes.items() if _is_text_key(name))
     levels = [downs[number] for number in sorted(downs)]
     last = shapes[f"{_UNET}middle_block.0.out_layers.3.weight"][0]
     return Widths(cross_attention_dim=context, block_out_channels=(*levels, last))
@@ -176,9 +178,7 @@ def _is_diffusers_unet(shapes: Shapes) -> bool:
 
 
 def _is_autoencoder(shapes: Shapes) -> bool:
-    return not _has(shapes, _UNET) and (
-        _has(shapes, _VAE) or (_has(shapes, "encoder.") and _has(shapes, "decoder."))
-    )
+    return not _has(shapes, _UNET) and (_has(shapes, _VAE) or (_has(shapes, "encoder.") and _has(shapes, "decoder.")))
 
 
 def _is_embedding(shapes: Shapes) -> bool:

@@ -14,7 +14,6 @@ from pathlib import Path
 from models_store.safetensors_header import LARGEST_BYTES, LENGTH_BYTES
 
 
-
 def find_fault(path: Path) -> str | None:
     """What is wrong with a file, in a few words, or None. Files of unknown kinds only have to hold something."""
     if path.stat().st_size == 0:

@@ -173,7 +173,7 @@ class ModelSet:
 
     @property
     def configs(self) -> Path | None:
-        """The folder of the profile's own base model, for what a checkpoint leaves out; None when it is not imported."""
+        """The folder of the profile's own base model, for what a checkpoint leaves out; None: not imported."""
         from models_store.entries import is_imported, stored_folder
 
         tag = self._manifest.tag(self.base_role)

@@ -16,7 +16,7 @@ from runners.diffusion.engine.state import Bucket, RequestState
 State = TypeVar("State", bound=RequestState)
 
 
-class StartOver(Exception):  # noqa: N818  nothing is wrong yet
+class StartOver(Exception):
     """Raised by `Family.decode`: the request is to be denoised once more, from `state`; the message says why."""
 
     def __init__(self, state: RequestState, message: str) -> None:

@@ -10,7 +10,7 @@ Size = tuple[int, ...]
 _SHARE_OF_FREE = 0.8
 _RECOVER_AFTER = 64
 _PEAKS_KEPT = 64
-"""Forwards that a row's cost is judged by: more than a request has, so that its dearest step counts, and an oddity ends."""
+"""Forwards that a row's cost is judged by: more than a request has, so that its dearest step counts."""
 
 
 class RowBudget:
@@ -34,7 +34,7 @@ class RowBudget:
         return max(1, rows)
 
     def note_peak(self, size: Size, rows: int, peak_bytes: int) -> None:
-        """A forward of `rows` rows took `peak_bytes` on top of what was there, and nothing else was computed beside it."""
+        """A forward of `rows` rows took `peak_bytes` on top of what was there, with nothing computed beside it."""
         self._bytes_per_row.setdefault(size, deque(maxlen=_PEAKS_KEPT)).append(peak_bytes / rows)
 
     def note_success(self, size: Size) -> None:

@@ -12,8 +12,8 @@ from composition.images import Image
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.family import StartOver
 from runners.diffusion.families.stable_diffusion.components import Components
-from runners.diffusion.families.stable_diffusion.offload import ModelOffload
-from runners.diffusion.families.stable_diffusion.precision import widened
+from runners.diffusion.families.stable_diffusion.offload import ModelOffload, full_precision
+from runners.diffusion.families.stable_diffusion.precision import fits
 from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
 
 
@@ -45,14 +45,15 @@ class Decoder:
         parts = self._parts
         if not bool(torch.isfinite(latents).all()):
             raise ModelError("the denoising gave no finite numbers")
-        scaled = latents / parts.vae.config.scaling_factor
+        scaling = parts.vae.config.scaling_factor
         self._counters.add("vae_decodes")
         with self._offload.on_device(parts.vae):
-            pixels = None
-            if scaled.dtype == parts.vae.dtype:
-                pixels = parts.vae.decode(scaled, return_dict=False)[0]
-            if pixels is None or not bool(torch.isfinite(pixels).all()):
-                pixels = self._decode_float32(scaled)
+            if (parts.upcasts_vae and parts.vae.dtype is torch.float16) or not fits(parts.vae, latents):
+                pixels = self._decode_float32(latents.float() / scaling)
+            else:
+                pixels = parts.vae.decode(latents / scaling, return_dict=False)[0]
+                if not bool(torch.isfinite(pixels).all()):
+                    pixels = self._decode_float32((latents / scaling).float())
         if not bool(torch.isfinite(pixels).all()):
             raise ModelError("the decoder gave no finite numbers")
         return pixels
@@ -67,10 +68,9 @@ class Decoder:
         return self._to_image(torch.nn.functional.avg_pool2d(pixels.float(), 2))
 
     def _decode_float32(self, scaled: torch.Tensor) -> torch.Tensor:
-        vae = self._parts.vae
         self._counters.add("vae_decodes_float32")
-        with widened(vae, torch.float32):
-            pixels: torch.Tensor = vae.decode(scaled.float(), return_dict=False)[0]
+        with full_precision(self._parts.vae):
+            pixels: torch.Tensor = self._parts.vae.decode(scaled, return_dict=False)[0]
         return pixels
 
     def _to_image(self, pixels: torch.Tensor) -> Image:
@@ -82,7 +82,7 @@ class Decoder:
 
         parts, checker = self._parts, self._parts.safety_checker
         self._counters.add("safety_checks")
-        inputs = parts.pipe.feature_extractor(PilImage.fromarray(image), return_tensors="pt").pixel_values
+        inputs = parts.safety_extractor(PilImage.fromarray(image), return_tensors="pt").pixel_values
         with self._offload.on_device(checker):
             # The checker blackens the images it is given: it gets a stand-in, only its verdict counts.
             _, flags = checker(

@@ -6,7 +6,7 @@ request thus has the stock pipeline's layout, and its arithmetic is the stock pi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
-from runners.diffusion.families.stable_diffusion.precision import widened
+from runners.diffusion.families.stable_diffusion.precision import matching
 from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
 
 
@@ -51,7 +51,7 @@ class BatchForward:
         latents = torch.cat([row.state.latents for row in rows])
         timesteps = torch.stack([row.state.timestep for row in rows])
         conditioning = _conditioning(rows)
-        residuals = self._control(rows, latents, timesteps, conditioning["encoder_hidden_states"])
+        residuals = self._control(rows, latents, timesteps, conditioning)
         noise = self._unet.run(
             sample=_sample(rows, latents),
             timesteps=timesteps,
@@ -65,7 +65,11 @@ class BatchForward:
         return _guide(noise, states, guided)
 
     def _control(
-        self, rows: Sequence[_Row], latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor
+        self,
+        rows: Sequence[_Row],
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        conditioning: Mapping[str, torch.Tensor],
     ) -> _Residuals | None:
         """Each ControlNet on just the rows that want it at this step; None when no row wants any."""
         wanted = {kind: chosen for kind in CONTROLS if (chosen := _rows_wanting(rows, kind))}
@@ -74,11 +78,14 @@ class BatchForward:
         for kind, chosen in wanted.items():
             network = self._controlnets.get(kind, needed=len(wanted))
             index = torch.tensor([number for number, _ in chosen], device=latents.device)
-            with widened(network, latents.dtype):
+            added = {name: _take(tensor, index) for name, tensor in conditioning.items()}
+            text = added.pop("encoder_hidden_states")
+            with matching(network, latents):
                 down, mid = network(
                     _take(latents, index),
                     _take(timesteps, index),
-                    encoder_hidden_states=_take(text, index),
+                    encoder_hidden_states=text,
+                    added_cond_kwargs=added or None,
                     controlnet_cond=torch.cat([control.image for _, control in chosen]),
                     return_dict=False,
                 )

@@ -31,14 +31,13 @@ from runners.diffusion.families.stable_diffusion.components import IP_ADAPTER, S
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
 from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitch
-from runners.diffusion.families.stable_diffusion.offload import ModelOffload
-from runners.diffusion.families.stable_diffusion.precision import widened
+from runners.diffusion.families.stable_diffusion.offload import ModelOffload, full_precision
 from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
-from runners.diffusion.families.stable_diffusion.text import encode_text
+from runners.diffusion.families.stable_diffusion.text import EncodedPrompt
 
-
+_TEXT = "encoder_hidden_states"
 _INPAINTING_CHANNELS = 9
 
 
@@ -82,11 +81,8 @@ class Preprocessor:
         self._control_processor = VaeImageProcessor(
             vae_scale_factor=components.latent_scale, do_convert_rgb=True, do_normalize=False
         )
-        self._cache: ContentCache[torch.Tensor] = ContentCache(
-            max_bytes=settings.cache_max_bytes,
-            ttl_s=settings.cache_ttl_s,
-            size_of=lambda tensor: tensor.untyped_storage().nbytes(),
-            clock=clock,
+        self._cache: ContentCache[Any] = ContentCache(
+            max_bytes=settings.cache_max_bytes, ttl_s=settings.cache_ttl_s, size_of=_size_bytes, clock=clock
         )
 
     def check(self, request: DiffusionRequest) -> None:
@@ -129,21 +125,23 @@ class Preprocessor:
             device=parts.device,
         )
         guided = guidance > 1.0
-        text = self._text(request, guided, lookups)
+        conditioning = self._conditioning(request, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
         start = self._latents(request, schedule, generator, lookups)
         reference = self._reference(request, guided, lookups)
         controls = self._controls(request)
         loras = self._loras.select(request.loras, fast=fast)
         return StableDiffusionState(
-            bucket=Bucket(latent_size=tuple(start.latents.shape[2:]), shared=loras, text_tokens=text.shape[1]),
+            bucket=Bucket(
+                latent_size=tuple(start.latents.shape[2:]), shared=loras, text_tokens=conditioning[_TEXT].shape[1]
+            ),
             steps=len(schedule.timesteps),
             models_used=self._models_used(reference, controls, loras),
             cache=lookups.outcome,
             latents=start.latents,
             inpainting=start.inpainting,
             kept=start.kept,
-            conditioning={"encoder_hidden_states": text},
+            conditioning=conditioning,
             schedule=schedule,
             generator=generator,
             guidance_scale=guidance,
@@ -162,33 +160,45 @@ class Preprocessor:
     def _guidance_steps(self, steps: int) -> int:
         return max(1, round(steps * self._settings.guidance_end))
 
-    def _text(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor:
-        """(1 or 2, 77 x chunks, channels), the negative prompt first; the shorter of the two is filled with blanks."""
-        positive = self._prompt(request.prompt, lookups)
-        if not guided:
-            return positive
-        negative = self._prompt(request.negative_prompt, lookups)
-        tokens = max(positive.shape[1], negative.shape[1])
-        return torch.cat([self._lengthened(negative, tokens, lookups), self._lengthened(positive, tokens, lookups)])
+    def _conditioning(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> dict[str, torch.Tensor]:
+        """Each (1 or 2, ...), the negative prompt first; of two texts the shorter is filled with blank prompts."""
+        texts = [self._prompt(request.prompt, lookups)]
+        if guided:
+            texts.insert(0, self._negative_prompt(request.negative_prompt, texts[0], lookups))
+        tokens = max(text.tokens for text in texts)
+        texts = [self._lengthened(text, tokens, lookups) for text in texts]
+        height, width = request.mask.shape
+        sizes = self._parts.text.sizes((height, width))
+        return {
+            _TEXT: torch.cat([text.states for text in texts]),
+            **{name: torch.cat([text.added[name] for text in texts]) for name in texts[0].added},
+            **{name: torch.cat([size] * len(texts)) for name, size in sizes.items()},
+        }
 
-    def _lengthened(self, text: torch.Tensor, tokens: int, lookups: _Lookups) -> torch.Tensor:
-        """The text (1, n, channels) followed by empty prompts, as long as `tokens`."""
-        if text.shape[1] == tokens:
+    def _negative_prompt(self, prompt: str, positive: EncodedPrompt, lookups: _Lookups) -> EncodedPrompt:
+        if not prompt and self._parts.text.blank_is_zero:
+            return positive.zeros()
+        return self._prompt(prompt, lookups)
+
+    def _lengthened(self, text: EncodedPrompt, tokens: int, lookups: _Lookups) -> EncodedPrompt:
+        """The text followed by blank prompts, as long as `tokens`."""
+        if text.tokens == tokens:
             return text
         blank = self._prompt("", lookups)
-        return torch.cat([text, *[blank] * ((tokens - text.shape[1]) // blank.shape[1])], dim=1)
+        return text.followed_by(blank, (tokens - text.tokens) // blank.tokens)
 
-    def _prompt(self, prompt: str, lookups: _Lookups) -> torch.Tensor:
-        parts = self._parts
+    def _prompt(self, prompt: str, lookups: _Lookups) -> EncodedPrompt:
+        encoder = self._parts.text
 
-        def encode() -> torch.Tensor:
+        def encode() -> EncodedPrompt:
             self._counters.add("text_encodes")
-            with self._offload.on_device(parts.pipe.text_encoder):
-                return encode_text(parts.pipe, prompt, parts.device)
+            with self._offload.on_device(*encoder.modules.values()):
+                return encoder.encode(prompt)
 
-        embeds, hit = self._cache.get(content_key("text", prompt), encode)
+        text: EncodedPrompt
+        text, hit = self._cache.get(content_key("text", prompt), encode)
         lookups.note("text_embeddings", hit)
-        return embeds
+        return text
 
     def _latents(
         self, request: DiffusionRequest, schedule: Any, generator: torch.Generator, lookups: _Lookups
@@ -230,18 +240,19 @@ class Preprocessor:
             pixels = parts.pipe.image_processor.preprocess(PilImage.fromarray(image)).to(torch.float32)
             if keep is not None:
                 pixels = pixels * torch.from_numpy(keep)[None, None]
+            pixels = pixels.to(parts.device, parts.dtype)
             with self._offload.on_device(parts.vae):
-                moments = _moments(parts.vae, pixels.to(parts.device, parts.dtype))
-                if not bool(torch.isfinite(moments).all()):
+                moments = None if parts.upcasts_vae else _moments(parts.vae, pixels)
+                if moments is None or not bool(torch.isfinite(moments).all()):
                     self._counters.add("vae_encodes_float32")
-                    with widened(parts.vae, torch.float32):
-                        moments = _moments(parts.vae, pixels.to(parts.device)).to(parts.dtype)
+                    with full_precision(parts.vae):
+                        moments = _moments(parts.vae, pixels.float())
             return moments
 
         mask_part = b"" if keep is None else np.packbits(keep).tobytes()
         moments, hit = self._cache.get(content_key("vae", image, mask_part), encode)
         lookups.note("vae_moments", hit)
-        sample: torch.Tensor = DiagonalGaussianDistribution(moments).sample(generator=generator)
+        sample: torch.Tensor = DiagonalGaussianDistribution(moments).sample(generator=generator).to(parts.dtype)
         # Images come in as channels-last; kernels, and so last bits, depend on the layout: the stock one is this.
         scaling: float = parts.vae.config.scaling_factor
         return (scaling * sample).contiguous()
@@ -252,6 +263,7 @@ class Preprocessor:
             return None
         image = request.references[0]
         key = content_key("reference", image, "guided" if guided else "alone")
+        tokens: torch.Tensor
         tokens, hit = self._cache.get(key, lambda: self._encode_reference(image, guided))
         lookups.note("reference_embeddings", hit)
         return tokens
@@ -292,6 +304,12 @@ class Preprocessor:
         names += [CONTROLS[kind].role for kind in controls]
         names += [name for name, _ in loras]
         return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
+
+
+def _size_bytes(encoding: torch.Tensor | EncodedPrompt) -> int:
+    if isinstance(encoding, EncodedPrompt):
+        return encoding.size_bytes
+    return encoding.untyped_storage().nbytes()
 
 
 def _moments(vae: Any, pixels: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """A checkpoint in one .safetensors file of the original layout, as people share them, as a diffusers pipeline.
 
-What such a file leaves out (configurations, tokenizer, scheduler) comes from the folder of the profile's own base model.
-The networks' names and shapes are diffusers' own conversion's business.
+What such a file leaves out (configurations, tokenizer, scheduler) comes from the folder of the profile's own base
+model. The networks' names and shapes are diffusers' own conversion's business.
 """
 
 from __future__ import annotations

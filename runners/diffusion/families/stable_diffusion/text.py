@@ -1,4 +1,4 @@
-"""A prompt of any length -> **text conditioning**: what the encoder reads at once, as often as it takes.
+"""A prompt of any length -> **text conditioning**: what an encoder reads at once, as often as it takes.
 
 CLIP reads 77 tokens, 75 of the prompt between a start and an end. A longer prompt is encoded 75 tokens at a time and
 the states put one after the other, the usual way (AUTOMATIC1111's stable-diffusion-webui): nothing is cut off.
@@ -6,25 +6,64 @@ the states put one after the other, the usual way (AUTOMATIC1111's stable-diffus
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 
-def encode_text(pipe: Any, prompt: str, device: torch.device) -> torch.Tensor:
-    """The text encoder's last hidden states (1, 77 x chunks, channels); a prompt that fits is encoded as stock.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncodedPrompt:
+    """`states` (1, 77 x chunks, channels); `added`: what else the UNet takes of it, (1, width) by the UNet's names."""
 
-    Args:
-        pipe: StableDiffusionInpaintPipeline, for its tokenizer and text encoder.
-        prompt: "" gives the blank prompt.
-        device: where the text encoder is.
+    states: torch.Tensor
+    added: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        return self.states.shape[1]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(tensor.untyped_storage().nbytes() for tensor in (self.states, *self.added.values()))
+
+    def zeros(self) -> EncodedPrompt:
+        """As long as this one, and nothing in it."""
+        added = {name: torch.zeros_like(tensor) for name, tensor in self.added.items()}
+        return EncodedPrompt(states=torch.zeros_like(self.states), added=added)
+
+    def followed_by(self, more: EncodedPrompt, times: int) -> EncodedPrompt:
+        """With the states of another one behind its own; what is added stays that of the first."""
+        return EncodedPrompt(states=torch.cat([self.states, *[more.states] * times], dim=1), added=self.added)
+
+
+class PromptEncoder(Protocol):
+    """A family's text encoders; used by one thread at a time.
+
+    Attributes:
+        modules: every network, by name.
+        blank_is_zero: no negative prompt means zeros instead of the blank prompt's encoding.
+        added_widths: of all that the UNet takes beside the states, for prompts and sizes.
     """
-    chunks = token_chunks(pipe.tokenizer, prompt)
-    if len(chunks) == 1:
-        whole: torch.Tensor = pipe.encode_prompt(prompt, device, 1, False)[0]
-        return whole
-    states: torch.Tensor = pipe.text_encoder(torch.tensor(chunks, device=device))[0]
-    return states.reshape(1, -1, states.shape[2]).to(pipe.text_encoder.dtype)
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]: ...
+
+    @property
+    def blank_is_zero(self) -> bool: ...
+
+    @property
+    def added_widths(self) -> Mapping[str, int]: ...
+
+    def encode(self, prompt: str) -> EncodedPrompt:
+        """A prompt that fits into one chunk is encoded as by the stock pipeline; "" gives the blank prompt."""
+        ...
+
+    def sizes(self, size: tuple[int, int]) -> Mapping[str, torch.Tensor]:
+        """What the UNet takes of the image's (height, width), (1, width) by the UNet's names."""
+        ...
 
 
 def token_chunks(tokenizer: Any, prompt: str) -> list[list[int]]:

@@ -16,10 +16,10 @@ from models_store.store import ModelSet
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
-from runners.diffusion.families.sd15.build import sd15_paths
+from runners.diffusion.families.sd15.build import SD15
 from runners.diffusion.families.stable_diffusion.build import build_family
 from runners.diffusion.families.stable_diffusion.components import Components, load_components
-from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
+from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths, profile_paths
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.torch_device import TorchDevice
 
@@ -44,7 +44,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def paths(tiny_models: ModelSet) -> StableDiffusionPaths:
-    return sd15_paths(tiny_models)
+    return profile_paths(SD15, tiny_models)
 
 
 @pytest.fixture(scope="session")

@@ -131,13 +131,13 @@ def test_a_file_without_some_weights_is_refused_by_their_part(paths, single_file
     state = load_file(single_files["inpainting"])
     del state["first_stage_model.decoder.conv_out.weight"]
     save_file(state, tmp_path / "broken.safetensors")
-    with pytest.raises(IncompleteCheckpoint, match="broken.safetensors lacks weights of its autoencoder"):
+    with pytest.raises(IncompleteCheckpoint, match=r"broken\.safetensors lacks weights of its autoencoder"):
         load_other(tmp_path / "broken.safetensors")
 
 
 @pytest.fixture(scope="session")
 def serve_checkpoints(single_files, plain_folder):
-    """serve(max_loaded) -> the tiny profile with two checkpoints: "plain", a folder, and "twin", the base in one file."""
+    """serve(max_loaded) -> the tiny profile with two checkpoints: "plain", a folder, and "twin", the base as a file."""
 
     def serve(max_loaded):
         config = Config.model_validate(
@@ -202,9 +202,7 @@ def test_what_goes_with_every_checkpoint_is_held_once(serve_checkpoints):
     own = family._loaded["plain"].components
     added = weights() - before
     expected = sum(
-        p.numel() * p.element_size()
-        for part in (own.unet, own.vae, own.pipe.text_encoder)
-        for p in part.parameters()
+        p.numel() * p.element_size() for part in (own.unet, own.vae, own.pipe.text_encoder) for p in part.parameters()
     )
     shared = sum(
         p.numel() * p.element_size()
