@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from composition.controls import CONTROLS
-from composition.request import ControlType
+from composition.request import ControlType, Scheduler
 
 Profile: TypeAlias = Literal["tiny", "demo", "sd15", "sdxl"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -177,14 +177,13 @@ class GenerationConfig(_Section):
 
     `appearance_strength` is the strength of edits that keep the shape; `appearance_keep_detail` keeps the
     original's light, shade and detail when only the colour changes. `guidance_end`: classifier-free guidance runs for
-    this fraction of the steps; the rest cost half. `scheduler` is the specification's key: the engine steps with the
-    one solver that it names, so any other is refused.
+    this fraction of the steps; the rest cost half. `scheduler` is what a request that names none is stepped with.
     """
 
     default_steps: Annotated[int, Field(ge=1, le=100)] = 25
     default_guidance_scale: Annotated[float, Field(ge=1.0, le=20.0)] = 7.5
     default_negative_prompt: str = ""
-    scheduler: Literal["DPMSolverMultistep"] = "DPMSolverMultistep"
+    scheduler: Scheduler = Scheduler.DPM_SOLVER
     enable_xformers: bool = True
     enable_torch_compile: bool | Literal["auto"] = "auto"
     native_size: Annotated[Literal[256, 512, 768, 1024] | None, BeforeValidator(_number_from_text)] = None

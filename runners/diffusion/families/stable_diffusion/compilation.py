@@ -76,7 +76,7 @@ class RowRunner:
         rows = sample.shape[0]
         target = next((n for n in self._row_counts if n >= rows), rows)
         as_held = sample.dtype == self._dtype
-        warm = self.plain_weights and as_held
+        warm = self.plain_weights and as_held and (reference is None or reference.masks is None)
         warm = warm and ((target, *sample.shape[1:]), down is not None) in self._warm
         warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
         if not warm:

@@ -138,19 +138,21 @@ def _conditioning(rows: Sequence[_Row]) -> dict[str, torch.Tensor]:
 
 
 def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
-    """Tokens and scales of every row; None when no row has a reference."""
-    sample = next((row.state.reference_tokens for row in rows if row.state.reference_tokens is not None), None)
+    """Tokens, scales and masks of every row; None when no row has a reference that acts at its step."""
+    references = [row.state.acting_reference for row in rows]
+    sample = next((reference.tokens for reference in references if reference is not None), None)
     if sample is None:
         return None
     blank = torch.zeros_like(sample[:1])
     tokens, scales = [], []
-    for row in rows:
-        own = row.state.reference_tokens
-        tokens.append(blank if own is None else row.state.row(own, positive=row.positive))
-        scales.append(0.0 if own is None else row.state.reference_scale)
+    for row, own in zip(rows, references, strict=True):
+        tokens.append(blank if own is None else row.state.row(own.tokens, positive=row.positive))
+        scales.append(0.0 if own is None else own.scale)
+    masks = tuple(None if own is None else own.mask for own in references)
     return ReferenceRows(
         tokens=torch.cat(tokens),
         scales=torch.tensor(scales, dtype=torch.float32, device=sample.device).view(-1, 1, 1),
+        masks=masks if any(mask is not None for mask in masks) else None,
     )
 
 
@@ -164,6 +166,16 @@ def _guide(
         conditional = noise[i : i + 1]
         blank = unconditional.get(id(state))
         if blank is not None:
-            conditional = blank + state.guidance_scale * (conditional - blank)
+            guided_noise = blank + state.guidance_scale * (conditional - blank)
+            conditional = _rescaled(guided_noise, conditional, state.guidance_rescale)
         predictions.append(conditional)
     return predictions
+
+
+def _rescaled(guided: torch.Tensor, conditional: torch.Tensor, share: float) -> torch.Tensor:
+    """The guided prediction with this share of the conditional one's spread (arXiv 2305.08891, section 3.4)."""
+    if share == 0.0:
+        return guided
+    axes = list(range(1, guided.ndim))
+    rescaled = guided * (conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True))
+    return share * rescaled + (1 - share) * guided

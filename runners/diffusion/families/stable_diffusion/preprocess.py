@@ -34,7 +34,7 @@ from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitc
 from runners.diffusion.families.stable_diffusion.offload import ModelOffload, full_precision
 from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
-from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
+from runners.diffusion.families.stable_diffusion.state import Control, Reference, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import EncodedPrompt
 
 _TEXT = "encoder_hidden_states"
@@ -123,6 +123,7 @@ class Preprocessor:
             strength=request.strength,
             fast=fast,
             device=parts.device,
+            scheduler=request.scheduler,
         )
         guided = guidance > 1.0
         conditioning = self._conditioning(request, guided, lookups)
@@ -146,8 +147,8 @@ class Preprocessor:
             generator=generator,
             guidance_scale=guidance,
             guidance_steps=self._guidance_steps(len(schedule.timesteps)) if guided else 0,
-            reference_tokens=reference,
-            reference_scale=request.ip_adapter_scale,
+            guidance_rescale=request.guidance_rescale,
+            reference=reference,
             controls=controls,
         )
 
@@ -257,8 +258,8 @@ class Preprocessor:
         scaling: float = parts.vae.config.scaling_factor
         return (scaling * sample).contiguous()
 
-    def _reference(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor | None:
-        """The IP-Adapter's tokens (1 or 2, tokens, channels); None without a reference or at scale 0."""
+    def _reference(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> Reference | None:
+        """What the IP-Adapter makes of the reference; None without one or at scale 0."""
         if not request.references or request.ip_adapter_scale == 0.0:
             return None
         image = request.references[0]
@@ -266,7 +267,16 @@ class Preprocessor:
         tokens: torch.Tensor
         tokens, hit = self._cache.get(key, lambda: self._encode_reference(image, guided))
         lookups.note("reference_embeddings", hit)
-        return tokens
+        mask = None
+        if request.ip_adapter_mask:
+            mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None].to(self._parts.device)
+        return Reference(
+            tokens=tokens,
+            scale=request.ip_adapter_scale,
+            start=request.ip_adapter_start,
+            end=request.ip_adapter_end,
+            mask=mask,
+        )
 
     def _encode_reference(self, image: Image, guided: bool) -> torch.Tensor:
         parts = self._parts
@@ -298,7 +308,7 @@ class Preprocessor:
         return controls
 
     def _models_used(
-        self, reference: torch.Tensor | None, controls: Mapping[ControlType, Control], loras: LoraSet
+        self, reference: Reference | None, controls: Mapping[ControlType, Control], loras: LoraSet
     ) -> tuple[str, ...]:
         names = [self._parts.names[0]] + [IP_ADAPTER] * (reference is not None)
         names += [CONTROLS[kind].role for kind in controls]

@@ -27,7 +27,30 @@ class Control:
 
     def active(self, step: int, steps: int) -> bool:
         """Whether the ControlNet contributes to this step; one at scale 0 never does."""
-        return self.scale != 0.0 and not (step / steps < self.start or (step + 1) / steps > self.end)
+        return self.scale != 0.0 and within(step, steps, self.start, self.end)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reference:
+    """What the IP-Adapter makes of a reference image, and when and where it acts.
+
+    Attributes:
+        tokens: like `StableDiffusionState.conditioning`, (1 or 2, tokens, channels).
+        scale: of its attention.
+        start, end: of the steps, as of a `Control`.
+        mask: float32 (1, height, width) at the image's size, 1 where it acts; None: everywhere.
+    """
+
+    tokens: torch.Tensor
+    scale: float
+    start: float = 0.0
+    end: float = 1.0
+    mask: torch.Tensor | None = None
+
+
+def within(step: int, steps: int, start: float, end: float) -> bool:
+    """Whether a step lies in a window of the steps, as stock diffusers has it for ControlNets."""
+    return not (step / steps < start or (step + 1) / steps > end)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -41,8 +64,9 @@ class StableDiffusionState(RequestState):
         kept: what holds such a UNet to the image outside the mask; None for an inpainting UNet.
         conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
             the negative prompt first. "encoder_hidden_states" is always there, others are added conditions.
-        reference_tokens: like `conditioning`, (1 or 2, tokens, channels), or None without a reference.
+        reference: None without a reference image.
         generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
+        guidance_rescale: 0 leaves the guided prediction as it is, 1 gives it the unguided one's contrast.
         guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.
     """
 
@@ -53,8 +77,8 @@ class StableDiffusionState(RequestState):
     generator: torch.Generator
     guidance_scale: float
     guidance_steps: int
-    reference_tokens: torch.Tensor | None = None
-    reference_scale: float = 0.0
+    guidance_rescale: float = 0.0
+    reference: Reference | None = None
     kept: KeptLatents | None = None
     controls: Mapping[ControlType, Control] = field(default_factory=dict)
 
@@ -65,6 +89,7 @@ class StableDiffusionState(RequestState):
     def again_in_float32(self) -> StableDiffusionState:
         """The request before its first step, with the same noise, to be computed in float32."""
         latents, random, schedule = self._start
+        reference = self.reference
 
         def wide(tensor: torch.Tensor | None) -> torch.Tensor | None:
             return None if tensor is None else tensor.float()
@@ -79,7 +104,7 @@ class StableDiffusionState(RequestState):
             conditioning={name: rows.float() for name, rows in self.conditioning.items()},
             schedule=copy.deepcopy(schedule),
             generator=torch.Generator().set_state(random),
-            reference_tokens=wide(self.reference_tokens),
+            reference=None if reference is None else replace(reference, tokens=reference.tokens.float()),
             controls={kind: replace(control, image=control.image.float()) for kind, control in self.controls.items()},
         )
 
@@ -87,6 +112,14 @@ class StableDiffusionState(RequestState):
     def guided(self) -> bool:
         """Whether the next step runs with guidance, on two rows."""
         return self.step < self.guidance_steps
+
+    @property
+    def acting_reference(self) -> Reference | None:
+        """The reference, at the steps at which it acts."""
+        reference = self.reference
+        if reference is None or not within(self.step, self.steps, reference.start, reference.end):
+            return None
+        return reference
 
     @property
     def rows(self) -> int:
@@ -109,9 +142,7 @@ class StableDiffusionState(RequestState):
         scheduler: Any = self.schedule.scheduler
         before = {name: list(value) if isinstance(value, list) else value for name, value in vars(scheduler).items()}
         try:
-            latents = scheduler.step(
-                prediction, self.timestep, self.latents, generator=self.generator, return_dict=False
-            )[0]
+            latents = self.schedule.step(prediction, self.timestep, self.latents, self.generator)
             if self.kept is not None:
                 following = self.schedule.timesteps[self.step + 1 : self.step + 2]
                 latents = self.kept.put_back(latents, scheduler, following[0] if len(following) else None)
