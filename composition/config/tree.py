@@ -127,13 +127,13 @@ class ModelsConfig(_Section):
     """Which models run. A null model is the profile's own.
 
     `checkpoints` are what `config.model` of a request may name beside the base model: a name and its folder or
-    .safetensors file. Of all, the base model too, at most `max_loaded_checkpoints` are in memory.
+    .safetensors file. At most `max_loaded_checkpoints` of them are in memory, and the base model always.
     """
 
     profile: Profile = "demo"
     base_model: str | None = None
     checkpoints: Mapping[CheckpointName, str] = {}
-    max_loaded_checkpoints: Count = 2
+    max_loaded_checkpoints: Count = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     detection: DetectionConfig = DetectionConfig()
