@@ -39,7 +39,7 @@ class ReferenceRows:
         """What was attended to, (rows, pixels, channels), where it acts; masks shrink to the layer's size as stock."""
         if self.masks is None:
             return attended
-        rows = zip(attended.split(1), self.masks, strict=True)
+        rows = zip(attended.unsqueeze(1), self.masks, strict=True)
         return torch.cat([row if mask is None else row * _shrunk(mask, row) for row, mask in rows])
 
 
