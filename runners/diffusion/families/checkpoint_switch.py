@@ -43,12 +43,13 @@ class CheckpointSwitch:
         self._loaded: OrderedDict[str, Family[Any]] = OrderedDict()
         self._active = ""
         self._loads = 0
-        self._lock = threading.RLock()
-        """Held while one is loaded and while one computes a step: nothing is dropped in the middle of it."""
+        # Taken in this order. While one is loaded, steps of the others go on; one is dropped only between two steps, as
+        # what computes keeps its memory.
+        self._loading, self._computing, self._listing = threading.Lock(), threading.Lock(), threading.Lock()
 
     @property
     def models_loaded(self) -> Sequence[str]:
-        with self._lock:
+        with self._listing:
             return (*self._base.models_loaded, *self._loaded)
 
     def check(self, request: DiffusionRequest) -> None:
@@ -66,18 +67,18 @@ class CheckpointSwitch:
         return state
 
     def ready(self, bucket: Bucket) -> bool:
-        with self._lock:
-            loaded = not bucket.checkpoint or bucket.checkpoint in self._loaded
-        return loaded and self._base.ready(bucket)
+        with self._listing:
+            family = self._loaded.get(bucket.checkpoint) if bucket.checkpoint else self._base
+        return family is not None and family.ready(bucket)
 
     def activate(self, bucket: Bucket) -> None:
-        with self._lock:
-            self._active = bucket.checkpoint
-            self._get(bucket.checkpoint).activate(bucket)
+        self._active = bucket.checkpoint
+        self._get(bucket.checkpoint).activate(bucket)
 
     def predict(self, states: Sequence[RequestState]) -> Sequence[Any]:
-        with self._lock:
-            return self._get(states[0].bucket.checkpoint).predict(states)
+        family = self._get(states[0].bucket.checkpoint)
+        with self._computing:
+            return family.predict(states)
 
     def preview(self, state: RequestState) -> Image | None:
         return self._base.preview(state)
@@ -87,13 +88,16 @@ class CheckpointSwitch:
 
     def release_memory(self) -> None:
         """Every checkpoint but the base model and the one that is at work goes."""
-        with self._lock:
-            self._drop([name for name in self._loaded if name != self._active])
-            for family in (self._base, *self._loaded.values()):
-                family.release_memory()
+        with self._listing:
+            idle = [name for name in self._loaded if name != self._active]
+        self._drop(idle)
+        with self._listing:
+            held = (self._base, *self._loaded.values())
+        for family in held:
+            family.release_memory()
 
     def stats(self) -> Mapping[str, object]:
-        with self._lock:
+        with self._listing:
             loaded = list(self._loaded)
         return {**self._base.stats(), "checkpoints": {"loaded": loaded, "loads": self._loads}}
 
@@ -103,21 +107,38 @@ class CheckpointSwitch:
         return sorted(self._names)
 
     def _get(self, name: str) -> Family[Any]:
-        if not name:
-            return self._base
-        with self._lock:
-            if name not in self._loaded:
+        family = self._base if not name else self._find(name)
+        return family if family is not None else self._load_now(name)
+
+    def _find(self, name: str) -> Family[Any] | None:
+        """The one that is in memory, now the most recently used."""
+        with self._listing:
+            family = self._loaded.get(name)
+            if family is not None:
+                self._loaded.move_to_end(name)
+            return family
+
+    def _load_now(self, name: str) -> Family[Any]:
+        with self._loading:
+            family = self._find(name)  # another thread may have loaded it meanwhile
+            if family is not None:
+                return family
+            with self._listing:
                 oldest_first = list(self._loaded)
-                self._drop(oldest_first[: max(0, len(oldest_first) - self._max_loaded + 1)])
-                logger.info("loading checkpoint %s", name)
-                self._loaded[name] = self._load(name)
+            self._drop(oldest_first[: max(0, len(oldest_first) - self._max_loaded + 1)])
+            logger.info("loading checkpoint %s", name)
+            family = self._load(name)
+            with self._listing:
+                self._loaded[name] = family
                 self._loads += 1
-            self._loaded.move_to_end(name)
-            return self._loaded[name]
+            return family
 
     def _drop(self, names: Sequence[str]) -> None:
-        for name in names:
-            del self._loaded[name]
-        if names:
+        if not names:
+            return
+        with self._computing:
+            with self._listing:
+                for name in names:
+                    self._loaded.pop(name, None)
             gc.collect()
             self._release_device()

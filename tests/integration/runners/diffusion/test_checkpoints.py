@@ -164,7 +164,8 @@ def engine_over():
     engines = []
 
     def start(family):
-        engines.append(StepEngine(family, TorchDevice(CPU), EngineSettings(), Counters()))
+        patient = EngineSettings(lease_s=600.0, timeout_s=600.0)
+        engines.append(StepEngine(family, TorchDevice(CPU), patient, Counters()))
         return engines[-1]
 
     yield start
