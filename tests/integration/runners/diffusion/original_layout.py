@@ -40,6 +40,10 @@ def write_original(folder: Path, file: Path, *, unet: Mapping[str, torch.Tensor]
     for name, tensor in load_file(folder / "text_encoder" / "model.safetensors").items():
         whole = name if name.startswith("text_model.") else f"text_model.{name}"
         state[f"cond_stage_model.transformer.{whole}"] = tensor
+    # What such files carry along: buffers of the training code, and of the text encoder.
+    state["cond_stage_model.transformer.text_model.embeddings.position_ids"] = torch.arange(77)[None]
+    state["alphas_cumprod"] = torch.linspace(1.0, 0.0, 1000)
+    state["model_ema.num_updates"] = torch.tensor(1)
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, file)
     return file
 
