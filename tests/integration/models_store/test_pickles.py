@@ -37,7 +37,7 @@ class Planted:
 
 
 @pytest.mark.parametrize(
-    "wrap", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))], ids=["zip", "raw"]
+    "wrap", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))], ids=["zip", "raw"]
 )
 def test_code_in_a_pickle_does_not_run_and_is_refused(tmp_path: Path, wrap) -> None:
     ran = tmp_path / "ran"
