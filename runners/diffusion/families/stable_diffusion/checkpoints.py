@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from runners.diffusion.families.stable_diffusion.attention import (
     share_reference_attention,
     use_xformers_for_self_attention,
@@ -22,7 +24,9 @@ def load_checkpoint(name: str, path: Path, base: Components, settings: StableDif
     Raises: OSError, ValueError, ConfigError when the folder or file lacks what it should have.
     """
     paths = replace(base.paths, base=path)
-    pipe = load_pipeline(paths, settings, base.device, base.dtype)
+    # Weights made in inference mode, in the middle of serving, would compute other last bits.
+    with torch.inference_mode(mode=False):
+        pipe = load_pipeline(paths, settings, base.device, base.dtype)
     pipe.register_modules(feature_extractor=base.pipe.feature_extractor, image_encoder=base.pipe.image_encoder)
     if base.reference_projection is not None:
         share_reference_attention(base.unet, pipe.unet)

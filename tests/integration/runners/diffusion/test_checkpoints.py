@@ -190,6 +190,14 @@ def test_requests_of_different_checkpoints_never_share_a_forward(serve_checkpoin
     assert all(torch.equal(a, b) for a, b in zip(denoise_together(family, mixed), alone, strict=True))
 
 
+def test_a_checkpoint_that_is_loaded_while_serving_computes_to_the_last_bit_as_one_loaded_at_start(
+    serve_checkpoints, load
+):
+    expected = denoise_alone(family_of(load()), request(controls={"pose": control(101)}))
+    twin = denoise_alone(serve_checkpoints(1), request(model="twin", controls={"pose": control(101)}))
+    assert torch.equal(twin, expected)
+
+
 def test_a_checkpoint_that_is_not_listed_is_refused_with_those_that_are(serve_checkpoints):
     with pytest.raises(InvalidInput, match="model other is not available") as caught:
         serve_checkpoints(1).check(request(model="other"))
