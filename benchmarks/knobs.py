@@ -4,8 +4,8 @@ Usage: python -m benchmarks.knobs --first-seed N --scenes M [--profile demo] [--
        [--settings defaults,unipc,...] [--out out/knobs]
 
 The same edits as `benchmarks.demo_world` once for every setting, seed by seed the same noise, so that what differs is
-the knob. Prints a line per setting, the defaults' first: successes by kind, how far the colour of the painted thing came
-(CIEDE2000, less is better) and how well its shape agrees, averaged over all edits, with the difference from the
+the knob. Prints a line per setting, the defaults' first: successes by kind, how far the colour of the painted thing
+came (CIEDE2000, less is better) and how well its shape agrees, averaged over all edits, with the difference from the
 defaults.
 A knob that shows nothing over the cheats of `benchmarks.demo_world --painter all` shows nothing.
 """
