@@ -149,7 +149,7 @@ class EditPlan:
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
     of them, and for no other; they act in `control_window` of the steps, references in `ip_adapter_window`. `model` is
     a checkpoint, None the base model. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
-    `composition.imaging.keeping`.
+    `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`.
     """
 
     decision: Decision
@@ -178,5 +178,6 @@ class EditPlan:
     sharpen: bool
     keep_light: bool
     keep_parts: bool
+    keep_surroundings: bool
     model: str | None
     loras: Mapping[str, float]
