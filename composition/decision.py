@@ -148,7 +148,7 @@ class EditPlan:
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
     of them, and for no other; they act in `control_window` of the steps, references in `ip_adapter_window`. `model` is
-    a checkpoint, None the base model. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
+    a checkpoint, "" the base model. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
     `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`.
     """
 
@@ -179,5 +179,5 @@ class EditPlan:
     keep_light: bool
     keep_parts: bool
     keep_surroundings: bool
-    model: str | None
+    model: str
     loras: Mapping[str, float]

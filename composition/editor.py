@@ -128,7 +128,7 @@ class Editor:
     def _refuse_unknown_checkpoint(self, plan: EditPlan) -> None:
         """Raises: InvalidInput: the service has no checkpoint of that name."""
         known = sorted(self._models.checkpoints)
-        if plan.model is not None and plan.model not in known:
+        if plan.model and plan.model not in known:
             raise InvalidInput(
                 f"model {plan.model} is not available; available: {', '.join(known) or 'none'}",
                 details={"field": "config.model", "available": known},

@@ -91,7 +91,7 @@ def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> Dif
         guidance_scale=plan.guidance_scale,
         guidance_rescale=plan.guidance_rescale,
         scheduler=plan.scheduler,
-        model=plan.model,
+        model=plan.model or None,
         seed=plan.seeds[0],
         strength=plan.strength,
         references=references,

@@ -56,7 +56,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         keep_light=decision.recolour and generation.appearance_keep_detail,
         keep_parts=_keeps_parts(options, decision) and generation.appearance_keep_detail,
         keep_surroundings=_keeps_surroundings(options, decision),
-        model=options.model,
+        model=options.model or "",
         loras=dict(options.loras),
     )
 
