@@ -19,7 +19,7 @@ from pydantic import (
 from composition.controls import CONTROLS
 from composition.request import ControlType, Scheduler
 
-Profile: TypeAlias = Literal["tiny", "demo", "sd15", "sdxl"]
+Profile: TypeAlias = Literal["tiny", "tiny-sdxl", "demo", "sd15", "sdxl"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -98,7 +98,7 @@ class IpAdapterConfig(_Section):
 
     enabled: bool = True
     model: str | None = None
-    variant: Literal["sd15", "sd15-plus", "sdxl"] | None = None
+    variant: Literal["sd15", "sd15-plus", "sdxl", "sdxl-plus"] | None = None
 
 
 class StructureConfig(_Section):

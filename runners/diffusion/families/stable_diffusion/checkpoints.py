@@ -8,13 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from runners.diffusion.families.stable_diffusion.attention import (
     share_reference_attention,
     use_xformers_for_self_attention,
 )
-from runners.diffusion.families.stable_diffusion.components import Components, load_pipeline
+from runners.diffusion.families.stable_diffusion.components import Components, load_pipeline, ordinary_tensors
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 
 
@@ -24,8 +22,7 @@ def load_checkpoint(name: str, path: Path, base: Components, settings: StableDif
     Raises: OSError, ValueError, ConfigError when the folder or file lacks what it should have.
     """
     paths = replace(base.paths, base=path)
-    # Weights made in inference mode, in the middle of serving, would compute other last bits.
-    with torch.inference_mode(mode=False):
+    with ordinary_tensors():
         pipe = load_pipeline(paths, settings, base.device, base.dtype)
     pipe.register_modules(feature_extractor=base.pipe.feature_extractor, image_encoder=base.pipe.image_encoder)
     if base.reference_projection is not None:
