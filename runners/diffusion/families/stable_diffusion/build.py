@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from operator import call
 from typing import Any
@@ -25,11 +26,14 @@ from runners.diffusion.families.stable_diffusion.family import StableDiffusionFa
 from runners.diffusion.families.stable_diffusion.forward import BatchForward
 from runners.diffusion.families.stable_diffusion.kind import PipelineKind
 from runners.diffusion.families.stable_diffusion.loras import LoraSwitch
-from runners.diffusion.families.stable_diffusion.offload import ModelOffload
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.torch_device import TorchDevice
+from runners.int8 import quantise
+from runners.visits import ModelVisits
+
+logger = logging.getLogger(__name__)
 
 
 def load_kind(
@@ -78,8 +82,10 @@ def build_family(
     `clock` (seconds, rising) ages its cache.
     """
     device = components.device
+    # What is shared with another family was made int8 there.
+    _quantise(components, settings.int8 if controlnets is None else {"unet"} & set(settings.int8))
     controlnets = controlnets or _load_controlnets(components, settings)
-    loras, offload = LoraSwitch(components), ModelOffload(device, offload=settings.offload)
+    loras, offload = LoraSwitch(components), ModelVisits(device, offload=settings.offload, turn=settings.visits_lock)
     unet = _build_runner(components, controlnets, loras, settings, warm_up)
     return StableDiffusionFamily(
         components=components,
@@ -98,10 +104,26 @@ def _load_controlnets(components: Components, settings: StableDiffusionSettings)
         max_loaded=settings.max_controlnets,
         device=components.device,
         dtype=components.dtype,
+        int8="controlnets" in settings.int8,
     )
     if settings.preload_controlnets:
         controlnets.preload()
     return controlnets
+
+
+def _quantise(components: Components, wanted: Collection[str]) -> None:
+    """The parts that are there for good; ControlNets are, when they are loaded."""
+    parts = {"image_encoder": components.image_encoder, "unet": components.unet}
+    for name, module in parts.items():
+        if name in wanted and module is not None:
+            done = quantise(module, linear_only=name == "unet")
+            logger.info(
+                "%s: %.0f %% of its weights are int8, %.0f MB instead of %.0f",
+                name,
+                100 * done.share,
+                done.bytes_after / 1e6,
+                done.bytes_before / 1e6,
+            )
 
 
 def _build_runner(

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
-from runners.diffusion.families.stable_diffusion.offload import full_precision
+from runners.diffusion.families.stable_diffusion.precision import full_precision
 from runners.errors import is_device_lost, is_out_of_memory
 
 logger = logging.getLogger(__name__)

@@ -182,7 +182,7 @@ def load_pipeline(
     else:
         variant = weights_variant(base, dtype)
         pipe = pipeline.from_pretrained(base, dtype=dtype, variant=variant, local_files_only=True, **kind.options)
-    # Offloading brings each of the other parts to the device only while it is used (`ModelOffload`).
+    # Offloading brings each of the other parts to the device only while it is used (`ModelVisits`).
     (pipe.unet if settings.offload else pipe).to(device)
     return pipe
 

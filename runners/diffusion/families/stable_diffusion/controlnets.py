@@ -15,6 +15,7 @@ from composition.controls import CONTROLS
 from composition.errors import InvalidInput
 from composition.request import ControlType
 from runners.diffusion.families.stable_diffusion.components import ordinary_tensors, weights_variant
+from runners.int8 import quantise
 
 
 class ControlNetPool:
@@ -25,10 +26,16 @@ class ControlNetPool:
     """
 
     def __init__(
-        self, paths: Mapping[ControlType, Path], *, max_loaded: int, device: torch.device, dtype: torch.dtype
+        self,
+        paths: Mapping[ControlType, Path],
+        *,
+        max_loaded: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        int8: bool = False,
     ) -> None:
         self._paths, self._max_loaded = dict(paths), max_loaded
-        self._device, self._dtype = device, dtype
+        self._device, self._dtype, self._int8 = device, dtype, int8
         self._loaded: OrderedDict[ControlType, Any] = OrderedDict()
         self._in_use: frozenset[ControlType] = frozenset()
         self._lock = threading.Lock()
@@ -100,4 +107,6 @@ class ControlNetPool:
             network = ControlNetModel.from_pretrained(
                 folder, dtype=self._dtype, variant=weights_variant(folder, self._dtype), local_files_only=True
             )
+            if self._int8:
+                quantise(network)
             return network.to(self._device).eval()
