@@ -143,7 +143,8 @@ def _reference_options(pipe: Any, request: DiffusionRequest) -> dict[str, Any]:
         return kept
 
     pipe.set_ip_adapter_scale(scale(0))
-    options: dict[str, Any] = {"ip_adapter_image": PilImage.fromarray(pad_to_square(request.references[0]))}
+    images = [PilImage.fromarray(pad_to_square(image)) for image in request.references]
+    options: dict[str, Any] = {"ip_adapter_image": [images]}
     if (request.ip_adapter_start, request.ip_adapter_end) != (0.0, 1.0):
         options["callback_on_step_end"] = after_step
     if request.ip_adapter_mask:

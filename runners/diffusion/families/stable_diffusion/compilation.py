@@ -3,11 +3,11 @@
 Compiling takes minutes, and a C compiler with Python's headers on a GPU: it goes on in the background while requests
 run eager, and what it made takes over when all of it is done. Where it fails, everything stays eager.
 
-A compiled graph holds for one number of rows, one latent shape, one length of text, with or without ControlNet
-residuals. Rows are padded up to a warmed-up number (by repeating the first; the extra outputs are dropped), and a
-reference is always passed (zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per thread and
-reuse their output memory, which does not go with an engine thread whose batch changes at every step: the default mode
-is used.
+A compiled graph holds for one number of rows, one latent shape, one length of text, one reference a row, with or
+without ControlNet residuals. Rows are padded up to a warmed-up number (by repeating the first; the extra outputs are
+dropped), and a reference is always passed (zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per
+thread and reuse their output memory, which does not go with an engine thread whose batch changes at every step: the
+default mode is used.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class RowRunner:
         warm = self.plain_weights and as_held and (reference is None or reference.masks is None)
         warm = warm and ((target, *sample.shape[1:]), down is not None) in self._warm
         warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
+        warm = warm and (reference is None or reference.tokens.shape[1:] == self._reference_shape)
         if not warm:
             with nullcontext() if as_held else full_precision(self._unet):
                 return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)

@@ -6,6 +6,7 @@ request thus has the stock pipeline's layout, and its arithmetic is the stock pi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -138,15 +139,23 @@ def _conditioning(rows: Sequence[_Row]) -> dict[str, torch.Tensor]:
 
 
 def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
-    """Tokens, scales and masks of every row; None when no row has a reference that acts at its step."""
+    """Tokens, scales and masks of every row; None when no row has a reference that acts at its step.
+
+    Rows with fewer references than others have their tokens several times over, which changes no mean over them.
+    """
     references = [row.state.acting_reference for row in rows]
-    sample = next((reference.tokens for reference in references if reference is not None), None)
-    if sample is None:
+    given = [reference.tokens for reference in references if reference is not None]
+    if not given:
         return None
-    blank = torch.zeros_like(sample[:1])
+    length = math.lcm(*(own.shape[1] for own in given))
+    sample = given[0]
+    blank = sample.new_zeros((1, length, sample.shape[2]))
     tokens, scales = [], []
     for row, own in zip(rows, references, strict=True):
-        tokens.append(blank if own is None else row.state.row(own.tokens, positive=row.positive))
+        if own is None:
+            tokens.append(blank)
+        else:
+            tokens.append(row.state.row(own.tokens, positive=row.positive).repeat(1, length // own.tokens.shape[1], 1))
         scales.append(0.0 if own is None else own.scale)
     masks = tuple(None if own is None else own.mask for own in references)
     return ReferenceRows(

@@ -11,7 +11,9 @@ from torch._dynamo.utils import counters as dynamo_counters
 
 from composition.request import Speed
 from runners.diffusion.engine.counters import Counters
+from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
 from runners.diffusion.families.stable_diffusion.build import build_family
+from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.components import load_components
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
@@ -132,3 +134,34 @@ def test_a_graph_that_fails_later_is_given_up_and_the_request_is_not(load, monke
     one = request(1, num_inference_steps=3)
     assert torch.equal(denoise_alone(family, one), denoise_alone(family_of(load()), one))
     assert sum("runs eager" in record.message for record in caplog.records) == 1
+
+
+def test_several_references_run_eager_as_their_tokens_are_more_than_the_graph_s():
+    ran: list[str] = []
+
+    class Network(torch.nn.Module):
+        def __init__(self, name):
+            super().__init__()
+            self.name, self.weight = name, torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, sample, *_, **__):
+            ran.append(self.name)
+            return (sample[:, :4],)
+
+    runner = RowRunner(
+        Network("eager"), compile_with=lambda unet: Network("compiled"), max_rows=2, reference_shape=(4, 8)
+    )
+    sample, text = torch.zeros(1, 9, 8, 8), {"encoder_hidden_states": torch.zeros(1, 77, 8)}
+    runner.warm_up(sample, text, None)
+    ran.clear()
+    for count in (0, 1, 2):
+        tokens = ReferenceRows(tokens=torch.zeros(2, 4 * count, 8), scales=torch.ones(2, 1, 1)) if count else None
+        runner.run(
+            sample=sample.repeat(2, 1, 1, 1),
+            timesteps=torch.zeros(2, dtype=torch.int64),
+            conditioning={"encoder_hidden_states": torch.zeros(2, 77, 8)},
+            reference=tokens,
+            down=None,
+            mid=None,
+        )
+    assert ran == ["compiled", "compiled", "eager"]
