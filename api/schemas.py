@@ -76,6 +76,14 @@ def _that_can_be_segmented(config: GenerateConfig) -> GenerateConfig:
     return config
 
 
+def _with_steps_to_act_in(config: GenerateConfig) -> GenerateConfig:
+    """A window of the steps that is empty would switch off what another option asks for."""
+    for kind in ("ip_adapter", "control_guidance"):
+        if not getattr(config, f"{kind}_start") < getattr(config, f"{kind}_end"):
+            raise ValueError(f"{kind}_start must be below {kind}_end")
+    return config
+
+
 def _none_if_blank(value: object) -> object:
     """Forms and client libraries send "" for what was left out."""
     return None if isinstance(value, str) and not value.strip() else value
@@ -132,6 +140,7 @@ _WIRE_TYPES: Mapping[Any, Any] = {
 _MEANINGS: Mapping[str, Any] = {
     "control_types": AfterValidator(_without_repetition),
     "target": BlankIsAbsent,
+    "model": BlankIsAbsent,
     "points": AfterValidator(_known_labels),
     "box": AfterValidator(_with_area),
     "loras": AfterValidator(_or_none),
@@ -160,7 +169,10 @@ else:
         __config__=ConfigDict(extra="forbid", frozen=True),
         __doc__="How the edit is made; every field may be left out.",
         __module__=__name__,
-        __validators__={"that_can_be_segmented": model_validator(mode="after")(_that_can_be_segmented)},
+        __validators__={
+            "that_can_be_segmented": model_validator(mode="after")(_that_can_be_segmented),
+            "with_steps_to_act_in": model_validator(mode="after")(_with_steps_to_act_in),
+        },
         **{name: _wire_field(option) for name, option in OPTIONS.items()},
     )
 

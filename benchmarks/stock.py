@@ -8,12 +8,13 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
-from diffusers import ControlNetModel, DPMSolverMultistepScheduler, LCMScheduler
+from diffusers import ControlNetModel, DPMSolverMultistepScheduler, LCMScheduler, UniPCMultistepScheduler
+from diffusers.image_processor import IPAdapterMaskProcessor
 from PIL import Image as PilImage
 
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
-from composition.request import Speed
+from composition.request import Scheduler, Speed
 from runners.diffusion.families.stable_diffusion.components import IMAGE_ENCODER
 from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
 from runners.diffusion.families.stable_diffusion.preprocess import pad_to_square
@@ -26,6 +27,7 @@ class StockPipelines:
         self._device = device
         self._paths, self._kind, self._dtype = paths, paths.kind, dtype
         self._bases: dict[str | None, Any] = {}
+        self._saved_schedulers: dict[str | None, Any] = {}
         self._controlnets: dict[Any, Any] = {}
 
     def latents(
@@ -74,12 +76,8 @@ class StockPipelines:
             options |= _in_place_of_words(conditioning)
         pipe = self._base(ip_variant)
         if ip_variant is not None:
-            pipe.set_ip_adapter_scale(request.ip_adapter_scale)
-            options["ip_adapter_image"] = [[PilImage.fromarray(pad_to_square(image)) for image in request.references]]
-        if request.speed is Speed.FAST:
-            pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
-        else:
-            pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, timestep_spacing="linspace")
+            options |= _reference_options(pipe, request)
+        pipe.scheduler = _scheduler(request, self._saved_schedulers[ip_variant])
         if request.controls:
             kinds = list(request.controls)
             controls = [request.controls[kind] for kind in kinds]
@@ -112,6 +110,7 @@ class StockPipelines:
                     image_encoder_folder=IMAGE_ENCODER,
                 )
             self._bases[ip_variant] = pipe.to(self._device)
+            self._saved_schedulers[ip_variant] = pipe.scheduler.config
         return self._bases[ip_variant]
 
     def _controlnet(self, kind: Any) -> Any:
@@ -119,6 +118,40 @@ class StockPipelines:
             network = ControlNetModel.from_pretrained(self._paths.controlnets[kind], dtype=self._dtype)
             self._controlnets[kind] = network.to(self._device)
         return self._controlnets[kind]
+
+
+def _scheduler(request: DiffusionRequest, saved: Any) -> Any:
+    """From the saved configuration: of the last one used, its settings would stay."""
+    if request.speed is Speed.FAST:
+        return LCMScheduler.from_config(saved)
+    if request.scheduler is Scheduler.UNIPC:
+        return UniPCMultistepScheduler.from_config(saved, timestep_spacing="linspace")
+    karras = request.scheduler is Scheduler.DPM_SOLVER_KARRAS
+    return DPMSolverMultistepScheduler.from_config(saved, timestep_spacing="linspace", use_karras_sigmas=karras)
+
+
+def _reference_options(pipe: Any, request: DiffusionRequest) -> dict[str, Any]:
+    """The reference, where and when it acts: the scale is set from step to step, as stock has no window for it."""
+    steps = max(1, min(int(request.num_inference_steps * request.strength), request.num_inference_steps))
+
+    def scale(step: int) -> float:
+        acts = step / steps >= request.ip_adapter_start and (step + 1) / steps <= request.ip_adapter_end
+        return request.ip_adapter_scale if acts else 0.0
+
+    def after_step(pipe: Any, step: int, timestep: Any, kept: dict[str, Any]) -> dict[str, Any]:
+        pipe.set_ip_adapter_scale(scale(step + 1))
+        return kept
+
+    pipe.set_ip_adapter_scale(scale(0))
+    images = [PilImage.fromarray(pad_to_square(image)) for image in request.references]
+    options: dict[str, Any] = {"ip_adapter_image": [images]}
+    if (request.ip_adapter_start, request.ip_adapter_end) != (0.0, 1.0):
+        options["callback_on_step_end"] = after_step
+    if request.ip_adapter_mask:
+        height, width = request.mask.shape
+        masks = IPAdapterMaskProcessor().preprocess([PilImage.fromarray(request.mask)], height=height, width=width)
+        options["cross_attention_kwargs"] = {"ip_adapter_masks": [masks.reshape(1, 1, height, width)]}
+    return options
 
 
 def _in_place_of_words(conditioning: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

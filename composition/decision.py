@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from composition.images import Detection
-from composition.request import ControlType, Crop, MaskFeather, OnNoDetection, Speed
+from composition.request import ControlType, Crop, MaskFeather, OnNoDetection, Scheduler, Speed
 
 
 class Pipeline(StrEnum):
@@ -134,13 +134,21 @@ class Decision:
     warnings: tuple[str, ...] = ()
 
 
+class Window(NamedTuple):
+    """From which to which share of the steps something acts."""
+
+    start: float = 0.0
+    end: float = 1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class EditPlan:
     """Everything the pipelines execute, with every default resolved: no field means "default".
 
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
-    of them, and for no other. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
+    of them, and for no other; they act in `control_window` of the steps, references in `ip_adapter_window`. `model` is
+    a checkpoint, "" the base model. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
     `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`.
     """
 
@@ -149,9 +157,14 @@ class EditPlan:
     negative_prompt: str
     num_inference_steps: int
     guidance_scale: float
+    guidance_rescale: float
+    scheduler: Scheduler
     seeds: tuple[int, ...]
     strength: float
     ip_adapter_scale: float
+    ip_adapter_window: Window
+    ip_adapter_mask: bool
+    control_window: Window
     controls: Mapping[ControlType, float]
     refine_mask: bool
     mask_dilation_px: int
@@ -159,10 +172,12 @@ class EditPlan:
     mask_feather: MaskFeather
     on_no_detection: OnNoDetection
     crop: Crop
+    crop_context: float
     speed: Speed
     color_match: bool
     sharpen: bool
     keep_light: bool
     keep_parts: bool
     keep_surroundings: bool
+    model: str
     loras: Mapping[str, float]

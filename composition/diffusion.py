@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from composition.images import Image, Mask
-from composition.request import ControlType, Speed
+from composition.request import ControlType, Scheduler, Speed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,7 +24,9 @@ class DiffusionRequest:
     """One inpainting job for the diffusion model, at the model's own size (whole latent cells, already padded).
 
     `image` (H, W, 3) and `mask` (H, W, strictly 0/255, aligned to the latent grid). `deadline_s` is the time left
-    when it is sent, in seconds. `previews` asks for TAESD previews in the progress events.
+    when it is sent, in seconds. `previews` asks for TAESD previews in the progress events. `model` is a checkpoint of
+    the configuration's allow-list; None is the base model. References act between `ip_adapter_start` and
+    `ip_adapter_end` of the steps, with `ip_adapter_mask` inside the mask only.
     """
 
     request_id: str
@@ -41,6 +43,12 @@ class DiffusionRequest:
     controls: Mapping[ControlType, ControlInput] = field(default_factory=dict)
     loras: Mapping[str, float] = field(default_factory=dict)
     speed: Speed = Speed.NORMAL
+    scheduler: Scheduler = Scheduler.DPM_SOLVER
+    guidance_rescale: float = 0.0
+    ip_adapter_start: float = 0.0
+    ip_adapter_end: float = 1.0
+    ip_adapter_mask: bool = False
+    model: str | None = None
     previews: bool = False
     deadline_s: float | None = None
 

@@ -105,6 +105,7 @@ class Editor:
             )
             plan = make_plan(request, decision, self._config)
             self._refuse_absent_controls(request, plan)
+            self._refuse_unknown_checkpoint(plan)
             self._refuse_points_in_vain(request, plan)
         return EditContext(
             request_id=request_id,
@@ -125,6 +126,15 @@ class Editor:
         for name in (*request.options.control_types, *plan.controls):
             if name in absent:
                 raise InvalidInput(f"control type {name} is not available: {absent[name]}")
+
+    def _refuse_unknown_checkpoint(self, plan: EditPlan) -> None:
+        """Raises: InvalidInput: the service has no checkpoint of that name."""
+        known = sorted(self._models.checkpoints)
+        if plan.model and plan.model not in known:
+            raise InvalidInput(
+                f"model {plan.model} is not available; available: {', '.join(known) or 'none'}",
+                details={"field": "config.model", "available": known},
+            )
 
     def _refuse_points_in_vain(self, request: EditRequest, plan: EditPlan) -> None:
         """Raises: InvalidInput: the region would be made from points, of which the segmenter can make nothing."""

@@ -60,6 +60,14 @@ class Speed(StrEnum):
     FAST = "fast"
 
 
+class Scheduler(StrEnum):
+    """How latents are stepped, by diffusers' names; `speed` fast has one of its own."""
+
+    DPM_SOLVER = "DPMSolverMultistep"
+    DPM_SOLVER_KARRAS = "DPMSolverMultistepKarras"
+    UNIPC = "UniPCMultistep"
+
+
 class Keep(StrEnum):
     """Whether what the model need not have painted stays as photographed."""
 
@@ -147,10 +155,29 @@ class EditOptions:
     guidance_scale: float | None = option(
         usual=7.5, ge=1.0, le=20.0, description="How strictly the prompt is followed."
     )
+    guidance_rescale: float = option(
+        0.0, ge=0.0, le=1.0, description="How much of the contrast that guidance adds is taken back."
+    )
+    scheduler: Scheduler | None = option(
+        usual=Scheduler.DPM_SOLVER, description="How latents are stepped; absent: as the service is configured."
+    )
     seed: int | None = option(ge=RANDOM_SEED, le=MAX_SEED, description="-1 or absent: random.")
     ip_adapter_scale: float = option(0.6, ge=0.0, le=1.0, description="Weight of the reference image.")
+    ip_adapter_start: float = option(
+        0.0, ge=0.0, le=1.0, description="Share of the steps after which the reference image begins to act."
+    )
+    ip_adapter_end: float = option(
+        1.0, ge=0.0, le=1.0, description="Share of the steps after which the reference image acts no more."
+    )
+    ip_adapter_mask: bool = option(False, description="The reference image acts inside the mask only.")
     controlnet_conditioning_scale: float = option(
         1.0, ge=0.0, le=2.0, description="Factor on the weight of each control type."
+    )
+    control_guidance_start: float = option(
+        0.0, ge=0.0, le=1.0, description="Share of the steps after which structure control begins."
+    )
+    control_guidance_end: float = option(
+        1.0, ge=0.0, le=1.0, description="Share of the steps after which structure control ends."
     )
     target: str | None = option(
         min_length=1, max_length=200, description="What to repaint, instead of what is read from the prompt."
@@ -183,6 +210,12 @@ class EditOptions:
         ge=0.1, le=1.0, description="How far the region may depart from the original; absent: by rule."
     )
     crop: Crop = option(Crop.AUTO, description="auto repaints small regions at higher resolution.")
+    crop_context: float | None = option(
+        usual=2.0,
+        ge=1.0,
+        le=8.0,
+        description="How many times as long as the mask the crop is that a small region is painted from.",
+    )
     speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM).")
     color_match: bool = option(True, description="Undo the model's colour shift inside the region.")
     keep_parts: Keep = option(
@@ -211,6 +244,11 @@ class EditOptions:
     oversize: Oversize = option(
         Oversize.REFUSE,
         description="downscale takes a photo above limits.max_resolution and answers at the reduced size.",
+    )
+    model: str | None = option(
+        min_length=1,
+        max_length=64,
+        description="A checkpoint of the service's list to paint with; absent: the base model.",
     )
     loras: Mapping[str, float] = option(
         default_factory=dict, max_length=5, description="Allow-listed LoRA names with weights."

@@ -5,6 +5,7 @@ manifest -> source -> **import** -> store. Safe to run twice, in parallel, and t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,13 @@ from tqdm import tqdm
 
 from models_store.entries import exclusive, is_imported, publish, working_folder
 from models_store.manifest import Manifest, Model, Source, load_manifest, repository_tag
+from models_store.pickles import NotOnlyNumbers, convert_pickles
 from models_store.pipelines import UnservedPipeline, family_of
 from models_store.plan.probe import room_at
 from models_store.progress import GIGABYTE, bytes_in
 from models_store.sources import SHIPPED, Content, ImportRefused, download, obtain
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +105,13 @@ def _import_role(manifest: Manifest, role: str, staging: Path, shipped: Path, or
     folder = staging / role
     folder.mkdir()
     content = obtain(manifest, role, folder, shipped=shipped, origin=origin)
+    if manifest.source is Source.HUB and content.revision != manifest.models[role].revision:
+        logger.warning(
+            "%s has no pinned revision: imported is %s, which was its %s today",
+            manifest.models[role].repository,
+            content.revision,
+            manifest.models[role].revision,
+        )
     _publish(manifest.tag(role), manifest.models[role], content, staging, profile=manifest.profile, role=role)
 
 
@@ -120,6 +131,10 @@ def import_repository(profile: str, role: str, repository: str, revision: str) -
 
 
 def _publish(tag: str, model: Model, content: Content, staging: Path, *, profile: str, role: str) -> None:
+    try:
+        convert_pickles(content.folder, model.pickles)
+    except NotOnlyNumbers as error:
+        raise ImportRefused(f"{model.repository} ({content.revision}): {error}") from error
     facts = {
         "profile": profile,
         "role": role,

@@ -54,6 +54,7 @@ class Model(_Entry):
         variant: the weight variant to load (diffusers' `variant=`), None for the plain files.
         pipeline_class: `_class_name` of its model_index.json, where it is a diffusion pipeline.
         size_bytes: how much is imported, roughly: shown before a download.
+        pickles: files that are pickles, each with the safetensors file that it becomes at the import.
         parameters: how many numbers each of its networks has, by name: what memory is planned with before the import.
         sha256: digests of files whose content is known beforehand.
         optional: the profile does without it; it is imported only when asked for by its role.
@@ -70,6 +71,7 @@ class Model(_Entry):
     variant: str | None = None
     pipeline_class: str | None = None
     size_bytes: Annotated[int, Field(gt=0)]
+    pickles: Mapping[str, str] = {}
     sha256: Mapping[str, Sha256] = {}
     parameters: Mapping[str, Annotated[int, Field(gt=0)]] = {}
     optional: bool = False
@@ -78,7 +80,8 @@ class Model(_Entry):
     @property
     def digest(self) -> str:
         """Changes with what an import would fetch."""
-        identity = [self.repository, self.revision, sorted(self.files), dict(self.sha256)]
+        identity: list[object] = [self.repository, self.revision, sorted(self.files), dict(self.sha256)]
+        identity += [dict(self.pickles)] if self.pickles else []
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:_DIGEST_LENGTH]
 
     def is_called(self, repository: str) -> bool:

@@ -13,7 +13,9 @@ from composition.config import ConfigError
 
 FAMILIES: Mapping[str, str] = {
     "StableDiffusionInpaintPipeline": "sd15",
+    "StableDiffusionPipeline": "sd15",
     "StableDiffusionXLInpaintPipeline": "sdxl",
+    "StableDiffusionXLPipeline": "sdxl",
 }
 """Per pipeline class the folder in `runners/diffusion/families` that serves it."""
 

@@ -33,12 +33,14 @@ from transformers import (
     CLIPImageProcessor,
     CLIPModel,
     CLIPProcessor,
+    CLIPVisionModelWithProjection,
     SamModel,
     SamProcessor,
 )
 from transformers.utils import logging as transformers_logging
 
 from composition.controls import CONTROLS
+from models_store.completeness import adapter_faults, networks_of
 from models_store.store import ModelSet
 
 SmokeTest = Callable[[ModelSet, str], Iterator[str]]
@@ -82,8 +84,11 @@ def _load(cls: Any, models: ModelSet, role: str, **options: Any) -> Any:
 
 
 def _pipeline(models: ModelSet, role: str) -> Any:
+    """Every network of it strictly: the pipeline's own loading passes over what is missing or left over."""
     cls = StableDiffusionInpaintPipeline if role == "sd-inpainting" else StableDiffusionXLInpaintPipeline
-    pipeline = cls.from_pretrained(models.path(role), variant=models.variant(role))
+    networks = networks_of(models.path(role))
+    parts = {name: _load(network, models, role, subfolder=name) for name, network in networks.items()}
+    pipeline = cls.from_pretrained(models.path(role), variant=models.variant(role), **parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -110,6 +115,9 @@ def _ip_adapter(models: ModelSet, role: str) -> Iterator[str]:
         weight_name=weights.name,
         image_encoder_folder=encoder.relative_to(root).as_posix(),
     )
+    if faults := adapter_faults(pipeline.unet, weights):
+        raise WeightsDiffer("; ".join(faults))
+    _load(CLIPVisionModelWithProjection, models, role, subfolder=encoder.relative_to(root).as_posix())
     yield type(pipeline.image_encoder).__name__
     embeds = pipeline.prepare_ip_adapter_image_embeds([_image(224)], None, torch.device("cpu"), 1, True)
     yield f"embeds {tuple(embeds[0].shape)}"

@@ -11,9 +11,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-_HEADER_SIZE_BYTES = 8
-_LARGEST_HEADER_BYTES = 100_000_000
-"""The safetensors format's own limit."""
+from models_store.safetensors_header import LARGEST_BYTES, LENGTH_BYTES
 
 
 def find_fault(path: Path) -> str | None:
@@ -48,15 +46,15 @@ def _fault_of_safetensors(path: Path) -> str | None:
     """The header names the tensors and where each ends: the file must end where the last one does."""
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(_HEADER_SIZE_BYTES), "little")
-        if not 2 <= length <= min(_LARGEST_HEADER_BYTES, size_bytes - _HEADER_SIZE_BYTES):
+        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+        if not 2 <= length <= min(LARGEST_BYTES, size_bytes - LENGTH_BYTES):
             return "is not a safetensors file"
         try:
             header = json.loads(file.read(length))
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         except (ValueError, AttributeError, KeyError, IndexError, TypeError):
             return "is not a safetensors file"
-    expected_bytes = _HEADER_SIZE_BYTES + length + max(ends, default=0)
+    expected_bytes = LENGTH_BYTES + length + max(ends, default=0)
     return None if expected_bytes == size_bytes else f"has {size_bytes} bytes instead of {expected_bytes}"
 
 

@@ -3,6 +3,7 @@
 | foreign | ours |
 | --- | --- |
 | torch.OutOfMemoryError, "out of memory", a failed CPU allocation, MemoryError | OutOfMemory |
+| CUBLAS_STATUS_ALLOC_FAILED and its like, a failed allocation of onnxruntime | OutOfMemory |
 | TimeoutError | Timeout |
 | any other exception | ModelError |
 
@@ -19,14 +20,26 @@ from composition.errors import CompositionError, ModelError, OutOfMemory, Timeou
 
 logger = logging.getLogger(__name__)
 
-_ALLOCATION_FAILURES = ("out of memory", "can't allocate memory", "cannot allocate memory", "failed to allocate")
+_ALLOCATION_FAILURES = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "failed to allocate",
+    "bad_alloc",
+    "_status_alloc_failed",  # cuBLAS, cuDNN, cuSPARSE, cuSOLVER: their workspaces, when torch's cache has the rest
+    "available memory of",  # onnxruntime's arena at its limit
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that an allocation failed, on whichever device (torch raises a RuntimeError)."""
+    """Whether `error` says that an allocation failed, on whichever device.
+
+    torch raises a RuntimeError, onnxruntime a class of its own, recognised by its module: this one does without both.
+    """
     if isinstance(error, OutOfMemory | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _ALLOCATION_FAILURES)
+    foreign = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
+    return foreign and any(text in str(error).lower() for text in _ALLOCATION_FAILURES)
 
 
 def is_device_lost(error: BaseException) -> bool:

@@ -74,12 +74,15 @@ def assemble(
         diffuser=cards[0] if len(cards) == 1 else SpreadDiffuser(cards),
         latent_cell_px=store.latent_cell_px,
         absent_controls=_absent_controls(store),
+        checkpoints=frozenset(store.checkpoints),
         no_points=store.reason_untrained("sam", "points"),
     )
     if config.optimization.cache_preprocessors:
         models = _cached(models, config)
     native_size = config.generation.native_size or store.native_size
     logger.info("model profile %s, %d px", config.models.profile, native_size)
+    for reason in store.misfits.values():
+        logger.warning("%s: left out", reason)
     return Assembly(
         models=models,
         health=RunnersHealth(

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from composition.controls import CONTROLS
-from composition.request import ControlType
+from composition.request import ControlType, Scheduler
 
 Profile: TypeAlias = Literal["tiny", "tiny-sdxl", "demo", "sd15", "sdxl"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -98,6 +98,9 @@ if not TYPE_CHECKING:
 
 
 class IpAdapterConfig(_Section):
+    """`enabled` false runs the profile without one: a reference image is refused then."""
+
+    enabled: bool = True
     model: str | None = None
     variant: Literal["sd15", "sd15-plus", "sdxl", "sdxl-plus"] | None = None
 
@@ -121,11 +124,20 @@ class StructureConfig(_Section):
         return self
 
 
+CheckpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
 class ModelsConfig(_Section):
-    """Which models run. A null model is the profile's own."""
+    """Which models run. A null model is the profile's own.
+
+    `checkpoints` are what `config.model` of a request may name beside the base model: a name and its folder or
+    .safetensors file. At most `max_loaded_checkpoints` of them are in memory, and the base model always.
+    """
 
     profile: Profile = "demo"
     base_model: str | None = None
+    checkpoints: Mapping[CheckpointName, str] = {}
+    max_loaded_checkpoints: Count = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     detection: DetectionConfig = DetectionConfig()
@@ -169,14 +181,13 @@ class GenerationConfig(_Section):
 
     `appearance_strength` is the strength of edits that keep the shape; `appearance_keep_detail` keeps the
     original's light, shade and detail when only the colour changes. `guidance_end`: classifier-free guidance runs for
-    this fraction of the steps; the rest cost half. `scheduler` is the specification's key: the engine steps with the
-    one solver that it names, so any other is refused.
+    this fraction of the steps; the rest cost half. `scheduler` is what a request that names none is stepped with.
     """
 
     default_steps: Annotated[int, Field(ge=1, le=100)] = 25
     default_guidance_scale: Annotated[float, Field(ge=1.0, le=20.0)] = 7.5
     default_negative_prompt: str = ""
-    scheduler: Literal["DPMSolverMultistep"] = "DPMSolverMultistep"
+    scheduler: Scheduler = Scheduler.DPM_SOLVER
     enable_xformers: bool = True
     enable_torch_compile: bool | Literal["auto"] = "auto"
     native_size: Annotated[Literal[256, 512, 768, 1024] | None, BeforeValidator(_number_from_text)] = None

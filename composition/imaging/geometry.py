@@ -104,16 +104,17 @@ def fit(size_hw: tuple[int, int], *, native_size: int, multiple: int = 64) -> Fi
     return Fit(size=size_hw, content_size=(height, width), model_size=model)
 
 
-def crop_box(mask: Mask, *, native_size: int, size: tuple[int, int]) -> Box | None:
+def crop_box(mask: Mask, *, native_size: int, size: tuple[int, int], context: float = CONTEXT) -> Box | None:
     """The neighbourhood to diffuse instead of the whole image, or None when the mask is not small against it.
 
     Args:
         mask: (H, W), everything that may change (> 0), feathering included.
         native_size: the model's native size, in pixels.
         size: the image's (height, width).
+        context: how many times as long as the mask the box is, at least.
 
     Returns:
-        A box with whole-number sides inside the image that holds the mask and its context: at least `CONTEXT`
+        A box with whole-number sides inside the image that holds the mask and its context: at least `context`
         times as long as the mask, half the native size and `MIN_CROP_SHARE` of the image. Near a border it is
         moved inside, not cut. None for an empty mask too.
 
@@ -128,7 +129,7 @@ def crop_box(mask: Mask, *, native_size: int, size: tuple[int, int]) -> Box | No
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     left, right = int(columns[0]), int(columns[-1]) + 1
     extent = max(bottom - top, right - left)
-    wanted = max(CONTEXT * extent, native_size / 2, MIN_CROP_SHARE * max(size))
+    wanted = max(context * extent, native_size / 2, MIN_CROP_SHARE * max(size))
     margin = math.ceil((wanted - extent) / 2)
     y0, y1 = _span(top - margin, bottom + margin, size[0])
     x0, x1 = _span(left - margin, right + margin, size[1])

@@ -87,7 +87,7 @@ def _grown(region: Region, plan: EditPlan, native_size: int) -> EditMask:
     if region.protected is not None:
         alpha = grow.spared(alpha, region.protected)
         repaint = grow.without(repaint, region.protected)
-    crop, fit = grow.crop_and_fit(reach, plan.crop, native_size)
+    crop, fit = grow.crop_and_fit(reach, plan.crop, native_size, plan.crop_context)
     return EditMask(
         thing=region.thing,
         repaint=repaint,

@@ -62,16 +62,21 @@ def spared(alpha: Mask, protected: Mask) -> Mask:
     return masks.spare(alpha, protected, masks.scale_px(SEAM_BLUR_PX, _size(alpha)))
 
 
-def crop_and_fit(reach: Mask, crop: Crop, native_size: int) -> tuple[Box | None, geometry.Fit]:
+def crop_and_fit(
+    reach: Mask, crop: Crop, native_size: int, context: float = geometry.CONTEXT
+) -> tuple[Box | None, geometry.Fit]:
     """The part of the image that the model sees (None = all of it), and how that lies in the model's canvas.
 
     Args:
         reach: everything that may change (> 0).
         crop: whether a small mask is to be painted from its neighbourhood.
         native_size: the model's own image size, in pixels.
+        context: how many times as long as the mask a crop is, at least.
     """
     size = _size(reach)
-    box = geometry.crop_box(reach, native_size=native_size, size=size) if crop is Crop.AUTO else None
+    box = None
+    if crop is Crop.AUTO:
+        box = geometry.crop_box(reach, native_size=native_size, size=size, context=context)
     if box is None:
         return None, geometry.fit(size, native_size=native_size, multiple=FIT_MULTIPLE_PX)
     model_side = geometry.crop_native_size(box, size=size, native_size=native_size, multiple=FIT_MULTIPLE_PX)

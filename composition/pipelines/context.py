@@ -20,6 +20,7 @@ class Models:
     Attributes:
         latent_cell_px: pixels per latent cell and side of the diffusion model.
         absent_controls: control types that the diffuser has no ControlNet for, with the reason in words.
+        checkpoints: those that an edit may name beside the diffuser's base model.
         no_points: why the segmenter can make nothing of points, in words; None: it can.
     """
 
@@ -31,6 +32,7 @@ class Models:
     diffuser: Diffuser
     latent_cell_px: int
     absent_controls: Mapping[ControlType, str] = field(default_factory=dict)
+    checkpoints: frozenset[str] = frozenset()
     no_points: str | None = None
 
 

@@ -75,11 +75,14 @@ CONTROLS_OFF: Final = "controlnet_conditioning_scale 0 switches off the structur
 NO_CONTROLNET: Final = "controlnet_conditioning_scale has no effect: this edit runs no ControlNet"
 SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or control_types"
 
+REFERENCE_OPTIONS: Final = ("ip_adapter_start", "ip_adapter_end", "ip_adapter_mask")
+CONTROL_OPTIONS: Final = ("control_guidance_start", "control_guidance_end")
 ACTS_ALWAYS: Final = frozenset(
     {
         "base",
         "mask",
         "n",
+        "model",
         "seed",
         "strength",
         "crop",
@@ -122,6 +125,15 @@ def _no_rim(edit: Edit) -> str | None:
 
 def _drawn(edit: Edit) -> str:
     return "the box itself" if edit.request.mask is None else "mask_image"
+
+
+def _asked_of(edit: Edit, options: tuple[str, ...]) -> list[str]:
+    """Those of some options that the user gave a value of their own."""
+    return [option for option in options if edit.asked(option)]
+
+
+def _paints_from_reference(edit: Edit) -> bool:
+    return bool(edit.request.references) and edit.plan.ip_adapter_scale > 0.0
 
 
 def _in_boxes(target: Target) -> bool:
@@ -188,6 +200,38 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         of=("ip_adapter_scale",),
         holds=lambda e: e.asked("ip_adapter_scale") and e.plan.ip_adapter_scale > 0.0 and not e.request.references,
         text=lambda e: "ip_adapter_scale has no effect without reference_image",
+    ),
+    WithoutEffect(
+        of=("ip_adapter_start", "ip_adapter_end", "ip_adapter_mask"),
+        holds=lambda e: _asked_of(e, REFERENCE_OPTIONS) != [] and not _paints_from_reference(e),
+        text=lambda e: (
+            f"{', '.join(_asked_of(e, REFERENCE_OPTIONS))} without effect: no reference image is painted from"
+        ),
+    ),
+    WithoutEffect(
+        of=("ip_adapter_mask",),
+        holds=lambda e: e.plan.ip_adapter_mask and _paints_from_reference(e) and e.everywhere,
+        text=lambda e: "ip_adapter_mask has no effect: all of the image is repainted",
+    ),
+    WithoutEffect(
+        of=("control_guidance_start", "control_guidance_end"),
+        holds=lambda e: _asked_of(e, CONTROL_OPTIONS) != [] and not e.plan.controls,
+        text=lambda e: f"{', '.join(_asked_of(e, CONTROL_OPTIONS))} without effect: this edit runs no ControlNet",
+    ),
+    WithoutEffect(
+        of=("guidance_rescale",),
+        holds=lambda e: e.plan.guidance_rescale > 0.0 and e.plan.guidance_scale <= 1.0,
+        text=lambda e: "guidance_rescale has no effect at guidance_scale 1",
+    ),
+    WithoutEffect(
+        of=("scheduler",),
+        holds=lambda e: e.plan.speed is Speed.FAST and e.request.options.scheduler is not None,
+        text=lambda e: "scheduler has no effect: speed fast steps with its own",
+    ),
+    WithoutEffect(
+        of=("crop_context",),
+        holds=lambda e: e.request.options.crop_context is not None and e.mask.crop is None,
+        text=lambda e: "crop_context has no effect: the whole image is painted, not a crop of it",
     ),
     WithoutEffect(
         of=("loras",),

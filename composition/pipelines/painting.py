@@ -89,10 +89,16 @@ def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> Dif
         negative_prompt=plan.negative_prompt,
         num_inference_steps=plan.num_inference_steps,
         guidance_scale=plan.guidance_scale,
+        guidance_rescale=plan.guidance_rescale,
+        scheduler=plan.scheduler,
+        model=plan.model or None,
         seed=plan.seeds[0],
         strength=plan.strength,
         references=references,
         ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
+        ip_adapter_start=plan.ip_adapter_window.start,
+        ip_adapter_end=plan.ip_adapter_window.end,
+        ip_adapter_mask=plan.ip_adapter_mask,
         controls=_controls(ctx, mask, structure, image, hole),
         loras=plan.loras,
         speed=plan.speed,
@@ -107,8 +113,10 @@ def _controls(
     depth = None if structure.depth is None else mask.fit.map_to_model(mask.view(structure.depth))
     gone = hole if ctx.plan.decision.removes else None
     source = ControlSource(image=image, poses=mask.poses_to_model(structure.poses), depth=depth, gone=gone)
+    start, end = ctx.plan.control_window
     return {
-        name: ControlInput(image=CONTROLS[name].draw(source), scale=scale) for name, scale in ctx.plan.controls.items()
+        name: ControlInput(image=CONTROLS[name].draw(source), scale=scale, start=start, end=end)
+        for name, scale in ctx.plan.controls.items()
     }
 
 

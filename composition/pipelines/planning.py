@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from composition.config import Config
 from composition.controls import CONTROLS
-from composition.decision import Decision, EditPlan, RegionSource
+from composition.decision import Decision, EditPlan, RegionSource, Window
+from composition.imaging.geometry import CONTEXT
 from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, Keep, RefineMask, Speed
 
 T = TypeVar("T")
@@ -33,9 +34,14 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         negative_prompt=_negative_prompt(request, decision, config),
         num_inference_steps=steps,
         guidance_scale=guidance_scale,
+        guidance_rescale=options.guidance_rescale,
+        scheduler=_given(options.scheduler, generation.scheduler),
         seeds=_seeds(options.seed, request.n),
         strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
         ip_adapter_scale=options.ip_adapter_scale,
+        ip_adapter_window=Window(options.ip_adapter_start, options.ip_adapter_end),
+        ip_adapter_mask=options.ip_adapter_mask,
+        control_window=Window(options.control_guidance_start, options.control_guidance_end),
         controls=_controls(options, decision),
         refine_mask=_refine(options, decision),
         mask_dilation_px=options.mask_dilation_px,
@@ -43,12 +49,14 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         mask_feather=options.mask_feather,
         on_no_detection=options.on_no_detection,
         crop=options.crop,
+        crop_context=_given(options.crop_context, CONTEXT),
         speed=options.speed,
         color_match=options.color_match,
         sharpen=options.sharpen,
         keep_light=decision.recolour and generation.appearance_keep_detail,
         keep_parts=_keeps_parts(options, decision) and generation.appearance_keep_detail,
         keep_surroundings=_keeps_surroundings(options, decision),
+        model=options.model or "",
         loras=dict(options.loras),
     )
 

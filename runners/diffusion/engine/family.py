@@ -16,6 +16,14 @@ from runners.diffusion.engine.state import Bucket, RequestState
 State = TypeVar("State", bound=RequestState)
 
 
+class StartOver(Exception):
+    """Raised by `Family.decode`: the request is to be denoised once more, from `state`; the message says why."""
+
+    def __init__(self, state: RequestState, message: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
 class Family(Protocol[State]):
     """A loaded model family; `State` is its kind of `RequestState`.
 
@@ -36,6 +44,10 @@ class Family(Protocol[State]):
         """Compute all that denoising needs. Raises: InvalidInput."""
         ...
 
+    def ready(self, bucket: Bucket) -> bool:
+        """Whether a batch of this bucket can run now, without anything being loaded for it first."""
+        ...
+
     def activate(self, bucket: Bucket) -> None:
         """Make the model ready for a batch of this bucket; called before every step, and mostly nothing to do."""
         ...
@@ -49,7 +61,7 @@ class Family(Protocol[State]):
         ...
 
     def decode(self, state: State) -> Image:
-        """The finished image (H, W, 3), checked for safety. Raises: ContentPolicy, ModelError."""
+        """The finished image (H, W, 3), checked for safety. Raises: ContentPolicy, ModelError, StartOver."""
         ...
 
     def release_memory(self) -> None:

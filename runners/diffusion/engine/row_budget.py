@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 Size = tuple[int, ...]
 """`Bucket.latent_size`: what a row's memory depends on."""
 _SHARE_OF_FREE = 0.8
 _RECOVER_AFTER = 64
+_PEAKS_KEPT = 64
+"""Forwards that a row's cost is judged by: more than a request has, so that its dearest step counts."""
 
 
 class RowBudget:
@@ -18,21 +21,21 @@ class RowBudget:
 
     def __init__(self, max_rows: int, free_bytes: Callable[[], int | None]) -> None:
         self._max_rows, self._free_bytes = max_rows, free_bytes
-        self._bytes_per_row: dict[Size, float] = {}
+        self._bytes_per_row: dict[Size, deque[float]] = {}
         self._ceiling: dict[Size, int] = {}
         self._successes: dict[Size, int] = {}
 
     def limit(self, size: Size) -> int:
         """Rows that the next forward of `size` may have, at least 1."""
         rows = min(self._max_rows, self._ceiling.get(size, self._max_rows))
-        free, cost = self._free_bytes(), self._bytes_per_row.get(size)
-        if free is not None and cost:
+        free, costs = self._free_bytes(), self._bytes_per_row.get(size)
+        if free is not None and costs and (cost := max(costs)) > 0:
             rows = min(rows, int(free * _SHARE_OF_FREE / cost))
         return max(1, rows)
 
     def note_peak(self, size: Size, rows: int, peak_bytes: int) -> None:
-        """A forward of `rows` rows took `peak_bytes` on top of what was there."""
-        self._bytes_per_row[size] = max(self._bytes_per_row.get(size, 0.0), peak_bytes / rows)
+        """A forward of `rows` rows took `peak_bytes` on top of what was there, with nothing computed beside it."""
+        self._bytes_per_row.setdefault(size, deque(maxlen=_PEAKS_KEPT)).append(peak_bytes / rows)
 
     def note_success(self, size: Size) -> None:
         """After enough good forwards at a lowered ceiling, try one row pair more."""

@@ -30,6 +30,11 @@ class SideWork(ABC):
         self._tasks: queue.PriorityQueue[tuple[int, int, Task]] = queue.PriorityQueue()
         self._numbers = itertools.count()
 
+    @property
+    @abstractmethod
+    def beside(self) -> int:
+        """Changes whenever a task begins or ends in another thread than the engine's; odd while one runs."""
+
     def submit(self, urgency: Urgency, task: Task) -> None:
         self._tasks.put((urgency, next(self._numbers), task))
 
@@ -43,6 +48,10 @@ class SideWork(ABC):
 
 class InlineSideWork(SideWork):
     """One task between two steps, in the engine's own thread: on a CPU a second thread would only share the cores."""
+
+    @property
+    def beside(self) -> int:
+        return 0
 
     def run_one(self) -> bool:
         try:
@@ -65,8 +74,13 @@ class ThreadSideWork(SideWork):
     def __init__(self, inference: Callable[[], AbstractContextManager[None]]) -> None:
         super().__init__()
         self._inference = inference
+        self._beside = 0
         self._thread = threading.Thread(target=self._run, name="diffusion-side-work", daemon=True)
         self._thread.start()
+
+    @property
+    def beside(self) -> int:
+        return self._beside
 
     def run_one(self) -> bool:
         return False
@@ -82,7 +96,11 @@ class ThreadSideWork(SideWork):
                 urgency, _, task = self._tasks.get()
                 if urgency == Urgency.STOP:
                     return
-                _run(task)
+                self._beside += 1
+                try:
+                    _run(task)
+                finally:
+                    self._beside += 1
 
 
 def _run(task: Task) -> None:

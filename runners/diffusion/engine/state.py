@@ -17,11 +17,15 @@ class Bucket:
         shared: what is global to the model while a batch runs, such as its LoRAs; () for the plain model.
         text_tokens: how long the text is: rows of one batch have one length, and filling up the shorter ones would
             change what they give.
+        checkpoint: which of several that the family holds; "" for its base model.
+        precision: the number format of a request that is computed in another than the model's; "" for the model's.
     """
 
     latent_size: tuple[int, ...]
     shared: Hashable = ()
     text_tokens: int = 0
+    checkpoint: str = ""
+    precision: str = ""
 
 
 @dataclass(kw_only=True, eq=False)

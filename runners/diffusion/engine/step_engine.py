@@ -17,7 +17,7 @@ from composition.images import Image
 from runners.diffusion.engine.batcher import Candidate, next_batch
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.device import Device
-from runners.diffusion.engine.family import Family
+from runners.diffusion.engine.family import Family, StartOver
 from runners.diffusion.engine.requests import Listener, Phase, RequestRegistry, Ticket
 from runners.diffusion.engine.row_budget import RowBudget
 from runners.diffusion.engine.settings import EngineSettings
@@ -51,11 +51,11 @@ class StepEngine:
     ) -> None:
         self._family, self._device, self._counters = family, device, counters
         self._budget = RowBudget(settings.max_rows, device.free_bytes)
-        self._stepper = Stepper(family, device, self._budget, counters)
         self._registry = RequestRegistry(
             lease_s=settings.lease_s, timeout_s=settings.timeout_s, clock=clock, counters=counters
         )
         self._side: SideWork = ThreadSideWork(device.inference) if device.asynchronous else InlineSideWork()
+        self._stepper = Stepper(family, device, self._budget, counters, work_beside=lambda: self._side.beside)
         self._on_device_lost, self._device_lost = on_device_lost, False
         self._turn = 0
         self._stopping = False
@@ -163,11 +163,13 @@ class StepEngine:
                 rows=state.rows,
                 last_served=ticket.last_served,
                 arrival=ticket.arrival,
+                ready=self._family.ready(state.bucket),
             )
             for ticket, state in tickets.values()
             if state is not None
         ]
-        batch = [tickets[key] for key in next_batch(candidates, lambda bucket: self._budget.limit(bucket.latent_size))]
+        chosen = next_batch(candidates, lambda bucket: self._budget.limit(bucket.latent_size), turn=self._turn + 1)
+        batch = [tickets[key] for key in chosen]
         if not batch:
             return False
         self._turn += 1
@@ -217,6 +219,13 @@ class StepEngine:
             return
         try:
             image = self._with_retry("decoding the image", lambda: self._family.decode(state))
+        except StartOver as again:
+            logger.warning("a request is computed once more: %s", again)
+            self._counters.add("starts_over")
+            ticket.state, ticket.last_served = again.state, self._turn
+            ticket.phase = Phase.DENOISING  # from here on the engine's thread may take it
+            self._notify()
+            return
         except Exception as error:
             self._registry.end(ticket, translate(error, "decoding the image"))
             return
@@ -226,6 +235,8 @@ class StepEngine:
         """Once more, with all that can be freed freed, when memory runs out."""
         try:
             return work()
+        except StartOver:
+            raise
         except Exception as error:
             self._note_device(error)
             if not is_out_of_memory(error):

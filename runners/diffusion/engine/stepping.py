@@ -7,7 +7,7 @@ request is retried once, alone; only then it fails, and only it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,19 @@ class StepOutcome:
 
 
 class Stepper:
-    def __init__(self, family: Family[Any], device: Device, budget: RowBudget, counters: Counters) -> None:
+    """`work_beside` is `SideWork.beside`: what decoding allocates beside a forward is not the forward's."""
+
+    def __init__(
+        self,
+        family: Family[Any],
+        device: Device,
+        budget: RowBudget,
+        counters: Counters,
+        *,
+        work_beside: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._family, self._device, self._budget, self._counters = family, device, budget, counters
+        self._work_beside = work_beside
 
     def step(self, states: Sequence[RequestState]) -> list[StepOutcome]:
         """Advance every request of one bucket by one step, or say why it could not.
@@ -48,6 +59,7 @@ class Stepper:
 
     def _step(self, states: Sequence[RequestState], *, last_try: bool) -> list[StepOutcome]:
         size, rows = states[0].bucket.latent_size, sum(state.rows for state in states)
+        beside = self._work_beside()
         try:
             predictions, peak_bytes = self._device.measured(lambda: self._family.predict(states))
         except Exception as error:
@@ -58,7 +70,8 @@ class Stepper:
                 return self._isolate(states, error)
             self._budget.note_out_of_memory(size, rows)
         else:
-            if peak_bytes is not None:
+            alone = beside == self._work_beside() and beside % 2 == 0
+            if peak_bytes is not None and alone:
                 self._budget.note_peak(size, rows, peak_bytes)
             self._budget.note_success(size)
             return [self._advance(state, one) for state, one in zip(states, predictions, strict=True)]

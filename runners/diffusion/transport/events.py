@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError, from_code
 from composition.images import Image
-from composition.request import Speed
+from composition.request import Scheduler, Speed
 from runners.diffusion.transport.frames import Frame, FrameError, FrameKind
 
 
@@ -33,6 +33,7 @@ def request_to_frame(request: DiffusionRequest) -> Frame:
     header |= {
         "loras": dict(request.loras),
         "speed": request.speed.value,
+        "scheduler": request.scheduler.value,
         "references": len(request.references),
         "controls": {
             kind: {"scale": control.scale, "start": control.start, "end": control.end}
@@ -53,6 +54,7 @@ def request_from_frame(frame: Frame) -> DiffusionRequest:
         fields = dict(frame.header)
         count, controls = fields.pop("references"), fields.pop("controls")
         fields["speed"] = Speed(fields["speed"])
+        fields["scheduler"] = Scheduler(fields["scheduler"])
         return DiffusionRequest(
             image=frame.arrays["image"],
             mask=frame.arrays["mask"],

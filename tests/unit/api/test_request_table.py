@@ -20,6 +20,7 @@ from composition.request import (
     PipelineChoice,
     RefineMask,
     ResponseFormat,
+    Scheduler,
     Speed,
 )
 
@@ -40,9 +41,16 @@ ACCEPTED = [
     ("control_types", [["pose"], ["depth"], ["pose", "depth"], [], None]),
     ("num_inference_steps", [1, 25, 100]),
     ("guidance_scale", [1, 1.0, 7.5, 20]),
+    ("guidance_rescale", [0, 0.7, 1]),
+    ("scheduler", ["DPMSolverMultistep", "DPMSolverMultistepKarras", "UniPCMultistep"]),
     ("seed", [-1, 0, 42, 2**32 - 1, None]),
     ("ip_adapter_scale", [0, 0.6, 1]),
+    ("ip_adapter_start", [0, 0.5]),
+    ("ip_adapter_end", [0.5, 1]),
+    ("ip_adapter_mask", [True, False]),
     ("controlnet_conditioning_scale", [0, 1.5, 2]),
+    ("control_guidance_start", [0, 0.5]),
+    ("control_guidance_end", [0.5, 1]),
     ("target", ["rims", "  front door ", "", "   ", None]),
     ("points", [[[0, 0]], [[3.5, 7], [1, 2, 0]], [[1, 2, 1]] * 32, [], None]),
     ("box", [[0, 0, 1, 1], [2.5, 3, 90, 4.25], None]),
@@ -54,6 +62,7 @@ ACCEPTED = [
     ("mask_feather", ["in", "out"]),
     ("strength", [0.1, 0.5, 1, None]),
     ("crop", ["auto", "off"]),
+    ("crop_context", [1, 2.5, 8]),
     ("speed", ["normal", "fast"]),
     ("color_match", [True, False]),
     ("keep_parts", ["auto", "off"]),
@@ -64,6 +73,7 @@ ACCEPTED = [
     ("return_mask", [True, False]),
     ("embed_metadata", [True, False]),
     ("oversize", ["refuse", "downscale"]),
+    ("model", ["photo", "", None]),
     ("loras", [{"pixel-art": 0.8}, {}, None]),
 ]
 REFUSED = [
@@ -72,8 +82,17 @@ REFUSED = [
     ("control_types", ["pose", ["no-such-control"], [1], {"pose": 1}, ["pose"] * 17]),
     ("num_inference_steps", [0, -1, 101, 1.5, 25.0, "25", True, None, NAN, 10**30]),
     ("guidance_scale", [0.99, -1, 20.01, "7.5", True, None, NAN, INFINITY, -INFINITY, 10**400]),
+    ("guidance_rescale", [-0.01, 1.01, "0.5", True, None, NAN]),
+    ("scheduler", ["euler", "", 1, None]),
     ("seed", [-2, 2**32, 1.0, "7", True, NAN]),
     ("ip_adapter_scale", [-0.01, 1.01, "0.5", True, None, NAN]),
+    ("ip_adapter_start", [-0.01, 1.01, "0.5", True, None, NAN]),
+    ("ip_adapter_end", [-0.01, 1.01, "0.5", True, None, NAN]),
+    ("ip_adapter_mask", ["true", 1, None]),
+    ("control_guidance_start", [-0.01, 1.01, "0.5", True, None, NAN]),
+    ("control_guidance_end", [-0.01, 1.01, "0.5", True, None, NAN]),
+    ("crop_context", [0.99, 8.01, "2", True, None, NAN]),
+    ("model", [5, ["photo"], "x" * 65]),
     ("controlnet_conditioning_scale", [-0.01, 2.01, "1", False, None, INFINITY]),
     ("target", [5, ["rims"], "x" * 201]),
     ("points", [[1, 2], [[1]], [[1, 2, 1, 1]], [[-1, 2]], [["1", 2]], [[True, 2]], [[1, NAN]], [[1, INFINITY]]]),
@@ -147,6 +166,15 @@ def test_the_defaults_are_the_ones_of_the_table():
         "return_mask": False,
         "embed_metadata": False,
         "oversize": "refuse",
+        "guidance_rescale": 0.0,
+        "scheduler": "DPMSolverMultistep",
+        "ip_adapter_start": 0.0,
+        "ip_adapter_end": 1.0,
+        "ip_adapter_mask": False,
+        "control_guidance_start": 0.0,
+        "control_guidance_end": 1.0,
+        "crop_context": 2.0,
+        "model": None,
         "loras": None,
     }
 
@@ -184,6 +212,15 @@ def test_every_sent_value_reaches_the_options():
         mask_blur_px=4,
         strength=0.5,
         crop="off",
+        guidance_rescale=0.7,
+        scheduler="UniPCMultistep",
+        ip_adapter_start=0.1,
+        ip_adapter_end=0.9,
+        ip_adapter_mask=True,
+        control_guidance_start=0.2,
+        control_guidance_end=0.8,
+        crop_context=3,
+        model="photo",
         speed="fast",
         color_match=False,
         sharpen=True,
@@ -212,6 +249,15 @@ def test_every_sent_value_reaches_the_options():
         mask_blur_px=4,
         strength=0.5,
         crop=Crop.OFF,
+        guidance_rescale=0.7,
+        scheduler=Scheduler.UNIPC,
+        ip_adapter_start=0.1,
+        ip_adapter_end=0.9,
+        ip_adapter_mask=True,
+        control_guidance_start=0.2,
+        control_guidance_end=0.8,
+        crop_context=3.0,
+        model="photo",
         speed=Speed.FAST,
         color_match=False,
         sharpen=True,
@@ -372,3 +418,11 @@ def test_a_callback_must_be_an_http_url(value: object):
 def test_config_must_be_an_object(value: object):
     with pytest.raises(ValidationError):
         request(config=value)
+
+
+@pytest.mark.parametrize("kind", ["ip_adapter", "control_guidance"])
+@pytest.mark.parametrize(("start", "end"), [(0.5, 0.5), (0.8, 0.2), (1, 1), (0, 0)])
+def test_a_window_of_no_steps_is_refused_in_words(kind, start, end):
+    with pytest.raises(ValidationError, match=f"{kind}_start must be below {kind}_end"):
+        GenerateConfig.model_validate({f"{kind}_start": start, f"{kind}_end": end})
+    GenerateConfig.model_validate({f"{kind}_start": 0.2, f"{kind}_end": 0.8})

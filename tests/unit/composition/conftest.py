@@ -44,6 +44,7 @@ class Bench:
             diffuser=self.diffuser,
             latent_cell_px=fakes.get("latent_cell_px", 8),
             absent_controls=fakes.get("absent_controls", {}),
+            checkpoints=frozenset(fakes.get("checkpoints", ())),
             no_points=fakes.get("no_points"),
         )
         reader = fakes.get("reader") or GrammarPromptReader()

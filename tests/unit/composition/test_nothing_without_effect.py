@@ -23,6 +23,7 @@ from composition.request import (
     Oversize,
     PipelineChoice,
     RefineMask,
+    Scheduler,
     Speed,
 )
 from tests.fakes.fake_analyzer import FakeAnalyzer
@@ -105,6 +106,42 @@ IDLE = {
         "reference_image is not painted from: ip_adapter_scale is 0",
     ),
     "ip_adapter_scale": (case({"ip_adapter_scale": 0.9}), "ip_adapter_scale has no effect without reference_image"),
+    "ip_adapter_start": (
+        case({"ip_adapter_start": 0.5}),
+        "ip_adapter_start without effect: no reference image is painted from",
+    ),
+    "ip_adapter_end": (
+        case({"ip_adapter_end": 0.5, "ip_adapter_mask": True}),
+        "ip_adapter_end, ip_adapter_mask without effect: no reference image is painted from",
+    ),
+    "ip_adapter_mask": (
+        case({"ip_adapter_mask": True, "ip_adapter_scale": 0.0}, references=REFERENCE),
+        "ip_adapter_mask without effect: no reference image is painted from",
+    ),
+    "ip_adapter_mask, all": (
+        case({"ip_adapter_mask": True}, EVERYWHERE, references=REFERENCE),
+        "ip_adapter_mask has no effect: all of the image is repainted",
+    ),
+    "control_guidance_start": (
+        case({"control_guidance_start": 0.2, "pipeline": PipelineChoice.SIMPLE}),
+        "control_guidance_start without effect: this edit runs no ControlNet",
+    ),
+    "control_guidance_end": (
+        case({"control_guidance_end": 0.8, "pipeline": PipelineChoice.SIMPLE}),
+        "control_guidance_end without effect: this edit runs no ControlNet",
+    ),
+    "guidance_rescale": (
+        case({"guidance_rescale": 0.7, "guidance_scale": 1.0}),
+        "guidance_rescale has no effect at guidance_scale 1",
+    ),
+    "scheduler": (
+        case({**FAST, "scheduler": Scheduler.UNIPC}),
+        "scheduler has no effect: speed fast steps with its own",
+    ),
+    "crop_context": (
+        case({"crop_context": 3.0, "crop": Crop.OFF}),
+        "crop_context has no effect: the whole image is painted, not a crop of it",
+    ),
     "loras": (case({"loras": {"pixel-art": 0.0, "ink": 0.8}}), "a LoRA of weight 0 has no effect: pixel-art"),
     "target": (case({"target": "rims"}, mask=spot()), "mask_image is repainted, not what target names"),
     "target, nothing in it": (case({"target": "???"}), "target '???' names nothing that can be looked for"),
@@ -204,6 +241,14 @@ ACTING = {
     "prompt": case({}, REMOVE),
     "references": case({"ip_adapter_scale": 0.9}, references=REFERENCE),
     "ip_adapter_scale 0 without a reference": case({"ip_adapter_scale": 0.0}),
+    "ip_adapter_start": case({"ip_adapter_start": 0.2}, references=REFERENCE),
+    "ip_adapter_end": case({"ip_adapter_end": 0.8}, references=REFERENCE),
+    "ip_adapter_mask": case({"ip_adapter_mask": True}, references=REFERENCE),
+    "control_guidance_start": case({"control_guidance_start": 0.2, "control_types": ("depth",)}),
+    "control_guidance_end": case({"control_guidance_end": 0.8, "control_types": ("depth",)}),
+    "guidance_rescale": case({"guidance_rescale": 0.7}),
+    "scheduler": case({"scheduler": Scheduler.DPM_SOLVER_KARRAS}),
+    "crop_context": case({"crop_context": 1.5}),
     "loras": case({"loras": {"ink": 0.8}}),
     "target": case({"target": "rims"}),
     "target, a side": case({"target": "the left one"}),

@@ -5,11 +5,20 @@ import pytest
 from composition.errors import ContentPolicy, ModelError, NotReady, OutOfMemory, Timeout
 from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
+OnnxError = type("RuntimeException", (Exception,), {"__module__": "onnxruntime.capi.onnxruntime_pybind11_state"})
+"""As onnxruntime's are: no RuntimeError, and told by where the class is from."""
+
 OUT_OF_MEMORY = [
     MemoryError(),
     RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"),
     RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 8 bytes"),
     RuntimeError("Failed to allocate memory for requested buffer of size 4"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    OnnxError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : BFCArena::AllocateRawInternal Failed to allocate memory"),
+    OnnxError("[ONNXRuntimeError] : 6 : Available memory of 512 is smaller than requested bytes of 1024"),
+    OnnxError("[ONNXRuntimeError] : 1 : FAIL : CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0"),
+    OnnxError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc"),
 ]
 
 
@@ -21,6 +30,8 @@ OUT_OF_MEMORY = [
         (RuntimeError("shape mismatch"), ModelError),
         (ValueError("secret prompt"), ModelError),
         (KeyError("weight"), ModelError),
+        (OnnxError("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions"), ModelError),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED"), ModelError),
     ],
     ids=repr,
 )

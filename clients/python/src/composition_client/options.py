@@ -33,10 +33,32 @@ class Config(TypedDict, total=False):
     ]
     num_inference_steps: Annotated[int, _option("Denoising steps.", default=25, ge=1, le=100)]
     guidance_scale: Annotated[float, _option("How strictly the prompt is followed.", default=7.5, ge=1, le=20)]
+    guidance_rescale: Annotated[
+        float, _option("How much of the contrast that guidance adds is taken back.", default=0.0, ge=0, le=1)
+    ]
+    scheduler: Annotated[
+        Literal["DPMSolverMultistep", "DPMSolverMultistepKarras", "UniPCMultistep"],
+        _option("How latents are stepped; absent: as the service is configured.", default="DPMSolverMultistep"),
+    ]
     seed: Annotated[int, _option("-1 or absent: random.", ge=-1, le=2**32 - 1)]
     ip_adapter_scale: Annotated[float, _option("Weight of the reference image.", default=0.6, ge=0, le=1)]
+    ip_adapter_start: Annotated[
+        float,
+        _option("Share of the steps after which the reference image begins to act.", default=0.0, ge=0, le=1),
+    ]
+    ip_adapter_end: Annotated[
+        float,
+        _option("Share of the steps after which the reference image acts no more.", default=1.0, ge=0, le=1),
+    ]
+    ip_adapter_mask: Annotated[bool, _option("The reference image acts inside the mask only.", default=False)]
     controlnet_conditioning_scale: Annotated[
         float, _option("Factor on the weight of each control type.", default=1.0, ge=0, le=2)
+    ]
+    control_guidance_start: Annotated[
+        float, _option("Share of the steps after which structure control begins.", default=0.0, ge=0, le=1)
+    ]
+    control_guidance_end: Annotated[
+        float, _option("Share of the steps after which structure control ends.", default=1.0, ge=0, le=1)
     ]
     target: Annotated[
         str,
@@ -87,6 +109,15 @@ class Config(TypedDict, total=False):
     crop: Annotated[
         Literal["auto", "off"], _option("auto repaints small regions at higher resolution.", default="auto")
     ]
+    crop_context: Annotated[
+        float,
+        _option(
+            "How many times as long as the mask the crop is that a small region is painted from.",
+            default=2.0,
+            ge=1,
+            le=8,
+        ),
+    ]
     speed: Annotated[Literal["normal", "fast"], _option("fast takes few steps (LCM).", default="normal")]
     color_match: Annotated[bool, _option("Undo the model's colour shift inside the region.", default=True)]
     keep_parts: Annotated[
@@ -126,6 +157,12 @@ class Config(TypedDict, total=False):
         Literal["refuse", "downscale"],
         _option(
             "downscale takes a photo above limits.max_resolution and answers at the reduced size.", default="refuse"
+        ),
+    ]
+    model: Annotated[
+        str,
+        _option(
+            "A checkpoint of the service's list to paint with; absent: the base model.", min_length=1, max_length=64
         ),
     ]
     loras: Annotated[dict[LoraName, LoraWeight], _option("Allow-listed LoRA names with weights.", max_length=5)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from composition.config import Config
 from models_store.store import ModelSet
 from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.family import Family
 from runners.diffusion.families.sd15.text import Sd15PromptEncoder
 from runners.diffusion.families.stable_diffusion.build import load_kind
-from runners.diffusion.families.stable_diffusion.family import StableDiffusionFamily
 from runners.diffusion.families.stable_diffusion.kind import PipelineKind
 
 SD15 = PipelineKind(
@@ -25,5 +27,5 @@ SD15 = PipelineKind(
 )
 
 
-def load_family(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> StableDiffusionFamily:
+def load_family(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> Family[Any]:
     return load_kind(SD15, config, models, device, counters)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from composition.config import Config
 from models_store.store import ModelSet
 from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.family import Family
 from runners.diffusion.families.sdxl.text import SdxlPromptEncoder
 from runners.diffusion.families.stable_diffusion.build import load_kind
-from runners.diffusion.families.stable_diffusion.family import StableDiffusionFamily
 from runners.diffusion.families.stable_diffusion.kind import PipelineKind
 
 SDXL = PipelineKind(
@@ -26,5 +28,5 @@ SDXL = PipelineKind(
 )
 
 
-def load_family(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> StableDiffusionFamily:
+def load_family(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> Family[Any]:
     return load_kind(SDXL, config, models, device, counters)

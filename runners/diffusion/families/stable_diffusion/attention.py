@@ -27,10 +27,20 @@ class ReferenceRows:
         tokens: projected IP-Adapter tokens, shape (rows, tokens, channels), zeros for a row without a reference.
         scales: float32, shape (rows, 1, 1), 0 for a row without a reference. Kept in float32: rounding the scale
             itself to the model's format would give other bits than the stock product with a Python float.
+        masks: per row where its reference acts, float32 (1, height, width) in 0..1, None: everywhere; None: no row has
+            one.
     """
 
     tokens: torch.Tensor
     scales: torch.Tensor
+    masks: tuple[torch.Tensor | None, ...] | None = None
+
+    def masked(self, attended: torch.Tensor) -> torch.Tensor:
+        """What was attended to, (rows, pixels, channels), where it acts; masks shrink to the layer's size as stock."""
+        if self.masks is None:
+            return attended
+        rows = zip(attended.unsqueeze(1), self.masks, strict=True)
+        return torch.cat([row if mask is None else row * _shrunk(mask, row) for row, mask in rows])
 
 
 class ReferenceAttention(nn.Module):
@@ -68,10 +78,19 @@ class ReferenceAttention(nn.Module):
         if ip_hidden_states is not None:
             tokens = ip_hidden_states.tokens
             reference = _attend(query, self.to_k_ip(tokens), self.to_v_ip(tokens), heads, None)
+            reference = ip_hidden_states.masked(reference)
             attended = attended + (ip_hidden_states.scales * reference).to(attended.dtype)
         projected: torch.Tensor = attn.to_out[1](attn.to_out[0](attended))
         rescaled: torch.Tensor = projected / attn.rescale_output_factor
         return rescaled
+
+
+def _shrunk(mask: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    from diffusers.image_processor import IPAdapterMaskProcessor
+
+    _, pixels, channels = row.shape
+    small: torch.Tensor = IPAdapterMaskProcessor.downsample(mask, 1, pixels, channels)
+    return small.to(dtype=row.dtype, device=row.device)
 
 
 def _split_heads(states: torch.Tensor, heads: int) -> torch.Tensor:
@@ -106,6 +125,12 @@ def adopt_reference_attention(unet: Any) -> nn.Module:
     unet.encoder_hid_proj = None
     unet.register_to_config(encoder_hid_dim_type=None)
     return projection
+
+
+def share_reference_attention(owner: Any, unet: Any) -> None:
+    """Let a UNet of the same widths attend to references with the weights that `owner` has adopted."""
+    adopted = {name: one for name, one in owner.attn_processors.items() if isinstance(one, ReferenceAttention)}
+    unet.set_attn_processor({**unet.attn_processors, **adopted})
 
 
 def xformers_works(device: torch.device, dtype: torch.dtype) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from operator import call
 from typing import Any
 
 import torch
@@ -13,7 +15,10 @@ from composition.config import Config
 from models_store.store import ModelSet
 from runners.device import choose_dtype
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.stable_diffusion.compilation import ROW_COUNTS, RowRunner
+from runners.diffusion.engine.family import Family
+from runners.diffusion.families.checkpoint_switch import CheckpointSwitch
+from runners.diffusion.families.stable_diffusion.checkpoints import load_checkpoint
+from runners.diffusion.families.stable_diffusion.compilation import ROW_COUNTS, RowRunner, warm_up_in_background
 from runners.diffusion.families.stable_diffusion.components import Components, load_components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.decoding import Decoder
@@ -24,6 +29,7 @@ from runners.diffusion.families.stable_diffusion.loras import LoraSwitch
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+from runners.diffusion.torch_device import TorchDevice
 from runners.int8 import quantise
 from runners.visits import ModelVisits
 
@@ -32,13 +38,33 @@ logger = logging.getLogger(__name__)
 
 def load_kind(
     kind: PipelineKind, config: Config, models: ModelSet, device: torch.device, counters: Counters
-) -> StableDiffusionFamily:
-    """The family of a configuration's profile. Raises: as `load_components`, and ModelsNotImported."""
+) -> Family[Any]:
+    """The family of a configuration's profile, with the checkpoints that requests may name beside the base model.
+
+    Their UNets run eager: a graph is compiled for one set of weights in memory, and these come and go.
+    Raises: as `load_components`, and ModelsNotImported.
+    """
     settings = StableDiffusionSettings.from_config(
         config, on_cuda=device.type == "cuda", native_size=models.native_size
     )
     dtype = choose_dtype(config.models.dtype, device)
-    return build_family(load_components(profile_paths(kind, models), settings, device, dtype), settings, counters)
+    components = load_components(profile_paths(kind, models), settings, device, dtype)
+    base = build_family(components, settings, counters, warm_up=warm_up_in_background)
+    if not models.checkpoints:
+        return base
+    own = replace(settings, compile_unet=False)
+
+    def load(name: str) -> StableDiffusionFamily:
+        parts = load_checkpoint(name, models.checkpoints[name], components, own)
+        return build_family(parts, own, counters, controlnets=base.controlnets)
+
+    return CheckpointSwitch(
+        base,
+        models.checkpoints,
+        load,
+        max_loaded=config.models.max_loaded_checkpoints,
+        release_device=TorchDevice(device).release,
+    )
 
 
 def build_family(
@@ -46,22 +72,21 @@ def build_family(
     settings: StableDiffusionSettings,
     counters: Counters,
     *,
+    controlnets: ControlNetPool | None = None,
+    warm_up: Callable[[Callable[[], None]], None] = call,
     clock: Callable[[], float] = time.monotonic,
 ) -> StableDiffusionFamily:
-    """The family over loaded components; `clock` (seconds, rising) ages its cache."""
-    device, dtype = components.device, components.dtype
-    controlnets = ControlNetPool(
-        components.paths.controlnets,
-        max_loaded=settings.max_controlnets,
-        device=device,
-        dtype=dtype,
-        int8="controlnets" in settings.int8,
-    )
-    _quantise(components, settings.int8)
-    if settings.preload_controlnets:
-        controlnets.preload()
+    """The family over loaded components.
+
+    `controlnets` are another family's, of the same widths; `warm_up` is given what compiles the UNet, if it is to be;
+    `clock` (seconds, rising) ages its cache.
+    """
+    device = components.device
+    # What is shared with another family was made int8 there.
+    _quantise(components, settings.int8 if controlnets is None else {"unet"} & set(settings.int8))
+    controlnets = controlnets or _load_controlnets(components, settings)
     loras, offload = LoraSwitch(components), ModelVisits(device, offload=settings.offload, turn=settings.visits_lock)
-    unet = _build_runner(components, controlnets, loras, settings)
+    unet = _build_runner(components, controlnets, loras, settings, warm_up)
     return StableDiffusionFamily(
         components=components,
         controlnets=controlnets,
@@ -71,6 +96,19 @@ def build_family(
         forward=BatchForward(unet, controlnets, counters),
         decoder=Decoder(components, offload, counters),
     )
+
+
+def _load_controlnets(components: Components, settings: StableDiffusionSettings) -> ControlNetPool:
+    controlnets = ControlNetPool(
+        components.paths.controlnets,
+        max_loaded=settings.max_controlnets,
+        device=components.device,
+        dtype=components.dtype,
+        int8="controlnets" in settings.int8,
+    )
+    if settings.preload_controlnets:
+        controlnets.preload()
+    return controlnets
 
 
 def _quantise(components: Components, wanted: Collection[str]) -> None:
@@ -89,7 +127,11 @@ def _quantise(components: Components, wanted: Collection[str]) -> None:
 
 
 def _build_runner(
-    components: Components, controlnets: ControlNetPool, loras: LoraSwitch, settings: StableDiffusionSettings
+    components: Components,
+    controlnets: ControlNetPool,
+    loras: LoraSwitch,
+    settings: StableDiffusionSettings,
+    warm_up: Callable[[Callable[[], None]], None],
 ) -> RowRunner:
     unet, config = components.unet, components.unet.config
     reference_shape = None
@@ -102,12 +144,17 @@ def _build_runner(
     runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.warm_rows, reference_shape=reference_shape)
     if settings.compile_unet:
         side = settings.native_size // components.latent_scale
-        # A graph compiled for ordinary tensors does not serve inference-mode ones: both must be made in here.
-        with torch.inference_mode():
-            sample = torch.zeros(1, config.in_channels, side, side).to(components.device, components.dtype)
-            conditioning = {"encoder_hidden_states": sample.new_zeros(1, 77, config.cross_attention_dim)}
-            conditioning |= {name: sample.new_zeros(1, width) for name, width in components.text.added_widths.items()}
-            runner.warm_up(sample, conditioning, _residuals(unet, sample, controlnets))
+
+        def compile_shapes() -> None:
+            # A graph compiled for ordinary tensors does not serve inference-mode ones: both must be made in here.
+            with torch.inference_mode():
+                sample = torch.zeros(1, config.in_channels, side, side).to(components.device, components.dtype)
+                conditioning = {"encoder_hidden_states": sample.new_zeros(1, 77, config.cross_attention_dim)}
+                added = components.text.added_widths
+                conditioning |= {name: sample.new_zeros(1, width) for name, width in added.items()}
+                runner.warm_up(sample, conditioning, _residuals(unet, sample, controlnets))
+
+        warm_up(compile_shapes)
     return runner
 
 

@@ -1,5 +1,8 @@
 """Calls the UNet: compiled for the shapes that were warmed up, eager for every other, so nothing compiles under load.
 
+Compiling takes minutes, and a C compiler with Python's headers on a GPU: it goes on in the background while requests
+run eager, and what it made takes over when all of it is done. Where it fails, everything stays eager.
+
 A compiled graph holds for one number of rows, one latent shape, one length of text, one reference a row, with or
 without ControlNet residuals. Rows are padded up to a warmed-up number (by repeating the first; the extra outputs are
 dropped), and a reference is always passed (zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per
@@ -9,12 +12,19 @@ default mode is used.
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.precision import full_precision
+from runners.errors import is_device_lost, is_out_of_memory
+
+logger = logging.getLogger(__name__)
 
 ROW_COUNTS = (1, 2, 4, 6, 8, 12, 16)
 _TEXT = "encoder_hidden_states"
@@ -35,7 +45,7 @@ class RowRunner:
         max_rows: int,
         reference_shape: tuple[int, int] | None,
     ) -> None:
-        self._unet = unet
+        self._unet, self._dtype = unet, next(unet.parameters()).dtype
         self._compiled = compile_with(unet) if compile_with else None
         self._row_counts = sorted({*(n for n in ROW_COUNTS if n < max_rows), max_rows})
         self._reference_shape = reference_shape
@@ -65,11 +75,34 @@ class RowRunner:
         """
         rows = sample.shape[0]
         target = next((n for n in self._row_counts if n >= rows), rows)
-        warm = self.plain_weights and ((target, *sample.shape[1:]), down is not None) in self._warm
+        as_held = sample.dtype == self._dtype
+        warm = self.plain_weights and as_held and (reference is None or reference.masks is None)
+        warm = warm and ((target, *sample.shape[1:]), down is not None) in self._warm
         warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
         warm = warm and (reference is None or reference.tokens.shape[1:] == self._reference_shape)
         if not warm:
+            with nullcontext() if as_held else full_precision(self._unet):
+                return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)
+        try:
+            with torch.compiler.set_stance("eager_on_recompile"):
+                return self._run_compiled(target, sample, timesteps, conditioning, reference, down, mid)
+        except Exception as error:
+            if is_out_of_memory(error) or is_device_lost(error):
+                raise
+            self._give_up(error)
             return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)
+
+    def _run_compiled(
+        self,
+        target: int,
+        sample: torch.Tensor,
+        timesteps: torch.Tensor,
+        conditioning: Mapping[str, torch.Tensor],
+        reference: ReferenceRows | None,
+        down: list[torch.Tensor] | None,
+        mid: torch.Tensor | None,
+    ) -> torch.Tensor:
+        rows = sample.shape[0]
         spare = target - rows
         padded = {name: _pad(tensor, spare) for name, tensor in conditioning.items()}
         noise = _call(
@@ -88,9 +121,28 @@ class RowRunner:
     ) -> None:
         """Compile for every row count at the latent shape of one row of sample (1, 9, h, w) and conditioning.
 
-        `residuals` gives zeros of the ControlNets' (down, mid) for a number of rows; None without ControlNets.
+        `residuals` gives zeros of the ControlNets' (down, mid) for a number of rows; None without ControlNets. One that
+        fails is told in the log, and the UNet runs eager as before.
         """
+        try:
+            warm = self._compile_all(sample, conditioning, residuals)
+        except Exception as error:
+            self._give_up(error)
+            return
         self._warm_tokens = conditioning[_TEXT].shape[1]
+        self._warm = warm
+        logger.info("the UNet is compiled for %d shapes and takes over", len(warm))
+
+    def _give_up(self, error: Exception) -> None:
+        self._compiled, self._warm = None, set()
+        cause = str(error).strip().partition("\n")[0]
+        logger.warning("torch.compile does not work here, the UNet runs eager (%s: %s)", type(error).__name__, cause)
+
+    def _compile_all(
+        self, sample: torch.Tensor, conditioning: Mapping[str, torch.Tensor], residuals: Callable[[int], Any] | None
+    ) -> set[tuple[tuple[int, ...], bool]]:
+        """What is compiled in the end: rows, channels, height and width, and "with residuals"."""
+        warm: set[tuple[tuple[int, ...], bool]] = set()
         for rows in self._row_counts if self._compiled is not None else ():
             for controlled in (False, True) if residuals else (False,):
                 down, mid = residuals(rows) if controlled and residuals else (None, None)
@@ -98,7 +150,8 @@ class RowRunner:
                 text = {name: _pad(tensor, rows - 1) for name, tensor in conditioning.items()}
                 timesteps = torch.zeros(rows, dtype=torch.int64, device=sample.device)
                 _call(self._compiled, many, timesteps, text, self._pad_reference(None, many, 0), down, mid)
-                self._warm.add((tuple(many.shape), controlled))
+                warm.add((tuple(many.shape), controlled))
+        return warm
 
     def _pad_reference(self, reference: ReferenceRows | None, sample: torch.Tensor, spare: int) -> ReferenceRows | None:
         if reference is not None:
@@ -110,6 +163,11 @@ class RowRunner:
             tokens=sample.new_zeros((rows, *self._reference_shape)),
             scales=torch.zeros((rows, 1, 1), dtype=torch.float32, device=sample.device),
         )
+
+
+def warm_up_in_background(compile_shapes: Callable[[], None]) -> None:
+    """For `build_family`: the family serves at once, eager."""
+    threading.Thread(target=compile_shapes, name="diffusion-warm-up", daemon=True).start()
 
 
 def _pad(tensor: torch.Tensor, spare: int) -> torch.Tensor:

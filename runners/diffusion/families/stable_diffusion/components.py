@@ -23,6 +23,7 @@ from runners.diffusion.families.stable_diffusion.attention import (
 from runners.diffusion.families.stable_diffusion.kind import PipelineKind
 from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+from runners.diffusion.families.stable_diffusion.single_file import load_single_file
 from runners.diffusion.families.stable_diffusion.text import PromptEncoder
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Components:
         safety_extractor: makes its input of an image.
         taesd: the tiny decoder for previews, or None.
         attention: "xformers" or "sdpa".
+        names: of the models, as responses and /health report them; the first one is the base's.
     """
 
     pipe: Any
@@ -106,10 +108,10 @@ def load_components(
     """Load all parts but the ControlNets. Raises: OSError, ValueError when a folder lacks what it should have."""
     _silence_progress_bars()
     kind = paths.kind
-    pipe = _load_pipeline(kind, paths.base, settings, device, dtype)
+    pipe = load_pipeline(paths, settings, device, dtype)
     safety_checker, safety_extractor = None, None
     if settings.safety_checker:
-        safety_checker, safety_extractor = _load_safety_checker(paths.safety_checker or paths.base, pipe, dtype)
+        safety_checker, safety_extractor = _load_safety_checker(_with_safety_checker(paths), pipe, dtype)
     projection, plus = None, False
     if paths.ip_adapter is not None:
         projection, plus = _load_ip_adapter(pipe, kind, paths.ip_adapter, paths.ip_adapter_variant)
@@ -166,17 +168,30 @@ def weights_variant(folder: Path, dtype: torch.dtype, name: str = "diffusion_pyt
     return "fp16" if half and (dtype is torch.float16 or not full) else None
 
 
-def _load_pipeline(
-    kind: PipelineKind, folder: Path, settings: StableDiffusionSettings, device: torch.device, dtype: torch.dtype
+def load_pipeline(
+    paths: StableDiffusionPaths, settings: StableDiffusionSettings, device: torch.device, dtype: torch.dtype
 ) -> Any:
+    """The stock pipeline over the base, a folder or one file; its UNet may be one that was not made for inpainting."""
     import diffusers
 
-    pipe = getattr(diffusers, kind.pipeline).from_pretrained(
-        folder, dtype=dtype, variant=weights_variant(folder, dtype), local_files_only=True, **kind.options
-    )
+    base, kind = paths.base, paths.kind
+    pipeline = getattr(diffusers, kind.pipeline)
+    if base.is_file():
+        assert paths.configs is not None, "one file has no configuration of its own"
+        pipe = load_single_file(pipeline, base, paths.configs, dtype, **kind.options)
+    else:
+        variant = weights_variant(base, dtype)
+        pipe = pipeline.from_pretrained(base, dtype=dtype, variant=variant, local_files_only=True, **kind.options)
     # Offloading brings each of the other parts to the device only while it is used (`ModelVisits`).
     (pipe.unet if settings.offload else pipe).to(device)
     return pipe
+
+
+def _with_safety_checker(paths: StableDiffusionPaths) -> Path:
+    """Where the safety checker is: a role's, the base's own, or that of the profile's own base."""
+    candidates = (paths.safety_checker, paths.base, paths.configs)
+    there = (folder for folder in candidates if folder is not None and (folder / SAFETY_CHECKER_FOLDER).is_dir())
+    return next(there, paths.base)
 
 
 def _load_safety_checker(folder: Path, pipe: Any, dtype: torch.dtype) -> tuple[Any, Any]:

@@ -19,7 +19,11 @@ from runners.int8 import quantise
 
 
 class ControlNetPool:
-    """At most `max_loaded` ControlNets in memory, and more only while one batch needs more at the same time."""
+    """At most `max_loaded` ControlNets in memory, and more only while one batch needs more at the same time.
+
+    Those that the last batch used are not dropped before the next one begins: the thread that encodes would otherwise
+    take away what a forward computes with, which frees nothing and is loaded again at the next step.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class ControlNetPool:
         self._paths, self._max_loaded = dict(paths), max_loaded
         self._device, self._dtype, self._int8 = device, dtype, int8
         self._loaded: OrderedDict[ControlType, Any] = OrderedDict()
+        self._in_use: frozenset[ControlType] = frozenset()
         self._lock = threading.Lock()
         self.loads = 0
 
@@ -41,6 +46,11 @@ class ControlNetPool:
         for kind in kinds:
             if kind not in self._paths:
                 raise InvalidInput(f"control type {kind} is not available with this model profile")
+
+    def use(self, kinds: Collection[ControlType]) -> None:
+        """A forward with just these begins: they stay until the next one does."""
+        with self._lock:
+            self._in_use = frozenset(kinds)
 
     def get(self, kind: ControlType, *, needed: int = 1) -> Any:
         """The ControlNet, loaded when it was not.
@@ -61,7 +71,7 @@ class ControlNetPool:
             self.get(kind)
 
     def drop_all(self) -> None:
-        """Free the memory of every one; they are loaded again when needed."""
+        """Free the memory of every one that is not in use; they are loaded again when needed."""
         with self._lock:
             self._trim(0)
 
@@ -80,9 +90,10 @@ class ControlNetPool:
         return tuple(CONTROLS[kind].role for kind in self.loaded)
 
     def _trim(self, keep: int) -> None:
-        dropped = len(self._loaded) > keep
-        while len(self._loaded) > keep:
-            self._loaded.popitem(last=False)
+        surplus = max(0, len(self._loaded) - keep)
+        dropped = [kind for kind in self._loaded if kind not in self._in_use][:surplus]
+        for kind in dropped:
+            del self._loaded[kind]
         if dropped:
             gc.collect()
             if self._device.type == "cuda":

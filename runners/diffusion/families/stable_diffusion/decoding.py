@@ -10,8 +10,9 @@ import torch
 from composition.errors import ContentPolicy, ModelError
 from composition.images import Image
 from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.family import StartOver
 from runners.diffusion.families.stable_diffusion.components import Components
-from runners.diffusion.families.stable_diffusion.precision import full_precision
+from runners.diffusion.families.stable_diffusion.precision import fits, full_precision
 from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
 from runners.visits import ModelVisits
 
@@ -27,8 +28,12 @@ class Decoder:
 
         Raises:
             ContentPolicy: the safety checker flags it.
-            ModelError: the model gave no numbers.
+            StartOver: half precision gave no finite numbers: float32 is tried, once.
+            ModelError: float32 gives none either.
         """
+        if not bool(torch.isfinite(state.latents).all()) and state.latents.dtype != torch.float32:
+            self._counters.add("float32_requests")
+            raise StartOver(state.again_in_float32(), f"{state.latents.dtype} overflowed; models.dtype sets another")
         pixels = self.pixels(state.latents)
         image = self._to_image(pixels)
         if self._parts.safety_checker is not None:
@@ -36,14 +41,14 @@ class Decoder:
         return image
 
     def pixels(self, latents: torch.Tensor) -> torch.Tensor:
-        """(1, 3, H, W) in -1..1; an overflow in half precision is decoded again in float32."""
+        """(1, 3, H, W) in -1..1; an overflow in half precision is decoded again in float32, float32 latents at once."""
         parts = self._parts
         if not bool(torch.isfinite(latents).all()):
             raise ModelError("the denoising gave no finite numbers")
         scaling = parts.vae.config.scaling_factor
         self._counters.add("vae_decodes")
         with self._offload.on_device(parts.vae):
-            if parts.upcasts_vae and parts.vae.dtype is torch.float16:
+            if (parts.upcasts_vae and parts.vae.dtype is torch.float16) or not fits(parts.vae, latents):
                 pixels = self._decode_float32(latents.float() / scaling)
             else:
                 pixels = parts.vae.decode(latents / scaling, return_dict=False)[0]

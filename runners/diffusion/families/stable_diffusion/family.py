@@ -44,6 +44,9 @@ class StableDiffusionFamily:
     def encode(self, request: DiffusionRequest) -> StableDiffusionState:
         return self.preprocessor.encode(request)
 
+    def ready(self, bucket: Bucket) -> bool:
+        return True
+
     def activate(self, bucket: Bucket) -> None:
         """Switch to the batch's LoRAs; the compiled UNet serves the plain weights only."""
         loras = cast(LoraSet, bucket.shared)

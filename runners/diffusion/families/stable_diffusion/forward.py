@@ -19,6 +19,7 @@ from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.precision import matching
 from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
 
 
@@ -53,7 +54,7 @@ class BatchForward:
         conditioning = _conditioning(rows)
         residuals = self._control(rows, latents, timesteps, conditioning)
         noise = self._unet.run(
-            sample=torch.cat([latents, torch.cat([row.state.inpainting for row in rows])], dim=1),
+            sample=_sample(rows, latents),
             timesteps=timesteps,
             conditioning=conditioning,
             reference=_reference(rows),
@@ -73,26 +74,34 @@ class BatchForward:
     ) -> _Residuals | None:
         """Each ControlNet on just the rows that want it at this step; None when no row wants any."""
         wanted = {kind: chosen for kind in CONTROLS if (chosen := _rows_wanting(rows, kind))}
+        self._controlnets.use(wanted)
         total: _Residuals | None = None
         for kind, chosen in wanted.items():
             network = self._controlnets.get(kind, needed=len(wanted))
             index = torch.tensor([number for number, _ in chosen], device=latents.device)
             added = {name: _take(tensor, index) for name, tensor in conditioning.items()}
             text = added.pop("encoder_hidden_states")
-            down, mid = network(
-                _take(latents, index),
-                _take(timesteps, index),
-                encoder_hidden_states=text,
-                added_cond_kwargs=added or None,
-                controlnet_cond=torch.cat([control.image for _, control in chosen]),
-                return_dict=False,
-            )
+            with matching(network, latents):
+                down, mid = network(
+                    _take(latents, index),
+                    _take(timesteps, index),
+                    encoder_hidden_states=text,
+                    added_cond_kwargs=added or None,
+                    controlnet_cond=torch.cat([control.image for _, control in chosen]),
+                    return_dict=False,
+                )
             scales = torch.tensor([control.scale for _, control in chosen], device=latents.device).view(-1, 1, 1, 1)
             spread = [_spread(tensor, scales, index, len(rows)) for tensor in (*down, mid)]
             total = _Residuals(down=spread[:-1], mid=spread[-1]) if total is None else _sum(total, spread)
             self._counters.add(f"controlnet_{kind}_forwards")
             self._counters.add(f"controlnet_{kind}_rows", len(chosen))
         return total
+
+
+def _sample(rows: Sequence[_Row], latents: torch.Tensor) -> torch.Tensor:
+    """The UNet's input; requests of one bucket are of one checkpoint, so all have inpainting channels or none has."""
+    extra = [row.state.inpainting for row in rows if row.state.inpainting is not None]
+    return torch.cat([latents, torch.cat(extra)], dim=1) if extra else latents
 
 
 def _rows_wanting(rows: Sequence[_Row], kind: ControlType) -> list[tuple[int, Control]]:
@@ -130,27 +139,29 @@ def _conditioning(rows: Sequence[_Row]) -> dict[str, torch.Tensor]:
 
 
 def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
-    """Tokens and scales of every row; None when no row has a reference.
+    """Tokens, scales and masks of every row; None when no row has a reference that acts at its step.
 
     Rows with fewer references than others have their tokens several times over, which changes no mean over them.
     """
-    given = [row.state.reference_tokens for row in rows if row.state.reference_tokens is not None]
+    references = [row.state.acting_reference for row in rows]
+    given = [reference.tokens for reference in references if reference is not None]
     if not given:
         return None
     length = math.lcm(*(own.shape[1] for own in given))
     sample = given[0]
     blank = sample.new_zeros((1, length, sample.shape[2]))
     tokens, scales = [], []
-    for row in rows:
-        own = row.state.reference_tokens
+    for row, own in zip(rows, references, strict=True):
         if own is None:
             tokens.append(blank)
         else:
-            tokens.append(row.state.row(own, positive=row.positive).repeat(1, length // own.shape[1], 1))
-        scales.append(0.0 if own is None else row.state.reference_scale)
+            tokens.append(row.state.row(own.tokens, positive=row.positive).repeat(1, length // own.tokens.shape[1], 1))
+        scales.append(0.0 if own is None else own.scale)
+    masks = tuple(None if own is None else own.mask for own in references)
     return ReferenceRows(
         tokens=torch.cat(tokens),
         scales=torch.tensor(scales, dtype=torch.float32, device=sample.device).view(-1, 1, 1),
+        masks=masks if any(mask is not None for mask in masks) else None,
     )
 
 
@@ -164,6 +175,16 @@ def _guide(
         conditional = noise[i : i + 1]
         blank = unconditional.get(id(state))
         if blank is not None:
-            conditional = blank + state.guidance_scale * (conditional - blank)
+            guided_noise = blank + state.guidance_scale * (conditional - blank)
+            conditional = _rescaled(guided_noise, conditional, state.guidance_rescale)
         predictions.append(conditional)
     return predictions
+
+
+def _rescaled(guided: torch.Tensor, conditional: torch.Tensor, share: float) -> torch.Tensor:
+    """The guided prediction with this share of the conditional one's spread (arXiv 2305.08891, section 3.4)."""
+    if share == 0.0:
+        return guided
+    axes = list(range(1, guided.ndim))
+    rescaled = guided * (conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True))
+    return share * rescaled + (1 - share) * guided

@@ -18,7 +18,8 @@ class StableDiffusionPaths:
 
     Attributes:
         kind: the family that they belong to.
-        base: an inpainting pipeline (stable-diffusion-v1-5/stable-diffusion-inpainting).
+        base: a pipeline's folder (stable-diffusion-v1-5/stable-diffusion-inpainting), or a checkpoint in one file.
+        configs: the folder of the profile's own base model, for what a checkpoint leaves out; None if it is not here.
         safety_checker: has `safety_checker` and `feature_extractor`; None takes those of the base, if it has them.
         ip_adapter: has the kind's weight files and `models/image_encoder` (h94/IP-Adapter).
         ip_adapter_variant: a key of the kind's `adapters`; None takes the first that is there.
@@ -30,6 +31,7 @@ class StableDiffusionPaths:
 
     kind: PipelineKind
     base: Path
+    configs: Path | None = None
     safety_checker: Path | None = None
     ip_adapter: Path | None = None
     ip_adapter_variant: str | None = None
@@ -49,6 +51,7 @@ def profile_paths(kind: PipelineKind, models: ModelSet) -> StableDiffusionPaths:
     return StableDiffusionPaths(
         kind=kind,
         base=models.path(models.base_role),
+        configs=models.configs,
         safety_checker=path("safety-checker"),
         ip_adapter=path("ip-adapter"),
         ip_adapter_variant=models.ip_adapter_variant,

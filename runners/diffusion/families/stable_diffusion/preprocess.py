@@ -29,15 +29,17 @@ from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Bucket
 from runners.diffusion.families.stable_diffusion.components import IP_ADAPTER, SAFETY_CHECKER, Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
 from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitch
 from runners.diffusion.families.stable_diffusion.precision import full_precision
 from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
-from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
+from runners.diffusion.families.stable_diffusion.state import Control, Reference, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import EncodedPrompt
 from runners.visits import ModelVisits
 
 _TEXT = "encoder_hidden_states"
+_INPAINTING_CHANNELS = 9
 
 
 @dataclass(kw_only=True)
@@ -49,6 +51,15 @@ class _Lookups:
     def note(self, kind: str, hit: bool) -> None:
         before = self.outcome.get(kind, "hit")
         self.outcome[kind] = "hit" if hit and before == "hit" else "miss"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Start:
+    """What denoising starts from; see `StableDiffusionState`."""
+
+    latents: torch.Tensor
+    inpainting: torch.Tensor | None = None
+    kept: KeptLatents | None = None
 
 
 class Preprocessor:
@@ -111,28 +122,32 @@ class Preprocessor:
             strength=request.strength,
             fast=fast,
             device=parts.device,
+            scheduler=request.scheduler,
         )
         guided = guidance > 1.0
         conditioning = self._conditioning(request, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
-        latents, inpainting = self._latents(request, schedule, generator, lookups)
+        start = self._latents(request, schedule, generator, lookups)
         reference = self._reference(request, guided, lookups)
         controls = self._controls(request)
         loras = self._loras.select(request.loras, fast=fast)
         return StableDiffusionState(
-            bucket=Bucket(latent_size=tuple(latents.shape[2:]), shared=loras, text_tokens=conditioning[_TEXT].shape[1]),
+            bucket=Bucket(
+                latent_size=tuple(start.latents.shape[2:]), shared=loras, text_tokens=conditioning[_TEXT].shape[1]
+            ),
             steps=len(schedule.timesteps),
             models_used=self._models_used(reference, controls, loras),
             cache=lookups.outcome,
-            latents=latents,
-            inpainting=inpainting,
+            latents=start.latents,
+            inpainting=start.inpainting,
+            kept=start.kept,
             conditioning=conditioning,
             schedule=schedule,
             generator=generator,
             guidance_scale=guidance,
             guidance_steps=self._guidance_steps(len(schedule.timesteps)) if guided else 0,
-            reference_tokens=reference,
-            reference_scale=request.ip_adapter_scale,
+            guidance_rescale=request.guidance_rescale,
+            reference=reference,
             controls=controls,
         )
 
@@ -187,25 +202,30 @@ class Preprocessor:
 
     def _latents(
         self, request: DiffusionRequest, schedule: Any, generator: torch.Generator, lookups: _Lookups
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Starting latents (1, 4, h, w) and the extra input channels (1, 5, h, w)."""
+    ) -> _Start:
         from diffusers.utils.torch_utils import randn_tensor
 
         parts = self._parts
         height, width = (side // parts.latent_scale for side in request.mask.shape)
+        for_inpainting = parts.unet.config.in_channels == _INPAINTING_CHANNELS
         start = None
-        if request.strength < 1.0:
+        if request.strength < 1.0 or not for_inpainting:
             start = self._encode_image(request.image, generator, lookups)
         shape = (1, parts.vae.config.latent_channels, height, width)
         noise = randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
-        if start is None:
+        if start is None or request.strength == 1.0:
             latents = noise * schedule.scheduler.init_noise_sigma
         else:
             latents = schedule.scheduler.add_noise(start, noise, schedule.timesteps[:1])
-        masked = self._encode_image(request.image, generator, lookups, keep=request.mask < 128)
         mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None, None]
         mask = F.interpolate(mask, size=(height, width)).to(parts.device, parts.dtype)
-        return latents, torch.cat([mask, masked], dim=1)
+        if for_inpainting:
+            masked = self._encode_image(request.image, generator, lookups, keep=request.mask < 128)
+            return _Start(latents=latents, inpainting=torch.cat([mask, masked], dim=1))
+        # The stock pipeline draws for the masked image's latents here, which it does not need either.
+        randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
+        assert start is not None
+        return _Start(latents=latents, kept=KeptLatents(image=start, noise=noise, mask=mask))
 
     def _encode_image(
         self, image: Image, generator: torch.Generator, lookups: _Lookups, keep: np.ndarray[Any, Any] | None = None
@@ -222,12 +242,11 @@ class Preprocessor:
                 pixels = pixels * torch.from_numpy(keep)[None, None]
             pixels = pixels.to(parts.device, parts.dtype)
             with self._offload.on_device(parts.vae):
-                if parts.upcasts_vae:
+                moments = None if parts.upcasts_vae else _moments(parts.vae, pixels)
+                if moments is None or not bool(torch.isfinite(moments).all()):
+                    self._counters.add("vae_encodes_float32")
                     with full_precision(parts.vae):
-                        posterior = parts.vae.encode(pixels.float()).latent_dist
-                else:
-                    posterior = parts.vae.encode(pixels).latent_dist
-            moments: torch.Tensor = posterior.parameters
+                        moments = _moments(parts.vae, pixels.float())
             return moments
 
         mask_part = b"" if keep is None else np.packbits(keep).tobytes()
@@ -238,15 +257,24 @@ class Preprocessor:
         scaling: float = parts.vae.config.scaling_factor
         return (scaling * sample).contiguous()
 
-    def _reference(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor | None:
-        """The IP-Adapter's tokens of all references (1 or 2, tokens, channels); None without one or at scale 0."""
+    def _reference(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> Reference | None:
+        """What the IP-Adapter makes of all references; None without one or at scale 0."""
         if not request.references or request.ip_adapter_scale == 0.0:
             return None
         key = content_key("references", *request.references, "guided" if guided else "alone")
         tokens: torch.Tensor
         tokens, hit = self._cache.get(key, lambda: self._encode_references(request.references, guided))
         lookups.note("reference_embeddings", hit)
-        return tokens
+        mask = None
+        if request.ip_adapter_mask:
+            mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None].to(self._parts.device)
+        return Reference(
+            tokens=tokens,
+            scale=request.ip_adapter_scale,
+            start=request.ip_adapter_start,
+            end=request.ip_adapter_end,
+            mask=mask,
+        )
 
     def _encode_references(self, images: Sequence[Image], guided: bool) -> torch.Tensor:
         """All in one go, as the stock pipeline does it (`ip_adapter_image=[[one, other]]`): their tokens in a row."""
@@ -282,9 +310,9 @@ class Preprocessor:
         return controls
 
     def _models_used(
-        self, reference: torch.Tensor | None, controls: Mapping[ControlType, Control], loras: LoraSet
+        self, reference: Reference | None, controls: Mapping[ControlType, Control], loras: LoraSet
     ) -> tuple[str, ...]:
-        names = [self._parts.kind.base_name] + [IP_ADAPTER] * (reference is not None)
+        names = [self._parts.names[0]] + [IP_ADAPTER] * (reference is not None)
         names += [CONTROLS[kind].role for kind in controls]
         names += [name for name, _ in loras]
         return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
@@ -294,6 +322,11 @@ def _size_bytes(encoding: torch.Tensor | EncodedPrompt) -> int:
     if isinstance(encoding, EncodedPrompt):
         return encoding.size_bytes
     return encoding.untyped_storage().nbytes()
+
+
+def _moments(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    moments: torch.Tensor = vae.encode(pixels).latent_dist.parameters
+    return moments
 
 
 def pad_to_square(image: Image) -> Image:

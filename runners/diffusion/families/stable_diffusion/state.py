@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from composition.request import ControlType
 from runners.diffusion.engine.state import RequestState
+from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
+from runners.diffusion.families.stable_diffusion.precision import FLOAT32
 from runners.diffusion.families.stable_diffusion.scheduler import Schedule
 
 
@@ -24,7 +27,30 @@ class Control:
 
     def active(self, step: int, steps: int) -> bool:
         """Whether the ControlNet contributes to this step; one at scale 0 never does."""
-        return self.scale != 0.0 and not (step / steps < self.start or (step + 1) / steps > self.end)
+        return self.scale != 0.0 and within(step, steps, self.start, self.end)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reference:
+    """What the IP-Adapter makes of a reference image, and when and where it acts.
+
+    Attributes:
+        tokens: like `StableDiffusionState.conditioning`, (1 or 2, tokens, channels).
+        scale: of its attention.
+        start, end: of the steps, as of a `Control`.
+        mask: float32 (1, height, width) at the image's size, 1 where it acts; None: everywhere.
+    """
+
+    tokens: torch.Tensor
+    scale: float
+    start: float = 0.0
+    end: float = 1.0
+    mask: torch.Tensor | None = None
+
+
+def within(step: int, steps: int, start: float, end: float) -> bool:
+    """Whether a step lies in a window of the steps, as stock diffusers has it for ControlNets."""
+    return not (step / steps < start or (step + 1) / steps > end)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -33,29 +59,67 @@ class StableDiffusionState(RequestState):
 
     Attributes:
         latents: (1, 4, h, w), replaced at every step.
-        inpainting: mask and masked image's latents, (1, 5, h, w), appended to the model's input channels.
+        inpainting: mask and masked image's latents, (1, 5, h, w), appended to the model's input channels; None for a
+            UNet that was not made for inpainting.
+        kept: what holds such a UNet to the image outside the mask; None for an inpainting UNet.
         conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
             the negative prompt first. "encoder_hidden_states" is always there, others are added conditions.
-        reference_tokens: like `conditioning`, (1 or 2, tokens, channels), or None without a reference.
+        reference: None without a reference image.
         generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
+        guidance_rescale: 0 leaves the guided prediction as it is, 1 gives it the unguided one's contrast.
         guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.
     """
 
     latents: torch.Tensor
-    inpainting: torch.Tensor
+    inpainting: torch.Tensor | None
     conditioning: Mapping[str, torch.Tensor]
     schedule: Schedule
     generator: torch.Generator
     guidance_scale: float
     guidance_steps: int
-    reference_tokens: torch.Tensor | None = None
-    reference_scale: float = 0.0
+    guidance_rescale: float = 0.0
+    reference: Reference | None = None
+    kept: KeptLatents | None = None
     controls: Mapping[ControlType, Control] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep what starting over needs: drawing and stepping change it."""
+        self._start = (self.latents, self.generator.get_state(), copy.deepcopy(self.schedule))
+
+    def again_in_float32(self) -> StableDiffusionState:
+        """The request before its first step, with the same noise, to be computed in float32."""
+        latents, random, schedule = self._start
+        reference = self.reference
+
+        def wide(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.float()
+
+        return replace(
+            self,
+            bucket=replace(self.bucket, precision=FLOAT32),
+            step=0,
+            latents=latents.float(),
+            inpainting=wide(self.inpainting),
+            kept=None if self.kept is None else self.kept.to(torch.float32),
+            conditioning={name: rows.float() for name, rows in self.conditioning.items()},
+            schedule=copy.deepcopy(schedule),
+            generator=torch.Generator().set_state(random),
+            reference=None if reference is None else replace(reference, tokens=reference.tokens.float()),
+            controls={kind: replace(control, image=control.image.float()) for kind, control in self.controls.items()},
+        )
 
     @property
     def guided(self) -> bool:
         """Whether the next step runs with guidance, on two rows."""
         return self.step < self.guidance_steps
+
+    @property
+    def acting_reference(self) -> Reference | None:
+        """The reference, at the steps at which it acts."""
+        reference = self.reference
+        if reference is None or not within(self.step, self.steps, reference.start, reference.end):
+            return None
+        return reference
 
     @property
     def rows(self) -> int:
@@ -78,9 +142,10 @@ class StableDiffusionState(RequestState):
         scheduler: Any = self.schedule.scheduler
         before = {name: list(value) if isinstance(value, list) else value for name, value in vars(scheduler).items()}
         try:
-            latents = scheduler.step(
-                prediction, self.timestep, self.latents, generator=self.generator, return_dict=False
-            )[0]
+            latents = self.schedule.step(prediction, self.timestep, self.latents, self.generator)
+            if self.kept is not None:
+                following = self.schedule.timesteps[self.step + 1 : self.step + 2]
+                latents = self.kept.put_back(latents, scheduler, following[0] if len(following) else None)
         except BaseException:
             vars(scheduler).update(before)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 from torch._dynamo.utils import counters as dynamo_counters
 
 from composition.request import Speed
+from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.build import build_family
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.components import load_components
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
@@ -63,18 +66,90 @@ def test_the_statistics_name_the_compiled_shapes(compiled):
     assert compiled.stats()["compiled"] == [(1, 9, 8, 8), (2, 9, 8, 8)]
 
 
+def test_a_machine_that_cannot_compile_runs_eager_and_says_so_once(load, monkeypatch, caplog):
+    def no_compiler(unet, **options):
+        def call(*args, **kwargs):
+            raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    family = family_of(load(), compile_unet=True, native_size=64, warm_rows=2)
+    one = request(1, num_inference_steps=3)
+    assert torch.equal(denoise_alone(family, one), denoise_alone(family_of(load()), one))
+    assert family.stats()["compiled"] == []
+    said = [record.message for record in caplog.records if "torch.compile" in record.message]
+    assert said == [
+        "torch.compile does not work here, the UNet runs eager"
+        " (RuntimeError: InvalidCxxCompiler: No working C++ compiler found)"
+    ]
+
+
+def test_requests_run_eager_until_all_shapes_are_compiled(load, monkeypatch):
+    begun, go_on, called = threading.Event(), threading.Event(), []
+
+    def slowly(unet, **options):
+        def call(*args, **kwargs):
+            called.append(args[0].shape[0])
+            begun.set()
+            assert go_on.wait(60)
+            return unet(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", slowly)
+    threads = []
+
+    def beside(compile_shapes):
+        threads.append(threading.Thread(target=compile_shapes))
+        threads[0].start()
+
+    settings = StableDiffusionSettings(compile_unet=True, native_size=64, warm_rows=2)
+    family = build_family(load(), settings, Counters(), warm_up=beside)
+    assert begun.wait(60)
+    before = denoise_alone(family, request(1, num_inference_steps=2))
+    assert called == [1]
+    go_on.set()
+    threads[0].join()
+    assert called == [1, 1, 2, 2]
+    after = denoise_alone(family, request(1, num_inference_steps=2))
+    assert called == [1, 1, 2, 2, 2, 2]
+    assert (before - after).abs().max() <= 1e-3
+
+
+def test_a_graph_that_fails_later_is_given_up_and_the_request_is_not(load, monkeypatch, caplog):
+    broken = []
+
+    def fragile(unet, **options):
+        def call(*args, **kwargs):
+            if broken:
+                raise RuntimeError("Triton Error [CUDA]: device kernel image is invalid")
+            return unet(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", fragile)
+    family = family_of(load(), compile_unet=True, native_size=64, warm_rows=2)
+    broken.append(True)
+    one = request(1, num_inference_steps=3)
+    assert torch.equal(denoise_alone(family, one), denoise_alone(family_of(load()), one))
+    assert sum("runs eager" in record.message for record in caplog.records) == 1
+
+
 def test_several_references_run_eager_as_their_tokens_are_more_than_the_graph_s():
     ran: list[str] = []
 
-    def network(name):
-        def called(sample, *_, **__):
-            ran.append(name)
+    class Network(torch.nn.Module):
+        def __init__(self, name):
+            super().__init__()
+            self.name, self.weight = name, torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, sample, *_, **__):
+            ran.append(self.name)
             return (sample[:, :4],)
 
-        return called
-
     runner = RowRunner(
-        network("eager"), compile_with=lambda unet: network("compiled"), max_rows=2, reference_shape=(4, 8)
+        Network("eager"), compile_with=lambda unet: Network("compiled"), max_rows=2, reference_shape=(4, 8)
     )
     sample, text = torch.zeros(1, 9, 8, 8), {"encoder_hidden_states": torch.zeros(1, 77, 8)}
     runner.warm_up(sample, text, None)

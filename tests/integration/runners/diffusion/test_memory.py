@@ -221,3 +221,17 @@ def test_two_hundred_requests_with_cancels_disconnects_and_failures_leave_the_me
     assert after <= before * 1.05
     assert engine.stats()["requests"] == {"encoding": 0, "denoising": 0, "finishing": 0}
     assert engine.alive
+
+
+def test_a_controlnet_in_use_is_not_dropped_under_the_forward_that_uses_it(paths):
+    pool = ControlNetPool(paths.controlnets, max_loaded=1, device=CPU, dtype=torch.float32)
+    pool.use({"pose"})
+    pose = pool.get("pose")
+    pool.get("depth")
+    pool.drop_all()
+    assert pool.get("pose") is pose
+    assert list(pool.loaded) == ["pose"]
+    pool.use(())
+    pool.drop_all()
+    assert pool.loaded == {}
+    assert pool.loads == 2

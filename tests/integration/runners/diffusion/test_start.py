@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from types import ModuleType
 
@@ -12,7 +13,7 @@ import torch
 from composition.config import Config
 from models_store.pipelines import FAMILIES, UnservedPipeline
 from models_store.store import ModelSet
-from runners.diffusion.start import start_engine
+from runners.diffusion.start import UnloadableModel, start_engine
 from tests.integration.runners.diffusion.requests import request, run
 from tests.unit.runners.diffusion.engine.drifting import DRIFT, DriftFamily
 
@@ -46,6 +47,18 @@ def test_a_family_is_a_module_of_its_own_and_one_line(drifting, monkeypatch):
 def test_a_class_that_no_family_serves_starts_nothing(drifting):
     with pytest.raises(UnservedPipeline, match="is a DriftPipeline; served: "):
         start_engine(drifting, ModelSet(drifting.models), CPU)
+
+
+def test_a_model_whose_weights_are_not_there_is_refused_in_one_line(tiny_models, tmp_path):
+    folder = tmp_path / "base"
+    shutil.copytree(tiny_models.path("sd-inpainting"), folder, ignore=shutil.ignore_patterns("diffusion_pytorch*"))
+    config = Config.model_validate(
+        {"models": {"profile": "tiny", "base_model": str(folder), "dtype": "float32", "device": "cpu"}}
+    )
+    with pytest.raises(UnloadableModel, match="the diffusion models of profile tiny do not load: ") as caught:
+        start_engine(config, ModelSet(config.models), CPU)
+    assert "diffusion_pytorch_model" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_tiny_profile_is_served_by_stable_diffusion(tiny_models):

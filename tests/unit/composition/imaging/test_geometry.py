@@ -180,6 +180,17 @@ def test_a_small_mask_is_cropped_to_its_neighbourhood():
     assert box == Box(x0=402, y0=302, x1=658, y1=538)
 
 
+def test_a_crop_has_as_much_context_as_is_asked_for():
+    mask = mask_of(2048, 2048, 900, 900, 1200, 1200)
+    sides = [
+        crop_box(mask, native_size=512, size=(2048, 2048), context=context).x1
+        - crop_box(mask, native_size=512, size=(2048, 2048), context=context).x0
+        for context in (2.0, 3.0, 4.0)
+    ]
+    assert sides == [600, 900, 1200]
+    assert crop_box(mask, native_size=512, size=(2048, 2048), context=8.0) is None
+
+
 def test_a_crop_near_the_border_is_moved_and_keeps_its_context():
     mask = mask_of(1024, 1024, 1000, 0, 1024, 20)
     box = crop_box(mask, native_size=512, size=(1024, 1024))

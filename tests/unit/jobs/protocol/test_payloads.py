@@ -20,6 +20,7 @@ from composition.request import (
     PipelineChoice,
     RefineMask,
     ResponseFormat,
+    Scheduler,
     Speed,
 )
 from jobs.protocol.documents import dump_payload, load_payload
@@ -31,7 +32,14 @@ CHANGED = EditOptions(
     num_inference_steps=9,
     guidance_scale=3.5,
     seed=7,
+    guidance_rescale=0.7,
+    scheduler=Scheduler.UNIPC,
     ip_adapter_scale=0.0,
+    ip_adapter_start=0.1,
+    ip_adapter_end=0.9,
+    ip_adapter_mask=True,
+    control_guidance_start=0.2,
+    control_guidance_end=0.8,
     controlnet_conditioning_scale=0.5,
     target="rims",
     points=(Point(1.0, 2.5), Point(3.0, 4.0, 0)),
@@ -44,6 +52,7 @@ CHANGED = EditOptions(
     mask_feather=MaskFeather.OUT,
     strength=0.3,
     crop=Crop.OFF,
+    crop_context=3.0,
     speed=Speed.FAST,
     color_match=False,
     keep_parts=Keep.OFF,
@@ -54,6 +63,7 @@ CHANGED = EditOptions(
     return_mask=True,
     embed_metadata=True,
     oversize=Oversize.DOWNSCALE,
+    model="photo",
     loras={"pixel-art": 0.5},
 )
 

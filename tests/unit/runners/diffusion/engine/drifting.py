@@ -32,6 +32,8 @@ class DriftState(RequestState):
 class DriftFamily:
     """Begins at the request's seed; `room` is how many rows fit, and `batches` how many there were in each forward.
 
+    There is room for one checkpoint at a time: `loads` names each that was loaded for a step, in order.
+
     What a test plants: `fail` is asked before every piece of work, by the method's name and the states at hand; while
     `gate` is closed no forward ends, and `inside` says that one waits there.
     """
@@ -43,6 +45,8 @@ class DriftFamily:
         self.batches: list[int] = []
         self.buckets: list[Bucket] = []
         self.releases = 0
+        self.loaded = {""}
+        self.loads: list[str] = []
         self.fail: Callable[[str, list[DriftState]], Exception | None] = lambda work, states: None
         self.gate, self.inside = threading.Event(), threading.Event()
         self.gate.set()
@@ -55,15 +59,23 @@ class DriftFamily:
         self._maybe_fail("encode", [])
         height, width = request.mask.shape
         return DriftState(
-            bucket=Bucket(latent_size=(height // 8, width // 8), shared=tuple(request.loras)),
+            bucket=Bucket(
+                latent_size=(height // 8, width // 8), shared=tuple(request.loras), checkpoint=request.model or ""
+            ),
             steps=request.num_inference_steps,
             models_used=("drift", *request.loras),
             cache={"noise": "miss"},
             latents=np.full((height // 8, width // 8), float(request.seed)),
         )
 
+    def ready(self, bucket):
+        return bucket.checkpoint in self.loaded
+
     def activate(self, bucket):
         self._maybe_fail("activate", [])
+        if bucket.checkpoint not in self.loaded:
+            self.loads.append(bucket.checkpoint)
+            self.loaded = {bucket.checkpoint}
         self.buckets.append(bucket)
 
     def predict(self, states):

@@ -5,7 +5,7 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.diffusion.engine.batcher import Candidate, next_batch
+from runners.diffusion.engine.batcher import PATIENCE_TURNS, Candidate, next_batch
 
 
 def candidate(key, *, bucket="a", rows=2, last_served=0):
@@ -57,3 +57,21 @@ def test_everybody_is_served_within_as_many_turns_as_there_are_requests(crowd, l
         served |= batch
         crowd = [dataclasses.replace(c, last_served=turn) if c.key in batch else c for c in crowd]
     assert served == {c.key for c in crowd}
+
+
+def unready(key, last_served):
+    return dataclasses.replace(candidate(key, bucket="b", last_served=last_served), ready=False)
+
+
+def test_one_whose_model_must_be_loaded_waits_while_others_can_run():
+    crowd = [unready(0, last_served=1), candidate(1, last_served=40), candidate(2, last_served=41)]
+    assert next_batch(crowd, lambda bucket: 16, turn=PATIENCE_TURNS) == (1, 2)
+
+
+def test_one_whose_model_must_be_loaded_leads_when_it_has_waited_long_enough():
+    crowd = [unready(0, last_served=1), candidate(1, last_served=40)]
+    assert next_batch(crowd, lambda bucket: 16, turn=1 + PATIENCE_TURNS) == (0,)
+
+
+def test_one_whose_model_must_be_loaded_leads_when_nobody_else_is_there():
+    assert next_batch([unready(0, last_served=7)], lambda bucket: 16, turn=8) == (0,)

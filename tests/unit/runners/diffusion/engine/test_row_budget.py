@@ -40,3 +40,13 @@ def test_running_out_of_memory_halves_that_size_and_good_forwards_bring_it_back(
     for _ in range(64):
         budget.note_success(LARGE)
     assert budget.limit(LARGE) == 8
+
+
+def test_a_dear_forward_is_forgotten_after_as_many_as_are_kept():
+    budget = RowBudget(10, lambda: 1000)
+    budget.note_peak(SMALL, rows=1, peak_bytes=400)
+    for _ in range(63):
+        budget.note_peak(SMALL, rows=1, peak_bytes=80)
+    assert budget.limit(SMALL) == 2
+    budget.note_peak(SMALL, rows=1, peak_bytes=80)
+    assert budget.limit(SMALL) == 10

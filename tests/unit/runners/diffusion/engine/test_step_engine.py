@@ -9,10 +9,11 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest
 from composition.errors import Cancelled, InvalidInput, ModelError, OutOfMemory
 from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.family import StartOver
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
 from tests.fakes.fake_listener import FakeListener
-from tests.unit.runners.diffusion.engine.drifting import DRIFT, DriftFamily, PlainDevice
+from tests.unit.runners.diffusion.engine.drifting import DRIFT, DriftFamily, DriftState, PlainDevice
 
 
 @pytest.fixture
@@ -217,6 +218,36 @@ def test_decoding_that_runs_out_of_memory_is_done_again_after_everything_is_rele
     [listener] = submit(engine, request("a"))
     assert value(listener.result()) == 1 + 4 * DRIFT
     assert family.releases == 1
+
+
+# Checkpoints and starting over
+
+
+def test_two_checkpoints_with_room_for_one_are_loaded_once_each(start, family):
+    engine = start()
+    listeners = submit_together(
+        engine, family, request("a", steps=12, model="first"), request("b", steps=12, seed=9, model="second")
+    )
+    assert [value(listener.result()) for listener in listeners] == [1 + 12 * DRIFT, 9 + 12 * DRIFT]
+    assert family.loads == ["first", "second"]
+
+
+def test_a_request_that_starts_over_takes_its_steps_again_and_ends_once(start, family):
+    engine, asked = start(), []
+
+    def once(work, states):
+        if work != "decode" or asked:
+            return None
+        asked.append(states[0].step)
+        again = DriftState(bucket=states[0].bucket, steps=3, latents=np.full((4, 4), 100.0))
+        return StartOver(again, "not finite")
+
+    family.fail = once
+    [listener] = submit(engine, request("a", steps=5))
+    assert value(listener.result()) == 100 + 3 * DRIFT
+    assert asked == [5]
+    assert engine.stats()["counters"]["starts_over"] == 1
+    assert engine.stats()["counters"]["requests_completed"] == 1
 
 
 # Failures

@@ -80,3 +80,43 @@ def test_a_scheduler_that_runs_out_of_memory_is_tried_once_more_after_making_roo
     (outcome,) = stepper(family).step([state])
     assert outcome.state is state
     assert (type(outcome.error), len(tried), family.releases) == (OutOfMemory, 2, 1)
+
+
+def stepper_beside(beside, *, during=0):
+    """A stepper whose forwards seem to take all of the memory while `beside` is odd, and the rows that its budget has.
+
+    `during` is what a forward adds to `beside`: work that begins, or begins and ends, while it runs.
+    """
+
+    class SharedDevice(PlainDevice):
+        def measured(self, work):
+            result = work()
+            beside[0] += during
+            return result, 1000 if beside[0] % 2 or during else 100
+
+    family = DriftFamily()
+    budget = RowBudget(10, lambda: 1250)
+    device = SharedDevice(family, free_bytes=1250)
+    stepper = Stepper(family, device, budget, Counters(), work_beside=lambda: beside[0])
+    return stepper, lambda: budget.limit(BUCKET.latent_size)
+
+
+def test_what_is_decoded_beside_a_forward_is_not_taken_for_the_forwards():
+    beside = [1]
+    one, limit = stepper_beside(beside)
+    one.step(states(1))
+    assert limit() == 10
+    beside[0] = 2
+    one.step(states(1))
+    assert limit() == 10
+    two, limit = stepper_beside([0], during=2)
+    two.step(states(1))
+    assert limit() == 10
+
+
+def test_what_a_forward_takes_alone_limits_the_next_one():
+    alone, limit = stepper_beside([0])
+    alone.step(states(1))
+    alone._device.measured = lambda work: (work(), 500)
+    alone.step(states(1))
+    assert limit() == 2

@@ -7,7 +7,7 @@ import pytest
 
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, InvalidInput
-from composition.request import Speed
+from composition.request import Scheduler, Speed
 from runners.diffusion.transport.events import (
     Accepted,
     Alive,
@@ -39,6 +39,12 @@ def full_request():
         controls={"depth": ControlInput(image=image(4), scale=0.5, start=0.1, end=0.9)},
         loras={"ink": 0.7},
         speed=Speed.FAST,
+        scheduler=Scheduler.UNIPC,
+        guidance_rescale=0.7,
+        ip_adapter_start=0.1,
+        ip_adapter_end=0.8,
+        ip_adapter_mask=True,
+        model="photo",
         previews=True,
         deadline_s=12.5,
     )
