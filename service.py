@@ -21,6 +21,7 @@ from api.context import ApiContext
 from api.documentation import serve_whole_document
 from api.fetcher import GuardedFetcher
 from api.readiness import ReadinessProbe
+from api.routes.loras import streamed_paths
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
 from composition.config import load_config
@@ -28,11 +29,14 @@ from composition.config.bento import PROFILE_VARIABLE
 from composition.editor import Editor
 from composition.execution import EditJobHandler
 from composition.logs import set_up_logging
+from composition.loras.library import LoraLibrary
+from composition.loras.operators_folder import OperatorsFolder
 from composition.places import make_folder, storage_folder
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
 from composition.shutdown import wind_down_when_told
 from composition.startup import config_errors_end_the_process
+from jobs.loras.opening import open_lora_store
 from jobs.opening import check_storage, open_embedded_queue
 from models_store.store import ModelSet
 from prompt_reading.reader import GrammarPromptReader
@@ -88,6 +92,7 @@ class ImageComposition:
         """Once per server, before any process is started and BentoML opens its record of tasks."""
         with config_errors_end_the_process():
             folder = make_folder(config.storage)
+            OperatorsFolder(config.loras.folder).check()
             if embedded:
                 asyncio.run(check_storage(config))
             hear_refusals(folder)
@@ -97,7 +102,12 @@ class ImageComposition:
         """Put the pieces together, recover the jobs, then let requests in."""
         codec, fetcher = make_codec(config.limits), GuardedFetcher(config.fetch)
         with refusing_to_start():
-            self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
+            loras = LoraLibrary(config.loras, open_lora_store(config))
+            if embedded:
+                self.queue, blobs, health = self._open_embedded(codec, fetcher, loras)
+            else:
+                self.queue, blobs, health = _open_distributed(codec, fetcher)
+            await loras.open()
             await self.queue.start()
         wind_down_when_told(lambda: self.queue.wind_down(grace_s=config.queue.shutdown_grace_s))
         app.state.context = ApiContext(
@@ -107,10 +117,13 @@ class ImageComposition:
             codec=codec,
             fetcher=fetcher,
             health=health,
+            loras=loras,
             job_counts=self.queue.counts,
         )
 
-    def _open_embedded(self, codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
+    def _open_embedded(
+        self, codec: PillowCodec, fetcher: GuardedFetcher, loras: LoraLibrary
+    ) -> tuple[JobQueue, BlobStore, ModelHealth]:
         hold_runners()
         assembly = assemble(
             config,
@@ -119,12 +132,13 @@ class ImageComposition:
             structure=self.structure,
             diffusion=self.diffusion,
         )
+        loras.family = assembly.family
         editor = Editor(
             config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
         )
         queue, blobs = open_embedded_queue(
             config,
-            make_handler=lambda blobs: EditJobHandler(editor=editor, blobs=blobs, codec=codec),
+            make_handler=lambda blobs: EditJobHandler(editor=editor, blobs=blobs, codec=codec, loras=loras),
             fetcher=fetcher,
             preview_codec=codec,
         )
@@ -161,7 +175,7 @@ if config.api.docs:
 if not embedded:
     # No runner declares them here, but the workers run from the same Bento.
     _service.models.extend(ModelSet(config.models).bento_models())
-for _guard, _options in guards(config.api, app):
+for _guard, _options in guards(config.api, app, streamed=streamed_paths(config.loras)):
     _service.add_asgi_middleware(_guard, **_options)
 _service.add_asgi_middleware(ReadinessProbe, state=app.state)
 # Innermost: what has passed the others goes to our app, and BentoML answers its probes alone.

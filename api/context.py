@@ -15,6 +15,7 @@ from api.features import UNAVAILABLE
 from composition.config import Config
 from composition.errors import NotReady
 from composition.jobs import JobStatus
+from composition.loras.library import LoraLibrary
 from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
 from composition.ports.network import Fetcher
@@ -46,6 +47,7 @@ class ApiContext:
     codec: ImageCodec
     fetcher: Fetcher
     health: ModelHealth
+    loras: LoraLibrary
     unavailable: frozenset[str] = UNAVAILABLE
     job_counts: JobCounts | None = None
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)

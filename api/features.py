@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from composition.errors import NotAvailableYet
 
-UNAVAILABLE: frozenset[str] = frozenset({"config.loras"})
+UNAVAILABLE: frozenset[str] = frozenset()
 
 
 def refuse_unavailable(request: BaseModel, unavailable: frozenset[str]) -> None:

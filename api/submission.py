@@ -11,7 +11,7 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -81,8 +81,9 @@ async def submit(
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
     options = to_options(request.config)
+    lora_digests = await context.loras.check(owner, options.loras)
     images = await _load_images(context, request, options)
-    payload = await _store(context, request, images, options)
+    payload = replace(await _store(context, request, images, options), lora_digests=lora_digests)
     limit_s = context.config.limits.request_timeout_seconds
     job = Job(
         id=str(uuid.uuid4()),

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from composition.images import Detection
+from composition.lora import LoraUse
 from composition.request import ControlType, Crop, MaskFeather, OnNoDetection, Speed
 
 
@@ -141,7 +142,7 @@ class EditPlan:
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
     of them, and for no other. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
-    `composition.imaging.keeping`.
+    `composition.imaging.keeping`. `loras` has those that act.
     """
 
     decision: Decision
@@ -164,4 +165,4 @@ class EditPlan:
     sharpen: bool
     keep_light: bool
     keep_parts: bool
-    loras: Mapping[str, float]
+    loras: tuple[LoraUse, ...]

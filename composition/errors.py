@@ -15,6 +15,7 @@ CompositionError
 |   |-- EmptyMask                  EMPTY_MASK
 |   |-- NoDetection                NO_DETECTION
 |   |-- ContentPolicy              CONTENT_POLICY
+|   |-- UnusableLora               INVALID_INPUT          a file that is no LoRA for these models, or has no place
 |   `-- IdempotencyConflict        INVALID_INPUT
 |-- RateLimited                429 RATE_LIMITED
 |-- InternalError              500 INTERNAL
@@ -113,6 +114,10 @@ class ContentPolicy(Unprocessable):
     code = "CONTENT_POLICY"
 
 
+class UnusableLora(Unprocessable):
+    code = "INVALID_INPUT"
+
+
 class IdempotencyConflict(Unprocessable):
     """The same Idempotency-Key came with another body."""
 
@@ -157,9 +162,13 @@ def _subclasses(cls: type[CompositionError]) -> Iterator[type[CompositionError]]
         yield from _subclasses(sub)
 
 
+_NEVER_REBUILT = (NotAvailableYet, IdempotencyConflict, UnusableLora, Unprocessable, StorageAway)
+"""Each shares its code with another class, which an error of that code becomes."""
+
+
 def from_code(code: str, message: str, details: Mapping[str, Any] | None = None) -> CompositionError:
     """Rebuild an error that crossed a process boundary as values; an unknown code becomes INTERNAL."""
     for cls in _subclasses(CompositionError):
-        if cls.code == code and cls not in (NotAvailableYet, IdempotencyConflict, Unprocessable, StorageAway):
+        if cls.code == code and cls not in _NEVER_REBUILT:
             return cls(message, details=details)
     return InternalError(message, details=details)

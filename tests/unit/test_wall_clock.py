@@ -23,6 +23,7 @@ from jobs.stores.sqlite_store import SqliteJobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_handler import FakeJobHandler
 from tests.fakes.fake_model_health import FakeModelHealth
+from tests.fakes.lora_library import lora_library
 from tests.unit.api.images import photo
 from tests.unit.jobs.job_samples import ManualClock
 
@@ -87,7 +88,7 @@ async def served(folder: Path, clock: ManualClock) -> AsyncIterator[Served]:
     app = create_app(
         ApiContext(
             config=config, queue=queue, blobs=blobs, codec=PillowCodec(max_side_px=512), fetcher=FakeFetcher(),
-            health=FakeModelHealth(), job_counts=queue.counts,
+            health=FakeModelHealth(), loras=lora_library(), job_counts=queue.counts,
         )
     )  # fmt: skip
     install_guards(app, config.api)
