@@ -27,9 +27,9 @@ from benchmarks.bench_plot import draw
 from benchmarks.bench_service import environment, measure_service
 from benchmarks.stock import StockPipelines
 from runners.device import DtypeName, choose_device, choose_dtype
-from runners.diffusion.families.sd15.components import load_components
-from runners.diffusion.families.sd15.paths import Sd15Paths
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.components import load_components
+from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 
 SIZES = {size.name: size for size in (SMALL, MIDDLE, FULL)}
 PROMISED: dict[str, float | None] = {
@@ -81,14 +81,14 @@ def is_kept(name: str, outcome: Outcome) -> bool:
 
 def measure(
     names: list[str],
-    paths: Sd15Paths,
+    paths: StableDiffusionPaths,
     size: ModelSize,
     device: torch.device,
     dtype: torch.dtype,
     options: argparse.Namespace,
 ) -> dict[str, Outcome]:
     """The asked-for outcomes by name."""
-    settings = Sd15Settings(safety_checker=False)
+    settings = StableDiffusionSettings(safety_checker=False)
     stock = StockPipelines(paths, dtype)
     # Before anything else is measured, as LoRA layers stay on the models that the fast requests ran on.
     engine = EngineBench(

@@ -32,10 +32,10 @@ from composition.request import ControlType, Speed
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
-from runners.diffusion.families.sd15.build import build_family
-from runners.diffusion.families.sd15.components import Components
-from runners.diffusion.families.sd15.paths import Sd15Paths
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.build import build_family
+from runners.diffusion.families.stable_diffusion.components import Components
+from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.torch_device import TorchDevice
 
 USUAL_STEPS = 20
@@ -138,9 +138,9 @@ class EngineBench:
         details = {"steps": FLOP_STEPS, "flops": counts, "ratios": ratios, "options": self._savings()}
         return Outcome(ratio=max(ratios.values()), details=details)
 
-    def weights(self, paths: Sd15Paths) -> Outcome:
+    def weights(self, paths: StableDiffusionPaths) -> Outcome:
         """Bytes of all distinct weight storages in use over the bytes of the files' tensors."""
-        family = build_family(self._components, Sd15Settings(), Counters())
+        family = build_family(self._components, StableDiffusionSettings(), Counters())
         loaded = [family.controlnets.get(kind, needed=len(paths.controlnets)) for kind in paths.controlnets]
         held = _storage_bytes([*self._components.modules().values(), *loaded])
         expected = sum(_tensor_bytes(file, self._components.dtype) for file in _weight_files(paths))
@@ -148,7 +148,7 @@ class EngineBench:
 
     def _engine(self) -> StepEngine:
         counters = Counters()
-        family = build_family(self._components, Sd15Settings(cache_max_bytes=0), counters)
+        family = build_family(self._components, StableDiffusionSettings(cache_max_bytes=0), counters)
         device = TorchDevice(self._components.device)
         return StepEngine(family, device, EngineSettings(timeout_s=1e6, lease_s=1e6), counters)
 
@@ -194,7 +194,7 @@ class EngineBench:
         return int(counter.get_total_flops())
 
     def _count_ours(self, request: DiffusionRequest, **settings: Any) -> int:
-        family = build_family(self._components, Sd15Settings(cache_max_bytes=0, **settings), Counters())
+        family = build_family(self._components, StableDiffusionSettings(cache_max_bytes=0, **settings), Counters())
 
         def work() -> None:
             with torch.inference_mode():
@@ -247,7 +247,7 @@ def _storage_bytes(modules: list[torch.nn.Module]) -> int:
     return sum(sizes.values())
 
 
-def _weight_files(paths: Sd15Paths) -> list[Any]:
+def _weight_files(paths: StableDiffusionPaths) -> list[Any]:
     folders = [paths.base, *paths.controlnets.values()]
     files = [file for folder in folders for file in folder.rglob("*.safetensors") if ".fp16." not in file.name]
     assert paths.ip_adapter is not None

@@ -14,7 +14,8 @@ from composition.controls import CONTROLS
 from models_store.tiny.dimensions import CLIP_PREPROCESSOR
 from models_store.tiny.saving import prefix_names, save_tensors
 from models_store.tiny.vocabulary import write_clip_tokenizer, write_json
-from runners.diffusion.families.sd15.paths import Sd15Paths
+from runners.diffusion.families.sd15.build import SD15
+from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ _LORA_RANK = 64
 _IMAGE_TOKENS = 4
 
 
-def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> Sd15Paths:
+def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> StableDiffusionPaths:
     """Build and save the models of `size` unless `folder` has them already.
 
     Args:
@@ -87,7 +88,8 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> Sd15Paths
         folder: gets one folder per repository.
         dtype: of the files.
     """
-    paths = Sd15Paths(
+    paths = StableDiffusionPaths(
+        kind=SD15,
         base=folder / "sd-inpainting",
         ip_adapter=folder / "ip-adapter",
         ip_adapter_variant="sd15",

@@ -33,10 +33,11 @@ from runners.device import choose_device, choose_dtype
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
-from runners.diffusion.families.sd15.build import build_family
-from runners.diffusion.families.sd15.components import load_components
-from runners.diffusion.families.sd15.paths import sd15_paths
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.sd15.build import SD15
+from runners.diffusion.families.stable_diffusion.build import build_family
+from runners.diffusion.families.stable_diffusion.components import load_components
+from runners.diffusion.families.stable_diffusion.paths import profile_paths
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.torch_device import TorchDevice
 
 MULTIPLE_PX = 64
@@ -62,8 +63,10 @@ class Renderer:
         models = ModelSet(config.models)
         device = choose_device(config.models.device)
         dtype = choose_dtype(config.models.dtype, device)
-        self._settings = Sd15Settings.from_config(config, on_cuda=device.type == "cuda", native_size=models.native_size)
-        self._components = load_components(sd15_paths(models), self._settings, device, dtype)
+        self._settings = StableDiffusionSettings.from_config(
+            config, on_cuda=device.type == "cuda", native_size=models.native_size
+        )
+        self._components = load_components(profile_paths(SD15, models), self._settings, device, dtype)
         self._side = models.native_size
         photo = PilImage.fromarray(skimage.data.coffee()[:400, 100:500])
         self._photo: Image = np.asarray(photo.resize((self._side, self._side), PilImage.Resampling.LANCZOS))

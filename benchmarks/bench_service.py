@@ -24,13 +24,13 @@ from benchmarks.server import ROOT, Server, free_port
 from benchmarks.stock import StockPipelines
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.request import EditOptions, EditRequest, OutputFormat
-from runners.diffusion.families.sd15.paths import Sd15Paths
+from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
 
 STEPS = 20
 REPEAT_STEPS = 4
 
 
-def environment(paths: Sd15Paths, dtype_name: str) -> dict[str, str]:
+def environment(paths: StableDiffusionPaths, dtype_name: str) -> dict[str, str]:
     """The service's settings: the measured diffusion model, and the tiny profile's for everything before it.
 
     Jobs and images are stored as they are by default, on the disk: every request waits for its flushes.

@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import diffusers
 import numpy as np
 import torch
-from diffusers import (
-    ControlNetModel,
-    DPMSolverMultistepScheduler,
-    LCMScheduler,
-    StableDiffusionControlNetInpaintPipeline,
-    StableDiffusionInpaintPipeline,
-)
+from diffusers import ControlNetModel, DPMSolverMultistepScheduler, LCMScheduler
 from PIL import Image as PilImage
 
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
 from composition.request import Speed
-from runners.diffusion.families.sd15.paths import IP_ADAPTER_FILES, Sd15Paths
-from runners.diffusion.families.sd15.preprocess import pad_to_square
+from runners.diffusion.families.stable_diffusion.components import IMAGE_ENCODER
+from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
+from runners.diffusion.families.stable_diffusion.preprocess import pad_to_square
 
 
 class StockPipelines:
-    """Loads each combination once; every call gets the pipeline in a fresh state."""
+    """Loads each combination once; every call gets the pipeline in a fresh state. For the family of the paths."""
 
-    def __init__(self, paths: Sd15Paths, dtype: torch.dtype) -> None:
-        self._paths, self._dtype = paths, dtype
+    def __init__(self, paths: StableDiffusionPaths, dtype: torch.dtype) -> None:
+        self._paths, self._kind, self._dtype = paths, paths.kind, dtype
         self._bases: dict[str | None, Any] = {}
         self._controlnets: dict[Any, Any] = {}
 
     def latents(
-        self, request: DiffusionRequest, ip_variant: str | None, text: torch.Tensor | None = None
+        self,
+        request: DiffusionRequest,
+        ip_variant: str | None,
+        conditioning: Mapping[str, torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """The final latents (1, 4, h, w).
 
         Args:
-            request: what is painted; with `text`, its guidance is above 1.
+            request: what is painted; with `conditioning`, its guidance is above 1.
             ip_variant: None is a pipeline that never had an IP-Adapter.
-            text: encoded negative prompt and prompt (2, tokens, channels), instead of the request's words.
+            conditioning: of negative prompt and prompt (2, ...), by the UNet's names, instead of the request's words.
         """
-        latents: torch.Tensor = self._run(request, ip_variant, "latent", text)
+        latents: torch.Tensor = self._run(request, ip_variant, "latent", conditioning)
         return latents
 
     def image(self, request: DiffusionRequest, ip_variant: str | None) -> Image:
@@ -48,12 +48,16 @@ class StockPipelines:
         return np.asarray(self._run(request, ip_variant, "pil")[0])
 
     def _run(
-        self, request: DiffusionRequest, ip_variant: str | None, output_type: str, text: torch.Tensor | None = None
+        self,
+        request: DiffusionRequest,
+        ip_variant: str | None,
+        output_type: str,
+        conditioning: Mapping[str, torch.Tensor] | None = None,
     ) -> Any:
         height, width = request.mask.shape
         options: dict[str, Any] = {
             "prompt": request.prompt,
-            "negative_prompt": request.negative_prompt,
+            "negative_prompt": request.negative_prompt or None,
             "image": PilImage.fromarray(request.image),
             "mask_image": PilImage.fromarray(request.mask),
             "num_inference_steps": request.num_inference_steps,
@@ -64,9 +68,9 @@ class StockPipelines:
             "width": width,
             "output_type": output_type,
         }
-        if text is not None:
+        if conditioning is not None:
             del options["prompt"], options["negative_prompt"]
-            options |= {"prompt_embeds": text[1:], "negative_prompt_embeds": text[:1]}
+            options |= _in_place_of_words(conditioning)
         pipe = self._base(ip_variant)
         if ip_variant is not None:
             pipe.set_ip_adapter_scale(request.ip_adapter_scale)
@@ -78,10 +82,9 @@ class StockPipelines:
         if request.controls:
             kinds = list(request.controls)
             controls = [request.controls[kind] for kind in kinds]
-            pipe = StableDiffusionControlNetInpaintPipeline(
-                **{**pipe.components, "controlnet": [self._controlnet(kind) for kind in kinds]},
-                requires_safety_checker=False,
-            )
+            controlled = getattr(diffusers, self._kind.pipeline.replace("Inpaint", "ControlNetInpaint"))
+            controlnets = [self._controlnet(kind) for kind in kinds]
+            pipe = controlled(**{**self._kind.options, **pipe.components, "controlnet": controlnets})
             options |= {
                 "control_image": [PilImage.fromarray(control.image) for control in controls],
                 "controlnet_conditioning_scale": [control.scale for control in controls],
@@ -97,12 +100,15 @@ class StockPipelines:
 
     def _base(self, ip_variant: str | None) -> Any:
         if ip_variant not in self._bases:
-            pipe = StableDiffusionInpaintPipeline.from_pretrained(
-                self._paths.base, dtype=self._dtype, safety_checker=None, requires_safety_checker=False
-            )
+            plain = getattr(diffusers, self._kind.pipeline)
+            pipe = plain.from_pretrained(self._paths.base, dtype=self._dtype, **self._kind.options)
             if ip_variant is not None:
+                subfolder, _, weights = self._kind.adapters[ip_variant].rpartition("/")
                 pipe.load_ip_adapter(
-                    str(self._paths.ip_adapter), subfolder="models", weight_name=IP_ADAPTER_FILES[ip_variant]
+                    str(self._paths.ip_adapter),
+                    subfolder=subfolder,
+                    weight_name=weights,
+                    image_encoder_folder=IMAGE_ENCODER,
                 )
             self._bases[ip_variant] = pipe
         return self._bases[ip_variant]
@@ -111,3 +117,12 @@ class StockPipelines:
         if kind not in self._controlnets:
             self._controlnets[kind] = ControlNetModel.from_pretrained(self._paths.controlnets[kind], dtype=self._dtype)
         return self._controlnets[kind]
+
+
+def _in_place_of_words(conditioning: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    text = conditioning["encoder_hidden_states"]
+    options = {"prompt_embeds": text[1:], "negative_prompt_embeds": text[:1]}
+    if "text_embeds" in conditioning:
+        pooled = conditioning["text_embeds"]
+        options |= {"pooled_prompt_embeds": pooled[1:], "negative_pooled_prompt_embeds": pooled[:1]}
+    return options

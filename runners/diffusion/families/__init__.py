@@ -1,1 +1,1 @@
-"""One folder per model family: load, encode, predict a batch, decode."""
+"""One folder per model family: load, encode, predict a batch, decode; `stable_diffusion` is what two of them share."""

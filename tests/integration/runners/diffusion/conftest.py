@@ -16,10 +16,11 @@ from models_store.store import ModelSet
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
-from runners.diffusion.families.sd15.build import build_family
-from runners.diffusion.families.sd15.components import Components, load_components
-from runners.diffusion.families.sd15.paths import Sd15Paths, sd15_paths
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.sd15.build import SD15
+from runners.diffusion.families.stable_diffusion.build import build_family
+from runners.diffusion.families.stable_diffusion.components import Components, load_components
+from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths, profile_paths
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.torch_device import TorchDevice
 
 CPU = torch.device("cpu")
@@ -42,12 +43,12 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def paths(tiny_models: ModelSet) -> Sd15Paths:
-    return sd15_paths(tiny_models)
+def paths(tiny_models: ModelSet) -> StableDiffusionPaths:
+    return profile_paths(SD15, tiny_models)
 
 
 @pytest.fixture(scope="session")
-def load(paths: Sd15Paths) -> Callable[..., Components]:
+def load(paths: StableDiffusionPaths) -> Callable[..., Components]:
     """load(dtype, ip_adapter_variant) -> Components; a variant of None leaves the IP-Adapter out."""
 
     @functools.cache
@@ -55,7 +56,7 @@ def load(paths: Sd15Paths) -> Callable[..., Components]:
         chosen = dataclasses.replace(
             paths, ip_adapter=paths.ip_adapter if variant else None, ip_adapter_variant=variant
         )
-        return load_components(chosen, Sd15Settings(), CPU, dtype)
+        return load_components(chosen, StableDiffusionSettings(), CPU, dtype)
 
     return load_once
 
@@ -74,7 +75,7 @@ def make_engine(load: Callable[..., Components]) -> Iterator[Callable[..., StepE
         limits = {field.name: options.pop(field.name) for field in fields(EngineSettings) if field.name in options}
         counters = Counters()
         engine = StepEngine(
-            build_family(components or load(), Sd15Settings(**options), counters, **clock),
+            build_family(components or load(), StableDiffusionSettings(**options), counters, **clock),
             TorchDevice(CPU, asynchronous=threaded),
             EngineSettings(**limits),
             counters,
@@ -95,5 +96,5 @@ def engine(make_engine: Callable[..., StepEngine]) -> StepEngine:
 
 
 @pytest.fixture(scope="session")
-def stock(paths: Sd15Paths) -> Callable[[torch.dtype], StockPipelines]:
+def stock(paths: StableDiffusionPaths) -> Callable[[torch.dtype], StockPipelines]:
     return functools.cache(functools.partial(StockPipelines, paths))

@@ -11,27 +11,27 @@ from composition.diffusion import DiffusionRequest
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.row_budget import RowBudget
 from runners.diffusion.engine.stepping import Stepper
-from runners.diffusion.families.sd15.build import build_family
-from runners.diffusion.families.sd15.components import Components
-from runners.diffusion.families.sd15.family import Sd15Family
-from runners.diffusion.families.sd15.settings import Sd15Settings
-from runners.diffusion.families.sd15.state import Sd15State
+from runners.diffusion.families.stable_diffusion.build import build_family
+from runners.diffusion.families.stable_diffusion.components import Components
+from runners.diffusion.families.stable_diffusion.family import StableDiffusionFamily
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
 from runners.diffusion.torch_device import TorchDevice
 
 
-def family_of(components: Components, **settings: Any) -> Sd15Family:
+def family_of(components: Components, **settings: Any) -> StableDiffusionFamily:
     """With counters of its own."""
-    return build_family(components, Sd15Settings(**settings), Counters())
+    return build_family(components, StableDiffusionSettings(**settings), Counters())
 
 
 def denoise_together(
-    family: Sd15Family, requests: Sequence[DiffusionRequest], *, arrive_every: int = 0
+    family: StableDiffusionFamily, requests: Sequence[DiffusionRequest], *, arrive_every: int = 0
 ) -> list[torch.Tensor]:
     """Final latents of each request; request i joins at turn i * `arrive_every`."""
     device = TorchDevice(torch.device("cpu"))
     stepper = Stepper(family, device, RowBudget(32, device.free_bytes), Counters())
     with torch.inference_mode():
-        states: list[Sd15State] = []
+        states: list[StableDiffusionState] = []
         turn = 0
         while len(states) < len(requests) or any(not state.done for state in states):
             while len(states) < len(requests) and len(states) * arrive_every <= turn:
@@ -44,5 +44,5 @@ def denoise_together(
         return [state.latents for state in states]
 
 
-def denoise_alone(family: Sd15Family, request: DiffusionRequest) -> torch.Tensor:
+def denoise_alone(family: StableDiffusionFamily, request: DiffusionRequest) -> torch.Tensor:
     return denoise_together(family, [request])[0]

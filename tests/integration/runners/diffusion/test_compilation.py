@@ -9,8 +9,8 @@ import torch
 from torch._dynamo.utils import counters as dynamo_counters
 
 from composition.request import Speed
-from runners.diffusion.families.sd15.components import load_components
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.components import load_components
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
 from tests.integration.runners.diffusion.requests import both_controls, photo, request
 
@@ -26,7 +26,7 @@ def compiled(paths, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(whole, backend="eager"))
     torch._dynamo.reset()
     dynamo_counters.clear()
-    components = load_components(paths, Sd15Settings(), torch.device("cpu"), torch.float32)
+    components = load_components(paths, StableDiffusionSettings(), torch.device("cpu"), torch.float32)
     yield family_of(components, compile_unet=True, native_size=64, warm_rows=2)
     torch._dynamo.reset()
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from composition.request import Speed
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
 from tests.integration.runners.diffusion.requests import control, photo, request
 
@@ -46,10 +46,10 @@ def test_a_request_without_a_reference_is_bit_equal_whether_or_not_an_ip_adapter
 
 
 def test_a_fast_request_is_bit_equal_to_the_stock_pipeline_with_the_lcm_lora(load, stock, paths):
-    from runners.diffusion.families.sd15.components import load_components
+    from runners.diffusion.families.stable_diffusion.components import load_components
 
     fast = request(height=128, width=128, speed=Speed.FAST, num_inference_steps=4, guidance_scale=1.5)
-    fresh = load_components(paths, Sd15Settings(), torch.device("cpu"), torch.float32)
+    fresh = load_components(paths, StableDiffusionSettings(), torch.device("cpu"), torch.float32)
     family = family_of(fresh)
     pipelines = type(stock(torch.float32))(paths, torch.float32)
     plain = pipelines.latents(request(seed=3), None)

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from runners.device import DeviceUnavailable, choose_device, choose_dtype, cpu_multiplies_bfloat16, gpu_memory
-from runners.diffusion.families.sd15.attention import (
+from runners.diffusion.families.stable_diffusion.attention import (
     ReferenceAttention,
     use_xformers_for_self_attention,
     xformers_works,
 )
-from runners.diffusion.families.sd15.components import load_components
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.components import load_components
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 
 pytestmark = pytest.mark.integration
 
@@ -51,7 +51,7 @@ def test_xformers_is_not_used_where_no_real_call_of_it_works(load):
 
 
 def test_xformers_takes_the_self_attention_and_leaves_the_reference_attention(paths):
-    unet = load_components(paths, Sd15Settings(), CPU, torch.float32).unet
+    unet = load_components(paths, StableDiffusionSettings(), CPU, torch.float32).unet
     use_xformers_for_self_attention(unet)
     kinds = {name: type(processor).__name__ for name, processor in unet.attn_processors.items()}
     assert {kind for name, kind in kinds.items() if ".attn1." in name} == {"XFormersAttnProcessor"}

@@ -12,8 +12,8 @@ from diffusers import AutoencoderKL
 
 from benchmarks.stock import StockPipelines
 from models_store.pipelines import latent_cell_px
-from runners.diffusion.families.sd15.components import load_components
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.components import load_components
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
 from tests.integration.runners.diffusion.requests import request
 
@@ -39,7 +39,7 @@ def fine(paths, tmp_path):
 
 
 def test_the_engine_and_the_front_read_the_same_cell(fine):
-    parts = load_components(fine, Sd15Settings(), torch.device("cpu"), torch.float32)
+    parts = load_components(fine, StableDiffusionSettings(), torch.device("cpu"), torch.float32)
     assert parts.latent_scale == latent_cell_px(fine.base, what="the test's model") == 4
 
 
@@ -47,7 +47,7 @@ def test_a_mask_aligned_to_4_px_reaches_the_model_as_it_is_and_equals_the_stock_
     mask = np.zeros((64, 64), np.uint8)
     mask[20:44, 12:28] = 255
     one = request(mask=mask, num_inference_steps=3)
-    family = family_of(load_components(fine, Sd15Settings(), torch.device("cpu"), torch.float32))
+    family = family_of(load_components(fine, StableDiffusionSettings(), torch.device("cpu"), torch.float32))
     with torch.inference_mode():
         state = family.encode(one)
     assert state.latents.shape == (1, 4, 16, 16)

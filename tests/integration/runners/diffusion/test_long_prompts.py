@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from runners.diffusion.families.sd15.text import encode_text, token_chunks
+from runners.diffusion.families.stable_diffusion.text import token_chunks
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
 from tests.integration.runners.diffusion.requests import control, photo, request, run
 
@@ -45,7 +45,7 @@ def test_a_chunk_holds_75_tokens_between_a_start_and_an_end(components, tokens, 
 @pytest.mark.parametrize("prompt", ["", "a red car", "replace the wheel rims"])
 def test_a_prompt_that_fits_is_encoded_as_by_the_stock_pipeline(components, prompt):
     expected = components.pipe.encode_prompt(prompt, CPU, 1, False)[0]
-    assert torch.equal(encode_text(components.pipe, prompt, CPU), expected)
+    assert torch.equal(components.text.encode(prompt).states, expected)
     (chunk,) = token_chunks(components.pipe.tokenizer, prompt)
     assert torch.equal(components.pipe.text_encoder(torch.tensor([chunk]))[0], expected)
 
@@ -63,19 +63,19 @@ def test_what_comes_after_77_tokens_acts(components, field):
 def test_the_shorter_of_prompt_and_negative_prompt_is_filled_with_empty_prompts(components):
     family = family_of(components)
     text = family.encode(request(prompt=LONG, negative_prompt="blurry")).conditioning["encoder_hidden_states"]
-    blank, blurry = (encode_text(components.pipe, prompt, CPU) for prompt in ("", "blurry"))
+    blank, blurry = (components.text.encode(prompt).states for prompt in ("", "blurry"))
     chunks = text.shape[1] // 77
     assert chunks > 1
     assert torch.equal(text[:1], torch.cat([blurry, *[blank] * (chunks - 1)], dim=1))
-    assert torch.equal(text[1:], encode_text(components.pipe, LONG, CPU))
+    assert torch.equal(text[1:], components.text.encode(LONG).states)
 
 
 def test_a_long_prompt_equals_the_stock_pipeline_given_the_same_conditioning(components, stock):
     family = family_of(components)
     one = request(prompt=LONG, num_inference_steps=5)
-    rows = family.encode(one).conditioning["encoder_hidden_states"]
+    conditioning = family.encode(one).conditioning
     pipe = stock(torch.float32)
-    assert torch.equal(denoise_alone(family, one), pipe.latents(one, None, text=rows))
+    assert torch.equal(denoise_alone(family, one), pipe.latents(one, None, conditioning))
 
 
 def test_prompts_of_several_lengths_at_once_give_each_what_it_gets_alone(components):

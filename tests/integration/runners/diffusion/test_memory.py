@@ -14,10 +14,10 @@ from diffusers import ControlNetModel
 from safetensors import safe_open
 
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.sd15.build import build_family
-from runners.diffusion.families.sd15.components import load_components, weights_variant
-from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.build import build_family
+from runners.diffusion.families.stable_diffusion.components import load_components, weights_variant
+from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from tests.fakes.fake_listener import FakeListener
 from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
 from tests.integration.runners.diffusion.requests import (
@@ -55,7 +55,7 @@ def weights_on_disk(*files) -> int:
 
 def test_every_weight_is_held_once_whatever_ran(paths):
     before = live_weights()
-    components = load_components(paths, Sd15Settings(), CPU, torch.float32)
+    components = load_components(paths, StableDiffusionSettings(), CPU, torch.float32)
     family = family_of(components)
     denoise_alone(family, request(controls=both_controls(), references=(photo(1),), ip_adapter_scale=0.5))
     denoise_alone(family, request())
@@ -75,7 +75,7 @@ def test_every_weight_is_held_once_whatever_ran(paths):
 def test_the_half_precision_files_are_read_only_for_half_precision(paths):
     assert weights_variant(paths.base, torch.float16) == "fp16"
     assert weights_variant(paths.base, torch.float32) is None
-    half = load_components(paths, Sd15Settings(), CPU, torch.float16)
+    half = load_components(paths, StableDiffusionSettings(), CPU, torch.float16)
     assert {p.dtype for module in half.modules().values() for p in module.parameters()} == {torch.float16}
 
 
@@ -88,7 +88,7 @@ def test_a_repository_with_half_precision_files_only_loads_in_every_format(paths
             copy.write_bytes(file.read_bytes())
     halved = dataclasses.replace(paths, base=tmp_path)
     for dtype in (torch.float32, torch.bfloat16):
-        components = load_components(halved, Sd15Settings(), CPU, dtype)
+        components = load_components(halved, StableDiffusionSettings(), CPU, dtype)
         assert {p.dtype for module in components.modules().values() for p in module.parameters()} == {dtype}
 
 
@@ -155,7 +155,7 @@ def test_controlnets_can_be_loaded_at_start(make_engine):
 
 
 def test_offloading_moves_only_what_is_used_and_changes_no_bit(paths, load):
-    settings = Sd15Settings(offload=True, cache_max_bytes=0)
+    settings = StableDiffusionSettings(offload=True, cache_max_bytes=0)
     family = build_family(load_components(paths, settings, CPU, torch.float32), settings, Counters())
     one = request(references=(photo(1),), ip_adapter_scale=0.5)
     assert torch.equal(denoise_alone(family, one), denoise_alone(family_of(load()), one))
@@ -164,13 +164,13 @@ def test_offloading_moves_only_what_is_used_and_changes_no_bit(paths, load):
 
 
 def test_a_half_precision_decoder_that_overflows_decodes_again_in_float32(paths):
-    components = load_components(paths, Sd15Settings(), CPU, torch.float16)
+    components = load_components(paths, StableDiffusionSettings(), CPU, torch.float16)
     decoder = components.vae.decoder
     with torch.inference_mode():
         decoder.conv_norm_out.weight.data.mul_(300.0)
         decoder.conv_out.weight.data.mul_(3000.0)
         counters = Counters()
-        family = build_family(components, Sd15Settings(), counters)
+        family = build_family(components, StableDiffusionSettings(), counters)
         pixels = family.decoder.pixels(torch.randn((1, 4, 8, 8), dtype=torch.float16))
     assert torch.isfinite(pixels).all()
     assert pixels.abs().max() > torch.finfo(torch.float16).max

@@ -19,7 +19,7 @@ from composition.config import Config
 from composition.controls import CONTROLS
 from jobs.worker.attempt import AttemptSettings
 from runners.diffusion.engine.settings import EngineSettings
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 
 ROOT = Path(__file__).resolve().parents[4]
 PACKAGES = ("api", "composition", "jobs", "models_store", "prompt_reading", "runners")
@@ -149,9 +149,13 @@ def has_one_value(cls: type, key: str) -> bool:
     return typing.get_origin(hint) is typing.Literal and len(typing.get_args(hint)) == 1
 
 
-@pytest.mark.parametrize("root", [Config, EngineSettings, Sd15Settings, AttemptSettings], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "root", [Config, EngineSettings, StableDiffusionSettings, AttemptSettings], ids=lambda cls: cls.__name__
+)
 def test_every_key_is_read_by_the_product(root):
-    classes = {cls.__name__: cls for cls in (*sections_of(Config), EngineSettings, Sd15Settings, AttemptSettings)}
+    classes = {
+        cls.__name__: cls for cls in (*sections_of(Config), EngineSettings, StableDiffusionSettings, AttemptSettings)
+    }
     read = READ_BY_NAME | keys_read(product(), {name: fields_of(cls) for name, cls in classes.items()})
     unread = [
         f"{cls.__name__}.{key}"

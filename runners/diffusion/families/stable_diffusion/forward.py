@@ -6,7 +6,7 @@ request thus has the stock pipeline's layout, and its arithmetic is the stock pi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,15 @@ import torch
 from composition.controls import CONTROLS
 from composition.request import ControlType
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.sd15.attention import ReferenceRows
-from runners.diffusion.families.sd15.compilation import RowRunner
-from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.state import Control, Sd15State
+from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.compilation import RowRunner
+from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Row:
-    state: Sd15State
+    state: StableDiffusionState
     positive: bool
 
 
@@ -41,7 +41,7 @@ class BatchForward:
     def __init__(self, unet: RowRunner, controlnets: ControlNetPool, counters: Counters) -> None:
         self._unet, self._controlnets, self._counters = unet, controlnets, counters
 
-    def predict(self, states: Sequence[Sd15State]) -> list[torch.Tensor]:
+    def predict(self, states: Sequence[StableDiffusionState]) -> list[torch.Tensor]:
         """The guided noise prediction (1, 4, h, w) of each request, in order; changes no state."""
         guided = [state for state in states if state.guided]
         rows = [_Row(state=state, positive=False) for state in guided]
@@ -50,7 +50,7 @@ class BatchForward:
         latents = torch.cat([row.state.latents for row in rows])
         timesteps = torch.stack([row.state.timestep for row in rows])
         conditioning = _conditioning(rows)
-        residuals = self._control(rows, latents, timesteps, conditioning["encoder_hidden_states"])
+        residuals = self._control(rows, latents, timesteps, conditioning)
         noise = self._unet.run(
             sample=torch.cat([latents, torch.cat([row.state.inpainting for row in rows])], dim=1),
             timesteps=timesteps,
@@ -64,7 +64,11 @@ class BatchForward:
         return _guide(noise, states, guided)
 
     def _control(
-        self, rows: Sequence[_Row], latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor
+        self,
+        rows: Sequence[_Row],
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        conditioning: Mapping[str, torch.Tensor],
     ) -> _Residuals | None:
         """Each ControlNet on just the rows that want it at this step; None when no row wants any."""
         wanted = {kind: chosen for kind in CONTROLS if (chosen := _rows_wanting(rows, kind))}
@@ -72,10 +76,13 @@ class BatchForward:
         for kind, chosen in wanted.items():
             network = self._controlnets.get(kind, needed=len(wanted))
             index = torch.tensor([number for number, _ in chosen], device=latents.device)
+            added = {name: _take(tensor, index) for name, tensor in conditioning.items()}
+            text = added.pop("encoder_hidden_states")
             down, mid = network(
                 _take(latents, index),
                 _take(timesteps, index),
-                encoder_hidden_states=_take(text, index),
+                encoder_hidden_states=text,
+                added_cond_kwargs=added or None,
                 controlnet_cond=torch.cat([control.image for _, control in chosen]),
                 return_dict=False,
             )
@@ -138,7 +145,9 @@ def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
     )
 
 
-def _guide(noise: torch.Tensor, states: Sequence[Sd15State], guided: Sequence[Sd15State]) -> list[torch.Tensor]:
+def _guide(
+    noise: torch.Tensor, states: Sequence[StableDiffusionState], guided: Sequence[StableDiffusionState]
+) -> list[torch.Tensor]:
     """Classifier-free guidance (arXiv 2207.12598) where a request uses it."""
     unconditional: dict[int, Any] = {id(state): noise[i : i + 1] for i, state in enumerate(guided)}
     predictions = []

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from composition.config import Config
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 
 
 def settings(on_cuda=False, **sections):
-    return Sd15Settings.from_config(Config.model_validate(sections), on_cuda=on_cuda, native_size=512)
+    return StableDiffusionSettings.from_config(Config.model_validate(sections), on_cuda=on_cuda, native_size=512)
 
 
 def test_the_limits_are_the_configurations():

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from runners.diffusion.families.sd15.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
 
 ROW_COUNTS = (1, 2, 4, 6, 8, 12, 16)
 _TEXT = "encoder_hidden_states"

@@ -1,4 +1,7 @@
-"""Model offloading: parts that a denoising step does not need wait on the CPU and visit the device while used."""
+"""Where a part is and in which precision, for as long as it is used.
+
+Model offloading: parts that a denoising step does not need wait on the CPU and visit the device.
+"""
 
 from __future__ import annotations
 
@@ -29,3 +32,14 @@ class ModelOffload:
         finally:
             for module in modules:
                 module.to("cpu")
+
+
+@contextmanager
+def full_precision(module: nn.Module) -> Iterator[None]:
+    """The module in float32; afterwards as it was, to the bit where it comes from half precision."""
+    dtype = next(module.parameters()).dtype
+    module.to(torch.float32)
+    try:
+        yield
+    finally:
+        module.to(dtype)

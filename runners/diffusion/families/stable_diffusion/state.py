@@ -10,7 +10,7 @@ import torch
 
 from composition.request import ControlType
 from runners.diffusion.engine.state import RequestState
-from runners.diffusion.families.sd15.scheduler import Schedule
+from runners.diffusion.families.stable_diffusion.scheduler import Schedule
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +28,7 @@ class Control:
 
 
 @dataclass(kw_only=True, eq=False)
-class Sd15State(RequestState):
+class StableDiffusionState(RequestState):
     """One request between encoding and decoding; its bucket's `shared` is a `LoraSet`.
 
     Attributes:

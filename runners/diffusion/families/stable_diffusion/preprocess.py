@@ -1,4 +1,4 @@
-"""Encodes a request into its `Sd15State`: text, images and reference, each looked up by content first.
+"""Encodes a request into its `StableDiffusionState`: text, images and reference, each looked up by content first.
 
 The order in which random numbers are drawn is the stock pipeline's: image's latents (only when strength < 1), noise,
 masked image's latents. Only the encoder's moments are cached, never its samples: a seed gives the same image
@@ -27,14 +27,16 @@ from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Speed
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Bucket
-from runners.diffusion.families.sd15.components import BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER, Components
-from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.loras import LoraSet, LoraSwitch
-from runners.diffusion.families.sd15.offload import ModelOffload
-from runners.diffusion.families.sd15.scheduler import build_schedule
-from runners.diffusion.families.sd15.settings import Sd15Settings
-from runners.diffusion.families.sd15.state import Control, Sd15State
-from runners.diffusion.families.sd15.text import encode_text
+from runners.diffusion.families.stable_diffusion.components import IP_ADAPTER, SAFETY_CHECKER, Components
+from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitch
+from runners.diffusion.families.stable_diffusion.offload import ModelOffload, full_precision
+from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
+from runners.diffusion.families.stable_diffusion.text import EncodedPrompt
+
+_TEXT = "encoder_hidden_states"
 
 
 @dataclass(kw_only=True)
@@ -57,7 +59,7 @@ class Preprocessor:
         controlnets: ControlNetPool,
         loras: LoraSwitch,
         offload: ModelOffload,
-        settings: Sd15Settings,
+        settings: StableDiffusionSettings,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,11 +70,8 @@ class Preprocessor:
         self._control_processor = VaeImageProcessor(
             vae_scale_factor=components.latent_scale, do_convert_rgb=True, do_normalize=False
         )
-        self._cache: ContentCache[torch.Tensor] = ContentCache(
-            max_bytes=settings.cache_max_bytes,
-            ttl_s=settings.cache_ttl_s,
-            size_of=lambda tensor: tensor.untyped_storage().nbytes(),
-            clock=clock,
+        self._cache: ContentCache[Any] = ContentCache(
+            max_bytes=settings.cache_max_bytes, ttl_s=settings.cache_ttl_s, size_of=_size_bytes, clock=clock
         )
 
     def check(self, request: DiffusionRequest) -> None:
@@ -96,7 +95,7 @@ class Preprocessor:
         self._controlnets.check(tuple(request.controls))
         self._loras.select(request.loras, fast=request.speed is Speed.FAST)
 
-    def encode(self, request: DiffusionRequest) -> Sd15State:
+    def encode(self, request: DiffusionRequest) -> StableDiffusionState:
         """Encode everything that a request needs.
 
         Raises:
@@ -115,20 +114,20 @@ class Preprocessor:
             device=parts.device,
         )
         guided = guidance > 1.0
-        text = self._text(request, guided, lookups)
+        conditioning = self._conditioning(request, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
         latents, inpainting = self._latents(request, schedule, generator, lookups)
         reference = self._reference(request, guided, lookups)
         controls = self._controls(request)
         loras = self._loras.select(request.loras, fast=fast)
-        return Sd15State(
-            bucket=Bucket(latent_size=tuple(latents.shape[2:]), shared=loras, text_tokens=text.shape[1]),
+        return StableDiffusionState(
+            bucket=Bucket(latent_size=tuple(latents.shape[2:]), shared=loras, text_tokens=conditioning[_TEXT].shape[1]),
             steps=len(schedule.timesteps),
             models_used=self._models_used(reference, controls, loras),
             cache=lookups.outcome,
             latents=latents,
             inpainting=inpainting,
-            conditioning={"encoder_hidden_states": text},
+            conditioning=conditioning,
             schedule=schedule,
             generator=generator,
             guidance_scale=guidance,
@@ -147,33 +146,45 @@ class Preprocessor:
     def _guidance_steps(self, steps: int) -> int:
         return max(1, round(steps * self._settings.guidance_end))
 
-    def _text(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor:
-        """(1 or 2, 77 x chunks, channels), the negative prompt first; the shorter of the two is filled with blanks."""
-        positive = self._prompt(request.prompt, lookups)
-        if not guided:
-            return positive
-        negative = self._prompt(request.negative_prompt, lookups)
-        tokens = max(positive.shape[1], negative.shape[1])
-        return torch.cat([self._lengthened(negative, tokens, lookups), self._lengthened(positive, tokens, lookups)])
+    def _conditioning(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> dict[str, torch.Tensor]:
+        """Each (1 or 2, ...), the negative prompt first; of two texts the shorter is filled with blank prompts."""
+        texts = [self._prompt(request.prompt, lookups)]
+        if guided:
+            texts.insert(0, self._negative_prompt(request.negative_prompt, texts[0], lookups))
+        tokens = max(text.tokens for text in texts)
+        texts = [self._lengthened(text, tokens, lookups) for text in texts]
+        height, width = request.mask.shape
+        sizes = self._parts.text.sizes((height, width))
+        return {
+            _TEXT: torch.cat([text.states for text in texts]),
+            **{name: torch.cat([text.added[name] for text in texts]) for name in texts[0].added},
+            **{name: torch.cat([size] * len(texts)) for name, size in sizes.items()},
+        }
 
-    def _lengthened(self, text: torch.Tensor, tokens: int, lookups: _Lookups) -> torch.Tensor:
-        """The text (1, n, channels) followed by empty prompts, as long as `tokens`."""
-        if text.shape[1] == tokens:
+    def _negative_prompt(self, prompt: str, positive: EncodedPrompt, lookups: _Lookups) -> EncodedPrompt:
+        if not prompt and self._parts.text.blank_is_zero:
+            return positive.zeros()
+        return self._prompt(prompt, lookups)
+
+    def _lengthened(self, text: EncodedPrompt, tokens: int, lookups: _Lookups) -> EncodedPrompt:
+        """The text followed by blank prompts, as long as `tokens`."""
+        if text.tokens == tokens:
             return text
         blank = self._prompt("", lookups)
-        return torch.cat([text, *[blank] * ((tokens - text.shape[1]) // blank.shape[1])], dim=1)
+        return text.followed_by(blank, (tokens - text.tokens) // blank.tokens)
 
-    def _prompt(self, prompt: str, lookups: _Lookups) -> torch.Tensor:
-        parts = self._parts
+    def _prompt(self, prompt: str, lookups: _Lookups) -> EncodedPrompt:
+        encoder = self._parts.text
 
-        def encode() -> torch.Tensor:
+        def encode() -> EncodedPrompt:
             self._counters.add("text_encodes")
-            with self._offload.on_device(parts.pipe.text_encoder):
-                return encode_text(parts.pipe, prompt, parts.device)
+            with self._offload.on_device(*encoder.modules.values()):
+                return encoder.encode(prompt)
 
-        embeds, hit = self._cache.get(content_key("text", prompt), encode)
+        text: EncodedPrompt
+        text, hit = self._cache.get(content_key("text", prompt), encode)
         lookups.note("text_embeddings", hit)
-        return embeds
+        return text
 
     def _latents(
         self, request: DiffusionRequest, schedule: Any, generator: torch.Generator, lookups: _Lookups
@@ -210,15 +221,20 @@ class Preprocessor:
             pixels = parts.pipe.image_processor.preprocess(PilImage.fromarray(image)).to(torch.float32)
             if keep is not None:
                 pixels = pixels * torch.from_numpy(keep)[None, None]
+            pixels = pixels.to(parts.device, parts.dtype)
             with self._offload.on_device(parts.vae):
-                posterior = parts.vae.encode(pixels.to(parts.device, parts.dtype)).latent_dist
+                if parts.upcasts_vae:
+                    with full_precision(parts.vae):
+                        posterior = parts.vae.encode(pixels.float()).latent_dist
+                else:
+                    posterior = parts.vae.encode(pixels).latent_dist
             moments: torch.Tensor = posterior.parameters
             return moments
 
         mask_part = b"" if keep is None else np.packbits(keep).tobytes()
         moments, hit = self._cache.get(content_key("vae", image, mask_part), encode)
         lookups.note("vae_moments", hit)
-        sample: torch.Tensor = DiagonalGaussianDistribution(moments).sample(generator=generator)
+        sample: torch.Tensor = DiagonalGaussianDistribution(moments).sample(generator=generator).to(parts.dtype)
         # Images come in as channels-last; kernels, and so last bits, depend on the layout: the stock one is this.
         scaling: float = parts.vae.config.scaling_factor
         return (scaling * sample).contiguous()
@@ -229,6 +245,7 @@ class Preprocessor:
             return None
         image = request.references[0]
         key = content_key("reference", image, "guided" if guided else "alone")
+        tokens: torch.Tensor
         tokens, hit = self._cache.get(key, lambda: self._encode_reference(image, guided))
         lookups.note("reference_embeddings", hit)
         return tokens
@@ -265,10 +282,16 @@ class Preprocessor:
     def _models_used(
         self, reference: torch.Tensor | None, controls: Mapping[ControlType, Control], loras: LoraSet
     ) -> tuple[str, ...]:
-        names = [BASE_MODEL] + [IP_ADAPTER] * (reference is not None)
+        names = [self._parts.kind.base_name] + [IP_ADAPTER] * (reference is not None)
         names += [CONTROLS[kind].role for kind in controls]
         names += [name for name, _ in loras]
         return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
+
+
+def _size_bytes(encoding: torch.Tensor | EncodedPrompt) -> int:
+    if isinstance(encoding, EncodedPrompt):
+        return encoding.size_bytes
+    return encoding.untyped_storage().nbytes()
 
 
 def pad_to_square(image: Image) -> Image:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from composition.errors import InvalidInput
-from runners.diffusion.families.sd15.components import Components
+from runners.diffusion.families.stable_diffusion.components import Components
 
 LoraSet: TypeAlias = tuple[tuple[str, float], ...]
 """Names and weights, sorted by name; empty for the plain model."""

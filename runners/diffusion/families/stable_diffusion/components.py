@@ -14,18 +14,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from runners.diffusion.families.sd15.attention import (
+from runners.diffusion.families.stable_diffusion.attention import (
     adopt_reference_attention,
     use_xformers_for_self_attention,
     xformers_works,
 )
-from runners.diffusion.families.sd15.paths import IP_ADAPTER_FILES, Sd15Paths
-from runners.diffusion.families.sd15.settings import Sd15Settings
+from runners.diffusion.families.stable_diffusion.kind import PipelineKind
+from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+from runners.diffusion.families.stable_diffusion.text import PromptEncoder
 
 logger = logging.getLogger(__name__)
 
-BASE_MODEL, IP_ADAPTER, SAFETY_CHECKER = "sd-inpainting", "ip-adapter", "safety-checker"
-"""The names that responses and /health report."""
+IP_ADAPTER, SAFETY_CHECKER = "ip-adapter", "safety-checker"
+"""The names that responses and /health report; the base model's is its kind's."""
+IMAGE_ENCODER = "models/image_encoder"
+"""In the h94/IP-Adapter repository: the ViT-H that the adapters of every kind in use here take."""
+SAFETY_CHECKER_FOLDER = "safety_checker"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,18 +38,20 @@ class Components:
     """The loaded parts, all on `device` in `dtype` (offloading moves them later).
 
     Attributes:
-        pipe: a stock StableDiffusionInpaintPipeline, used only for what has no state: pre- and post-processing and
-            the text encoder's tokenising.
+        pipe: the kind's stock pipeline, used only for what has no state: pre- and post-processing and tokenising.
+        text: its text encoders.
         image_encoder: CLIP vision model of the IP-Adapter, or None.
         reference_projection: image embeddings -> the IP-Adapter's tokens, or None.
         reference_hidden_states: the adapter takes the encoder's last but one layer ("plus"), not its embedding.
-        safety_checker: None when it is off or the repository has none.
+        safety_checker: None when it is off or the profile has none.
+        safety_extractor: makes its input of an image.
         taesd: the tiny decoder for previews, or None.
         attention: "xformers" or "sdpa".
     """
 
     pipe: Any
-    paths: Sd15Paths
+    text: PromptEncoder
+    paths: StableDiffusionPaths
     device: torch.device
     dtype: torch.dtype
     attention: str
@@ -52,8 +59,18 @@ class Components:
     reference_projection: nn.Module | None = None
     reference_hidden_states: bool = False
     safety_checker: Any = None
+    safety_extractor: Any = None
     taesd: Any = None
     names: tuple[str, ...] = field(default=())
+
+    @property
+    def kind(self) -> PipelineKind:
+        return self.paths.kind
+
+    @property
+    def upcasts_vae(self) -> bool:
+        """The autoencoder encodes in full precision, and does not decode in half, as its settings ask."""
+        return self.kind.obeys_force_upcast and bool(self.vae.config.force_upcast)
 
     @property
     def unet(self) -> Any:
@@ -73,7 +90,7 @@ class Components:
         parts = {
             "unet": self.unet,
             "vae": self.vae,
-            "text_encoder": self.pipe.text_encoder,
+            **self.text.modules,
             "image_encoder": self.image_encoder,
             "reference_projection": self.reference_projection,
             "safety_checker": self.safety_checker,
@@ -82,25 +99,29 @@ class Components:
         return {name: module for name, module in parts.items() if module is not None}
 
 
-def load_components(paths: Sd15Paths, settings: Sd15Settings, device: torch.device, dtype: torch.dtype) -> Components:
+def load_components(
+    paths: StableDiffusionPaths, settings: StableDiffusionSettings, device: torch.device, dtype: torch.dtype
+) -> Components:
     """Load all parts but the ControlNets. Raises: OSError, ValueError when a folder lacks what it should have."""
     _silence_progress_bars()
-    pipe = _load_pipeline(paths.base, settings, device, dtype)
-    safety_checker, pipe.safety_checker = pipe.safety_checker, None
-    if settings.safety_checker and safety_checker is None:
-        logger.warning("%s has no safety checker: images are not checked", paths.base.name)
+    kind = paths.kind
+    pipe = _load_pipeline(kind, paths.base, settings, device, dtype)
+    safety_checker, safety_extractor = None, None
+    if settings.safety_checker:
+        safety_checker, safety_extractor = _load_safety_checker(paths.safety_checker or paths.base, pipe, dtype)
     projection, plus = None, False
     if paths.ip_adapter is not None:
-        projection, plus = _load_ip_adapter(pipe, paths.ip_adapter, paths.ip_adapter_variant)
+        projection, plus = _load_ip_adapter(pipe, kind, paths.ip_adapter, paths.ip_adapter_variant)
     use_xformers = settings.use_xformers and xformers_works(device, dtype)
     if use_xformers:
         use_xformers_for_self_attention(pipe.unet)
     attention = "xformers" if use_xformers else "sdpa"
     compiled = "compiled" if settings.compile_unet else "not compiled"
     logger.info("diffusion on %s in %s, attention %s, UNet %s, from %s", device, dtype, attention, compiled, paths.base)
-    names = [BASE_MODEL] + [IP_ADAPTER] * (projection is not None) + [SAFETY_CHECKER] * (safety_checker is not None)
+    names = [kind.base_name] + [IP_ADAPTER] * (projection is not None) + [SAFETY_CHECKER] * (safety_checker is not None)
     return Components(
         pipe=pipe,
+        text=kind.encoder(pipe, device),
         paths=paths,
         device=device,
         dtype=dtype,
@@ -109,6 +130,7 @@ def load_components(paths: Sd15Paths, settings: Sd15Settings, device: torch.devi
         reference_projection=projection,
         reference_hidden_states=plus,
         safety_checker=safety_checker,
+        safety_extractor=safety_extractor,
         taesd=None if paths.taesd is None else _load_taesd(paths.taesd, device, dtype),
         names=tuple(names),
     )
@@ -125,38 +147,62 @@ def _silence_progress_bars() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def weights_variant(folder: Path, dtype: torch.dtype) -> str | None:
-    """The file variant to read: "fp16" where the repository ships it and half precision runs, or ships nothing else."""
-    half = any(folder.rglob("*.fp16.safetensors"))
-    full = any(
-        not path.name.endswith(".fp16.safetensors") for path in folder.rglob("diffusion_pytorch_model*.safetensors")
-    )
+def weights_variant(folder: Path, dtype: torch.dtype, name: str = "diffusion_pytorch_model") -> str | None:
+    """The file variant to read: "fp16" where the folder ships it and half precision runs, or ships nothing else.
+
+    A variant in shards is one too. Files of another `name` say nothing about whether there is full precision.
+    """
+    half = any(folder.rglob("*.fp16*.safetensors"))
+    full = any(".fp16" not in path.name for path in folder.rglob(f"{name}*.safetensors"))
     return "fp16" if half and (dtype is torch.float16 or not full) else None
 
 
-def _load_pipeline(folder: Path, settings: Sd15Settings, device: torch.device, dtype: torch.dtype) -> Any:
-    from diffusers import StableDiffusionInpaintPipeline
+def _load_pipeline(
+    kind: PipelineKind, folder: Path, settings: StableDiffusionSettings, device: torch.device, dtype: torch.dtype
+) -> Any:
+    import diffusers
 
-    options: dict[str, Any] = {}
-    if not settings.safety_checker or not (folder / "safety_checker").is_dir():
-        options = {"safety_checker": None, "requires_safety_checker": False}
-    pipe = StableDiffusionInpaintPipeline.from_pretrained(
-        folder, dtype=dtype, variant=weights_variant(folder, dtype), local_files_only=True, **options
+    pipe = getattr(diffusers, kind.pipeline).from_pretrained(
+        folder, dtype=dtype, variant=weights_variant(folder, dtype), local_files_only=True, **kind.options
     )
     # Offloading brings each of the other parts to the device only while it is used (`ModelOffload`).
     (pipe.unet if settings.offload else pipe).to(device)
     return pipe
 
 
-def _load_ip_adapter(pipe: Any, folder: Path, variant: str | None) -> tuple[nn.Module, bool]:
+def _load_safety_checker(folder: Path, pipe: Any, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The checker, where the pipeline's other parts are, and its feature extractor; two None when there is none."""
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPImageProcessor
+
+    checker = folder / SAFETY_CHECKER_FOLDER
+    if not checker.is_dir():
+        logger.warning("%s has no safety checker: images are not checked", folder.name)
+        return None, None
+    variant = weights_variant(checker, dtype, "model")
+    loaded = StableDiffusionSafetyChecker.from_pretrained(checker, dtype=dtype, variant=variant, local_files_only=True)
+    extractor = CLIPImageProcessor.from_pretrained(folder, subfolder="feature_extractor", local_files_only=True)
+    return loaded.to(pipe.vae.device).eval(), extractor
+
+
+def _load_ip_adapter(pipe: Any, kind: PipelineKind, folder: Path, variant: str | None) -> tuple[nn.Module, bool]:
     """The projection and whether the adapter is a "plus" one; the attention's weights land in the UNet."""
     from diffusers.models.embeddings import ImageProjection
 
-    names = [IP_ADAPTER_FILES[variant]] if variant else list(IP_ADAPTER_FILES.values())
-    present = [name for name in names if (folder / "models" / name).is_file()]
+    if variant is not None and variant not in kind.adapters:
+        raise ValueError(f"IP-Adapter variant {variant} does not fit {kind.base_name}: {', '.join(kind.adapters)} do")
+    names = [kind.adapters[variant]] if variant else list(kind.adapters.values())
+    present = [name for name in names if (folder / name).is_file()]
     if not present:
-        raise FileNotFoundError(f"{folder / 'models'} has none of {', '.join(names)}")
-    pipe.load_ip_adapter(str(folder), subfolder="models", weight_name=present[0], local_files_only=True)
+        raise FileNotFoundError(f"{folder} has none of {', '.join(names)}")
+    subfolder, _, weights = present[0].rpartition("/")
+    pipe.load_ip_adapter(
+        str(folder),
+        subfolder=subfolder,
+        weight_name=weights,
+        image_encoder_folder=IMAGE_ENCODER,
+        local_files_only=True,
+    )
     projection = adopt_reference_attention(pipe.unet).to(pipe.device)
     layers: Any = projection.image_projection_layers
     return projection, not isinstance(layers[0], ImageProjection)

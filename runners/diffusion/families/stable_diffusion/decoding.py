@@ -10,9 +10,9 @@ import torch
 from composition.errors import ContentPolicy, ModelError
 from composition.images import Image
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.sd15.components import Components
-from runners.diffusion.families.sd15.offload import ModelOffload
-from runners.diffusion.families.sd15.state import Sd15State
+from runners.diffusion.families.stable_diffusion.components import Components
+from runners.diffusion.families.stable_diffusion.offload import ModelOffload, full_precision
+from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
 
 
 class Decoder:
@@ -21,7 +21,7 @@ class Decoder:
     def __init__(self, components: Components, offload: ModelOffload, counters: Counters) -> None:
         self._parts, self._offload, self._counters = components, offload, counters
 
-    def decode(self, state: Sd15State) -> Image:
+    def decode(self, state: StableDiffusionState) -> Image:
         """The image (H, W, 3).
 
         Raises:
@@ -39,17 +39,20 @@ class Decoder:
         parts = self._parts
         if not bool(torch.isfinite(latents).all()):
             raise ModelError("the denoising gave no finite numbers")
-        scaled = latents / parts.vae.config.scaling_factor
+        scaling = parts.vae.config.scaling_factor
         self._counters.add("vae_decodes")
         with self._offload.on_device(parts.vae):
-            pixels: torch.Tensor = parts.vae.decode(scaled, return_dict=False)[0]
-            if not bool(torch.isfinite(pixels).all()):
-                pixels = self._decode_float32(scaled)
+            if parts.upcasts_vae and parts.vae.dtype is torch.float16:
+                pixels = self._decode_float32(latents.float() / scaling)
+            else:
+                pixels = parts.vae.decode(latents / scaling, return_dict=False)[0]
+                if not bool(torch.isfinite(pixels).all()):
+                    pixels = self._decode_float32((latents / scaling).float())
         if not bool(torch.isfinite(pixels).all()):
             raise ModelError("the decoder gave no finite numbers")
         return pixels
 
-    def preview(self, state: Sd15State) -> Image | None:
+    def preview(self, state: StableDiffusionState) -> Image | None:
         """A quick image of the latents as they are, of half the size; None without TAESD."""
         taesd = self._parts.taesd
         if taesd is None:
@@ -59,14 +62,9 @@ class Decoder:
         return self._to_image(torch.nn.functional.avg_pool2d(pixels.float(), 2))
 
     def _decode_float32(self, scaled: torch.Tensor) -> torch.Tensor:
-        vae = self._parts.vae
-        dtype = vae.dtype
         self._counters.add("vae_decodes_float32")
-        vae.to(torch.float32)
-        try:
-            pixels: torch.Tensor = vae.decode(scaled.float(), return_dict=False)[0]
-        finally:
-            vae.to(dtype)
+        with full_precision(self._parts.vae):
+            pixels: torch.Tensor = self._parts.vae.decode(scaled, return_dict=False)[0]
         return pixels
 
     def _to_image(self, pixels: torch.Tensor) -> Image:
@@ -78,7 +76,7 @@ class Decoder:
 
         parts, checker = self._parts, self._parts.safety_checker
         self._counters.add("safety_checks")
-        inputs = parts.pipe.feature_extractor(PilImage.fromarray(image), return_tensors="pt").pixel_values
+        inputs = parts.safety_extractor(PilImage.fromarray(image), return_tensors="pt").pixel_values
         with self._offload.on_device(checker):
             # The checker blackens the images it is given: it gets a stand-in, only its verdict counts.
             _, flags = checker(

@@ -1,4 +1,4 @@
-"""How the Stable Diffusion 1.5 family is run, every switch resolved."""
+"""How a family of Stable Diffusion is run, every switch resolved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from composition.config import Config
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sd15Settings:
+class StableDiffusionSettings:
     """What the engine does not need to know.
 
     Attributes:
@@ -35,7 +35,7 @@ class Sd15Settings:
     warm_rows: int = 16
 
     @classmethod
-    def from_config(cls, config: Config, *, on_cuda: bool, native_size: int) -> Sd15Settings:
+    def from_config(cls, config: Config, *, on_cuda: bool, native_size: int) -> StableDiffusionSettings:
         """The service's configuration as this family needs it.
 
         On CUDA "auto" means on; `native_size` is the profile's, in pixels, for when the configuration names none.

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5 inpainting as the engine sees it."""
+"""A family of Stable Diffusion as the engine sees it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
 from runners.diffusion.engine.state import Bucket
-from runners.diffusion.families.sd15.compilation import RowRunner
-from runners.diffusion.families.sd15.components import Components
-from runners.diffusion.families.sd15.controlnets import ControlNetPool
-from runners.diffusion.families.sd15.decoding import Decoder
-from runners.diffusion.families.sd15.forward import BatchForward
-from runners.diffusion.families.sd15.loras import LoraSet, LoraSwitch
-from runners.diffusion.families.sd15.preprocess import Preprocessor
-from runners.diffusion.families.sd15.state import Sd15State
+from runners.diffusion.families.stable_diffusion.compilation import RowRunner
+from runners.diffusion.families.stable_diffusion.components import Components
+from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.decoding import Decoder
+from runners.diffusion.families.stable_diffusion.forward import BatchForward
+from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitch
+from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
+from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
 from runners.errors import translated
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sd15Family:
+class StableDiffusionFamily:
     """`engine.family.Family` over one set of weights; put together by `build_family`."""
 
     components: Components
@@ -41,7 +41,7 @@ class Sd15Family:
     def check(self, request: DiffusionRequest) -> None:
         self.preprocessor.check(request)
 
-    def encode(self, request: DiffusionRequest) -> Sd15State:
+    def encode(self, request: DiffusionRequest) -> StableDiffusionState:
         return self.preprocessor.encode(request)
 
     def activate(self, bucket: Bucket) -> None:
@@ -51,13 +51,13 @@ class Sd15Family:
             self.loras.activate(loras)
         self.unet.plain_weights = not loras
 
-    def predict(self, states: Sequence[Sd15State]) -> list[torch.Tensor]:
+    def predict(self, states: Sequence[StableDiffusionState]) -> list[torch.Tensor]:
         return self.forward.predict(states)
 
-    def preview(self, state: Sd15State) -> Image | None:
+    def preview(self, state: StableDiffusionState) -> Image | None:
         return self.decoder.preview(state)
 
-    def decode(self, state: Sd15State) -> Image:
+    def decode(self, state: StableDiffusionState) -> Image:
         return self.decoder.decode(state)
 
     def release_memory(self) -> None:

@@ -14,7 +14,7 @@ import torch
 from composition.controls import CONTROLS
 from composition.errors import InvalidInput
 from composition.request import ControlType
-from runners.diffusion.families.sd15.components import weights_variant
+from runners.diffusion.families.stable_diffusion.components import weights_variant
 
 
 class ControlNetPool:

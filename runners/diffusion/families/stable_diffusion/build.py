@@ -1,0 +1,126 @@
+"""Puts a family together over loaded components."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from composition.config import Config
+from models_store.store import ModelSet
+from runners.device import choose_dtype
+from runners.diffusion.engine.counters import Counters
+from runners.diffusion.families.stable_diffusion.compilation import ROW_COUNTS, RowRunner
+from runners.diffusion.families.stable_diffusion.components import Components, load_components
+from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.decoding import Decoder
+from runners.diffusion.families.stable_diffusion.family import StableDiffusionFamily
+from runners.diffusion.families.stable_diffusion.forward import BatchForward
+from runners.diffusion.families.stable_diffusion.kind import PipelineKind
+from runners.diffusion.families.stable_diffusion.loras import LoraSwitch
+from runners.diffusion.families.stable_diffusion.offload import ModelOffload
+from runners.diffusion.families.stable_diffusion.paths import profile_paths
+from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
+from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+
+
+def load_kind(
+    kind: PipelineKind, config: Config, models: ModelSet, device: torch.device, counters: Counters
+) -> StableDiffusionFamily:
+    """The family of a configuration's profile. Raises: as `load_components`, and ModelsNotImported."""
+    settings = StableDiffusionSettings.from_config(
+        config, on_cuda=device.type == "cuda", native_size=models.native_size
+    )
+    dtype = choose_dtype(config.models.dtype, device)
+    return build_family(load_components(profile_paths(kind, models), settings, device, dtype), settings, counters)
+
+
+def build_family(
+    components: Components,
+    settings: StableDiffusionSettings,
+    counters: Counters,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> StableDiffusionFamily:
+    """The family over loaded components; `clock` (seconds, rising) ages its cache."""
+    device, dtype = components.device, components.dtype
+    controlnets = ControlNetPool(
+        components.paths.controlnets, max_loaded=settings.max_controlnets, device=device, dtype=dtype
+    )
+    if settings.preload_controlnets:
+        controlnets.preload()
+    loras, offload = LoraSwitch(components), ModelOffload(device, offload=settings.offload)
+    unet = _build_runner(components, controlnets, loras, settings)
+    return StableDiffusionFamily(
+        components=components,
+        controlnets=controlnets,
+        loras=loras,
+        preprocessor=Preprocessor(components, controlnets, loras, offload, settings, counters, clock),
+        unet=unet,
+        forward=BatchForward(unet, controlnets, counters),
+        decoder=Decoder(components, offload, counters),
+    )
+
+
+def _build_runner(
+    components: Components, controlnets: ControlNetPool, loras: LoraSwitch, settings: StableDiffusionSettings
+) -> RowRunner:
+    unet, config = components.unet, components.unet.config
+    reference_shape = None
+    if components.reference_projection is not None:
+        reference_shape = (_reference_tokens(components.reference_projection), config.cross_attention_dim)
+    compile_with: Callable[[Any], Callable[..., Any]] | None = None
+    if settings.compile_unet:
+        loras.load_all()
+        compile_with = compile_for_warm_up
+    runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.warm_rows, reference_shape=reference_shape)
+    if settings.compile_unet:
+        side = settings.native_size // components.latent_scale
+        # A graph compiled for ordinary tensors does not serve inference-mode ones: both must be made in here.
+        with torch.inference_mode():
+            sample = torch.zeros(1, config.in_channels, side, side).to(components.device, components.dtype)
+            conditioning = {"encoder_hidden_states": sample.new_zeros(1, 77, config.cross_attention_dim)}
+            conditioning |= {name: sample.new_zeros(1, width) for name, width in components.text.added_widths.items()}
+            runner.warm_up(sample, conditioning, _residuals(unet, sample, controlnets))
+    return runner
+
+
+def compile_for_warm_up(unet: Any) -> Callable[..., Any]:
+    """One graph per shape that comes while warming up.
+
+    torch would go over to a slower graph of variable shape at the second one, and to eager execution after the eighth.
+    """
+    import torch._dynamo.config
+
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 2 * len(ROW_COUNTS) + 2)
+    compiled: Callable[..., Any] = torch.compile(unet, dynamic=False)
+    return compiled
+
+
+def _reference_tokens(projection: Any) -> int:
+    layer = projection.image_projection_layers[0]
+    if hasattr(layer, "num_image_text_embeds"):
+        return int(layer.num_image_text_embeds)
+    return int(layer.latents.shape[1])
+
+
+def _residuals(unet: Any, sample: torch.Tensor, controlnets: ControlNetPool) -> Callable[[int], Any] | None:
+    """Zeros of the shapes that the UNet's skip connections and middle block have, for a number of rows."""
+    if not controlnets.available:
+        return None
+    rows, _, height, width = sample.shape
+    channels = unet.config.block_out_channels
+    shapes = [(channels[0], height, width)]
+    for level, width_out in enumerate(channels):
+        shapes += [(width_out, height >> level, width >> level)] * unet.config.layers_per_block
+        if level < len(channels) - 1:
+            shapes.append((width_out, height >> (level + 1), width >> (level + 1)))
+    assert rows == 1
+
+    def zeros(count: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+        down = [sample.new_zeros((count, *shape)) for shape in shapes]
+        return down, sample.new_zeros((count, *shapes[-1]))
+
+    return zeros
