@@ -132,7 +132,7 @@ class ImageComposition:
             structure=self.structure,
             diffusion=self.diffusion,
         )
-        loras.family = assembly.family
+        loras.family = ModelSet(config.models).family
         editor = Editor(
             config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
         )

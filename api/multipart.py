@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from python_multipart.exceptions import FormParserError
@@ -65,7 +65,7 @@ class Upload:
     """The bytes of a file that was sent as such, none of one that went to a sink; `filename` as the sender says it."""
 
     data: bytes
-    filename: str = ""
+    filename: str = field(default="", compare=False)
 
     def __repr__(self) -> str:
         return f"Upload({len(self.data)} bytes)"

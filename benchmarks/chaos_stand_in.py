@@ -172,7 +172,13 @@ async def run_front(port: int, runner_port: int) -> None:
     queue, blobs, health = _open(config, fetcher, runner_port)
     await queue.start()
     context = ApiContext(
-        config=config, queue=queue, blobs=blobs, codec=codec, fetcher=fetcher, health=health, unavailable=frozenset(),
+        config=config,
+        queue=queue,
+        blobs=blobs,
+        codec=codec,
+        fetcher=fetcher,
+        health=health,
+        unavailable=frozenset(),
         loras=LoraLibrary(config.loras, open_lora_store(config)),
     )
     server = uvicorn.Server(

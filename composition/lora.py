@@ -79,6 +79,7 @@ class LoraUse:
     Attributes:
         path: its file on this machine.
         token: of an embedding: the word of the prompt that it stands for.
+        modules: how many layers it changes, as far as anybody counted.
     """
 
     name: str
@@ -88,3 +89,4 @@ class LoraUse:
     kind: LoraKind = LoraKind.LORA
     token: str | None = None
     trigger_words: tuple[str, ...] = ()
+    modules: int | None = None

@@ -35,12 +35,11 @@ MEGABYTE = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Assembly:
-    """The models behind their ports, their health, the size that they paint at, and the diffusion model's family."""
+    """The models behind their ports, their health, and the size that they paint at."""
 
     models: Models
     health: RunnersHealth
     native_size: int
-    family: str
 
 
 def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, diffusion: Any) -> Assembly:
@@ -82,7 +81,6 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
             last_failure=last_failure,
         ),
         native_size=native_size,
-        family=store.family,
     )
 
 

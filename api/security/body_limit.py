@@ -90,7 +90,9 @@ class BodyLimitGuard:
 
 
 def _too_large(max_bytes: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"the request body is larger than {max_bytes / 2**20:g} MB", details={"max_bytes": max_bytes})
+    return PayloadTooLarge(
+        f"the request body is larger than {max_bytes / 2**20:g} MB", details={"max_bytes": max_bytes}
+    )
 
 
 def _too_many() -> QueueFull:

@@ -154,7 +154,9 @@ class LoraLibrary:
                 names = list(loras)[:MAX_NAMED]
                 raise InvalidInput(
                     f"config.loras: there is no LoRA {name[:100]!r}; "
-                    + (f"there are: {', '.join(names)}" if names else "there is none yet: POST /api/v1/loras takes one"),
+                    + (
+                        f"there are: {', '.join(names)}" if names else "there is none yet: POST /api/v1/loras takes one"
+                    ),
                     details={"field": "config.loras", "available": names},
                 )
             self._check_family(loras[name])
@@ -203,4 +205,5 @@ def _use(lora: Lora, weight: float, path: Path) -> LoraUse:
         kind=facts.kind,
         token=(facts.token or lora.name) if facts.kind is LoraKind.EMBEDDING else None,
         trigger_words=facts.trigger_words,
+        modules=facts.modules,
     )

@@ -48,7 +48,7 @@ class FsspecLoraFiles:
             await _in_thread(self._fs.rm_file, f"{self._files}/{key}")
 
     async def keys(self) -> Mapping[str, float]:
-        return {name: at for name, at in await _in_thread(self._list, self._files)}
+        return dict(await _in_thread(self._list, self._files))
 
     async def add_record(self, owner: str, name: str, record: str) -> bool:
         path = f"{self._records}/{owner}/{name}.json"

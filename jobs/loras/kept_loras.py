@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -117,7 +116,7 @@ class KeptLoras:
                 raise StorageAway(f"the file of LoRA {lora.name} is damaged in the storage")
             with told_as_storage():
                 cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.replace(incoming.path, cached)
+                incoming.path.replace(cached)
 
     def _bound_cache(self, latest: Path) -> None:
         """Forget the files that were not used for longest, but never the one that is just wanted."""

@@ -21,13 +21,13 @@ class FakeLoraFiles:
     async def open(self) -> None: ...
 
     async def put(self, key: str, path: Path) -> None:
-        self.files[key], self.ages[key] = path.read_bytes(), self._clock()
+        self.files[key], self.ages[key] = _read(path), self._clock()
 
     async def fetch(self, key: str, path: Path) -> None:
         if key not in self.files:
             raise NotFound("there is no such LoRA")
         self.fetches.append(key)
-        path.write_bytes(self.files[key])
+        _write(path, self.files[key])
 
     def path_of(self, key: str) -> Path | None:
         return None
@@ -48,3 +48,11 @@ class FakeLoraFiles:
     async def records(self, owner: str | None = None) -> tuple[str, ...]:
         owners = list(self.owned) if owner is None else [owner]
         return tuple(record for one in owners for record in self.owned.get(one, {}).values())
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)

@@ -33,6 +33,7 @@ class RequestState(ABC):
         steps: denoising steps in all.
         step: those it has taken.
         models_used: every model that works for it, by the names that responses report.
+        notes: what the caller should know, such as what of it could not act.
         cache: "hit" or "miss" per encoding, for the response.
     """
 
@@ -40,6 +41,7 @@ class RequestState(ABC):
     steps: int
     step: int = 0
     models_used: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     cache: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -98,7 +98,9 @@ async def test_nothing_there_is_an_empty_list(edge):
         (form(safetensors({**kohya(), "lora_unet_x.alpha": np.array(np.nan, np.float32)})), 422, "lacks one"),
     ],
 )
-async def test_what_cannot_be_used_is_refused_with_the_reason_and_leaves_nothing(edge, files, tmp_path, body, status, message):  # noqa: E501
+async def test_what_cannot_be_used_is_refused_with_the_reason_and_leaves_nothing(
+    edge, files, tmp_path, body, status, message
+):
     answer = await edge.client.post(PATH, **body)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (status, "INVALID_INPUT")
@@ -146,9 +148,8 @@ async def test_a_body_of_gigabytes_is_refused_before_it_is_read(edge):
             read += 1
             yield bytes(1 << 16)
 
-    answer = await edge.client.post(
-        PATH, content=pieces(), headers={"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(2 << 30)}
-    )  # fmt: skip
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(2 << 30)}
+    answer = await edge.client.post(PATH, content=pieces(), headers=headers)
     limit_mb = LORA_LIMIT_MB + (FORM_ROOM_BYTES >> 20)
     assert (answer.status_code, answer.json()["error"]["message"]) == (
         413, f"the request body is larger than {limit_mb} MB"
@@ -156,16 +157,18 @@ async def test_a_body_of_gigabytes_is_refused_before_it_is_read(edge):
 
 
 async def test_only_so_many_uploads_come_in_at_a_time(edge):
-    held = asyncio.Event()
+    held: asyncio.Event = asyncio.Event()
+    arrived: asyncio.Queue[None] = asyncio.Queue()
 
     async def slow():
+        arrived.put_nowait(None)
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.safetensors"\r\n\r\n'
         await held.wait()
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     uploads = [asyncio.create_task(edge.client.post(PATH, content=slow(), headers=headers)) for _ in range(4)]
-    while sum(1 for _ in edge.context.loras._store._incoming.glob("*.part")) < 4:
-        await asyncio.sleep(0)
+    for _ in range(4):
+        await asyncio.wait_for(arrived.get(), 30)
     answer = await send(edge)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "QUEUE_FULL")
     assert "Retry-After" in answer.headers

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from composition.images import Box
+from composition.lora import LoraKind, LoraUse
 from composition.marks import Point
 from composition.pipelines.effects import ACTS_ALWAYS, WITHOUT_EFFECT
 from composition.request import (
@@ -52,6 +53,11 @@ REFERENCE = (np.full((64, 64, 3), 90, np.uint8),)
 
 def case(options=None, prompt=REPLACE, **request):
     return {"prompt": prompt, "options": options or {}, **request}
+
+
+def lora(name, weight, token=None):
+    kind = LoraKind.LORA if token is None else LoraKind.EMBEDDING
+    return LoraUse(name=name, weight=weight, path=f"/loras/{name}", sha256="0" * 64, kind=kind, token=token)
 
 
 FAST = {"speed": Speed.FAST}
@@ -105,7 +111,18 @@ IDLE = {
         "reference_image is not painted from: ip_adapter_scale is 0",
     ),
     "ip_adapter_scale": (case({"ip_adapter_scale": 0.9}), "ip_adapter_scale has no effect without reference_image"),
-    "loras": (case({"loras": {"pixel-art": 0.0, "ink": 0.8}}), "a LoRA of weight 0 has no effect: pixel-art"),
+    "loras": (
+        case({"loras": {"pixel-art": 0.0, "ink": 0.8}}, loras=(lora("pixel-art", 0.0), lora("ink", 0.8))),
+        "a LoRA of weight 0 has no effect: pixel-art",
+    ),
+    "loras, a token that nobody says": (
+        case({"loras": {"toy": 1.0}}, loras=(lora("toy", 1.0, "<cat-toy>"),)),
+        "an embedding acts where its token stands in prompt or negative_prompt, and these do not: <cat-toy>",
+    ),
+    "loras, half an embedding": (
+        case({"loras": {"toy": 0.5}}, "replace the mug with a <cat-toy>", loras=(lora("toy", 0.5, "<cat-toy>"),)),
+        "an embedding acts fully or, at weight 0, not: the weight has no effect of toy",
+    ),
     "target": (case({"target": "rims"}, mask=spot()), "mask_image is repainted, not what target names"),
     "target, nothing in it": (case({"target": "???"}), "target '???' names nothing that can be looked for"),
     "target beside a box": (
@@ -204,7 +221,13 @@ ACTING = {
     "prompt": case({}, REMOVE),
     "references": case({"ip_adapter_scale": 0.9}, references=REFERENCE),
     "ip_adapter_scale 0 without a reference": case({"ip_adapter_scale": 0.0}),
-    "loras": case({"loras": {"ink": 0.8}}),
+    "loras": case({"loras": {"ink": 0.8}}, loras=(lora("ink", 0.8),)),
+    "loras, an embedding": case(
+        {"loras": {"toy": 1.0}}, "replace the mug with a <cat-toy>", loras=(lora("toy", 1.0, "<cat-toy>"),)
+    ),
+    "loras, a negative embedding": case(
+        {"loras": {"bad": 1.0}}, negative_prompt="bad-hands", loras=(lora("bad", 1.0, "bad-hands"),)
+    ),
     "target": case({"target": "rims"}),
     "target, a side": case({"target": "the left one"}),
     "points": case({"points": CLICKS, "mask_dilation_px": 40}),

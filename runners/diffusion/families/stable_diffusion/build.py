@@ -19,7 +19,7 @@ from runners.diffusion.families.stable_diffusion.decoding import Decoder
 from runners.diffusion.families.stable_diffusion.family import StableDiffusionFamily
 from runners.diffusion.families.stable_diffusion.forward import BatchForward
 from runners.diffusion.families.stable_diffusion.kind import PipelineKind
-from runners.diffusion.families.stable_diffusion.loras import LoraSwitch
+from runners.diffusion.families.stable_diffusion.loras import LoraSets
 from runners.diffusion.families.stable_diffusion.offload import ModelOffload
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
@@ -51,8 +51,9 @@ def build_family(
     )
     if settings.preload_controlnets:
         controlnets.preload()
-    loras, offload = LoraSwitch(components), ModelOffload(device, offload=settings.offload)
-    unet = _build_runner(components, controlnets, loras, settings)
+    loras = LoraSets(components, counters, max_bytes=settings.lora_max_bytes)
+    offload = ModelOffload(device, offload=settings.offload)
+    unet = _build_runner(components, controlnets, settings)
     return StableDiffusionFamily(
         components=components,
         controlnets=controlnets,
@@ -64,16 +65,13 @@ def build_family(
     )
 
 
-def _build_runner(
-    components: Components, controlnets: ControlNetPool, loras: LoraSwitch, settings: StableDiffusionSettings
-) -> RowRunner:
+def _build_runner(components: Components, controlnets: ControlNetPool, settings: StableDiffusionSettings) -> RowRunner:
     unet, config = components.unet, components.unet.config
     reference_shape = None
     if components.reference_projection is not None:
         reference_shape = (_reference_tokens(components.reference_projection), config.cross_attention_dim)
     compile_with: Callable[[Any], Callable[..., Any]] | None = None
     if settings.compile_unet:
-        loras.load_all()
         compile_with = compile_for_warm_up
     runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.warm_rows, reference_shape=reference_shape)
     if settings.compile_unet:

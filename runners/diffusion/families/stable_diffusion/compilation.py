@@ -41,7 +41,6 @@ class RowRunner:
         self._reference_shape = reference_shape
         self._warm: set[tuple[tuple[int, ...], bool]] = set()
         self._warm_tokens = 0
-        self.plain_weights = True
 
     @property
     def warm_shapes(self) -> frozenset[tuple[tuple[int, ...], bool]]:
@@ -57,18 +56,20 @@ class RowRunner:
         reference: ReferenceRows | None,
         down: list[torch.Tensor] | None,
         mid: torch.Tensor | None,
+        instead: Any = None,
     ) -> torch.Tensor:
         """Predicted noise (rows, 4, h, w) from samples (rows, 9, h, w).
 
         `conditioning` has "encoder_hidden_states" and whatever else the model takes as added conditions, by rows;
-        `down` and `mid` are ControlNet residuals of the skip connections and of the middle block.
+        `down` and `mid` are ControlNet residuals of the skip connections and of the middle block. `instead` of the
+        UNet another one with the same inputs runs, which is not compiled.
         """
         rows = sample.shape[0]
         target = next((n for n in self._row_counts if n >= rows), rows)
-        warm = self.plain_weights and ((target, *sample.shape[1:]), down is not None) in self._warm
+        warm = instead is None and ((target, *sample.shape[1:]), down is not None) in self._warm
         warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
         if not warm:
-            return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)
+            return _call(instead or self._unet, sample, timesteps, conditioning, reference, down, mid)
         spare = target - rows
         padded = {name: _pad(tensor, spare) for name, tensor in conditioning.items()}
         noise = _call(

@@ -16,6 +16,7 @@ class StableDiffusionSettings:
         max_controlnets: how many stay loaded, least recently used first out.
         preload_controlnets: load them at start instead of at first use.
         guidance_end: classifier-free guidance runs for this fraction of the steps, the rest at half the cost.
+        lora_max_bytes: of the sets of LoRAs that stay ready, least recently used first out.
         offload: keep on the CPU what a denoising step does not need.
         compile_unet: torch.compile for the warmed-up shapes.
         native_size: the image size in pixels that is warmed up.
@@ -26,6 +27,7 @@ class StableDiffusionSettings:
     cache_max_bytes: int = 256 << 20
     max_controlnets: int = 2
     preload_controlnets: bool = False
+    lora_max_bytes: int = 1 << 30
     guidance_end: float = 1.0
     offload: bool = False
     use_xformers: bool = True
@@ -47,6 +49,7 @@ class StableDiffusionSettings:
             cache_max_bytes=(optimization.cache_max_mb << 20) if optimization.cache_preprocessors else 0,
             max_controlnets=config.models.controlnet.max_loaded,
             preload_controlnets=not config.models.controlnet.load_on_demand,
+            lora_max_bytes=config.loras.max_loaded_mb << 20,
             guidance_end=generation.guidance_end,
             offload=optimization.enable_model_offload and on_cuda,
             use_xformers=generation.enable_xformers,

@@ -29,7 +29,7 @@ class Control:
 
 @dataclass(kw_only=True, eq=False)
 class StableDiffusionState(RequestState):
-    """One request between encoding and decoding; its bucket's `shared` is a `LoraSet`.
+    """One request between encoding and decoding; its bucket's `shared` is a `SetKey`.
 
     Attributes:
         latents: (1, 4, h, w), replaced at every step.
@@ -37,6 +37,7 @@ class StableDiffusionState(RequestState):
         conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
             the negative prompt first. "encoder_hidden_states" is always there, others are added conditions.
         reference_tokens: like `conditioning`, (1 or 2, tokens, channels), or None without a reference.
+        unet: that of its set of LoRAs; None: the plain one.
         generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
         guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.
     """
@@ -48,6 +49,7 @@ class StableDiffusionState(RequestState):
     generator: torch.Generator
     guidance_scale: float
     guidance_steps: int
+    unet: Any = None
     reference_tokens: torch.Tensor | None = None
     reference_scale: float = 0.0
     controls: Mapping[ControlType, Control] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import pickle
 import struct
@@ -144,7 +145,7 @@ def test_a_sound_file_that_was_tampered_with_is_refused_or_covers_its_bytes_stil
         return
     assert kept == len(SOUND)
     covered = sorted((entry.begin, entry.end) for entry in header.tensors.values())
-    assert all(end == begin for (_, end), (begin, _) in zip(covered, covered[1:], strict=False))
+    assert all(end == begin for (_, end), (begin, _) in itertools.pairwise(covered))
     assert covered[-1][1] == len(SOUND)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,6 +38,10 @@ async def upload(library: LoraLibrary, owner: str, name: str, data: bytes = INK,
         return await library.add(owner, name, incoming, **options)
 
 
+def content(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
 def names(loras):
     return [lora.name for lora in loras]
 
@@ -57,8 +63,7 @@ async def test_two_owners_may_have_one_name_and_each_gets_the_own_file(library):
     await upload(library, "bob", "style", OIL)
     (ann,) = await library.resolve("ann", {"style": 1.0}, {})
     (bob,) = await library.resolve("bob", {"style": 1.0}, {})
-    with open(ann.path, "rb") as of_ann, open(bob.path, "rb") as of_bob:
-        assert (of_ann.read(), of_bob.read()) == (INK, OIL)
+    assert [content(use.path) for use in (ann, bob)] == [INK, OIL]
 
 
 @pytest.mark.parametrize("owner", ["", "../../etc", "a/b", "ü\x00", "\udc80", "*"])
@@ -86,7 +91,23 @@ async def test_of_two_uploads_of_one_name_at_once_one_is_kept(library, files):
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../ink", "a/b", "a\\b", "/etc/passwd", ".hidden", "ends.", "a b", "ä", "a\x00", "a" * 65, "~", "-a"],
+    [
+        "",
+        ".",
+        "..",
+        "../ink",
+        "a/b",
+        "a\\b",
+        "/etc/passwd",
+        ".hidden",
+        "ends.",
+        "a b",
+        "ä",
+        "a\x00",
+        "a" * 65,
+        "~",
+        "-a",
+    ],
 )
 async def test_a_name_that_is_no_plain_word_is_refused(library, files, name):
     with pytest.raises(UnusableLora, match="name: must be 1 to 64 letters"):
@@ -131,8 +152,6 @@ async def test_a_file_that_cannot_be_used_leaves_nothing(library, files, tmp_pat
 
 
 async def test_the_file_is_hashed_and_described(library):
-    import hashlib
-
     lora = await upload(library, "ann", "ink", INK, trigger_words=[" sks  dog ", "", "sks dog"])
     assert (lora.sha256, lora.size_bytes, lora.created_at) == (hashlib.sha256(INK).hexdigest(), len(INK), 1000.0)
     assert lora.facts.trigger_words == ("sks dog",)

@@ -33,7 +33,9 @@ def lora(data: bytes, name: str = "ink", owner: str = "ann") -> Lora:
 
 
 def kept(files, folder, **options):
-    return KeptLoras(files, folder, **{"max_cached_bytes": 1 << 20, "orphan_age_s": 0.0, "clock": lambda: 0.0, **options})
+    return KeptLoras(
+        files, folder, **{"max_cached_bytes": 1 << 20, "orphan_age_s": 0.0, "clock": lambda: 0.0, **options}
+    )
 
 
 async def add(store, data: bytes, **fields) -> Lora:
@@ -41,6 +43,22 @@ async def add(store, data: bytes, **fields) -> Lora:
         incoming.write(data)
         await incoming.drain(finish=True)
         return await store.add(lora(data, **fields), incoming.path)
+
+
+async def break_off(store) -> None:
+    async with store.receive() as incoming:
+        incoming.write(b"half")
+        await incoming.drain(finish=True)
+        raise RuntimeError("the client has left")
+
+
+def begin_upload(folder) -> subprocess.Popen[str]:
+    upload = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert upload.stdout is not None
+    assert upload.stdout.readline() == "written\n"
+    return upload
 
 
 async def test_a_record_says_all_that_was_known(tmp_path):
@@ -63,10 +81,7 @@ async def test_nothing_of_an_upload_is_left_that_fails_or_is_broken_off(tmp_path
     with pytest.raises(UnusableLora):
         await add(store, b"others")
     with pytest.raises(RuntimeError):
-        async with store.receive() as incoming:
-            incoming.write(b"half")
-            await incoming.drain(finish=True)
-            raise RuntimeError("the client has left")
+        await break_off(store)
     assert len(await files.keys()) == 1
     assert list(tmp_path.rglob("*.part")) == []
 
@@ -98,11 +113,7 @@ asyncio.run(main())
 
 
 async def test_an_upload_whose_process_is_killed_is_removed_by_whoever_comes_next(tmp_path):
-    upload = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert upload.stdout is not None
-    assert upload.stdout.readline() == "written\n"
+    upload = begin_upload(tmp_path)
     (half,) = tmp_path.glob("*.part")
     async with incoming_in(tmp_path) as incoming:
         assert half.exists(), "somebody is still writing it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import fsspec
@@ -86,7 +85,7 @@ async def test_a_folders_file_takes_its_place_once_and_is_readable_where_it_is(t
     await files.put(KEY, sent)
     path = files.path_of(KEY)
     assert path is not None
-    assert os.path.samefile(path, sent)
+    assert path.samefile(sent)
 
 
 async def test_what_a_crash_left_beside_the_records_is_removed_at_the_next_start(tmp_path):
