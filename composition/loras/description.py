@@ -161,14 +161,16 @@ def _family(downs: Mapping[str, tuple[int, ...]], parts: Mapping[str, str]) -> s
 
 def _embedding(header: Header) -> LoraFacts:
     tensors = {name: entry.shape for name, entry in header.tensors.items() if entry.dtype not in ("I64", "I32")}
+    family: str | None
+    token: str | None = None
     if tensors.keys() == {"clip_l", "clip_g"}:
-        family, token, shapes = "sdxl", None, tuple(tensors.values())
+        family, shapes = "sdxl", tuple(tensors.values())
     elif len(tensors) == 1 and len(header.tensors) == 1:
         ((name, shape),) = tensors.items()
-        family, token, shapes = "sd15" if shape[-1:] == (768,) else None, None, (shape,)
-        token = None if name == "emb_params" else name
         if shape[-1:] == (1024,):
             raise UnusableLora("the embedding is for Stable Diffusion 2 (width 1024), which is not served")
+        family, shapes = "sd15" if shape[-1:] == (768,) else None, (shape,)
+        token = None if name == "emb_params" else name
     else:
         first = next(iter(header.tensors))
         raise UnusableLora(f"the file is neither a LoRA nor an embedding: it has {len(header.tensors)} tensors, "

@@ -120,4 +120,10 @@ class Config(TypedDict, total=False):
             "downscale takes a photo above limits.max_resolution and answers at the reduced size.", default="refuse"
         ),
     ]
-    loras: Annotated[dict[LoraName, LoraWeight], _option("Allow-listed LoRA names with weights.", max_length=5)]
+    loras: Annotated[
+        dict[LoraName, LoraWeight],
+        _option(
+            "LoRAs and embeddings by name, yours or the operator's, with weights -2..2 (GET /api/v1/loras).",
+            max_length=5,
+        ),
+    ]
