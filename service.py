@@ -21,7 +21,7 @@ from api.context import ApiContext
 from api.documentation import serve_whole_document
 from api.fetcher import GuardedFetcher
 from api.readiness import ReadinessProbe
-from api.routes.loras import streamed_paths
+from api.routes.loras import UPLOAD_TIMEOUT_S, streamed_paths
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
 from composition.config import load_config
@@ -56,7 +56,7 @@ with refusing_to_be_imported():  # the runners read the configuration as they ar
 os.environ.setdefault("BENTOML_RESULT_STORE", str(storage_folder(config.storage) / "tasks.sqlite3"))
 
 RESPONSE_MARGIN_S = 30.0
-"""BentoML's own time limit lies this far behind ours, so that ours answers."""
+"""BentoML's own time limit, which covers the reading of a body, lies this far behind the longest of ours."""
 
 set_up_logging(config.logging.level)
 bound_connections()
@@ -70,7 +70,7 @@ embedded = config.queue.backend == "embedded"
 @bentoml.service(
     name="image-composition",
     workers=config.api.workers,
-    traffic={"timeout": config.limits.request_timeout_seconds + RESPONSE_MARGIN_S},
+    traffic={"timeout": max(config.limits.request_timeout_seconds, UPLOAD_TIMEOUT_S) + RESPONSE_MARGIN_S},
     http={"host": config.api.host, "port": config.api.port},
     metrics={"enabled": False},
     # Written into the Bento when it is built: the profile whose models it holds is the one that it serves.

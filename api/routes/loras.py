@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
@@ -33,6 +34,8 @@ LORAS_PATH: Final = f"{API_PREFIX}/loras"
 SUFFIX: Final = ".safetensors"
 FORM_ROOM_BYTES: Final = MEGABYTE
 """Of a body, for what is not the file."""
+UPLOAD_TIMEOUT_S: Final = 1800.0
+"""For all of a file: 512 MB at 2.4 Mbit/s. A sender that stalls is given up long before."""
 FORM_SCHEMA: Final[dict[str, Any]] = {
     "title": "LoraForm",
     "description": "A LoRA (kohya, diffusers or PEFT layout) or a textual inversion, as .safetensors.",
@@ -94,9 +97,12 @@ async def upload(request: Request, context: Context, owner: Owner) -> Any:
     )
     async with context.loras.receive() as incoming:
         try:
-            form = await read_form(request, limits, into=incoming)
+            async with asyncio.timeout(UPLOAD_TIMEOUT_S):
+                form = await read_form(request, limits, into=incoming)
         except RefusedForm as refused:
             return RefusedBody(refused, max_body_bytes=config.api.max_request_size_mb * MEGABYTE)
+        except TimeoutError as error:
+            raise Timeout(f"the upload took longer than {UPLOAD_TIMEOUT_S:g} s") from error
         words = _text(form, "trigger_words")
         lora = await context.loras.add(
             owner, _name(form), incoming, trigger_words=words.split(",") if words is not None else ()

@@ -26,8 +26,7 @@ class Sd15PromptEncoder:
 
     def encode(self, prompt: str) -> EncodedPrompt:
         pipe = self._pipe
-        # An embedding of several vectors stands for as many tokens.
-        chunks = token_chunks(pipe.tokenizer, pipe.maybe_convert_prompt(prompt, pipe.tokenizer))
+        chunks = token_chunks(pipe.tokenizer, prompt)
         if len(chunks) == 1:
             return EncodedPrompt(states=pipe.encode_prompt(prompt, self._device, 1, False)[0])
         states: torch.Tensor = pipe.text_encoder(torch.tensor(chunks, device=self._device))[0]
