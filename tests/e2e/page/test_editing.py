@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.demo_cases import world_cases
 from tests.e2e.images import encoded, photo
-from tests.e2e.page.conftest import WAIT_MS
+from tests.e2e.page.conftest import SEED, WAIT_MS
 
 CASES = {case.name.partition(" ")[2].capitalize(): case for case in world_cases()}
 RULES = {
@@ -85,8 +85,8 @@ def test_a_mask_drawn_with_the_mouse_is_what_changes_and_nothing_else(visit):
     assert (mask[:35] == 0).all()
     assert (mask[70:] == 0).all()
     differs = np.abs(case.base.astype(int) - after).max(axis=2) > 0
-    assert differs[mask == 255].mean() > 0.5
-    assert not differs[120:].any()
+    assert not differs[mask == 0].any()
+    assert differs[mask == 255].mean() > 0.1, "plain sky may be painted as it was, but not all of it"
 
 
 def test_a_found_mask_is_corrected_and_the_correction_taken_back(visit):
@@ -138,7 +138,7 @@ def test_a_box_is_outlined_by_sam_and_the_click_that_these_models_cannot_use_bec
     visit.decided()
     visit.page.locator(".frame.selection").wait_for()
     config = visit.bodies("analyze")[-1]["config"]
-    assert config.keys() == {"box"}
+    assert config.keys() == {"seed", "box"}
     assert config["box"] == pytest.approx([12, 128, 244, 231], abs=2)
     assert visit.page.get_by_text("what you pointed at").is_visible()
 
@@ -284,4 +284,4 @@ def test_a_negative_prompt_and_settings_are_sent_as_they_are_set(visit):
     assert visit.result().startswith(b"\xff\xd8")
     body = visit.bodies("generate/async")[-1]
     assert body["negative_prompt"] == "rust"
-    assert body["config"] == {"guidance_scale": 5.5, "output_format": "jpeg", "sharpen": True}
+    assert body["config"] == {"seed": SEED, "guidance_scale": 5.5, "output_format": "jpeg", "sharpen": True}

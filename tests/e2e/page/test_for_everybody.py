@@ -98,7 +98,7 @@ def test_axe_finds_nothing_serious(visits, demo_url, scheme, device):
 
     look("start")
     visit.take("Rim replacement")
-    visit.page.locator("summary").filter(has_text="Settings").click()
+    visit.open_settings()
     look("edit")
     visit.set_number("Num inference steps", "20")
     visit.edit()
@@ -124,7 +124,7 @@ def test_a_phone_never_scrolls_sideways_and_its_buttons_fit_a_finger(visits, dem
     fits()
     visit.take("Rim replacement")
     fits()
-    page.locator("summary").filter(has_text="Settings").click()
+    visit.open_settings()
     fits()
     small = page.evaluate(
         """() => [...document.querySelectorAll("button, .tool, .file, .count label")]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.e2e.page.conftest import WAIT_MS, served
+from tests.e2e.page.conftest import SEED, WAIT_MS, served
 
 
 @pytest.fixture(scope="module")
@@ -63,4 +63,4 @@ def test_what_is_clicked_is_what_changes_where_the_models_know_clicks(visits, ke
     visit.page.get_by_text("what you pointed at").wait_for()
     visit.page.wait_for_function("() => document.querySelectorAll('.point').length === 2")
     visit.decided()
-    assert visit.bodies("analyze")[-1]["config"] == {"points": [[128, 192], [64, 64, 0]]}
+    assert visit.bodies("analyze")[-1]["config"] == {"seed": SEED, "points": [[128, 192], [64, 64, 0]]}

