@@ -11,7 +11,6 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
-from api.features import UNAVAILABLE
 from composition.config import Config
 from composition.errors import NotReady
 from composition.jobs import JobStatus
@@ -36,7 +35,6 @@ class ApiContext:
     """Ready objects behind the ports.
 
     Attributes:
-        unavailable: names of features that this version refuses, as `features` describes them.
         job_counts: jobs per status for /metrics, or None.
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
     """
@@ -48,7 +46,6 @@ class ApiContext:
     fetcher: Fetcher
     health: ModelHealth
     loras: LoraLibrary
-    unavailable: frozenset[str] = UNAVAILABLE
     job_counts: JobCounts | None = None
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
 

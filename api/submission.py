@@ -19,7 +19,6 @@ import anyio.to_thread
 
 from api.context import STARTING_RETRY_AFTER_S, ApiContext, Charge
 from api.conversion import to_options, to_result
-from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
 from api.multipart import Upload
 from api.schemas import IMAGE_FIELDS, GenerateRequest
@@ -73,7 +72,6 @@ async def submit(
     Raises:
         CompositionError: the request cannot be used, or the queue does not take it.
     """
-    refuse_unavailable(request, context.unavailable)
     _check_delivery(request, kind, priority)
     if kind is JobKind.EDIT:
         charge(request.n)

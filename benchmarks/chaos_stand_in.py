@@ -178,7 +178,6 @@ async def run_front(port: int, runner_port: int) -> None:
         codec=codec,
         fetcher=fetcher,
         health=health,
-        unavailable=frozenset(),
         loras=LoraLibrary(config.loras, open_lora_store(config)),
     )
     server = uvicorn.Server(

@@ -2,7 +2,6 @@
 
 CompositionError
 |-- InvalidInput               400 INVALID_INPUT          the schema can refuse it
-|   `-- NotAvailableYet        400 INVALID_INPUT          a documented field whose feature is not built
 |-- Unauthorized               401 UNAUTHORIZED
 |-- Forbidden                  403 FORBIDDEN              a page of another site asks, through somebody's browser
 |-- NotFound                   404 NOT_FOUND
@@ -57,13 +56,6 @@ class CompositionError(Exception):
 
 class InvalidInput(CompositionError):
     code, status = "INVALID_INPUT", 400
-
-
-class NotAvailableYet(InvalidInput):
-    """A field of the documented contract whose feature this version does not have."""
-
-    def __init__(self, field: str) -> None:
-        super().__init__(f"{field} is not available yet", details={"field": field})
 
 
 class Unauthorized(CompositionError):
@@ -162,7 +154,7 @@ def _subclasses(cls: type[CompositionError]) -> Iterator[type[CompositionError]]
         yield from _subclasses(sub)
 
 
-_NEVER_REBUILT = (NotAvailableYet, IdempotencyConflict, UnusableLora, Unprocessable, StorageAway)
+_NEVER_REBUILT = (IdempotencyConflict, UnusableLora, Unprocessable, StorageAway)
 """Each shares its code with another class, which an error of that code becomes."""
 
 

@@ -91,7 +91,6 @@ async def open_edge(
     config: Config | None = None,
     *,
     outcome: Callable[[Job], Outcome] | None = None,
-    unavailable: frozenset[str] = frozenset(),
     loras: LoraLibrary | None = None,
 ) -> AsyncIterator[Edge]:
     config = config or Config()
@@ -105,7 +104,6 @@ async def open_edge(
         fetcher=fetcher,
         health=health,
         loras=loras or lora_library(),
-        unavailable=unavailable,
     )
     app = default_app() if config.api == ApiConfig() else guarded_app(config.api)
     app.state.context = context
