@@ -106,7 +106,7 @@ class StockPipelines:
         pipe.unload_lora_weights()
         if pipe.tokenizer.added_tokens_encoder.keys() - {"<|startoftext|>", "<|endoftext|>"}:
             pipe.unload_textual_inversion()
-        names = []
+        names: list[str] = []
         for lora in loras:
             path = Path(lora.path)
             if lora.kind is LoraKind.EMBEDDING:
