@@ -142,7 +142,7 @@ class EditPlan:
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
     of them, and for no other. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
-    `composition.imaging.keeping`. `loras` has those that act.
+    `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`. `loras` has those that act.
     """
 
     decision: Decision
@@ -165,4 +165,5 @@ class EditPlan:
     sharpen: bool
     keep_light: bool
     keep_parts: bool
+    keep_surroundings: bool
     loras: tuple[LoraUse, ...]

@@ -87,6 +87,7 @@ ACTS_ALWAYS: Final = frozenset(
         "speed",
         "color_match",
         "keep_parts",
+        "keep_surroundings",
         "sharpen",
         "output_format",
         "return_mask",

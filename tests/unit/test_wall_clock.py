@@ -33,6 +33,9 @@ READERS = {
     "jobs/blobs/file_blobs.py",  # ages, of which Housekeeping takes two looks
     "jobs/blobs/memory_blobs.py",
     "jobs/blobs/redis_blobs.py",
+    "composition/loras/library.py",  # when a file came, for its owner
+    "jobs/loras/kept_loras.py",  # rests of uploads, an hour old where several nodes have clocks
+    "jobs/loras/redis_lora_files.py",
     "jobs/queues/webhooks.py",  # the timestamp that is signed
     "jobs/stores/memory_store.py",  # what jobs.stores.clocks is for
     "jobs/stores/sqlite_store.py",
