@@ -24,7 +24,7 @@ from torch import nn
 from composition.errors import InvalidInput
 from composition.lora import LoraKind, LoraUse
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.stable_diffusion.components import Components
+from runners.diffusion.families.stable_diffusion.components import Components, ordinary_tensors
 from runners.diffusion.families.stable_diffusion.text import PromptEncoder
 from runners.errors import is_device_lost, is_out_of_memory
 
@@ -102,7 +102,8 @@ class LoraSets:
             if key in self._sets:
                 self._sets.move_to_end(key)
                 return self._sets[key]
-        made = _make(self._parts, key, wanted)
+        with ordinary_tensors():
+            made = _make(self._parts, key, wanted)
         self._counters.add("lora_sets_made")
         self._counters.add("lora_files_read", len(wanted))
         with self._lock:
@@ -170,7 +171,14 @@ def _own_pipeline(pipe: Any) -> Any:
 
 
 def _own_structure(module: nn.Module) -> nn.Module:
-    shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    """A copy whose parameters are its own and whose numbers are the module's.
+
+    PEFT marks the parameters under an adapter as needing no gradient. Nothing is trained here, but torch chooses by it how
+    it multiplies, and so the last bits: the plain model's parameters must stay as they were loaded.
+    """
+    shared: dict[int, Any] = {id(buffer): buffer for buffer in module.buffers()}
+    for parameter in module.parameters():
+        shared[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
     return copy.deepcopy(module, shared)
 
 
