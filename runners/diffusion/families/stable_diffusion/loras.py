@@ -173,8 +173,8 @@ def _own_pipeline(pipe: Any) -> Any:
 def _own_structure(module: nn.Module) -> nn.Module:
     """A copy whose parameters are its own and whose numbers are the module's.
 
-    PEFT marks the parameters under an adapter as needing no gradient. Nothing is trained here, but torch chooses by it how
-    it multiplies, and so the last bits: the plain model's parameters must stay as they were loaded.
+    PEFT marks the parameters under an adapter as needing no gradient. Nothing is trained here, but by it torch chooses
+    how it multiplies, and so the last bits: the plain model's parameters must stay as they were loaded.
     """
     shared: dict[int, Any] = {id(buffer): buffer for buffer in module.buffers()}
     for parameter in module.parameters():
