@@ -1,7 +1,7 @@
 """LoRAs and embeddings: a set of them is a model of its own, over the same weights.
 
 A set is made beside the denoising, when a request is encoded: the UNet and the text encoders are copied as structures
-whose parameters are those of the plain model, and the copy takes the adapters, by the calls that anybody makes on a
+over the numbers of the plain model, and the copy takes the adapters, by the calls that anybody makes on a
 stock pipeline. So nothing that is in use is ever changed: plain requests, and the compiled UNet, never notice; going
 from one set to another costs nothing; and a set gives what `load_lora_weights` and `set_adapters` give, bit for bit.
 Requests with different sets never share a forward.
@@ -160,7 +160,7 @@ def _make(parts: Components, key: SetKey, wanted: Sequence[LoraUse]) -> LoraSet:
 
 
 def _own_pipeline(pipe: Any) -> Any:
-    """A stock pipeline whose UNet and text encoders are structures of their own, over the parameters of `pipe`'s."""
+    """A stock pipeline whose UNet and text encoders are structures of their own, over the numbers of `pipe`'s."""
     own = copy.copy(pipe)
     own.unet = _own_structure(pipe.unet)
     for name, encoder in _text_encoders(pipe).items():
