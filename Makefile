@@ -22,9 +22,9 @@ endif
 # Importing is the only step that may use the network; it does so for profiles that are downloaded.
 OFFLINE := HF_HUB_OFFLINE=1
 
-.PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
+.PHONY: help setup profiles demo serve models doctor test-models test test-unit test-integration test-e2e check format lock build clean \
 	bench bench-full-size chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world \
-	page page-check page-test
+	page page-check page-test new-user
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -42,12 +42,15 @@ profiles: $(READY)  ## the model profiles: what each has, from where, under whic
 models: $(READY)  ## import a profile into the model store: make models PROFILE=sd15
 	@$(BIN)/python -m models_store import
 
+doctor: $(READY)  ## what this machine has, what would be used, what is missing: make doctor PROFILE=sd15
+	@$(BIN)/python -m models_store doctor
+
 test-models: $(READY)
 	@$(BIN)/python -m models_store import tiny && $(BIN)/python -m models_store import tiny-sdxl
 	@$(BIN)/python -m models_store import demo
 
 demo: models  ## serve, run the edits of the specification over REST, write out/index.html
-	@$(OFFLINE) $(BIN)/python -m benchmarks.demo
+	@$(OFFLINE) $(BIN)/python -m benchmarks.demo --port $(PORT)
 
 serve: models  ## import what is missing, then serve page and API on 127.0.0.1:8000: make serve PROFILE=sd15
 	@echo "In a moment: the page http://127.0.0.1:$(PORT)/, the API's routes http://127.0.0.1:$(PORT)/docs"
@@ -137,6 +140,9 @@ page-check:  ## the page's types and unit tests; what is committed is, byte for 
 
 page-test: test-models  ## the page in Chromium, from outside (needs chromium, and playwright in the environment)
 	$(OFFLINE) $(BIN)/python -m pytest -rs tests/e2e/page
+
+new-user: $(READY)  ## a new user's path, timed, every click counted: clone, make demo, page, own photo; ARGS="--venv .venv"
+	$(BIN)/python -m benchmarks.new_user $(ARGS)
 
 build: models  ## a Bento
 	$(OFFLINE) $(BIN)/bentoml build

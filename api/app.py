@@ -13,7 +13,9 @@ from api.bundle import read_bundle
 from api.context import ApiContext
 from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
+from api.forms import refused_form
 from api.metrics import HttpMetrics
+from api.multipart import RefusedForm
 from api.routes import generate, jobs, loras, native, openai, pages, system
 from api.routes.page import page_router
 from api.security.failures import FailureGuard
@@ -62,6 +64,7 @@ def create_app(
     app.state.context = context
     app.state.metrics = metrics or HttpMetrics()
     install_error_handlers(app)
+    app.add_exception_handler(RefusedForm, refused_form)
     # Innermost: the framework's own last resort answers, then raises again, and would do so past our guards.
     app.add_middleware(FailureGuard)
     app.include_router(generate.router)

@@ -24,7 +24,8 @@ from runners.diffusion.families.stable_diffusion.preprocess import pad_to_square
 class StockPipelines:
     """Loads each combination once; every call gets the pipeline in a fresh state. For the family of the paths."""
 
-    def __init__(self, paths: StableDiffusionPaths, dtype: torch.dtype) -> None:
+    def __init__(self, paths: StableDiffusionPaths, dtype: torch.dtype, device: torch.device | str = "cpu") -> None:
+        self._device = device
         self._paths, self._kind, self._dtype = paths, paths.kind, dtype
         self._bases: dict[str | None, Any] = {}
         self._controlnets: dict[Any, Any] = {}
@@ -76,7 +77,7 @@ class StockPipelines:
         pipe = self._base(ip_variant)
         if ip_variant is not None:
             pipe.set_ip_adapter_scale(request.ip_adapter_scale)
-            options["ip_adapter_image"] = PilImage.fromarray(pad_to_square(request.references[0]))
+            options["ip_adapter_image"] = [[PilImage.fromarray(pad_to_square(image)) for image in request.references]]
         if request.speed is Speed.FAST:
             pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
         else:
@@ -129,12 +130,13 @@ class StockPipelines:
                     weight_name=weights,
                     image_encoder_folder=IMAGE_ENCODER,
                 )
-            self._bases[ip_variant] = pipe
+            self._bases[ip_variant] = pipe.to(self._device)
         return self._bases[ip_variant]
 
     def _controlnet(self, kind: Any) -> Any:
         if kind not in self._controlnets:
-            self._controlnets[kind] = ControlNetModel.from_pretrained(self._paths.controlnets[kind], dtype=self._dtype)
+            network = ControlNetModel.from_pretrained(self._paths.controlnets[kind], dtype=self._dtype)
+            self._controlnets[kind] = network.to(self._device)
         return self._controlnets[kind]
 
 
