@@ -11,8 +11,8 @@ from api import openapi
 from api.context import Context, Owner
 from api.conversion import API_PREFIX
 from api.errors import about_field
-from api.forms import RefusedBody, form_body
-from api.multipart import Form, FormLimits, RefusedForm, Upload, is_form, read_form
+from api.forms import form_body
+from api.multipart import Form, FormLimits, Upload, is_form, read_form
 from api.responses import LoraListResponse, LoraResponse
 from composition.config import LorasConfig
 from composition.errors import (
@@ -99,8 +99,6 @@ async def upload(request: Request, context: Context, owner: Owner) -> Any:
         try:
             async with asyncio.timeout(UPLOAD_TIMEOUT_S):
                 form = await read_form(request, limits, into=incoming)
-        except RefusedForm as refused:
-            return RefusedBody(refused, max_body_bytes=config.api.max_request_size_mb * MEGABYTE)
         except TimeoutError as error:
             raise Timeout(f"the upload took longer than {UPLOAD_TIMEOUT_S:g} s") from error
         words = _text(form, "trigger_words")
