@@ -22,6 +22,7 @@ from api.context import ApiContext
 from api.documentation import serve_whole_document
 from api.fetcher import GuardedFetcher
 from api.readiness import ReadinessProbe
+from api.routes.loras import UPLOAD_TIMEOUT_S, streamed_paths
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
 from composition.config import load_config
@@ -29,11 +30,14 @@ from composition.config.bento import PROFILE_VARIABLE
 from composition.editor import Editor
 from composition.execution import EditJobHandler
 from composition.logs import set_up_logging
+from composition.loras.library import LoraLibrary
+from composition.loras.operators_folder import OperatorsFolder
 from composition.places import make_folder, storage_folder
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
 from composition.shutdown import wind_down_when_told
 from composition.startup import config_errors_end_the_process
+from jobs.loras.opening import open_lora_store
 from jobs.opening import check_storage, open_embedded_queue
 from models_store.plan.decided import decide, planned
 from models_store.plan.words import summary
@@ -61,7 +65,7 @@ os.environ.setdefault("BENTOML_RESULT_STORE", str(storage_folder(config.storage)
 logger = logging.getLogger(__name__)
 
 RESPONSE_MARGIN_S = 30.0
-"""BentoML's own time limit lies this far behind ours, so that ours answers."""
+"""BentoML's own time limit, which covers the reading of a body, lies this far behind the longest of ours."""
 
 set_up_logging(config.logging.level)
 bound_connections()
@@ -74,7 +78,7 @@ with config_errors_end_the_process():
 @bentoml.service(
     name="image-composition",
     workers=config.api.workers,
-    traffic={"timeout": config.limits.request_timeout_seconds + RESPONSE_MARGIN_S},
+    traffic={"timeout": max(config.limits.request_timeout_seconds, UPLOAD_TIMEOUT_S) + RESPONSE_MARGIN_S},
     http={"host": config.api.host, "port": config.api.port},
     metrics={"enabled": False},
     # Written into the Bento when it is built: the profile whose models it holds is the one that it serves.
@@ -101,6 +105,7 @@ class ImageComposition:
         """Once per server, before any process is started and BentoML opens its record of tasks."""
         with config_errors_end_the_process():
             folder = make_folder(config.storage)
+            OperatorsFolder(config.loras.folder).check()
             if embedded:
                 asyncio.run(check_storage(config))
             hear_refusals(folder)
@@ -110,7 +115,12 @@ class ImageComposition:
         """Put the pieces together, recover the jobs, then let requests in."""
         codec, fetcher = make_codec(config.limits), GuardedFetcher(config.fetch)
         with refusing_to_start():
-            self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
+            loras = LoraLibrary(config.loras, open_lora_store(config))
+            if embedded:
+                self.queue, blobs, health = self._open_embedded(codec, fetcher, loras)
+            else:
+                self.queue, blobs, health = _open_distributed(codec, fetcher)
+            await loras.open()
             await self.queue.start()
         wind_down_when_told(lambda: self.queue.wind_down(grace_s=config.queue.shutdown_grace_s))
         app.state.context = ApiContext(
@@ -120,10 +130,13 @@ class ImageComposition:
             codec=codec,
             fetcher=fetcher,
             health=health,
+            loras=loras,
             job_counts=self.queue.counts,
         )
 
-    def _open_embedded(self, codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
+    def _open_embedded(
+        self, codec: PillowCodec, fetcher: GuardedFetcher, loras: LoraLibrary
+    ) -> tuple[JobQueue, BlobStore, ModelHealth]:
         hold_runners()
         for line in summary(plan):
             logger.info("plan: %s", line)
@@ -136,12 +149,13 @@ class ImageComposition:
             diffusion=self.diffusion,
             more_diffusion=[getattr(self, f"diffusion_{card}") for card in range(1, plan.cards)],
         )
+        loras.family = ModelSet(config.models).family
         editor = Editor(
             config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
         )
         queue, blobs = open_embedded_queue(
             config,
-            make_handler=lambda blobs: EditJobHandler(editor=editor, blobs=blobs, codec=codec),
+            make_handler=lambda blobs: EditJobHandler(editor=editor, blobs=blobs, codec=codec, loras=loras),
             fetcher=fetcher,
             preview_codec=codec,
         )
@@ -178,7 +192,7 @@ if config.api.docs:
 if not embedded:
     # No runner declares them here, but the workers run from the same Bento.
     _service.models.extend(ModelSet(config.models).bento_models())
-for _guard, _options in guards(config.api, app):
+for _guard, _options in guards(config.api, app, streamed=streamed_paths(config.loras)):
     _service.add_asgi_middleware(_guard, **_options)
 _service.add_asgi_middleware(ReadinessProbe, state=app.state)
 # Innermost: what has passed the others goes to our app, and BentoML answers its probes alone.

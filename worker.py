@@ -16,11 +16,14 @@ from composition.config import load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
 from composition.logs import set_up_logging
+from composition.loras.library import LoraLibrary
 from composition.ports.queue import BlobStore
 from composition.startup import config_errors_end_the_process
 from jobs.distributed import WorkerModels, celery_worker_app
+from jobs.loras.opening import open_lora_store
 from models_store.plan.decided import decide, planned
 from models_store.plan.words import summary
+from models_store.store import ModelSet
 from prompt_reading.reader import GrammarPromptReader
 
 with config_errors_end_the_process():  # the runners read the configuration as they are declared
@@ -52,11 +55,14 @@ async def load_models(blobs: BlobStore) -> WorkerModels:
         config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
     )
 
+    loras = LoraLibrary(config.loras, open_lora_store(config), family=ModelSet(config.models).family)
+    await loras.open()
+
     async def close() -> None:
         diffusion.stop()
 
     return WorkerModels(
-        handler=EditJobHandler(editor=editor, blobs=blobs, codec=codec),
+        handler=EditJobHandler(editor=editor, blobs=blobs, codec=codec, loras=loras),
         health=assembly.health,
         close=close,
     )

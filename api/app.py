@@ -16,7 +16,7 @@ from api.errors import install_error_handlers
 from api.forms import refused_form
 from api.metrics import HttpMetrics
 from api.multipart import RefusedForm
-from api.routes import generate, jobs, native, openai, pages, system
+from api.routes import generate, jobs, loras, native, openai, pages, system
 from api.routes.page import page_router
 from api.security.failures import FailureGuard
 from composition.config import ConfigError
@@ -69,6 +69,7 @@ def create_app(
     app.add_middleware(FailureGuard)
     app.include_router(generate.router)
     app.include_router(jobs.router)
+    app.include_router(loras.router)
     app.include_router(system.router)
     app.include_router(system.metrics_router)
     app.include_router(native.router)

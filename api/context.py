@@ -11,10 +11,10 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
-from api.features import UNAVAILABLE
 from composition.config import Config
 from composition.errors import NotReady
 from composition.jobs import JobStatus
+from composition.loras.library import LoraLibrary
 from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
 from composition.ports.network import Fetcher
@@ -35,7 +35,6 @@ class ApiContext:
     """Ready objects behind the ports.
 
     Attributes:
-        unavailable: names of features that this version refuses, as `features` describes them.
         job_counts: jobs per status for /metrics, or None.
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
     """
@@ -46,7 +45,7 @@ class ApiContext:
     codec: ImageCodec
     fetcher: Fetcher
     health: ModelHealth
-    unavailable: frozenset[str] = UNAVAILABLE
+    loras: LoraLibrary
     job_counts: JobCounts | None = None
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
 

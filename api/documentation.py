@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 
 from api import forms
 from api.openai import edits
+from api.routes.loras import FORM_SCHEMA as LORA_FORM
 from api.security.answers import is_open
 
 Document = dict[str, Any]
@@ -23,7 +24,7 @@ KEY_SCHEMES: Mapping[str, Mapping[str, str]] = {
 """The two ways to present a key, as `security.api_keys` reads them; either will do."""
 
 
-FORMS: Sequence[Document] = (forms.FORM_SCHEMA, edits.FORM_SCHEMA)
+FORMS: Sequence[Document] = (forms.FORM_SCHEMA, edits.FORM_SCHEMA, LORA_FORM)
 """The framework knows only the schemas of bodies that it reads itself."""
 
 

@@ -1,15 +1,15 @@
 """multipart/form-data, read while it arrives: request's body -> **parts** -> schema.
 
 The one reader for every route that takes a form. It is given the names that a form may have; what is unknown, too large
-or too much is refused where it is found, without reading on. A file is in memory once.
+or too much is refused where it is found, without reading on. A file is in memory once, or goes to a sink as it comes.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -48,11 +48,24 @@ class FormLimits:
     max_parts: int = 64
 
 
+class Sink(Protocol):
+    """Where a file goes that is not to be in memory."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes; quick."""
+        ...
+
+    async def drain(self, *, finish: bool = False) -> None:
+        """Called after every piece of the body, and with `finish` at its end: time for what is slow."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """The bytes of a file that was sent as such."""
+    """The bytes of a file that was sent as such, none of one that went to a sink; `filename` as the sender says it."""
 
     data: bytes
+    filename: str = field(default="", compare=False)
 
     def __repr__(self) -> str:
         return f"Upload({len(self.data)} bytes)"
@@ -81,19 +94,27 @@ def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
-async def read_form(request: Request, limits: FormLimits) -> Form:
+async def read_form(request: Request, limits: FormLimits, *, into: Sink | None = None) -> Form:
     """Read a request's body as a form.
 
+    With `into` there may be one file, which goes there.
+
     Raises:
-        RefusedForm: with InvalidInput (malformed, an unknown name, text that is not UTF-8) or PayloadTooLarge.
+        RefusedForm: with InvalidInput (malformed, an unknown name, text that is not UTF-8) or PayloadTooLarge, or what
+            the sink raises.
     """
     complete = False
     try:
-        reading = _Reading(_boundary_of(request.headers), limits)
+        reading = _Reading(_boundary_of(request.headers), limits, into)
         async for piece in pieces_of(request):
             reading.feed(piece)
+            if into is not None:
+                await into.drain()
         complete = True
-        return reading.finish()
+        form = reading.finish()
+        if into is not None:
+            await into.drain(finish=True)
+        return form
     except CompositionError as error:
         raise RefusedForm(error, complete=complete) from error
 
@@ -109,8 +130,9 @@ def _boundary_of(headers: Headers) -> bytes:
 class _Reading:
     """A form as far as it has been read."""
 
-    def __init__(self, boundary: bytes, limits: FormLimits) -> None:
+    def __init__(self, boundary: bytes, limits: FormLimits, into: Sink | None) -> None:
         self._limits = limits
+        self._into = into
         self._parser = MultipartParser(
             boundary,
             {
@@ -156,6 +178,7 @@ class _Reading:
             raise self._too_many()
         self._headers: dict[bytes, bytes] = {}
         self._data = io.BytesIO()
+        self._received_bytes = 0
 
     def _begin_header(self) -> None:
         self._header_name, self._header_value = bytearray(), bytearray()
@@ -181,24 +204,32 @@ class _Reading:
             raise about_field(self._name, "is not a known field", "extra_forbidden")
         if encoding not in (b"binary", b"8bit", b"7bit"):
             raise about_field(self._name, "has a Content-Transfer-Encoding: send the bytes as they are", "encoding")
+        self._streams = self._into is not None and self._is_file()
+        if self._streams and any(isinstance(value, Upload) for values in self._form.values() for value in values):
+            raise about_field(self._name, "is a second file, and only one is taken", "repeated")
 
     def _add(self, data: bytes, start: int, end: int) -> None:
         limits = self._limits
         max_bytes = limits.max_file_bytes if self._name in limits.files else limits.max_text_bytes
-        if self._data.tell() + end - start > max_bytes:
+        self._received_bytes += end - start
+        if self._received_bytes > max_bytes:
             raise _too_large(self._name, max_bytes)
-        self._data.write(memoryview(data)[start:end])
+        target = self._into if self._streams and self._into is not None else self._data
+        target.write(memoryview(data)[start:end])
 
     def _end(self) -> None:
         data = self._data.getvalue()
         values = self._form.setdefault(self._name, [])
-        if self._filename is None or self._name in self._limits.texts:
+        if not self._is_file():
             try:
                 values.append(data.decode())
             except UnicodeDecodeError as error:
                 raise about_field(self._name, "is not UTF-8", "string_unicode") from error
-        elif data or self._filename:  # a browser's file field that nothing was chosen for is empty, without a name
-            values.append(Upload(data=data))
+        elif self._received_bytes or self._filename:  # a browser's field without a chosen file is empty, without a name
+            values.append(Upload(data=data, filename=(self._filename or b"").decode("utf-8", "replace")))
+
+    def _is_file(self) -> bool:
+        return self._filename is not None and self._name in self._limits.files
 
     def _close(self) -> None:
         self._closed = True

@@ -32,6 +32,7 @@ from composition.errors import (
     Unauthorized,
     UnprocessableImage,
     UnprocessableUrl,
+    UnusableLora,
 )
 
 _MESSAGES: dict[type[CompositionError], str] = {
@@ -44,6 +45,7 @@ _MESSAGES: dict[type[CompositionError], str] = {
     UnprocessableImage: "base_image: is not a JPEG, PNG or WebP image",
     UnprocessableUrl: "base_image: the URL points to an address that is not public",
     EmptyMask: "mask_image: the mask is black everywhere: nothing to repaint",
+    UnusableLora: "the file is a Python pickle, not safetensors; only .safetensors is taken, and never unpickled",
     IdempotencyConflict: "this Idempotency-Key came with another request before",
     NoDetection: "nothing was found for 'rims'",
     ContentPolicy: "the generated image was withheld by the safety checker",
@@ -59,8 +61,8 @@ _MESSAGES: dict[type[CompositionError], str] = {
 _DESCRIPTIONS = {
     400: "The request cannot be read: malformed JSON, a missing, ill-typed, out-of-range or unknown field, bad base64.",
     401: "No valid API key.",
-    403: "No API keys are configured, and a page of another site asks.",
-    404: "Unknown, expired, or another owner's job.",
+    403: "A page of another site asks and no API keys are configured, or uploads are closed.",
+    404: "Unknown, expired, or another owner's.",
     409: "The job was cancelled while the caller waited.",
     413: "Body or pixels over the limit.",
     422: "Well-formed but unusable.",

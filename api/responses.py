@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from composition.decision import Pipeline
 from composition.jobs import JobKind, JobStatus
+from composition.lora import KeyLayout, LoraKind
 from composition.request import OutputFormat
 
 
@@ -30,7 +31,7 @@ class GenerateResult(_Wire):
     processing_time_ms: int = Field(examples=[8523])
     metadata: dict[str, Any] = Field(
         description="input_resolution, output_resolution, seed_used, seeds, routing, detections, mask_area, "
-        "timings_ms, cache, warnings.",
+        "loras, timings_ms, cache, warnings.",
         examples=[{"input_resolution": "1024x1024", "output_resolution": "1024x1024", "seed_used": 42, "seeds": [42]}],
     )
 
@@ -95,6 +96,38 @@ class JobListResponse(_Wire):
     success: Literal[True] = True
     jobs: list[JobSummary] = Field(description="Newest first.")
     cursor: str | None = Field(description="Asks for the next page; null at the end.")
+
+
+class LoraInfo(_Wire):
+    """A LoRA or an embedding that a request may name in `config.loras`."""
+
+    name: str = Field(examples=["pixel-art"])
+    kind: LoraKind = Field(description="lora, or embedding (textual inversion).")
+    source: Literal["upload", "operator"] = Field(description="The caller's own, or the operator's for everybody.")
+    family: str | None = Field(
+        description="The models it was made for: sd15 or sdxl; null: its widths are of no published model.",
+        examples=["sd15"],
+    )
+    fits: bool | None = Field(description="Whether these are the models that are served; null: only a try tells.")
+    layout: KeyLayout = Field(description="Who named its tensors.")
+    ranks: list[int] = Field(description="Of its matrices, ascending; empty for an embedding.", examples=[[16]])
+    parts: list[str] = Field(description="What it changes.", examples=[["unet", "text_encoder"]])
+    trigger_words: list[str] = Field(
+        description="Words of the prompt that it listens to; of an embedding, its token.", examples=[["pixel art"]]
+    )
+    size_bytes: int = Field(examples=[37861176])
+    sha256: str = Field(examples=["5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592"])
+    created_at: float = Field(description="UTC seconds since the epoch.", examples=[1795665600.0])
+
+
+class LoraResponse(_Wire):
+    success: Literal[True] = True
+    lora: LoraInfo
+
+
+class LoraListResponse(_Wire):
+    success: Literal[True] = True
+    loras: list[LoraInfo] = Field(description="By name.")
 
 
 class RunnerHealth(_Wire):

@@ -12,7 +12,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,7 +20,6 @@ import anyio.to_thread
 
 from api.context import STARTING_RETRY_AFTER_S, ApiContext, Charge
 from api.conversion import to_options, to_result
-from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
 from api.multipart import Upload
 from api.schemas import GenerateRequest
@@ -74,7 +73,6 @@ async def submit(
     Raises:
         CompositionError: the request cannot be used, or the queue does not take it.
     """
-    refuse_unavailable(request, context.unavailable)
     _check_delivery(request, kind, priority)
     if kind is JobKind.EDIT:
         charge(request.n)
@@ -82,8 +80,9 @@ async def submit(
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
     options = to_options(request.config)
+    lora_digests = await context.loras.check(owner, options.loras)
     images = await _load_images(context, request, options)
-    payload = await _store(context, request, images, options)
+    payload = replace(await _store(context, request, images, options), lora_digests=lora_digests)
     limit_s = context.config.limits.request_timeout_seconds
     job = Job(
         id=str(uuid.uuid4()),

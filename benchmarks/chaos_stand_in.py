@@ -26,10 +26,12 @@ from benchmarks.chaos_journal import BEGUN, DONE, STOPPED, Journal, Mark
 from composition.config import Config, load_config
 from composition.errors import NotReady
 from composition.jobs import Job, JobResult
+from composition.loras.library import LoraLibrary
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobHandler, JobQueue, ProgressListener
 from composition.result import Progress
 from composition.shutdown import wind_down_when_told
+from jobs.loras.opening import open_lora_store
 from jobs.opening import open_embedded_queue
 
 if TYPE_CHECKING:
@@ -170,7 +172,13 @@ async def run_front(port: int, runner_port: int) -> None:
     queue, blobs, health = _open(config, fetcher, runner_port)
     await queue.start()
     context = ApiContext(
-        config=config, queue=queue, blobs=blobs, codec=codec, fetcher=fetcher, health=health, unavailable=frozenset()
+        config=config,
+        queue=queue,
+        blobs=blobs,
+        codec=codec,
+        fetcher=fetcher,
+        health=health,
+        loras=LoraLibrary(config.loras, open_lora_store(config)),
     )
     server = uvicorn.Server(
         uvicorn.Config(create_app(context), host="127.0.0.1", port=port, log_level="warning", access_log=False)

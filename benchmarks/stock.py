@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -14,6 +15,7 @@ from PIL import Image as PilImage
 
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
+from composition.lora import LoraKind, LoraUse
 from composition.request import Scheduler, Speed
 from runners.diffusion.families.stable_diffusion.components import IMAGE_ENCODER
 from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
@@ -96,6 +98,23 @@ class StockPipelines:
     def add_lora(self, ip_variant: str | None, folder: Any) -> None:
         """Put the LCM-LoRA on one of the pipelines, for good."""
         self._base(ip_variant).load_lora_weights(str(folder), weight_name="pytorch_lora_weights.safetensors")
+
+    def wear(self, ip_variant: str | None, loras: Sequence[LoraUse]) -> None:
+        """Have exactly these LoRAs and embeddings on one of the pipelines, in their order."""
+        pipe = self._base(ip_variant)
+        pipe.unload_lora_weights()
+        if pipe.tokenizer.added_tokens_encoder.keys() - {"<|startoftext|>", "<|endoftext|>"}:
+            pipe.unload_textual_inversion()
+        names: list[str] = []
+        for lora in loras:
+            path = Path(lora.path)
+            if lora.kind is LoraKind.EMBEDDING:
+                pipe.load_textual_inversion(str(path.parent), weight_name=path.name, token=lora.token)
+            else:
+                names.append(f"adapter{len(names)}")
+                pipe.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=names[-1])
+        if names:
+            pipe.set_adapters(names, [lora.weight for lora in loras if lora.kind is LoraKind.LORA])
 
     def _base(self, ip_variant: str | None) -> Any:
         if ip_variant not in self._bases:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from composition.images import Detection
+from composition.lora import LoraUse
 from composition.request import ControlType, Crop, MaskFeather, OnNoDetection, Scheduler, Speed
 
 
@@ -149,7 +150,7 @@ class EditPlan:
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
     of them, and for no other; they act in `control_window` of the steps, references in `ip_adapter_window`. `model` is
     a checkpoint, "" the base model. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
-    `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`.
+    `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`. `loras` has those that act.
     """
 
     decision: Decision
@@ -180,4 +181,4 @@ class EditPlan:
     keep_parts: bool
     keep_surroundings: bool
     model: str
-    loras: Mapping[str, float]
+    loras: tuple[LoraUse, ...]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from composition.images import Image, Mask
+from composition.lora import LoraUse
 from composition.request import ControlType, Scheduler, Speed
 
 
@@ -41,7 +42,7 @@ class DiffusionRequest:
     references: tuple[Image, ...] = ()
     ip_adapter_scale: float = 0.0
     controls: Mapping[ControlType, ControlInput] = field(default_factory=dict)
-    loras: Mapping[str, float] = field(default_factory=dict)
+    loras: tuple[LoraUse, ...] = ()
     speed: Speed = Speed.NORMAL
     scheduler: Scheduler = Scheduler.DPM_SOLVER
     guidance_rescale: float = 0.0
@@ -64,8 +65,12 @@ class DiffusionProgress:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DiffusionResult:
-    """The terminal event: the model's image (H, W, 3), which models ran, and counters for `metadata.cache`."""
+    """The terminal event: the model's image (H, W, 3), which models ran, and counters for `metadata.cache`.
+
+    `notes` is what the caller should know, such as parts of a LoRA that found no place.
+    """
 
     image: Image
     models_used: tuple[str, ...]
     cache: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

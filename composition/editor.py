@@ -16,6 +16,7 @@ from composition.errors import InvalidInput, UnprocessableImage
 from composition.images import Detection
 from composition.imaging import masks
 from composition.journal import Journal
+from composition.lora import LoraUse
 from composition.masking.edit_mask import EditMask
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
@@ -180,6 +181,17 @@ def describe_detection(detection: Detection) -> dict[str, Any]:
     }
 
 
+def _describe_lora(lora: LoraUse) -> dict[str, Any]:
+    """One that acted: the digest tells which file it was."""
+    return {
+        "name": lora.name,
+        "kind": lora.kind.value,
+        "weight": lora.weight,
+        "sha256": lora.sha256,
+        "trigger_words": list(lora.trigger_words),
+    }
+
+
 def _describe_routing(ctx: EditContext) -> dict[str, Any]:
     """`metadata.routing`; of the controls it lists the weights of those that act."""
     plan, source = ctx.plan, region_source(ctx.request, ctx.plan)
@@ -216,6 +228,7 @@ def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
         "routing": _describe_routing(ctx),
         "detections": [describe_detection(item) for item in mask.detections],
         "mask_area": masks.area_fraction(mask.alpha),
+        "loras": [_describe_lora(lora) for lora in ctx.plan.loras],
         "kept": ctx.journal.kept,
         "timings_ms": ctx.journal.timings_ms,
         "cache": ctx.journal.cache,

@@ -2,7 +2,6 @@
 
 CompositionError
 |-- InvalidInput               400 INVALID_INPUT          the schema can refuse it
-|   `-- NotAvailableYet        400 INVALID_INPUT          a documented field whose feature is not built
 |-- Unauthorized               401 UNAUTHORIZED
 |-- Forbidden                  403 FORBIDDEN              a page of another site asks, through somebody's browser
 |-- NotFound                   404 NOT_FOUND
@@ -15,6 +14,7 @@ CompositionError
 |   |-- EmptyMask                  EMPTY_MASK
 |   |-- NoDetection                NO_DETECTION
 |   |-- ContentPolicy              CONTENT_POLICY
+|   |-- UnusableLora               INVALID_INPUT          a file that is no LoRA for these models, or has no place
 |   `-- IdempotencyConflict        INVALID_INPUT
 |-- RateLimited                429 RATE_LIMITED
 |-- InternalError              500 INTERNAL
@@ -56,13 +56,6 @@ class CompositionError(Exception):
 
 class InvalidInput(CompositionError):
     code, status = "INVALID_INPUT", 400
-
-
-class NotAvailableYet(InvalidInput):
-    """A field of the documented contract whose feature this version does not have."""
-
-    def __init__(self, field: str) -> None:
-        super().__init__(f"{field} is not available yet", details={"field": field})
 
 
 class Unauthorized(CompositionError):
@@ -113,6 +106,10 @@ class ContentPolicy(Unprocessable):
     code = "CONTENT_POLICY"
 
 
+class UnusableLora(Unprocessable):
+    code = "INVALID_INPUT"
+
+
 class IdempotencyConflict(Unprocessable):
     """The same Idempotency-Key came with another body."""
 
@@ -157,9 +154,13 @@ def _subclasses(cls: type[CompositionError]) -> Iterator[type[CompositionError]]
         yield from _subclasses(sub)
 
 
+_NEVER_REBUILT = (IdempotencyConflict, UnusableLora, Unprocessable, StorageAway)
+"""Each shares its code with another class, which an error of that code becomes."""
+
+
 def from_code(code: str, message: str, details: Mapping[str, Any] | None = None) -> CompositionError:
     """Rebuild an error that crossed a process boundary as values; an unknown code becomes INTERNAL."""
     for cls in _subclasses(CompositionError):
-        if cls.code == code and cls not in (NotAvailableYet, IdempotencyConflict, Unprocessable, StorageAway):
+        if cls.code == code and cls not in _NEVER_REBUILT:
             return cls(message, details=details)
     return InternalError(message, details=details)

@@ -16,6 +16,8 @@ from composition.editor import Editor, resolution
 from composition.errors import NotFound
 from composition.images import Image
 from composition.jobs import Job, JobKind, JobResult
+from composition.lora import LoraUse
+from composition.loras.library import LoraLibrary
 from composition.ports.codec import ImageCodec
 from composition.ports.queue import BlobStore, ProgressListener
 from composition.provenance import parameters_of
@@ -30,7 +32,7 @@ REDUCED: Final = (
 class EditJobHandler:
     """A `JobHandler` over the editor. Its caller stops it when the job's time limit has passed.
 
-    `clock`: seconds, monotonic.
+    `loras` None: no job has any. `clock`: seconds, monotonic.
     """
 
     def __init__(
@@ -39,11 +41,13 @@ class EditJobHandler:
         editor: Editor,
         blobs: BlobStore,
         codec: ImageCodec,
+        loras: LoraLibrary | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._editor = editor
         self._blobs = blobs
         self._codec = codec
+        self._loras = loras
         self._clock = clock
 
     async def __call__(self, job: Job, listener: ProgressListener) -> JobResult:
@@ -55,6 +59,7 @@ class EditJobHandler:
                 "an input image of this job is not in the image storage any more: submit it again",
                 details={"job_id": job.id},
             ) from error
+        request = replace(request, loras=await self._uses(job))
         if job.kind is JobKind.ANALYZE:
             return await self._analyze(job, request)
         return await self._edit(job, request, listener, deadline)
@@ -90,6 +95,12 @@ class EditJobHandler:
             notes=tuple(notes),
             options=options,
         )
+
+    async def _uses(self, job: Job) -> tuple[LoraUse, ...]:
+        wanted = job.payload.options.loras
+        if self._loras is None or not wanted:
+            return ()
+        return await self._loras.resolve(job.owner, wanted, job.payload.lora_digests)
 
     async def _load_reference(self, key: str, options: EditOptions) -> Image:
         return await self._decode(await self._blobs.get(key), options)

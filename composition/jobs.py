@@ -43,7 +43,10 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EditPayload:
-    """What a job executes: `EditRequest` with its images as blob keys, and how its images are to be delivered."""
+    """What a job executes: `EditRequest` with its images as blob keys, and how its images are to be delivered.
+
+    `lora_digests` has the SHA-256 of the file that each name of `options.loras` meant when the job was accepted.
+    """
 
     prompt: str
     base_key: str
@@ -53,6 +56,7 @@ class EditPayload:
     n: int = 1
     response_format: ResponseFormat = ResponseFormat.JSON
     options: EditOptions = field(default_factory=EditOptions)
+    lora_digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def blob_keys(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Any, Final, TypeAlias, get_args, get_type_hints
 
 from composition.images import Box, Image, Mask
+from composition.lora import LoraUse
 from composition.marks import Mark, Point
 
 
@@ -251,7 +252,9 @@ class EditOptions:
         description="A checkpoint of the service's list to paint with; absent: the base model.",
     )
     loras: Mapping[str, float] = option(
-        default_factory=dict, max_length=5, description="Allow-listed LoRA names with weights."
+        default_factory=dict,
+        max_length=5,
+        description="LoRAs and embeddings by name, yours or the operator's, with weights -2..2 (GET /api/v1/loras).",
     )
 
     @property
@@ -302,7 +305,8 @@ class EditRequest:
 
     The look of all `references` together is taken over.
     `n` is the number of candidates, `sent_size` (width, height) that of the photo before it was reduced, where it was;
-    `notes` is what decoding has to say about the images.
+    `notes` is what decoding has to say about the images; `loras` are the files that `options.loras` names, with those
+    of weight 0.
     """
 
     base: Image
@@ -313,4 +317,5 @@ class EditRequest:
     n: int = 1
     sent_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    loras: tuple[LoraUse, ...] = ()
     options: EditOptions = field(default_factory=EditOptions)

@@ -53,6 +53,11 @@ class ModelVisits:
                 if self._turn is not None and self._device.type == "cuda":
                     torch.cuda.empty_cache()  # what one process keeps unused the next visitor cannot have
 
+    def forget(self, *modules: nn.Module) -> None:
+        """Keep nothing of modules that may never come again; they are at home."""
+        for module in modules:
+            self._homes.pop(id(module), None)
+
     def _home_of(self, module: nn.Module) -> _Home:
         if id(module) not in self._homes:
             self._homes[id(module)] = _Home(module, pin=self._device.type == "cuda")

@@ -6,6 +6,7 @@ and never raise: an exception before a response starts would leave the client wa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from fastapi import FastAPI
@@ -25,8 +26,10 @@ Guard: TypeAlias = tuple[Any, dict[str, Any]]
 """A middleware class and its options."""
 
 
-def guards(config: ApiConfig, app: FastAPI) -> tuple[Guard, ...]:
+def guards(config: ApiConfig, app: FastAPI, *, streamed: Mapping[str, int] | None = None) -> tuple[Guard, ...]:
     """The guards around our app that a configuration asks for, outermost first.
+
+    `streamed` are paths whose bodies are not held in memory, with the bytes that such a body may have.
 
     Use: `for cls, options in guards(...): service.add_asgi_middleware(cls, **options)`.
     """
@@ -44,14 +47,14 @@ def guards(config: ApiConfig, app: FastAPI) -> tuple[Guard, ...]:
         chosen.append((ForeignPageGuard, {"origins": config.cors_origins, "max_body_bytes": max_bytes}))
     if config.rate_limit_per_minute:
         chosen.append((RateLimitGuard, {"per_minute": config.rate_limit_per_minute, "max_body_bytes": max_bytes}))
-    chosen.append((BodyLimitGuard, {"max_body_bytes": max_bytes}))
+    chosen.append((BodyLimitGuard, {"max_body_bytes": max_bytes, "streamed": streamed}))
     chosen.append((AdmissionGuard, {"own": app, "paths": app.state.edit_paths, "max_body_bytes": max_bytes}))
     return tuple(chosen)
 
 
-def install_guards(app: FastAPI, config: ApiConfig) -> None:
+def install_guards(app: FastAPI, config: ApiConfig, *, streamed: Mapping[str, int] | None = None) -> None:
     """Put the guards around an app that is served without BentoML."""
-    for cls, options in reversed(guards(config, app)):
+    for cls, options in reversed(guards(config, app, streamed=streamed)):
         app.add_middleware(cls, **options)
 
 

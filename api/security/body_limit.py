@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,30 +26,50 @@ STALL_TIMEOUT_S = 20.0
 BUSY_RETRY_AFTER_S = 5
 
 
-class BodyLimitGuard:
-    """Answers 413, 503 or 504 for a body that is too large, one too many, or stalls, whatever the app made of it."""
+STREAMS_AT_ONCE = 4
+"""Bodies that go to the disk as they come, of each path that takes them."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, stall_timeout_s: float = STALL_TIMEOUT_S) -> None:
+
+class BodyLimitGuard:
+    """Answers 413, 503 or 504 for a body that is too large, one too many, or stalls, whatever the app made of it.
+
+    `streamed` has limits of their own for paths whose bodies are not held in memory: they take nothing of the shared
+    budget, and only a few of them come at a time.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        streamed: Mapping[str, int] | None = None,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._stall_timeout_s = stall_timeout_s
         self._budget = ByteBudget(BODIES_AT_ONCE * max_body_bytes)
+        self._streamed = {path: (size, ByteBudget(STREAMS_AT_ONCE)) for path, size in (streamed or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        streamed = scope["method"] == "POST" and scope["path"] in self._streamed
+        max_bytes, streams = self._streamed[scope["path"]] if streamed else (self._max_body_bytes, None)
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._max_body_bytes:
-            await self._refuse(self._too_large(), scope, receive, send)
+        if declared.isdecimal() and int(declared) > max_bytes:
+            await self._refuse(_too_large(max_bytes), scope, receive, send)
+            return
+        if streams is not None and not streams.take(1):
+            await self._refuse(_too_many(), scope, receive, send)
             return
         body = _WatchedBody(
             receive,
             send,
-            too_large=self._too_large(),
-            max_bytes=self._max_body_bytes,
+            max_bytes=max_bytes,
             stall_timeout_s=self._stall_timeout_s,
-            budget=self._budget,
+            budget=self._budget if streams is None else None,
         )
         try:
             await self._app(scope, body.receive, body.send)
@@ -58,6 +79,8 @@ class BodyLimitGuard:
             logger.info("a route gave up on a refused body: %r", error)
         finally:
             body.release()
+            if streams is not None:
+                streams.give_back(1)
         if body.refusal is not None and not body.answered:
             await self._refuse(body.refusal, scope, receive, send)
 
@@ -65,11 +88,15 @@ class BodyLimitGuard:
         stalls = isinstance(error, Timeout)
         await refuse(error, scope, receive, send, max_body_bytes=self._max_body_bytes, drain=not stalls)
 
-    def _too_large(self) -> PayloadTooLarge:
-        limit_mb = self._max_body_bytes / 2**20
-        return PayloadTooLarge(
-            f"the request body is larger than {limit_mb:g} MB", details={"max_bytes": self._max_body_bytes}
-        )
+
+def _too_large(max_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"the request body is larger than {max_bytes / 2**20:g} MB", details={"max_bytes": max_bytes}
+    )
+
+
+def _too_many() -> QueueFull:
+    return QueueFull("too many large requests at once", retry_after_s=BUSY_RETRY_AFTER_S)
 
 
 class _WatchedBody:
@@ -85,14 +112,12 @@ class _WatchedBody:
         receive: Receive,
         send: Send,
         *,
-        too_large: PayloadTooLarge,
         max_bytes: int,
         stall_timeout_s: float,
-        budget: ByteBudget,
+        budget: ByteBudget | None,
     ) -> None:
         self._receive = receive
         self._send = send
-        self._too_large = too_large
         self._max_bytes = max_bytes
         self._stall_timeout_s = stall_timeout_s
         self._budget = budget
@@ -118,7 +143,8 @@ class _WatchedBody:
 
     def release(self) -> None:
         """Give the budget back what the body took."""
-        self._budget.give_back(self._received_bytes)
+        if self._budget is not None:
+            self._budget.give_back(self._received_bytes)
         self._received_bytes = 0
 
     async def _next_piece(self) -> Message:
@@ -133,12 +159,11 @@ class _WatchedBody:
         size_bytes = len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         if self._received_bytes + size_bytes > self._max_bytes:
-            self._refuse(self._too_large)
-        elif self._budget.take(size_bytes):
+            self._refuse(_too_large(self._max_bytes))
+        elif self._budget is None or self._budget.take(size_bytes):
             self._received_bytes += size_bytes
         else:
-            error = QueueFull("too many large requests at once", retry_after_s=BUSY_RETRY_AFTER_S)
-            self._refuse(error)
+            self._refuse(_too_many())
         return message
 
     def _refuse(self, error: CompositionError) -> None:

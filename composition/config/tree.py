@@ -268,6 +268,23 @@ class StorageConfig(_Section):
     blobs: Secret | None = None
 
 
+class LorasConfig(_Section):
+    """LoRAs and embeddings of users.
+
+    `folder` is the operator's own: every .safetensors file in it is offered to all callers by its name. `uploads` false
+    closes POST /api/v1/loras. `max_loaded_mb` is for those that the diffusion model has ready, `max_cached_mb` for the
+    files that a worker has fetched from a storage elsewhere.
+    """
+
+    folder: str | None = None
+    uploads: bool = True
+    max_size_mb: Count = 512
+    max_per_owner: Count = 20
+    max_mb_per_owner: Count = 4096
+    max_loaded_mb: Count = 1024
+    max_cached_mb: Count = 8192
+
+
 class LoggingConfig(_Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -282,6 +299,7 @@ class Config(_Section):
     limits: LimitsConfig = LimitsConfig()
     queue: QueueConfig = QueueConfig()
     storage: StorageConfig = StorageConfig()
+    loras: LorasConfig = LorasConfig()
     logging: LoggingConfig = LoggingConfig()
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from composition.decision import EditPlan, Pipeline, Target
+from composition.lora import LoraUse
 from composition.masking.edit_mask import EditMask
 from composition.masking.find import side_of
 from composition.masking.grow import LEAST_BLUR_PX, SEAM_BLUR_PX
@@ -136,6 +137,15 @@ def _paints_from_reference(edit: Edit) -> bool:
     return bool(edit.request.references) and edit.plan.ip_adapter_scale > 0.0
 
 
+def _unspoken(edit: Edit) -> list[LoraUse]:
+    """Embeddings whose token stands nowhere."""
+    return [lora for lora in edit.request.loras if lora.token and lora.weight != 0.0 and lora not in edit.plan.loras]
+
+
+def _weighted_embeddings(edit: Edit) -> list[LoraUse]:
+    return [lora for lora in edit.plan.loras if lora.token is not None and lora.weight != 1.0]
+
+
 def _in_boxes(target: Target) -> bool:
     """Whether the mask is made of boxes on purpose: something is put on a place."""
     return target.phrase is None and target.region is None and not target.complement
@@ -235,9 +245,26 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
     ),
     WithoutEffect(
         of=("loras",),
-        holds=lambda e: 0.0 in e.plan.loras.values(),
+        holds=lambda e: 0.0 in e.request.options.loras.values(),
         text=lambda e: (
-            f"a LoRA of weight 0 has no effect: {', '.join(n for n, weight in e.plan.loras.items() if weight == 0.0)}"
+            "a LoRA of weight 0 has no effect: "
+            + ", ".join(name for name, weight in e.request.options.loras.items() if weight == 0.0)
+        ),
+    ),
+    WithoutEffect(
+        of=("loras",),
+        holds=lambda e: bool(_unspoken(e)),
+        text=lambda e: (
+            "an embedding acts where its token stands in prompt or negative_prompt, and these do not: "
+            + ", ".join(str(lora.token) for lora in _unspoken(e))
+        ),
+    ),
+    WithoutEffect(
+        of=("loras",),
+        holds=lambda e: bool(_weighted_embeddings(e)),
+        text=lambda e: (
+            "an embedding acts fully or, at weight 0, not: the weight has no effect of "
+            + ", ".join(lora.name for lora in _weighted_embeddings(e))
         ),
     ),
     WithoutEffect(

@@ -44,6 +44,8 @@ async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> tuple
         results = await _diffuse_all(ctx, request)
     for result in results:
         ctx.journal.used(*result.models_used)
+        for note in result.notes:
+            ctx.journal.warn(note)
         missed = {name: outcome for name, outcome in ctx.journal.cache.items() if outcome == "miss"}
         ctx.journal.cache.update({**result.cache, **missed})
     with ctx.journal.stage("blend"):

@@ -9,6 +9,7 @@ from composition.config import Config
 from composition.controls import CONTROLS
 from composition.decision import Decision, EditPlan, RegionSource, Window
 from composition.imaging.geometry import CONTEXT
+from composition.lora import LoraUse
 from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, Keep, RefineMask, Speed
 
 T = TypeVar("T")
@@ -28,10 +29,11 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
     """
     options, generation = request.options, config.generation
     steps, guidance_scale = _pace(request, config)
+    prompt, negative_prompt = _prompt(request, decision), _negative_prompt(request, decision, config)
     return EditPlan(
         decision=decision,
-        prompt=decision.generation_prompt,
-        negative_prompt=_negative_prompt(request, decision, config),
+        prompt=prompt,
+        negative_prompt=negative_prompt,
         num_inference_steps=steps,
         guidance_scale=guidance_scale,
         guidance_rescale=options.guidance_rescale,
@@ -57,7 +59,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         keep_parts=_keeps_parts(options, decision) and generation.appearance_keep_detail,
         keep_surroundings=_keeps_surroundings(options, decision),
         model=options.model or "",
-        loras=dict(options.loras),
+        loras=tuple(lora for lora in request.loras if _acts(lora, prompt, negative_prompt)),
     )
 
 
@@ -131,6 +133,18 @@ def _seeds(seed: int | None, count: int) -> tuple[int, ...]:
     """One after the other, from a random one on where the user names none."""
     first = secrets.randbelow(MAX_SEED + 2 - count) if seed is None or seed < 0 else seed
     return tuple(range(first, first + count))
+
+
+def _prompt(request: EditRequest, decision: Decision) -> str:
+    """What is painted, with the tokens of embeddings that reading the user's sentence has left out."""
+    painted = decision.generation_prompt
+    tokens = [lora.token for lora in request.loras if lora.token and lora.token in request.prompt]
+    return ", ".join([painted, *(token for token in tokens if token not in painted)])
+
+
+def _acts(lora: LoraUse, prompt: str, negative_prompt: str) -> bool:
+    """Not at weight 0; an embedding acts where its token stands."""
+    return lora.weight != 0.0 and (lora.token is None or lora.token in prompt or lora.token in negative_prompt)
 
 
 def _negative_prompt(request: EditRequest, decision: Decision, config: Config) -> str:

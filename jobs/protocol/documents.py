@@ -105,6 +105,7 @@ def dump_payload(payload: EditPayload) -> dict[str, Any]:
     """JSON-serialisable form; `load_payload` is its inverse."""
     document = asdict(payload)
     document["options"]["loras"] = dict(payload.options.loras)
+    document["lora_digests"] = dict(payload.lora_digests)
     return document
 
 
@@ -125,6 +126,7 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
         n=document.get("n", 1),
         response_format=ResponseFormat(document.get("response_format", ResponseFormat.JSON)),
         options=EditOptions(**options),
+        lora_digests=document.get("lora_digests", {}),
     )
 
 

@@ -23,6 +23,7 @@ from jobs.stores.sqlite_store import SqliteJobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_handler import FakeJobHandler
 from tests.fakes.fake_model_health import FakeModelHealth
+from tests.fakes.lora_library import lora_library
 from tests.unit.api.images import photo
 from tests.unit.jobs.job_samples import ManualClock
 
@@ -32,6 +33,9 @@ READERS = {
     "jobs/blobs/file_blobs.py",  # ages, of which Housekeeping takes two looks
     "jobs/blobs/memory_blobs.py",
     "jobs/blobs/redis_blobs.py",
+    "composition/loras/library.py",  # when a file came, for its owner
+    "jobs/loras/kept_loras.py",  # rests of uploads, an hour old where several nodes have clocks
+    "jobs/loras/redis_lora_files.py",
     "jobs/queues/webhooks.py",  # the timestamp that is signed
     "jobs/stores/memory_store.py",  # what jobs.stores.clocks is for
     "jobs/stores/sqlite_store.py",
@@ -87,7 +91,7 @@ async def served(folder: Path, clock: ManualClock) -> AsyncIterator[Served]:
     app = create_app(
         ApiContext(
             config=config, queue=queue, blobs=blobs, codec=PillowCodec(max_side_px=512), fetcher=FakeFetcher(),
-            health=FakeModelHealth(), job_counts=queue.counts,
+            health=FakeModelHealth(), loras=lora_library(), job_counts=queue.counts,
         )
     )  # fmt: skip
     install_guards(app, config.api)

@@ -37,6 +37,7 @@ class RequestState(ABC):
         steps: denoising steps in all.
         step: those it has taken.
         models_used: every model that works for it, by the names that responses report.
+        notes: what the caller should know, such as what of it could not act.
         cache: "hit" or "miss" per encoding, for the response.
     """
 
@@ -44,6 +45,7 @@ class RequestState(ABC):
     steps: int
     step: int = 0
     models_used: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     cache: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -229,7 +229,10 @@ class StepEngine:
         except Exception as error:
             self._registry.end(ticket, translate(error, "decoding the image"))
             return
-        self._registry.end(ticket, DiffusionResult(image=image, models_used=state.models_used, cache=state.cache))
+        self._registry.end(
+            ticket,
+            DiffusionResult(image=image, models_used=state.models_used, cache=state.cache, notes=state.notes),
+        )
 
     def _with_retry(self, doing: str, work: Callable[[], _Result]) -> _Result:
         """Once more, with all that can be freed freed, when memory runs out."""

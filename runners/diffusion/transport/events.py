@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError, from_code
 from composition.images import Image
+from composition.lora import LoraKind, LoraUse
 from composition.request import Scheduler, Speed
 from runners.diffusion.transport.frames import Frame, FrameError, FrameKind
 
@@ -31,7 +32,7 @@ def request_to_frame(request: DiffusionRequest) -> Frame:
     """Header: every scalar; arrays: image, mask, reference<i>, control-<type>."""
     header: dict[str, Any] = {name: value for name, value in vars(request).items() if name not in ("image", "mask")}
     header |= {
-        "loras": dict(request.loras),
+        "loras": [asdict(lora) for lora in request.loras],
         "speed": request.speed.value,
         "scheduler": request.scheduler.value,
         "references": len(request.references),
@@ -55,6 +56,7 @@ def request_from_frame(frame: Frame) -> DiffusionRequest:
         count, controls = fields.pop("references"), fields.pop("controls")
         fields["speed"] = Speed(fields["speed"])
         fields["scheduler"] = Scheduler(fields["scheduler"])
+        fields["loras"] = tuple(_lora(values) for values in fields["loras"])
         return DiffusionRequest(
             image=frame.arrays["image"],
             mask=frame.arrays["mask"],
@@ -68,6 +70,10 @@ def request_from_frame(frame: Frame) -> DiffusionRequest:
         raise FrameError(f"a request cannot be read: {error}") from error
 
 
+def _lora(values: Any) -> LoraUse:
+    return LoraUse(**{**values, "kind": LoraKind(values["kind"]), "trigger_words": tuple(values["trigger_words"])})
+
+
 def event_to_frame(event: Event) -> Frame:
     """One frame per event; RESULT and ERROR are terminal."""
     if isinstance(event, Accepted):
@@ -78,7 +84,7 @@ def event_to_frame(event: Event) -> Frame:
         arrays: dict[str, Image] = {} if event.preview is None else {"preview": event.preview}
         return Frame(kind=FrameKind.PROGRESS, header={"step": event.step, "total": event.total}, arrays=arrays)
     if isinstance(event, DiffusionResult):
-        header = {"models_used": list(event.models_used), "cache": dict(event.cache)}
+        header = {"models_used": list(event.models_used), "cache": dict(event.cache), "notes": list(event.notes)}
         return Frame(kind=FrameKind.RESULT, header=header, arrays={"image": event.image})
     details = {"code": event.code, "message": event.message, "details": event.details}
     return Frame(kind=FrameKind.ERROR, header=details)
@@ -98,7 +104,10 @@ def event_from_frame(frame: Frame) -> Event:
                 return DiffusionProgress(step=header["step"], total=header["total"], preview=preview)
             case FrameKind.RESULT:
                 return DiffusionResult(
-                    image=frame.arrays["image"], models_used=tuple(header["models_used"]), cache=dict(header["cache"])
+                    image=frame.arrays["image"],
+                    models_used=tuple(header["models_used"]),
+                    cache=dict(header["cache"]),
+                    notes=tuple(header["notes"]),
                 )
             case FrameKind.ERROR:
                 return from_code(header["code"], header["message"], header["details"])

@@ -34,6 +34,7 @@ from tests.fakes.fake_blob_store import FakeBlobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_queue import FakeJobQueue
 from tests.fakes.fake_model_health import FakeModelHealth
+from tests.fakes.lora_library import lora_library
 from tests.unit.api.conftest import completing
 from tests.unit.api.images import photo
 
@@ -85,6 +86,7 @@ async def client(task_store: Path) -> AsyncIterator[httpx.AsyncClient]:
         codec=PillowCodec(max_side_px=2048),
         fetcher=FakeFetcher(),
         health=FakeModelHealth(),
+        loras=lora_library(),
     )
     mounted = MountedEdge.to_asgi()
     transport = httpx.ASGITransport(app=mounted)

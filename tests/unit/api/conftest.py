@@ -14,14 +14,20 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.codec import make_codec
 from api.context import ApiContext
+from api.routes.loras import streamed_paths
 from api.security import install_guards
-from composition.config import ApiConfig, Config
+from composition.config import ApiConfig, Config, LorasConfig
 from composition.jobs import Job, JobKind, JobResult
+from composition.loras.library import LoraLibrary
 from tests.fakes.fake_blob_store import FakeBlobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_queue import FakeJobQueue, Outcome
 from tests.fakes.fake_model_health import FakeModelHealth
+from tests.fakes.lora_library import lora_library
 from tests.unit.api.images import encoded, gradient, mask
+
+LORA_LIMIT_MB = 64
+"""Above the limit of other bodies."""
 
 ACCOUNT = {
     "pipeline_used": "simple",
@@ -70,7 +76,7 @@ def completing(blobs: FakeBlobStore) -> Callable[[Job], Outcome]:
 
 def guarded_app(config: ApiConfig) -> FastAPI:
     app = create_app(docs=config.docs, page=config.page)
-    install_guards(app, config)
+    install_guards(app, config, streamed=streamed_paths(LorasConfig(max_size_mb=LORA_LIMIT_MB)))
     return app
 
 
@@ -85,7 +91,7 @@ async def open_edge(
     config: Config | None = None,
     *,
     outcome: Callable[[Job], Outcome] | None = None,
-    unavailable: frozenset[str] = frozenset(),
+    loras: LoraLibrary | None = None,
 ) -> AsyncIterator[Edge]:
     config = config or Config()
     blobs, fetcher, health = FakeBlobStore(), FakeFetcher(), FakeModelHealth()
@@ -97,7 +103,7 @@ async def open_edge(
         codec=make_codec(config.limits),
         fetcher=fetcher,
         health=health,
-        unavailable=unavailable,
+        loras=loras or lora_library(),
     )
     app = default_app() if config.api == ApiConfig() else guarded_app(config.api)
     app.state.context = context

@@ -308,17 +308,6 @@ async def test_async_attempts_follow_the_configuration():
         assert edge.only_job.max_attempts == 5
 
 
-async def test_a_feature_that_is_not_built_is_refused_by_name():
-    async with open_edge(unavailable=frozenset({"mask_image"})) as edge:
-        response = await edge.client.post(GENERATE, json={**EDIT, "mask_image": "aGk="})
-    assert response.status_code == 400
-    assert response.json()["error"] == {
-        "code": "INVALID_INPUT",
-        "message": "mask_image is not available yet",
-        "details": {"field": "mask_image"},
-    }
-
-
 async def test_the_mask_mode_reaches_the_job(edge: Edge):
     layer = np.dstack([gradient(), mask()])
     body = {**EDIT, "mask_image": base64_of(encoded(layer)), "config": {"mask_mode": "inverted"}}

@@ -29,6 +29,9 @@ ROUTES = {
     ("get", "/api/v1/jobs/{job_id}/image"),
     ("get", "/api/v1/jobs/{job_id}/events"),
     ("get", "/api/v1/health"),
+    ("get", "/api/v1/loras"),
+    ("post", "/api/v1/loras"),
+    ("delete", "/api/v1/loras/{name}"),
     ("get", "/metrics"),
 }
 OPENAI_ROUTES = {("post", "/v1/images/edits"), ("get", "/v1/models"), ("get", "/v1/models/{model}")}
@@ -83,7 +86,7 @@ async def test_before_the_wiring_is_done_every_route_answers_503():
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         for method, path in sorted(ROUTES - {("get", "/metrics")}):
             body = {"json": EDIT} if method == "post" else {}
-            url = path.format(job_id="2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77")
+            url = path.format(job_id="2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77", name="ink")
             response = await client.request(method, url, **body)
             assert (response.status_code, response.json()["error"]["code"]) == (503, "NOT_READY"), path
             assert response.headers["retry-after"] == "5"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from composition.images import Box
+from composition.lora import LoraKind, LoraUse
 from composition.marks import Point
 from composition.pipelines.effects import ACTS_ALWAYS, WITHOUT_EFFECT
 from composition.request import (
@@ -53,6 +54,11 @@ REFERENCE = (np.full((64, 64, 3), 90, np.uint8),)
 
 def case(options=None, prompt=REPLACE, **request):
     return {"prompt": prompt, "options": options or {}, **request}
+
+
+def lora(name, weight, token=None):
+    kind = LoraKind.LORA if token is None else LoraKind.EMBEDDING
+    return LoraUse(name=name, weight=weight, path=f"/loras/{name}", sha256="0" * 64, kind=kind, token=token)
 
 
 FAST = {"speed": Speed.FAST}
@@ -142,7 +148,18 @@ IDLE = {
         case({"crop_context": 3.0, "crop": Crop.OFF}),
         "crop_context has no effect: the whole image is painted, not a crop of it",
     ),
-    "loras": (case({"loras": {"pixel-art": 0.0, "ink": 0.8}}), "a LoRA of weight 0 has no effect: pixel-art"),
+    "loras": (
+        case({"loras": {"pixel-art": 0.0, "ink": 0.8}}, loras=(lora("pixel-art", 0.0), lora("ink", 0.8))),
+        "a LoRA of weight 0 has no effect: pixel-art",
+    ),
+    "loras, a token that nobody says": (
+        case({"loras": {"toy": 1.0}}, loras=(lora("toy", 1.0, "<cat-toy>"),)),
+        "an embedding acts where its token stands in prompt or negative_prompt, and these do not: <cat-toy>",
+    ),
+    "loras, half an embedding": (
+        case({"loras": {"toy": 0.5}}, "replace the mug with a <cat-toy>", loras=(lora("toy", 0.5, "<cat-toy>"),)),
+        "an embedding acts fully or, at weight 0, not: the weight has no effect of toy",
+    ),
     "target": (case({"target": "rims"}, mask=spot()), "mask_image is repainted, not what target names"),
     "target, nothing in it": (case({"target": "???"}), "target '???' names nothing that can be looked for"),
     "target beside a box": (
@@ -249,7 +266,13 @@ ACTING = {
     "guidance_rescale": case({"guidance_rescale": 0.7}),
     "scheduler": case({"scheduler": Scheduler.DPM_SOLVER_KARRAS}),
     "crop_context": case({"crop_context": 1.5}),
-    "loras": case({"loras": {"ink": 0.8}}),
+    "loras": case({"loras": {"ink": 0.8}}, loras=(lora("ink", 0.8),)),
+    "loras, an embedding": case(
+        {"loras": {"toy": 1.0}}, "replace the mug with a <cat-toy>", loras=(lora("toy", 1.0, "<cat-toy>"),)
+    ),
+    "loras, a negative embedding": case(
+        {"loras": {"bad": 1.0}}, negative_prompt="bad-hands", loras=(lora("bad", 1.0, "bad-hands"),)
+    ),
     "target": case({"target": "rims"}),
     "target, a side": case({"target": "the left one"}),
     "points": case({"points": CLICKS, "mask_dilation_px": 40}),

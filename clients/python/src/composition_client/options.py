@@ -165,4 +165,10 @@ class Config(TypedDict, total=False):
             "A checkpoint of the service's list to paint with; absent: the base model.", min_length=1, max_length=64
         ),
     ]
-    loras: Annotated[dict[LoraName, LoraWeight], _option("Allow-listed LoRA names with weights.", max_length=5)]
+    loras: Annotated[
+        dict[LoraName, LoraWeight],
+        _option(
+            "LoRAs and embeddings by name, yours or the operator's, with weights -2..2 (GET /api/v1/loras).",
+            max_length=5,
+        ),
+    ]

@@ -25,7 +25,7 @@ from runners.diffusion.families.stable_diffusion.decoding import Decoder
 from runners.diffusion.families.stable_diffusion.family import StableDiffusionFamily
 from runners.diffusion.families.stable_diffusion.forward import BatchForward
 from runners.diffusion.families.stable_diffusion.kind import PipelineKind
-from runners.diffusion.families.stable_diffusion.loras import LoraSwitch
+from runners.diffusion.families.stable_diffusion.loras import LoraSets
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
@@ -85,8 +85,9 @@ def build_family(
     # What is shared with another family was made int8 there.
     _quantise(components, settings.int8 if controlnets is None else {"unet"} & set(settings.int8))
     controlnets = controlnets or _load_controlnets(components, settings)
-    loras, offload = LoraSwitch(components), ModelVisits(device, offload=settings.offload, turn=settings.visits_lock)
-    unet = _build_runner(components, controlnets, loras, settings, warm_up)
+    loras = LoraSets(components, counters, max_bytes=settings.lora_max_bytes)
+    offload = ModelVisits(device, offload=settings.offload, turn=settings.visits_lock)
+    unet = _build_runner(components, controlnets, settings, warm_up)
     return StableDiffusionFamily(
         components=components,
         controlnets=controlnets,
@@ -129,7 +130,6 @@ def _quantise(components: Components, wanted: Collection[str]) -> None:
 def _build_runner(
     components: Components,
     controlnets: ControlNetPool,
-    loras: LoraSwitch,
     settings: StableDiffusionSettings,
     warm_up: Callable[[Callable[[], None]], None],
 ) -> RowRunner:
@@ -139,7 +139,6 @@ def _build_runner(
         reference_shape = (_reference_tokens(components.reference_projection), config.cross_attention_dim)
     compile_with: Callable[[Any], Callable[..., Any]] | None = None
     if settings.compile_unet:
-        loras.load_all()
         compile_with = compile_for_warm_up
     runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.warm_rows, reference_shape=reference_shape)
     if settings.compile_unet:

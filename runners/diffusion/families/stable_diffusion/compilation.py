@@ -51,7 +51,6 @@ class RowRunner:
         self._reference_shape = reference_shape
         self._warm: set[tuple[tuple[int, ...], bool]] = set()
         self._warm_tokens = 0
-        self.plain_weights = True
 
     @property
     def warm_shapes(self) -> frozenset[tuple[tuple[int, ...], bool]]:
@@ -67,22 +66,24 @@ class RowRunner:
         reference: ReferenceRows | None,
         down: list[torch.Tensor] | None,
         mid: torch.Tensor | None,
+        instead: Any = None,
     ) -> torch.Tensor:
         """Predicted noise (rows, 4, h, w) from samples (rows, 9, h, w).
 
         `conditioning` has "encoder_hidden_states" and whatever else the model takes as added conditions, by rows;
-        `down` and `mid` are ControlNet residuals of the skip connections and of the middle block.
+        `down` and `mid` are ControlNet residuals of the skip connections and of the middle block. `instead` of the
+        UNet another one with the same inputs runs, which is not compiled.
         """
         rows = sample.shape[0]
         target = next((n for n in self._row_counts if n >= rows), rows)
-        as_held = sample.dtype == self._dtype
-        warm = self.plain_weights and as_held and (reference is None or reference.masks is None)
+        unet, as_held = instead or self._unet, sample.dtype == self._dtype
+        warm = instead is None and as_held and (reference is None or reference.masks is None)
         warm = warm and ((target, *sample.shape[1:]), down is not None) in self._warm
         warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
         warm = warm and (reference is None or reference.tokens.shape[1:] == self._reference_shape)
         if not warm:
-            with nullcontext() if as_held else full_precision(self._unet):
-                return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)
+            with nullcontext() if as_held else full_precision(unet):
+                return _call(unet, sample, timesteps, conditioning, reference, down, mid)
         try:
             with torch.compiler.set_stance("eager_on_recompile"):
                 return self._run_compiled(target, sample, timesteps, conditioning, reference, down, mid)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import cast
 
 import torch
 
@@ -16,10 +15,9 @@ from runners.diffusion.families.stable_diffusion.components import Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.decoding import Decoder
 from runners.diffusion.families.stable_diffusion.forward import BatchForward
-from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitch
+from runners.diffusion.families.stable_diffusion.loras import LoraSets
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
 from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
-from runners.errors import translated
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +26,7 @@ class StableDiffusionFamily:
 
     components: Components
     controlnets: ControlNetPool
-    loras: LoraSwitch
+    loras: LoraSets
     preprocessor: Preprocessor
     unet: RowRunner
     forward: BatchForward
@@ -36,7 +34,7 @@ class StableDiffusionFamily:
 
     @property
     def models_loaded(self) -> Sequence[str]:
-        return (*self.components.names, *self.controlnets.names, *sorted(self.loras.loaded))
+        return (*self.components.names, *self.controlnets.names, *self.loras.loaded)
 
     def check(self, request: DiffusionRequest) -> None:
         self.preprocessor.check(request)
@@ -48,11 +46,7 @@ class StableDiffusionFamily:
         return True
 
     def activate(self, bucket: Bucket) -> None:
-        """Switch to the batch's LoRAs; the compiled UNet serves the plain weights only."""
-        loras = cast(LoraSet, bucket.shared)
-        with translated("applying the LoRA"):
-            self.loras.activate(loras)
-        self.unet.plain_weights = not loras
+        """Nothing to do: a set of LoRAs is a model of its own, which its requests have with them."""
 
     def predict(self, states: Sequence[StableDiffusionState]) -> list[torch.Tensor]:
         return self.forward.predict(states)
@@ -64,14 +58,16 @@ class StableDiffusionFamily:
         return self.decoder.decode(state)
 
     def release_memory(self) -> None:
-        """Drop every cached encoding and every ControlNet."""
+        """Drop every cached encoding, every ControlNet and every set of LoRAs."""
         self.preprocessor.drop_caches()
         self.controlnets.drop_all()
+        self.loras.drop_all()
 
     def stats(self) -> Mapping[str, object]:
         """Of the cache of encodings what is held now; ControlNet loads; compiled (rows, channels, h, w) as lists."""
         return {
             "cache": asdict(self.preprocessor.cache_counts()),
             "controlnet_loads": self.controlnets.loads,
+            "loras": self.loras.stats(),
             "compiled": sorted({shape for shape, _ in self.unet.warm_shapes}),
         }

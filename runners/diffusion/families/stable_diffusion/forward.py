@@ -60,6 +60,7 @@ class BatchForward:
             reference=_reference(rows),
             down=None if residuals is None else residuals.down,
             mid=None if residuals is None else residuals.mid,
+            instead=states[0].unet,
         )
         self._counters.add("unet_forwards")
         self._counters.add("unet_rows", len(rows))

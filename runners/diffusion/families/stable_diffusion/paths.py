@@ -26,7 +26,6 @@ class StableDiffusionPaths:
         controlnets: one folder per control type.
         lcm_lora: has `pytorch_lora_weights.safetensors` (latent-consistency/lcm-lora-sdv1-5).
         taesd: the tiny autoencoder for previews (madebyollin/taesd).
-        loras: allow-listed LoRA folders or files by name.
     """
 
     kind: PipelineKind
@@ -38,7 +37,6 @@ class StableDiffusionPaths:
     controlnets: Mapping[ControlType, Path] = field(default_factory=dict)
     lcm_lora: Path | None = None
     taesd: Path | None = None
-    loras: Mapping[str, Path] = field(default_factory=dict)
 
 
 def profile_paths(kind: PipelineKind, models: ModelSet) -> StableDiffusionPaths:

@@ -30,7 +30,7 @@ from runners.diffusion.engine.state import Bucket
 from runners.diffusion.families.stable_diffusion.components import IP_ADAPTER, SAFETY_CHECKER, Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
-from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitch
+from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSets
 from runners.diffusion.families.stable_diffusion.precision import full_precision
 from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
@@ -69,7 +69,7 @@ class Preprocessor:
         self,
         components: Components,
         controlnets: ControlNetPool,
-        loras: LoraSwitch,
+        loras: LoraSets,
         offload: ModelVisits,
         settings: StableDiffusionSettings,
         counters: Counters,
@@ -103,7 +103,7 @@ class Preprocessor:
         if request.num_inference_steps < 1 or not 0.0 < request.strength <= 1.0:
             raise InvalidInput("at least one step and a strength above 0, up to 1, are needed")
         self._controlnets.check(tuple(request.controls))
-        self._loras.select(request.loras, fast=request.speed is Speed.FAST)
+        self._loras.check(request.loras, fast=request.speed is Speed.FAST)
 
     def encode(self, request: DiffusionRequest) -> StableDiffusionState:
         """Encode everything that a request needs.
@@ -125,19 +125,21 @@ class Preprocessor:
             scheduler=request.scheduler,
         )
         guided = guidance > 1.0
-        conditioning = self._conditioning(request, guided, lookups)
+        loras = self._loras.get(request.loras, fast=fast)
+        conditioning = self._conditioning(request, loras, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
         start = self._latents(request, schedule, generator, lookups)
         reference = self._reference(request, guided, lookups)
         controls = self._controls(request)
-        loras = self._loras.select(request.loras, fast=fast)
         return StableDiffusionState(
             bucket=Bucket(
-                latent_size=tuple(start.latents.shape[2:]), shared=loras, text_tokens=conditioning[_TEXT].shape[1]
+                latent_size=tuple(start.latents.shape[2:]), shared=loras.key, text_tokens=conditioning[_TEXT].shape[1]
             ),
             steps=len(schedule.timesteps),
             models_used=self._models_used(reference, controls, loras),
             cache=lookups.outcome,
+            notes=loras.notes,
+            unet=None if loras is self._loras.plain else loras.unet,
             latents=start.latents,
             inpainting=start.inpainting,
             kept=start.kept,
@@ -160,13 +162,15 @@ class Preprocessor:
     def _guidance_steps(self, steps: int) -> int:
         return max(1, round(steps * self._settings.guidance_end))
 
-    def _conditioning(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> dict[str, torch.Tensor]:
+    def _conditioning(
+        self, request: DiffusionRequest, loras: LoraSet, guided: bool, lookups: _Lookups
+    ) -> dict[str, torch.Tensor]:
         """Each (1 or 2, ...), the negative prompt first; of two texts the shorter is filled with blank prompts."""
-        texts = [self._prompt(request.prompt, lookups)]
+        texts = [self._prompt(request.prompt, loras, lookups)]
         if guided:
-            texts.insert(0, self._negative_prompt(request.negative_prompt, texts[0], lookups))
+            texts.insert(0, self._negative_prompt(request.negative_prompt, texts[0], loras, lookups))
         tokens = max(text.tokens for text in texts)
-        texts = [self._lengthened(text, tokens, lookups) for text in texts]
+        texts = [self._lengthened(text, tokens, loras, lookups) for text in texts]
         height, width = request.mask.shape
         sizes = self._parts.text.sizes((height, width))
         return {
@@ -175,28 +179,34 @@ class Preprocessor:
             **{name: torch.cat([size] * len(texts)) for name, size in sizes.items()},
         }
 
-    def _negative_prompt(self, prompt: str, positive: EncodedPrompt, lookups: _Lookups) -> EncodedPrompt:
+    def _negative_prompt(
+        self, prompt: str, positive: EncodedPrompt, loras: LoraSet, lookups: _Lookups
+    ) -> EncodedPrompt:
         if not prompt and self._parts.text.blank_is_zero:
             return positive.zeros()
-        return self._prompt(prompt, lookups)
+        return self._prompt(prompt, loras, lookups)
 
-    def _lengthened(self, text: EncodedPrompt, tokens: int, lookups: _Lookups) -> EncodedPrompt:
+    def _lengthened(self, text: EncodedPrompt, tokens: int, loras: LoraSet, lookups: _Lookups) -> EncodedPrompt:
         """The text followed by blank prompts, as long as `tokens`."""
         if text.tokens == tokens:
             return text
-        blank = self._prompt("", lookups)
+        blank = self._prompt("", loras, lookups)
         return text.followed_by(blank, (tokens - text.tokens) // blank.tokens)
 
-    def _prompt(self, prompt: str, lookups: _Lookups) -> EncodedPrompt:
-        encoder = self._parts.text
+    def _prompt(self, prompt: str, loras: LoraSet, lookups: _Lookups) -> EncodedPrompt:
+        encoder = loras.text
 
         def encode() -> EncodedPrompt:
             self._counters.add("text_encodes")
-            with self._offload.on_device(*encoder.modules.values()):
-                return encoder.encode(prompt)
+            networks = encoder.modules.values()
+            with self._offload.on_device(*networks):
+                text = encoder.encode(prompt)
+            if encoder is not self._parts.text:
+                self._offload.forget(*networks)  # those of a set of LoRAs go with their set
+            return text
 
         text: EncodedPrompt
-        text, hit = self._cache.get(content_key("text", prompt), encode)
+        text, hit = self._cache.get(content_key("text", prompt, loras.text_key), encode)
         lookups.note("text_embeddings", hit)
         return text
 
@@ -314,7 +324,7 @@ class Preprocessor:
     ) -> tuple[str, ...]:
         names = [self._parts.names[0]] + [IP_ADAPTER] * (reference is not None)
         names += [CONTROLS[kind].role for kind in controls]
-        names += [name for name, _ in loras]
+        names += loras.names
         return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
 
 

@@ -19,6 +19,7 @@ class StableDiffusionSettings:
         max_controlnets: how many stay loaded, least recently used first out.
         preload_controlnets: load them at start instead of at first use.
         guidance_end: classifier-free guidance runs for this fraction of the steps, the rest at half the cost.
+        lora_max_bytes: of the sets of LoRAs that stay ready, least recently used first out.
         offload: keep on the CPU what a denoising step does not need.
         visits_lock: the file whose lock it holds while it visits the GPU, as the perception models do.
         int8: what is held as 8-bit weights: controlnets, image_encoder, unet (its linear layers).
@@ -31,6 +32,7 @@ class StableDiffusionSettings:
     cache_max_bytes: int = 256 << 20
     max_controlnets: int = 2
     preload_controlnets: bool = False
+    lora_max_bytes: int = 1 << 30
     guidance_end: float = 1.0
     offload: bool = False
     visits_lock: Path | None = None
@@ -55,6 +57,7 @@ class StableDiffusionSettings:
             cache_max_bytes=(optimization.cache_max_mb << 20) if optimization.cache_preprocessors else 0,
             max_controlnets=config.models.controlnet.max_loaded,
             preload_controlnets=not config.models.controlnet.load_on_demand,
+            lora_max_bytes=config.loras.max_loaded_mb << 20,
             guidance_end=generation.guidance_end,
             offload=offload,
             visits_lock=storage_folder(config.storage) / VISITS_LOCK if offload else None,

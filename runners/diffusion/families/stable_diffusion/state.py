@@ -55,7 +55,7 @@ def within(step: int, steps: int, start: float, end: float) -> bool:
 
 @dataclass(kw_only=True, eq=False)
 class StableDiffusionState(RequestState):
-    """One request between encoding and decoding; its bucket's `shared` is a `LoraSet`.
+    """One request between encoding and decoding; its bucket's `shared` is a `SetKey`.
 
     Attributes:
         latents: (1, 4, h, w), replaced at every step.
@@ -65,6 +65,7 @@ class StableDiffusionState(RequestState):
         conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
             the negative prompt first. "encoder_hidden_states" is always there, others are added conditions.
         reference: None without a reference image.
+        unet: that of its set of LoRAs; None: the plain one.
         generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
         guidance_rescale: 0 leaves the guided prediction as it is, 1 gives it the unguided one's contrast.
         guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.
@@ -77,6 +78,7 @@ class StableDiffusionState(RequestState):
     generator: torch.Generator
     guidance_scale: float
     guidance_steps: int
+    unet: Any = None
     guidance_rescale: float = 0.0
     reference: Reference | None = None
     kept: KeptLatents | None = None

@@ -67,7 +67,13 @@ class PromptEncoder(Protocol):
 
 
 def token_chunks(tokenizer: Any, prompt: str) -> list[list[int]]:
-    """The prompt's token ids, each chunk with its own start and end and padded to what the encoder reads at once."""
+    """The prompt's token ids, each chunk with its own start and end and padded to what the encoder reads at once.
+
+    An embedding of several vectors stands for as many tokens.
+    """
+    from diffusers.loaders import TextualInversionLoaderMixin
+
+    prompt = TextualInversionLoaderMixin().maybe_convert_prompt(prompt, tokenizer)
     length: int = tokenizer.model_max_length
     ids: list[int] = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
     parts = [ids[start : start + length - 2] for start in range(0, max(len(ids), 1), length - 2)]

@@ -29,6 +29,8 @@ FOREIGN_WARNINGS = (
     # diffusers' DPM scheduler under numpy 2.4, and bentoml's import of pathspec.
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
     "ignore:GitWildMatchPattern:DeprecationWarning",
+    # PEFT, of a second adapter on one model, which is what diffusers' `set_adapters` is for.
+    "ignore:Already found a `peft_config` attribute:UserWarning",
 )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from tenacity import retry, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
+from composition.lora import LoraUse
 from runners.diffusion.transport.events import request_to_frame
 from runners.diffusion.transport.frames import encode_frame
 from tests.integration.runners.diffusion.requests import SIDE, both_controls, photo, request
@@ -128,9 +129,9 @@ def test_a_request_crosses_the_processes_with_its_images_and_progress(front):
 
 
 def test_an_error_arrives_as_itself(front):
-    answer = front.diffuse(request(loras={"unknown": 1.0}))
+    answer = front.diffuse(request(loras=(LoraUse(name="ink", weight=1.0, path="/gone", sha256="0" * 64),)))
     assert answer["code"] == "INVALID_INPUT"
-    assert "unknown" in answer["message"]
+    assert answer["message"] == "config.loras: ink was deleted"
 
 
 def test_a_consumer_that_leaves_stops_the_forwards(front):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from composition.images import Box
 from composition.imaging.geometry import fit
 from composition.imaging.masks import boxes_to_mask
 from composition.journal import Journal
+from composition.lora import LoraUse
 from composition.masking.body import protected_mask
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
@@ -94,10 +97,11 @@ async def test_what_the_user_asks_for_reaches_the_diffusion_model(bench, photo):
         "guidance_scale": 2.0,
         "strength": 0.4,
         "speed": Speed.FAST,
-        "loras": {"ink": 0.7},
     }
+    ink = LoraUse(name="ink", weight=0.7, path="/loras/ink", sha256="1" * 64)
+    asked_for = request(photo, negative_prompt="text", loras={"ink": 0.7}, **options)
     await b.editor.edit(
-        request(photo, negative_prompt="text", **options),
+        replace(asked_for, loras=(ink,)),
         request_id="job-1",
         listener=lambda _: None,
         deadline=Deadline(at=112.5 + RUNNER_LEAD_S, clock=lambda: 100.0),
@@ -105,6 +109,7 @@ async def test_what_the_user_asks_for_reaches_the_diffusion_model(bench, photo):
     (asked,) = b.diffuser.requests
     assert (asked.request_id, asked.deadline_s, asked.previews) == ("job-1", pytest.approx(12.5), True)
     assert {name: getattr(asked, name) for name in options} == options
+    assert asked.loras == (ink,)
     assert (asked.prompt, asked.negative_prompt) == ("a teapot", "text")
 
 

@@ -84,6 +84,14 @@ def test_candidates_and_delivery_survive_the_store():
     assert load_payload(json.loads(json.dumps(dump_payload(payload)))) == payload
 
 
+def test_the_files_that_the_names_of_loras_meant_survive_the_store():
+    payload = EditPayload(prompt="blue car", base_key="a", lora_digests={"ink": "1" * 64})
+    document = json.loads(json.dumps(dump_payload(payload)))
+    assert load_payload(document) == payload
+    del document["lora_digests"]
+    assert load_payload(document).lora_digests == {}
+
+
 def test_a_payload_from_before_there_were_candidates_is_one_image_in_json():
     document = stored(EditOptions())
     del document["n"], document["response_format"]

@@ -60,10 +60,13 @@ class DriftFamily:
         height, width = request.mask.shape
         return DriftState(
             bucket=Bucket(
-                latent_size=(height // 8, width // 8), shared=tuple(request.loras), checkpoint=request.model or ""
+                latent_size=(height // 8, width // 8),
+                shared=tuple(lora.name for lora in request.loras),
+                checkpoint=request.model or "",
             ),
             steps=request.num_inference_steps,
-            models_used=("drift", *request.loras),
+            models_used=("drift", *(lora.name for lora in request.loras)),
+            notes=("drifts",),
             cache={"noise": "miss"},
             latents=np.full((height // 8, width // 8), float(request.seed)),
         )

@@ -8,6 +8,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest
 from composition.errors import Cancelled, InvalidInput, ModelError, OutOfMemory
+from composition.lora import LoraUse
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.family import StartOver
 from runners.diffusion.engine.settings import EngineSettings
@@ -106,7 +107,9 @@ def test_requests_share_forwards_and_each_gets_what_is_its_own(start, family, as
 
 def test_requests_of_other_sizes_or_loras_never_share_a_forward_and_each_finds_its_own_active(start, family):
     engine = start()
-    wanted = [request("small"), request("large", side=64), request("lora", loras={"film": 1.0})]
+    film = LoraUse(name="film", weight=1.0, path="/film", sha256="0" * 64)
+    wanted = [request("small"), request("large", side=64), request("lora", loras=(film,))]
+
     listeners = submit_together(engine, family, *wanted)
     assert [one.result().models_used for one in listeners] == [("drift",), ("drift",), ("drift", "film")]
     assert set(family.batches) == {1}

@@ -7,6 +7,7 @@ import pytest
 
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, InvalidInput
+from composition.lora import LoraKind, LoraUse
 from composition.request import Scheduler, Speed
 from runners.diffusion.transport.events import (
     Accepted,
@@ -37,7 +38,18 @@ def full_request():
         references=(image(2), image(3)),
         ip_adapter_scale=0.6,
         controls={"depth": ControlInput(image=image(4), scale=0.5, start=0.1, end=0.9)},
-        loras={"ink": 0.7},
+        loras=(
+            LoraUse(
+                name="toy",
+                weight=-0.7,
+                path="/loras/toy",
+                sha256="1" * 64,
+                kind=LoraKind.EMBEDDING,
+                token="<toy>",
+                trigger_words=("a", "b"),
+                modules=3,
+            ),
+        ),
         speed=Speed.FAST,
         scheduler=Scheduler.UNIPC,
         guidance_rescale=0.7,

@@ -1,0 +1,171 @@
+"""LoRAs and embeddings of users: POST, GET and DELETE under /loras."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Request
+
+from api import openapi
+from api.context import Context, Owner
+from api.conversion import API_PREFIX
+from api.errors import about_field
+from api.forms import form_body
+from api.multipart import Form, FormLimits, Upload, is_form, read_form
+from api.responses import LoraListResponse, LoraResponse
+from composition.config import LorasConfig
+from composition.errors import (
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    PayloadTooLarge,
+    QueueFull,
+    RateLimited,
+    Timeout,
+    UnusableLora,
+)
+from composition.lora import Lora
+from composition.loras.library import MEGABYTE, LoraLibrary
+
+router = APIRouter(prefix=API_PREFIX, tags=["loras"])
+
+LORAS_PATH: Final = f"{API_PREFIX}/loras"
+SUFFIX: Final = ".safetensors"
+FORM_ROOM_BYTES: Final = MEGABYTE
+"""Of a body, for what is not the file."""
+UPLOAD_TIMEOUT_S: Final = 1800.0
+"""For all of a file: 512 MB at 2.4 Mbit/s. A sender that stalls is given up long before."""
+FORM_SCHEMA: Final[dict[str, Any]] = {
+    "title": "LoraForm",
+    "description": "A LoRA (kohya, diffusers or PEFT layout) or a textual inversion, as .safetensors.",
+    "type": "object",
+    "properties": {
+        "file": {"title": "File", "type": "string", "format": "binary", "description": "The .safetensors file."},
+        "name": {
+            "title": "Name",
+            "type": "string",
+            "description": "What requests call it; otherwise the file's name without .safetensors. Letters, digits, "
+            "dots, dashes and underscores.",
+            "examples": ["pixel-art"],
+        },
+        "trigger_words": {
+            "title": "Trigger Words",
+            "type": "string",
+            "description": "Separated by commas; otherwise what the file says of itself.",
+            "examples": ["pixel art, 8 bit"],
+        },
+    },
+    "required": ["file"],
+    "additionalProperties": False,
+}
+
+Name = Annotated[str, Path(min_length=1, max_length=100)]
+
+
+def streamed_paths(config: LorasConfig) -> dict[str, int]:
+    """The paths whose bodies go to the disk as they come, with what their bodies may have, for the guards."""
+    return {LORAS_PATH: config.max_size_mb * MEGABYTE + FORM_ROOM_BYTES}
+
+
+@router.post(
+    "/loras",
+    response_model=LoraResponse,
+    responses=openapi.errors(
+        *openapi.READING, Forbidden, InvalidInput, PayloadTooLarge, RateLimited, UnusableLora, QueueFull, Timeout
+    ),
+    summary="Upload a LoRA or an embedding",
+    openapi_extra=form_body(FORM_SCHEMA),
+)
+async def upload(request: Request, context: Context, owner: Owner) -> Any:
+    """The file is checked completely, then kept: requests name it in `config.loras`, and nobody else can.
+
+    The header is checked before anything else of the file is looked at, and nothing of it is ever run: .safetensors
+    has numbers only.
+    """
+    config = context.config
+    if not config.loras.uploads:
+        raise Forbidden("this service takes no uploads of LoRAs; GET /api/v1/loras lists those that there are")
+    if not is_form(request):
+        raise InvalidInput("body: must be sent as multipart/form-data, with the file in the field file")
+    await context.loras.check_room(owner)
+    limits = FormLimits(
+        files=frozenset({"file"}),
+        texts=frozenset({"name", "trigger_words"}),
+        max_total_bytes=streamed_paths(config.loras)[LORAS_PATH],
+        max_file_bytes=config.loras.max_size_mb * MEGABYTE,
+    )
+    async with context.loras.receive() as incoming:
+        try:
+            async with asyncio.timeout(UPLOAD_TIMEOUT_S):
+                form = await read_form(request, limits, into=incoming)
+        except TimeoutError as error:
+            raise Timeout(f"the upload took longer than {UPLOAD_TIMEOUT_S:g} s") from error
+        words = _text(form, "trigger_words")
+        lora = await context.loras.add(
+            owner, _name(form), incoming, trigger_words=words.split(",") if words is not None else ()
+        )
+    return {"success": True, "lora": described(lora, context.loras)}
+
+
+@router.get(
+    "/loras",
+    response_model=LoraListResponse,
+    responses=openapi.errors(*openapi.READING),
+    summary="The LoRAs and embeddings that a request may name",
+)
+async def list_loras(context: Context, owner: Owner) -> dict[str, Any]:
+    """The caller's own and the operator's, by name."""
+    return {
+        "success": True,
+        "loras": [described(lora, context.loras) for lora in await context.loras.available(owner)],
+    }
+
+
+@router.delete(
+    "/loras/{name}",
+    response_model=LoraResponse,
+    responses=openapi.errors(*openapi.READING, NotFound, Forbidden, InvalidInput),
+    summary="Delete a LoRA or an embedding",
+)
+async def delete_lora(name: Name, context: Context, owner: Owner) -> dict[str, Any]:
+    """Edits that were accepted before and have not started yet fail with NOT_FOUND."""
+    lora = await context.loras.remove(owner, name)
+    return {"success": True, "lora": described(lora, context.loras)}
+
+
+def described(lora: Lora, library: LoraLibrary) -> dict[str, Any]:
+    facts = lora.facts
+    return {
+        "name": lora.name,
+        "kind": facts.kind.value,
+        "source": "operator" if lora.owner is None else "upload",
+        "family": facts.family,
+        "fits": library.fits(lora),
+        "layout": facts.layout.value,
+        "ranks": list(facts.ranks),
+        "parts": list(facts.parts),
+        "trigger_words": list(facts.trigger_words),
+        "size_bytes": lora.size_bytes,
+        "sha256": lora.sha256,
+        "created_at": lora.created_at,
+    }
+
+
+def _name(form: Form) -> str:
+    files = form.get("file", ())
+    file = files[0] if files else None
+    if not isinstance(file, Upload):
+        raise about_field("file", "Field required" if file is None else "must be a file, with a filename", "missing")
+    base = file.filename.replace("\\", "/").rpartition("/")[2]
+    if not base.endswith(SUFFIX):
+        raise about_field("file", f"is called {base[:100]!r}; only {SUFFIX} files are taken", "filename")
+    given = _text(form, "name")
+    return given.strip() if given is not None and given.strip() else base.removesuffix(SUFFIX)
+
+
+def _text(form: Form, name: str) -> str | None:
+    values = form.get(name, ())
+    if len(values) > 1:
+        raise about_field(name, f"is given {len(values)} times", "repeated")
+    return str(values[0]) if values else None

@@ -1,0 +1,1 @@
+"""LoRAs and embeddings of users: file -> **header -> description -> library** -> request."""

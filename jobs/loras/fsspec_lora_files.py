@@ -1,0 +1,105 @@
+"""LoRAs behind an fsspec URL (s3://bucket/prefix), beside the images that several machines share.
+
+An object store has no way to say "only if there is none" that all of them know: of two nodes that add one name of one
+owner in the same moment, the later wins, and the other's file is a rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import fsspec
+
+from composition.errors import CompositionError, NotFound, StorageAway
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class FsspecLoraFiles:
+    """`LoraFiles` below a URL."""
+
+    def __init__(self, url: str) -> None:
+        self._fs, root = fsspec.core.url_to_fs(url)
+        self._files, self._records = f"{root}/loras/files", f"{root}/loras/records"
+
+    async def open(self) -> None:
+        """Nothing to do: what is far away may also come later."""
+
+    async def put(self, key: str, path: Path) -> None:
+        await _in_thread(self._fs.put_file, str(path), f"{self._files}/{key}")
+
+    async def fetch(self, key: str, path: Path) -> None:
+        await _in_thread(self._fs.get_file, f"{self._files}/{key}", str(path))
+
+    def path_of(self, key: str) -> Path | None:
+        return None
+
+    async def delete(self, key: str) -> None:
+        with suppress(NotFound):
+            await _in_thread(self._fs.rm_file, f"{self._files}/{key}")
+
+    async def keys(self) -> Mapping[str, float]:
+        return dict(await _in_thread(self._list, self._files))
+
+    async def add_record(self, owner: str, name: str, record: str) -> bool:
+        path = f"{self._records}/{owner}/{name}.json"
+        if await _in_thread(self._fs.exists, path):
+            return False
+        await _in_thread(self._fs.pipe_file, path, record.encode())
+        return True
+
+    async def remove_record(self, owner: str, name: str) -> bool:
+        try:
+            await _in_thread(self._fs.rm_file, f"{self._records}/{owner}/{name}.json")
+        except NotFound:
+            return False
+        return True
+
+    async def records(self, owner: str | None = None) -> tuple[str, ...]:
+        return await _in_thread(self._read_records, owner)
+
+    def _read_records(self, owner: str | None) -> tuple[str, ...]:
+        owners = [owner] if owner is not None else [name for name, _ in self._list(self._records)]
+        texts = []
+        for one in owners:
+            for name, _ in self._list(f"{self._records}/{one}"):
+                with suppress(FileNotFoundError):
+                    texts.append(bytes(self._fs.cat_file(f"{self._records}/{one}/{name}")).decode())
+        return tuple(texts)
+
+    def _list(self, folder: str) -> list[tuple[str, float]]:
+        """Names in a folder, and when each was changed; unknown: now and for ever new."""
+        try:
+            entries = self._fs.ls(folder, detail=True, refresh=True)
+        except FileNotFoundError:
+            return []
+        return [(str(entry["name"]).rstrip("/").rpartition("/")[2], _modified(entry)) for entry in entries]
+
+
+def _modified(entry: dict[str, Any]) -> float:
+    value = entry.get("LastModified") or entry.get("mtime") or entry.get("created")
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return float(value) if isinstance(value, int | float) else float("inf")
+
+
+async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return await asyncio.to_thread(function, *args, **kwargs)
+    except CompositionError:
+        raise
+    except FileNotFoundError:
+        raise NotFound("there is no such LoRA") from None
+    except Exception as error:  # every fsspec file system has its own errors
+        logger.warning("storage of LoRAs: %r", error)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise StorageAway(f"the storage of LoRAs cannot be used: {reason}", details={"reason": reason}) from error
