@@ -14,11 +14,12 @@ from typing import Any
 
 import bentoml
 
-from api.app import create_app
+from api.app import VERSION, create_app
 from api.codec import PillowCodec, make_codec
 from api.connections import bound_connections
 from api.context import ApiContext
 from api.documentation import serve_whole_document
+from api.drain import DrainSwitch
 from api.fetcher import GuardedFetcher
 from api.readiness import ReadinessProbe
 from api.security import guards
@@ -27,7 +28,7 @@ from composition.config import load_config
 from composition.config.bento import PROFILE_VARIABLE
 from composition.editor import Editor
 from composition.execution import EditJobHandler
-from composition.logs import set_up_logging
+from composition.logs import format_logs, set_up_logging
 from composition.places import make_folder, storage_folder
 from composition.ports.diffuser import ModelHealth
 from composition.ports.queue import BlobStore, JobQueue
@@ -35,6 +36,12 @@ from composition.shutdown import wind_down_when_told
 from composition.startup import config_errors_end_the_process
 from jobs.opening import check_storage, open_embedded_queue
 from models_store.store import ModelSet
+from observability.edits import EditMetrics
+from observability.http import HttpMetrics
+from observability.jobs import JobMetrics, WebhookMetrics
+from observability.processes import BuildMetrics, ProcessMetrics, keep_sampling
+from observability.series import process_registry, server_folder, share_series
+from observability.tracing import set_up_tracing
 from prompt_reading.reader import GrammarPromptReader
 from runners.refusal import hear_refusals, refusing_to_be_imported, refusing_to_start
 
@@ -55,10 +62,15 @@ RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""
 
 set_up_logging(config.logging.level)
+format_logs(config.logging.format, "server")
 bound_connections()
 with config_errors_end_the_process():
     app = create_app(
-        keys_needed=bool(config.api.api_keys), docs=config.api.docs, page=config.api.page, mcp=config.api.mcp
+        metrics=HttpMetrics(process_registry()),
+        keys_needed=bool(config.api.api_keys),
+        docs=config.api.docs,
+        page=config.api.page,
+        mcp=config.api.mcp,
     )
 embedded = config.queue.backend == "embedded"
 
@@ -91,12 +103,14 @@ class ImageComposition:
             if embedded:
                 asyncio.run(check_storage(config))
             hear_refusals(folder)
+        share_series()
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def open(self) -> None:
         """Put the pieces together, recover the jobs, then let requests in."""
         codec, fetcher = make_codec(config.limits), GuardedFetcher(config.fetch)
         with refusing_to_start():
+            _be_seen()
             self.queue, blobs, health = (self._open_embedded if embedded else _open_distributed)(codec, fetcher)
             await self.queue.start()
         wind_down_when_told(lambda: self.queue.wind_down(grace_s=config.queue.shutdown_grace_s))
@@ -108,25 +122,36 @@ class ImageComposition:
             fetcher=fetcher,
             health=health,
             job_counts=self.queue.counts,
+            served=ModelSet(config.models).served,
+            drain=DrainSwitch(folder / "draining" if (folder := server_folder()) else None),
         )
 
     def _open_embedded(self, codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
         hold_runners()
+        registry = process_registry()
+        edits = EditMetrics(registry)
         assembly = assemble(
             config,
             analyzer=self.analyzer,
             detector=self.detector,
             structure=self.structure,
             diffusion=self.diffusion,
+            observer=edits,
         )
         editor = Editor(
-            config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
+            config=config,
+            models=assembly.models,
+            native_size=assembly.native_size,
+            reader=GrammarPromptReader(),
+            observer=edits,
         )
         queue, blobs = open_embedded_queue(
             config,
-            make_handler=lambda blobs: EditJobHandler(editor=editor, blobs=blobs, codec=codec),
+            make_handler=lambda blobs: EditJobHandler(editor=editor, blobs=blobs, codec=codec, observer=edits),
             fetcher=fetcher,
             preview_codec=codec,
+            observer=JobMetrics(registry, concurrency=config.limits.max_concurrent_requests),
+            on_webhook=WebhookMetrics(registry),
         )
         return queue, blobs, assembly.health
 
@@ -148,11 +173,19 @@ class ImageComposition:
         raise NotImplementedError
 
 
+def _be_seen() -> None:
+    """This process's part of /metrics, the traces and the log."""
+    format_logs(config.logging.format, "front")
+    set_up_tracing(config.tracing, "front")
+    BuildMetrics(process_registry(), version=VERSION, profile=config.models.profile)
+    keep_sampling(ProcessMetrics(process_registry(), "front").sample)
+
+
 def _open_distributed(codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
     # Needs the packages of the `distributed` extra, which an embedded queue does without.
     from jobs.distributed import open_celery_queue
 
-    return open_celery_queue(config, fetcher=fetcher)
+    return open_celery_queue(config, fetcher=fetcher, on_webhook=WebhookMetrics(process_registry()))
 
 
 _service: Any = ImageComposition

@@ -13,11 +13,13 @@ from api.bundle import read_bundle
 from api.context import ApiContext
 from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
-from api.metrics import HttpMetrics
-from api.routes import generate, jobs, native, openai, pages, system
+from api.routes import about, admin, generate, jobs, native, openai, pages, system
 from api.routes.page import page_router
+from api.security.api_keys import WRONG_KEYS_PER_MINUTE
+from api.security.buckets import TokenBuckets
 from api.security.failures import FailureGuard
 from composition.config import ConfigError
+from observability.http import HttpMetrics
 
 TITLE = "Image composition"
 VERSION = "0.1.0"
@@ -61,6 +63,7 @@ def create_app(
     )
     app.state.context = context
     app.state.metrics = metrics or HttpMetrics()
+    app.state.wrong_admin_keys = TokenBuckets(WRONG_KEYS_PER_MINUTE)
     install_error_handlers(app)
     # Innermost: the framework's own last resort answers, then raises again, and would do so past our guards.
     app.add_middleware(FailureGuard)
@@ -68,6 +71,8 @@ def create_app(
     app.include_router(jobs.router)
     app.include_router(system.router)
     app.include_router(system.metrics_router)
+    app.include_router(about.router)
+    app.include_router(admin.router)
     app.include_router(native.router)
     app.include_router(openai.router)
     if mcp:

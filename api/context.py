@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
@@ -11,6 +11,7 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from api.drain import DrainSwitch
 from api.features import UNAVAILABLE
 from composition.config import Config
 from composition.errors import NotReady
@@ -19,6 +20,7 @@ from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
 from composition.ports.network import Fetcher
 from composition.ports.queue import BlobStore, JobQueue
+from composition.served import ServedModel
 
 ANONYMOUS = "anonymous"
 STARTING_RETRY_AFTER_S = 5
@@ -37,6 +39,8 @@ class ApiContext:
     Attributes:
         unavailable: names of features that this version refuses, as `features` describes them.
         job_counts: jobs per status for /metrics, or None.
+        served: the models, for GET /models.
+        drain: refuses new work while it is on.
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
     """
 
@@ -48,6 +52,8 @@ class ApiContext:
     health: ModelHealth
     unavailable: frozenset[str] = UNAVAILABLE
     job_counts: JobCounts | None = None
+    served: Sequence[ServedModel] = ()
+    drain: DrainSwitch = field(default_factory=DrainSwitch)
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
 
 

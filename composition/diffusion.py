@@ -24,7 +24,8 @@ class DiffusionRequest:
     """One inpainting job for the diffusion model, at the model's own size (whole latent cells, already padded).
 
     `image` (H, W, 3) and `mask` (H, W, strictly 0/255, aligned to the latent grid). `deadline_s` is the time left
-    when it is sent, in seconds. `previews` asks for TAESD previews in the progress events.
+    when it is sent, in seconds. `previews` asks for TAESD previews in the progress events. `traceparent` names the
+    trace that it is part of, as in the W3C header; empty for none.
     """
 
     request_id: str
@@ -43,6 +44,7 @@ class DiffusionRequest:
     speed: Speed = Speed.NORMAL
     previews: bool = False
     deadline_s: float | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from composition.errors import CompositionError, OutOfMemory
+from runners.batch_account import NO_ACCOUNT, BatchAccount
 from runners.errors import translated
 from runners.remote import Answer, Failure, Parcel
 
@@ -25,7 +26,8 @@ class BatchDesk:
     tokenizers and caches are not made for that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, account: BatchAccount = NO_ACCOUNT) -> None:
+        self._account = account
         self._turn = threading.Lock()
         self._counts: dict[str, Counter[str]] = {}
 
@@ -54,7 +56,7 @@ class BatchDesk:
             counts["forwards"] += 1
             return forward(items)
 
-        with self._turn:
+        with self._turn, self._account.batch(method, parcels) as note:
             counts = self._counts.setdefault(method, Counter())
             counts["batches"] += 1
             counts["items"] += len(parcels)
@@ -70,6 +72,7 @@ class BatchDesk:
                 contents = [parcels[index].content for index in members]
                 for index, answer in zip(members, _run(contents, counted, doing, make_room), strict=True):
                     answers[index] = answer
+            note(answers)
         complete = [answer for answer in answers if answer is not None]
         # BentoML cuts a batch result of another length silently, and so hands items to the wrong callers.
         assert len(complete) == len(parcels)

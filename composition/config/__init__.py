@@ -11,11 +11,13 @@ from composition.config.tree import (
     IpAdapterConfig,
     LimitsConfig,
     LoggingConfig,
+    MetricsConfig,
     ModelsConfig,
     QueueConfig,
     RoutingConfig,
     StorageConfig,
     StructureConfig,
+    TracingConfig,
 )
 
 __all__ = [
@@ -29,10 +31,12 @@ __all__ = [
     "IpAdapterConfig",
     "LimitsConfig",
     "LoggingConfig",
+    "MetricsConfig",
     "ModelsConfig",
     "QueueConfig",
     "RoutingConfig",
     "StorageConfig",
     "StructureConfig",
+    "TracingConfig",
     "load_config",
 ]

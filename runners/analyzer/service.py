@@ -11,11 +11,11 @@ from composition.config import load_config
 from composition.decision import ReferenceKind
 from composition.images import Detection, Image
 from models_store.store import ModelSet
-from runners.batching import BatchDesk
 from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
+from runners.watching import watch_runner, watched_desk
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
@@ -36,7 +36,8 @@ class AnalyzerRunner(StaysForFront):
             from runners.analyzer.loading import load_models
 
             self._models = load_models(_CONFIG.models, _MODELS)
-        self._desk = BatchDesk()
+            self._desk = watched_desk()
+            watch_runner(_CONFIG, "analyzer")
 
     @batched(_MAX_IMAGES)
     def detect_objects(self, items: list[Parcel[Image]]) -> list[Answer[tuple[Detection, ...]]]:

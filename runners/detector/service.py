@@ -11,12 +11,12 @@ import bentoml
 from composition.config import load_config
 from composition.images import Detection, Mask
 from models_store.store import ModelSet
-from runners.batching import BatchDesk
 from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_marks, shape_of
 from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
+from runners.watching import watch_runner, watched_desk
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
@@ -37,7 +37,8 @@ class DetectorRunner(StaysForFront):
             from runners.detector.loading import load_models
 
             self._models = load_models(_CONFIG, _MODELS)
-        self._desk = BatchDesk()
+            self._desk = watched_desk()
+            watch_runner(_CONFIG, "detector")
 
     @batched(_MAX_QUERIES)
     def detect(self, items: list[Parcel[DetectQuery]]) -> list[Answer[tuple[Detection, ...]]]:

@@ -16,15 +16,14 @@ from runners.diffusion.families.registry import load_family
 from runners.diffusion.torch_device import TorchDevice
 
 
-def start_engine(config: Config, models: ModelSet, device: torch.device) -> StepEngine:
-    """Load the profile's diffusion models onto `device` and start the engine.
+def start_engine(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> StepEngine:
+    """Load the profile's diffusion models onto `device` and start the engine, which counts on `counters`.
 
     When the device is lost the process ends itself, as only a new one gets the device back; BentoML or the worker's
     supervisor starts it.
 
     Raises: UnservedPipeline, ModelsNotImported.
     """
-    counters = Counters()
     family = load_family(config, models, device, counters)
     return StepEngine(
         family, TorchDevice(device), EngineSettings.from_config(config), counters, on_device_lost=_end_process

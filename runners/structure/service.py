@@ -10,12 +10,12 @@ import bentoml
 from composition.config import load_config
 from composition.images import DepthMap, Image, Pose
 from models_store.store import ModelSet
-from runners.batching import BatchDesk
 from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 from runners.structure.queries import PoseQuery, has_usable_people, shape_of
+from runners.watching import watch_runner, watched_desk
 
 _CONFIG = load_config().models
 _MODELS = ModelSet(_CONFIG)
@@ -35,7 +35,8 @@ class StructureRunner(StaysForFront):
             from runners.structure.loading import load_models
 
             self._models = load_models(_CONFIG, _MODELS)
-        self._desk = BatchDesk()
+            self._desk = watched_desk()
+            watch_runner(load_config(), "structure")
 
     @batched(_MAX_IMAGES)
     def estimate_pose(self, items: list[Parcel[PoseQuery]]) -> list[Answer[tuple[Pose, ...]]]:

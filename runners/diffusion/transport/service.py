@@ -12,12 +12,15 @@ from composition.config import load_config
 from composition.controls import CONTROLS
 from composition.errors import CompositionError, InvalidInput
 from models_store.store import ModelSet
+from runners.diffusion.counting import MeasuredCounters
+from runners.diffusion.phases import PhaseSpans
 from runners.diffusion.transport.events import Alive, Event, event_to_frame, request_from_frame
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
 from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import CALL_TIMEOUT_S, SERVICE_OPTIONS
 from runners.staying import StaysForFront
+from runners.watching import diffusion_metrics, watch_runner
 
 _CONFIG = load_config()
 _MODELS = ModelSet(_CONFIG.models)
@@ -62,7 +65,11 @@ class DiffusionRunner(StaysForFront):
             from runners.diffusion.start import start_engine
 
             self._device = choose_device(_CONFIG.models.device)
-            self._engine = start_engine(_CONFIG, _MODELS, self._device)
+            metrics = diffusion_metrics()
+            self._engine = start_engine(_CONFIG, _MODELS, self._device, MeasuredCounters(metrics))
+            self._watch = watch_runner(
+                _CONFIG, "diffusion", lambda: metrics.sample(self._engine.stats()), device=self._device
+            )
         self._gpu_memory = gpu_memory
 
     @_api
@@ -75,6 +82,7 @@ class DiffusionRunner(StaysForFront):
         events: asyncio.Queue[Event] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         request_id, ended = "", False
+        phases = PhaseSpans()
 
         def listen(event: Event) -> None:
             loop.call_soon_threadsafe(events.put_nowait, event)
@@ -82,6 +90,7 @@ class DiffusionRunner(StaysForFront):
         try:
             try:
                 decoded = request_from_frame(decode_single(request))
+                phases.begin(decoded)
                 self._engine.submit(decoded, listen)
                 request_id = decoded.request_id
             except FrameError as error:
@@ -89,7 +98,9 @@ class DiffusionRunner(StaysForFront):
             except CompositionError as error:
                 events.put_nowait(error)
             while not ended:
-                frame = event_to_frame(await _next_event(events))
+                event = await _next_event(events)
+                phases.note(event)
+                frame = event_to_frame(event)
                 ended = frame.kind.terminal
                 yield encode_frame(frame)
         finally:
@@ -125,6 +136,7 @@ class DiffusionRunner(StaysForFront):
     @_on_shutdown
     def stop(self) -> None:
         """End every request with NOT_READY."""
+        self._watch.set()
         self._engine.stop()
 
 

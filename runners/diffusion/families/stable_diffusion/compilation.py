@@ -42,6 +42,7 @@ class RowRunner:
         self._warm: set[tuple[tuple[int, ...], bool]] = set()
         self._warm_tokens = 0
         self.plain_weights = True
+        self.forwards = {"compiled": 0, "eager": 0}
 
     @property
     def warm_shapes(self) -> frozenset[tuple[tuple[int, ...], bool]]:
@@ -67,6 +68,7 @@ class RowRunner:
         target = next((n for n in self._row_counts if n >= rows), rows)
         warm = self.plain_weights and ((target, *sample.shape[1:]), down is not None) in self._warm
         warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
+        self.forwards["compiled" if warm else "eager"] += 1
         if not warm:
             return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)
         spare = target - rows

@@ -25,6 +25,7 @@ class LoraSwitch:
         if paths.lcm_lora is not None:
             self._paths[LCM] = paths.lcm_lora
         self._active: LoraSet | None = None
+        self.loads = 0
 
     @property
     def loaded(self) -> frozenset[str]:
@@ -60,6 +61,7 @@ class LoraSwitch:
         self._pipe.load_lora_into_unet(unet_state, network_alphas=alphas, unet=self._pipe.unet, adapter_name=name)
         set_adapter_layers(self._pipe.unet, enabled=False)
         self._active = ()
+        self.loads += 1
 
     def load_all(self) -> None:
         """Load every allow-listed adapter, so that the UNet's structure never changes afterwards."""

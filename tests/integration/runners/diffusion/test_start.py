@@ -12,6 +12,7 @@ import torch
 from composition.config import Config
 from models_store.pipelines import FAMILIES, UnservedPipeline
 from models_store.store import ModelSet
+from runners.diffusion.engine.counters import Counters
 from runners.diffusion.start import start_engine
 from tests.integration.runners.diffusion.requests import request, run
 from tests.unit.runners.diffusion.engine.drifting import DRIFT, DriftFamily
@@ -34,7 +35,7 @@ def test_a_family_is_a_module_of_its_own_and_one_line(drifting, monkeypatch):
     monkeypatch.setitem(sys.modules, "runners.diffusion.families.drift", ModuleType("drift"))
     monkeypatch.setitem(sys.modules, build.__name__, build)
     monkeypatch.setitem(FAMILIES, "DriftPipeline", "drift")
-    engine = start_engine(drifting, ModelSet(drifting.models), CPU)
+    engine = start_engine(drifting, ModelSet(drifting.models), CPU, Counters())
     try:
         [result] = run(engine, request(9, num_inference_steps=3))
     finally:
@@ -45,12 +46,12 @@ def test_a_family_is_a_module_of_its_own_and_one_line(drifting, monkeypatch):
 
 def test_a_class_that_no_family_serves_starts_nothing(drifting):
     with pytest.raises(UnservedPipeline, match="is a DriftPipeline; served: "):
-        start_engine(drifting, ModelSet(drifting.models), CPU)
+        start_engine(drifting, ModelSet(drifting.models), CPU, Counters())
 
 
 def test_the_tiny_profile_is_served_by_stable_diffusion(tiny_models):
     config = Config.model_validate({"models": {"profile": "tiny", "dtype": "float32", "device": "cpu"}})
-    engine = start_engine(config, tiny_models, CPU)
+    engine = start_engine(config, tiny_models, CPU, Counters())
     try:
         [result] = run(engine, request())
         stats = engine.stats()
