@@ -17,7 +17,13 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    disable_created_metrics,
+    generate_latest,
+    start_http_server,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -65,6 +71,7 @@ def render(registry: CollectorRegistry) -> bytes:
 
 def serve_series(host: str, port: int) -> None:
     """Answer at a port of its own, in a thread, until the process ends. Raises: OSError: the port cannot be had."""
+    disable_created_metrics()  # as where several processes are told together
     start_http_server(port, addr=host, registry=process_registry())
 
 
