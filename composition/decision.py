@@ -141,7 +141,7 @@ class EditPlan:
     `guidance_scale`, `strength` and the scales are as diffusers defines them. `controls` holds the effective
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
     of them, and for no other. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
-    `composition.imaging.keeping`.
+    `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`.
     """
 
     decision: Decision
@@ -164,4 +164,5 @@ class EditPlan:
     sharpen: bool
     keep_light: bool
     keep_parts: bool
+    keep_surroundings: bool
     loras: Mapping[str, float]

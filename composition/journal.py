@@ -20,7 +20,9 @@ STAGE_STARTS = {"route": 0.0, "detect": 0.05, "mask": 0.12, "condition": 0.15, "
 class Journal:
     """What happened during one edit, for the response. Belongs to that edit alone.
 
-    `kept`: what an edit of colour kept of the photograph, as `composition.imaging.keeping.Kept` has it; else empty.
+    `kept`: what of the photograph was kept where the model painted, as shares 0..1: `light` and `parts` of an edit of
+    colour or material (`composition.imaging.keeping`), `surroundings` of a thing replaced in its box
+    (`composition.pipelines.matting`); of several candidates, the first one's.
     """
 
     listener: ProgressListener

@@ -60,7 +60,9 @@ class Speed(StrEnum):
     FAST = "fast"
 
 
-class KeepParts(StrEnum):
+class Keep(StrEnum):
+    """Whether what the model need not have painted stays as photographed."""
+
     AUTO = "auto"
     OFF = "off"
 
@@ -182,10 +184,15 @@ class EditOptions:
     crop: Crop = option(Crop.AUTO, description="auto repaints small regions at higher resolution.")
     speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM).")
     color_match: bool = option(True, description="Undo the model's colour shift inside the region.")
-    keep_parts: KeepParts = option(
-        KeepParts.AUTO,
+    keep_parts: Keep = option(
+        Keep.AUTO,
         description="auto: when a thing changes colour, parts of another material (windows, tyres) keep their look; "
         "off: all of it takes the new one.",
+    )
+    keep_surroundings: Keep = option(
+        Keep.AUTO,
+        description="auto: when a thing is replaced in its box, only what the old and the new thing cover changes; "
+        "off: all of the box does.",
     )
     sharpen: bool = option(False, description="Light unsharp mask inside the region.")
     output_format: OutputFormat = option(

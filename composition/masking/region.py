@@ -222,15 +222,18 @@ async def _silhouettes(
     if not plan.refine_mask:
         return _boxes(chosen, scene), False
     with journal.timed("refine"):
-        outlines = await segmenter.segment(scene.image, chosen)
-        refined = masks.union(
-            [masks.solid(_near(outline, item.box)) for outline, item in zip(outlines, chosen, strict=True)]
-        )
-    journal.used("sam")
+        refined = await silhouettes(scene.image, chosen, segmenter=segmenter, journal=journal)
     if not refined.any():
         journal.warn("the refined mask was empty: the box is used")
         return _boxes(chosen, scene), False
     return refined, plan.decision.keeps_shape
+
+
+async def silhouettes(image: Image, chosen: Sequence[Detection], *, segmenter: Segmenter, journal: Journal) -> Mask:
+    """SAM's silhouettes of all instances (H, W; 0/255), solid, each in and close around its box; one call."""
+    outlines = await segmenter.segment(image, chosen)
+    journal.used("sam")
+    return masks.union([masks.solid(_near(outline, item.box)) for outline, item in zip(outlines, chosen, strict=True)])
 
 
 async def _outlines(

@@ -86,6 +86,7 @@ ACTS_ALWAYS: Final = frozenset(
         "speed",
         "color_match",
         "keep_parts",
+        "keep_surroundings",
         "sharpen",
         "output_format",
         "return_mask",

@@ -15,6 +15,7 @@ from composition.imaging import blending, geometry, masks
 from composition.imaging.keeping import keep
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
+from composition.pipelines.matting import fills_boxes, matte, silhouette
 from composition.pipelines.parallel import all_of
 from composition.request import ControlType
 
@@ -46,7 +47,33 @@ async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> tuple
         missed = {name: outcome for name, outcome in ctx.journal.cache.items() if outcome == "miss"}
         ctx.journal.cache.update({**result.cache, **missed})
     with ctx.journal.stage("blend"):
-        return tuple([await asyncio.to_thread(_blend, ctx, mask, result.image) for result in results])
+        return await _laid_over(ctx, mask, [result.image for result in results])
+
+
+async def _laid_over(ctx: EditContext, mask: EditMask, painted: Sequence[Image]) -> tuple[Image, ...]:
+    """What the model painted, each image laid over the photograph."""
+    blended = [await asyncio.to_thread(_blend, ctx, mask, image) for image in painted]
+    if ctx.plan.keep_surroundings and fills_boxes(mask):
+        with ctx.journal.timed("matte"):
+            mattes = await _mattes(ctx, mask, blended)
+        for index, alpha in mattes.items():
+            blended[index] = await asyncio.to_thread(_blend, ctx, replace(mask, alpha=alpha), painted[index])
+    return tuple(blended)
+
+
+async def _mattes(ctx: EditContext, mask: EditMask, blended: Sequence[Image]) -> dict[int, Mask]:
+    """The tighter weights of those images whose old and new thing can be told from their surroundings."""
+    old = await silhouette(ctx, mask, ctx.request.base)
+    news = [None if old is None else await silhouette(ctx, mask, image) for image in blended]
+    mattes = {
+        index: matte(ctx, mask, old, new) for index, new in enumerate(news) if old is not None and new is not None
+    }
+    if len(mattes) < len(blended):
+        ctx.journal.warn("no silhouette was seen in the box: all of it is repainted")
+    if 0 in mattes:
+        kept = 1.0 - masks.area_fraction(mattes[0]) / masks.area_fraction(mask.alpha)
+        ctx.journal.kept.update(surroundings=round(kept, 2))
+    return mattes
 
 
 def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> DiffusionRequest:

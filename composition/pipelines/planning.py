@@ -8,7 +8,7 @@ from typing import TypeVar
 from composition.config import Config
 from composition.controls import CONTROLS
 from composition.decision import Decision, EditPlan, RegionSource
-from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, KeepParts, RefineMask, Speed
+from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, Keep, RefineMask, Speed
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         sharpen=options.sharpen,
         keep_light=decision.recolour and generation.appearance_keep_detail,
         keep_parts=_keeps_parts(options, decision) and generation.appearance_keep_detail,
+        keep_surroundings=_keeps_surroundings(options, decision),
         loras=dict(options.loras),
     )
 
@@ -81,7 +82,16 @@ def _keeps_parts(options: EditOptions, decision: Decision) -> bool:
     """Parts are those of one thing: a background or a whole image in another style has none."""
     target = decision.target
     named = (target.phrase is not None or target.region is not None) and not (target.complement or target.rest)
-    return options.keep_parts is KeepParts.AUTO and decision.keeps_shape and named
+    return options.keep_parts is Keep.AUTO and decision.keeps_shape and named
+
+
+def _keeps_surroundings(options: EditOptions, decision: Decision) -> bool:
+    """Where one thing takes another's place in its box; what is added or taken away has one silhouette only."""
+    target = decision.target
+    one_thing = target.phrase is not None and target.region is None and not target.complement
+    replaced = not (decision.keeps_shape or decision.inserts or decision.removes)
+    boxed = not _refine(options, decision)
+    return options.keep_surroundings is Keep.AUTO and one_thing and replaced and boxed
 
 
 def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, float]:

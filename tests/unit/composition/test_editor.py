@@ -19,6 +19,7 @@ from composition.request import (
     Crop,
     EditOptions,
     EditRequest,
+    Keep,
     MaskFeather,
     OnNoDetection,
     PipelineChoice,
@@ -33,7 +34,13 @@ from tests.fakes.fake_segmenter import FakeSegmenter, ellipse
 
 MUG = detection("mug", 120, 80, 220, 200)
 PERSON = detection("person", 100, 10, 300, 290)
-PLAIN = {"mask_dilation_px": 0, "mask_blur_px": 0, "color_match": False, "crop": Crop.OFF}
+PLAIN = {
+    "mask_dilation_px": 0,
+    "mask_blur_px": 0,
+    "color_match": False,
+    "crop": Crop.OFF,
+    "keep_surroundings": Keep.OFF,
+}
 
 
 def request(photo, prompt="replace the mug with a teapot", *, mask=None, references=(), **options):
@@ -60,7 +67,9 @@ async def test_only_the_box_of_the_named_thing_is_repainted(bench, photo):
 async def test_what_the_prompt_keeps_keeps_its_pixels_and_analyze_shows_the_same_mask(bench, photo):
     label = detection("label", 150, 120, 190, 160)
     b = bench(detector=FakeDetector({"mug": [MUG], "label": [label]}), diffuser=FakeDiffuser(shift=9))
-    asked = request(photo, "don't change the label, replace the mug with a teapot", crop=Crop.OFF)
+    asked = request(
+        photo, "don't change the label, replace the mug with a teapot", crop=Crop.OFF, keep_surroundings=Keep.OFF
+    )
     result = await b.edit(asked)
     assert b.detector.phrases == ["mug", "label"]
     assert np.array_equal(result.image[120:160, 150:190], photo[120:160, 150:190])

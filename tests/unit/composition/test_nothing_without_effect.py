@@ -15,7 +15,7 @@ from composition.request import (
     Crop,
     EditOptions,
     EditRequest,
-    KeepParts,
+    Keep,
     MaskFeather,
     MaskMode,
     OnNoDetection,
@@ -222,7 +222,8 @@ ACTING = {
     "mask_blur_px, a look": case({"mask_blur_px": 8}, RECOLOUR),
     "mask_feather": case({"mask_feather": MaskFeather.OUT}),
     "mask_feather, by hand": case({"mask_feather": MaskFeather.OUT}, mask=spot()),
-    "keep_parts off, nothing recoloured": case({"keep_parts": KeepParts.OFF}),
+    "keep_parts off, nothing recoloured": case({"keep_parts": Keep.OFF}),
+    "keep_surroundings off, nothing replaced": case({"keep_surroundings": Keep.OFF}, RECOLOUR),
     "output_quality": case({"output_quality": 60, "output_format": OutputFormat.WEBP}),
     "all that acts always": case(
         {

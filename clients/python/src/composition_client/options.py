@@ -97,6 +97,14 @@ class Config(TypedDict, total=False):
             default="auto",
         ),
     ]
+    keep_surroundings: Annotated[
+        Literal["auto", "off"],
+        _option(
+            "auto: when a thing is replaced in its box, only what the old and the new thing cover changes; "
+            "off: all of the box does.",
+            default="auto",
+        ),
+    ]
     sharpen: Annotated[bool, _option("Light unsharp mask inside the region.", default=False)]
     output_format: Annotated[
         Literal["png", "jpeg", "webp"], _option("png and webp are lossless, jpeg has quality 95.", default="png")

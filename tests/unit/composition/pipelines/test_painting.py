@@ -20,7 +20,7 @@ from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
 from composition.pipelines.painting import Structure, paint
 from composition.pipelines.planning import make_plan
-from composition.request import Crop, EditOptions, EditRequest, KeepParts, Speed
+from composition.request import Crop, EditOptions, EditRequest, Keep, Speed
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
@@ -237,7 +237,7 @@ async def test_a_colour_shift_of_the_model_is_undone_only_when_asked(bench, smoo
     shifts = []
     for color_match in (True, False):
         b = bench(detector=FakeDetector(found), diffuser=AnsweringDiffuser(lambda image: image + 9))
-        result = await b.edit(request(smooth, color_match=color_match, crop=Crop.OFF))
+        result = await b.edit(request(smooth, color_match=color_match, crop=Crop.OFF, keep_surroundings=Keep.OFF))
         shifts.append(shift_in(result, smooth))
     assert abs(shifts[0]) < 1.5
     assert shifts[1] == pytest.approx(9, abs=1)
@@ -291,13 +291,13 @@ async def test_a_recoloured_thing_keeps_its_parts_and_its_surroundings_and_the_a
 
 async def test_parts_are_not_kept_where_that_is_switched_off(bench):
     photo = mug_with_a_label((40, 70, 190))
-    result = await recoloured(bench, photo, keep_parts=KeepParts.OFF)
+    result = await recoloured(bench, photo, keep_parts=Keep.OFF)
     assert np.abs(result.image[135:155, 155:185].astype(int) - photo[135:155, 155:185]).mean() > 15
     assert result.metadata["kept"] == {"light": 1.0, "parts": 0.0}
 
 
-async def test_an_edit_that_is_none_of_colour_keeps_nothing(bench, photo):
-    result = await bench(detector=FakeDetector({"mug": [MUG]})).edit(request(photo))
+async def test_an_edit_that_is_none_of_a_look_keeps_nothing_of_the_thing(bench, photo):
+    result = await bench(detector=FakeDetector({"mug": [MUG]})).edit(request(photo, "remove the mug"))
     assert result.metadata["kept"] == {}
 
 

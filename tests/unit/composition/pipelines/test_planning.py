@@ -12,7 +12,7 @@ from composition.decision import BodyRegion, Decision, Pipeline, Target
 from composition.images import Box
 from composition.marks import Point
 from composition.pipelines.planning import MAX_SEED, make_plan
-from composition.request import EditOptions, EditRequest, KeepParts, RefineMask, Speed
+from composition.request import EditOptions, EditRequest, Keep, RefineMask, Speed
 
 CLICK = (Point(3.0, 3.0),)
 BOX = Box(x0=1.0, y0=1.0, x1=5.0, y1=5.0)
@@ -50,8 +50,21 @@ def test_parts_are_kept_of_one_named_thing_that_keeps_its_shape():
     assert not plan_of(target=mug).keep_parts
     assert not plan_of(keeps_shape=True, target=Target()).keep_parts
     assert not plan_of(keeps_shape=True, target=Target(phrase="background", complement=True)).keep_parts
-    assert not plan_of(keeps_shape=True, target=mug, options={"keep_parts": KeepParts.OFF}).keep_parts
+    assert not plan_of(keeps_shape=True, target=mug, options={"keep_parts": Keep.OFF}).keep_parts
     assert not plan_of(config=config_of(appearance_keep_detail=False), keeps_shape=True, target=mug).keep_parts
+
+
+def test_surroundings_are_kept_where_one_thing_takes_the_place_of_another():
+    mug = Target(phrase="mug")
+    assert plan_of(target=mug).keep_surroundings
+    assert not plan_of(target=mug, keeps_shape=True).keep_surroundings
+    assert not plan_of(target=mug, inserts=True).keep_surroundings, "what is added has no old silhouette"
+    assert not plan_of(target=mug, removes=True).keep_surroundings, "what is taken away has no new one"
+    assert not plan_of(target=mug, options={"refine_mask": RefineMask.ON}).keep_surroundings, "it has no box"
+    assert not plan_of(target=Target()).keep_surroundings
+    assert not plan_of(target=Target(phrase="background", complement=True)).keep_surroundings
+    assert not plan_of(target=Target(phrase="shirt", region=BodyRegion.UPPER)).keep_surroundings
+    assert not plan_of(target=mug, options={"keep_surroundings": Keep.OFF}).keep_surroundings
 
 
 def test_the_default_negative_prompt_is_used_only_where_the_user_says_nothing():
