@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mkdocs.structure.files import File, Files
-
-ROOT = Path(__file__).parents[1]
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
 PROJECT_PAGES = {
     "SECURITY.md": "project/security.md",
     "CONTRIBUTING.md": "project/contributing.md",
@@ -24,8 +23,42 @@ PROJECT_PAGES = {
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)")
 
 
-def on_files(files: Files, config: Any) -> Files:
+def on_config(config: Any) -> Any:
+    """Fill in the pages of whole folders."""
+    config.nav = expanded(config.nav)
+    return config
+
+
+def expanded(nav: list[Any]) -> list[Any]:
+    """A table of contents in which `folder/*` is every page of the folder that it does not name itself."""
+    named = set(_named_in(nav))
+
+    def expand(item: Any) -> list[Any]:
+        if isinstance(item, dict):
+            return [{title: expanded_list(inner) for title, inner in item.items()}]
+        if not item.endswith("/*"):
+            return [item]
+        pages = sorted(str(page.relative_to(DOCS)) for page in (DOCS / item[:-2]).glob("*.md"))
+        return [page for page in pages if page not in named]
+
+    def expanded_list(inner: Any) -> Any:
+        return inner if isinstance(inner, str) else [one for item in inner for one in expand(item)]
+
+    found: list[Any] = expanded_list(nav)
+    return found
+
+
+def _named_in(nav: Any) -> Iterator[str]:
+    if isinstance(nav, str):
+        yield nav
+    for item in nav.values() if isinstance(nav, dict) else nav if isinstance(nav, list) else ():
+        yield from _named_in(item)
+
+
+def on_files(files: Any, config: Any) -> Any:
     """Add them."""
+    from mkdocs.structure.files import File
+
     for source, target in PROJECT_PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, target, content=relinked(text, source, target)))
