@@ -71,7 +71,7 @@ def render(registry: CollectorRegistry) -> bytes:
 
 def serve_series(host: str, port: int) -> None:
     """Answer at a port of its own, in a thread, until the process ends. Raises: OSError: the port cannot be had."""
-    disable_created_metrics()  # as where several processes are told together
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # as where several processes are told together
     start_http_server(port, addr=host, registry=process_registry())
 
 
