@@ -50,8 +50,10 @@ def share_series() -> None:
 @cache
 def process_registry() -> CollectorRegistry:
     """This process's own. In a server's process series made in it are files in the server's folder."""
-    if folder := os.environ.get(FOLDER_VARIABLE):
+    if folder := os.environ.get(FOLDER_VARIABLE) or os.environ.get(_LIBRARYS_VARIABLE):
         os.environ[_LIBRARYS_VARIABLE] = folder
+        # Who tidies up temporary folders may have taken it, and a runner that starts again must not fail over that.
+        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     return CollectorRegistry()
 
 

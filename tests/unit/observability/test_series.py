@@ -40,9 +40,10 @@ def run_as(process: str, folder: Path) -> str:
 
 
 def test_the_front_tells_what_a_runner_counted_that_was_killed_but_not_what_it_held(tmp_path):
+    folder = tmp_path / "taken by who tidies up"
     for _ in range(2):
-        run_as("diffusion", tmp_path)
-    text = run_as("front", tmp_path)
+        run_as("diffusion", folder)
+    text = run_as("front", folder)
     assert "composition_diffusion_step_rows_sum 8.0" in text
     assert 'composition_process_starts_total{process="diffusion"} 2.0' in text
     assert 'composition_process_resident_memory_bytes{process="front"}' in text
