@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)
 # What is served from a checkout keeps its jobs there, ignored by git, and not with the user's own.
 export COMPOSITION_STORAGE__FOLDER ?= $(CURDIR)/var
 
-# The models: PROFILE=demo (shipped), tiny (random weights), sd15 (downloaded), or the same by
+# The models: PROFILE=demo (shipped), tiny (random weights), sd15, sdxl (downloaded), or the same by
 # COMPOSITION_MODELS__PROFILE; without either, models.profile of config.yaml.
 ifdef PROFILE
 ifneq ($(PROFILE),$(or $(COMPOSITION_MODELS__PROFILE),$(PROFILE)))
@@ -43,7 +43,7 @@ models: $(READY)  ## import a profile into the model store: make models PROFILE=
 	@$(BIN)/python -m models_store import
 
 test-models: $(READY)
-	@$(BIN)/python -m models_store import tiny
+	@$(BIN)/python -m models_store import tiny && $(BIN)/python -m models_store import tiny-sdxl
 	@$(BIN)/python -m models_store import demo
 
 demo: models  ## serve, run the edits of the specification over REST, write out/index.html

@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.attack_network import run_network_attacks
+from benchmarks.attack_network import network_attacks
 from benchmarks.attack_outcome import Outcome, smallest_edit
 from benchmarks.attack_storage import run_faults
 from benchmarks.server import Server, free_port
@@ -40,6 +40,7 @@ ENVIRONMENT = {
 }
 ANSWER_LIMIT_S = 0.1
 HEALTH_LIMIT_S = 5.0
+RECEIVE_LIMIT_S = 120.0
 LOG_DELAY_S = 10.0
 NATIVE_PATHS = ("/compose", "/compose_task", "/compose_task/submit")
 
@@ -75,8 +76,11 @@ class Target:
         return max(listening, key=lambda process: int(process.memory_info().rss))
 
 
-def idle_sockets(target: Target, *, count: int) -> Outcome:
-    """Idle connections keep nobody out, and a job that is accepted meanwhile completes."""
+def idle_sockets(target: Target, *, count: int, timed: bool = True) -> Outcome:
+    """Idle connections keep nobody out, and a job that is accepted meanwhile completes.
+
+    `timed` false judges no times, here and below, for machines that others use too.
+    """
     with ExitStack() as stack, target.client() as client:
         for _ in range(count):
             stack.enter_context(socket.create_connection(target.address))
@@ -86,7 +90,7 @@ def idle_sockets(target: Target, *, count: int) -> Outcome:
         job_id = client.post("/api/v1/generate/async", json=target.edit).json().get("job_id")
         job = _ended(client, job_id)
     return Outcome(
-        holds=healthy == 200 and health_s < HEALTH_LIMIT_S and job["status"] == "completed",
+        holds=healthy == 200 and (not timed or health_s < HEALTH_LIMIT_S) and job["status"] == "completed",
         figures={"sockets": count, "health_s": round(health_s, 3), "job": job["status"], "error": job["error"]},
     )
 
@@ -105,7 +109,7 @@ def slow_heads(target: Target, *, count: int, within_s: float) -> Outcome:
     return Outcome(holds=not open_still, figures={"connections": count, "open": len(open_still)})
 
 
-def refusals_of_a_full_queue(target: Target, *, tries: int) -> Outcome:
+def refusals_of_a_full_queue(target: Target, *, tries: int, timed: bool = True) -> Outcome:
     """A full queue answers while the body of 40 MB has hardly begun and edits run."""
     slow = {**target.edit, "config": {"num_inference_steps": 100}}
     head = (
@@ -119,7 +123,7 @@ def refusals_of_a_full_queue(target: Target, *, tries: int) -> Outcome:
             jobs.append(answer.json()["job_id"])
         for _ in range(tries):
             with socket.create_connection(target.address) as connection:
-                connection.settimeout(15)
+                connection.settimeout(RECEIVE_LIMIT_S)
                 began_at = time.perf_counter()
                 connection.sendall(head + b'{"base_image": "')
                 statuses.add(connection.recv(65536).split(b" ")[1])
@@ -128,7 +132,7 @@ def refusals_of_a_full_queue(target: Target, *, tries: int) -> Outcome:
             client.delete(f"/api/v1/jobs/{job_id}")
     median_s = sorted(times)[len(times) // 2]
     return Outcome(
-        holds=statuses == {b"503"} and median_s < ANSWER_LIMIT_S,
+        holds=statuses == {b"503"} and (not timed or median_s < ANSWER_LIMIT_S),
         figures={"jobs": len(jobs), "median_s": round(median_s, 4), "worst_s": round(max(times), 4)},
     )
 
@@ -255,7 +259,7 @@ def _drips(connection: socket.socket) -> bool:
         return False
 
 
-def _ended(client: httpx.Client, job_id: str, *, within_s: float = 120) -> dict[str, Any]:
+def _ended(client: httpx.Client, job_id: str, *, within_s: float = 600) -> dict[str, Any]:
     with client.stream("GET", f"/api/v1/jobs/{job_id}/events", timeout=within_s) as events:
         for _ in events.iter_lines():
             pass
@@ -276,11 +280,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "serve.log"
         with Server(port=free_port(), log=log, environment=ENVIRONMENT) as server:
-            server.wait_until_healthy(timeout_s=300)
+            server.wait_until_healthy()
             target = Target(url=server.url, pid=server.pid, log=log, edit=smallest_edit())
             for name, attack in LONG.items():
                 outcomes[name] = _told(name, attack(target))
-        for name, outcome in chain(run_network_attacks(Path(folder)), run_faults(Path(folder))):
+        for name, outcome in chain(network_attacks(Path(folder)).items(), run_faults(Path(folder))):
             outcomes[name] = _told(name, outcome)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     told = {name: {"holds": outcome.holds, **outcome.figures} for name, outcome in outcomes.items()}

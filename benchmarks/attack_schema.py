@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "COMPOSITION_QUEUE__MAX_PENDING": "100000",
     "COMPOSITION_LIMITS__REQUEST_TIMEOUT_SECONDS": str(PATIENCE_S),
 }
+"""The tests' own service has the same patience, and room enough for what half a minute makes up."""
 
 
 def is_installed() -> bool:
@@ -63,7 +64,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         Server(port=free_port(), log=Path(folder) / "serve.log", environment=ENVIRONMENT) as server,
     ):
-        server.wait_until_healthy(timeout_s=300)
+        server.wait_until_healthy()
         return attack(server.url, seconds=options.seconds, seed=options.seed, folder=Path(folder))
 
 

@@ -27,7 +27,6 @@ from benchmarks.server import Server, free_port
 
 JOBS = 5
 DISK_MB = 24
-START_LIMIT_S = 300.0
 FAULT_LIMIT_S = 600.0
 ENVIRONMENT = {
     "COMPOSITION_MODELS__PROFILE": "tiny",
@@ -100,7 +99,7 @@ def served(folder: Path) -> Iterator[tuple[httpx.Client, Disk, Path]]:
     state = log.with_suffix(".state")
     prefix = [*command, "sh", "-c", MOUNTED, f"{DISK_MB}m", str(state)]
     with Server(port=free_port(), log=log, environment=ENVIRONMENT, command_prefix=prefix) as server:
-        server.wait_until_healthy(timeout_s=START_LIMIT_S)
+        server.wait_until_healthy()
         with httpx.Client(base_url=server.url, timeout=120) as client:
             yield client, Disk(folder=state, pid=server.pid), log
 
@@ -164,7 +163,7 @@ def _outlived(
 def lost_images(folder: Path) -> Outcome:
     """An input or a result that vanished is told of its own job, without a 500, and hurts no other."""
     with Server(port=free_port(), log=folder / "serve.log", environment=ENVIRONMENT) as server:
-        server.wait_until_healthy(timeout_s=START_LIMIT_S)
+        server.wait_until_healthy()
         blobs = folder / "serve.state" / "blobs"
         with httpx.Client(base_url=server.url, timeout=120) as client:
             done = client.post("/compose_task/submit", json={"request": smallest_edit()}).json()["task_id"]

@@ -111,7 +111,7 @@ def measure_service(
     _import_other_models()
     direct = DirectEdits(stock)
     with Server(port=free_port(), log=log, environment=settings) as server:
-        server.wait_until_healthy(timeout_s=300)
+        server.wait_until_healthy()
         with httpx.Client(base_url=server.url, timeout=600) as client:
             return _overhead(client, direct, rounds), _repeat(client, rounds)
 

@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.monotonic()
     environment = {"COMPOSITION_MODELS__PROFILE": options.profile}
     with Server(port=options.port, log=options.out / "serve.log", environment=environment) as server:
-        health = server.wait_until_healthy(timeout_s=180)
+        health = server.wait_until_healthy()
         print(f"healthy after {time.monotonic() - start:.1f} s, models: {', '.join(health['models_loaded'])}")
         with httpx.Client(base_url=server.url, timeout=300) as client:
             rows = [(case, run_case(client, case)) for case in chosen]

@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     case = (world_cases() if load_config().models.profile == "demo" else photo_cases())[2]
     start = time.monotonic()
     with Server(port=free_port(), log=options.out / "footprint.log") as server:
-        health: dict[str, Any] = server.wait_until_healthy(timeout_s=300)
+        health: dict[str, Any] = server.wait_until_healthy()
         print(f"healthy after {time.monotonic() - start:.1f} s with {', '.join(health['models_loaded'])}")
         with httpx.Client(base_url=server.url, timeout=300) as client:
             time_edits(client, case, 2)

@@ -255,7 +255,7 @@ def run(*, clients: int, seconds: float, refusals: int, profile: str, seed: int,
         log = Path(folder) / "serve.log"
         environment = {**ENVIRONMENT, "COMPOSITION_MODELS__PROFILE": profile}
         with Server(port=free_port(), log=log, environment=environment) as server:
-            server.wait_until_healthy(timeout_s=600)
+            server.wait_until_healthy()
             load = Load(server.url, server.pid, log, seed=seed, timed=timed)
             asyncio.run(load.run(clients=clients, seconds=seconds, refusals=refusals))
         tracebacks = log.read_text(errors="replace").count("Traceback")

@@ -92,7 +92,7 @@ class Manifest(_Entry):
     source: Source
     native_size: Literal[256, 512, 768, 1024]
     base_role: Literal["sd-inpainting", "sdxl-inpainting"]
-    ip_adapter_variant: Literal["sd15", "sd15-plus", "sdxl"]
+    ip_adapter_variant: Literal["sd15", "sd15-plus", "sdxl", "sdxl-plus"]
     models: Mapping[str, Model]
 
     @property

@@ -13,6 +13,7 @@ from composition.config import ConfigError
 
 FAMILIES: Mapping[str, str] = {
     "StableDiffusionInpaintPipeline": "sd15",
+    "StableDiffusionXLInpaintPipeline": "sdxl",
 }
 """Per pipeline class the folder in `runners/diffusion/families` that serves it."""
 

@@ -45,7 +45,7 @@ def obtain(manifest: Manifest, role: str, folder: Path, *, shipped: Path = SHIPP
     if manifest.source is Source.BUILD:
         from models_store.tiny.build import build_role
 
-        build_role(role, folder)
+        build_role(manifest.profile, role, folder)
     else:
         _copy_shipped(manifest.profile, model, shipped, folder)
     require_sound(model, folder)

@@ -42,7 +42,7 @@ _OVERRIDES: Mapping[str, Callable[[ModelsConfig], str | None]] = {
     "clip": lambda models: models.clip,
     "yolox": lambda models: models.yolox,
 }
-"""The configuration key that replaces a role's model. `base_model` replaces the profile's base role only."""
+"""The configuration key that replaces a role's model. A profile has one of the two that `base_model` replaces."""
 
 
 class ModelsNotImported(NotReady):
@@ -199,8 +199,6 @@ class ModelSet:
         return [self.bento_model(role) for role in self.roles if self._origins[role].tag is not None]
 
     def _override(self, role: str, models: ModelsConfig) -> str | None:
-        if role in ("sd-inpainting", "sdxl-inpainting") and role != self.base_role:
-            return None
         read = _OVERRIDES.get(role)
         return read(models) if read else None
 

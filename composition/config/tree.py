@@ -19,7 +19,7 @@ from pydantic import (
 from composition.controls import CONTROLS
 from composition.request import ControlType
 
-Profile: TypeAlias = Literal["tiny", "demo", "sd15", "sdxl"]
+Profile: TypeAlias = Literal["tiny", "tiny-sdxl", "demo", "sd15", "sdxl"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -99,7 +99,7 @@ if not TYPE_CHECKING:
 
 class IpAdapterConfig(_Section):
     model: str | None = None
-    variant: Literal["sd15", "sd15-plus", "sdxl"] | None = None
+    variant: Literal["sd15", "sd15-plus", "sdxl", "sdxl-plus"] | None = None
 
 
 class StructureConfig(_Section):

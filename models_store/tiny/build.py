@@ -1,4 +1,4 @@
-"""Builds one model of the tiny profile: the same weights on every call.
+"""Builds one model of a tiny profile: the same weights on every call.
 
 manifest -> **build** -> importer -> store.
 """
@@ -18,33 +18,55 @@ import transformers
 
 from composition.controls import CONTROLS
 from models_store.tiny.clip import build_clip
-from models_store.tiny.conditioning import build_controlnet, build_ip_adapter, build_lcm_lora
+from models_store.tiny.conditioning import (
+    build_controlnet,
+    build_ip_adapter,
+    build_lcm_lora,
+    build_sdxl_controlnet,
+    build_sdxl_ip_adapter,
+    build_sdxl_lcm_lora,
+)
 from models_store.tiny.depth import build_depth_anything
 from models_store.tiny.dwpose import build_dwpose
 from models_store.tiny.grounding_dino import build_grounding_dino
 from models_store.tiny.sam import build_sam
 from models_store.tiny.sdxl import build_sdxl_inpainting
-from models_store.tiny.stable_diffusion import build_sd_inpainting, build_taesd
+from models_store.tiny.stable_diffusion import build_safety_checker, build_sd_inpainting, build_taesd
 from models_store.tiny.yolox import build_yolox
 
-BUILDERS: Mapping[str, Callable[[Path], None]] = {
-    "sd-inpainting": build_sd_inpainting,
-    "sdxl-inpainting": build_sdxl_inpainting,
-    "ip-adapter": build_ip_adapter,
-    **{control.role: build_controlnet for control in CONTROLS.values()},
+Builder = Callable[[Path], None]
+
+_WHATEVER_THE_BASE: Mapping[str, Builder] = {
     "grounding-dino": build_grounding_dino,
     "sam": build_sam,
     "dwpose": build_dwpose,
     "yolox": build_yolox,
     "depth-anything": build_depth_anything,
     "clip": build_clip,
-    "lcm-lora": build_lcm_lora,
     "taesd": build_taesd,
 }
+BUILDERS: Mapping[str, Mapping[str, Builder]] = {
+    "tiny": {
+        "sd-inpainting": build_sd_inpainting,
+        "ip-adapter": build_ip_adapter,
+        "lcm-lora": build_lcm_lora,
+        **{control.role: build_controlnet for control in CONTROLS.values()},
+        **_WHATEVER_THE_BASE,
+    },
+    "tiny-sdxl": {
+        "sdxl-inpainting": build_sdxl_inpainting,
+        "safety-checker": build_safety_checker,
+        "ip-adapter": build_sdxl_ip_adapter,
+        "lcm-lora": build_sdxl_lcm_lora,
+        **{control.role: build_sdxl_controlnet for control in CONTROLS.values()},
+        **_WHATEVER_THE_BASE,
+    },
+}
+"""By profile and role."""
 
 
-def build_role(role: str, folder: Path) -> None:
-    """Write a role's model into a folder, in its repository's layout.
+def build_role(profile: str, role: str, folder: Path) -> None:
+    """Write the model of a profile's role into a folder, in its repository's layout.
 
     Raises:
         KeyError: there is no recipe for the role.
@@ -54,4 +76,4 @@ def build_role(role: str, folder: Path) -> None:
         library.utils.logging.disable_progress_bar()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(zlib.crc32(role.encode()))
-        BUILDERS[role](folder)
+        BUILDERS[profile][role](folder)

@@ -15,7 +15,7 @@ OPINION = 0.2
 """Of the common direction's length: how far embeddings differ."""
 
 
-def text_config(vocabulary_size: int, *, hidden: int = CROSS_DIM) -> Any:
+def text_config(vocabulary_size: int, *, hidden: int = CROSS_DIM, projection: int | None = None) -> Any:
     """A two-layer text encoder; the last two ids are start and end of text, as in the real vocabulary."""
     return CLIPTextConfig(
         vocab_size=vocabulary_size,
@@ -24,7 +24,7 @@ def text_config(vocabulary_size: int, *, hidden: int = CROSS_DIM) -> Any:
         num_hidden_layers=2,
         num_attention_heads=2,
         max_position_embeddings=77,
-        projection_dim=hidden,
+        projection_dim=projection or hidden,
         bos_token_id=vocabulary_size - 2,
         eos_token_id=vocabulary_size - 1,
         pad_token_id=vocabulary_size - 1,

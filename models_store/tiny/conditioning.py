@@ -12,6 +12,7 @@ from transformers import CLIPVisionModelWithProjection
 from models_store.tiny.clip import vision_config
 from models_store.tiny.dimensions import (
     CHANNELS,
+    CHANNELS_XL,
     CROSS_DIM,
     CROSS_DIM_XL,
     GROUPS,
@@ -19,7 +20,7 @@ from models_store.tiny.dimensions import (
     IMAGE_HIDDEN_DIM,
 )
 from models_store.tiny.saving import randomize, save_tensors, save_with_half
-from models_store.tiny.sdxl import make_sdxl_unet
+from models_store.tiny.sdxl import ADDED_CONDITIONS, make_sdxl_unet
 from models_store.tiny.stable_diffusion import make_unet
 
 Tensors = dict[str, torch.Tensor]
@@ -39,15 +40,35 @@ _LORA_LAYERS = (
 
 def build_controlnet(folder: Path) -> None:
     """Any of ControlNet v1.1 (lllyasviel/control_v11*); the seed of the role makes each another."""
-    model = ControlNetModel(
-        in_channels=4,
-        layers_per_block=1,
+    _save_controlnet(
+        folder,
         block_out_channels=CHANNELS,
-        norm_num_groups=GROUPS,
         attention_head_dim=2,
         cross_attention_dim=CROSS_DIM,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    )
+
+
+def build_sdxl_controlnet(folder: Path) -> None:
+    """Any of xinsir/controlnet-*-sdxl-1.0."""
+    _save_controlnet(
+        folder,
+        block_out_channels=CHANNELS_XL,
+        attention_head_dim=[1, 2, 2],
+        cross_attention_dim=CROSS_DIM_XL,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        transformer_layers_per_block=[1, 1, 2],
+        **ADDED_CONDITIONS,
+    )
+
+
+def _save_controlnet(folder: Path, **settings: Any) -> None:
+    model = ControlNetModel(
+        in_channels=4,
+        layers_per_block=1,
+        norm_num_groups=GROUPS,
         conditioning_embedding_out_channels=(4, 4, 8, 8),
+        **settings,
     )
     # A fresh ControlNet's last layers are zero, and little of the control image reaches them: it would do nothing.
     randomize(model.controlnet_cond_embedding, gain=_CONTROL_GAIN)
@@ -57,23 +78,25 @@ def build_controlnet(folder: Path) -> None:
 
 
 def build_ip_adapter(folder: Path) -> None:
-    """h94/IP-Adapter: the image encoder, the plain and the plus adapter, and the one for SDXL."""
+    """h94/IP-Adapter: the image encoder, the plain and the plus adapter for Stable Diffusion 1.5."""
+    _save_adapters(folder, make_unet(), CROSS_DIM, "models/ip-adapter_sd15", "models/ip-adapter-plus_sd15")
+
+
+def build_sdxl_ip_adapter(folder: Path) -> None:
+    """h94/IP-Adapter: the same image encoder, and both adapters that take it for SDXL."""
+    names = "sdxl_models/ip-adapter_sdxl_vit-h", "sdxl_models/ip-adapter-plus_sdxl_vit-h"
+    _save_adapters(folder, make_sdxl_unet(), CROSS_DIM_XL, *names)
+
+
+def _save_adapters(folder: Path, unet: Any, cross_dim: int, plain: str, plus: str) -> None:
     encoder = CLIPVisionModelWithProjection(
         vision_config(hidden=IMAGE_HIDDEN_DIM, patch_px=56, projection=IMAGE_EMBED_DIM)
     )
     encoder.save_pretrained(folder / "models" / "image_encoder")
-    attention = _adapter_attention(make_unet(), CROSS_DIM)
-    adapters = {
-        "models/ip-adapter_sd15": (_linear_projection(CROSS_DIM), attention),
-        "models/ip-adapter-plus_sd15": (_resampler(CROSS_DIM), attention),
-        "sdxl_models/ip-adapter_sdxl_vit-h": (
-            _linear_projection(CROSS_DIM_XL),
-            _adapter_attention(make_sdxl_unet(), CROSS_DIM_XL),
-        ),
-    }
-    for name, (projection, layers) in adapters.items():
+    attention = _adapter_attention(unet, cross_dim)
+    for name, projection in {plain: _linear_projection(cross_dim), plus: _resampler(cross_dim)}.items():
         tensors = {f"image_proj.{key}": tensor for key, tensor in projection.items()}
-        tensors |= {f"ip_adapter.{key}": tensor for key, tensor in layers.items()}
+        tensors |= {f"ip_adapter.{key}": tensor for key, tensor in attention.items()}
         save_tensors(tensors, folder / f"{name}.safetensors")
 
 
@@ -127,8 +150,17 @@ def _resampler(cross_dim: int) -> Tensors:
 
 def build_lcm_lora(folder: Path) -> None:
     """latent-consistency/lcm-lora-sdv1-5: one file, layers named as in kohya's scripts."""
+    _save_lora(make_unet(), folder)
+
+
+def build_sdxl_lcm_lora(folder: Path) -> None:
+    """latent-consistency/lcm-lora-sdxl: the same for SDXL's layers."""
+    _save_lora(make_sdxl_unet(), folder)
+
+
+def _save_lora(unet: Any, folder: Path) -> None:
     tensors: Tensors = {}
-    for name, module in make_unet().named_modules():
+    for name, module in unet.named_modules():
         if not name.endswith(_LORA_LAYERS):
             continue
         key = "lora_unet_" + name.replace(".", "_")

@@ -9,9 +9,12 @@ LATENT: Final = NATIVE_PX // 8
 LATENT_CHANNELS: Final = 4
 CROSS_DIM: Final = 32
 """Width of the text conditioning of the SD 1.5 shape (768 in the real one)."""
-CROSS_DIM_XL: Final = 32
-"""Both SDXL text encoders side by side, 16 each (2048 in the real one)."""
-POOLED_DIM_XL: Final = 16
+TEXT_DIMS_XL: Final = (16, 24)
+"""Widths of SDXL's two text encoders (768 and 1280 in the real one)."""
+CROSS_DIM_XL: Final = sum(TEXT_DIMS_XL)
+"""Both side by side."""
+POOLED_DIM_XL: Final = 20
+"""What the second one projects its pooled state to (1280 in the real one)."""
 CHANNELS: Final = (8, 16, 16, 16)
 CHANNELS_XL: Final = (8, 16, 16)
 GROUPS: Final = 4

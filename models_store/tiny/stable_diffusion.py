@@ -49,7 +49,7 @@ def make_unet() -> Any:
     )
 
 
-def make_vae(*, scaling_factor: float, sample_px: int = NATIVE_PX) -> Any:
+def make_vae(*, scaling_factor: float, **settings: Any) -> Any:
     """An autoencoder with the real one's stride of 8, whose latents follow the image and have the real ones' size."""
     model = AutoencoderKL(
         block_out_channels=(4, 4, 8, 8),
@@ -58,8 +58,9 @@ def make_vae(*, scaling_factor: float, sample_px: int = NATIVE_PX) -> Any:
         latent_channels=LATENT_CHANNELS,
         layers_per_block=1,
         norm_num_groups=GROUPS,
-        sample_size=sample_px,
+        sample_size=NATIVE_PX,
         scaling_factor=scaling_factor,
+        **settings,
     )
     randomize(model, gain=_VAE_GAIN)
     mean, log_variance = slice(0, LATENT_CHANNELS), slice(LATENT_CHANNELS, None)
@@ -84,8 +85,7 @@ def build_sd_inpainting(folder: Path) -> None:
     save_text_encoder(CLIPTextModel(text_config(size)), folder / "text_encoder")
     save_with_half(make_unet(), folder / "unet")
     save_with_half(make_vae(scaling_factor=0.18215), folder / "vae")
-    _save_safety_checker(folder / "safety_checker")
-    write_json(folder / "feature_extractor" / "preprocessor_config.json", CLIP_PREPROCESSOR)
+    build_safety_checker(folder)
     write_json(
         folder / "scheduler" / "scheduler_config.json",
         {
@@ -116,6 +116,12 @@ def build_sd_inpainting(folder: Path) -> None:
             "vae": ["diffusers", "AutoencoderKL"],
         },
     )
+
+
+def build_safety_checker(folder: Path) -> None:
+    """The two folders of stable-diffusion-v1-5/stable-diffusion-inpainting that SDXL's repository lacks."""
+    write_json(folder / "feature_extractor" / "preprocessor_config.json", CLIP_PREPROCESSOR)
+    _save_safety_checker(folder / "safety_checker")
 
 
 def _save_safety_checker(folder: Path) -> None:

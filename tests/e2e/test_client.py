@@ -11,22 +11,21 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from composition_client import AsyncClient, Cancelled, Client, IdempotencyConflict, InvalidInput, NotFound, Unauthorized
+from composition_client import AsyncClient, Cancelled, Client, IdempotencyConflict, InvalidInput, NotFound
 from PIL import Image
 
-from benchmarks.server import Server, free_port
+from benchmarks.server import free_port
+from tests.e2e.black_box.client import eventually
 from tests.e2e.documents import ROOT
 from tests.e2e.images import corner_mask, encoded, photo
 
 COMPOSE = [sys.executable, "-m", "composition_client"]
-KEY = "e2e-secret-key"
 QUICK, SLOW = ("--num-inference-steps", "1"), ("--num-inference-steps", "100")
 
 
@@ -47,7 +46,7 @@ def compose(service_url, desk):
     def run(*words: str, stdin: bytes | None = None, **variables: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [*COMPOSE, *words], cwd=desk, env=environment(service_url, **variables), input=stdin, capture_output=True,
-            timeout=180, check=False,
+            timeout=600, check=False,
         )  # fmt: skip
 
     return run
@@ -76,16 +75,9 @@ def start(service_url, desk) -> Iterator[Callable[..., subprocess.Popen[bytes]]]
 
 
 def jobs_of(url: str, prompt: str) -> list[dict]:
-    page = httpx.get(f"{url}/api/v1/jobs", params={"limit": 100}).json()
+    # Plain HTTP: to read the certificates would take longer than to ask.
+    page = httpx.get(f"{url}/api/v1/jobs", params={"limit": 100}, timeout=600, verify=False).json()  # noqa: S501
     return [job for job in page["jobs"] if job["prompt"] == prompt]
-
-
-def eventually(found: Callable[[], object], *, timeout_s: float = 60) -> object:
-    end = time.monotonic() + timeout_s
-    while not (value := found()) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert value
-    return value
 
 
 def test_an_edit_has_the_bytes_of_the_same_rest_call(service_url, compose, desk):
@@ -96,7 +88,7 @@ def test_an_edit_has_the_bytes_of_the_same_rest_call(service_url, compose, desk)
         "mask_image": base64.b64encode((desk / "mask.png").read_bytes()).decode(),
         "config": config,
     }
-    answer = httpx.post(f"{service_url}/api/v1/generate", json=body, timeout=120).json()["result"]
+    answer = httpx.post(f"{service_url}/api/v1/generate", json=body, timeout=600).json()["result"]
     expected = base64.b64decode(answer["image"])
     words = ("a red hat", "-m", "mask.png", "--seed", "7", "--num-inference-steps", "2")
     done = compose("edit", "photo.png", *words)
@@ -144,7 +136,7 @@ def test_an_interrupted_edit_is_cancelled(service_url, start, desk, sent, status
     process = start("edit", "photo.png", prompt, *SLOW, "--progress")
     eventually(lambda: any(job["status"] == "processing" for job in jobs_of(service_url, prompt)))
     process.send_signal(sent)
-    process.communicate(timeout=30)
+    process.communicate(timeout=600)
     assert process.returncode == status
     assert [job["status"] for job in jobs_of(service_url, prompt)] == ["cancelled"]
     assert sorted(path.name for path in desk.iterdir()) == ["mask.png", "photo.png"]
@@ -179,7 +171,7 @@ def test_an_interrupted_batch_leaves_nothing_running_and_goes_on(service_url, st
     process = start(*words)
     eventually(lambda: len(jobs_of(service_url, "interrupted batch")) >= 2)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=600)
     assert process.returncode == 130
     states = {job["status"] for job in jobs_of(service_url, "interrupted batch")}
     assert states <= {"cancelled", "completed"}
@@ -259,32 +251,3 @@ def test_the_several_candidates_are_those_of_their_seeds(service_url, compose, d
         np.asarray(Image.open(io.BytesIO(data))) for data in (second.stdout, (desk / "photo.edited.2.png").read_bytes())
     )
     assert np.abs(alone.astype(int) - among).mean() < 1
-
-
-@pytest.fixture(scope="module")
-def locked_url(tmp_path_factory) -> Iterator[str]:
-    """A service that wants a key, in front of models that a test of keys does not wait for."""
-    log = tmp_path_factory.mktemp("locked") / "serve.log"
-    variables = {"COMPOSITION_API__API_KEYS": json.dumps({"ann": KEY})}
-    with Server(port=free_port(), log=log, environment=variables) as server:
-        server.wait_until_healthy(timeout_s=180)
-        yield server.url
-
-
-def test_the_key_comes_from_the_environment_and_shows_up_nowhere(locked_url, desk):
-    def run(**variables: str) -> subprocess.CompletedProcess[str]:
-        command = [*COMPOSE, "edit", "photo.png", "x", "-o", "-", *QUICK, "--progress"]
-        return subprocess.run(
-            command, cwd=desk, env=environment(locked_url, **variables), capture_output=True, check=False, timeout=120
-        )
-
-    without = run()
-    assert (without.returncode, b"UNAUTHORIZED" in without.stderr) == (4, True)
-    wrong = run(COMPOSE_API_KEY="another")
-    assert wrong.returncode == 4
-    right = run(COMPOSE_API_KEY=KEY)
-    assert right.returncode == 0, right.stderr
-    assert Image.open(io.BytesIO(right.stdout)).size == (256, 256)
-    assert KEY.encode() not in without.stderr + wrong.stderr + right.stderr + right.stdout
-    with Client(locked_url) as client, pytest.raises(Unauthorized):
-        client.jobs()

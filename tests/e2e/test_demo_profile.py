@@ -13,17 +13,12 @@ from PIL import Image
 
 from benchmarks.demo import run_case
 from benchmarks.demo_cases import Case, photo_recolours, world_cases
-from benchmarks.server import Server, free_port
 
 
 @pytest.fixture(scope="module")
-def edits(tmp_path_factory):
-    log = tmp_path_factory.mktemp("demo") / "serve.log"
-    environment = {"COMPOSITION_MODELS__PROFILE": "demo"}
-    with Server(port=free_port(), log=log, environment=environment) as server:
-        server.wait_until_healthy(timeout_s=180)
-        with httpx.Client(base_url=server.url, timeout=300) as client:
-            return [(case, run_case(client, case)) for case in world_cases() + photo_recolours()]
+def edits(demo_url):
+    with httpx.Client(base_url=demo_url, timeout=300) as client:
+        return [(case, run_case(client, case)) for case in world_cases() + photo_recolours()]
 
 
 def photo(encoded: str) -> np.ndarray:

@@ -74,7 +74,7 @@ def desk(tmp_path) -> Path:
     return tmp_path
 
 
-def type_in(folder: Path, lines: str, *, timeout_s: float = 300, **variables: str) -> str:
+def type_in(folder: Path, lines: str, *, timeout_s: float = 900, **variables: str) -> str:
     environment = {**newcomers_environment(), "BENTOML_HOME": bentoml_home(), **variables}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", lines], cwd=folder, env=environment, capture_output=True, text=True,
@@ -177,7 +177,7 @@ def test_the_commands_of_the_client_page_work(service_url, installed, tmp_path):
     Image.fromarray(np.eye(256, 320, dtype=np.uint8) * 255).save(tmp_path / "mask.png")
     lines = "\n".join(command.text for command in of("docs/client.md", "compose"))
     path = f"{installed}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    said = type_in(tmp_path, lines, timeout_s=900, COMPOSE_URL=service_url, PYTHONPATH=str(installed), PATH=path)
+    said = type_in(tmp_path, lines, COMPOSE_URL=service_url, PYTHONPATH=str(installed), PATH=path)
     assert "photo.edited.png" in said
     written = ("photo.edited.png", "piped.png", "out.webp", "photo.overlay.png", "photos.edited/a.png")
     assert {size_of(tmp_path / name) for name in written} == {(320, 256)}
@@ -240,12 +240,14 @@ def test_the_two_commands_of_the_celery_page_make_a_service(service_url, clone, 
         for command, log in zip(of("docs/deployment-celery.md", "Setting it up"), logs, strict=True):
             processes.append(start(command.text, clone, environment, log))
         url = f"http://127.0.0.1:{port}"
-        eventually(lambda: any(p.poll() is not None for p in processes) or is_healthy(url), timeout_s=180)
+        with httpx.Client(base_url=url, timeout=30) as probe:
+            eventually(lambda: any(p.poll() is not None for p in processes) or is_healthy(probe))
         said = "".join(log.read_text(errors="replace") for log in logs)
-        assert is_healthy(url), said
-        example = httpx.get(f"{url}/openapi.json").json()["components"]["schemas"]["GenerateRequest"]["example"]
+        assert not any(p.poll() is not None for p in processes), said
+        document = httpx.get(f"{url}/openapi.json", timeout=600).json()
+        example = document["components"]["schemas"]["GenerateRequest"]["example"]
         body = {**example, "config": {"num_inference_steps": 1}}
-        answer = httpx.post(f"{url}/api/v1/generate", json=body, timeout=120)
+        answer = httpx.post(f"{url}/api/v1/generate", json=body, timeout=600)
         assert answer.status_code == 200, answer.text + said
     finally:
         for process in processes:
@@ -260,9 +262,9 @@ def start(command: str, folder: Path, environment: dict[str, str], log: Path) ->
         )
 
 
-def is_healthy(url: str) -> bool:
+def is_healthy(probe: httpx.Client) -> bool:
     try:
-        return httpx.get(f"{url}/api/v1/health", timeout=5).status_code == 200
+        return probe.get("/api/v1/health").status_code == 200
     except httpx.TransportError:
         return False
 

@@ -8,16 +8,7 @@ import httpx
 import mcp as sdk
 import pytest
 
-from benchmarks.server import Server, free_port
 from tests.e2e.images import b64, encoded, photo
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    log = tmp_path_factory.mktemp("mcp") / "serve.log"
-    with Server(port=free_port(), log=log, environment={"COMPOSITION_API__MCP": "true"}) as server:
-        server.wait_until_healthy(timeout_s=180)
-        yield server.url
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +21,15 @@ def edit():
 
 
 @pytest.fixture(scope="module")
-def result(url, edit):
+def result(service_url, edit):
     """What REST answers."""
-    answer = httpx.post(f"{url}/api/v1/generate", json=edit, timeout=300)
+    answer = httpx.post(f"{service_url}/api/v1/generate", json=edit, timeout=300)
     assert answer.status_code == 200, answer.text
     return answer.json()["result"]
 
 
-async def test_an_edit_by_tools_gives_the_bytes_of_rest(url, edit, result):
-    async with sdk.Client(f"{url}/mcp", read_timeout_seconds=60) as client:
+async def test_an_edit_by_tools_gives_the_bytes_of_rest(service_url, edit, result):
+    async with sdk.Client(f"{service_url}/mcp", read_timeout_seconds=600) as client:
         shown = await client.call_tool("analyze", edit)
         job_id = (await client.call_tool("edit", edit)).structured_content["job_id"]
         status = "pending"

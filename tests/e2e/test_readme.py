@@ -26,7 +26,7 @@ def test_the_edit_in_the_readme_answers_with_what_it_shows(service_url, tmp_path
     assert "http://127.0.0.1:8000" in command
     done = subprocess.run(
         ["bash", "-c", command.replace("http://127.0.0.1:8000", service_url)],
-        cwd=tmp_path, check=True, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, check=True, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     answer, example = json.loads(done.stdout), json.loads(shown)
     assert answer["success"] is True

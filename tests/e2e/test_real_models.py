@@ -6,7 +6,8 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,25 @@ from transformers import AutoTokenizer
 
 from benchmarks.server import free_port
 from composition.config import ModelsConfig
+from composition.config.tree import Profile
 from models_store.manifest import load_manifest
 from models_store.store import ModelSet
 from tests.e2e.black_box.client import eventually
 from tests.e2e.clones import make_clone, newcomers_environment
 from tests.e2e.documents import commands
 from tests.e2e.images import b64, encoded, photo
+from tests.e2e.test_documented_commands import is_healthy
 from tests.integration.models_store.hub import Hub, serve
+
+TINY: Mapping[str, Profile] = {"sd15": "tiny", "sdxl": "tiny-sdxl"}
+"""Which profile has the small models in the layout of which real one's repositories."""
+EDITED_BY = {"sd15": {"sd-inpainting", "ip-adapter", "controlnet-pose", "safety-checker"}}
+EDITED_BY["sdxl"] = EDITED_BY["sd15"] - {"sd-inpainting"} | {"sdxl-inpainting"}
 
 
 def repositories(profile: str) -> dict[str, dict[str, bytes]]:
     """The tiny models as the repositories that the profile's manifest names, with the files that it asks for."""
-    tiny, found = ModelSet(ModelsConfig(profile="tiny")), {}
+    tiny, found = ModelSet(ModelsConfig(profile=TINY[profile])), {}
     for role, model in load_manifest(profile).models.items():
         folder = tiny.path(role)
         files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -48,19 +56,27 @@ def add_files_of_another_format(files: dict[str, dict[str, bytes]], folder: Path
     files["IDEA-Research/grounding-dino-base"]["tokenizer.json"] = fast
 
 
+@pytest.fixture(scope="module", params=TINY)
+def profile(request) -> str:
+    chosen: str = request.param
+    if ModelSet(ModelsConfig(profile=TINY[chosen])).missing:
+        subprocess.run([sys.executable, "-m", "models_store", "import", TINY[chosen]], check=True)
+    return chosen
+
+
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory) -> Iterator[Hub]:
-    files = repositories("sd15")
+def hub(tmp_path_factory, profile) -> Iterator[Hub]:
+    files = repositories(profile)
     add_files_of_another_format(files, tmp_path_factory.mktemp("hub"))
     with serve(files) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory) -> Path:
+def clone(tmp_path_factory, profile) -> Path:
     """A clone whose manifest does not know the digests of the real weights."""
     folder = make_clone(tmp_path_factory.mktemp("clone") / "source")
-    manifest = folder / "models_store" / "manifests" / "sd15.yaml"
+    manifest = folder / "models_store" / "manifests" / f"{profile}.yaml"
     tree = yaml.safe_load(manifest.read_text())
     for model in tree["models"].values():
         model.pop("sha256", None)
@@ -87,7 +103,7 @@ class Typed:
     def run(self, command: str) -> str:
         done = subprocess.run(
             ["bash", "-c", command], cwd=self.clone, env=self.environment, capture_output=True, text=True, check=False,
-            timeout=300,
+            timeout=900,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -98,12 +114,6 @@ class Typed:
                 ["bash", "-c", command], cwd=self.clone, env=self.environment, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-
-    def is_healthy(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/api/v1/health", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
 
 
 def edit(url: str) -> dict[str, Any]:
@@ -118,30 +128,32 @@ def edit(url: str) -> dict[str, Any]:
     return answer.json()["result"]
 
 
-def test_the_commands_of_the_readme_import_and_serve_the_profile_that_they_name(clone, hub, tmp_path):
+def test_the_commands_of_the_readme_import_and_serve_the_profile_that_they_name(profile, clone, hub, tmp_path):
     typed = [command.text for command in commands("README.md") if command.section == "Real models"]
-    *before, last = typed
-    assert last == "make serve PROFILE=sd15"
+    assert typed[-1] == "make serve PROFILE=sd15"
+    *before, last = [command.replace("PROFILE=sd15", f"PROFILE={profile}") for command in typed]
     person = Typed(clone, hub, tmp_path)
     said = [person.run(command) for command in before]
-    imported = len(load_manifest("sd15").required)
-    assert f"sd15: {imported} models imported, 0 were there" in said[-1]
+    imported = len(load_manifest(profile).required)
+    assert f"{profile}: {imported} models imported, 0 were there" in said[-1]
     downloaded = list(hub.requested)
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in downloaded
     server = person.start(last)
     try:
-        eventually(lambda: server.poll() is not None or person.is_healthy(), timeout_s=240)
+        with httpx.Client(base_url=person.url, timeout=30) as probe:
+            eventually(lambda: server.poll() is not None or is_healthy(probe))
         log = person.log.read_text(errors="replace")
         assert server.poll() is None, log
-        assert f"sd15: 0 models imported, {imported} were there" in log
-        assert re.search(r"model profile sd15, 512 px$", log, re.MULTILINE)
-        assert "composition-sd15-sd-inpainting" in log
+        assert f"{profile}: 0 models imported, {imported} were there" in log
+        manifest = load_manifest(profile)
+        assert re.search(rf"model profile {profile}, {manifest.native_size} px$", log, re.MULTILINE)
+        assert f"composition-{profile}-{manifest.base_role}" in log
         result = edit(person.url)
-        assert {"sd-inpainting", "ip-adapter", "controlnet-pose"} <= set(result["models_used"])
+        assert EDITED_BY[profile] <= set(result["models_used"])
     finally:
         os.killpg(server.pid, signal.SIGINT)
         try:
-            server.wait(30)
+            server.wait(120)
         finally:
             os.killpg(server.pid, signal.SIGKILL) if server.poll() is None else None
     assert hub.requested == downloaded, "serving downloads nothing"

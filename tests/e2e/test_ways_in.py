@@ -36,7 +36,7 @@ MASK = holed(corner_mask(300, 420))
 
 @pytest.fixture(scope="module")
 def client(service_url):
-    with httpx.Client(base_url=service_url, timeout=300) as client:
+    with httpx.Client(base_url=service_url, timeout=600) as client:
         yield client
 
 
@@ -98,7 +98,7 @@ def test_a_form_that_is_refused_is_answered_while_it_is_still_sent(service_url, 
     url = httpx.URL(service_url)
     head = f"POST {path} HTTP/1.1\r\nHost: {url.host}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
     part = b'--x\r\nContent-Disposition: form-data; name="surprise"; filename="x"\r\n\r\n'
-    with socket.create_connection((url.host, url.port), timeout=30) as connection:
+    with socket.create_connection((url.host, url.port), timeout=600) as connection:
         connection.sendall(f"{head}Content-Length: {20 * 2**20}\r\n\r\n".encode() + part)
         answered = b""
         while b"surprise: is not a known field" not in answered:

@@ -23,8 +23,8 @@ class SignalledServer:
         self._news.set()
 
     async def until_told(self, count: int = 1) -> None:
-        """Raises: TimeoutError after five seconds."""
-        async with asyncio.timeout(5):
+        """Raises: TimeoutError after a minute."""
+        async with asyncio.timeout(60):
             while len(self.told) < count:
                 self._news.clear()
                 await self._news.wait()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from composition.config import ModelsConfig
+from composition.config.tree import Profile
 
 REPOSITORY = Path(__file__).parents[2]
 os.environ.setdefault("BENTOML_HOME", str(REPOSITORY / ".bentoml"))
@@ -22,12 +23,24 @@ from models_store.store import ModelSet  # noqa: E402
 
 @pytest.fixture(scope="session")
 def bentoml_home() -> Path:
-    """BentoML's home with the tiny profile in it; the importer's lock makes parallel test workers wait for one."""
-    if ModelSet(ModelsConfig(profile="tiny")).missing:
-        subprocess.run([sys.executable, "-m", "models_store", "import", "tiny"], cwd=REPOSITORY, check=True)
+    """BentoML's home with the tiny profile in it."""
+    _imported("tiny")
     return model_store_folder().parent
 
 
 @pytest.fixture(scope="session")
 def tiny_models(bentoml_home: Path) -> ModelSet:
     return ModelSet(ModelsConfig(profile="tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_sdxl_models(bentoml_home: Path) -> ModelSet:
+    return _imported("tiny-sdxl")
+
+
+def _imported(profile: Profile) -> ModelSet:
+    """Of parallel test workers the importer's lock makes all wait for one."""
+    models = ModelSet(ModelsConfig(profile=profile))
+    if models.missing:
+        subprocess.run([sys.executable, "-m", "models_store", "import", profile], cwd=REPOSITORY, check=True)
+    return models

@@ -22,13 +22,9 @@ SERVERS = {
 
 
 @pytest.mark.parametrize("server", SERVERS)
-@pytest.mark.parametrize("chosen", ["folder", "profile"])
-def test_the_server_says_in_one_line_what_it_was_given_and_what_it_serves(tmp_path, server, chosen):
+def test_the_server_says_in_one_line_what_it_was_given_and_what_it_serves(tmp_path, server):
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxInpaintPipeline"}))
-    settings, named, kind = {
-        "folder": ({"PROFILE": "tiny", "BASE_MODEL": str(tmp_path)}, f"models.base_model: {tmp_path}", "FluxInpaint"),
-        "profile": ({"PROFILE": "sdxl"}, "models.profile: sdxl", "StableDiffusionXLInpaint"),
-    }[chosen]
+    settings = {"PROFILE": "tiny", "BASE_MODEL": str(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "-m", *SERVERS[server]],
         cwd=REPOSITORY,
@@ -39,8 +35,10 @@ def test_the_server_says_in_one_line_what_it_was_given_and_what_it_serves(tmp_pa
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert ended.returncode == 2, ended.stderr
-    assert ended.stderr.splitlines() == [f"error: {named} is a {kind}Pipeline; served: {', '.join(sorted(FAMILIES))}"]
+    assert ended.stderr.splitlines() == [
+        f"error: models.base_model: {tmp_path} is a FluxInpaintPipeline; served: {', '.join(sorted(FAMILIES))}"
+    ]

@@ -69,7 +69,7 @@ class Client:
     """The REST API as the contract describes it; every answer's shape is checked on its way."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=300)
+        self.http = httpx.Client(base_url=url, timeout=600)
 
     def close(self) -> None:
         self.http.close()
@@ -97,7 +97,7 @@ class Client:
         assert 0.0 <= answer["progress"] <= 1.0
         return answer
 
-    def wait(self, job_id: str, *, timeout_s: float = 120) -> dict[str, Any]:
+    def wait(self, job_id: str, *, timeout_s: float = 600) -> dict[str, Any]:
         """Follow a job's events to its end, then ask for its status."""
         with self.http.stream("GET", f"/api/v1/jobs/{job_id}/events", timeout=timeout_s) as answer:
             assert answer.status_code == 200
@@ -194,7 +194,7 @@ def pixels(encoded: str | bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def eventually(condition: Any, *, timeout_s: float = 60) -> Any:
+def eventually(condition: Any, *, timeout_s: float = 600) -> Any:
     """The first truthy value that `condition` gives."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

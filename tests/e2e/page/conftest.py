@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.server import Server, free_port
-
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -33,30 +31,32 @@ new PerformanceObserver((list) => {
 """
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Of one file: as long as it is open its event loop runs, and no other file's tests could run one of their own."""
+@pytest.fixture(scope="session")
+def chromium() -> str:
     if CHROMIUM is None:
         pytest.skip("there is no chromium: apt-get install chromium")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser(chromium) -> Iterator[Any]:
+    """Of one file: as long as it is open its event loop runs, and no other file's tests could run one of their own."""
     driver = pytest.importorskip("playwright.sync_api", reason="there is no playwright: pip install playwright")
     with driver.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        opened = started.chromium.launch(executable_path=chromium, args=FLAGS)
         yield opened
         opened.close()
 
 
-def served(folder: Path, **settings: str) -> Server:
-    environment = {f"COMPOSITION_{name.upper()}": value for name, value in settings.items()}
-    return Server(port=free_port(), log=folder / "serve.log", environment=environment)
+@pytest.fixture(scope="session")
+def demo_url(chromium, demo_url) -> str:
+    """Not started in vain where there is no browser."""
+    return demo_url
 
 
-@pytest.fixture(scope="module")
-def demo_url(browser, tmp_path_factory) -> Iterator[str]:
-    """The demo models, in whose world edits work. Needs the browser first, so that nothing is started in vain."""
-    settings = {"models__profile": "demo", "generation__default_steps": "5"}  # what is painted is judged elsewhere
-    with served(tmp_path_factory.mktemp("demo"), **settings) as server:
-        server.wait_until_healthy(timeout_s=180)
-        yield server.url
+@pytest.fixture(scope="session")
+def keyed_url(chromium, keyed_url) -> str:
+    return keyed_url
 
 
 @dataclass
@@ -122,7 +122,7 @@ def visits(browser) -> Iterator[Any]:
 
     def start(url: str, **options: Any) -> Visit:
         context = browser.new_context(**{"viewport": {"width": 1360, "height": 860}, **options})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(WAIT_MS)
         context.add_init_script(WATCH_SHIFTS)
         visit = Visit(page=context.new_page(), url=url)
         visit.page.on("request", lambda request: visit.asked.append(request))

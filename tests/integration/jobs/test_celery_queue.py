@@ -113,13 +113,13 @@ async def node_of(server: RedisServer) -> AsyncIterator[Node]:
         await node.queue.stop(grace_s=0)
 
 
-async def until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], *, timeout_s: float = 300.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110  the condition is another process's
             await asyncio.sleep(0.05)
 
 
-async def all_done(node: Node, jobs: list[Job], *, timeout_s: float = 60.0) -> list[Job]:
+async def all_done(node: Node, jobs: list[Job], *, timeout_s: float = 300.0) -> list[Job]:
     async with asyncio.timeout(timeout_s):
         return await asyncio.gather(*(node.queue.wait(job.id) for job in jobs))
 
@@ -185,7 +185,7 @@ async def test_cancelling_reaches_the_worker_before_any_heartbeat(redis_server, 
         job = await node.submit()
         await until(lambda: len(workers.lines("start")) == 1)
         assert (await node.queue.cancel(job.id, owner="anonymous")).status is JobStatus.CANCELLED
-        await until(lambda: len(workers.lines("stopped")) == 1, timeout_s=100)
+        await until(lambda: len(workers.lines("stopped")) == 1)
 
 
 async def test_a_worker_that_is_asked_to_stop_hands_back_what_it_cannot_finish(redis_server, workers):
@@ -227,7 +227,7 @@ async def test_redis_down_refuses_at_once_loses_nothing_and_all_recovers(redis_s
         assert (await node.health.health())["ready"] is False
         await until(lambda: len(workers.lines("end")) == 1)
         redis_server.start()
-        done = await all_done(node, accepted, timeout_s=90)
+        done = await all_done(node, accepted)
         assert [job.status for job in done] == [JobStatus.COMPLETED] * 3
         assert done[0].attempt == 1
         later = await node.submit("later")
@@ -240,7 +240,7 @@ async def test_an_interactive_job_whose_api_node_died_ends(redis_server):
         key = await other.blobs.put(b"image")
         orphan = await other.store.add(sample_job(base_key=key, interactive=True))
         await other.redis.aclose()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(300):
             done = await node.queue.wait(orphan.id)
         assert (done.status, done.error.code) == (JobStatus.FAILED, "NOT_READY")
 
@@ -250,7 +250,7 @@ def test_a_worker_that_cannot_load_its_models_ends_and_takes_no_ticket(
 ) -> None:
     monkeypatch.setenv("STAND_IN_REFUSES", "1")
     worker = workers.start(job_s=0.1)
-    assert worker.wait(60) == 2
+    assert worker.wait(300) == 2
     said = next(tmp_path.glob("worker-*.txt")).read_text()
     assert said.splitlines().count("error: sam is missing; run: import it") == 1
     assert "Traceback" not in said

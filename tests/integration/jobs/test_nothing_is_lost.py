@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 def chaos(*options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.chaos", "--short", *options]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900, check=False)
 
 
 @pytest.mark.parametrize("mode", ["embedded", "celery"])

@@ -50,7 +50,7 @@ def import_controlnet(
     command = [sys.executable, "-m", "models_store", "import", "sd15"]
     chosen = ["--role", role, "--repository", repository]
     done = subprocess.run(
-        [*command, *chosen], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=120
+        [*command, *chosen], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -41,7 +41,7 @@ class Client:
         self.reader, self.writer = reader, writer
 
     async def answer(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             head = await self.reader.readuntil(b"\r\n\r\n")
             await self.reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]))
         return head.split(b" ")[1]
@@ -49,7 +49,7 @@ class Client:
     async def until_closed(self) -> int:
         """How many bytes the server still sends until it closes the connection."""
         received = 0
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionError):
                 while piece := await self.reader.read(65536):
                     received += len(piece)

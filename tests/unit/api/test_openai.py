@@ -345,7 +345,7 @@ async def test_a_client_that_leaves_a_stream_cancels_its_job():
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        await asyncio.wait_for(edge.queue.wait(edge.only_job.id), 5)
+        await asyncio.wait_for(edge.queue.wait(edge.only_job.id), 60)
         assert edge.queue.cancelled == [edge.only_job.id]
 
 

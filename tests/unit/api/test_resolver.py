@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -59,7 +58,8 @@ async def until_asked(names: SilentServer, times: int) -> None:
 @pytest.mark.parametrize("path", ["/api/v1/generate", "/api/v1/generate/async", "/api/v1/analyze"])
 async def test_image_urls_on_a_silent_name_server_delay_no_other_route(names: SilentServer, path: str):
     async with open_edge() as edge:
-        guarded = replace(edge.context, fetcher=GuardedFetcher(FetchConfig(timeout_s=20)))
+        silent = GuardedFetcher(FetchConfig(timeout_s=600), resolve=BoundedResolver(timeout_s=600))
+        guarded = replace(edge.context, fetcher=silent)
         edge.client._transport.app.state.context = guarded
         edit = {"base_image": photo(), "prompt": "blue car"}
         job_id = (await edge.client.post("/api/v1/generate/async", json=edit)).json()["job_id"]
@@ -70,12 +70,11 @@ async def test_image_urls_on_a_silent_name_server_delay_no_other_route(names: Si
             for number in range(FETCHES)
         ]
         await until_asked(names, FETCHES)
-        began_at = time.perf_counter()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert (await edge.client.get(f"/api/v1/status/{job_id}")).status_code == 200
             assert (await edge.client.post("/api/v1/analyze", json=edit)).status_code == 200
             assert (await edge.client.post("/api/v1/generate", json=edit)).status_code == 200
-        assert time.perf_counter() - began_at < 2
+        assert not any(request.done() for request in stalled), "they waited for the look-ups"
         for request in stalled:
             request.cancel()
         await asyncio.gather(*stalled, return_exceptions=True)

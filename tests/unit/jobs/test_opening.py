@@ -62,7 +62,7 @@ async def test_what_ran_in_a_process_that_died_is_recovered_at_once(tmp_path: Pa
     await dead.close()
     queue, _, handler = opened(config)
     await queue.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         done = await queue.wait(running.id)
         gone = await queue.wait(awaited.id)
     await queue.stop(grace_s=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from bentoml._internal.models.model import ModelStore
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # bentoml's use of pydantic, at the first import only
     from bentoml.models import BentoModel  # noqa: F401
+
+from models_store import manifest
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +34,16 @@ def store_folder(tmp_path: Path) -> Iterator[Path]:
     yield folder
     BentoMLContainer.model_store_dir.reset()
     BentoMLContainer.model_store.reset()
+
+
+@pytest.fixture
+def unserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The profile sdxl as if its base model were of a class that no family serves, FluxInpaintPipeline."""
+    folder = tmp_path / "manifests"
+    shutil.copytree(manifest.MANIFESTS, folder)
+    text = (folder / "sdxl.yaml").read_text()
+    (folder / "sdxl.yaml").write_text(text.replace("StableDiffusionXLInpaint", "FluxInpaint"))
+    monkeypatch.setattr(manifest, "MANIFESTS", folder)
+    manifest.load_manifest.cache_clear()
+    yield
+    manifest.load_manifest.cache_clear()

@@ -36,7 +36,9 @@ def test_every_tag_is_one_that_bentoml_accepts(profile: str) -> None:
         assert str(Tag.from_str(tag)) == tag
 
 
-@pytest.mark.parametrize(("profile", "side"), [("tiny", 256), ("demo", 256), ("sd15", 512), ("sdxl", 1024)])
+@pytest.mark.parametrize(
+    ("profile", "side"), [("tiny", 256), ("tiny-sdxl", 256), ("demo", 256), ("sd15", 512), ("sdxl", 1024)]
+)
 def test_each_profile_knows_its_native_size(profile: str, side: int) -> None:
     assert load_manifest(profile).native_size == side
 
@@ -52,7 +54,7 @@ def test_required_files_and_parts_are_among_those_that_are_fetched(profile: str)
             assert any(path == part or path.startswith(part + "/") for path in model.required), (role, part)
 
 
-@pytest.mark.parametrize("profile", ["tiny", "sd15", "sdxl"])
+@pytest.mark.parametrize("profile", ["tiny", "tiny-sdxl", "sd15", "sdxl"])
 def test_the_profiles_adapter_is_one_of_its_parts(profile: str) -> None:
     manifest = load_manifest(profile)
     assert manifest.ip_adapter_variant in manifest.models["ip-adapter"].parts
@@ -85,7 +87,7 @@ def test_an_alias_is_as_good_as_the_repository() -> None:
 
 
 def test_an_unknown_profile_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="'huge'; there are demo, sd15, sdxl, tiny"):
+    with pytest.raises(ValueError, match="'huge'; there are demo, sd15, sdxl, tiny, tiny-sdxl"):
         load_manifest("huge")
 
 

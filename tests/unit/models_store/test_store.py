@@ -111,7 +111,7 @@ def test_a_folder_that_does_not_exist_is_missing(tmp_path: Path) -> None:
 def test_base_model_replaces_only_the_base_role(tmp_path: Path) -> None:
     models = ModelSet(ModelsConfig(profile="tiny", base_model=str(tmp_path)))
     assert models.path("sd-inpainting") == tmp_path
-    assert models.tag("sdxl-inpainting") == load_manifest("tiny").tag("sdxl-inpainting")
+    assert models.tag("clip") == load_manifest("tiny").tag("clip")
 
 
 def test_the_configured_adapter_variant_wins() -> None:
@@ -175,9 +175,9 @@ def test_a_base_model_that_no_family_serves_is_refused_with_its_class_and_those_
         _ = models.family
 
 
-def test_a_base_model_that_is_not_there_yet_is_judged_by_its_manifest(store_folder: Path) -> None:
+def test_a_base_model_that_is_not_there_yet_is_judged_by_its_manifest(store_folder: Path, unserved: None) -> None:
     ModelSet(ModelsConfig(profile="sd15")).require_served()
-    with pytest.raises(UnservedPipeline, match=r"models\.profile: sdxl is a StableDiffusionXLInpaintPipeline"):
+    with pytest.raises(UnservedPipeline, match=r"models\.profile: sdxl is a FluxInpaintPipeline"):
         ModelSet(ModelsConfig(profile="sdxl")).require_served()
     ModelSet(ModelsConfig(profile="sdxl", base_model="someone/else")).require_served()
 

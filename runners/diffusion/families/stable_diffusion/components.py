@@ -7,6 +7,7 @@ data (see `state.py`), never a second pipeline.
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,14 @@ def _silence_progress_bars() -> None:
     # One announces the black image that this service never returns, the other warns of an empty list at every move.
     for name in ("diffusers.pipelines.stable_diffusion.safety_checker", "diffusers.models.modeling_utils"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def ordinary_tensors() -> AbstractContextManager[None]:
+    """Held while weights are loaded in the middle of serving, so that they compute as those that were loaded before.
+
+    Weights made in inference mode need no gradient, and by that torch chooses how it multiplies: the last bits differ.
+    """
+    return torch.inference_mode(mode=False)
 
 
 def weights_variant(folder: Path, dtype: torch.dtype, name: str = "diffusion_pytorch_model") -> str | None:

@@ -14,7 +14,7 @@ import torch
 from composition.controls import CONTROLS
 from composition.errors import InvalidInput
 from composition.request import ControlType
-from runners.diffusion.families.stable_diffusion.components import weights_variant
+from runners.diffusion.families.stable_diffusion.components import ordinary_tensors, weights_variant
 
 
 class ControlNetPool:
@@ -85,7 +85,8 @@ class ControlNetPool:
         from diffusers import ControlNetModel
 
         folder = self._paths[kind]
-        network = ControlNetModel.from_pretrained(
-            folder, dtype=self._dtype, variant=weights_variant(folder, self._dtype), local_files_only=True
-        )
-        return network.to(self._device).eval()
+        with ordinary_tensors():
+            network = ControlNetModel.from_pretrained(
+                folder, dtype=self._dtype, variant=weights_variant(folder, self._dtype), local_files_only=True
+            )
+            return network.to(self._device).eval()

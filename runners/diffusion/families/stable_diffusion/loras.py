@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from composition.errors import InvalidInput
-from runners.diffusion.families.stable_diffusion.components import Components
+from runners.diffusion.families.stable_diffusion.components import Components, ordinary_tensors
 
 LoraSet: TypeAlias = tuple[tuple[str, float], ...]
 """Names and weights, sorted by name; empty for the plain model."""
@@ -56,10 +56,14 @@ class LoraSwitch:
 
         path = self._paths[name]
         folder, file = (path.parent, path.name) if path.is_file() else (path, _LCM_FILE)
-        state, alphas = self._pipe.lora_state_dict(str(folder), weight_name=file, local_files_only=True)
-        unet_state = {key: value for key, value in state.items() if key.startswith("unet.")}
-        self._pipe.load_lora_into_unet(unet_state, network_alphas=alphas, unet=self._pipe.unet, adapter_name=name)
+        with ordinary_tensors():
+            state, alphas = self._pipe.lora_state_dict(
+                str(folder), weight_name=file, local_files_only=True, unet_config=self._pipe.unet.config
+            )
+            unet_state = {key: value for key, value in state.items() if key.startswith("unet.")}
+            self._pipe.load_lora_into_unet(unet_state, network_alphas=alphas, unet=self._pipe.unet, adapter_name=name)
         set_adapter_layers(self._pipe.unet, enabled=False)
+        _freeze(self._pipe.unet, frozen=False)
         self._active = ()
         self.loads += 1
 
@@ -83,4 +87,15 @@ class LoraSwitch:
             unet.set_adapters([name for name, _ in loras], [weight for _, weight in loras])
         elif self.loaded:
             set_adapter_layers(unet, enabled=False)
+        _freeze(unet, frozen=bool(loras))
         self._active = loras
+
+
+def _freeze(unet: Any, *, frozen: bool) -> None:
+    """Base weights need a gradient as they were loaded, and none under an adapter, as PEFT leaves them.
+
+    Nothing is trained here: torch chooses by it how it multiplies (`ordinary_tensors`), and so the last bits.
+    """
+    for name, parameter in unet.named_parameters():
+        if "lora_" not in name:
+            parameter.requires_grad_(not frozen)

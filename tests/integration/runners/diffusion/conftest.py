@@ -1,9 +1,7 @@
-"""Components of the tiny profile, loaded once per format and IP-Adapter; engines are cheap and made per test."""
+"""Components of the tiny profiles, loaded once per format and IP-Adapter; engines are cheap and made per test."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
@@ -17,11 +15,13 @@ from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
 from runners.diffusion.families.sd15.build import SD15
+from runners.diffusion.families.sdxl.build import SDXL
 from runners.diffusion.families.stable_diffusion.build import build_family
-from runners.diffusion.families.stable_diffusion.components import Components, load_components
+from runners.diffusion.families.stable_diffusion.components import Components
 from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths, profile_paths
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.torch_device import TorchDevice
+from tests.integration.runners.diffusion.served import Served
 
 CPU = torch.device("cpu")
 
@@ -43,22 +43,30 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def paths(tiny_models: ModelSet) -> StableDiffusionPaths:
-    return profile_paths(SD15, tiny_models)
+def sd15(tiny_models: ModelSet) -> Served:
+    return Served(profile_paths(SD15, tiny_models))
 
 
 @pytest.fixture(scope="session")
-def load(paths: StableDiffusionPaths) -> Callable[..., Components]:
-    """load(dtype, ip_adapter_variant) -> Components; a variant of None leaves the IP-Adapter out."""
+def sdxl(tiny_sdxl_models: ModelSet) -> Served:
+    return Served(profile_paths(SDXL, tiny_sdxl_models))
 
-    @functools.cache
-    def load_once(dtype: torch.dtype = torch.float32, variant: str | None = "sd15") -> Components:
-        chosen = dataclasses.replace(
-            paths, ip_adapter=paths.ip_adapter if variant else None, ip_adapter_variant=variant
-        )
-        return load_components(chosen, StableDiffusionSettings(), CPU, dtype)
 
-    return load_once
+@pytest.fixture(params=["sd15", "sdxl"])
+def served(request: pytest.FixtureRequest) -> Served:
+    """Each family in turn."""
+    one: Served = request.getfixturevalue(request.param)
+    return one
+
+
+@pytest.fixture(scope="session")
+def paths(sd15: Served) -> StableDiffusionPaths:
+    return sd15.paths
+
+
+@pytest.fixture(scope="session")
+def load(sd15: Served) -> Callable[..., Components]:
+    return sd15.load
 
 
 @pytest.fixture
@@ -96,5 +104,5 @@ def engine(make_engine: Callable[..., StepEngine]) -> StepEngine:
 
 
 @pytest.fixture(scope="session")
-def stock(paths: StableDiffusionPaths) -> Callable[[torch.dtype], StockPipelines]:
-    return functools.cache(functools.partial(StockPipelines, paths))
+def stock(sd15: Served) -> Callable[[torch.dtype], StockPipelines]:
+    return sd15.stock

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.stock import StockPipelines
 from composition.request import Speed
-from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
 from tests.integration.runners.diffusion.requests import control, photo, request
 
@@ -19,41 +21,64 @@ DEPTH = {"depth": control(102, 0.7, 0.2, 1.0)}
 CONTROLS = {"no": {}, "pose": POSE, "depth": DEPTH, "both": {**POSE, **DEPTH}}
 
 
-@pytest.mark.parametrize("strength", [1.0, 0.6])
-@pytest.mark.parametrize("guidance_scale", [7.5, 1.0], ids=["guided", "unguided"])
-@pytest.mark.parametrize("variant", [None, "sd15", "sd15-plus"], ids=["no-reference", "reference", "reference-plus"])
-@pytest.mark.parametrize("controls", CONTROLS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-def test_a_request_alone_is_bit_equal_to_the_stock_pipeline(
-    load, stock, dtype, controls, variant, guidance_scale, strength
-):
-    family = family_of(load(dtype, variant or "sd15"))
+VARIANTS = {"no-reference": None, "reference": "plain", "reference-plus": "plus"}
+GUIDANCE = {"guided": 7.5, "unguided": 1.0}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+EVERY_CASE = [("sd15", *case) for case in itertools.product(DTYPES, CONTROLS, VARIANTS, GUIDANCE, (1.0, 0.6))]
+"""Of the first family: what its code shares with the second needs no second proof of every combination."""
+XL_CASES = [
+    *(("sdxl", "float32", *case, 1.0) for case in itertools.product(CONTROLS, VARIANTS, GUIDANCE)),
+    *(("sdxl", "float32", "both", "reference", guidance, 0.6) for guidance in GUIDANCE),
+    *(("sdxl", "bfloat16", controls, "reference-plus", "guided", 0.6) for controls in ("no", "both")),
+]
+
+
+@pytest.mark.parametrize(
+    ("served", "dtype", "controls", "variant", "guidance", "strength"),
+    EVERY_CASE + XL_CASES,
+    indirect=["served"],
+    ids=str,
+)
+def test_a_request_alone_is_bit_equal_to_the_stock_pipeline(served, dtype, controls, variant, guidance, strength):
+    dtype, variant = DTYPES[dtype], VARIANTS[variant]
+    family = family_of(served.load(dtype, variant or "plain"))
     one = request(
         num_inference_steps=5,
-        guidance_scale=guidance_scale,
+        guidance_scale=GUIDANCE[guidance],
         strength=strength,
         controls=CONTROLS[controls],
         references=(photo(7, 64, 48),) if variant else (),
         ip_adapter_scale=0.6 if variant else 0.0,
     )
-    assert torch.equal(denoise_alone(family, one), stock(dtype).latents(one, variant))
+    assert torch.equal(denoise_alone(family, one), served.stock(dtype).latents(one, served.variant(variant)))
 
 
-def test_a_request_without_a_reference_is_bit_equal_whether_or_not_an_ip_adapter_is_loaded(load):
+def test_without_a_negative_prompt_the_other_row_is_the_stock_pipelines(served):
+    one = request(negative_prompt="", controls=CONTROLS["pose"])
+    latents = denoise_alone(family_of(served.load()), one)
+    assert torch.equal(latents, served.stock(torch.float32).latents(one, None))
+
+
+def test_an_image_that_is_not_square_is_bit_equal_to_the_stock_pipeline(served):
+    """The sizes that SDXL is told are height and width, in this order."""
+    one = request(height=64, width=128)
+    latents = denoise_alone(family_of(served.load()), one)
+    assert torch.equal(latents, served.stock(torch.float32).latents(one, None))
+
+
+def test_a_request_without_a_reference_is_bit_equal_whether_or_not_an_ip_adapter_is_loaded(served):
     one = request(controls=CONTROLS["both"])
-    latents = [denoise_alone(family_of(load(variant=v)), one) for v in (None, "sd15-plus")]
+    latents = [denoise_alone(family_of(served.load(variant=v)), one) for v in (None, "plus")]
     assert torch.equal(*latents)
 
 
-def test_a_fast_request_is_bit_equal_to_the_stock_pipeline_with_the_lcm_lora(load, stock, paths):
-    from runners.diffusion.families.stable_diffusion.components import load_components
-
+def test_a_fast_request_is_bit_equal_to_the_stock_pipeline_with_the_lcm_lora(served):
     fast = request(height=128, width=128, speed=Speed.FAST, num_inference_steps=4, guidance_scale=1.5)
-    fresh = load_components(paths, StableDiffusionSettings(), torch.device("cpu"), torch.float32)
-    family = family_of(fresh)
-    pipelines = type(stock(torch.float32))(paths, torch.float32)
+    family = family_of(served.fresh())
+    pipelines = StockPipelines(served.paths, torch.float32)
     plain = pipelines.latents(request(seed=3), None)
-    pipelines.add_lora(None, paths.lcm_lora)
+    pipelines.add_lora(None, served.paths.lcm_lora)
     assert torch.equal(denoise_alone(family, fast), pipelines.latents(fast, None))
     assert torch.equal(denoise_alone(family, request(seed=3)), plain)
 
@@ -68,15 +93,16 @@ def mixed_requests():
         request(5, num_inference_steps=15, guidance_scale=3.0, controls=CONTROLS["depth"], **references),
         request(6, num_inference_steps=18, references=(photo(8),), ip_adapter_scale=0.35),
         request(7, num_inference_steps=7, guidance_scale=1.0, references=(photo(8),), ip_adapter_scale=1.0),
+        request(8, num_inference_steps=9, negative_prompt=""),
     ]
 
 
-def test_requests_that_arrive_two_steps_apart_equal_the_stock_pipeline(load, stock):
-    family = family_of(load())
+def test_requests_that_arrive_two_steps_apart_equal_the_stock_pipeline(served):
+    family = family_of(served.load())
     requests = mixed_requests()
     together = denoise_together(family, requests, arrive_every=2)
     for one, latents in zip(requests, together, strict=True):
-        reference = stock(torch.float32).latents(one, "sd15" if one.references else None)
+        reference = served.stock(torch.float32).latents(one, served.plain if one.references else None)
         assert (latents - reference).abs().max() <= 1e-3
 
 

@@ -47,7 +47,7 @@ async def running(bench: Bench) -> AsyncIterator[Bench]:
 async def test_a_submitted_job_runs_and_its_waiter_gets_the_result():
     async with running(Bench()) as bench:
         job = await bench.submit("a teapot")
-        done = await asyncio.wait_for(bench.queue.wait(job.id), 5)
+        done = await asyncio.wait_for(bench.queue.wait(job.id), 60)
         assert done.status is JobStatus.COMPLETED
         assert done.progress == 1.0
         assert done.attempt == 1
@@ -118,8 +118,8 @@ async def test_cancelling_a_running_job_stops_its_handler_and_wakes_its_waiter()
         waiter = asyncio.create_task(bench.queue.wait(job.id))
         cancelled = await bench.queue.cancel(job.id, owner="anonymous")
         assert cancelled.status is JobStatus.CANCELLED
-        assert (await asyncio.wait_for(waiter, 5)).status is JobStatus.CANCELLED
-        async with asyncio.timeout(1):
+        assert (await asyncio.wait_for(waiter, 60)).status is JobStatus.CANCELLED
+        async with asyncio.timeout(60):
             await bench.handler.until_idle()
         assert bench.handler.stopped == [job.id]
         again = await bench.queue.cancel(job.id, owner="anonymous")
@@ -269,7 +269,7 @@ async def test_whoever_waits_for_what_does_not_end_here_is_told_as_soon_as_the_q
         callers = {job.id: asyncio.create_task(bench.queue.wait(job.id)) for job in (runs, waits)}
         streams = {job.id: asyncio.create_task(_follow(bench, job)) for job in (runs, waits)}
         stopping = asyncio.create_task(bench.queue.wind_down(grace_s=30))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             for early in (callers[waits.id], streams[waits.id]):
                 with pytest.raises(NotReady, match="stopping"):
                     await early
@@ -286,7 +286,7 @@ async def test_who_follows_a_job_that_is_handed_back_is_told_so():
         job = await bench.submit()
         await bench.handler.until_started(1)
         following, waiting = asyncio.create_task(_follow(bench, job)), asyncio.create_task(bench.queue.wait(job.id))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await bench.queue.wind_down(grace_s=0)
             for told in (following, waiting):
                 with pytest.raises(NotReady, match="stopping"):
@@ -349,7 +349,7 @@ async def test_a_client_that_leaves_while_its_interactive_job_is_accepted_leaves
         submitting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await submitting
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             assert (await bench.queue.wait(job.id)).status is JobStatus.CANCELLED
 
 
@@ -376,7 +376,7 @@ async def test_an_unexpected_error_of_the_store_does_not_end_the_queue(caplog):
 
         bench.store.claim = broken_once
         job = await bench.submit()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert (await bench.queue.wait(job.id)).status is JobStatus.COMPLETED
         assert "of the store" in caplog.text
 

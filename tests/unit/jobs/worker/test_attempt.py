@@ -120,7 +120,7 @@ async def test_a_lost_job_s_handler_is_stopped_at_the_next_heartbeat():
     running = asyncio.create_task(bench.attempt(claim).run())
     await bench.handler.until_started(1)
     await bench.store.cancel(claim.job.id)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await running
     assert bench.handler.stopped == [claim.job.id]
     assert (await bench.stored(claim)).status is JobStatus.CANCELLED
@@ -142,7 +142,7 @@ async def test_heartbeats_keep_a_long_job_alive():
         return alive
 
     bench.store.heartbeat = heartbeat
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await renewed.wait()
     bench.clock.advance(50)
     assert await bench.store.sweep(result_ttl_s=1e9) == ()
@@ -304,7 +304,7 @@ async def test_an_attempt_that_takes_too_long_fails_with_timeout():
     bench = Bench()
     bench.handler.held = True
     claim = await bench.claimed(time_limit_s=0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await bench.attempt(claim).run()
     job = await bench.stored(claim)
     assert (job.status, job.error.code) == (JobStatus.FAILED, "TIMEOUT")
@@ -400,7 +400,7 @@ async def test_previews_join_the_stream_encoded():
         on_change=lambda job_id: shown.set(), preview_codec=Codec(),
     )  # fmt: skip
     running = asyncio.create_task(attempt.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await shown.wait()
     previews: list[Mapping[str, Any]] = [
         event.data for event in await bench.store.events(claim.job.id, after=0) if event.type == "preview"

@@ -118,7 +118,7 @@ async def test_it_runs_by_itself_tells_what_ended_and_outlives_a_store_that_is_a
     told = asyncio.Event()
     bench.housekeeping._on_ended = lambda ended: told.set()
     bench.housekeeping.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await told.wait()
     await bench.housekeeping.stop()
     with pytest.raises(NotFound):
@@ -152,7 +152,7 @@ async def test_after_an_absence_of_the_store_the_workers_speak_first():
 
     bench.store.sweep = away_once
     bench.housekeeping.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await second.wait()
     await bench.housekeeping.stop()
     assert asked_at[1] - asked_at[0] >= 0.2
