@@ -20,7 +20,6 @@ from observability.processes import ProcessMetrics, Sample, keep_sampling
 from observability.series import process_registry
 from observability.tracing import set_up_tracing
 from runners.batch_account import MeasuredBatches
-from runners.batching import BatchDesk
 
 if TYPE_CHECKING:
     import torch
@@ -28,9 +27,16 @@ if TYPE_CHECKING:
 _A_RUNNER = "service"
 
 
-def watched_desk() -> BatchDesk:
-    """A desk whose batches are measured."""
-    return BatchDesk(MeasuredBatches(_batch_metrics()))
+class _Process:
+    """Whether a runner speaks for this process already: of several in one the first does."""
+
+    watched = False
+
+
+@cache
+def batch_account() -> MeasuredBatches:
+    """What a desk tells of its batches to, in this process."""
+    return MeasuredBatches(BatchMetrics(process_registry()))
 
 
 @cache
@@ -39,25 +45,21 @@ def diffusion_metrics() -> DiffusionMetrics:
     return DiffusionMetrics(process_registry())
 
 
-@cache
-def _batch_metrics() -> BatchMetrics:
-    return BatchMetrics(process_registry())
-
-
 def watch_runner(config: Config, name: str, *samples: Sample, device: torch.device | None = None) -> Event:
     """Begin to sample; until the process ends, or the event is set.
 
     Args:
         config: says where traces and log lines go.
-        name: analyzer, detector, structure or diffusion.
+        name: analyzer, detector, structure, perception or diffusion.
         samples: what the runner itself adds, called every few seconds.
         device: whose memory is told; None for that of another runner's process.
 
     Raises:
         ConfigError: traces cannot go where they are to.
     """
-    if bentoml.server_context.service_type != _A_RUNNER:
+    if bentoml.server_context.service_type != _A_RUNNER or _Process.watched:
         return keep_sampling(*samples) if samples else Event()
+    _Process.watched = True
     format_logs(config.logging.format, name)
     set_up_tracing(config.tracing, name)
     process = ProcessMetrics(process_registry(), name)

@@ -47,7 +47,7 @@ def test_a_total_that_is_sampled_is_counted_once_and_never_falls(registry):
 
 
 def test_a_batch_is_measured_and_its_failures_have_their_code(registry, spans):
-    desk = BatchDesk(MeasuredBatches(BatchMetrics(registry)))
+    desk = BatchDesk(account=MeasuredBatches(BatchMetrics(registry)))
 
     def forward(items):
         if "bad" in items:
