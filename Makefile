@@ -24,7 +24,7 @@ OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models doctor test-models test test-unit test-integration test-e2e check format lock build clean \
 	bench bench-full-size chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world \
-	page page-check page-test docs observe-test
+	page page-check page-test docs observe-test new-user
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -50,7 +50,7 @@ test-models: $(READY)
 	@$(BIN)/python -m models_store import demo
 
 demo: models  ## serve, run the edits of the specification over REST, write out/index.html
-	@$(OFFLINE) $(BIN)/python -m benchmarks.demo
+	@$(OFFLINE) $(BIN)/python -m benchmarks.demo --port $(PORT)
 
 serve: models  ## import what is missing, then serve page and API on 127.0.0.1:8000: make serve PROFILE=sd15
 	@echo "In a moment: the page http://127.0.0.1:$(PORT)/, the API's routes http://127.0.0.1:$(PORT)/docs"
@@ -151,6 +151,9 @@ observe-test: test-models  ## a real run under Prometheus: every query of the da
 	promtool check rules deploy/observability/alerts.yaml
 	promtool check config deploy/observability/prometheus.yaml
 	$(OFFLINE) $(BIN)/python -m benchmarks.observe
+
+new-user: $(READY)  ## a new user's path, timed, every click counted: clone, make demo, page, own photo; ARGS="--venv .venv"
+	$(BIN)/python -m benchmarks.new_user $(ARGS)
 
 build: models  ## a Bento
 	$(OFFLINE) $(BIN)/bentoml build

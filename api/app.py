@@ -13,6 +13,8 @@ from api.bundle import read_bundle
 from api.context import ApiContext
 from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
+from api.forms import refused_form
+from api.multipart import RefusedForm
 from api.routes import about, admin, generate, jobs, native, openai, pages, system
 from api.routes.page import page_router
 from api.security.api_keys import WRONG_KEYS_PER_MINUTE
@@ -65,6 +67,7 @@ def create_app(
     app.state.metrics = metrics or HttpMetrics()
     app.state.wrong_admin_keys = TokenBuckets(WRONG_KEYS_PER_MINUTE)
     install_error_handlers(app)
+    app.add_exception_handler(RefusedForm, refused_form)
     # Innermost: the framework's own last resort answers, then raises again, and would do so past our guards.
     app.add_middleware(FailureGuard)
     app.include_router(generate.router)

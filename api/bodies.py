@@ -11,9 +11,15 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from api.json_reader import BLOCK_BYTES, JsonReader
+from composition.config import ApiConfig
 from composition.errors import InvalidInput
 
 _STAND_IN = b"(parsed as it came)"
+
+
+def max_body_bytes(config: ApiConfig) -> int:
+    """How large a request's body may be, whatever it is."""
+    return config.max_request_size_mb * 2**20
 
 
 class BoundedJsonRequest(Request):

@@ -14,6 +14,8 @@ from typing import Final
 
 BUILT: Final = Path(__file__).resolve().parent.parent / "page" / "built"
 ENTRY: Final = "index.html"
+NOT_SERVED: Final = frozenset({"gallery.html"})
+"""Built beside the page: what `make demo` fills, a file that is opened without a server."""
 MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -51,7 +53,7 @@ def read_bundle(folder: Path = BUILT) -> Mapping[str, BundledFile]:
     """
     if not (folder / ENTRY).is_file():
         raise FileNotFoundError(f"{folder} holds no page: `make page` builds it, `api.page: false` does without")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in NOT_SERVED)
     return {path.relative_to(folder).as_posix(): _read(path, lasts=path.name != ENTRY) for path in files}
 
 

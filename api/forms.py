@@ -6,20 +6,21 @@ A form is translated to the value that the same JSON body would have, and goes o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Set
 from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from api.bodies import BoundedJsonRoute
+from api.bodies import BoundedJsonRoute, max_body_bytes
 from api.context import current_context
 from api.errors import about_field
 from api.json_reader import JsonReader
 from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
-from api.schemas import IMAGE_FIELDS, GenerateRequest
+from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
 from api.security.answers import refuse
+from composition.request import MAX_REFERENCES
 
 Schema = dict[str, Any]
 
@@ -33,23 +34,28 @@ class EditRoute(BoundedJsonRoute):
         async def handler(request: Request) -> Response:
             if not is_form(request):
                 return await from_json(request)
-            max_bytes = current_context(request).config.api.max_request_size_mb * 2**20
-            limits = FormLimits(
-                files=frozenset(IMAGE_FIELDS),
-                texts=frozenset(GenerateRequest.model_fields) - frozenset(IMAGE_FIELDS),
-                max_total_bytes=max_bytes,
-                max_file_bytes=max_bytes,
-            )
-            try:
-                form = await read_form(request, limits)
-            except RefusedForm as refused:
-                return RefusedBody(refused, max_body_bytes=max_bytes)
+            form = await form_of(request, files=_FILE_PARTS, texts=_TEXT_PARTS)
             return await from_value(_ReadRequest(request, to_body(form)))
 
         return handler
 
 
-class RefusedBody(Response):
+async def form_of(request: Request, *, files: Set[str], texts: Set[str]) -> Form:
+    """A request's form, whose parts may have these names. Raises: RefusedForm, which `refused_form` answers."""
+    max_bytes = max_body_bytes(current_context(request).config.api)
+    limits = FormLimits(
+        files=frozenset(files), texts=frozenset(texts), max_total_bytes=max_bytes, max_file_bytes=max_bytes
+    )
+    return await read_form(request, limits)
+
+
+async def refused_form(request: Request, refused: Exception) -> Response:
+    """The application's answer to a `RefusedForm`."""
+    assert isinstance(refused, RefusedForm)
+    return _RefusedBody(refused, max_body_bytes=max_body_bytes(current_context(request).config.api))
+
+
+class _RefusedBody(Response):
     """The answer to a form that was not read to its end, given as a guard gives it."""
 
     def __init__(self, refused: RefusedForm, *, max_body_bytes: int) -> None:
@@ -86,6 +92,9 @@ def to_body(form: Form) -> dict[str, Any]:
     """
     body: dict[str, Any] = {}
     for name, values in form.items():
+        if name in IMAGE_LISTS:
+            body[name] = [value for value in values if isinstance(value, Upload) or value.strip()]
+            continue
         if len(values) > 1:
             raise about_field(name, f"is given {len(values)} times", "repeated")
         for value in values:
@@ -113,13 +122,18 @@ def _is_text(schema: Schema) -> bool:
 
 
 _SCHEMA: Final[Schema] = GenerateRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+_FILE_PARTS: Final = frozenset((*IMAGE_FIELDS, *IMAGE_LISTS))
+_TEXT_PARTS: Final = frozenset(GenerateRequest.model_fields) - _FILE_PARTS
 _TEXTS: Final = frozenset(name for name, schema in _SCHEMA["properties"].items() if _is_text(schema))
 """The fields whose parts are taken as they are."""
 
 
 def _form_schema() -> Schema:
     properties: Mapping[str, Schema] = _SCHEMA["properties"]
-    files = {name: {"title": properties[name]["title"], "type": "string", "format": "binary"} for name in IMAGE_FIELDS}
+    file = {"type": "string", "format": "binary"}
+    files = {name: {"title": properties[name]["title"], **file} for name in IMAGE_FIELDS}
+    for name in IMAGE_LISTS:
+        files[name] = {"title": properties[name]["title"], "type": "array", "items": file, "maxItems": MAX_REFERENCES}
     return {
         "title": "GenerateForm",
         "description": "The same fields as parts: images as files (or text, as in JSON), what is no text as JSON.",

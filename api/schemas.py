@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +31,7 @@ from composition.images import Box
 from composition.marks import Point
 from composition.request import (
     MAX_CANDIDATES,
+    MAX_REFERENCES,
     MAX_SEED,
     OPTIONS,
     ControlType,
@@ -38,6 +39,8 @@ from composition.request import (
     RefineMask,
     ResponseFormat,
 )
+
+T = TypeVar("T")
 
 MAX_PROMPT_CHARS = 1000
 MAX_URL_CHARS = 8192
@@ -47,8 +50,8 @@ def _without_repetition(types: list[str] | None) -> list[str] | None:
     return list(dict.fromkeys(types)) if types else None
 
 
-def _or_none(loras: dict[str, float] | None) -> dict[str, float] | None:
-    return loras or None
+def _or_none(collection: T | None) -> T | None:
+    return collection or None
 
 
 def _known_labels(points: list[list[float]] | None) -> list[list[float]] | None:
@@ -169,7 +172,16 @@ class GenerateRequest(BaseModel):
 
     base_image: Image
     prompt: Prompt
-    reference_image: Annotated[Image | None, BlankIsAbsent] = None
+    reference_image: Annotated[
+        Image | None,
+        Field(description="An image whose look is taken over; several as `reference_images`."),
+        BlankIsAbsent,
+    ] = None
+    reference_images: Annotated[
+        list[Image] | None,
+        Field(max_length=MAX_REFERENCES, description="Images whose look is taken over, all together."),
+        AfterValidator(_or_none),
+    ] = None
     mask_image: Annotated[
         Image | None,
         Field(description="White = repaint (see config.mask_mode), same size as the base image; overrides detection."),
@@ -201,6 +213,20 @@ class GenerateRequest(BaseModel):
     config: GenerateConfig = GenerateConfig()
 
     @model_validator(mode="after")
+    def _with_references_given_once(self) -> Self:
+        if self.reference_image is not None and self.reference_images is not None:
+            raise ValueError("reference_image and reference_images are the same thing: send one of them")
+        return self
+
+    @property
+    def images(self) -> Mapping[str, str | Upload]:
+        """Every image by the name that an error calls it: base_image, reference_images.0 ..., mask_image."""
+        named: dict[str, str | Upload | None] = {name: getattr(self, name) for name in IMAGE_FIELDS}
+        for name in IMAGE_LISTS:
+            named |= {f"{name}.{place}": image for place, image in enumerate(getattr(self, name) or ())}
+        return {name: image for name, image in named.items() if image is not None}
+
+    @model_validator(mode="after")
     def _that_can_be_delivered(self) -> Self:
         if self.response_format is ResponseFormat.BINARY:
             if self.n > 1:
@@ -216,3 +242,5 @@ class GenerateRequest(BaseModel):
 
 IMAGE_FIELDS = ("base_image", "reference_image", "mask_image")
 """The fields of a request that are images: in a form they may be files."""
+IMAGE_LISTS = ("reference_images",)
+"""The fields that are several: in a form each is a part of that name."""

@@ -10,7 +10,8 @@ import asyncio
 import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -22,7 +23,7 @@ from api.conversion import to_options, to_result
 from api.features import refuse_unavailable
 from api.images import decode_inline, is_url, naming
 from api.multipart import Upload
-from api.schemas import IMAGE_FIELDS, GenerateRequest
+from api.schemas import GenerateRequest
 from composition.errors import (
     Cancelled,
     InternalError,
@@ -151,11 +152,10 @@ async def wait_for_end(context: ApiContext, job: Job, *, deadline: float) -> Job
         raise Cancelled("the job was cancelled")
     if ended.error is not None:
         failure = from_code(ended.error.code, ended.error.message, ended.error.details)
-        if isinstance(failure, NotFound):  # of an image that this request has just brought: it can bring it again
-            failure = NotReady(failure.message, details=failure.details)
         if isinstance(failure, NotReady):
             failure.retry_after_s = STARTING_RETRY_AFTER_S
-        raise failure
+        with for_who_waits():
+            raise failure
     if ended.result is None:
         raise InternalError("the job ended without a result")
     return ended
@@ -191,13 +191,27 @@ def images_gone(job: Job) -> NotFound:
     return NotFound(IMAGES_GONE, details={"job_id": job.id, "status": job.status.value})
 
 
-async def delivered_images(context: ApiContext, job: Job) -> list[bytes]:
-    """The candidates' files of a completed edit. Raises: NotReady when they are lost: the caller may ask again."""
-    keys = job.result.image_keys if job.result is not None else ()
+async def stored_image(context: ApiContext, job: Job, key: str) -> bytes:
+    """One of the files of a completed job's result. Raises: NotFound when it is not kept any more."""
     try:
-        return [await context.blobs.get(key) for key in keys]
-    except NotFound as error:
-        raise NotReady(IMAGES_GONE, details={"job_id": job.id}) from error
+        return await context.blobs.get(key)
+    except NotFound:
+        raise images_gone(job) from None
+
+
+async def delivered_images(context: ApiContext, job: Job) -> list[bytes]:
+    """The candidates' files of a completed edit. Raises: NotFound when they are not kept any more."""
+    keys = job.result.image_keys if job.result is not None else ()
+    return [await stored_image(context, job, key) for key in keys]
+
+
+@contextmanager
+def for_who_waits() -> Iterator[None]:
+    """What a waiting caller's job has lost the caller can bring again: NotReady, where others are told NotFound."""
+    try:
+        yield
+    except NotFound as gone:
+        raise NotReady(gone.message, details=gone.details, retry_after_s=STARTING_RETRY_AFTER_S) from gone
 
 
 async def forget_images(context: ApiContext, job: Job) -> None:
@@ -232,8 +246,7 @@ async def _abandon(context: ApiContext, job: Job) -> None:
 
 
 async def _load_images(context: ApiContext, request: GenerateRequest, options: EditOptions) -> _Images:
-    fields = {name: getattr(request, name) for name in IMAGE_FIELDS}
-    given = {name: image for name, image in fields.items() if image is not None}
+    given = request.images
     loaded = await _all(*(_load(context, name, image) for name, image in given.items()))
     files = dict(zip(given, loaded, strict=True))
     measure = partial(context.codec.measure, oversize=options.oversize)
@@ -242,15 +255,17 @@ async def _load_images(context: ApiContext, request: GenerateRequest, options: E
         _check_minimum(size, context.config.limits.min_resolution)
     if options.mark is not None:
         options.mark.check_inside(await _decode(context, "base_image", context.codec.size_as_sent, files["base_image"]))
-    if "reference_image" in files:
-        await _decode(context, "reference_image", measure, files["reference_image"])
+    references = [name for name in files if name.startswith("reference_image")]
+    for name in references:
+        await _decode(context, name, measure, files[name])
     if "mask_image" in files:
         read = partial(context.codec.decode_mask, mode=options.mask_mode, oversize=options.oversize)
         reading = await _decode(context, "mask_image", read, files["mask_image"])
         with naming("mask_image"):
             _check_mask(reading.mask, size)
-    references = (files["reference_image"],) if "reference_image" in files else ()
-    return _Images(base=files["base_image"], references=references, mask=files.get("mask_image"))
+    return _Images(
+        base=files["base_image"], references=tuple(files[name] for name in references), mask=files.get("mask_image")
+    )
 
 
 async def _load(context: ApiContext, field: str, image: str | Upload) -> bytes:

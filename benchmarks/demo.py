@@ -1,4 +1,4 @@
-"""`make demo`: serve on loopback, run the edits of SPEC.md section 8 over REST, write a before/mask/after gallery.
+"""`make demo`: serve on loopback, run the edits of SPEC.md section 8 over REST, write a gallery of before and after.
 
 Usage: python -m benchmarks.demo [--profile NAME, else the configured one] [--port 8000] [--out out]
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import html
 import io
 import sys
 import time
@@ -16,9 +15,10 @@ from typing import Any
 
 import httpx
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image
 
 from benchmarks.demo_cases import Case, photo_cases, photo_recolours, world_cases
+from benchmarks.demo_gallery import write_gallery, write_sheet
 from benchmarks.server import Server
 from composition.config import load_config
 
@@ -60,56 +60,6 @@ def to_base64(image: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def write_gallery(out: Path, rows: list[tuple[Case, dict[str, Any]]], *, notice: str) -> Path:
-    """Write <case>-{before,mask,after}.png and index.html; the page's path."""
-    out.mkdir(parents=True, exist_ok=True)
-    parts = [
-        "<!doctype html><meta charset=utf-8><title>Image composition</title>",
-        "<style>body{font:15px/1.5 sans-serif;margin:2em auto;max-width:1100px}img{width:32%}small{color:#555}</style>",
-        f"<h1>Before, mask, after</h1><p>{html.escape(notice)}</p>",
-    ]
-    for case, result in rows:
-        slug = case.name.split()[0].replace(".", "-")
-        Image.fromarray(case.base).save(out / f"{slug}-before.png")
-        for part, key in (("mask", "mask"), ("after", "image")):
-            (out / f"{slug}-{part}.png").write_bytes(base64.b64decode(result[key]))
-        routing = result["metadata"]["routing"]
-        parts.append(
-            f"<h2>{html.escape(case.name)}: “{html.escape(case.prompt)}”</h2>"
-            f"<p>{result['pipeline_used']} pipeline, rule {routing['rule']}<br><small>{html.escape(routing['reason'])}"
-            f"</small></p>" + "".join(f"<img src='{slug}-{part}.png' alt='{part}'> " for part in PARTS)
-        )
-    page = out / "index.html"
-    page.write_text("\n".join(parts), encoding="utf-8")
-    return page
-
-
-PARTS = ("before", "mask", "after")
-TILE_PX, CAPTION_PX, INSET_PX, GAP_PX = 200, 26, 64, 10
-
-
-def write_sheet(out: Path, rows: list[tuple[Case, dict[str, Any]]]) -> Path:
-    """Write gallery.png: before (with the reference as an inset), mask and after of cases; its path."""
-    width, height = 3 * TILE_PX + GAP_PX, TILE_PX + CAPTION_PX + GAP_PX
-    sheet = Image.new("RGB", (2 * width - GAP_PX, height * -(-len(rows) // 2)), "white")
-    pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=17)
-    for number, (case, result) in enumerate(rows):
-        left, top = number % 2 * width, number // 2 * height
-        pen.text((left, top + 2), f"“{case.prompt}”", fill="black", font=font)
-        images = [Image.fromarray(case.base)]
-        images += [Image.open(io.BytesIO(base64.b64decode(result[key]))).convert("RGB") for key in ("mask", "image")]
-        for column, image in enumerate(images):
-            tile = ImageOps.fit(image, (TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
-            sheet.paste(tile, (left + column * TILE_PX, top + CAPTION_PX))
-        if case.reference is not None:
-            inset = ImageOps.fit(Image.fromarray(case.reference), (INSET_PX, INSET_PX), Image.Resampling.LANCZOS)
-            sheet.paste(ImageOps.expand(inset, 2, "white"), (left, top + CAPTION_PX))
-    path = out / "gallery.png"
-    sheet.save(path, optimize=True)
-    return path
 
 
 def print_table(rows: list[tuple[Case, dict[str, Any]]]) -> None:

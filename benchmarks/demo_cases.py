@@ -41,6 +41,12 @@ class Case:
     reference: Pixels | None = None
     mask: Pixels | None = None
 
+    @property
+    def title(self) -> str:
+        """The name without its number, as the page and the gallery show it."""
+        title = self.name.partition(" ")[2]
+        return title[0].upper() + title[1:]
+
 
 def photo_cases() -> list[Case]:
     """The four cases on photographs that scikit-image ships (sources and licences: docs/licences.md)."""

@@ -21,9 +21,8 @@ def page_cases() -> tuple[list[dict[str, Any]], dict[str, Pixels]]:
     """The index, and the RGB uint8 (H, W, 3) image of every file name that it has."""
     index, images = [], {}
     for case in world_cases():
-        title = case.name.partition(" ")[2]
-        slug = title.replace(" ", "-")
-        entry = {"title": title[0].upper() + title[1:], "prompt": case.prompt, "photo": f"{slug}.webp"}
+        slug = case.title.lower().replace(" ", "-")
+        entry = {"title": case.title, "prompt": case.prompt, "photo": f"{slug}.webp"}
         images[entry["photo"]] = case.base
         if case.reference is not None:
             entry["reference"] = f"{slug}-reference.webp"

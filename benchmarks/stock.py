@@ -75,7 +75,7 @@ class StockPipelines:
         pipe = self._base(ip_variant)
         if ip_variant is not None:
             pipe.set_ip_adapter_scale(request.ip_adapter_scale)
-            options["ip_adapter_image"] = PilImage.fromarray(pad_to_square(request.references[0]))
+            options["ip_adapter_image"] = [[PilImage.fromarray(pad_to_square(image)) for image in request.references]]
         if request.speed is Speed.FAST:
             pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
         else:

@@ -92,12 +92,12 @@ class Signals:
 
     Attributes:
         objects: what YOLOX found in the base image.
-        reference: probability (0..1) per kind of what the reference shows; empty without a reference.
+        references: of each reference the probability (0..1) per kind of what it shows.
         prompt_structural: CLIP's probability that the prompt is about a body, a vehicle or furniture.
     """
 
     objects: tuple[Detection, ...] = ()
-    reference: Mapping[ReferenceKind, float] = field(default_factory=dict)
+    references: tuple[Mapping[ReferenceKind, float], ...] = ()
     prompt_structural: float | None = None
 
 

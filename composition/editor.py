@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from composition.caching.single_flight import recorded_outcomes
 from composition.config import Config
@@ -29,6 +29,8 @@ from composition.reading import Reading
 from composition.request import EditRequest
 from composition.result import Analysis, EditResult
 from composition.routing import Router
+
+T = TypeVar("T")
 
 PIPELINES = {Pipeline.SIMPLE: simple_pipeline, Pipeline.COMPLEX: complex_pipeline}
 
@@ -150,7 +152,7 @@ class Editor:
             calls["objects"] = analyzer.detect_objects(request.base)
             journal.used("yolox")
         if needed.reference and request.references:
-            calls["reference"] = analyzer.classify_reference(request.references[0])
+            calls["references"] = _all(analyzer.classify_reference(image) for image in request.references)
         if needed.prompt:
             calls["prompt_structural"] = analyzer.classify_prompt(reading.asked or request.prompt)
         if calls.keys() - {"objects"}:
@@ -158,6 +160,10 @@ class Editor:
         with journal.timed("analyze"):
             answers = await asyncio.gather(*calls.values())
         return Signals(**dict(zip(calls, answers, strict=True)))
+
+
+async def _all(calls: Iterable[Awaitable[T]]) -> tuple[T, ...]:
+    return tuple(await asyncio.gather(*calls))
 
 
 def resolution(size: tuple[int, int]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -60,7 +60,18 @@ class Journal:
             spent = (time.perf_counter() - start) * 1000
             self.timings_ms[name] = round(self.timings_ms.get(name, 0.0) + spent, 1)
 
-    def denoised(self, step: int, total: int, preview: Image | None) -> None:
+    def denoised(self, steps: Sequence[int], total: int, preview: Image | None) -> None:
+        """Of each candidate the steps that are done, out of `total` of all of them together."""
         start, end = STAGE_STARTS["diffuse"], STAGE_STARTS["blend"]
-        fraction = start + (end - start) * step / max(total, 1)
-        self.listener(Progress(stage="diffuse", fraction=fraction, step=step, total_steps=total, preview=preview))
+        fraction = start + (end - start) * sum(steps) / max(total, 1)
+        each = tuple(steps) if len(steps) > 1 else ()
+        self.listener(
+            Progress(
+                stage="diffuse",
+                fraction=fraction,
+                step=sum(steps),
+                total_steps=total,
+                candidate_steps=each,
+                preview=preview,
+            )
+        )

@@ -91,6 +91,7 @@ class ResponseFormat(StrEnum):
 MAX_SEED = 2**32 - 1
 RANDOM_SEED = -1
 MAX_CANDIDATES = 8
+MAX_REFERENCES = 4
 MAX_POINTS = 32
 
 
@@ -261,6 +262,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
 class EditRequest:
     """One edit as the user asked for it, with decoded images.
 
+    The look of all `references` together is taken over.
     `n` is the number of candidates, `sent_size` (width, height) that of the photo before it was reduced, where it was;
     `notes` is what decoding has to say about the images.
     """

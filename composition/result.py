@@ -12,12 +12,16 @@ from composition.images import Detection, Image, Mask
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Progress:
-    """How far an edit is: `stage` is one of the flow's verbs, `fraction` in 0..1 never falls within an attempt."""
+    """How far an edit is: `stage` is one of the flow's verbs, `fraction` in 0..1 never falls within an attempt.
+
+    `candidate_steps` has the steps of each of several candidates, of which `step` is the sum.
+    """
 
     stage: str
     fraction: float
     step: int | None = None
     total_steps: int | None = None
+    candidate_steps: tuple[int, ...] = ()
     preview: Image | None = None
 
 

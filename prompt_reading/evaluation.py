@@ -64,7 +64,7 @@ def decide_row(router: Router, row: Mapping[str, Any]) -> Decision:
         options=options,
         signals=Signals(
             objects=tuple(_detection(entry) for entry in row.get("base") or ()),
-            reference=_reference(reference),
+            references=() if reference is None else (_shown(reference),),
             prompt_structural=float(row.get("prompt_clip", 0.0)),
         ),
         has_reference=reference is not None,
@@ -86,9 +86,7 @@ def _detection(entry: str | Mapping[str, Any]) -> Detection:
     return Detection(label=entry["label"], score=float(entry["score"]), box=_NOWHERE)
 
 
-def _reference(name: str | None) -> dict[ReferenceKind, float]:
-    if name is None:
-        return {}
+def _shown(name: str) -> dict[ReferenceKind, float]:
     shown = ReferenceKind(name)
     rest = (1.0 - _SURE) / (len(ReferenceKind) - 1)
     return {kind: _SURE if kind is shown else rest for kind in ReferenceKind}

@@ -3,7 +3,7 @@
 Each output channel of a linear layer or a convolution has its own scale (symmetric, the largest weight is 127). The
 weight is put together again, in the layer's own format, whenever the layer runs, and forgotten: what is saved is
 memory, not time. torchao's weight-only int8 knows linear layers; of a ControlNet of SD 1.5 64 % are convolutions
-(ADR 9).
+(ADR 10).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An ONNX graph as a torch module: the detectors that are published as ONNX files run where the other models do.
 
 onnxruntime for CUDA is another distribution of the same package, for one version of CUDA, which need not be torch's
-(ADR 9). A graph of these networks is a few hundred nodes of some forty operators, all of which torch has.
+(ADR 10). A graph of these networks is a few hundred nodes of some forty operators, all of which torch has.
 Integers are shapes and indices, and some operators take a number as an operand: those stay on the CPU, where their
 values are read without waiting for the GPU.
 """

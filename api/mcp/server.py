@@ -17,7 +17,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from api.bodies import fed, pieces_of
+from api.bodies import fed, max_body_bytes, pieces_of
 from api.context import current_charge, current_context, current_owner
 from api.conversion import in_base64
 from api.errors import error_body, unexpected
@@ -43,8 +43,7 @@ async def exchange(request: Request) -> Response:
         reader.value()  # for the SDK, which reads it without bounds
     except ValueError as error:
         raise InvalidInput(f"body: is not valid JSON: {error}") from error
-    max_bytes = current_context(request).config.api.max_request_size_mb * 2**20
-    return _Exchange(body, max_body_bytes=max_bytes)
+    return _Exchange(body, max_body_bytes=max_body_bytes(current_context(request).config.api))
 
 
 class _Exchange(Response):

@@ -16,9 +16,8 @@ from api.context import ApiContext, Charge
 from api.conversion import to_status
 from api.errors import about_field, validated
 from api.routes.jobs import known_form
-from api.schemas import IMAGE_FIELDS, GenerateRequest
-from api.submission import forget_images, run_interactive, submit
-from composition.errors import InternalError, NotFound
+from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
+from api.submission import delivered_images, for_who_waits, forget_images, run_interactive, stored_image, submit
 from composition.jobs import Job, JobKind, JobStatus, Priority
 
 MAX_WAIT_S: Final = 30.0
@@ -84,7 +83,8 @@ async def analyze(context: ApiContext, caller: Caller, arguments: Mapping[str, A
         context, _request(arguments), kind=JobKind.ANALYZE, owner=caller.owner, charge=caller.charge
     )
     assert job.result is not None
-    answer = ToolAnswer(facts={"job_id": job.id, **job.result.account}, images=await _images(context, job))
+    with for_who_waits():
+        answer = ToolAnswer(facts={"job_id": job.id, **job.result.account}, images=await _images(context, job))
     await forget_images(context, job)
     return answer
 
@@ -124,23 +124,26 @@ async def cancel(context: ApiContext, caller: Caller, arguments: Mapping[str, An
 
 
 async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...]:
-    """Every image of a result: the candidates, then the mask. Raises: InternalError when they are gone already."""
+    """Every image of a result: the candidates, then the mask. Raises: NotFound when they are not kept any more."""
     result = job.result
     assert result is not None
-    named = [(key, result.image_media_type or _MASK_TYPE) for key in result.image_keys]
-    named += [(result.mask_key, _MASK_TYPE)] if result.mask_key is not None else []
-    try:
-        return tuple([(await context.blobs.get(key), media_type) for key, media_type in named])
-    except NotFound as error:
-        raise InternalError("the result is gone") from error
+    media_type = result.image_media_type or _MASK_TYPE
+    images = [(image, media_type) for image in await delivered_images(context, job)]
+    if result.mask_key is not None:
+        images.append((await stored_image(context, job, result.mask_key), _MASK_TYPE))
+    return tuple(images)
 
 
 def _request(arguments: Mapping[str, Any]) -> GenerateRequest:
     """Raises: InvalidInput."""
-    body = {name: _image_text(value) if name in IMAGE_FIELDS else value for name, value in arguments.items()}
-    for name in body:
+    body = dict(arguments)
+    for name, value in arguments.items():
         if name in _NOT_HERE:
             raise about_field(name, "", "extra_forbidden")
+        if name in IMAGE_FIELDS:
+            body[name] = _image_text(value)
+        elif name in IMAGE_LISTS and isinstance(value, list):
+            body[name] = [_image_text(image) for image in value]
     return validated(GenerateRequest, body)
 
 
@@ -156,9 +159,10 @@ def _edit_schema() -> Schema:
     schema.pop("example")
     properties = {name: part for name, part in schema["properties"].items() if name not in _NOT_HERE}
     for name in IMAGE_FIELDS:
-        part = properties[name]
-        choices = part.pop("anyOf", None) or [{"type": part.pop("type"), "minLength": part.pop("minLength")}]
-        properties[name] = {**part, "anyOf": [*choices, {"$ref": "#/$defs/ImageContent"}]}
+        properties[name] = _or_as_content(properties[name])
+    for name in IMAGE_LISTS:
+        listed, absent = properties[name]["anyOf"]
+        properties[name]["anyOf"] = [{**listed, "items": _or_as_content(listed["items"])}, absent]
     image = {
         "type": "object",
         "description": "An image as the protocol has it.",
@@ -166,6 +170,11 @@ def _edit_schema() -> Schema:
         "required": ["type", "data"],
     }
     return {**schema, "properties": properties, "$defs": {**schema["$defs"], "ImageContent": image}}
+
+
+def _or_as_content(image: Schema) -> Schema:
+    choices = image.pop("anyOf", None) or [{"type": image.pop("type"), "minLength": image.pop("minLength")}]
+    return {**image, "anyOf": [*choices, {"$ref": "#/$defs/ImageContent"}]}
 
 
 _EDIT_SCHEMA: Final = _edit_schema()

@@ -15,11 +15,11 @@ from api.multipart import Form, Upload
 from api.openai.errors import UnknownModel
 from api.schemas import GenerateRequest, Prompt
 from composition.errors import InvalidInput
-from composition.request import MAX_CANDIDATES, MAX_SEED, RANDOM_SEED, MaskMode, OutputFormat
+from composition.request import MAX_CANDIDATES, MAX_REFERENCES, MAX_SEED, RANDOM_SEED, MaskMode, OutputFormat
 
 MODEL: Final = "image-composition"
-MAX_IMAGES: Final = 2
-"""The photo and one reference."""
+MAX_IMAGES: Final = 1 + MAX_REFERENCES
+"""The photo and the references."""
 MAX_PARTIAL_IMAGES: Final = 3
 
 Quality = Literal["auto", "low", "medium", "high", "standard"]
@@ -81,7 +81,7 @@ class ImageEdit(BaseModel):
         if self.quality in _STEPS:
             config["num_inference_steps"] = _STEPS[self.quality]
         photo, *references = images
-        files = {"base_image": photo, "reference_image": references[0] if references else None, "mask_image": mask}
+        files = {"base_image": photo, "reference_images": references, "mask_image": mask}
         return GenerateRequest.model_validate({**files, "prompt": self.prompt, "n": self.n, "config": config})
 
     @property
@@ -100,7 +100,7 @@ def read_edit(form: Form) -> tuple[ImageEdit, GenerateRequest]:
     if not images:
         raise about("image", "Field required")
     if len(images) > MAX_IMAGES:
-        raise about("image", f"at most {MAX_IMAGES} are taken: the photo, then one reference")
+        raise about("image", f"at most {MAX_IMAGES} are taken: the photo, then {MAX_REFERENCES} references")
     single = {name: values for name, values in form.items() if name not in _IMAGES}
     for name, values in single.items():
         if len(values) > 1:
@@ -140,7 +140,7 @@ def _form_schema() -> dict[str, Any]:
     files = {
         "image": {
             "anyOf": [_FILE, _FILES],
-            "description": "The photo; in a list, a reference after it. `image[]` is the same.",
+            "description": "The photo; in a list, references after it. `image[]` is the same.",
         },
         "mask": {**_FILE, "description": "Of the photo's size: what is transparent is repainted."},
     }

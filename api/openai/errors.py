@@ -22,8 +22,8 @@ from composition.errors import (
 
 PREFIX: Final = "/v1/"
 
-_NAMES: Final[Mapping[str, str]] = {"base_image": "image", "reference_image": "image", "mask_image": "mask"}
-"""Our fields as they are called here."""
+_NAMES: Final[Mapping[str, str]] = {"base_image": "image", "reference_images": "image", "mask_image": "mask"}
+"""Our fields as they are called here; those of one in a list begin so."""
 
 
 class UnknownModel(NotFound):
@@ -71,10 +71,11 @@ def in_their_terms() -> Iterator[None]:
     try:
         yield
     except CompositionError as error:
-        ours = error.details.get("field")
-        if isinstance(ours, str) and ours in _NAMES:
-            error.details["field"] = _NAMES[ours]
-            error.message = error.message.replace(f"{ours}:", f"{_NAMES[ours]}:", 1)
+        ours = str(error.details.get("field"))
+        theirs = _NAMES.get(ours.partition(".")[0])
+        if theirs is not None:
+            error.details["field"] = theirs
+            error.message = error.message.replace(f"{ours}:", f"{theirs}:", 1)
         raise
 
 

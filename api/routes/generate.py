@@ -18,8 +18,8 @@ from api.conversion import API_PREFIX, PRIVATE, rendered, status_url
 from api.forms import FORM_SCHEMA, EditRoute, form_body
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
-from api.submission import delivered_result, forget_images, run_interactive, submit
-from composition.errors import Cancelled, IdempotencyConflict, InternalError, NotFound, NotReady
+from api.submission import delivered_images, delivered_result, for_who_waits, forget_images, run_interactive, submit
+from composition.errors import Cancelled, IdempotencyConflict
 from composition.jobs import Job, JobKind, Priority
 from composition.request import ResponseFormat
 
@@ -92,12 +92,10 @@ async def run_while_connected(
 ) -> Response:
     """Run an edit or an analysis for a caller that waits, and answer its result."""
     job = await finished_while_connected(request, context, body, kind=kind, owner=owner)
-    if body.response_format is ResponseFormat.BINARY:
-        return await _image_itself(context, job)
-    try:
+    with for_who_waits():
+        if body.response_format is ResponseFormat.BINARY:
+            return await _image_itself(context, job)
         result = await delivered_result(context, job)
-    except NotFound as gone:
-        raise NotReady(gone.message, details=gone.details) from gone
     content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
     return Response(
         content,
@@ -126,8 +124,8 @@ def spent_s(request: Request) -> float:
 async def _image_itself(context: ApiContext, job: Job) -> Response:
     """The image file as the body; of what else there is to say the short things as headers."""
     result = job.result
-    if result is None or result.image_key is None:
-        raise InternalError("the result is gone")
+    assert result is not None
+    (image,) = await delivered_images(context, job)
     account, metadata = result.account, result.account["metadata"]
     headers = {
         "X-Job-ID": job.id,
@@ -138,7 +136,7 @@ async def _image_itself(context: ApiContext, job: Job) -> Response:
         **PRIVATE,
     }
     return Response(
-        await context.blobs.get(result.image_key),
+        image,
         media_type=result.image_media_type,
         headers=headers,
         background=BackgroundTask(forget_images, context, job),

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette.sse import AppStatus, EventSourceResponse
 from starlette.responses import Response
@@ -18,7 +19,7 @@ from api.context import Context, Owner
 from api.conversion import API_PREFIX, PRIVATE, rendered, to_status, to_summary
 from api.errors import error_body
 from api.responses import JobListResponse, StatusResponse
-from api.submission import images_gone, load_result
+from api.submission import images_gone, load_result, stored_image
 from composition.errors import CompositionError, InvalidInput, NotFound
 from composition.jobs import JobEvent, JobStatus
 from composition.request import MAX_CANDIDATES
@@ -115,6 +116,9 @@ async def job_image(
     context: Context,
     owner: Owner,
     index: Annotated[int, Query(ge=0, lt=MAX_CANDIDATES, description="Of several candidates, which one.")] = 0,
+    max_side: Annotated[
+        int | None, Query(ge=16, le=512, description="A small WebP instead, no side longer: for lists of jobs.")
+    ] = None,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """404 while the job has no image; `details.status` says why. So it is for a candidate that there is none of.
@@ -127,11 +131,13 @@ async def job_image(
         raise NotFound("the job has no image", details={"status": job.status.value})
     if index >= len(keys):
         raise NotFound(f"the job has {len(keys)} candidates, counted from 0", details={"status": job.status.value})
-    try:
-        data = await context.blobs.get(keys[index])
-    except NotFound:
-        raise images_gone(job) from None
-    media_type = OCTETS if accept == OCTETS else job.result.image_media_type
+    data = await stored_image(context, job, keys[index])
+    media_type = job.result.image_media_type
+    if max_side is not None:
+        data, media_type = await anyio.to_thread.run_sync(
+            context.codec.reduce, data, max_side, limiter=context.decode_slots
+        )
+    media_type = OCTETS if accept == OCTETS else media_type
     return Response(data, media_type=media_type, headers=PRIVATE)
 
 

@@ -17,9 +17,9 @@ from starlette.responses import Response
 from api import openapi
 from api.context import ApiContext, Context, Owner, current_charge
 from api.conversion import PRIVATE, rendered
-from api.forms import RefusedBody, form_body
+from api.forms import form_body, form_of
 from api.images import naming
-from api.multipart import MEDIA_TYPE, FormLimits, RefusedForm, Upload, is_form, read_form
+from api.multipart import MEDIA_TYPE, Upload, is_form
 from api.openai.answers import MODEL_CARD, completed_events, partial_event, whole_answer
 from api.openai.edits import FILES, FORM_SCHEMA, MODEL, TEXTS, ImageEdit, about, read_edit
 from api.openai.errors import UnknownModel, error_body, in_their_terms
@@ -27,7 +27,7 @@ from api.responses import OpenAiImagesResponse, OpenAiModel, OpenAiModelList
 from api.routes.generate import finished_while_connected, spent_s
 from api.routes.jobs import PING_S
 from api.schemas import GenerateRequest
-from api.submission import deadline_of, delivered_images, forget_images, submit, wait_for_end
+from api.submission import deadline_of, delivered_images, for_who_waits, forget_images, submit, wait_for_end
 from composition.errors import CompositionError, InvalidInput, NotReady
 from composition.jobs import Job, JobEvent, JobKind, Priority
 
@@ -52,13 +52,7 @@ async def edit_image(request: Request, context: Context, owner: Owner) -> Respon
     """The photo's own resolution, as PNG in base64, unless the form says otherwise."""
     if not is_form(request):
         raise InvalidInput(f"body: must be sent as Content-Type: {MEDIA_TYPE}")
-    max_bytes = context.config.api.max_request_size_mb * 2**20
-    limits = FormLimits(files=FILES, texts=TEXTS, max_total_bytes=max_bytes, max_file_bytes=max_bytes)
-    try:
-        form = await read_form(request, limits)
-    except RefusedForm as refused:
-        return RefusedBody(refused, max_body_bytes=max_bytes)
-    edit, body = read_edit(form)
+    edit, body = read_edit(await form_of(request, files=FILES, texts=TEXTS))
     if edit.partial_images and not context.config.generation.previews:
         raise about("partial_images", "this service gives none (generation.previews)")
     with in_their_terms():
@@ -66,7 +60,8 @@ async def edit_image(request: Request, context: Context, owner: Owner) -> Respon
         if edit.stream:
             return await _streamed(request, context, owner, edit, body)
         job = await finished_while_connected(request, context, body, kind=JobKind.EDIT, owner=owner)
-    images = await delivered_images(context, job)
+    with for_who_waits():
+        images = await delivered_images(context, job)
     content = await anyio.to_thread.run_sync(lambda: rendered(whole_answer(job, images, edit)))
     return Response(
         content,
@@ -142,7 +137,8 @@ async def _frames(
                 sent += 1
         with in_their_terms():
             ended = await ending
-        images = await delivered_images(context, ended)
+        with for_who_waits():
+            images = await delivered_images(context, ended)
         missing = edit.partial_images - sent
         notes = [f"partial_images: {missing} fewer than asked for, the edit was done first"] if missing else []
         for event in await anyio.to_thread.run_sync(lambda: completed_events(ended, images, edit, notes)):

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from api.bodies import max_body_bytes
 from api.security.admission import AdmissionGuard
 from api.security.api_keys import ApiKeyGuard
 from api.security.body_limit import BodyLimitGuard
@@ -36,7 +37,7 @@ def guards(config: ApiConfig, app: FastAPI) -> tuple[Guard, ...]:
     ]
     if config.cors_origins:
         chosen.append((CORSMiddleware, _cors_options(config)))
-    max_bytes = config.max_request_size_mb * 1024 * 1024
+    max_bytes = max_body_bytes(config)
     if config.api_keys:
         chosen.append((ApiKeyGuard, {"api_keys": config.api_keys, "max_body_bytes": max_bytes}))
     else:

@@ -122,7 +122,7 @@ async def _diffuse_all(ctx: EditContext, request: DiffusionRequest) -> list[Diff
         def note(progress: DiffusionProgress) -> None:
             steps[index] = progress.step
             preview = progress.preview if index == 0 else None
-            ctx.journal.denoised(sum(steps), progress.total * len(seeds), preview)
+            ctx.journal.denoised(steps, progress.total * len(seeds), preview)
 
         async with places:
             candidate = replace(

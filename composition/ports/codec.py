@@ -40,6 +40,10 @@ class ImageCodec(Protocol):
         """Width and height of the file after orientation, from its header alone. Raises: as `decode`."""
         ...
 
+    def reduce(self, data: bytes, max_side_px: int) -> tuple[bytes, str]:
+        """A small file of an image, for lists of them, and its media type. Raises: as `decode`."""
+        ...
+
     def decode_mask(self, data: bytes, mode: MaskMode, oversize: Oversize = Oversize.REFUSE) -> MaskReading:
         """Like `decode`, to the side that is repainted. Raises: EmptyMask as well."""
         ...

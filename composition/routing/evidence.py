@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,6 +37,9 @@ class Evidence:
 
     def as_signals(self, signals: Signals) -> dict[str, Any]:
         """The account for the response: every signal with its score, JSON-serialisable."""
+        described = [
+            {kind.value: round(float(score), 4) for kind, score in kinds.items()} for kinds in signals.references
+        ]
         return {
             "try_on_words": list(self.try_on_words),
             "structural_words": list(self.structural_words),
@@ -43,7 +47,8 @@ class Evidence:
             "human": round(self.human_score, 4),
             "vehicle": round(self.vehicle_score, 4),
             "clothing_reference": round(self.clothing_probability, 4),
-            "reference": {kind.value: round(float(score), 4) for kind, score in signals.reference.items()},
+            "reference": described[0] if described else {},
+            **({"references": described} if len(described) > 1 else {}),
             "prompt_structural": round(self.structural_probability, 4),
             "objects": [{"label": found.label, "score": round(float(found.score), 4)} for found in signals.objects],
             "threshold": self.threshold,
@@ -52,7 +57,6 @@ class Evidence:
 
 def gather(*, reading: Reading, options: EditOptions, signals: Signals, config: RoutingConfig) -> Evidence:
     triggers = config.complex_triggers
-    clothing = sum(float(signals.reference.get(kind, 0.0)) for kind in (ReferenceKind.GARMENT, ReferenceKind.ACCESSORY))
     return Evidence(
         options=options,
         automatic=config.enable_auto_routing,
@@ -63,9 +67,13 @@ def gather(*, reading: Reading, options: EditOptions, signals: Signals, config: 
         appearance_only=reading.appearance_only,
         human_score=_best(signals, frozenset({HUMAN_LABEL})) if triggers.detect_humans else 0.0,
         vehicle_score=_best(signals, VEHICLE_LABELS) if triggers.detect_vehicles else 0.0,
-        clothing_probability=min(1.0, clothing),
+        clothing_probability=max(map(_clothing, signals.references), default=0.0),
         structural_probability=float(signals.prompt_structural or 0.0),
     )
+
+
+def _clothing(kinds: Mapping[ReferenceKind, float]) -> float:
+    return min(1.0, sum(float(kinds.get(kind, 0.0)) for kind in (ReferenceKind.GARMENT, ReferenceKind.ACCESSORY)))
 
 
 def _best(signals: Signals, labels: frozenset[str]) -> float:

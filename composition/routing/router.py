@@ -102,10 +102,11 @@ class Router:
 
 
 def _generation_prompt(reading: Reading, signals: Signals) -> str:
-    """The reading's words; where they only point at the reference ("use this"), what that shows."""
-    if not reading.vague or not signals.reference:
+    """The reading's words; where they only point at the reference ("use this"), what that shows most surely."""
+    shown = [(score, kind) for kinds in signals.references for kind, score in kinds.items()]
+    if not reading.vague or not shown:
         return reading.generation_prompt
-    return SHOWN[max(signals.reference, key=lambda kind: signals.reference[kind])]
+    return SHOWN[max(shown, key=lambda one: one[0])[1]]
 
 
 def _controls(evidence: Evidence, reading: Reading) -> dict[ControlType, float]:

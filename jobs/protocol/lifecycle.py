@@ -122,6 +122,8 @@ def heartbeat(record: Record, *, token: int, lease_s: float, progress: Progress 
         "total_steps": progress.total_steps,
         "attempt": job.attempt,
     }
+    if progress.candidate_steps:
+        data["candidate_steps"] = list(progress.candidate_steps)
     return append(replace(renewed, job=job), "progress", data)
 
 

@@ -5,7 +5,7 @@ import { draft, photo } from "./edit/draft";
 import { imagesIn } from "./edit/photo";
 import { take } from "./edit/taking";
 import { Decision } from "./parts/decision";
-import { MoreExamples } from "./parts/gallery";
+import { MoreExamples } from "./parts/examples";
 import { History } from "./parts/history";
 import { KeyDialog } from "./parts/key-dialog";
 import { Result } from "./parts/result";
@@ -64,7 +64,7 @@ function usePasting() {
       const [image] = imagesIn(event.clipboardData);
       if (!image) return;
       event.preventDefault();
-      void take(image, draft.value.photo && !draft.value.reference ? "reference" : "photo");
+      void take(image, draft.value.photo && draft.value.references.length === 0 ? "reference" : "photo");
     };
     // A file dropped beside the places for it would replace the page.
     const swallowed = (event: DragEvent) => event.preventDefault();

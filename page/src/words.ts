@@ -77,6 +77,12 @@ export function stageOf(progress: Progress): string {
   return progress.stage === "diffuse" && progress.totalSteps ? `${stage}, step ${progress.step} of ${progress.totalSteps}` : stage;
 }
 
+/** How far one of several candidates is painted, 0 to 1; null where that is not said. */
+export function paintedOf({ candidateSteps, totalSteps }: Progress, index: number): number | null {
+  const steps = candidateSteps?.[index];
+  return steps === undefined || !candidateSteps || !totalSteps ? null : (steps * candidateSteps.length) / totalSteps;
+}
+
 /** What is looked for and repainted. */
 export function targetOf({ target }: Routing): string {
   if (!target) return "what you pointed at";

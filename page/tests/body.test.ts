@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { MAX_SEED, type Parts, bodyOf, forCandidates, seedsOf } from "../src/edit/body";
 
-const PARTS: Parts = { base: "data:photo", prompt: " blue car ", negative: " ", reference: null, mask: null, points: [], box: null, settings: {} };
+const PARTS: Parts = { base: "data:photo", prompt: " blue car ", negative: " ", references: [], mask: null, points: [], box: null, settings: {} };
 
 test("nothing is sent that was not chosen", () => {
   expect(bodyOf(PARTS)).toEqual({ base_image: "data:photo", prompt: "blue car" });
@@ -12,6 +12,11 @@ test("a mask of one's own says which side is meant, and takes the place of click
   expect(bodyOf({ ...PARTS, mask: "data:mask", points: [{ x: 1, y: 2 }], box: [1, 2, 9, 9] })).toEqual({
     base_image: "data:photo", prompt: "blue car", mask_image: "data:mask", config: { mask_mode: "luminance" },
   });
+});
+
+test("one reference has the name that every version of the service knows, several are a list", () => {
+  expect(bodyOf({ ...PARTS, references: ["data:a"] })).toEqual({ base_image: "data:photo", prompt: "blue car", reference_image: "data:a" });
+  expect(bodyOf({ ...PARTS, references: ["data:a", "data:b"] })["reference_images"]).toEqual(["data:a", "data:b"]);
 });
 
 test("clicks and boxes are whole pixels of the photo", () => {

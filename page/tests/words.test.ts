@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { ApiError, type Analysis, type Routing } from "../src/api/client";
 import { STARTING } from "../src/api/following";
-import { foundOf, paintersOf, sentence, stageOf, targetOf, told } from "../src/words";
+import { foundOf, paintedOf, paintersOf, sentence, stageOf, targetOf, told } from "../src/words";
 
 const routing = (target: Routing["target"]): Routing => ({ pipeline: "simple", rule: "default", reason: "", controls: { depth: 0.8 }, target, generation_prompt: "" });
 
@@ -41,4 +41,10 @@ test("a job's stage is a sentence", () => {
   expect(stageOf(STARTING)).toBe("Waiting for its turn");
   expect(stageOf({ ...STARTING, status: "processing", stage: "diffuse", step: 5, totalSteps: 16 })).toBe("Painting, step 5 of 16");
   expect(sentence("the prompt is about a car (car)")).toBe("The prompt is about a car (car).");
+});
+
+test("how far each candidate is, is said where the service says it", () => {
+  const progress = { ...STARTING, status: "processing", stage: "diffuse", step: 12, totalSteps: 40, candidateSteps: [10, 2] };
+  expect([0, 1, 2].map((index) => paintedOf(progress, index))).toEqual([0.5, 0.1, null]);
+  expect(paintedOf({ ...progress, candidateSteps: null }, 0)).toBeNull();
 });

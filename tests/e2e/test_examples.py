@@ -16,7 +16,6 @@ from PIL import Image
 
 from clients.python.tests.served import served
 from clients.python.tests.service import Service
-from tests.e2e.black_box.client import eventually
 from tests.e2e.documents import ROOT
 from tests.e2e.images import encoded, photo
 from tests.e2e.test_client import environment, jobs_of
@@ -103,11 +102,12 @@ def test_ctrl_c_cancels(service_url, desk, name):
     prompt = f"interrupted {name}"
     process = subprocess.Popen(
         [*command(name), "my photo.png", prompt], cwd=desk, env=environment(service_url), stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )  # fmt: skip
-    eventually(lambda: jobs_of(service_url, prompt))
+    assert process.stderr.read(1), "it says how far its job is, so it knows of it"
     process.send_signal(signal.SIGINT)
-    assert process.wait(600) != 0
+    process.communicate(timeout=600)
+    assert process.returncode != 0
     assert [job["status"] for job in jobs_of(service_url, prompt)] == ["cancelled"]
 
 

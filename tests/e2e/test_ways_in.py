@@ -1,4 +1,4 @@
-"""One edit through every way in: JSON, a form, OpenAI's route. The same seed gives the same bytes."""
+"""Forms and OpenAI's route against a served instance; page/test_every_way.py has one edit through every way in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import socket
 
 import httpx
 import numpy as np
-import openai
 import pytest
 from PIL import Image
 
@@ -50,14 +49,6 @@ def image_of_json(client):
     return base64.b64decode(answer.json()["result"]["image"])
 
 
-def test_a_form_gives_the_same_bytes(client, image_of_json):
-    files = {"base_image": ("photo.jpg", PHOTO), "reference_image": ("r", REFERENCE), "mask_image": ("m", MASK)}
-    config = {"seed": 7, "num_inference_steps": 12, "mask_mode": "alpha"}
-    answer = client.post("/api/v1/generate", files=files, data={"prompt": PROMPT, "config": json.dumps(config)})
-    assert answer.status_code == 200, answer.text
-    assert base64.b64decode(answer.json()["result"]["image"]) == image_of_json
-
-
 @pytest.mark.parametrize("stream", ["false", "true"])
 def test_openai_s_route_gives_the_same_bytes(client, image_of_json, stream):
     files = [("image[]", ("photo.jpg", PHOTO)), ("image[]", ("r", REFERENCE)), ("mask", ("m", MASK))]
@@ -71,15 +62,6 @@ def test_openai_s_route_gives_the_same_bytes(client, image_of_json, stream):
         image, size = answer.json()["data"][0]["b64_json"], answer.json()["size"]
     assert base64.b64decode(image) == image_of_json
     assert size == "420x300"
-
-
-def test_openai_s_package_gives_the_same_bytes(service_url, image_of_json):
-    with openai.OpenAI(base_url=f"{service_url}/v1", api_key="none") as client:
-        answer = client.images.edit(
-            model="image-composition", image=[("photo.jpg", PHOTO), ("r.webp", REFERENCE)], mask=("m.png", MASK),
-            prompt=PROMPT, quality="low", extra_body={"seed": 7},
-        )  # fmt: skip
-    assert base64.b64decode(answer.data[0].b64_json) == image_of_json
 
 
 def test_the_program_of_the_page_for_openai_s_clients_edits(service_url, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import email
 import hashlib
 import json
 import uuid
@@ -19,6 +20,26 @@ METADATA = {"seed_used": 7, "warnings": ["mask_mode is without effect"], "routin
 def refusal(status: int, code: str, message: str = "no", headers: dict[str, str] | None = None, **details):
     body = {"success": False, "error": {"code": code, "message": message, "details": details}}
     return httpx.Response(status, json=body, headers={"X-Request-ID": "r-1", **(headers or {})})
+
+
+def body_of(request: httpx.Request) -> dict:
+    """What a request asks for, sent as JSON or as a form: an image of a form is its bytes."""
+    kind = request.headers["Content-Type"]
+    if not kind.startswith("multipart/form-data"):
+        return json.loads(request.content)
+    message = email.message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + request.content)
+    body: dict = {}
+    for part in message.get_payload():
+        name, data = part.get_param("name", header="Content-Disposition"), part.get_payload(decode=True)
+        if part.get_filename() is None:
+            value = json.loads(data) if name in ("config", "n") else data.decode()
+        else:
+            value = data
+        if name == "reference_images":
+            body.setdefault(name, []).append(value)
+        else:
+            body[name] = value
+    return body
 
 
 def frame(number: int, kind: str, data: dict) -> str:
@@ -102,7 +123,7 @@ class Service:
         if key in self.keys and self.keys[key][1] != digest:
             return refusal(422, "INVALID_INPUT", "this Idempotency-Key was used with another body")
         job_id = self.keys.setdefault(key, (str(uuid.uuid4()), digest))[0]
-        self.jobs.setdefault(job_id, {"status": "pending", "body": json.loads(request.content)})
+        self.jobs.setdefault(job_id, {"status": "pending", "body": body_of(request)})
         return httpx.Response(200, json={"success": True, "job_id": job_id, "status_url": f"{API}/status/{job_id}"})
 
     def _events(self, job_id: str) -> httpx.Response:

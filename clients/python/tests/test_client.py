@@ -28,7 +28,7 @@ from composition_client import (
 )
 from composition_client.errors import BY_CODE
 
-from clients.python.tests.service import API, PIXEL, Life, frame, refusal
+from clients.python.tests.service import API, PIXEL, Life, body_of, frame, refusal
 
 
 class Blocking:
@@ -92,6 +92,54 @@ def test_an_edit_sends_what_was_asked_for_and_nothing_else(client, service):
     assert edit.job_id in service.jobs
     client.edit(PIXEL, "blue car")
     assert sent(service.called("POST")[1]) == {"base_image": text, "prompt": "blue car"}
+
+
+def test_large_images_go_as_the_files_of_a_form_and_the_same_is_asked_for(client, service):
+    large = PIXEL + bytes(2**20)
+    asked = {"mask": PIXEL, "negative_prompt": "rust", "n": 2, "seed": 7, "control_types": ["depth"]}
+    client.edit(large, "größere car", reference=[PIXEL, "https://shop.example/a.png"], **asked)
+    (submission,) = service.called("POST")
+    assert submission.headers["Content-Type"].startswith("multipart/form-data; boundary=")
+    assert body_of(submission) == {
+        "base_image": large,
+        "reference_images": [PIXEL, "https://shop.example/a.png"],
+        "mask_image": PIXEL,
+        "prompt": "größere car",
+        "negative_prompt": "rust",
+        "n": 2,
+        "config": {"seed": 7, "control_types": ["depth"]},
+    }
+    assert len(submission.content) < len(large) + 2000
+
+
+def test_a_large_submission_is_sent_again_as_it_was(client, service, quick):
+    service.before = lambda r: refusal(503, "QUEUE_FULL") if len(service.requests) == 1 else None
+    client.submit(PIXEL + bytes(2**20), "blue car")
+    first, again = service.called("POST")
+    assert (first.content, first.headers["Idempotency-Key"]) == (again.content, again.headers["Idempotency-Key"])
+
+
+def test_one_reference_and_several_have_names_of_their_own(client, service):
+    for reference in (PIXEL, [PIXEL, PIXEL]):
+        client.submit(PIXEL, "blue car", reference=reference)
+    text = base64.b64encode(PIXEL).decode()
+    one, several = map(sent, service.called("POST"))
+    assert (one["reference_image"], several["reference_images"]) == (text, [text, text])
+
+
+def test_previews_are_shown_as_they_come(client, service):
+    shown = []
+    preview = {"image": base64.b64encode(PIXEL).decode(), "media_type": "image/png", "step": 3}
+    service.life = Life(
+        streams=[
+            frame(1, "status", {"status": "processing"})
+            + frame(2, "preview", preview)
+            + frame(3, "preview", {"image": "?"})
+            + frame(4, "status", {"status": "completed"})
+        ]
+    )
+    job_id = client.edit(PIXEL, "blue car", on_preview=shown.append).job_id
+    assert [(p.job_id, p.image, p.media_type, p.step) for p in shown] == [(job_id, PIXEL, "image/png", 3)]
 
 
 def test_progress_is_told_as_the_service_tells_it(client, service):

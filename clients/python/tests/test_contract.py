@@ -7,8 +7,8 @@ from typing import Any, get_type_hints
 
 import pytest
 from composition_client import answers
+from composition_client.body import body_of
 from composition_client.errors import BY_CODE
-from composition_client.operations import body_of
 from composition_client.options import Config
 from pydantic import BaseModel, create_model
 
@@ -70,18 +70,14 @@ def test_every_option_is_what_the_service_says_it_is(schemas):
         assert meaning(ours[name], {}, without={"title"}) == meaning(theirs[name], schemas, without={"title"}), name
 
 
+OTHERS = {"negative_prompt": "n", "callback_url": "https://a.example", "n": 2, "config": {"seed": 1}}
+
+
 def test_the_request_has_every_field_of_the_service_s(schemas):
-    everything = body_of(
-        b"a",
-        "p",
-        reference=b"b",
-        mask=b"c",
-        negative_prompt="n",
-        callback_url="https://a.example",
-        n=2,
-        config={"seed": 1},
+    everything, several = (
+        json.loads(body_of(b"a", "p", reference=reference, mask=b"c", **OTHERS).content) for reference in (b"b", [b"b"])
     )
-    assert {*json.loads(everything), "response_format"} == schemas["GenerateRequest"]["properties"].keys()
+    assert {*everything, *several, "response_format"} == schemas["GenerateRequest"]["properties"].keys()
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from composition_client.options import Config
 
-from clients.python.tests.service import PIXEL, Life, refusal
+from clients.python.tests.service import PIXEL, Life, frame, refusal
 
 SOURCE = Path(composition_client.__file__).parents[1]
 VALUES = {
@@ -61,6 +61,27 @@ def test_the_edited_photo_lies_beside_the_photo(compose, desk, service):
     assert "warning: mask_mode is without effect" in done.stderr
     photo = base64.b64encode(b"a photo").decode()
     assert sent(service) == {"base_image": photo, "prompt": "blue car", "config": {"output_format": "png"}}
+
+
+def test_what_is_being_painted_is_written_over_and_over(compose, desk, service):
+    previews = [
+        frame(number, "preview", {"image": base64.b64encode(PIXEL[:number]).decode(), "media_type": "image/jpeg"})
+        for number in (2, 9)
+    ]
+    service.life = Life(streams=["".join(previews) + frame(10, "status", {"status": "completed"})])
+    assert compose("edit", "photo.jpg", "blue car", "--preview", "live.jpg").exit_code == 0
+    assert (desk / "live.jpg").read_bytes() == PIXEL[:9]
+    refused = compose("edit", "photo.jpg", "blue car", "--preview", "live.jpg", "-o", "x.png")
+    assert (refused.exit_code, "live.jpg is there already" in refused.stderr) == (2, True)
+    assert compose("edit", "photo.jpg", "blue car", "--preview", "new.jpg", "--detach").exit_code == 2
+
+
+def test_several_references_are_given_by_repeating_the_flag(compose, desk, service):
+    (desk / "jacket.webp").write_bytes(b"a jacket")
+    assert compose("edit", "photo.jpg", "x", "-r", "jacket.webp", "-r", "https://a.example/b.png").exit_code == 0
+    assert sent(service)["reference_images"] == [base64.b64encode(b"a jacket").decode(), "https://a.example/b.png"]
+    assert compose("edit", "photo.jpg", "x", "-r", "jacket.webp", "--force").exit_code == 0
+    assert sent(service)["reference_image"] == base64.b64encode(b"a jacket").decode()
 
 
 def test_nothing_is_overwritten_unless_forced(compose, desk, service):

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import base64
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from composition_client import Edit, NotAnImage
-from composition_client.images import to_wire
+from composition_client.images import to_bytes_or_url
 from PIL import Image
 
 from clients.python.tests.service import PIXEL
@@ -15,30 +14,30 @@ from clients.python.tests.service import PIXEL
 RGB = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 
 
-def received(text: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
+def received(file: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(file)))
 
 
 def test_files_are_sent_byte_for_byte(tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(PIXEL)
     for given in (PIXEL, bytearray(PIXEL), path, str(path)):
-        assert base64.b64decode(to_wire(given)) == PIXEL
+        assert to_bytes_or_url(given) == PIXEL
 
 
 @pytest.mark.parametrize("url", ["http://a.example/b.png", "HTTPS://a.example/b.png", "data:image/png;base64,AAAA"])
 def test_urls_are_left_to_the_service(url):
-    assert to_wire(url) == url
+    assert to_bytes_or_url(url) == url
 
 
 @pytest.mark.parametrize("array", [RGB, RGB[..., 0], np.dstack([RGB, RGB[..., :1]]), RGB[:, ::-1]])
 def test_arrays_and_pillow_images_arrive_as_they_are(array):
-    assert np.array_equal(received(to_wire(array)), array)
-    assert np.array_equal(received(to_wire(Image.fromarray(array))), array)
+    assert np.array_equal(received(to_bytes_or_url(array)), array)
+    assert np.array_equal(received(to_bytes_or_url(Image.fromarray(array))), array)
 
 
 def test_true_is_white_in_a_mask():
-    assert received(to_wire(np.array([[True, False]]))).tolist() == [[255, 0]]
+    assert received(to_bytes_or_url(np.array([[True, False]]))).tolist() == [[255, 0]]
 
 
 @pytest.mark.parametrize(
@@ -56,11 +55,11 @@ def test_true_is_white_in_a_mask():
 )
 def test_what_cannot_be_an_image_is_refused_before_it_is_sent(given):
     with pytest.raises(NotAnImage):
-        to_wire(given)
+        to_bytes_or_url(given)
 
 
 def test_a_result_comes_out_as_file_pillow_image_and_array(tmp_path):
-    image = base64.b64decode(to_wire(RGB))
+    image = to_bytes_or_url(RGB)
     edit = Edit(job_id="j", image=image, pipeline_used="simple", models_used=[], processing_time_ms=1, metadata={})
     assert edit.save(tmp_path / "out.png").read_bytes() == image
     assert np.array_equal(edit.array(), RGB)

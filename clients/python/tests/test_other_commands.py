@@ -177,7 +177,7 @@ def test_the_shell_completes_commands_options_values_and_jobs(url, service):
 def test_the_library_needs_neither_numpy_nor_pillow_nor_the_command_line_s_packages():
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['numpy', 'PIL', 'typer', 'rich']))\n"
-        "from composition_client.images import to_wire; import composition_client; print(to_wire(b'a'))"
+        "from composition_client.images import to_base64; import composition_client; print(to_base64(b'a'))"
     )
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

@@ -121,6 +121,11 @@ export class Client {
     return this.json("GET", `/api/v1/status/${id}`, signal ? { signal } : {});
   }
 
+  /** A small file of a job's image. */
+  thumbnail(id: string, signal: AbortSignal): Promise<Blob> {
+    return this.answered("GET", `/api/v1/jobs/${id}/image?max_side=236`, { signal }).then((answer) => answer.blob());
+  }
+
   cancel(id: string): Promise<JobState> {
     return this.json("DELETE", `/api/v1/jobs/${id}`);
   }

@@ -8,11 +8,13 @@ export interface Progress {
   stage: string;
   step: number | null;
   totalSteps: number | null;
+  /** Of several candidates the steps of each; `step` and `totalSteps` count them together. */
+  candidateSteps: number[] | null;
   /** A data URL of what is being painted, where the service sends previews. */
   preview: string | null;
 }
 
-export const STARTING: Progress = { status: "pending", progress: 0, stage: "", step: null, totalSteps: null, preview: null };
+export const STARTING: Progress = { status: "pending", progress: 0, stage: "", step: null, totalSteps: null, candidateSteps: null, preview: null };
 
 const ENDED = new Set(["completed", "failed", "cancelled"]);
 const BROKEN_STREAMS = 3;
@@ -46,7 +48,7 @@ export async function follow(
   }
   for (;;) {
     const state = await lastState(client, id, signal, wait);
-    tell({ ...progress, status: state.status, progress: state.progress, stage: state.stage, step: null, totalSteps: null });
+    tell({ ...progress, status: state.status, progress: state.progress, stage: state.stage, step: null, totalSteps: null, candidateSteps: null });
     if (hasEnded(state.status)) return state;
     await wait(POLL_MS);
   }
@@ -72,6 +74,7 @@ interface EventData {
   stage?: string;
   step?: number | null;
   total_steps?: number | null;
+  candidate_steps?: number[];
   image?: string;
   media_type?: string;
 }
@@ -89,5 +92,6 @@ export function advanced(before: Progress, type: string, data: EventData): Progr
     stage: data.stage ?? before.stage,
     step: data.step ?? null,
     totalSteps: data.total_steps ?? null,
+    candidateSteps: data.candidate_steps ?? null,
   };
 }

@@ -19,12 +19,13 @@ export interface Abilities {
   clicks: boolean;
   boxes: boolean;
   candidates: number;
+  references: number;
 }
 
 /** Said by the page itself, by what is drawn and clicked. */
 const SAID_BY_THE_PAGE = new Set(["mask_mode", "return_mask", "points", "box"]);
 
-export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1 };
+export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1, references: 1 };
 
 interface Schema {
   $ref?: string;
@@ -37,6 +38,7 @@ interface Schema {
   default?: unknown;
   minimum?: number;
   maximum?: number;
+  maxItems?: number;
 }
 
 export function abilitiesOf(document: unknown): Abilities {
@@ -52,7 +54,8 @@ export function abilitiesOf(document: unknown): Abilities {
     .map(([name, schema]) => settingOf(name, resolved(schema)))
     .filter((setting) => setting !== null);
   const candidates = request["n"] ? (resolved(request["n"]).maximum ?? 1) : 1;
-  return { settings, clicks: "points" in options, boxes: "box" in options, candidates };
+  const references = request["reference_images"] ? (resolved(request["reference_images"]).maxItems ?? 1) : 1;
+  return { settings, clicks: "points" in options, boxes: "box" in options, candidates, references };
 }
 
 function without({ $ref: _ref, anyOf: _anyOf, ...rest }: Schema): Schema {

@@ -21,9 +21,9 @@ const BESIDE_THE_DECISION = ["seed", "num_inference_steps", "guidance_scale", "o
 
 /** What the decision depends on; a change of anything else asks nothing. */
 const asked = computed(() => {
-  const { photo, reference, prompt, negative, mask, points, box } = draft.value;
+  const { photo, references, prompt, negative, mask, points, box } = draft.value;
   const settings = Object.entries(settingsOf(draft.value)).filter(([name]) => !BESIDE_THE_DECISION.includes(name));
-  return [photo, reference, mask, points, box, prompt.trim(), negative.trim(), JSON.stringify(settings)] as const;
+  return [photo, references, mask, points, box, prompt.trim(), negative.trim(), JSON.stringify(settings)] as const;
 });
 /** The first so many of these come from one move of the hand, the others are typed. */
 const DRAWN = 5;

@@ -7,7 +7,7 @@ export interface Parts {
   base: string;
   prompt: string;
   negative: string;
-  reference: string | null;
+  references: readonly string[];
   mask: string | null;
   points: readonly Click[];
   box: Box | null;
@@ -28,7 +28,8 @@ export function bodyOf(parts: Parts): Body {
     base_image: parts.base,
     prompt: parts.prompt.trim(),
     ...(parts.negative.trim() ? { negative_prompt: parts.negative.trim() } : {}),
-    ...(parts.reference ? { reference_image: parts.reference } : {}),
+    ...(parts.references.length > 1 ? { reference_images: parts.references } : {}),
+    ...(parts.references.length === 1 ? { reference_image: parts.references[0] } : {}),
     ...(parts.mask ? { mask_image: parts.mask } : {}),
     ...(Object.keys(config).length > 0 ? { config } : {}),
   };

@@ -11,7 +11,7 @@ import type { Photo } from "./photo";
 
 export interface Draft {
   photo: Photo | null;
-  reference: Photo | null;
+  references: Photo[];
   prompt: string;
   negative: string;
   chosen: Record<string, unknown>;
@@ -22,7 +22,7 @@ export interface Draft {
 }
 
 export const EMPTY: Draft = {
-  photo: null, reference: null, prompt: "", negative: "", chosen: {}, count: 1, mask: NO_MASK, points: [], box: null,
+  photo: null, references: [], prompt: "", negative: "", chosen: {}, count: 1, mask: NO_MASK, points: [], box: null,
 };
 
 export const draft = signal<Draft>(EMPTY);
@@ -62,7 +62,7 @@ const SAVING_DELAY_MS = 300;
 /** Bring back what was there before a reload, then keep every change. */
 export async function restoreDraft(): Promise<void> {
   const kept = await loadDraft();
-  if (kept && draft.value === EMPTY) draft.value = { ...EMPTY, ...kept };
+  if (kept && draft.value === EMPTY) draft.value = kept;
   let timer = 0;
   effect(() => {
     const now = draft.value;

@@ -33,7 +33,7 @@ export async function requestBody(draft: Draft): Promise<Body> {
     base: await dataUrl(draft.photo.blob),
     prompt: draft.prompt,
     negative: draft.negative,
-    reference: draft.reference && (await dataUrl(draft.reference.blob)),
+    references: await Promise.all(draft.references.map(({ blob }) => dataUrl(blob))),
     mask,
     points: draft.points,
     box: draft.box,

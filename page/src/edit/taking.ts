@@ -1,9 +1,10 @@
-/** An image comes in: as the photo or as the reference. */
+/** An image comes in: as the photo, or as a reference beside those that there are; what is too many was the oldest. */
 
 import { signal } from "@preact/signals";
 
+import { abilities } from "../api/service";
 import { shown } from "../runs/running";
-import { change, takePhoto } from "./draft";
+import { change, draft, takePhoto } from "./draft";
 import { photoFrom } from "./photo";
 
 /** Why the last file could not be taken. */
@@ -13,7 +14,7 @@ export async function take(blob: Blob, as: "photo" | "reference", name = blob in
   takingError.value = null;
   try {
     const taken = await photoFrom(blob, name || "pasted image");
-    if (as === "reference") change({ reference: taken });
+    if (as === "reference") change({ references: [...draft.value.references, taken].slice(-abilities.value.references) });
     else {
       takePhoto(taken);
       shown.value = null;

@@ -59,10 +59,10 @@ export function alphaOf(canvas: HTMLCanvasElement): Uint8ClampedArray {
   return alpha;
 }
 
-/** The grey values of a mask that the service answered with. */
-export async function valuesOfImage(url: string, size: Size): Promise<Uint8ClampedArray> {
+/** The grey values of a mask that the service answered with: a PNG in base64. */
+export async function valuesOfMask(png: string, size: Size): Promise<Uint8ClampedArray> {
   const image = new Image();
-  image.src = url;
+  image.src = `data:image/png;base64,${png}`;
   await image.decode();
   const canvas = canvasOf(size);
   const pen = context(canvas);

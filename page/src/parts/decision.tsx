@@ -1,5 +1,3 @@
-import type { ComponentChildren } from "preact";
-
 import type { Analysis } from "../api/client";
 import { modelsLoaded } from "../api/service";
 import { analysing, analysis, analysisError } from "../edit/analysis";
@@ -7,7 +5,8 @@ import { draft, ownMask, photo, select, takePhoto } from "../edit/draft";
 import { missing } from "../edit/parts";
 import { scaledDown } from "../edit/photo";
 import { tool } from "../mask/tools";
-import { foundOf, paintersOf, percent, sentence, targetOf, told } from "../words";
+import { foundOf, paintersOf, percent, targetOf, told } from "../words";
+import { ModelNames, Row, Warnings, Way } from "./facts";
 import { Trouble } from "./trouble";
 
 /** What the service would do, said before it does it. */
@@ -29,34 +28,21 @@ function waiting(): string {
 
 function Account({ found }: { found: Analysis }) {
   const { routing, detections = [], mask_area: area = 0, warnings = [] } = found.metadata;
-  const painters = paintersOf(found, modelsLoaded.value ?? [], draft.value.reference !== null);
+  const painters = paintersOf(found, modelsLoaded.value ?? [], draft.value.references.length > 0);
   return (
     <>
-      {routing && (
-        <p>
-          <strong class="way">{sentence(`${routing.pipeline} edit`)}</strong> {sentence(routing.reason)} <code class="rule">{routing.rule}</code>
-        </p>
-      )}
+      {routing && <Way routing={routing} />}
       <dl>
         {ownMask.value ? <Row name="Changes">your mask</Row> : routing && <Row name="Changes">{targetOf(routing)}</Row>}
         {detections.length > 0 && <Row name="Found">{foundOf(detections)}</Row>}
         <Row name="Area">{percent(area)} of the photo</Row>
         {routing && <Row name="Paints">“{routing.generation_prompt}”</Row>}
-        <Row name="Looked"><Names names={found.models_used} /></Row>
-        <Row name="Will paint"><Names names={painters} paints /></Row>
+        <Row name="Looked"><ModelNames names={found.models_used} /></Row>
+        <Row name="Will paint"><ModelNames names={painters} paints /></Row>
       </dl>
-      {warnings.length > 0 && <ul class="warnings" aria-label="Warnings">{warnings.map((warning) => <li key={warning}>{sentence(warning)}</li>)}</ul>}
+      <Warnings warnings={warnings} />
     </>
   );
-}
-
-function Row({ name, children }: { name: string; children: ComponentChildren }) {
-  return <div><dt>{name}</dt><dd>{children}</dd></div>;
-}
-
-function Names({ names, paints }: { names: string[]; paints?: boolean }) {
-  if (names.length === 0) return <>nothing was needed</>;
-  return <>{names.map((name) => <span key={name} class="model" data-paints={paints}>{name}</span>)}</>;
 }
 
 /** Not every service's SAM makes something of a click; it says so when it is asked. */

@@ -1,4 +1,8 @@
+import type { RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
 import type { JobSummary } from "../api/client";
+import { client } from "../api/service";
 import { type Run, isRunning, progressOf } from "../runs/run";
 import { otherJobs, openOther, remove, runs, show, shown } from "../runs/running";
 import { percent, timeOf } from "../words";
@@ -45,13 +49,35 @@ function Entry({ run }: { run: Run }) {
   );
 }
 
-/** A job that this browser did not start: of its photo it knows nothing. */
+/** A job that this browser did not start: of its photo it knows nothing, its result is fetched when it comes into sight. */
 function Other({ job }: { job: JobSummary }) {
+  const thumb = useRef<HTMLSpanElement>(null);
+  const image = useObjectUrl(useThumbnail(thumb, job));
   return (
     <button type="button" class="entry" disabled={job.status !== "completed"} title="Started elsewhere" onClick={() => void openOther(job)}>
-      <span class="thumb"><Icon name="image" /></span>
+      <span class="thumb" ref={thumb}>{image ? <img src={image} alt="" /> : <Icon name="image" />}</span>
       <span class="what">{job.prompt}</span>
-      <span class="quiet">elsewhere · {job.status}</span>
+      <span class="quiet">elsewhere{job.status !== "completed" && ` · ${job.status}`}</span>
     </button>
   );
+}
+
+/** A small file of what came of a job, once the place for it is in sight; null while there is none, and for one that is gone. */
+function useThumbnail(place: RefObject<Element | null>, { job_id: id, status }: JobSummary): Blob | null {
+  const [file, keep] = useState<Blob | null>(null);
+  useEffect(() => {
+    if (status !== "completed" || !place.current) return;
+    const controller = new AbortController();
+    const sight = new IntersectionObserver(([entry]) => {
+      if (!entry?.isIntersecting) return;
+      sight.disconnect();
+      void client.thumbnail(id, controller.signal).then(keep, () => undefined);
+    });
+    sight.observe(place.current);
+    return () => {
+      sight.disconnect();
+      controller.abort();
+    };
+  }, [id, status]);
+  return file;
 }

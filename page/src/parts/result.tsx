@@ -1,10 +1,10 @@
-import { useState } from "preact/hooks";
-
 import { type Draft, draft, restore } from "../edit/draft";
 import { take } from "../edit/taking";
 import { type Candidate, type Run, isOver, isRunning, progressOf } from "../runs/run";
 import { cancel, shown, start } from "../runs/running";
-import { durationOf, percent, sentence, stageOf } from "../words";
+import { durationOf, paintedOf, percent, stageOf } from "../words";
+import { Comparison } from "./comparison";
+import { Warnings } from "./facts";
 import { Icon } from "./icon";
 import { useObjectUrl } from "./object-url";
 import { Trouble } from "./trouble";
@@ -83,26 +83,6 @@ function sizeIn(candidate: Candidate) {
   return { width, height };
 }
 
-/** Before and after, one over the other; the edge between them follows the pointer and the arrow keys. */
-function Comparison({ before, after, ratio }: { before: string | undefined; after: string; ratio: number }) {
-  const [share, setShare] = useState(before ? 50 : 0);
-  return (
-    <div class="sheet comparison" style={{ "--ratio": ratio, "--share": `${share}%` }}>
-      <img src={after} alt="After the edit" />
-      {before && (
-        <>
-          <img class="before" src={before} alt="Before the edit" />
-          <span class="edge" aria-hidden="true" />
-          <span class="side left" aria-hidden="true">Before</span>
-          <span class="side right" aria-hidden="true">After</span>
-          <input type="range" min={0} max={100} value={share} aria-label="How much of the photo before the edit is shown" aria-valuetext={`${share} % before, ${100 - share} % after`}
-            onInput={(event) => setShare(event.currentTarget.valueAsNumber)} />
-        </>
-      )}
-    </div>
-  );
-}
-
 /** All candidates side by side. */
 function All({ run }: { run: Run }) {
   return (
@@ -112,14 +92,18 @@ function All({ run }: { run: Run }) {
   );
 }
 
+/** Among those that are one job. */
+const placeIn = (run: Run, candidate: Candidate) => run.candidates.filter(({ key }) => key === candidate.key).indexOf(candidate);
+
 function Tile({ run, candidate, index }: { run: Run; candidate: Candidate; index: number }) {
   const image = useObjectUrl(candidate.image);
   const photo = useObjectUrl(run.draft.photo?.blob);
-  const state = candidate.image ? `seed ${candidate.seed}` : (candidate.failure?.message ?? stageOf(candidate.progress));
+  const state = candidate.image ? `seed ${candidate.seed}` : (candidate.failure?.message ?? stageOf(candidate.progress).split(", ")[0]);
+  const painted = isOver(candidate) ? null : paintedOf(candidate.progress, placeIn(run, candidate));
   return (
     <button type="button" onClick={() => (shown.value = { run: run.id, candidate: index })}>
       <img src={image ?? candidate.progress.preview ?? photo} alt="" class={isOver(candidate) ? "" : "painting"} />
-      <span>Candidate {index + 1} <span class="quiet">{state}</span></span>
+      <span>Candidate {index + 1} <span class="quiet">{state}{painted !== null && ` ${percent(painted)}`}</span></span>
     </button>
   );
 }
@@ -146,7 +130,7 @@ function Account({ candidate }: { candidate: Candidate }) {
   return (
     <>
       <p class="quiet" role="status" title={account.models.join(", ")}>Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {candidate.seed}</p>
-      {warnings.length > 0 && <ul class="warnings" aria-label="Warnings">{warnings.map((warning) => <li key={warning}>{sentence(warning)}</li>)}</ul>}
+      <Warnings warnings={warnings} />
     </>
   );
 }

@@ -1,5 +1,7 @@
+import { abilities } from "../api/service";
 import { change, draft } from "../edit/draft";
 import { missing } from "../edit/parts";
+import type { Photo } from "../edit/photo";
 import { start, submissionError } from "../runs/running";
 import { useDropping } from "./dropping";
 import { FileButton } from "./file-button";
@@ -27,7 +29,7 @@ export function Sentence() {
           }
         }}
       />
-      <Reference />
+      <References />
       <fieldset class="count">
         <legend>Candidates</legend>
         {Array.from({ length: MOST_CANDIDATES }, (_, index) => index + 1).map((number) => (
@@ -44,22 +46,33 @@ export function Sentence() {
   );
 }
 
-function Reference() {
-  const { reference } = draft.value;
-  const url = useObjectUrl(reference?.blob);
+function References() {
+  const { references } = draft.value;
+  const [first] = references;
+  const room = abilities.value.references > references.length || references.length === 1;
   return (
     <div class="reference" {...useDropping("reference")}>
-      {url ? <img src={url} alt="The reference" /> : <span class="empty" aria-hidden="true"><Icon name="plus" /></span>}
-      <div>
-        <strong id="reference-title">Reference</strong>
-        <span class="quiet">{reference ? reference.name : "optional: what it should look like"}</span>
-      </div>
-      <FileButton as="reference" look="button small">{reference ? "Change" : "Choose"}<span class="unseen"> reference image</span></FileButton>
-      {reference && (
-        <button type="button" class="small icon-only" aria-label="Remove the reference" onClick={() => change({ reference: null })}>
-          <Icon name="close" />
-        </button>
+      {references.map((reference, index) => <Reference key={reference.blob} reference={reference} number={references.length > 1 ? index + 1 : null} />)}
+      {!first && <span class="empty" aria-hidden="true"><Icon name="plus" /></span>}
+      {references.length < 2 && (
+        <div>
+          <strong>Reference</strong>
+          <span class="quiet">{first ? first.name : "optional: what it should look like"}</span>
+        </div>
       )}
+      {room && <FileButton as="reference" look="button small">{!first ? "Choose" : abilities.value.references > 1 ? "Add" : "Change"}<span class="unseen"> reference image</span></FileButton>}
     </div>
+  );
+}
+
+function Reference({ reference, number }: { reference: Photo; number: number | null }) {
+  const url = useObjectUrl(reference.blob);
+  const name = number ? `reference ${number}` : "reference";
+  const remove = () => change({ references: draft.value.references.filter((other) => other !== reference) });
+  return (
+    <span class="given">
+      <img src={url} alt={number ? `Reference ${number}` : "The reference"} title={reference.name} />
+      <button type="button" class="icon-only" aria-label={`Remove ${number ? name : "the reference"}`} onClick={remove}><Icon name="close" /></button>
+    </span>
   );
 }

@@ -5,20 +5,18 @@ import { SHOWN, analysis } from "../edit/analysis";
 import { changeMask, draft, ownMask } from "../edit/draft";
 import type { Photo } from "../edit/photo";
 import { takingError } from "../edit/taking";
-import { draw, drawAlpha, drawStroke, valuesOfImage } from "../mask/drawing";
-import { type Box, type Point, type Size, boxBetween, photoPoint } from "../mask/geometry";
+import { draw, drawAlpha, drawStroke, valuesOfMask } from "../mask/drawing";
+import { type Point, type Size, boxBetween, photoPoint } from "../mask/geometry";
 import { type Runs, redo, runsOf, undo } from "../mask/history";
 import { addPoint, addStroke, isBrush, maskShown, radiusOn, setBox, tool } from "../mask/tools";
-import { percent } from "../words";
 import { useDropping } from "./dropping";
+import { Detections, Frame, placeOf } from "./found";
 import { useObjectUrl } from "./object-url";
 import { Tools } from "./tools";
 import { Trouble } from "./trouble";
 
 /** Of a found region that is nearly everything, nothing is left to add: a brush starts from nothing. */
 const NEARLY_ALL = 0.95;
-/** Below this score a box is drawn faintly, under the others. */
-const WEAK = 0.5;
 const KEY_STEP = 1 / 40;
 
 /** The photo with what would change of it, and the hand that corrects it. */
@@ -44,6 +42,7 @@ export function Stage({ photo }: { photo: Photo }) {
 /** Everything over the photo: mask, boxes, points, cursor; takes pointer and keys. */
 function Surface({ photo }: { photo: Photo }) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const answer = analysis.value;
   const found = useMask(canvas, photo);
   const path = useRef<Point[]>([]);
   const apart = useRef(false);
@@ -95,7 +94,7 @@ function Surface({ photo }: { photo: Photo }) {
       onPointerLeave={() => setCursor(null)} onKeyDown={keys} onBlur={() => setCursor(null)}
     >
       <canvas ref={canvas} class="mask" width={photo.width} height={photo.height} hidden={!maskShown.value} />
-      {!ownMask.value && maskShown.value && <Detections photo={photo} />}
+      {!ownMask.value && maskShown.value && <Detections detections={answer?.metadata.detections ?? []} photo={photo} />}
       {chosen && <Frame box={chosen} photo={photo} look="selection" />}
       {draft.value.points.map((point, index) => <span key={index} class="point" data-apart={point.apart} style={placeOf(point, photo)} />)}
       {cursor && <Cursor at={cursor} photo={photo} />}
@@ -119,7 +118,7 @@ function useMask(canvas: RefObject<HTMLCanvasElement | null>, photo: Photo): Ref
       return;
     }
     let stale = false;
-    void valuesOfImage(`data:image/png;base64,${answer.mask}`, photo).then((values) => {
+    void valuesOfMask(answer.mask, photo).then((values) => {
       if (stale || !canvas.current) return;
       drawAlpha(canvas.current, values);
       if ((answer.metadata.mask_area ?? 0) < NEARLY_ALL) found.current = runsOf(values);
@@ -167,30 +166,9 @@ function useKeys({ photo, cursor, isDown, setCursor, begin, go, finish }: Hand) 
   };
 }
 
-function Detections({ photo }: { photo: Photo }) {
-  return (
-    <>
-      {[...(analysis.value?.metadata.detections ?? [])].sort((one, other) => one.score - other.score).map(({ label, score, box }) => (
-        <Frame key={box.join()} box={box} photo={photo} look={score < WEAK ? "found weak" : "found"} label={`${label} ${percent(score)}`} />
-      ))}
-    </>
-  );
-}
-
-function Frame({ box, photo, look, label }: { box: Box; photo: Size; look: string; label?: string }) {
-  const [left, top, right, bottom] = box;
-  const style = {
-    ...placeOf({ x: left, y: top }, photo),
-    width: `${(100 * (right - left)) / photo.width}%`,
-    height: `${(100 * (bottom - top)) / photo.height}%`,
-  };
-  return <span class={`frame ${look}`} style={style}>{label && <span class="label">{label}</span>}</span>;
-}
-
 function Cursor({ at, photo }: { at: Point; photo: Photo }) {
   const size = isBrush.value ? `${(200 * radiusOn(photo)) / photo.width}%` : undefined;
   return <span class="cursor" data-tool={tool.value} style={{ ...placeOf(at, photo), ...(size ? { width: size } : {}) }} />;
 }
 
 const sizeOf = ({ width, height }: Size): Size => ({ width, height });
-const placeOf = ({ x, y }: Point, photo: Size) => ({ left: `${(100 * x) / photo.width}%`, top: `${(100 * y) / photo.height}%` });

@@ -1,7 +1,7 @@
 import { takingError } from "../edit/taking";
 import { useDropping } from "./dropping";
 import { FileButton } from "./file-button";
-import { Gallery } from "./gallery";
+import { Examples } from "./examples";
 import { Icon } from "./icon";
 import { Trouble } from "./trouble";
 
@@ -14,7 +14,7 @@ export function Start() {
       <p>or paste one, or</p>
       <FileButton as="photo" look="button primary">Choose a photo</FileButton>
       <Trouble error={takingError.value} />
-      <Gallery />
+      <Examples />
     </div>
   );
 }

@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 
 import { ApiError, type Body, type EditResult, type JobSummary, isAbort } from "../api/client";
-import { follow } from "../api/following";
+import { type Progress, follow } from "../api/following";
 import { abilities, client } from "../api/service";
 import { forCandidates, seedsOf } from "../edit/body";
 import { type Draft, draft, settingsOf } from "../edit/draft";
@@ -72,7 +72,7 @@ async function pursue(run: Run, places: number[], jobId: string): Promise<void> 
   const controller = new AbortController();
   followed.set(jobId, controller);
   try {
-    const state = await follow(client, jobId, (progress) => update(run.id, places, () => ({ progress })), controller.signal);
+    const state = await follow(client, jobId, (progress) => update(run.id, places, (index) => ({ progress: ofCandidate(progress, index) })), controller.signal);
     const images = state.result ? imagesOf(state.result) : [];
     if (state.status === "completed" && state.result && images.length === places.length) {
       const { result } = state;
@@ -87,6 +87,9 @@ async function pursue(run: Run, places: number[], jobId: string): Promise<void> 
     followed.delete(jobId);
   }
 }
+
+/** The service previews the first of several candidates alone. */
+const ofCandidate = (progress: Progress, index: number): Progress => (index === 0 ? progress : { ...progress, preview: null });
 
 const imagesOf = ({ image, images }: EditResult) => images ?? (image === null ? [] : [image]);
 
@@ -142,7 +145,7 @@ export async function openOther(job: JobSummary): Promise<void> {
     const { result } = state;
     const images = imagesOf(result);
     const candidates = images.map((_, index) => ({ ...newCandidate(null, job.job_id), jobId: job.job_id, ...delivered(result, images, index) }));
-    const empty: Draft = { ...draft.value, photo: null, reference: null, prompt: job.prompt, mask: { done: [], undone: [] }, points: [], box: null };
+    const empty: Draft = { ...draft.value, photo: null, references: [], prompt: job.prompt, mask: { done: [], undone: [] }, points: [], box: null };
     const run: Run = { id: job.job_id, createdAt: job.created_at * 1000, draft: empty, candidates };
     runs.value = [run, ...runs.value.filter((other) => other.id !== run.id)];
     otherJobs.value = otherJobs.value.filter((other) => other.job_id !== job.job_id);

@@ -16,6 +16,11 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
+AXE = Path(__file__).parents[3] / "page" / "node_modules" / "axe-core" / "axe.min.js"
+SERIOUS = """async () => (await axe.run()).violations
+  .filter(({ impact }) => impact === "serious" || impact === "critical")
+  .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(" ")}`)"""
+"""What axe finds that is."""
 WAIT_MS = 180_000
 """An edit takes seconds; a machine that runs all the other tests beside it may take its time."""
 SEED = 7
@@ -107,6 +112,14 @@ class Visit:
         self.open_settings()
         self.page.get_by_label(name).fill(value)
         self.page.get_by_label(name).blur()
+
+    def serious(self) -> list[str]:
+        """What axe finds that is serious; where it is not installed, nothing was looked for."""
+        if not AXE.is_file():
+            return []
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found: list[str] = self.page.evaluate(SERIOUS)
+        return found
 
     def foreign(self) -> list[str]:
         """What was asked of anybody else."""

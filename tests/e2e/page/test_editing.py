@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 
 import httpx
 import numpy as np
@@ -146,12 +147,21 @@ def test_a_box_is_outlined_by_sam_and_the_click_that_these_models_cannot_use_bec
 def test_candidates_come_side_by_side_with_seeds_that_follow_one_another(visit):
     visit.take("Colour change")
     visit.set_number("Seed", "40")
-    visit.set_number("Num inference steps", "4")
-    visit.page.get_by_role("radio", name="2").check()
+    visit.set_number("Num inference steps", "15")
+    visit.page.get_by_role("radio", name="3").check()
     visit.edit()
     tiles = visit.page.locator(".candidates button")
+    for place in (0, 1, 2):
+        tiles.nth(place).get_by_text(re.compile(r"Painting \d+ %")).wait_for(timeout=WAIT_MS)
+    stage = visit.page.locator(".stage").bounding_box()
+    for tile in tiles.all():
+        box = tile.bounding_box()
+        assert stage["y"] <= box["y"]
+        assert box["y"] + box["height"] <= stage["y"] + stage["height"]
+    tiles.nth(2).get_by_text("seed 42").wait_for(timeout=WAIT_MS)
     tiles.nth(1).get_by_text("seed 41").wait_for(timeout=WAIT_MS)
     tiles.nth(0).get_by_text("seed 40").wait_for(timeout=WAIT_MS)
+    assert visit.serious() == []
     tiles.nth(1).click()
     second = pixels(visit.result())
     visit.page.get_by_role("button", name="All candidates").click()
@@ -287,3 +297,38 @@ def test_a_negative_prompt_and_settings_are_sent_as_they_are_set(visit):
     body = visit.bodies("generate/async")[-1]
     assert body["negative_prompt"] == "rust"
     assert body["config"] == {"seed": SEED, "guidance_scale": 5.5, "output_format": "jpeg", "sharpen": True}
+
+
+def test_several_references_are_sent_and_each_can_be_taken_away(visit):
+    visit.take("Texture transfer")
+    field = visit.page.locator(".reference input[type=file]")
+    for colour in ("red", "blue"):
+        image = encoded(Image.new("RGB", (64, 64), colour), "png")
+        field.set_input_files({"name": f"{colour}.png", "mimeType": "image/png", "buffer": image})
+        visit.page.get_by_alt_text(f"Reference {2 if colour == 'red' else 3}").wait_for()
+    visit.page.get_by_role("button", name="Remove reference 1").click()
+    visit.page.get_by_alt_text("Reference 3").wait_for(state="detached")
+    visit.decided()
+    sent = visit.bodies("analyze")[-1]
+    assert "reference_image" not in sent
+    colours = [pixels(base64.b64decode(url.partition(",")[2]))[0, 0].tolist() for url in sent["reference_images"]]
+    assert colours == [[255, 0, 0], [0, 0, 255]]
+    visit.page.reload()
+    visit.page.get_by_alt_text("Reference 2").wait_for()
+
+
+def test_what_another_program_has_made_is_seen_in_the_history(visits, demo_url):
+    image = base64.b64encode(encoded(Image.fromarray(CASES["Colour change"].base), "png")).decode()
+    body = {"base_image": image, "prompt": "a car from elsewhere", "config": {"seed": SEED, "num_inference_steps": 2}}
+    submitted = httpx.post(f"{demo_url}/api/v1/generate/async", json=body).json()["job_id"]
+    with httpx.stream("GET", f"{demo_url}/api/v1/jobs/{submitted}/events", timeout=180) as events:
+        assert [line for line in events.iter_lines() if "completed" in line]
+    visit = visits(demo_url)
+    visit.open()
+    entry = visit.page.locator(".history .entry").filter(has_text="a car from elsewhere").first
+    entry.scroll_into_view_if_needed()
+    entry.locator("img").wait_for()
+    small = [request.url for request in visit.asked if submitted in request.url]
+    assert small == [f"{demo_url}/api/v1/jobs/{submitted}/image?max_side=236"]
+    entry.click()
+    visit.page.get_by_alt_text("After the edit").wait_for()

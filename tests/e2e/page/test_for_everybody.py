@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.page.conftest import WAIT_MS
+from tests.e2e.page.conftest import AXE, WAIT_MS
 
-AXE = Path(__file__).parents[3] / "page" / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-SERIOUS = """async () => (await axe.run()).violations
-  .filter(({ impact }) => impact === "serious" || impact === "critical")
-  .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(" ")}`)"""
 
 
 def focused(page):
@@ -93,8 +88,7 @@ def test_axe_finds_nothing_serious(visits, demo_url, scheme, device):
     found = {}
 
     def look(where):
-        visit.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found[where] = visit.page.evaluate(SERIOUS)
+        found[where] = visit.serious()
 
     look("start")
     visit.take("Rim replacement")

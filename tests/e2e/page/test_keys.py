@@ -13,6 +13,8 @@ def test_a_key_is_asked_for_once_and_kept_in_the_tab(visits, keyed_url):
     visit = visits(keyed_url)
     visit.open()
     dialog = visit.page.get_by_role("dialog")
+    dialog.wait_for()
+    assert visit.serious() == []
     dialog.get_by_label("API key").fill("guess")
     dialog.get_by_role("button", name="Use this key").click()
     dialog.get_by_text("That key was not accepted").wait_for()

@@ -43,6 +43,20 @@ async def test_a_form_starts_the_job_that_the_same_json_starts(edge: Edge, path:
     assert sent == [PHOTO, REFERENCE, PAINTED] == [edge.blobs.blobs[key] for key in other.payload.blob_keys]
 
 
+async def test_several_references_are_as_many_parts(edge: Edge):
+    edge.fetcher.files["https://shop.example/jacket.webp"] = PAINTED
+    parts = [*FILES.items(), ("reference_images", ("a", REFERENCE)), ("reference_images", ("", b""))]
+    parts.append(("reference_images", (None, "https://shop.example/jacket.webp")))
+    form = await edge.client.post(PATHS[1], data={"prompt": "x"}, files=parts)
+    references = [base64_of(REFERENCE), "https://shop.example/jacket.webp"]
+    images = {"base_image": base64_of(PHOTO), "reference_images": references}
+    plain = await edge.client.post(PATHS[1], json={"prompt": "x", **images})
+    assert (form.status_code, plain.status_code) == (200, 200), form.text
+    for job in edge.queue.jobs.values():
+        assert [edge.blobs.blobs[key] for key in job.payload.blob_keys] == [PHOTO, REFERENCE, PAINTED]
+        assert len(job.payload.reference_keys) == 2
+
+
 async def test_an_image_may_be_a_url_or_base64_in_a_form_too(edge: Edge):
     edge.fetcher.files["https://shop.example/car.jpg"] = PHOTO
     fields = {"base_image": "https://shop.example/car.jpg", "prompt": "x", "mask_image": base64_of(PAINTED)}
@@ -202,3 +216,4 @@ def test_the_form_is_documented_beside_json(path: str):
     assert form["properties"]["config"]["$ref"] == "#/components/schemas/GenerateConfig"
     binary = {name for name, schema in form["properties"].items() if schema.get("format") == "binary"}
     assert binary == {"base_image", "reference_image", "mask_image"}
+    assert form["properties"]["reference_images"]["items"] == {"type": "string", "format": "binary"}

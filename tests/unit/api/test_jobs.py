@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from composition.config import ApiConfig, Config
 from composition.errors import StorageAway
@@ -118,6 +121,20 @@ async def test_the_image_comes_as_a_file(edge: Edge):
     assert response.status_code == 200
     assert response.headers["content-type"] == "image/png"
     assert response.content == encoded(gradient())
+
+
+@pytest.mark.parametrize(("max_side", "size"), [(64, (64, 55)), (512, (300, 256))])
+async def test_a_small_file_of_the_image_is_to_be_had_for_lists(edge: Edge, max_side: int, size: tuple[int, int]):
+    job_id = await submitted(edge)
+    edge.blobs.blobs[f"image-of-{job_id}"] = encoded(gradient(300, 256))
+    url = f"/api/v1/jobs/{job_id}/image?max_side={max_side}"
+    response = await edge.client.get(url)
+    assert (response.status_code, response.headers["content-type"]) == (200, "image/webp")
+    with Image.open(io.BytesIO(response.content)) as image:
+        assert image.size == size
+        assert np.abs(np.asarray(image.convert("RGB")).mean() - gradient(300, 256).mean()) < 3
+    for wrong in ("15", "513", "x"):
+        assert (await edge.client.get(f"/api/v1/jobs/{job_id}/image?max_side={wrong}")).status_code == 400
 
 
 @pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.PROCESSING, JobStatus.CANCELLED])
@@ -257,7 +274,8 @@ async def test_a_waiting_caller_whose_images_are_lost_may_send_them_again():
         input_lost = await edge.client.post("/api/v1/generate", json=EDIT)
     async with open_edge(outcome=lambda job: sample_result("lost")) as edge:
         result_lost = await edge.client.post("/api/v1/generate", json=EDIT)
-    for answer in (input_lost, result_lost):
+        file_lost = await edge.client.post("/api/v1/generate", json={**EDIT, "response_format": "binary"})
+    for answer in (input_lost, result_lost, file_lost):
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "NOT_READY")
         assert answer.headers["Retry-After"] == "5"
 

@@ -18,7 +18,7 @@ from api.app import create_app
 from api.security import install_guards
 from composition.config import ApiConfig, Config
 from composition.errors import QueueFull
-from composition.jobs import Job, JobError, JobKind, JobStatus, Priority
+from composition.jobs import Job, JobError, JobKind, JobResult, JobStatus, Priority
 from tests.fakes.fake_job_queue import Outcome
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
 from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
@@ -77,6 +77,9 @@ async def test_the_tools_say_what_they_take():
     assert set(tools) == {"analyze", "edit", "job", "cancel"}
     schema = tools["edit"].input_schema
     assert {"base_image", "reference_image", "mask_image", "prompt", "config"} <= set(schema["properties"])
+    listed, absent = schema["properties"]["reference_images"]["anyOf"]
+    assert [choice.get("type") for choice in listed["items"]["anyOf"]] == ["string", None]
+    assert (listed["maxItems"], absent) == (4, {"type": "null"})
     assert not {"callback_url", "response_format"} & set(schema["properties"])
     assert schema["required"] == ["base_image", "prompt"]
     assert "num_inference_steps" in schema["$defs"]["GenerateConfig"]["properties"]
@@ -88,9 +91,10 @@ async def test_images_come_as_the_protocol_has_them_or_by_url():
     async with opened() as edge, connected(edge) as client:
         edge.fetcher.files["https://shop.example/car.jpg"] = sent
         image = {"type": "image", "data": base64_of(painted), "mimeType": "image/png"}
-        arguments = {"base_image": "https://shop.example/car.jpg", "prompt": "x", "mask_image": image}
+        references = {"reference_images": [image, "https://shop.example/car.jpg"]}
+        arguments = {"base_image": "https://shop.example/car.jpg", "prompt": "x", "mask_image": image, **references}
         await facts(client, "edit", arguments)
-        assert [edge.blobs.blobs[key] for key in edge.only_job.payload.blob_keys] == [sent, painted]
+        assert [edge.blobs.blobs[key] for key in edge.only_job.payload.blob_keys] == [sent, painted, sent, painted]
 
 
 async def test_an_analysis_shows_its_mask_and_leaves_no_image():
@@ -118,6 +122,17 @@ async def test_a_failed_job_says_why():
         assert (told["status"], told["error_code"], told["error"]) == ("failed", "NO_DETECTION", "nothing was found")
         result = await client.call_tool("analyze", EDIT)
         assert (result.is_error, result.content[0].text) == (True, "NO_DETECTION: nothing was found")
+
+
+async def test_images_that_are_gone_are_told_as_over_rest():
+    lost = JobResult(image_key="lost", image_media_type="image/png", mask_key=None, account=ACCOUNT)
+    async with opened(outcome=lambda job: lost) as edge, connected(edge) as client:
+        job_id = (await facts(client, "edit", EDIT))["job_id"]
+        followed = await client.call_tool("job", {"job_id": job_id})
+        assert (followed.is_error, followed.structured_content["code"]) == (True, "NOT_FOUND")
+        assert followed.structured_content["details"] == {"job_id": job_id, "status": "completed"}
+        shown = await client.call_tool("analyze", EDIT)  # whose caller waited, and may ask again
+        assert (shown.is_error, shown.structured_content["code"]) == (True, "NOT_READY")
 
 
 BAD = {

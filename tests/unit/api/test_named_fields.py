@@ -18,6 +18,8 @@ TEXT = base64_of(b"this is a sentence, not an image")
         ({"base_image": photo(256, 255)}, "base_image"),
         ({"base_image": "@@not base64@@"}, "base_image"),
         ({"reference_image": TEXT}, "reference_image"),
+        ({"reference_images": [photo(), TEXT]}, "reference_images.1"),
+        ({"reference_images": [photo(), "@@"]}, "reference_images.1"),
         ({"mask_image": TEXT}, "mask_image"),
         ({"mask_image": base64_of(encoded(mask(300, 300)))}, "mask_image"),
     ],

@@ -68,11 +68,16 @@ async def test_an_edit_is_the_job_that_generate_makes(edge: Edge):
 
 
 @pytest.mark.parametrize("name", ["image", "image[]"])
-async def test_the_first_image_is_the_photo_and_the_second_the_reference(edge: Edge, name: str):
-    answer = await edit(edge, [(name, ("a", PHOTO)), (name, ("b", REFERENCE)), ("mask", ("m", holed_mask()))])
+@pytest.mark.parametrize("references", [[], [REFERENCE], [REFERENCE, PHOTO, holed_mask(), REFERENCE]])
+async def test_the_first_image_is_the_photo_and_the_others_are_references(
+    edge: Edge, name: str, references: list[bytes]
+):
+    files = [(name, ("a", image)) for image in (PHOTO, *references)]
+    answer = await edit(edge, [*files, ("mask", ("m", holed_mask()))])
     assert answer.status_code == 200, answer.text
     payload = edge.only_job.payload
-    assert [edge.blobs.blobs[key] for key in payload.blob_keys] == [PHOTO, REFERENCE, holed_mask()]
+    assert [edge.blobs.blobs[key] for key in payload.blob_keys] == [PHOTO, *references, holed_mask()]
+    assert len(payload.reference_keys) == len(references)
     assert payload.options.mask_mode is MaskMode.ALPHA
 
 
@@ -151,7 +156,7 @@ async def test_what_cannot_be_honoured_is_refused_by_name(edge: Edge, case: str)
 
 IMAGES = {
     "none": ({"mask": ("m", holed_mask())}, 400, "image"),
-    "three": ([("image[]", ("a", PHOTO))] * 3, 400, "image"),
+    "six": ([("image[]", ("a", PHOTO))] * 6, 400, "image"),
     "text": ({"image": (None, "https://shop.example/car.png")}, 400, "image"),
     "no image": ({"image": ("a", b"text")}, 422, "image"),
     "a reference that is none": ([("image[]", ("a", PHOTO)), ("image[]", ("b", b"text"))], 422, "image"),

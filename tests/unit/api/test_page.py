@@ -82,6 +82,7 @@ async def test_head_answers_what_get_does_without_the_body(edge: Edge, path: str
     [
         "/page/",
         "/page/index.html",
+        "/page/gallery.html",
         "/page/../config.yaml",
         "/page/%2e%2e/%2e%2e/config.yaml",
         "/page/..%2f..%2fservice.py",

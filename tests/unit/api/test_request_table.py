@@ -321,6 +321,20 @@ def test_a_image_must_be_text(field: str, value: object):
     assert caught.value.errors()[0]["loc"] == (field,)
 
 
+@pytest.mark.parametrize("value", [5, "aGk=", ["aGk="] * 5, [None], [""], [{"image": "aGk="}]])
+def test_references_are_up_to_four_images(value: object):
+    assert request(reference_images=["aGk="] * 4).reference_images == ["aGk="] * 4
+    with pytest.raises(ValidationError) as caught:
+        request(reference_images=value)
+    assert caught.value.errors()[0]["loc"][0] == "reference_images"
+
+
+def test_references_are_given_once():
+    with pytest.raises(ValidationError, match="send one of them"):
+        request(reference_image="aGk=", reference_images=["aGk="])
+    assert request(reference_image="aGk=", reference_images=[]) == request(reference_image="aGk=")
+
+
 @pytest.mark.parametrize("field", ["base_image", "prompt"])
 def test_what_is_required_cannot_be_left_out_or_null(field: str):
     complete = {"base_image": "aGk=", "prompt": "blue car"}

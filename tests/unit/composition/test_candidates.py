@@ -79,6 +79,8 @@ async def test_progress_counts_the_steps_of_all_candidates(bench, photo):
     steps = [item for item in b.progress if item.step is not None]
     assert sorted(item.step for item in steps) == list(range(1, 13))
     assert {item.total_steps for item in steps} == {12}
+    assert all(sum(item.candidate_steps) == item.step for item in steps)
+    assert steps[-1].candidate_steps == (4, 4, 4)
     assert {int(item.preview.max()) for item in steps if item.preview is not None} == {7}  # the first one's alone
     fractions = [item.fraction for item in b.progress]
     assert fractions == sorted(fractions)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from composition.config import Config
-from composition.decision import BodyRegion, Target
+from composition.decision import BodyRegion, ReferenceKind, Target
 from composition.diffusion import DiffusionResult
 from composition.errors import EmptyMask, ModelError, NoDetection, UnprocessableImage
 from composition.imaging.masks import dilate
@@ -235,6 +235,26 @@ async def test_try_on_runs_pose_control_on_the_garment_and_never_the_face(bench,
     assert result.mask[70:150, 180:220].any(), "the chest"
     assert not result.mask[25:45, 190:210].any(), "the face"
     assert result.metadata["routing"]["target"]["region"] == BodyRegion.UPPER
+
+
+async def test_every_reference_is_looked_at_and_painted_from(bench, photo):
+    class ByBrightness(FakeAnalyzer):
+        async def classify_reference(self, image):
+            await super().classify_reference(image)
+            shows = ReferenceKind.GARMENT if image.mean() > 128 else ReferenceKind.TEXTURE
+            return {kind: 0.94 if kind is shows else 0.02 for kind in ReferenceKind}
+
+    dark, bright = np.zeros((64, 64, 3), np.uint8), np.full((64, 48, 3), 255, np.uint8)
+    b = bench(analyzer=ByBrightness(), detector=FakeDetector({"*": [MUG]}))
+    result = await b.edit(request(photo, "use this", references=(dark, bright)))
+    routing = result.metadata["routing"]
+    assert routing["rule"] == "clothing_reference"
+    assert routing["signals"]["clothing_reference"] == pytest.approx(0.96)
+    assert [max(kinds, key=kinds.get) for kinds in routing["signals"]["references"]] == ["texture", "garment"]
+    assert routing["signals"]["reference"] == routing["signals"]["references"][0]
+    (asked,) = b.diffuser.requests
+    assert len(asked.references) == 2
+    assert np.array_equal(asked.references[1], bright)
 
 
 async def test_a_mask_that_grows_still_spares_the_face_and_the_hands(bench, photo):

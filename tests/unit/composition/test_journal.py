@@ -48,8 +48,8 @@ def test_times_of_one_name_add_up(journal):
 
 def test_denoising_goes_from_the_start_of_diffusion_to_the_start_of_blending(journal, told):
     preview = np.zeros((4, 4, 3), np.uint8)
-    journal.denoised(1, 4, None)
-    journal.denoised(4, 4, preview)
+    journal.denoised([1], 4, None)
+    journal.denoised([4], 4, preview)
     first, last = told
     assert (first.stage, first.step, first.total_steps, first.preview) == ("diffuse", 1, 4, None)
     assert first.fraction == pytest.approx(0.2 + 0.75 / 4)

@@ -33,7 +33,7 @@ from composition_client.errors import (
     UnprocessableUrl,
     Unreachable,
 )
-from composition_client.operations import Progress
+from composition_client.operations import Preview, Progress
 from composition_client.options import Config
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "OutOfMemory",
     "OutOfTime",
     "PayloadTooLarge",
+    "Preview",
     "Progress",
     "QueueFull",
     "RateLimited",

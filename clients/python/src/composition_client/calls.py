@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from composition_client.body import Body
 from composition_client.errors import (
     ComposeError,
     OutOfTime,
@@ -32,17 +33,17 @@ GATEWAY = (502, 503, 504)
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One HTTP request. `json` is text already, since an image in it may be sent several times."""
+    """One HTTP request."""
 
     method: str
     path: str
-    json: bytes | None = None
+    body: Body | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def all_headers(self) -> dict[str, str]:
-        kind = {} if self.json is None else {"Content-Type": "application/json"}
+        kind = {} if self.body is None else {"Content-Type": self.body.content_type}
         return {**kind, **self.headers}
 
 

@@ -10,11 +10,12 @@ from typing import TypeVar, Unpack
 import httpx
 
 from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary
+from composition_client.body import References, body_of
 from composition_client.calls import Effect, Flow, Follow, Outcome, Pause, Retrying, Send
 from composition_client.connection import Connection, arguments
 from composition_client.events import EventReader
 from composition_client.images import ImageLike
-from composition_client.operations import OnProgress, Operations, body_of
+from composition_client.operations import Ears, OnPreview, OnProgress, Operations
 from composition_client.options import Config
 
 T = TypeVar("T")
@@ -67,11 +68,12 @@ class Client:
         image: ImageLike,
         prompt: str,
         *,
-        reference: ImageLike | None = None,
+        reference: References | None = None,
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
         n: int | None = None,
         on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
         timeout_s: float | None = None,
         idempotency_key: str | None = None,
         **config: Unpack[Config],
@@ -79,13 +81,14 @@ class Client:
         """Edit an image and wait for it. An exception on the way, Ctrl-C too, cancels the job.
 
         Args:
-            image: the photo, as `composition_client.images.to_wire` takes it; so are `reference` and `mask`.
+            image: the photo, as `composition_client.images.to_bytes_or_url` takes it; so are `reference` and `mask`.
             prompt: the sentence.
-            reference: an image whose look is taken over.
+            reference: an image whose look is taken over, or a list of up to four that are together.
             mask: of the photo's size, white (True) = repaint.
             negative_prompt: what must not be painted.
             n: so many candidates, 1..8, of the seeds seed, seed + 1 ...
             on_progress: told what the service tells; what it raises cancels the edit.
+            on_preview: shown what is being painted, where the service has `generation.previews`; so is what it raises.
             timeout_s: instead of the client's.
             idempotency_key: 1..255 ASCII characters; the same key and request is the same job, for 24 h.
             config: the options of `composition_client.options.Config`.
@@ -101,7 +104,7 @@ class Client:
                     image, prompt, reference=reference, mask=mask, negative_prompt=negative_prompt, n=n, config=config
                 ),
                 key=idempotency_key,
-                on_progress=on_progress,
+                ears=Ears(on_progress=on_progress, on_preview=on_preview),
                 timeout_s=timeout_s,
             )
         )
@@ -111,7 +114,7 @@ class Client:
         image: ImageLike,
         prompt: str,
         *,
-        reference: ImageLike | None = None,
+        reference: References | None = None,
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
         n: int | None = None,
@@ -133,16 +136,27 @@ class Client:
         )
         return self._run(self._operations.submit(body, key=idempotency_key, timeout_s=timeout_s)).job_id
 
-    def wait(self, job_id: str, *, on_progress: OnProgress | None = None, timeout_s: float | None = None) -> Edit:
+    def wait(
+        self,
+        job_id: str,
+        *,
+        on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
+        timeout_s: float | None = None,
+    ) -> Edit:
         """The result of a submitted edit, once it has ended. Raises: as `edit`, which also says what is cancelled."""
-        return self._run(self._operations.wait(job_id, on_progress=on_progress, timeout_s=timeout_s))
+        return self._run(
+            self._operations.wait(
+                job_id, ears=Ears(on_progress=on_progress, on_preview=on_preview), timeout_s=timeout_s
+            )
+        )
 
     def analyze(
         self,
         image: ImageLike,
         prompt: str,
         *,
-        reference: ImageLike | None = None,
+        reference: References | None = None,
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
         timeout_s: float | None = None,

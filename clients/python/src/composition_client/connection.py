@@ -60,7 +60,7 @@ def arguments(call: Call, timeout_s: float) -> dict[str, Any]:
     return {
         "method": call.method,
         "url": call.path,
-        "content": call.json,
+        "content": None if call.body is None else call.body.content,
         "params": call.params or None,
         "headers": call.all_headers,
         "timeout": httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),

@@ -24,8 +24,8 @@ SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 """Of files that the service reads and writes: the `output_format` of each."""
 
 
-def to_wire(image: ImageLike) -> str:
-    """An image as the API takes it: base64, or a URL as it stands.
+def to_bytes_or_url(image: ImageLike) -> bytes | str:
+    """An image as a file's bytes, or a URL as it stands.
 
     Args:
         image: the bytes of a JPEG, PNG or WebP file; a path of one, as text or Path; an http(s) or data URL; a Pillow
@@ -37,7 +37,12 @@ def to_wire(image: ImageLike) -> str:
     """
     if isinstance(image, str) and image.lower().startswith(SENT_AS_THEY_ARE):
         return image
-    return base64.b64encode(_file_of(image)).decode("ascii")
+    return _file_of(image)
+
+
+def to_base64(image: bytes | str) -> str:
+    """As JSON has it."""
+    return image if isinstance(image, str) else base64.b64encode(image).decode("ascii")
 
 
 def _file_of(image: Any) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import base64
+import binascii
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from composition_client.answers import ENDED, Analysis, Edit, Health, Job, JobPage, Submission
+from composition_client.body import Body
 from composition_client.calls import API, Call, Deadline, Flow, Follow, Pause, Retrying, Send, call, fault
 from composition_client.errors import (
     ComposeError,
@@ -24,7 +26,6 @@ from composition_client.errors import (
     from_code,
 )
 from composition_client.events import Event
-from composition_client.images import ImageLike, to_wire
 
 A = TypeVar("A", bound=BaseModel)
 SILENCE_S = 45.0
@@ -55,27 +56,30 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-def body_of(
-    image: ImageLike,
-    prompt: str,
-    *,
-    reference: ImageLike | None = None,
-    mask: ImageLike | None = None,
-    negative_prompt: str | None = None,
-    callback_url: str | None = None,
-    n: int | None = None,
-    config: Mapping[str, Any] | None = None,
-) -> bytes:
-    """The request as JSON, without what was not asked for. Raises: NotAnImage."""
-    images = {"base_image": image, "reference_image": reference, "mask_image": mask}
-    body: dict[str, Any] = {name: to_wire(given) for name, given in images.items() if given is not None}
-    texts = {"prompt": prompt, "negative_prompt": negative_prompt, "callback_url": callback_url}
-    body |= {name: text for name, text in texts.items() if text is not None}
-    if n is not None:
-        body["n"] = n
-    if config:
-        body["config"] = dict(config)
-    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What is being painted, small and rough, where the service sends that (`generation.previews`).
+
+    Attributes:
+        image: a file's bytes, as `media_type` says.
+    """
+
+    job_id: str
+    image: bytes
+    media_type: str
+    step: int | None = None
+    total_steps: int | None = None
+
+
+OnPreview = Callable[[Preview], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ears:
+    """Who is told of a job while it is waited for; what they raise ends the waiting."""
+
+    on_progress: OnProgress | None = None
+    on_preview: OnPreview | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,7 @@ class Operations:
     timeout_s: float = 600.0
     retrying: Retrying = field(default_factory=Retrying)
 
-    def submit(self, body: bytes, *, key: str | None, timeout_s: float | None) -> Flow[Submission]:
+    def submit(self, body: Body, *, key: str | None, timeout_s: float | None) -> Flow[Submission]:
         """Have an edit accepted. Without a key one is made, so that the retries cannot start it twice."""
         return self._submit(_submission(body, key), self._deadline(timeout_s))
 
@@ -93,15 +97,13 @@ class Operations:
         answer = yield from call(request, retrying=self.retrying, deadline=deadline)
         return _parsed(Submission, answer)
 
-    def edit(
-        self, body: bytes, *, key: str | None, on_progress: OnProgress | None, timeout_s: float | None
-    ) -> Flow[Edit]:
+    def edit(self, body: Body, *, key: str | None, ears: Ears, timeout_s: float | None) -> Flow[Edit]:
         """Submit, wait, fetch. Leaving early, by an error or interrupted, cancels it."""
         request, deadline = _submission(body, key), self._deadline(timeout_s)
         job_id: str | None = None
         try:
             job_id = (yield from self._submit(request, deadline)).job_id
-            job = yield from self._follow(job_id, on_progress, deadline)
+            job = yield from self._follow(job_id, ears, deadline)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -119,14 +121,14 @@ class Operations:
             job_id = _parsed(Submission, outcome).job_id
         yield Send(Call(method="DELETE", path=_path("jobs", job_id)), LAST_WORDS_S, last=True)
 
-    def wait(self, job_id: str, *, on_progress: OnProgress | None, timeout_s: float | None) -> Flow[Edit]:
+    def wait(self, job_id: str, *, ears: Ears, timeout_s: float | None) -> Flow[Edit]:
         """An edit's result once it has ended. Leaving early leaves the job alone. Raises: ServiceError, its own."""
-        job = yield from self._follow(job_id, on_progress, self._deadline(timeout_s))
+        job = yield from self._follow(job_id, ears, self._deadline(timeout_s))
         return _edit(job)
 
-    def _follow(self, job_id: str, on_progress: OnProgress | None, deadline: Deadline) -> Flow[Job]:
+    def _follow(self, job_id: str, ears: Ears, deadline: Deadline) -> Flow[Job]:
         """Its status is the truth; events say when to ask for it, and where none come, it is asked for anyway."""
-        listener = _Listener(job_id, on_progress)
+        listener = _Listener(job_id, ears)
         patience = self.retrying.patient()
         silent = 0
         while True:
@@ -169,10 +171,10 @@ class Operations:
         answer = yield from self._call(request, timeout_s)
         return answer.content
 
-    def analyze(self, body: bytes, *, timeout_s: float | None) -> Flow[Analysis]:
+    def analyze(self, body: Body, *, timeout_s: float | None) -> Flow[Analysis]:
         """Changes nothing, so it is tried again like reading."""
         deadline = self._deadline(timeout_s)
-        request = Call(method="POST", path=f"{API}/analyze", json=body)
+        request = Call(method="POST", path=f"{API}/analyze", body=body)
         answer = yield from call(request, retrying=self.retrying, deadline=deadline, longest_s=deadline.limit_s)
         return _parsed(Analysis, answer, key="result")
 
@@ -192,16 +194,18 @@ class _Listener:
     """Turns a job's events into progress, over as many streams as it takes."""
 
     job_id: str
-    on_progress: OnProgress | None
+    ears: Ears
     last_id: int = 0
     _told: Progress | None = None
 
     def hear(self, event: Event) -> bool:
         """Whether the job has ended."""
         self.last_id = max(self.last_id, event.id or 0)
+        data = event.data
+        if event.type == "preview":
+            self._show(data)
         if event.type not in ("status", "progress"):
             return event.type == "error"
-        data = event.data
         status = str(data.get("status", "processing"))
         if status in ENDED:
             return True
@@ -219,9 +223,22 @@ class _Listener:
         return False
 
     def tell(self, progress: Progress) -> None:
-        if self.on_progress is not None and progress != self._told:
+        if self.ears.on_progress is not None and progress != self._told:
             self._told = progress
-            self.on_progress(progress)
+            self.ears.on_progress(progress)
+
+    def _show(self, data: Mapping[str, Any]) -> None:
+        if self.ears.on_preview is None:
+            return
+        try:
+            image = base64.b64decode(data["image"], validate=True)
+        except (KeyError, TypeError, binascii.Error):
+            return
+        step, total_steps = data.get("step"), data.get("total_steps")
+        media_type = str(data.get("media_type", ""))
+        self.ears.on_preview(
+            Preview(job_id=self.job_id, image=image, media_type=media_type, step=step, total_steps=total_steps)
+        )
 
 
 def _path(*parts: str) -> str:
@@ -229,9 +246,9 @@ def _path(*parts: str) -> str:
     return "/".join((API, *(quote(part, safe="") for part in parts)))
 
 
-def _submission(body: bytes, key: str | None) -> Call:
+def _submission(body: Body, key: str | None) -> Call:
     headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-    return Call(method="POST", path=f"{API}/generate/async", json=body, headers=headers)
+    return Call(method="POST", path=f"{API}/generate/async", body=body, headers=headers)
 
 
 def _edit(job: Job) -> Edit:

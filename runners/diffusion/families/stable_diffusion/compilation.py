@@ -1,10 +1,10 @@
 """Calls the UNet: compiled for the shapes that were warmed up, eager for every other, so nothing compiles under load.
 
-A compiled graph holds for one number of rows, one latent shape, one length of text, with or without ControlNet
-residuals. Rows are padded up to a warmed-up number (by repeating the first; the extra outputs are dropped), and a
-reference is always passed (zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per thread and
-reuse their output memory, which does not go with an engine thread whose batch changes at every step: the default mode
-is used.
+A compiled graph holds for one number of rows, one latent shape, one length of text, one reference a row, with or
+without ControlNet residuals. Rows are padded up to a warmed-up number (by repeating the first; the extra outputs are
+dropped), and a reference is always passed (zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per
+thread and reuse their output memory, which does not go with an engine thread whose batch changes at every step: the
+default mode is used.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class RowRunner:
         target = next((n for n in self._row_counts if n >= rows), rows)
         warm = self.plain_weights and ((target, *sample.shape[1:]), down is not None) in self._warm
         warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
+        warm = warm and (reference is None or reference.tokens.shape[1:] == self._reference_shape)
         self.forwards["compiled" if warm else "eager"] += 1
         if not warm:
             return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)

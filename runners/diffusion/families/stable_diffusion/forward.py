@@ -6,6 +6,7 @@ request thus has the stock pipeline's layout, and its arithmetic is the stock pi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,15 +130,23 @@ def _conditioning(rows: Sequence[_Row]) -> dict[str, torch.Tensor]:
 
 
 def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
-    """Tokens and scales of every row; None when no row has a reference."""
-    sample = next((row.state.reference_tokens for row in rows if row.state.reference_tokens is not None), None)
-    if sample is None:
+    """Tokens and scales of every row; None when no row has a reference.
+
+    Rows with fewer references than others have their tokens several times over, which changes no mean over them.
+    """
+    given = [row.state.reference_tokens for row in rows if row.state.reference_tokens is not None]
+    if not given:
         return None
-    blank = torch.zeros_like(sample[:1])
+    length = math.lcm(*(own.shape[1] for own in given))
+    sample = given[0]
+    blank = sample.new_zeros((1, length, sample.shape[2]))
     tokens, scales = [], []
     for row in rows:
         own = row.state.reference_tokens
-        tokens.append(blank if own is None else row.state.row(own, positive=row.positive))
+        if own is None:
+            tokens.append(blank)
+        else:
+            tokens.append(row.state.row(own, positive=row.positive).repeat(1, length // own.shape[1], 1))
         scales.append(0.0 if own is None else row.state.reference_scale)
     return ReferenceRows(
         tokens=torch.cat(tokens),

@@ -8,7 +8,7 @@ whether or not the cache was warm.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,8 +87,6 @@ class Preprocessor:
             raise InvalidInput(f"image and mask must have one size, a multiple of {multiple} px")
         if any(control.image.shape != request.image.shape for control in request.controls.values()):
             raise InvalidInput("a control image must have the image's size")
-        if len(request.references) > 1:
-            raise InvalidInput("one reference image is supported")
         if request.references and self._parts.reference_projection is None:
             raise InvalidInput("a reference image needs an IP-Adapter, which this model profile does not have")
         if request.num_inference_steps < 1 or not 0.0 < request.strength <= 1.0:
@@ -241,27 +239,30 @@ class Preprocessor:
         return (scaling * sample).contiguous()
 
     def _reference(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> torch.Tensor | None:
-        """The IP-Adapter's tokens (1 or 2, tokens, channels); None without a reference or at scale 0."""
+        """The IP-Adapter's tokens of all references (1 or 2, tokens, channels); None without one or at scale 0."""
         if not request.references or request.ip_adapter_scale == 0.0:
             return None
-        image = request.references[0]
-        key = content_key("reference", image, "guided" if guided else "alone")
+        key = content_key("references", *request.references, "guided" if guided else "alone")
         tokens: torch.Tensor
-        tokens, hit = self._cache.get(key, lambda: self._encode_reference(image, guided))
+        tokens, hit = self._cache.get(key, lambda: self._encode_references(request.references, guided))
         lookups.note("reference_embeddings", hit)
         return tokens
 
-    def _encode_reference(self, image: Image, guided: bool) -> torch.Tensor:
+    def _encode_references(self, images: Sequence[Image], guided: bool) -> torch.Tensor:
+        """All in one go, as the stock pipeline does it (`ip_adapter_image=[[one, other]]`): their tokens in a row."""
         parts = self._parts
         self._counters.add("reference_encodes")
         projection: Any = parts.reference_projection
         with self._offload.on_device(parts.image_encoder, projection):
             embeds, blank = parts.pipe.encode_image(
-                PilImage.fromarray(pad_to_square(image)), parts.device, 1, parts.reference_hidden_states
+                [PilImage.fromarray(pad_to_square(image)) for image in images],
+                parts.device,
+                1,
+                parts.reference_hidden_states,
             )
             rows = torch.cat([blank[None], embeds[None]]) if guided else embeds[None]
             tokens: torch.Tensor = projection([rows])[0]
-        return tokens.squeeze(1)
+        return tokens.flatten(1, 2)
 
     def _controls(self, request: DiffusionRequest) -> dict[ControlType, Control]:
         """In the order of `CONTROLS`, without those that contribute nothing."""

@@ -9,6 +9,8 @@ import torch
 from torch._dynamo.utils import counters as dynamo_counters
 
 from composition.request import Speed
+from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.components import load_components
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
@@ -59,3 +61,32 @@ def test_the_warm_up_covers_every_number_of_rows_with_and_without_controls(compi
 
 def test_the_statistics_name_the_compiled_shapes(compiled):
     assert compiled.stats()["compiled"] == [(1, 9, 8, 8), (2, 9, 8, 8)]
+
+
+def test_several_references_run_eager_as_their_tokens_are_more_than_the_graph_s():
+    ran: list[str] = []
+
+    def network(name):
+        def called(sample, *_, **__):
+            ran.append(name)
+            return (sample[:, :4],)
+
+        return called
+
+    runner = RowRunner(
+        network("eager"), compile_with=lambda unet: network("compiled"), max_rows=2, reference_shape=(4, 8)
+    )
+    sample, text = torch.zeros(1, 9, 8, 8), {"encoder_hidden_states": torch.zeros(1, 77, 8)}
+    runner.warm_up(sample, text, None)
+    ran.clear()
+    for count in (0, 1, 2):
+        tokens = ReferenceRows(tokens=torch.zeros(2, 4 * count, 8), scales=torch.ones(2, 1, 1)) if count else None
+        runner.run(
+            sample=sample.repeat(2, 1, 1, 1),
+            timesteps=torch.zeros(2, dtype=torch.int64),
+            conditioning={"encoder_hidden_states": torch.zeros(2, 77, 8)},
+            reference=tokens,
+            down=None,
+            mid=None,
+        )
+    assert ran == ["compiled", "compiled", "eager"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -54,6 +55,25 @@ def test_a_request_alone_is_bit_equal_to_the_stock_pipeline(served, dtype, contr
     assert torch.equal(denoise_alone(family, one), served.stock(dtype).latents(one, served.variant(variant)))
 
 
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("guidance_scale", [7.5, 1.0], ids=["guided", "unguided"])
+@pytest.mark.parametrize("variant", ["plain", "plus"])
+def test_several_references_are_bit_equal_to_the_stock_pipeline_with_as_many_images(
+    served, variant, guidance_scale, count
+):
+    one = request(
+        controls=CONTROLS["depth"],
+        guidance_scale=guidance_scale,
+        references=tuple(photo(number, 64, 48) for number in range(7, 7 + count)),
+        ip_adapter_scale=0.6,
+    )
+    family = family_of(served.load(variant=variant))
+    latents = denoise_alone(family, one)
+    assert torch.equal(latents, served.stock(torch.float32).latents(one, served.variant(variant)))
+    fewer = dataclasses.replace(one, references=one.references[:-1])
+    assert not torch.equal(latents, denoise_alone(family, fewer))
+
+
 def test_without_a_negative_prompt_the_other_row_is_the_stock_pipelines(served):
     one = request(negative_prompt="", controls=CONTROLS["pose"])
     latents = denoise_alone(family_of(served.load()), one)
@@ -94,6 +114,8 @@ def mixed_requests():
         request(6, num_inference_steps=18, references=(photo(8),), ip_adapter_scale=0.35),
         request(7, num_inference_steps=7, guidance_scale=1.0, references=(photo(8),), ip_adapter_scale=1.0),
         request(8, num_inference_steps=9, negative_prompt=""),
+        request(9, num_inference_steps=9, references=(photo(8), photo(7)), ip_adapter_scale=0.8),
+        request(10, num_inference_steps=11, references=(photo(7), photo(8), photo(9)), ip_adapter_scale=0.5),
     ]
 
 
@@ -117,7 +139,7 @@ def draw_request():
             st.sampled_from([0.5, 1.0]),
         ),
     )
-    references = st.sampled_from([(), (photo(7),), (photo(8, 48, 64),)])
+    references = st.sampled_from([(), (photo(7),), (photo(8, 48, 64),), (photo(7), photo(8)), (photo(9),) * 3])
     return st.builds(
         request,
         st.integers(0, 2**32 - 1).map(lambda seed: seed),

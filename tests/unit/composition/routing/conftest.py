@@ -36,7 +36,9 @@ def decide() -> Decide:
         return router.decide(
             router.read(prompt, options),
             options=options,
-            signals=Signals(objects=seen(**(objects or {})), reference=reference or {}, prompt_structural=clip),
+            signals=Signals(
+                objects=seen(**(objects or {})), references=(reference,) if reference else (), prompt_structural=clip
+            ),
             has_reference=bool(reference),
         )
 

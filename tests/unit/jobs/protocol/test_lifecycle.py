@@ -122,3 +122,13 @@ def test_what_the_stream_keeps() -> None:
     assert lifecycle.kept(entry(745, "progress"), newest=newest)
     assert not lifecycle.kept(entry(999, "preview"), newest=newest)
     assert lifecycle.kept(entry(999, "preview"), newest=entry(1000, "progress"))
+
+
+@pytest.mark.parametrize("each", [(), (3, 1)])
+def test_progress_says_how_far_each_of_several_candidates_is(each: tuple[int, ...]) -> None:
+    progress = Progress(stage="diffuse", fraction=0.5, step=4, total_steps=12, candidate_steps=each)
+    change = lifecycle.heartbeat(record_in(JobStatus.PROCESSING), token=5, lease_s=9, progress=progress, now=NOW)
+    assert change is not None
+    (event,) = change.events
+    assert (event.data["step"], event.data["total_steps"]) == (4, 12)
+    assert event.data.get("candidate_steps") == (list(each) or None)

@@ -52,7 +52,7 @@ def analyze(
         found = client.analyze(
             given[0].image,
             prompt,
-            reference=pipe.maybe(reference),
+            reference=pipe.references(reference),
             mask=pipe.maybe(mask),
             negative_prompt=negative_prompt,
             **config,

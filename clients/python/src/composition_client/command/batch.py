@@ -25,7 +25,7 @@ from composition_client.command.places import SUFFIX_OF, Pipe, check_free, write
 from composition_client.command.report import account, complain, described, print_json, print_table, say, table_of
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
-from composition_client.images import SUFFIXES, to_wire
+from composition_client.images import SUFFIXES, ImageLike, to_base64, to_bytes_or_url
 from composition_client.options import Config
 
 Tell = Callable[["Outcome"], None]
@@ -71,12 +71,12 @@ def batch(
     if not outputs:
         raise typer.BadParameter(f"{folder}: there is no photo ({', '.join(SUFFIXES)}) in it")
     pipe = Pipe()
-    images = {"reference": pipe.maybe(reference), "mask": pipe.maybe(mask)}
+    images = {"reference": pipe.references(reference), "mask": pipe.maybe(mask)}
     asked: dict[str, Any] = {
         "prompt": prompt,
         "negative_prompt": negative_prompt,
         # As data URLs they are read once, and are part of the settings.
-        **{name: f"data:;base64,{to_wire(image)}" for name, image in images.items() if image is not None},
+        **{name: _read(image) for name, image in images.items() if image is not None},
         **config,
     }
     settings = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
@@ -92,6 +92,12 @@ def batch(
         outcomes = asyncio.run(work.run(url, timeout, concurrency, progress, json_))
     _summarise(outcomes, len(outputs), json_=json_)
     raise typer.Exit(FAILED if any(outcome.error for outcome in outcomes) else DONE)
+
+
+def _read(image: ImageLike | list[ImageLike]) -> str | list[str]:
+    if isinstance(image, list):
+        return [f"data:;base64,{to_base64(to_bytes_or_url(one))}" for one in image]
+    return f"data:;base64,{to_base64(to_bytes_or_url(image))}"
 
 
 def _outputs(folder: Path, target: Path, suffix: str, *, recursive: bool) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -11,7 +12,16 @@ import typer
 from composition_client.client import Client
 from composition_client.command import flags
 from composition_client.command.exits import DONE, concerns_all, exit_status, exits
-from composition_client.command.places import Output, Photo, Pipe, check_free, format_of, outputs_of, photos_of
+from composition_client.command.places import (
+    Output,
+    Photo,
+    Pipe,
+    check_free,
+    format_of,
+    outputs_of,
+    photos_of,
+    write_whole,
+)
 from composition_client.command.report import (
     account,
     complain,
@@ -23,6 +33,7 @@ from composition_client.command.report import (
 )
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
+from composition_client.operations import OnPreview
 from composition_client.options import Config
 
 
@@ -46,6 +57,12 @@ def edit(
     ] = None,
     force: flags.Force = False,
     open_: Annotated[bool, typer.Option("--open", help="Show the result.")] = False,
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            "--preview", metavar="FILE", help="What is being painted, written over and over, if the service sends it."
+        ),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Print the job's id and do not wait.")] = False,
     callback_url: Annotated[
         str | None, typer.Option("--callback-url", help="With --detach: a webhook that is told the end.")
@@ -62,10 +79,14 @@ def edit(
         raise typer.BadParameter("--detach waits for no image: -o, --force, --open and --return-mask need one")
     pipe = Pipe()
     given = photos_of(photos, pipe)
+    if preview is not None:
+        if detach or len(given) > 1:
+            raise typer.BadParameter("--preview is for one photo that is waited for")
+        check_free([preview], force=force)
     asked: dict[str, Any] = {
         "prompt": prompt,
         "negative_prompt": negative_prompt,
-        "reference": pipe.maybe(reference),
+        "reference": pipe.references(reference),
         "mask": pipe.maybe(mask),
         "n": n if n > 1 else None,
     }
@@ -83,7 +104,9 @@ def edit(
 
         def make(photo: Photo, target: Output) -> None:
             with live_progress(photo.name, wanted=progress) as on_progress:
-                made = client.edit(photo.image, **asked, on_progress=on_progress, **settings)
+                made = client.edit(
+                    photo.image, **asked, on_progress=on_progress, on_preview=_writer(preview), **settings
+                )
             target.write(made.candidates, mask=made.mask)
             if json_:
                 print_json({"photo": photo.name, "outputs": list(map(str, target.paths)), **account(made)})
@@ -95,6 +118,11 @@ def edit(
 
         work = [partial(make, photo, target) for photo, target in zip(given, targets, strict=True)]
         raise typer.Exit(_each(given, work, json_=json_))
+
+
+def _writer(path: Path | None) -> OnPreview | None:
+    """The first preview was asked to be there, so the next ones may take its place."""
+    return None if path is None else lambda preview: write_whole(path, preview.image, force=True)
 
 
 def _submit(

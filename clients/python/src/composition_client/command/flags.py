@@ -28,7 +28,8 @@ Url = Annotated[
     typer.Option("--url", envvar=URL_VARIABLE, help="Where the service is.", metavar="URL", callback=_checked),
 ]
 Reference = Annotated[
-    str | None, typer.Option("--reference", "-r", metavar="IMAGE", help="An image whose look is taken over.")
+    list[str] | None,
+    typer.Option("--reference", "-r", metavar="IMAGE", help="An image whose look is taken over; up to four of them."),
 ]
 MaskImage = Annotated[
     str | None, typer.Option("--mask", "-m", metavar="IMAGE", help="Of the photo's size, white = repaint.")

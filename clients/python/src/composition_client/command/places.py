@@ -6,6 +6,7 @@ import glob
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -49,6 +50,11 @@ class Pipe:
 
     def maybe(self, given: str | None) -> ImageLike | None:
         return None if given is None else self.image(given)
+
+    def references(self, given: Sequence[str] | None) -> ImageLike | list[ImageLike] | None:
+        """One as itself, several as a list."""
+        images = [self.image(one) for one in given or ()]
+        return images if len(images) > 1 else next(iter(images), None)
 
 
 def photos_of(arguments: list[str], pipe: Pipe) -> list[Photo]:

@@ -11,7 +11,7 @@ type Case = { title: string; prompt: string; photo: string; reference?: string }
 const fetched = async (name: string) => (await fetch(addressOf(name))).blob();
 
 async function load(example: Case): Promise<void> {
-  change({ reference: null, prompt: "", chosen: {}, negative: "" });
+  change({ references: [], prompt: "", chosen: {}, negative: "" });
   await take(await fetched(example.photo), "photo", example.photo);
   if (example.reference) await take(await fetched(example.reference), "reference", example.reference);
   change({ prompt: example.prompt });
@@ -24,15 +24,15 @@ export function MoreExamples() {
   return (
     <details class={onStage ? "away" : ""}>
       <summary><h2>Examples</h2></summary>
-      <Gallery />
+      <Examples />
     </details>
   );
 }
 
 /** Photos to try it with. */
-export function Gallery() {
+export function Examples() {
   return (
-    <div class="gallery">
+    <div class="examples">
       <ul>
         {(cases as Case[]).map((example) => (
           <li key={example.title}>

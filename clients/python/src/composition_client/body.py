@@ -1,0 +1,74 @@
+"""A request's body: what was asked for -> JSON, or a form where its images are large."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import httpx
+
+from composition_client.images import ImageLike, to_base64, to_bytes_or_url
+
+FORM_FROM_BYTES = 2**20
+"""Images of together so many bytes go as the files of a form: base64 in JSON would be a third more."""
+
+References: TypeAlias = ImageLike | Sequence[ImageLike]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """Complete, since it may be sent several times."""
+
+    content: bytes
+    content_type: str
+
+
+def body_of(
+    image: ImageLike,
+    prompt: str,
+    *,
+    reference: References | None = None,
+    mask: ImageLike | None = None,
+    negative_prompt: str | None = None,
+    callback_url: str | None = None,
+    n: int | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Body:
+    """The request without what was not asked for. Raises: NotAnImage."""
+    several = isinstance(reference, list | tuple)
+    images: dict[str, Any] = {"base_image": image, "reference_images" if several else "reference_image": reference}
+    images["mask_image"] = mask
+    read = {name: _read(given) for name, given in images.items() if given is not None}
+    texts = {"prompt": prompt, "negative_prompt": negative_prompt, "callback_url": callback_url}
+    plain: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
+    if n is not None:
+        plain["n"] = n
+    if config:
+        plain["config"] = dict(config)
+    size_bytes = sum(len(part) for parts in read.values() for part in parts if isinstance(part, bytes))
+    if size_bytes >= FORM_FROM_BYTES:
+        return _form(read, plain)
+    wired = {name: [to_base64(part) for part in parts] for name, parts in read.items()}
+    body = {name: parts if name == "reference_images" else parts[0] for name, parts in wired.items()}
+    return Body(content=_json(body | plain), content_type="application/json")
+
+
+def _read(given: Any) -> list[bytes | str]:
+    return [to_bytes_or_url(one) for one in (given if isinstance(given, list | tuple) else [given])]
+
+
+def _form(images: Mapping[str, list[bytes | str]], plain: Mapping[str, Any]) -> Body:
+    parts: list[tuple[str, Any]] = [
+        (name, (name, part) if isinstance(part, bytes) else (None, part))
+        for name, parts in images.items()
+        for part in parts
+    ]
+    parts += [(name, (None, value if isinstance(value, str) else _json(value))) for name, value in plain.items()]
+    request = httpx.Request("POST", "http://service", files=parts)
+    return Body(content=request.read(), content_type=request.headers["Content-Type"])
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
