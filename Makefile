@@ -24,7 +24,7 @@ OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models doctor test-models test test-unit test-integration test-e2e check format lock build clean \
 	bench bench-full-size chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world \
-	page page-check page-test new-user
+	page page-check page-test docs observe-test new-user
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -84,7 +84,7 @@ format: $(READY)
 lock: export UV_CUSTOM_COMPILE_COMMAND := make lock
 lock: $(READY)  ## requirements.lock and the Bento's, for pyproject.toml; what is locked stays as it is
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --python-version 3.11 -o requirements.lock
-	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --extra mcp --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --extra mcp --extra tracing --python-version 3.11 \
 		--constraint requirements.lock --no-annotate -o deploy/requirements.txt
 
 bench: $(READY)  ## against stock diffusers, side by side; out/bench.json
@@ -140,6 +140,17 @@ page-check:  ## the page's types and unit tests; what is committed is, byte for 
 
 page-test: test-models  ## the page in Chromium, from outside (needs chromium, and playwright in the environment)
 	$(OFFLINE) $(BIN)/python -m pytest -rs tests/e2e/page
+
+docs: $(READY)  ## the documentation as a site, links checked, into out/site; docs/configuration.md from the code
+	@test -d out/docs-packages || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--target out/docs-packages -r docs/requirements.txt
+	$(BIN)/python -m composition.config.reference > docs/configuration.md
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=$(CURDIR):$(CURDIR)/out/docs-packages $(BIN)/python -m mkdocs build --strict
+
+observe-test: test-models  ## a real run under Prometheus: every query of the dashboard and the alerts; out/observe.json
+	promtool check rules deploy/observability/alerts.yaml
+	promtool check config deploy/observability/prometheus.yaml
+	$(OFFLINE) $(BIN)/python -m benchmarks.observe
 
 new-user: $(READY)  ## a new user's path, timed, every click counted: clone, make demo, page, own photo; ARGS="--venv .venv"
 	$(BIN)/python -m benchmarks.new_user $(ARGS)

@@ -15,11 +15,12 @@ from typing import Any
 
 import bentoml
 
-from api.app import create_app
+from api.app import VERSION, create_app
 from api.codec import PillowCodec, make_codec
 from api.connections import bound_connections
 from api.context import ApiContext
 from api.documentation import serve_whole_document
+from api.drain import DrainSwitch
 from api.fetcher import GuardedFetcher
 from api.readiness import ReadinessProbe
 from api.routes.loras import UPLOAD_TIMEOUT_S, streamed_paths
@@ -29,7 +30,7 @@ from composition.config import load_config
 from composition.config.bento import PROFILE_VARIABLE
 from composition.editor import Editor
 from composition.execution import EditJobHandler
-from composition.logs import set_up_logging
+from composition.logs import format_logs, set_up_logging
 from composition.loras.library import LoraLibrary
 from composition.loras.operators_folder import OperatorsFolder
 from composition.places import make_folder, storage_folder
@@ -42,6 +43,12 @@ from jobs.opening import check_storage, open_embedded_queue
 from models_store.plan.decided import decide, planned
 from models_store.plan.words import summary
 from models_store.store import ModelSet
+from observability.edits import EditMetrics
+from observability.http import HttpMetrics
+from observability.jobs import JobMetrics, WebhookMetrics
+from observability.processes import BuildMetrics, ProcessMetrics, keep_sampling
+from observability.series import process_registry, server_folder, share_series
+from observability.tracing import set_up_tracing
 from prompt_reading.reader import GrammarPromptReader
 from runners.refusal import hear_refusals, refusing_to_be_imported, refusing_to_start
 
@@ -68,10 +75,15 @@ RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit, which covers the reading of a body, lies this far behind the longest of ours."""
 
 set_up_logging(config.logging.level)
+format_logs(config.logging.format, "server")
 bound_connections()
 with config_errors_end_the_process():
     app = create_app(
-        keys_needed=bool(config.api.api_keys), docs=config.api.docs, page=config.api.page, mcp=config.api.mcp
+        metrics=HttpMetrics(process_registry()),
+        keys_needed=bool(config.api.api_keys),
+        docs=config.api.docs,
+        page=config.api.page,
+        mcp=config.api.mcp,
     )
 
 
@@ -109,12 +121,14 @@ class ImageComposition:
             if embedded:
                 asyncio.run(check_storage(config))
             hear_refusals(folder)
+        share_series()
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def open(self) -> None:
         """Put the pieces together, recover the jobs, then let requests in."""
         codec, fetcher = make_codec(config.limits), GuardedFetcher(config.fetch)
         with refusing_to_start():
+            _be_seen()
             loras = LoraLibrary(config.loras, open_lora_store(config))
             if embedded:
                 self.queue, blobs, health = self._open_embedded(codec, fetcher, loras)
@@ -132,12 +146,16 @@ class ImageComposition:
             health=health,
             loras=loras,
             job_counts=self.queue.counts,
+            served=ModelSet(config.models).served,
+            drain=DrainSwitch(folder / "draining" if (folder := server_folder()) else None),
         )
 
     def _open_embedded(
         self, codec: PillowCodec, fetcher: GuardedFetcher, loras: LoraLibrary
     ) -> tuple[JobQueue, BlobStore, ModelHealth]:
         hold_runners()
+        registry = process_registry()
+        edits = EditMetrics(registry)
         for line in summary(plan):
             logger.info("plan: %s", line)
         together = getattr(self, "perception", None)
@@ -147,17 +165,26 @@ class ImageComposition:
             detector=together or self.detector,
             structure=together or self.structure,
             diffusion=self.diffusion,
+            observer=edits,
             more_diffusion=[getattr(self, f"diffusion_{card}") for card in range(1, plan.cards)],
         )
         loras.family = ModelSet(config.models).family
         editor = Editor(
-            config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
+            config=config,
+            models=assembly.models,
+            native_size=assembly.native_size,
+            reader=GrammarPromptReader(),
+            observer=edits,
         )
         queue, blobs = open_embedded_queue(
             config,
-            make_handler=lambda blobs: EditJobHandler(editor=editor, blobs=blobs, codec=codec, loras=loras),
+            make_handler=lambda blobs: EditJobHandler(
+                editor=editor, blobs=blobs, codec=codec, loras=loras, observer=edits
+            ),
             fetcher=fetcher,
             preview_codec=codec,
+            observer=JobMetrics(registry, concurrency=config.limits.max_concurrent_requests),
+            on_webhook=WebhookMetrics(registry),
         )
         return queue, blobs, assembly.health
 
@@ -179,11 +206,19 @@ class ImageComposition:
         raise NotImplementedError
 
 
+def _be_seen() -> None:
+    """This process's part of /metrics, the traces and the log."""
+    format_logs(config.logging.format, "front")
+    set_up_tracing(config.tracing, "front")
+    BuildMetrics(process_registry(), version=VERSION, profile=config.models.profile)
+    keep_sampling(ProcessMetrics(process_registry(), "front").sample)
+
+
 def _open_distributed(codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
     # Needs the packages of the `distributed` extra, which an embedded queue does without.
     from jobs.distributed import open_celery_queue
 
-    return open_celery_queue(config, fetcher=fetcher)
+    return open_celery_queue(config, fetcher=fetcher, on_webhook=WebhookMetrics(process_registry()))
 
 
 _service: Any = ImageComposition

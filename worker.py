@@ -12,7 +12,7 @@ from typing import Any
 from celery import Celery
 
 from api.codec import make_codec
-from composition.config import load_config
+from composition.config import ConfigError, load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
 from composition.logs import set_up_logging
@@ -24,6 +24,11 @@ from jobs.loras.opening import open_lora_store
 from models_store.plan.decided import decide, planned
 from models_store.plan.words import summary
 from models_store.store import ModelSet
+from observability.edits import EditMetrics
+from observability.jobs import JobMetrics
+from observability.processes import ProcessMetrics, keep_sampling
+from observability.series import process_registry, serve_series
+from observability.tracing import set_up_tracing
 from prompt_reading.reader import GrammarPromptReader
 
 with config_errors_end_the_process():  # the runners read the configuration as they are declared
@@ -43,6 +48,9 @@ async def load_models(blobs: BlobStore) -> WorkerModels:
     """Load every model into this process and put the job handler on top."""
     for line in summary(plan):
         logger.info("plan: %s", line)
+    registry = process_registry()
+    edits = EditMetrics(registry)
+    set_up_tracing(config.tracing, "worker")
     diffusion = _in_process(DiffusionRunner)
     assembly = assemble(
         config,
@@ -50,10 +58,16 @@ async def load_models(blobs: BlobStore) -> WorkerModels:
         detector=_in_process(DetectorRunner),
         structure=_in_process(StructureRunner),
         diffusion=diffusion,
+        observer=edits,
     )
     editor = Editor(
-        config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
+        config=config,
+        models=assembly.models,
+        native_size=assembly.native_size,
+        reader=GrammarPromptReader(),
+        observer=edits,
     )
+    _be_seen()
 
     loras = LoraLibrary(config.loras, open_lora_store(config), family=ModelSet(config.models).family)
     await loras.open()
@@ -62,10 +76,23 @@ async def load_models(blobs: BlobStore) -> WorkerModels:
         diffusion.stop()
 
     return WorkerModels(
-        handler=EditJobHandler(editor=editor, blobs=blobs, codec=codec, loras=loras),
+        handler=EditJobHandler(editor=editor, blobs=blobs, codec=codec, loras=loras, observer=edits),
         health=assembly.health,
         close=close,
+        observer=JobMetrics(registry, concurrency=config.limits.max_concurrent_requests),
     )
+
+
+def _be_seen() -> None:
+    """This process's series, at a port of their own. Raises: ConfigError: it cannot be had."""
+    keep_sampling(ProcessMetrics(process_registry(), "worker").sample)
+    port = config.metrics.worker_port
+    if port is None:
+        return
+    try:
+        serve_series(config.metrics.worker_host, port)
+    except OSError as error:
+        raise ConfigError(f"metrics.worker_port: {port} cannot be listened at: {error.strerror}") from error
 
 
 def _in_process(runner: Any) -> Any:

@@ -14,12 +14,14 @@ from api.context import ApiContext
 from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
 from api.forms import refused_form
-from api.metrics import HttpMetrics
 from api.multipart import RefusedForm
-from api.routes import generate, jobs, loras, native, openai, pages, system
+from api.routes import about, admin, generate, jobs, loras, native, openai, pages, system
 from api.routes.page import page_router
+from api.security.api_keys import WRONG_KEYS_PER_MINUTE
+from api.security.buckets import TokenBuckets
 from api.security.failures import FailureGuard
 from composition.config import ConfigError
+from observability.http import HttpMetrics
 
 TITLE = "Image composition"
 VERSION = "0.1.0"
@@ -63,6 +65,7 @@ def create_app(
     )
     app.state.context = context
     app.state.metrics = metrics or HttpMetrics()
+    app.state.wrong_admin_keys = TokenBuckets(WRONG_KEYS_PER_MINUTE)
     install_error_handlers(app)
     app.add_exception_handler(RefusedForm, refused_form)
     # Innermost: the framework's own last resort answers, then raises again, and would do so past our guards.
@@ -72,6 +75,8 @@ def create_app(
     app.include_router(loras.router)
     app.include_router(system.router)
     app.include_router(system.metrics_router)
+    app.include_router(about.router)
+    app.include_router(admin.router)
     app.include_router(native.router)
     app.include_router(openai.router)
     if mcp:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
@@ -11,6 +11,7 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from api.drain import DrainSwitch
 from composition.config import Config
 from composition.errors import NotReady
 from composition.jobs import JobStatus
@@ -19,6 +20,7 @@ from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
 from composition.ports.network import Fetcher
 from composition.ports.queue import BlobStore, JobQueue
+from composition.served import ServedModel
 
 ANONYMOUS = "anonymous"
 STARTING_RETRY_AFTER_S = 5
@@ -36,6 +38,8 @@ class ApiContext:
 
     Attributes:
         job_counts: jobs per status for /metrics, or None.
+        served: the models, for GET /models.
+        drain: refuses new work while it is on.
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
     """
 
@@ -47,6 +51,8 @@ class ApiContext:
     health: ModelHealth
     loras: LoraLibrary
     job_counts: JobCounts | None = None
+    served: Sequence[ServedModel] = ()
+    drain: DrainSwitch = field(default_factory=DrainSwitch)
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
 
 

@@ -19,7 +19,7 @@ PATH = "/readyz"
 
 
 class ReadinessProbe:
-    """Answers as /api/v1/health does, 200 or 503, before BentoML's own route can.
+    """Answers as /api/v1/health does, 200 or 503, before BentoML's own route can; 503 too while the service drains.
 
     Args:
         app: what is behind it.
@@ -36,7 +36,9 @@ class ReadinessProbe:
             return
         response: Response
         try:
-            await require_loaded_models(require_context(self._state.context))
+            context = require_context(self._state.context)
+            context.drain.check()
+            await require_loaded_models(context)
         except CompositionError as error:
             logger.warning("%s %s: %s: %s", scope["method"], PATH, error.code, error.message)
             response = error_response(error)

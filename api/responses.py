@@ -143,6 +143,43 @@ class HealthResponse(_Wire):
     gpu_available: bool
     gpu_memory_free_mb: int = Field(examples=[15360])
     runners: dict[str, RunnerHealth] = Field(description="By name; empty on an API node, whose workers have none.")
+    draining: bool = Field(description="An admin has turned the drain switch: no new work is taken.")
+
+
+class BentoFacts(_Wire):
+    tag: str = Field(examples=["image-composition:k3x5hbfnpcqz2aav"])
+    built_at: str = Field(examples=["2026-11-25 08:14:02"])
+
+
+class VersionResponse(_Wire):
+    version: str = Field(examples=["0.1.0"])
+    profile: str = Field(description="The model profile that is served.", examples=["sd15"])
+    bento: BentoFacts | None = Field(description="The Bento that the service runs from; null in a checkout.")
+    packages: dict[str, str] = Field(description="Versions of the main packages.", examples=[{"torch": "2.14.1"}])
+    terms_url: str | None = Field(description="Where the terms of use are (`api.terms_url`).")
+
+
+class ServedModelInfo(_Wire):
+    name: str = Field(description="As in `models_used`.", examples=["sd-inpainting"])
+    repository: str = Field(examples=["stable-diffusion-v1-5/stable-diffusion-inpainting"])
+    revision: str | None = Field(description="Null where the configuration names another model than the profile's.")
+    licence: str | None = Field(
+        description="Of the weights; null as for the revision.", examples=["CreativeML OpenRAIL-M"]
+    )
+    optional: bool = Field(description="The profile does without it.")
+    present: bool = Field(description="It has been imported.")
+
+
+class ModelsResponse(_Wire):
+    profile: str = Field(examples=["sd15"])
+    models: list[ServedModelInfo]
+    terms_url: str | None
+
+
+class DrainResponse(_Wire):
+    draining: bool
+    pending: int = Field(description="Jobs that wait.")
+    processing: int = Field(description="Jobs that run.")
 
 
 class ErrorInfo(_Wire):

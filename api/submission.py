@@ -35,7 +35,9 @@ from composition.errors import (
 )
 from composition.images import Mask
 from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
+from composition.logs import current_ids
 from composition.request import EditOptions, ResponseFormat
+from observability.tracing import current_traceparent
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ async def submit(
     Raises:
         CompositionError: the request cannot be used, or the queue does not take it.
     """
+    context.drain.check()
     _check_delivery(request, kind, priority)
     if kind is JobKind.EDIT:
         charge(request.n)
@@ -95,6 +98,8 @@ async def submit(
         callback_url=request.callback_url,
         idempotency_key=idempotency_key,
         body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
+        request_id=current_ids().get("request_id", ""),
+        traceparent=current_traceparent(),
     )
     # From here on the queue owns the images: a refused or repeated submission's it deletes itself.
     return await context.queue.submit(job)

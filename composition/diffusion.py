@@ -27,7 +27,8 @@ class DiffusionRequest:
     `image` (H, W, 3) and `mask` (H, W, strictly 0/255, aligned to the latent grid). `deadline_s` is the time left
     when it is sent, in seconds. `previews` asks for TAESD previews in the progress events. `model` is a checkpoint of
     the configuration's allow-list; None is the base model. References act between `ip_adapter_start` and
-    `ip_adapter_end` of the steps, with `ip_adapter_mask` inside the mask only.
+    `ip_adapter_end` of the steps, with `ip_adapter_mask` inside the mask only. `traceparent` names the trace that it is
+    part of, as in the W3C header; empty for none.
     """
 
     request_id: str
@@ -52,6 +53,7 @@ class DiffusionRequest:
     model: str | None = None
     previews: bool = False
     deadline_s: float | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

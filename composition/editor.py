@@ -23,6 +23,7 @@ from composition.pipelines import simple as simple_pipeline
 from composition.pipelines.context import EditContext, Models
 from composition.pipelines.effects import Edit, without_effect
 from composition.pipelines.planning import make_plan, region_source
+from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
 from composition.reading import Reading
@@ -38,11 +39,20 @@ PIPELINES = {Pipeline.SIMPLE: simple_pipeline, Pipeline.COMPLEX: complex_pipelin
 class Editor:
     """Runs edits; safe to use from many tasks of one event loop at once, since all state is the edit's own."""
 
-    def __init__(self, *, config: Config, models: Models, native_size: int, reader: PromptReader) -> None:
+    def __init__(
+        self,
+        *,
+        config: Config,
+        models: Models,
+        native_size: int,
+        reader: PromptReader,
+        observer: EditObserver = NO_EDIT_OBSERVER,
+    ) -> None:
         self._config = config
         self._models = models
         self._native_size = native_size
         self._router = Router(config.routing, reader)
+        self._observer = observer
 
     async def edit(
         self, request: EditRequest, *, request_id: str, listener: ProgressListener, deadline: Deadline | None = None
@@ -97,13 +107,14 @@ class Editor:
         mark = request.options.mark
         if mark is not None:
             mark.check_inside((request.base.shape[1], request.base.shape[0]))
-        journal = Journal(listener=listener, warnings=list(request.notes))
+        journal = Journal(listener=listener, observer=self._observer, warnings=list(request.notes))
         with journal.stage("route"):
             reading = self._router.read(request.prompt, request.options)
             signals = await self._signals(request, reading, journal)
             decision = self._router.decide(
                 reading, options=request.options, signals=signals, has_reference=bool(request.references)
             )
+            self._observer.decided(decision)
             plan = make_plan(request, decision, self._config)
             self._refuse_absent_controls(request, plan)
             self._refuse_unknown_checkpoint(plan)

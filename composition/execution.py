@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from composition.deadline import Deadline
 from composition.editor import Editor, resolution
@@ -19,9 +19,11 @@ from composition.jobs import Job, JobKind, JobResult
 from composition.lora import LoraUse
 from composition.loras.library import LoraLibrary
 from composition.ports.codec import ImageCodec
+from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.queue import BlobStore, ProgressListener
 from composition.provenance import parameters_of
 from composition.request import EditOptions, EditRequest, Oversize
+from composition.result import EditResult
 
 REDUCED: Final = (
     "base_image: {sent} pixels are more than are allowed; it was reduced to {size}, and so is the result (oversize "
@@ -42,18 +44,21 @@ class EditJobHandler:
         blobs: BlobStore,
         codec: ImageCodec,
         loras: LoraLibrary | None = None,
+        observer: EditObserver = NO_EDIT_OBSERVER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._editor = editor
         self._blobs = blobs
         self._codec = codec
         self._loras = loras
+        self._observer = observer
         self._clock = clock
 
     async def __call__(self, job: Job, listener: ProgressListener) -> JobResult:
         deadline = Deadline.after(job.time_limit_s, clock=self._clock)
         try:
-            request = await self._load(job)
+            with self._observer.stage("load"):
+                request = await self._load(job)
         except NotFound as error:
             raise NotFound(
                 "an input image of this job is not in the image storage any more: submit it again",
@@ -118,6 +123,20 @@ class EditJobHandler:
             "processing_time_ms": result.processing_time_ms,
             "metadata": dict(result.metadata),
         }
+        with self._observer.stage("encode"):
+            keys, media_type, mask_key = await self._keep_images(job, result, account)
+        return JobResult(
+            image_key=keys[0],
+            image_media_type=media_type,
+            mask_key=mask_key,
+            account=account,
+            other_image_keys=tuple(keys[1:]),
+        )
+
+    async def _keep_images(
+        self, job: Job, result: EditResult, account: Mapping[str, Any]
+    ) -> tuple[list[str], str | None, str | None]:
+        """Keys of the candidates' files, their media type, and the key of the mask's if it was asked for."""
         options = job.payload.options
         keys, media_type = [], None
         for image, seed in zip(result.images, result.metadata["seeds"], strict=True):
@@ -129,13 +148,7 @@ class EditJobHandler:
         mask_key = None
         if options.return_mask:
             mask_key = await self._blobs.put(await asyncio.to_thread(self._codec.encode_mask, result.mask))
-        return JobResult(
-            image_key=keys[0],
-            image_media_type=media_type,
-            mask_key=mask_key,
-            account=account,
-            other_image_keys=tuple(keys[1:]),
-        )
+        return keys, media_type, mask_key
 
     async def _analyze(self, job: Job, request: EditRequest) -> JobResult:
         analysis = await self._editor.analyze(request, request_id=f"{job.id}-{job.attempt}")

@@ -109,6 +109,8 @@ class Job:
         stage: the stage it is in, one of the flow's verbs, or "".
         time_limit_s: seconds that one attempt may take, without the time in the queue; decided at acceptance.
         body_digest: SHA-256 of the submission, for `idempotency_key`.
+        request_id: of the request that submitted it, for the log; may be empty.
+        traceparent: the trace that it was submitted in, as in the W3C header; empty for none.
     """
 
     id: str
@@ -131,6 +133,13 @@ class Job:
     callback_url: str | None = None
     idempotency_key: str | None = None
     body_digest: str | None = None
+    request_id: str = ""
+    traceparent: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """That of `traceparent`, which is version-trace-span-flags; empty for none."""
+        return self.traceparent.partition("-")[2].partition("-")[0]
 
     @property
     def places(self) -> int:

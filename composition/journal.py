@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from composition.images import Image
+from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.queue import ProgressListener
 from composition.result import Progress
 
@@ -25,6 +26,7 @@ class Journal:
     """
 
     listener: ProgressListener
+    observer: EditObserver = NO_EDIT_OBSERVER
     models_used: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     timings_ms: dict[str, float] = field(default_factory=dict)
@@ -52,7 +54,8 @@ class Journal:
     def timed(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         try:
-            yield
+            with self.observer.stage(name):
+                yield
         finally:
             spent = (time.perf_counter() - start) * 1000
             self.timings_ms[name] = round(self.timings_ms.get(name, 0.0) + spent, 1)

@@ -17,6 +17,7 @@ from composition.places import blobs_location
 from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
 from composition.ports.network import Fetcher
+from composition.ports.observation import NO_JOB_OBSERVER, JobObserver
 from composition.ports.queue import BlobStore, JobHandler
 from jobs.blobs.blob_stores import open_blob_store
 from jobs.blobs.retrying_blobs import RetryingBlobStore
@@ -25,6 +26,7 @@ from jobs.queues.celery_app import create_celery_app
 from jobs.queues.celery_queue import CeleryJobQueue
 from jobs.queues.fleet_health import FleetHealth
 from jobs.queues.tickets import Tickets
+from jobs.queues.webhooks import WebhookListener, nobody_listens
 from jobs.redis_connection import connect
 from jobs.stores.redis_store import RedisJobStore
 from jobs.worker.celery_worker import CeleryWorker
@@ -33,14 +35,17 @@ from jobs.worker.worker_node import WorkerParts
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerModels:
-    """What a worker runs jobs with, built in its event loop; `close` frees it."""
+    """What a worker runs jobs with, built in its event loop, and who is told of them; `close` frees it."""
 
     handler: JobHandler
     health: ModelHealth
     close: Callable[[], Awaitable[None]]
+    observer: JobObserver = NO_JOB_OBSERVER
 
 
-def open_celery_queue(config: Config, *, fetcher: Fetcher) -> tuple[CeleryJobQueue, BlobStore, ModelHealth]:
+def open_celery_queue(
+    config: Config, *, fetcher: Fetcher, on_webhook: WebhookListener = nobody_listens
+) -> tuple[CeleryJobQueue, BlobStore, ModelHealth]:
     """An API node's queue, the blobs it shares with the workers, and the workers' health; start the queue before use.
 
     Raises: ConfigError.
@@ -53,7 +58,7 @@ def open_celery_queue(config: Config, *, fetcher: Fetcher) -> tuple[CeleryJobQue
         Tickets(_celery(config), redis, store),
         lease_s=config.queue.lease_s,
         result_ttl_s=config.queue.result_ttl_seconds,
-        webhooks=webhook_sender(config, store, fetcher),
+        webhooks=webhook_sender(config, store, fetcher, on_webhook),
     )
     return queue, blobs, FleetHealth(redis)
 
@@ -77,7 +82,7 @@ def celery_worker_app(
         models = await load_models(RetryingBlobStore(blobs))
         return WorkerParts(
             redis=redis, store=store, blobs=blobs, tickets=Tickets(app, redis, store), handler=models.handler,
-            health=models.health, close=models.close, preview_codec=preview_codec,
+            health=models.health, close=models.close, preview_codec=preview_codec, observer=models.observer,
         )  # fmt: skip
 
     CeleryWorker(app, assemble, config)

@@ -10,11 +10,12 @@ from composition.config import Config, ConfigError
 from composition.places import blobs_location, jobs_location, make_folder
 from composition.ports.codec import ImageCodec
 from composition.ports.network import Fetcher
+from composition.ports.observation import NO_JOB_OBSERVER, JobObserver
 from composition.ports.queue import BlobStore, JobHandler
 from jobs.blobs.blob_stores import open_blob_store
 from jobs.protocol.job_store import JobStore
 from jobs.queues.embedded_queue import EmbeddedJobQueue
-from jobs.queues.webhooks import WebhookSender
+from jobs.queues.webhooks import WebhookListener, WebhookSender, nobody_listens
 from jobs.stores.registry import make_job_store
 
 
@@ -24,6 +25,8 @@ def open_embedded_queue(
     make_handler: Callable[[BlobStore], JobHandler],
     fetcher: Fetcher,
     preview_codec: ImageCodec | None = None,
+    observer: JobObserver = NO_JOB_OBSERVER,
+    on_webhook: WebhookListener = nobody_listens,
 ) -> tuple[EmbeddedJobQueue, BlobStore]:
     """The queue of a single machine, with the blobs that its jobs' images live in; start it before use.
 
@@ -38,8 +41,9 @@ def open_embedded_queue(
         lease_s=config.queue.lease_s,
         retry_delay_s=config.queue.retry_delay_s,
         result_ttl_s=config.queue.result_ttl_seconds,
-        webhooks=webhook_sender(config, store, fetcher),
+        webhooks=webhook_sender(config, store, fetcher, on_webhook),
         preview_codec=preview_codec,
+        observer=observer,
     )
     return queue, blobs
 
@@ -66,8 +70,10 @@ def _stores(config: Config) -> tuple[JobStore, BlobStore]:
     return store, open_blob_store(blobs_location(storage))
 
 
-def webhook_sender(config: Config, store: JobStore, fetcher: Fetcher) -> WebhookSender:
+def webhook_sender(
+    config: Config, store: JobStore, fetcher: Fetcher, on_webhook: WebhookListener = nobody_listens
+) -> WebhookSender:
     """Sends what the store's outbox owes; several nodes may each have one."""
     queue = config.queue
     secret = queue.webhook_secret.get_secret_value() if queue.webhook_secret else None
-    return WebhookSender(store, fetcher, secret=secret, max_attempts=queue.webhook_attempts)
+    return WebhookSender(store, fetcher, secret=secret, max_attempts=queue.webhook_attempts, on_outcome=on_webhook)

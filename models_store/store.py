@@ -17,6 +17,7 @@ from composition.config import ConfigError, ModelsConfig
 from composition.controls import CONTROLS
 from composition.errors import NotReady
 from composition.request import ControlType
+from composition.served import ServedModel
 from models_store.checkpoints import Checkpoint, UnfitCheckpoint, inspect
 from models_store.fitting import CHECKS
 from models_store.manifest import Model, load_manifest, repository_tag
@@ -92,6 +93,7 @@ class ModelSet:
         self._base_named = f"models.base_model: {named}" if named else f"models.profile: {self.profile}"
         self.ip_adapter_variant: str = models.ip_adapter.variant or self._manifest.ip_adapter_variant
         overrides = {role: self._override(role, models) for role in self._manifest.models}
+        self._named = {role: named for role, named in overrides.items() if named is not None}
         self._overridden = frozenset(role for role, named in overrides.items() if named is not None)
         self._origins = {role: self._origin(role, named) for role, named in overrides.items()}
         self._switched_off = frozenset({"ip-adapter"} if not models.ip_adapter.enabled else ())
@@ -121,6 +123,25 @@ class ModelSet:
         if self._is_left_out(role):
             return f"{role} is optional in model profile {self.profile} and not imported; run: {self._command(role)}"
         return None
+
+    @property
+    def served(self) -> tuple[ServedModel, ...]:
+        """What there is a model for, or could be, for GET /models."""
+        return tuple(self._served(role) for role in self._origins)
+
+    def _served(self, role: str) -> ServedModel:
+        own, origin = self._manifest.models[role], self._origins[role]
+        replaced = origin.tag != self._manifest.tag(role)
+        # Of a folder the name alone: callers need not know where this machine keeps things.
+        other = origin.folder.name if origin.folder is not None else self._named.get(role, "")
+        return ServedModel(
+            name=role,
+            repository=other if replaced else own.repository,
+            revision=None if replaced else own.revision,
+            licence=None if replaced else own.licence,
+            optional=own.optional,
+            present=self._is_present(role),
+        )
 
     def reason_untrained(self, role: str, ability: str) -> str | None:
         """What the profile's model was not trained for, in words; None where it was, or another model is configured."""

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from composition.errors import CompositionError, OutOfMemory
+from runners.batch_account import NO_ACCOUNT, BatchAccount
 from runners.errors import translated
 from runners.remote import Answer, Failure, Parcel
 
@@ -35,6 +36,7 @@ class BatchDesk:
         visits: brings a model to the device for as long as it works; None where it is there anyway.
         most_together: how many items share a forward at most.
         give_back: after each batch gives back to the device what is held unused.
+        account: is told of every batch.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class BatchDesk:
         *,
         most_together: int | None = None,
         give_back: Callable[[], None] = lambda: None,
+        account: BatchAccount = NO_ACCOUNT,
     ) -> None:
         self._visits, self._most_together, self._give_back = visits, most_together, give_back
+        self._account = account
         self._turn = threading.Lock()
         self._counts: dict[str, Counter[str]] = {}
 
@@ -78,7 +82,7 @@ class BatchDesk:
             with self._visits.on_device(module):
                 return forward(items)
 
-        with self._turn:
+        with self._turn, self._account.batch(method, parcels) as note:
             counts = self._counts.setdefault(method, Counter())
             counts["batches"] += 1
             counts["items"] += len(parcels)
@@ -94,6 +98,7 @@ class BatchDesk:
                 contents = [parcels[index].content for index in members]
                 for index, answer in zip(members, _run(contents, counted, doing, make_room), strict=True):
                     answers[index] = answer
+            note(answers)
             self._give_back()
         complete = [answer for answer in answers if answer is not None]
         # BentoML cuts a batch result of another length silently, and so hands items to the wrong callers.

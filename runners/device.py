@@ -79,6 +79,19 @@ def cpu_multiplies_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def memory_bytes(device: torch.device) -> dict[str, int]:
+    """Of a GPU, in bytes: free and total as everybody sees it, allocated and reserved by this process; else empty."""
+    if device.type != "cuda":
+        return {}
+    free, total = torch.cuda.mem_get_info(device)
+    return {
+        "free": free,
+        "total": total,
+        "allocated": torch.cuda.memory_allocated(device),
+        "reserved": torch.cuda.memory_reserved(device),
+    }
+
+
 def gpu_memory(device: torch.device) -> GpuMemory:
     if device.type != "cuda":
         return GpuMemory(available=False, free_mb=0)

@@ -13,6 +13,7 @@ from models_store.plan.planner import MOST_IMAGES, Plan
 from runners.batching import BatchDesk
 from runners.device import choose_device, perception_dtype
 from runners.visits import VISITS_LOCK, ModelVisits
+from runners.watching import batch_account
 
 PRESSURE_SHARE = 0.15
 """Of the card: when less is free, a process gives back what its allocator holds unused."""
@@ -52,6 +53,7 @@ def choose_place(config: Config, plan: Plan, *, heavy: bool = True) -> Perceptio
             ModelVisits(device, offload=visits, turn=storage_folder(config.storage) / VISITS_LOCK),
             most_together=choice.images_together if heavy and choice.images_together < MOST_IMAGES else None,
             give_back=_give_back_under_pressure(device) if on_gpu else lambda: None,
+            account=batch_account(),
         ),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import bentoml
 
+from composition.config import load_config
 from composition.decision import ReferenceKind
 from composition.images import DepthMap, Detection, Image, Mask, Pose
 from runners.analyzer.service import MAX_IMAGES as MAX_ANALYZED
@@ -22,6 +23,7 @@ from runners.staying import StaysForFront
 from runners.structure.queries import PoseQuery
 from runners.structure.service import MAX_IMAGES as MAX_STRUCTURES
 from runners.structure.service import StructureRunner
+from runners.watching import watch_runner
 
 
 @bentoml.service(name="perception-runner", **SERVICE_OPTIONS)
@@ -31,6 +33,7 @@ class PerceptionRunner(StaysForFront):
     def __init__(self) -> None:
         runners: Any = (AnalyzerRunner, DetectorRunner, StructureRunner)
         with refusing_to_start():
+            watch_runner(load_config(), "perception")
             self._analyzer, self._detector, self._structure = (runner.inner() for runner in runners)
 
     @batched(MAX_ANALYZED)

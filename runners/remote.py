@@ -23,6 +23,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from composition.errors import CompositionError, ModelError, NotReady, Timeout, from_code
+from observability.tracing import current_traceparent
 
 T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -61,10 +62,12 @@ def unbatched(method: Method) -> Method:
 class Parcel(Generic[T]):
     """One item of a batch. A plain class, because BentoML turns dataclasses and pydantic models into dicts."""
 
-    __slots__ = ("content",)
+    __slots__ = ("content", "traceparent")
 
-    def __init__(self, content: T) -> None:
+    def __init__(self, content: T, *, traceparent: str = "") -> None:
+        """`traceparent`: the trace that a question is asked in; empty for none."""
         self.content = content
+        self.traceparent = traceparent
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -138,7 +141,7 @@ class RunnerClient:
             ModelError: it failed as a whole.
             CompositionError: this item's own failure.
         """
-        answers = await self.call(method, [Parcel(content)])
+        answers = await self.call(method, [Parcel(content, traceparent=current_traceparent())])
         if len(answers) != 1:
             raise ModelError(f"the {self._name} gave {len(answers)} answers to one question")
         answer: Answer[Any] = answers[0]

@@ -20,6 +20,7 @@ from composition.caching.single_flight import SingleFlight
 from composition.config import Config
 from composition.controls import CONTROLS
 from composition.pipelines.context import Models
+from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.request import ControlType
 from models_store.store import ModelSet
 from runners.analyzer.client import BentoAnalyzer
@@ -52,12 +53,13 @@ def assemble(
     structure: Any,
     diffusion: Any,
     more_diffusion: Sequence[Any] = (),
+    observer: EditObserver = NO_EDIT_OBSERVER,
 ) -> Assembly:
     """Build the ports over runner handles, as `bentoml.depends` gives them, or over runners in this process.
 
     One handle may be all of analyzer, detector and structure; `more_diffusion` are the runners of further GPUs.
     With `optimization.cache_preprocessors` the same question about the same image is answered once within the cache's
-    time.
+    time; `observer` hears of every question.
 
     Raises: ModelsNotImported, UnservedPipeline: the base model is not there, or says not how it is to be asked.
     """
@@ -78,7 +80,7 @@ def assemble(
         no_points=store.reason_untrained("sam", "points"),
     )
     if config.optimization.cache_preprocessors:
-        models = _cached(models, config)
+        models = _cached(models, config, observer)
     native_size = config.generation.native_size or store.native_size
     logger.info("model profile %s, %d px", config.models.profile, native_size)
     for reason in store.misfits.values():
@@ -102,13 +104,14 @@ def _absent_controls(store: ModelSet) -> dict[ControlType, str]:
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def _cached(models: Models, config: Config) -> Models:
+def _cached(models: Models, config: Config, observer: EditObserver) -> Models:
     cache = SingleFlight(
         ContentCache(
             ttl_s=config.optimization.cache_ttl_seconds,
             max_bytes=config.optimization.cache_max_mb * MEGABYTE,
             size_of=size_bytes,
-        )
+        ),
+        observer=observer,
     )
     return replace(
         models,

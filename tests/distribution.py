@@ -36,6 +36,7 @@ SHARED: Mapping[str, Collection[str]] = {
         f"{E2E}/test_edits.py",
         f"{E2E}/test_examples.py",
         f"{E2E}/test_mcp.py",
+        f"{E2E}/test_observability.py",
         f"{E2E}/test_readme.py",
         f"{E2E}/test_schema_attack.py",
         f"{E2E}/test_ways_in.py",

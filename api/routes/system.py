@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api import openapi
 from api.context import STARTING_RETRY_AFTER_S, ApiContext, Context
 from api.conversion import API_PREFIX
-from api.metrics import MEDIA_TYPE, HttpMetrics
 from api.responses import HealthResponse
 from composition.errors import NotReady
+from observability.http import HttpMetrics
+from observability.series import MEDIA_TYPE
 
 HEALTH_TIMEOUT_S = 5.0
 
@@ -42,6 +44,7 @@ async def require_loaded_models(context: ApiContext) -> dict[str, Any]:
     facts = {name: found[name] for name in ("models_loaded", "gpu_available", "gpu_memory_free_mb")}
     facts["profile"] = context.config.models.profile
     facts["runners"] = found.get("runners") or {}
+    facts["draining"] = context.drain.on
     if not found["ready"]:
         raise NotReady("the models are not loaded", details=facts, retry_after_s=STARTING_RETRY_AFTER_S)
     return facts
@@ -61,10 +64,10 @@ router.add_api_route("/health", health, methods=["HEAD"], include_in_schema=Fals
     summary="Series for Prometheus",
 )
 async def metrics(request: Request) -> Response:
-    """HTTP requests by route and status, their durations, and jobs by status."""
+    """Every process of this server: requests, jobs, stages, models, memory (docs/metrics.md)."""
     series = request.app.state.metrics
     assert isinstance(series, HttpMetrics)
     context = getattr(request.app.state, "context", None)
     if isinstance(context, ApiContext) and context.job_counts is not None:
         series.set_jobs(await context.job_counts())
-    return Response(series.render(), media_type=MEDIA_TYPE)
+    return Response(await anyio.to_thread.run_sync(series.render), media_type=MEDIA_TYPE)

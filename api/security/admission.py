@@ -34,7 +34,9 @@ class AdmissionGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._may_be_refused(scope):
             try:
-                await require_context(self._own.state.context).queue.check_room()
+                context = require_context(self._own.state.context)
+                context.drain.check()
+                await context.queue.check_room()
             except CompositionError as error:
                 await refuse(error, scope, receive, send, max_body_bytes=self._max_body_bytes)
                 return

@@ -22,12 +22,14 @@ OPEN_PATHS = frozenset({"/api/v1/health", "/healthz", "/livez", "/readyz"})
 """For probes and load balancers: neither authenticated nor counted."""
 PAGE_PREFIX = "/page/"
 """What the page at / loads. The page itself holds nothing of anybody; the API behind it asks for the key."""
+ADMIN_PREFIX = "/api/v1/admin/"
+"""These ask for a key of their own."""
 DOCUMENTATION_PATHS = frozenset({"/", "/docs", "/docs.json", "/openapi.json", "/schema.json"})
 
 
 def is_open(path: str) -> bool:
-    """Whether a path needs no key: probes, the documentation and the page."""
-    return path in OPEN_PATHS or path in DOCUMENTATION_PATHS or path.startswith(PAGE_PREFIX)
+    """Whether a path needs no API key: probes, the documentation and the page; the admin's has a key of its own."""
+    return path in OPEN_PATHS or path in DOCUMENTATION_PATHS or path.startswith((PAGE_PREFIX, ADMIN_PREFIX))
 
 
 async def refuse(

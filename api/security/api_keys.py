@@ -46,7 +46,7 @@ class ApiKeyGuard:
         if scope["type"] != "http" or is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
-        owner = self._owner_of(_presented(Headers(scope=scope)))
+        owner = self._owner_of(presented_key(Headers(scope=scope)))
         refusal = self._refusal(owner, address_of(scope))
         if refusal is not None:
             await refuse(refusal, scope, receive, send, max_body_bytes=self._max_body_bytes)
@@ -81,7 +81,8 @@ class ApiKeyGuard:
         return owner
 
 
-def _presented(headers: Headers) -> str | None:
+def presented_key(headers: Headers) -> str | None:
+    """The key of a request, whichever of the two ways it comes."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()

@@ -7,12 +7,15 @@ import logging
 import re
 import time
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.metrics import HttpMetrics
 from api.security.answers import OPEN_PATHS
+from composition.logs import logged_with
+from observability.http import HttpMetrics
+from observability.tracing import continued
 
 access_logger = logging.getLogger("api.access")
 
@@ -35,7 +38,8 @@ class ObservationGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
         started_at = time.perf_counter()
         scope.setdefault("state", {}).update(request_id=request_id, started_at=started_at)
         status, answered_s = 0, 0.0
@@ -49,15 +53,23 @@ class ObservationGuard:
                 headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
-        with self._metrics.in_progress():
+        with self._metrics.in_progress(), logged_with(request_id=request_id):
             try:
-                await self._app(scope, receive, labelled_send)
+                with _span(scope, headers, request_id):
+                    await self._app(scope, receive, labelled_send)
             finally:
                 duration_s = time.perf_counter() - started_at
                 route = route_template(scope)
                 self._metrics.observe(method=scope["method"], route=route, status=status, duration_s=duration_s)
                 if self._access_log and not _is_answered_probe(scope, status):
                     access_logger.info("%s", _access_line(scope, status, answered_s, duration_s, request_id))
+
+
+def _span(scope: Scope, headers: Headers, request_id: str) -> AbstractContextManager[None]:
+    """Of what asks for work; nobody needs to know how long a probe or a status took."""
+    if scope["method"] != "POST":
+        return nullcontext()
+    return continued(headers.get("traceparent", ""), "request", attributes={"request.id": request_id})
 
 
 def _is_answered_probe(scope: Scope, status: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from composition.caching.content_cache import ContentCache
 from composition.caching.frozen import freeze
 from composition.errors import InternalError
+from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 
 T = TypeVar("T")
 _outcomes: ContextVar[dict[str, str] | None] = ContextVar("cache_outcomes", default=None)
@@ -32,8 +33,9 @@ class SingleFlight:
     started it, and is cancelled with the last one. A failure reaches everybody who waited and is not kept.
     """
 
-    def __init__(self, cache: ContentCache[Any]) -> None:
+    def __init__(self, cache: ContentCache[Any], *, observer: EditObserver = NO_EDIT_OBSERVER) -> None:
         self._cache = cache
+        self._observer = observer
         self._flights: dict[bytes, _Flight] = {}
 
     async def get(self, name: str, key: bytes, compute: Callable[[], Awaitable[T]]) -> T:
@@ -83,6 +85,7 @@ class SingleFlight:
 
     def _count(self, name: str, *, hit: bool) -> None:
         self._cache.count(hit=hit)
+        self._observer.looked_up(name, hit=hit)
         outcomes = _outcomes.get()
         if outcomes is not None and outcomes.get(name) != "miss":
             outcomes[name] = "hit" if hit else "miss"

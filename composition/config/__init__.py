@@ -12,11 +12,13 @@ from composition.config.tree import (
     LimitsConfig,
     LoggingConfig,
     LorasConfig,
+    MetricsConfig,
     ModelsConfig,
     QueueConfig,
     RoutingConfig,
     StorageConfig,
     StructureConfig,
+    TracingConfig,
 )
 
 __all__ = [
@@ -31,10 +33,12 @@ __all__ = [
     "LimitsConfig",
     "LoggingConfig",
     "LorasConfig",
+    "MetricsConfig",
     "ModelsConfig",
     "QueueConfig",
     "RoutingConfig",
     "StorageConfig",
     "StructureConfig",
+    "TracingConfig",
     "load_config",
 ]

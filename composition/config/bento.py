@@ -30,6 +30,15 @@ def packed_models(code: Path = _CODE) -> Path | None:
     return models if models is not None and models.is_dir() and any(models.iterdir()) else None
 
 
+def bento_facts(code: Path = _CODE) -> dict[str, str] | None:
+    """Its `tag` (name:version) and when it was built (`built_at`); None outside a Bento."""
+    bento = bento_of(code)
+    if bento is None:
+        return None
+    facts = yaml.safe_load((bento / BENTO_FILE).read_text(encoding="utf-8"))
+    return {"tag": f"{facts['name']}:{facts['version']}", "built_at": str(facts["creation_time"])}
+
+
 def packed_profile(code: Path = _CODE) -> str | None:
     """The model profile that the Bento was built with; None outside a Bento, or when it does not say."""
     bento = bento_of(code)

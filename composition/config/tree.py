@@ -48,6 +48,8 @@ class ApiConfig(_Section):
     `docs` false answers 404 at /, /docs, /docs.json, /openapi.json and /schema.json; BentoML's clients need the last.
     `page` false leaves the list of routes at / in place of the page for people, which needs `docs` as well.
     `mcp` true answers the Model Context Protocol at /mcp, with the package `mcp`.
+    `admin_key` opens /api/v1/admin to who sends it; null: those routes are 404.
+    `terms_url` is where callers find what they may do with the results; /api/v1/version shows it.
     """
 
     host: str = "0.0.0.0"  # noqa: S104  SPEC.md Appendix A
@@ -61,6 +63,8 @@ class ApiConfig(_Section):
     docs: bool = True
     page: bool = True
     mcp: bool = False
+    admin_key: Secret | None = None
+    terms_url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
 
 
 class FetchConfig(_Section):
@@ -286,7 +290,37 @@ class LorasConfig(_Section):
 
 
 class LoggingConfig(_Section):
+    """`format` json writes one JSON object a line, with the ids of request, job and trace."""
+
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["text", "json"] = "text"
+
+
+class MetricsConfig(_Section):
+    """A Celery worker answers GET /metrics at `worker_host` and `worker_port`; null: it does not.
+
+    API nodes and a single machine answer at the API's port.
+    """
+
+    worker_host: str = "0.0.0.0"  # noqa: S104  asked for by naming a port
+    worker_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+
+class TracingConfig(_Section):
+    """Off while neither is named: `endpoint` takes OTLP over HTTP (http://collector:4318/v1/traces), `file` JSON lines.
+
+    `sample` is the fraction of the requests that are traced, unless their caller has decided it.
+    """
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    file: str | None = None
+    sample: Fraction = 1.0
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.endpoint is not None and self.file is not None:
+            raise ValueError("name an endpoint or a file, not both")
+        return self
 
 
 class Config(_Section):
@@ -301,6 +335,8 @@ class Config(_Section):
     storage: StorageConfig = StorageConfig()
     loras: LorasConfig = LorasConfig()
     logging: LoggingConfig = LoggingConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    tracing: TracingConfig = TracingConfig()
 
     @model_validator(mode="after")
     def _the_queue_fits(self) -> Self:

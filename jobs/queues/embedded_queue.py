@@ -18,6 +18,7 @@ from collections.abc import Callable
 from composition.errors import NotReady, QueueFull
 from composition.jobs import Job
 from composition.ports.codec import ImageCodec
+from composition.ports.observation import NO_JOB_OBSERVER, JobObserver
 from composition.ports.queue import BlobStore, JobHandler
 from jobs.protocol.job_store import JobStore
 from jobs.queues.store_queue import StoreJobQueue
@@ -49,6 +50,7 @@ class EmbeddedJobQueue(StoreJobQueue):
         retry_delay_s: float = 5.0,
         webhooks: WebhookSender | None = None,
         preview_codec: ImageCodec | None = None,
+        observer: JobObserver = NO_JOB_OBSERVER,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """The times are seconds; `webhooks` None leaves callbacks unsent, `preview_codec` None drops previews."""
@@ -66,7 +68,7 @@ class EmbeddedJobQueue(StoreJobQueue):
             worker_id=f"embedded-{os.getpid()}-{uuid.uuid4().hex[:8]}",
             settings=AttemptSettings(lease_s=lease_s, retry_delay_s=retry_delay_s),
             on_change=self._signals.changed, on_ended=self._on_attempt_ended,
-            preview_codec=preview_codec, monotonic=monotonic,
+            preview_codec=preview_codec, observer=observer, monotonic=monotonic,
         )  # fmt: skip
 
     async def start(self) -> None:

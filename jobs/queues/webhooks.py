@@ -27,6 +27,13 @@ AT_ONCE = 16
 """Posts in flight: a receiver that hangs holds up its own webhooks, not everybody's."""
 _HOLD_S = 30.0
 
+WebhookListener = Callable[[str], None]
+"""Told what came of each call: delivered, postponed or given_up."""
+
+
+def nobody_listens(outcome: str) -> None:
+    """A `WebhookListener`."""
+
 
 class WebhookSender:
     """Sends what the store's outbox owes. `secret` None sends unsigned."""
@@ -40,6 +47,7 @@ class WebhookSender:
         max_attempts: int = 6,
         first_delay_s: float = 5.0,
         poll_s: float = 1.0,
+        on_outcome: WebhookListener = nobody_listens,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """The delay before the n-th repeat is `first_delay_s` * 4^(n-1), at most an hour."""
@@ -49,6 +57,7 @@ class WebhookSender:
         self._max_attempts = max_attempts
         self._first_delay_s = first_delay_s
         self._poll_s = poll_s
+        self._on_outcome = on_outcome
         self._clock = clock
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -111,12 +120,14 @@ class WebhookSender:
             if outcome is not None:
                 logger.error("webhook %s of job %s is given up: %s", delivery.id, delivery.job_id, outcome)
             await self._store.end_delivery(delivery.id)
+            self._on_outcome("delivered" if outcome is None else "given_up")
             return
         delay_s = min(self._first_delay_s * 4.0 ** (delivery.attempts - 1), MAX_POSTPONEMENT_S)
         logger.warning(
             "webhook %s of job %s failed (%s), again in %g s", delivery.id, delivery.job_id, outcome, delay_s
         )
         await self._store.postpone_delivery(delivery.id, delay_s=delay_s)
+        self._on_outcome("postponed")
 
     async def _post(self, delivery: Delivery) -> str | None:
         """None when it arrived, else why not."""

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -20,7 +21,9 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from composition.deadline import RUNNER_LEAD_S
 from composition.errors import CompositionError, InternalError, NotReady, StorageAway, Timeout
 from composition.jobs import SCHEMA_VERSION, Job, JobError, JobResult, Priority
+from composition.logs import logged_with
 from composition.ports.codec import ImageCodec
+from composition.ports.observation import NO_JOB_OBSERVER, JobObserver
 from composition.ports.queue import BlobStore, JobHandler
 from composition.request import OutputFormat
 from composition.result import Progress
@@ -80,6 +83,7 @@ class Attempt:
         settings: AttemptSettings,
         on_change: Callable[[str], None],
         preview_codec: ImageCodec | None = None,
+        observer: JobObserver = NO_JOB_OBSERVER,
     ) -> None:
         """Args: `on_change` is called with the job's id after every write; `preview_codec` encodes previews, if any."""
         self._claim = claim
@@ -89,6 +93,8 @@ class Attempt:
         self._settings = settings
         self._on_change = on_change
         self._preview_codec = preview_codec
+        self._observer = observer
+        self._began = time.monotonic()
         self._latest: Progress | None = None
         self._news = asyncio.Event()
         self._store_away = False
@@ -102,6 +108,11 @@ class Attempt:
 
     async def run(self) -> None:
         """Returns when the outcome is written or the job is no longer ours; raises nothing."""
+        job = self.job
+        with logged_with(job_id=job.id, request_id=job.request_id, trace_id=job.trace_id):
+            await self._run()
+
+    async def _run(self) -> None:
         self._work = asyncio.create_task(self._handle())
         if self._interruption is not None:
             self._work.cancel()
@@ -130,7 +141,8 @@ class Attempt:
         limit_s = self.job.time_limit_s
         try:
             async with asyncio.timeout(limit_s) as limit:
-                return await self._handler(self.job, self._listen)
+                with self._observer.attempt(self.job):
+                    return await self._handler(self.job, self._listen)
         except (TimeoutError, Timeout) as error:
             if limit.expired() or (isinstance(error, Timeout) and _about_to_expire(limit)):
                 raise Timeout(f"the job took longer than {limit_s:g} s") from error
@@ -179,8 +191,11 @@ class Attempt:
     async def _conclude_stopped(self) -> None:
         if self._interruption is Interruption.SHUTDOWN:
             await self._persistently(lambda: self._store.release(self._claim))
+            self._ended("handed_back")
         elif self._interruption is None:
             await self._fail(InternalError("the job was stopped from inside"), retry=True)
+        else:
+            self._ended("cancelled")
 
     async def _conclude_failed(self, error: BaseException) -> None:
         if not isinstance(error, CompositionError):
@@ -199,17 +214,32 @@ class Attempt:
             lambda: self._store.interrupt(self._claim, record, delay_s=delay_s, endless=endless)
         ):
             logger.warning("job %s: attempt %d does not count: %s", self.job.id, self.job.attempt, error.message)
+            self._ended("interrupted", lost.code)
+        else:
+            self._ended("lost")
 
     async def _fail(self, error: CompositionError, *, retry: bool) -> None:
         record = _record_of(error)
         again = retry and self.job.priority is not Priority.INTERACTIVE
         delay_s = min(self._settings.retry_delay_s * 4.0 ** (self.job.attempt - 1), MAX_RETRY_DELAY_S)
-        await self._persistently(lambda: self._store.fail(self._claim, record, retry=again, delay_s=delay_s))
+        if await self._persistently(lambda: self._store.fail(self._claim, record, retry=again, delay_s=delay_s)):
+            left = again and self.job.attempt < self.job.max_attempts
+            self._ended("retried" if left else "failed", error.code)
+        else:
+            self._ended("lost")
 
     async def _publish(self, result: JobResult) -> None:
         if not await self._persistently(lambda: self._store.complete(self._claim, result)):
             logger.warning("job %s: another attempt owns it, this result is dropped", self.job.id)
             await self._blobs.delete(result.blob_keys)
+            self._ended("lost")
+        else:
+            self._ended("completed")
+
+    def _ended(self, outcome: str, code: str = "") -> None:
+        job, seconds = self.job, time.monotonic() - self._began
+        logger.info("job %s: attempt %d: %s after %.1f s", job.id, job.attempt, f"{outcome} {code}".strip(), seconds)
+        self._observer.attempt_ended(job, outcome=outcome, code=code, seconds=seconds)
 
     async def _persistently(self, write: Callable[[], Awaitable[_T]]) -> _T:
         """An outcome outlives a short absence of the store."""

@@ -17,6 +17,7 @@ from celery import Celery, signals
 
 from composition.config import Config, ConfigError
 from composition.errors import CompositionError
+from composition.logs import format_logs
 from composition.startup import end_the_process
 from jobs.queues.celery_app import TASK_NAME
 from jobs.worker.attempt import AttemptSettings
@@ -62,8 +63,9 @@ class CeleryWorker:
         signals.worker_shutdown.connect(self.stop, weak=False)
 
     def set_log_level(self, logger: logging.Logger, **_: object) -> None:
-        """A worker logs at the level that an API node does, not at that of Celery's own option (warnings)."""
+        """A worker logs as an API node does, not at the level of Celery's own option (warnings)."""
         logger.setLevel(self._config.logging.level)
+        format_logs(self._config.logging.format, "worker")
 
     def start(self, **_: object) -> None:
         """Load the models before the first ticket is taken.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from composition.ports.codec import ImageCodec
+from composition.ports.observation import NO_JOB_OBSERVER, JobObserver
 from composition.ports.queue import BlobStore, JobHandler
 from jobs.protocol.job_store import JobStore
 from jobs.worker.attempt import Attempt, AttemptSettings, Interruption
@@ -39,6 +40,7 @@ class Worker:
         on_change: Callable[[str], None],
         on_ended: Callable[[str], None],
         preview_codec: ImageCodec | None = None,
+        observer: JobObserver = NO_JOB_OBSERVER,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wire a worker.
@@ -53,6 +55,7 @@ class Worker:
             on_change: called with a job's id after every write.
             on_ended: called with a job's id when an attempt at it has ended, whatever became of the job.
             preview_codec: encodes previews for the event stream, if any.
+            observer: is told of every attempt.
             monotonic: seconds.
         """
         self._store = store
@@ -64,6 +67,7 @@ class Worker:
         self._on_change = on_change
         self._on_ended = on_ended
         self._preview_codec = preview_codec
+        self._observer = observer
         self._monotonic = monotonic
         self._runs: dict[Attempt, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()
@@ -94,7 +98,7 @@ class Worker:
             return None
         attempt = Attempt(
             claim, store=self._store, blobs=self._blobs, handler=self._handler, settings=self._settings,
-            on_change=self._on_change, preview_codec=self._preview_codec,
+            on_change=self._on_change, preview_codec=self._preview_codec, observer=self._observer,
         )  # fmt: skip
         if self._grace_is_over:
             attempt.interrupt(Interruption.SHUTDOWN)

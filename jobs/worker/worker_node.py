@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from composition.errors import CompositionError, NotReady
 from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
+from composition.ports.observation import NO_JOB_OBSERVER, JobObserver
 from composition.ports.queue import BlobStore, JobHandler
 from jobs.queues.tickets import Tickets
 from jobs.redis_connection import reply, translated
@@ -46,6 +47,7 @@ class WorkerParts:
     health: ModelHealth
     close: Callable[[], Awaitable[None]]
     preview_codec: ImageCodec | None = None
+    observer: JobObserver = NO_JOB_OBSERVER
 
 
 class WorkerNode:
@@ -62,7 +64,7 @@ class WorkerNode:
         self._worker = Worker(
             parts.store, parts.blobs, parts.handler, self._housekeeping,
             worker_id=self.worker_id, settings=settings, on_change=_nobody_waits_here, on_ended=_nobody_waits_here,
-            preview_codec=parts.preview_codec,
+            preview_codec=parts.preview_codec, observer=parts.observer,
         )  # fmt: skip
         self._tasks: list[asyncio.Task[None]] = []
 

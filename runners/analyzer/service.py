@@ -12,11 +12,11 @@ from composition.decision import ReferenceKind
 from composition.images import Detection, Image
 from models_store.plan.decided import decide, planned
 from models_store.store import ModelSet
-from runners.batching import BatchDesk
 from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
+from runners.watching import watch_runner
 
 _CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
@@ -39,7 +39,8 @@ class AnalyzerRunner(StaysForFront):
 
             place = choose_place(_CONFIG, decide(load_config()), heavy=False)
             self._models = load_models(_MODELS, place)
-        self._desk: BatchDesk = place.desk
+            self._desk = place.desk
+            watch_runner(_CONFIG, "analyzer")
 
     @batched(MAX_IMAGES)
     def detect_objects(self, items: list[Parcel[Image]]) -> list[Answer[tuple[Detection, ...]]]:

@@ -12,12 +12,12 @@ from composition.config import load_config
 from composition.images import Detection, Mask
 from models_store.plan.decided import decide, planned
 from models_store.store import ModelSet
-from runners.batching import BatchDesk
 from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_marks, shape_of
 from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
+from runners.watching import watch_runner
 
 _CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
@@ -40,7 +40,8 @@ class DetectorRunner(StaysForFront):
 
             place = choose_place(_CONFIG, decide(load_config()))
             self._models = load_models(_CONFIG, _MODELS, place)
-        self._desk: BatchDesk = place.desk
+            self._desk = place.desk
+            watch_runner(_CONFIG, "detector")
 
     @batched(MAX_QUERIES)
     def detect(self, items: list[Parcel[DetectQuery]]) -> list[Answer[tuple[Detection, ...]]]:

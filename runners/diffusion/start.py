@@ -22,15 +22,14 @@ class UnloadableModel(ConfigError):
     """A folder or file lacks what its loader needs: another start would find it lacking again."""
 
 
-def start_engine(config: Config, models: ModelSet, device: torch.device) -> StepEngine:
-    """Load the profile's diffusion models onto `device` and start the engine.
+def start_engine(config: Config, models: ModelSet, device: torch.device, counters: Counters) -> StepEngine:
+    """Load the profile's diffusion models onto `device` and start the engine, which counts on `counters`.
 
     When the device is lost the process ends itself, as only a new one gets the device back; BentoML or the worker's
     supervisor starts it.
 
     Raises: UnservedPipeline, ModelsNotImported, UnloadableModel.
     """
-    counters = Counters()
     try:
         family = load_family(config, models, device, counters)
     except (OSError, ValueError, KeyError) as error:

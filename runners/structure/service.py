@@ -11,12 +11,12 @@ from composition.config import load_config
 from composition.images import DepthMap, Image, Pose
 from models_store.plan.decided import decide, planned
 from models_store.store import ModelSet
-from runners.batching import BatchDesk
 from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 from runners.structure.queries import PoseQuery, has_usable_people, shape_of
+from runners.watching import watch_runner
 
 _CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
@@ -38,7 +38,8 @@ class StructureRunner(StaysForFront):
 
             place = choose_place(_CONFIG, decide(load_config()))
             self._models = load_models(_CONFIG.models, _MODELS, place)
-        self._desk: BatchDesk = place.desk
+            self._desk = place.desk
+            watch_runner(_CONFIG, "structure")
 
     @batched(MAX_IMAGES)
     def estimate_pose(self, items: list[Parcel[PoseQuery]]) -> list[Answer[tuple[Pose, ...]]]:

@@ -34,6 +34,7 @@ TYPED = {
     ("docs/models-store.md", "The model store"),
     ("docs/routing.md", "Measuring it"),
     ("docs/deployment-celery.md", "Setting it up"),
+    ("docs/operations.md", "Why was this edit slow?"),
 }
 """Page and section of the commands that this module types."""
 ELSEWHERE = {
@@ -112,6 +113,20 @@ def test_no_photograph_is_put_into_a_command_line():
     for command in all_commands():
         assert "$(base64" not in command.text, command
         assert "`base64" not in command.text, command
+
+
+def test_the_trace_of_a_job_is_drawn(tmp_path):
+    (command,) = of("docs/operations.md", "Why was this edit slow?")
+    attributes = {"job.id": command.text.split()[-1]}
+    span = {"trace": "t", "span": "s", "parent": None, "name": "attempt", "process": "front", "attributes": attributes}
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "traces.jsonl").write_text(
+        json.dumps({**span, "began_ns": 0, "ended_ns": 10**9, "failed": False})
+    )
+    drawn = type_in(
+        tmp_path, command.text, PYTHONPATH=str(ROOT), PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    )
+    assert re.search(r"attempt +front +0 ms +1000 ms", drawn)
 
 
 def test_the_edit_of_the_readme_takes_a_large_photograph(service_url, desk):

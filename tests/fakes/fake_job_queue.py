@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 
 from composition.errors import IdempotencyConflict, InvalidInput, NotFound
@@ -95,6 +96,9 @@ class FakeJobQueue:
         async with self._changed:
             await self._changed.wait_for(lambda: self.jobs[job_id].status.terminal)
         return self.jobs[job_id]
+
+    async def counts(self) -> Mapping[JobStatus, int]:
+        return Counter(job.status for job in self.jobs.values())
 
     async def cancel(self, job_id: str, *, owner: str) -> Job:
         job = await self.get(job_id, owner=owner)

@@ -47,7 +47,7 @@ def test_the_bento_has_the_page_as_it_is_served_and_nothing_that_builds_it(packe
 
 
 def test_the_bento_has_the_wiring_and_what_it_reads(packed):
-    assert all(packed.match_file(path) for path in [*WIRING, "config.yaml", "README.md", "LICENSE"])
+    assert all(packed.match_file(path) for path in [*WIRING, "config.yaml", "README.md", "LICENSE", "NOTICE"])
 
 
 @pytest.mark.parametrize("folder", sorted(DEVELOPMENT | {"docs", "deploy", "clients", "examples"}))

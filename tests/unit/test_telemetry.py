@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("api", "composition", "jobs", "models_store", "prompt_reading", "runners")
+PACKAGES = ("api", "composition", "jobs", "models_store", "observability", "prompt_reading", "runners")
 SWITCHES = {"onnxruntime": "ORT_DISABLE_TELEMETRY", "huggingface_hub": "HF_HUB_DISABLE_TELEMETRY"}
 WATCHED_IMPORT = """
 import importlib, importlib.abc, os, sys

@@ -24,6 +24,9 @@ class Counters:
         with self._lock:
             self._counts[name] += amount
 
+    def stepped(self, *, requests: int, rows: int, seconds: float) -> None:
+        """So many requests took a denoising step together; who follows the counters is told."""
+
     def snapshot(self) -> Mapping[str, int]:
         with self._lock:
             return dict(self._counts)

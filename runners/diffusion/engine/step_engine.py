@@ -175,7 +175,10 @@ class StepEngine:
         self._turn += 1
         for ticket, _ in batch:
             ticket.last_served = self._turn
-        outcomes = self._stepper.step([state for _, state in batch if state is not None])
+        states = [state for _, state in batch if state is not None]
+        rows, began = sum(state.rows for state in states), time.perf_counter()
+        outcomes = self._stepper.step(states)
+        self._counters.stepped(requests=len(states), rows=rows, seconds=time.perf_counter() - began)
         for (ticket, _), outcome in zip(batch, outcomes, strict=True):
             if outcome.error is not None:
                 self._registry.end(ticket, outcome.error)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import CompositionError
+from observability.tracing import current_traceparent
 from runners.diffusion.transport.events import Accepted, Alive, Event, event_from_frame, request_to_frame
 from runners.diffusion.transport.frames import FrameDecoder, FrameError, encode_frame
 from runners.remote import transport_error
@@ -34,6 +36,7 @@ class DiffusionClient:
     async def diffuse(self, request: DiffusionRequest) -> AsyncGenerator[DiffusionProgress | DiffusionResult, None]:
         """Raises: InvalidInput, ContentPolicy, Cancelled, Timeout, OutOfMemory, ModelError, NotReady."""
         events: asyncio.Queue[Event] = asyncio.Queue()
+        request = replace(request, traceparent=current_traceparent())
         # Read by a task of its own: a consumer that is cancelled would otherwise break the stream off in the middle,
         # and the runner's connection with it.
         reader = self._spawn(self._read(request, events))

@@ -14,12 +14,15 @@ from composition.controls import CONTROLS
 from composition.errors import CompositionError, InvalidInput
 from models_store.plan.decided import decide, planned, without_card
 from models_store.store import ModelSet
+from runners.diffusion.counting import MeasuredCounters
+from runners.diffusion.phases import PhaseSpans
 from runners.diffusion.transport.events import Alive, Event, event_to_frame, request_from_frame
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
 from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import CALL_TIMEOUT_S, SERVICE_OPTIONS
 from runners.staying import StaysForFront
+from runners.watching import diffusion_metrics, watch_runner
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +77,11 @@ class DiffusionRunner(StaysForFront):
             if there and not seen:
                 logger.warning("nvidia-smi tells of no GPU, torch uses one: nothing was planned for its memory")
             config = without_card(load_config()) if seen and not there else _CONFIG
-            self._engine = start_engine(config, _MODELS, self._device)
+            metrics = diffusion_metrics()
+            self._engine = start_engine(config, _MODELS, self._device, MeasuredCounters(metrics))
+            self._watch = watch_runner(
+                config, "diffusion", lambda: metrics.sample(self._engine.stats()), device=self._device
+            )
         self._gpu_memory = gpu_memory
 
     @_api
@@ -87,6 +94,7 @@ class DiffusionRunner(StaysForFront):
         events: asyncio.Queue[Event] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         request_id, ended = "", False
+        phases = PhaseSpans()
 
         def listen(event: Event) -> None:
             loop.call_soon_threadsafe(events.put_nowait, event)
@@ -94,6 +102,7 @@ class DiffusionRunner(StaysForFront):
         try:
             try:
                 decoded = request_from_frame(decode_single(request))
+                phases.begin(decoded)
                 self._engine.submit(decoded, listen)
                 request_id = decoded.request_id
             except FrameError as error:
@@ -101,7 +110,9 @@ class DiffusionRunner(StaysForFront):
             except CompositionError as error:
                 events.put_nowait(error)
             while not ended:
-                frame = event_to_frame(await _next_event(events))
+                event = await _next_event(events)
+                phases.note(event)
+                frame = event_to_frame(event)
                 ended = frame.kind.terminal
                 yield encode_frame(frame)
         finally:
@@ -137,6 +148,7 @@ class DiffusionRunner(StaysForFront):
     @_on_shutdown
     def stop(self) -> None:
         """End every request with NOT_READY."""
+        self._watch.set()
         self._engine.stop()
 
 

@@ -32,6 +32,11 @@ ROUTES = {
     ("get", "/api/v1/loras"),
     ("post", "/api/v1/loras"),
     ("delete", "/api/v1/loras/{name}"),
+    ("get", "/api/v1/version"),
+    ("get", "/api/v1/models"),
+    ("get", "/api/v1/admin/drain"),
+    ("post", "/api/v1/admin/drain"),
+    ("delete", "/api/v1/admin/drain"),
     ("get", "/metrics"),
 }
 OPENAI_ROUTES = {("post", "/v1/images/edits"), ("get", "/v1/models"), ("get", "/v1/models/{model}")}
@@ -56,6 +61,7 @@ async def test_health_answers_the_specified_body(edge: Edge):
         "gpu_available": False,
         "gpu_memory_free_mb": 0,
         "runners": {},
+        "draining": False,
     }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
 import logging
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from composition.logs import TALKATIVE, OneLineRecord, set_up_logging
+from composition.logs import TALKATIVE, OneLineRecord, format_logs, logged_with, set_up_logging
 
 FORGED = "x\n2026-01-01T00:00:00 [ERROR] forged\r\x1b[2J\u2028\x85\u202e"
 
@@ -76,3 +78,35 @@ def test_the_level_is_the_configured_one(log: io.StringIO):
 def test_a_record_without_an_exception_has_no_traceback():
     record = OneLineRecord("any", logging.INFO, __file__, 1, "x", (), (None, None, None))
     assert not record.exc_text
+
+
+async def test_a_json_line_has_the_ids_of_what_it_is_about_in_every_task_of_it(log: io.StringIO):
+    format_logs("json", "front")
+
+    async def work() -> None:
+        logging.getLogger("jobs").info("job %s ended", "j-1")
+
+    with logged_with(request_id="r-1"), logged_with(job_id="j-1", trace_id=""):
+        await asyncio.gather(asyncio.create_task(work()), asyncio.to_thread(logging.getLogger("t").info, FORGED))
+    logging.getLogger("jobs").info("nobody's")
+    first, second, third = (json.loads(line) for line in log.getvalue().splitlines())
+    assert {name: first[name] for name in first.keys() - {"time", "pid"}} == {
+        "level": "INFO",
+        "logger": "jobs",
+        "process": "front",
+        "message": "job j-1 ended",
+        "request_id": "r-1",
+        "job_id": "j-1",
+    }
+    assert second["job_id"] == "j-1"
+    assert not {"request_id", "job_id"} & third.keys()
+
+
+def test_a_json_line_has_the_traceback_in_it(log: io.StringIO):
+    format_logs("json", "front")
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        logging.getLogger("any").exception("failed")
+    (line,) = log.getvalue().splitlines()
+    assert "ValueError" in json.loads(line)["exception"]

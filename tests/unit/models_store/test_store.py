@@ -180,3 +180,18 @@ def test_a_base_model_that_is_not_there_yet_is_judged_by_its_manifest(store_fold
     with pytest.raises(UnservedPipeline, match=r"models\.profile: sdxl is a FluxInpaintPipeline"):
         ModelSet(ModelsConfig(profile="sdxl")).require_served()
     ModelSet(ModelsConfig(profile="sdxl", base_model="someone/else")).require_served()
+
+
+def test_what_is_served_has_the_manifest_s_licence_and_of_another_model_only_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "secret-place" / "my-sam"
+    folder.mkdir(parents=True)
+    detection = DetectionConfig(sam=str(folder), grounding_dino="org/another-dino")
+    served = {model.name: model for model in ModelSet(ModelsConfig(profile="sd15", detection=detection)).served}
+    manifest = load_manifest("sd15")
+    assert served.keys() == manifest.models.keys()
+    inpainting = served["sd-inpainting"]
+    assert inpainting.licence == "CreativeML OpenRAIL-M"
+    assert inpainting.revision == manifest.models["sd-inpainting"].revision
+    assert (served["sam"].repository, served["sam"].licence, served["sam"].present) == ("my-sam", None, True)
+    assert (served["grounding-dino"].repository, served["grounding-dino"].revision) == ("org/another-dino", None)
+    assert all("secret-place" not in model.repository for model in served.values())

@@ -51,6 +51,7 @@ class RowRunner:
         self._reference_shape = reference_shape
         self._warm: set[tuple[tuple[int, ...], bool]] = set()
         self._warm_tokens = 0
+        self.forwards = {"compiled": 0, "eager": 0}
 
     @property
     def warm_shapes(self) -> frozenset[tuple[tuple[int, ...], bool]]:
@@ -81,6 +82,7 @@ class RowRunner:
         warm = warm and ((target, *sample.shape[1:]), down is not None) in self._warm
         warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
         warm = warm and (reference is None or reference.tokens.shape[1:] == self._reference_shape)
+        self.forwards["compiled" if warm else "eager"] += 1
         if not warm:
             with nullcontext() if as_held else full_precision(unet):
                 return _call(unet, sample, timesteps, conditioning, reference, down, mid)

@@ -64,10 +64,14 @@ class StableDiffusionFamily:
         self.loras.drop_all()
 
     def stats(self) -> Mapping[str, object]:
-        """Of the cache of encodings what is held now; ControlNet loads; compiled (rows, channels, h, w) as lists."""
+        """Of the cache of encodings what is held now; loads of ControlNets and LoRAs; forwards of the UNet by how it
+        ran; compiled (rows, channels, h, w) as lists.
+        """  # noqa: D205
         return {
             "cache": asdict(self.preprocessor.cache_counts()),
             "controlnet_loads": self.controlnets.loads,
             "loras": self.loras.stats(),
+            "lora_loads": self.loras.loads,
+            "forwards": dict(self.unet.forwards),
             "compiled": sorted({shape for shape, _ in self.unet.warm_shapes}),
         }

@@ -72,6 +72,7 @@ class LoraSets:
         self._lcm = components.paths.lcm_lora
         self._sets: OrderedDict[SetKey, LoraSet] = OrderedDict()
         self._lock = threading.Lock()
+        self.loads = 0
         self.plain = LoraSet(key=(), unet=components.unet, text=components.text)
 
     @property
@@ -107,6 +108,7 @@ class LoraSets:
         self._counters.add("lora_sets_made")
         self._counters.add("lora_files_read", len(wanted))
         with self._lock:
+            self.loads += len(wanted)
             self._sets[key] = made
             while len(self._sets) > 1 and sum(one.size_bytes for one in self._sets.values()) > self._max_bytes:
                 self._sets.popitem(last=False)

@@ -13,6 +13,7 @@ import torch
 from composition.config import Config
 from models_store.pipelines import FAMILIES, UnservedPipeline
 from models_store.store import ModelSet
+from runners.diffusion.engine.counters import Counters
 from runners.diffusion.start import UnloadableModel, start_engine
 from tests.integration.runners.diffusion.requests import request, run
 from tests.unit.runners.diffusion.engine.drifting import DRIFT, DriftFamily
@@ -35,7 +36,7 @@ def test_a_family_is_a_module_of_its_own_and_one_line(drifting, monkeypatch):
     monkeypatch.setitem(sys.modules, "runners.diffusion.families.drift", ModuleType("drift"))
     monkeypatch.setitem(sys.modules, build.__name__, build)
     monkeypatch.setitem(FAMILIES, "DriftPipeline", "drift")
-    engine = start_engine(drifting, ModelSet(drifting.models), CPU)
+    engine = start_engine(drifting, ModelSet(drifting.models), CPU, Counters())
     try:
         [result] = run(engine, request(9, num_inference_steps=3))
     finally:
@@ -46,7 +47,7 @@ def test_a_family_is_a_module_of_its_own_and_one_line(drifting, monkeypatch):
 
 def test_a_class_that_no_family_serves_starts_nothing(drifting):
     with pytest.raises(UnservedPipeline, match="is a DriftPipeline; served: "):
-        start_engine(drifting, ModelSet(drifting.models), CPU)
+        start_engine(drifting, ModelSet(drifting.models), CPU, Counters())
 
 
 def test_a_model_whose_weights_are_not_there_is_refused_in_one_line(tiny_models, tmp_path):
@@ -56,14 +57,14 @@ def test_a_model_whose_weights_are_not_there_is_refused_in_one_line(tiny_models,
         {"models": {"profile": "tiny", "base_model": str(folder), "dtype": "float32", "device": "cpu"}}
     )
     with pytest.raises(UnloadableModel, match="the diffusion models of profile tiny do not load: ") as caught:
-        start_engine(config, ModelSet(config.models), CPU)
+        start_engine(config, ModelSet(config.models), CPU, Counters())
     assert "diffusion_pytorch_model" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_the_tiny_profile_is_served_by_stable_diffusion(tiny_models):
     config = Config.model_validate({"models": {"profile": "tiny", "dtype": "float32", "device": "cpu"}})
-    engine = start_engine(config, tiny_models, CPU)
+    engine = start_engine(config, tiny_models, CPU, Counters())
     try:
         [result] = run(engine, request())
         stats = engine.stats()

@@ -22,7 +22,7 @@ from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 
 ROOT = Path(__file__).resolve().parents[4]
-PACKAGES = ("api", "composition", "jobs", "models_store", "prompt_reading", "runners")
+PACKAGES = ("api", "composition", "jobs", "models_store", "observability", "prompt_reading", "runners")
 READ_BY_NAME = {("ControlNetConfig", name) for name in CONTROLS}
 """Keys that are read by the name of a thing in a registry; the registry's test has each of them act."""
 CONFIGURED = ("load_config", "planned")

@@ -1,15 +1,15 @@
-"""Prometheus series of the HTTP edge, in a registry of their own."""
+"""Series of the HTTP edge."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from composition.jobs import JobStatus
+from observability.series import render
 
-MEDIA_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -17,11 +17,11 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class HttpMetrics:
     """What the edge has seen; labels have few values (route templates, known methods)."""
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self._registry = CollectorRegistry() if registry is None else registry
         self._requests = Counter(
             "composition_http_requests_total",
-            "Answered requests.",
+            "Answered requests; status 0 is one whose client left before an answer.",
             ("method", "route", "status"),
             registry=self._registry,
         )
@@ -33,14 +33,26 @@ class HttpMetrics:
             registry=self._registry,
         )
         self._open = Gauge(
-            "composition_http_requests_in_progress", "Requests that are being answered.", registry=self._registry
+            "composition_http_requests_in_progress",
+            "Requests that are being answered.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
         )
-        self._jobs = Gauge("composition_jobs", "Jobs in the store by status.", ("status",), registry=self._registry)
+        self._jobs = Gauge(
+            "composition_jobs",
+            "Jobs in the store by status, while they are kept.",
+            ("status",),
+            registry=self._registry,
+            multiprocess_mode="livemostrecent",
+        )
 
     @contextmanager
     def in_progress(self) -> Iterator[None]:
-        with self._open.track_inprogress():
+        self._open.inc()
+        try:
             yield
+        finally:
+            self._open.dec()
 
     def observe(self, *, method: str, route: str, status: int, duration_s: float) -> None:
         """Count one answered request; status 0 is one whose client left before an answer."""
@@ -53,4 +65,5 @@ class HttpMetrics:
             self._jobs.labels(status.value).set(counts.get(status, 0))
 
     def render(self) -> bytes:
-        return generate_latest(self._registry)
+        """The text of /metrics; not for an event loop."""
+        return render(self._registry)
