@@ -10,6 +10,7 @@ import torch
 
 from composition.config import Config
 from models_store.store import ModelSet
+from runners.compilers import reason_not_to_compile
 from runners.device import choose_dtype
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.stable_diffusion.compilation import ROW_COUNTS, RowRunner
@@ -31,7 +32,10 @@ def load_kind(
 ) -> StableDiffusionFamily:
     """The family of a configuration's profile. Raises: as `load_components`, and ModelsNotImported."""
     settings = StableDiffusionSettings.from_config(
-        config, on_cuda=device.type == "cuda", native_size=models.native_size
+        config,
+        on_cuda=device.type == "cuda",
+        native_size=models.native_size,
+        no_compiler=reason_not_to_compile(),
     )
     dtype = choose_dtype(config.models.dtype, device)
     return build_family(load_components(profile_paths(kind, models), settings, device, dtype), settings, counters)
