@@ -13,7 +13,7 @@ import yaml
 from pathspec import PathSpec
 
 ROOT = Path(__file__).resolve().parents[2]
-DEVELOPMENT = {"benchmarks", "demo_models", "tests"}
+DEVELOPMENT = {"benchmarks", "demo_models", "release", "tests"}
 PRODUCT = {path.parent.name for path in ROOT.glob("*/__init__.py")} - DEVELOPMENT
 WIRING = ["service.py", "worker.py"]
 
@@ -44,11 +44,16 @@ def test_the_bento_has_the_page_as_it_is_built_and_nothing_that_builds_it(packed
     assert {path for path in files if packed.match_file(path)} == built
 
 
+def test_the_bento_has_what_its_image_is_built_with_and_nothing_else_of_deploy(packed):
+    wanted = {"deploy/install_packages.sh", "deploy/slim_packages.py"}
+    assert {path for path in files_of("deploy") if packed.match_file(path)} == wanted
+
+
 def test_the_bento_has_the_wiring_and_what_it_reads(packed):
     assert all(packed.match_file(path) for path in [*WIRING, "config.yaml", "README.md", "LICENSE"])
 
 
-@pytest.mark.parametrize("folder", sorted(DEVELOPMENT | {"docs", "deploy", "clients", "examples"}))
+@pytest.mark.parametrize("folder", sorted(DEVELOPMENT | {"docs", "clients", "examples"}))
 def test_the_bento_has_nothing_of_what_serves_development(packed, folder):
     files = set(files_of(folder))
     assert files
