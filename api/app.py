@@ -20,7 +20,7 @@ from api.security.failures import FailureGuard
 from composition.config import ConfigError
 
 TITLE = "Image composition"
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 DESCRIPTION = (
     "Prompt-driven image editing: repaints just the part of a photo that a sentence is about. "
     'Every non-2xx body is `{"success": false, "error": {"code", "message", "details"}}`, under `/v1/` OpenAI\'s.'
