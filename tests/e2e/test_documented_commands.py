@@ -41,6 +41,9 @@ ELSEWHERE = {
     ("README.md", "Two commands"): "make test is this run; the edits of make demo are run in test_demo_profile.py",
     ("CONTRIBUTING.md", "Contributing"): "make test and make check are what CI runs",
     ("docs/performance.md", "Measuring"): "minutes to hours each; tests/integration/benchmarks runs the small ones",
+    ("docs/deployment.md", "The image"): "make image-test builds and runs one, in an hour",
+    ("docs/deployment.md", "Compose"): "needs a container runtime; tests/unit/deploy checks the files",
+    ("docs/deployment.md", "Kubernetes"): "tests/unit/deploy checks the files, and the secrets' names in them",
     ("docs/models/README.md", "Training"): "hours; tests/integration/demo_models trains a little",
 }
 """Of these the programs, targets and options are checked to exist."""
@@ -300,7 +303,7 @@ def test_every_section_of_the_performance_page_with_a_measured_figure_names_a_co
 
 def programs_elsewhere() -> list[list[str]]:
     lines = [command.text for place in ELSEWHERE for command in of(*place)]
-    return [shlex.split(line) for line in lines if not line.startswith("make ")]
+    return [shlex.split(line) for line in lines if not line.startswith(("make ", "docker ", "kubectl "))]
 
 
 @pytest.mark.parametrize("words", programs_elsewhere(), ids=" ".join)
