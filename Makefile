@@ -28,7 +28,7 @@ endif
 # Importing is the only step that may use the network; it does so for profiles that are downloaded.
 OFFLINE := HF_HUB_OFFLINE=1
 
-.PHONY: help setup profiles demo serve models test-models test test-unit test-integration test-e2e check format lock build clean \
+.PHONY: help setup profiles demo serve models doctor test-models test test-unit test-integration test-e2e check format lock build clean \
 	bench bench-full-size chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world \
 	page page-check page-test bento-test image image-test scale-test upgrade-test secrets release-check sbom
 
@@ -47,6 +47,9 @@ profiles: $(READY)  ## the model profiles: what each has, from where, under whic
 
 models: $(READY)  ## import a profile into the model store: make models PROFILE=sd15
 	@$(BIN)/python -m models_store import
+
+doctor: $(READY)  ## what this machine has, what would be used, what is missing: make doctor PROFILE=sd15
+	@$(BIN)/python -m models_store doctor
 
 test-models: $(READY)
 	@$(BIN)/python -m models_store import tiny && $(BIN)/python -m models_store import tiny-sdxl

@@ -9,6 +9,7 @@ loads no model; the workers (worker.py) do.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import Any
 
@@ -34,6 +35,8 @@ from composition.ports.queue import BlobStore, JobQueue
 from composition.shutdown import wind_down_when_told
 from composition.startup import config_errors_end_the_process
 from jobs.opening import check_storage, open_embedded_queue
+from models_store.plan.decided import decide, planned
+from models_store.plan.words import summary
 from models_store.store import ModelSet
 from prompt_reading.reader import GrammarPromptReader
 from runners.refusal import hear_refusals, refusing_to_be_imported, refusing_to_start
@@ -41,15 +44,21 @@ from runners.refusal import hear_refusals, refusing_to_be_imported, refusing_to_
 with refusing_to_be_imported():  # the runners read the configuration as they are declared
     from runners.analyzer.service import AnalyzerRunner
     from runners.detector.service import DetectorRunner
-    from runners.diffusion.transport.service import DiffusionRunner
+    from runners.diffusion.transport.service import DiffusionRunner, runner_on
+    from runners.perception_service import PerceptionRunner
     from runners.staying import hold_runners
     from runners.structure.service import StructureRunner
     from runners.wiring import assemble
 
     config = load_config()
+    embedded = config.queue.backend == "embedded"
+    if embedded:  # an API node has no models to plan for
+        plan, config = decide(config), planned(config)
 
 # BentoML's own record of tasks, which holds whole requests and would lie in BENTOML_HOME: in an image, in the Bento's.
 os.environ.setdefault("BENTOML_RESULT_STORE", str(storage_folder(config.storage) / "tasks.sqlite3"))
+
+logger = logging.getLogger(__name__)
 
 RESPONSE_MARGIN_S = 30.0
 """BentoML's own time limit lies this far behind ours, so that ours answers."""
@@ -60,7 +69,6 @@ with config_errors_end_the_process():
     app = create_app(
         keys_needed=bool(config.api.api_keys), docs=config.api.docs, page=config.api.page, mcp=config.api.mcp
     )
-embedded = config.queue.backend == "embedded"
 
 
 @bentoml.service(
@@ -77,10 +85,15 @@ class ImageComposition:
     """Prompt-driven image composition: repaints just the part of a photo that a sentence is about."""
 
     if embedded:
-        analyzer = bentoml.depends(AnalyzerRunner)
-        detector = bentoml.depends(DetectorRunner)
-        structure = bentoml.depends(StructureRunner)
+        if config.optimization.one_perception_process:
+            perception = bentoml.depends(PerceptionRunner)
+        else:
+            analyzer = bentoml.depends(AnalyzerRunner)
+            detector = bentoml.depends(DetectorRunner)
+            structure = bentoml.depends(StructureRunner)
         diffusion = bentoml.depends(DiffusionRunner)
+        for _card in range(1, plan.cards):
+            vars()[f"diffusion_{_card}"] = bentoml.depends(runner_on(_card))
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
@@ -112,12 +125,16 @@ class ImageComposition:
 
     def _open_embedded(self, codec: PillowCodec, fetcher: GuardedFetcher) -> tuple[JobQueue, BlobStore, ModelHealth]:
         hold_runners()
+        for line in summary(plan):
+            logger.info("plan: %s", line)
+        together = getattr(self, "perception", None)
         assembly = assemble(
             config,
-            analyzer=self.analyzer,
-            detector=self.detector,
-            structure=self.structure,
+            analyzer=together or self.analyzer,
+            detector=together or self.detector,
+            structure=together or self.structure,
             diffusion=self.diffusion,
+            more_diffusion=[getattr(self, f"diffusion_{card}") for card in range(1, plan.cards)],
         )
         editor = Editor(
             config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()

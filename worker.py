@@ -6,6 +6,7 @@ step engine.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import Celery
@@ -18,6 +19,8 @@ from composition.logs import set_up_logging
 from composition.ports.queue import BlobStore
 from composition.startup import config_errors_end_the_process
 from jobs.distributed import WorkerModels, celery_worker_app
+from models_store.plan.decided import decide, planned
+from models_store.plan.words import summary
 from prompt_reading.reader import GrammarPromptReader
 
 with config_errors_end_the_process():  # the runners read the configuration as they are declared
@@ -27,13 +30,16 @@ with config_errors_end_the_process():  # the runners read the configuration as t
     from runners.structure.service import StructureRunner
     from runners.wiring import assemble
 
-    config = load_config()
+    plan, config = decide(load_config()), planned(load_config())
 set_up_logging(config.logging.level)
 codec = make_codec(config.limits)
+logger = logging.getLogger(__name__)
 
 
 async def load_models(blobs: BlobStore) -> WorkerModels:
     """Load every model into this process and put the job handler on top."""
+    for line in summary(plan):
+        logger.info("plan: %s", line)
     diffusion = _in_process(DiffusionRunner)
     assembly = assemble(
         config,

@@ -89,7 +89,7 @@ def measure(
 ) -> dict[str, Outcome]:
     """The asked-for outcomes by name."""
     settings = StableDiffusionSettings(safety_checker=False)
-    stock = StockPipelines(paths, dtype)
+    stock = StockPipelines(paths, dtype, device)
     # Before anything else is measured, as LoRA layers stay on the models that the fast requests ran on.
     engine = EngineBench(
         load_components(paths, settings, device, dtype),

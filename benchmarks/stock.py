@@ -22,7 +22,8 @@ from runners.diffusion.families.stable_diffusion.preprocess import pad_to_square
 class StockPipelines:
     """Loads each combination once; every call gets the pipeline in a fresh state. For the family of the paths."""
 
-    def __init__(self, paths: StableDiffusionPaths, dtype: torch.dtype) -> None:
+    def __init__(self, paths: StableDiffusionPaths, dtype: torch.dtype, device: torch.device | str = "cpu") -> None:
+        self._device = device
         self._paths, self._kind, self._dtype = paths, paths.kind, dtype
         self._bases: dict[str | None, Any] = {}
         self._controlnets: dict[Any, Any] = {}
@@ -110,12 +111,13 @@ class StockPipelines:
                     weight_name=weights,
                     image_encoder_folder=IMAGE_ENCODER,
                 )
-            self._bases[ip_variant] = pipe
+            self._bases[ip_variant] = pipe.to(self._device)
         return self._bases[ip_variant]
 
     def _controlnet(self, kind: Any) -> Any:
         if kind not in self._controlnets:
-            self._controlnets[kind] = ControlNetModel.from_pretrained(self._paths.controlnets[kind], dtype=self._dtype)
+            network = ControlNetModel.from_pretrained(self._paths.controlnets[kind], dtype=self._dtype)
+            self._controlnets[kind] = network.to(self._device)
         return self._controlnets[kind]
 
 

@@ -5,15 +5,17 @@ manifest -> source -> **import** -> store. Safe to run twice, in parallel, and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from models_store.entries import exclusive, is_imported, publish
-from models_store.manifest import Manifest, Model, load_manifest, repository_tag
+from models_store.entries import exclusive, is_imported, publish, working_folder
+from models_store.manifest import Manifest, Model, Source, load_manifest, repository_tag
 from models_store.pipelines import UnservedPipeline, family_of
+from models_store.plan.probe import room_at
+from models_store.progress import GIGABYTE, bytes_in
 from models_store.sources import SHIPPED, Content, ImportRefused, download, obtain
 
 
@@ -25,10 +27,18 @@ class ImportReport:
     present: tuple[str, ...]
 
 
-def import_profile(profile: str, role: str | None = None, *, shipped: Path = SHIPPED) -> ImportReport:
+def import_profile(
+    profile: str,
+    role: str | None = None,
+    *,
+    shipped: Path = SHIPPED,
+    origin: Path | None = None,
+    tell: Callable[[Sequence[Model]], None] = lambda missing: None,
+) -> ImportReport:
     """Import what the store lacks of a profile, showing a progress bar on a terminal.
 
-    Without a role every one is imported that is not optional.
+    Without a role every one is imported that is not optional. `origin` is an archive or a folder to take them from;
+    `tell` hears what is going to be imported, before anything is.
 
     Raises:
         ValueError: there is no such profile.
@@ -40,13 +50,28 @@ def import_profile(profile: str, role: str | None = None, *, shipped: Path = SHI
     missing, present = _missing_and_present(manifest, roles)
     if not missing:
         return ImportReport(imported=(), present=present)
+    tell([manifest.models[lacking] for lacking in missing])
     with exclusive() as staging:
         missing, present = _missing_and_present(manifest, roles)  # again: another importer may have been at work
-        bar = tqdm(missing, unit="model", disable=None)
+        downloaded = manifest.source is Source.HUB and origin is None
+        if downloaded:
+            _require_room(manifest, missing)
+        bar = tqdm(missing, unit="model", disable=downloaded or None)  # a download tells its own progress
         for lacking in bar:
             bar.set_description(lacking)
-            _import_role(manifest, lacking, staging, shipped)
+            _import_role(manifest, lacking, staging, shipped, origin)
     return ImportReport(imported=tuple(manifest.tag(lacking) for lacking in missing), present=present)
+
+
+def _require_room(manifest: Manifest, roles: Sequence[str]) -> None:
+    """For all of them, before the first is fetched; what an interrupted import left behind is not fetched again."""
+    need = sum(manifest.models[role].size_bytes for role in roles) - bytes_in(working_folder() / "downloads")
+    free = room_at(working_folder())
+    if need > free:
+        raise ImportRefused(
+            f"profile {manifest.profile} needs {need / GIGABYTE:.1f} GB in {working_folder()},"
+            f" {free / GIGABYTE:.1f} GB are free: free some, or set BENTOML_HOME to a folder on another disk"
+        )
 
 
 def _served_manifest(profile: str) -> Manifest:
@@ -72,10 +97,10 @@ def _missing_and_present(manifest: Manifest, roles: Sequence[str]) -> tuple[tupl
     return missing, present
 
 
-def _import_role(manifest: Manifest, role: str, staging: Path, shipped: Path) -> None:
+def _import_role(manifest: Manifest, role: str, staging: Path, shipped: Path, origin: Path | None) -> None:
     folder = staging / role
     folder.mkdir()
-    content = obtain(manifest, role, folder, shipped=shipped)
+    content = obtain(manifest, role, folder, shipped=shipped, origin=origin)
     _publish(manifest.tag(role), manifest.models[role], content, staging, profile=manifest.profile, role=role)
 
 

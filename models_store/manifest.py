@@ -54,6 +54,7 @@ class Model(_Entry):
         variant: the weight variant to load (diffusers' `variant=`), None for the plain files.
         pipeline_class: `_class_name` of its model_index.json, where it is a diffusion pipeline.
         size_bytes: how much is imported, roughly: shown before a download.
+        parameters: how many numbers each of its networks has, by name: what memory is planned with before the import.
         sha256: digests of files whose content is known beforehand.
         optional: the profile does without it; it is imported only when asked for by its role.
         untrained: what models of this kind can do and this one was not trained for, with the reason in words.
@@ -70,6 +71,7 @@ class Model(_Entry):
     pipeline_class: str | None = None
     size_bytes: Annotated[int, Field(gt=0)]
     sha256: Mapping[str, Sha256] = {}
+    parameters: Mapping[str, Annotated[int, Field(gt=0)]] = {}
     optional: bool = False
     untrained: Mapping[str, str] = {}
 

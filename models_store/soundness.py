@@ -24,6 +24,18 @@ def find_fault(path: Path) -> str | None:
     return check(path) if check else None
 
 
+def missing_shards(folder: Path) -> list[str]:
+    """Weight files that an index beside them names and that are not there (relative POSIX paths)."""
+    missing: set[str] = set()
+    for index in folder.rglob("*.index.json"):
+        try:
+            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # another kind of index
+        missing |= {(index.parent / name).relative_to(folder).as_posix() for name in named}
+    return sorted(path for path in missing if not (folder / path).is_file())
+
+
 def _fault_of_json(path: Path) -> str | None:
     try:
         json.loads(path.read_text(encoding="utf-8"))

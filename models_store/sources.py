@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from models_store.archive import Unusable, take
 from models_store.entries import files_of, record, working_folder
 from models_store.manifest import Manifest, Model, Source
 from models_store.pipelines import pipeline_class
-from models_store.soundness import find_fault
+from models_store.progress import watched
+from models_store.soundness import find_fault, missing_shards
 
 SHIPPED = Path(__file__).parents[1] / "demo_models" / "weights"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -33,13 +35,24 @@ class Content:
     revision: str
 
 
-def obtain(manifest: Manifest, role: str, folder: Path, *, shipped: Path = SHIPPED) -> Content:
+def obtain(
+    manifest: Manifest, role: str, folder: Path, *, shipped: Path = SHIPPED, origin: Path | None = None
+) -> Content:
     """Get a role's files; those that are made here go into `folder`, which is empty and on the store's file system.
+
+    `origin` is an archive or a folder (`models_store.archive`) to take them from, wherever the profile's come from.
 
     Raises:
         ImportRefused: the files cannot be had, or are not what the manifest says.
     """
     model = manifest.models[role]
+    if origin is not None:
+        try:
+            take(origin, model, folder)
+        except Unusable as error:
+            raise ImportRefused(str(error)) from error
+        require_sound(model, folder)
+        return Content(folder=folder, revision=model.revision)
     if manifest.source is Source.HUB:
         return download(model)
     if manifest.source is Source.BUILD:
@@ -63,6 +76,8 @@ def require_sound(model: Model, folder: Path) -> None:
             raise ImportRefused(f"{model.repository}: {path} has SHA-256 {actual}, the manifest says {expected}")
         if not expected and (fault := find_fault(folder / path)):
             raise ImportRefused(f"{model.repository}: {path} {fault}")
+    if absent := missing_shards(folder):
+        raise ImportRefused(f"{model.repository} ({model.revision}) lacks {', '.join(absent)}, which its index names")
     _require_pipeline(model, folder)
 
 
@@ -98,6 +113,7 @@ def download(model: Model) -> Content:
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
     folder = working_folder() / "downloads" / f"{model.repository.replace('/', '--')}-{model.digest}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +125,10 @@ def download(model: Model) -> Content:
         if model.pipeline_class:
             snapshot_download(model.repository, revision=commit, allow_patterns=["model_index.json"], local_dir=folder)
             _require_pipeline(model, folder)
-        snapshot_download(model.repository, revision=commit, allow_patterns=list(model.files), local_dir=folder)
+        disable_progress_bars()  # one line with rate and time left instead of one bar per file
+        with watched(model.repository, folder, model.size_bytes):
+            snapshot_download(model.repository, revision=commit, allow_patterns=list(model.files), local_dir=folder)
+        digests = _hub_digests(model, commit)
     except ImportRefused:
         raise
     except RepositoryNotFoundError as error:
@@ -121,11 +140,19 @@ def download(model: Model) -> Content:
         ) from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     try:
-        require_sound(model, folder)
+        require_sound(model.model_copy(update={"sha256": {**digests, **model.sha256}}), folder)
     except ImportRefused:
         shutil.rmtree(folder)  # what is broken now would be taken for downloaded the next time
         raise
     return Content(folder=folder, revision=commit)
+
+
+def _hub_digests(model: Model, commit: str) -> dict[str, str]:
+    """SHA-256 by path of what the hub keeps as large files: it is their name there. Mirrors may know none."""
+    from huggingface_hub import HfApi
+
+    siblings = HfApi().model_info(model.repository, revision=commit, files_metadata=True).siblings or ()
+    return {one.rfilename: one.lfs.sha256 for one in siblings if one.lfs is not None}
 
 
 def _require_room(model: Model, folder: Path) -> None:

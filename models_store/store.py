@@ -16,7 +16,7 @@ from composition.config import ModelsConfig
 from composition.controls import CONTROLS
 from composition.errors import NotReady
 from composition.request import ControlType
-from models_store.manifest import load_manifest, repository_tag
+from models_store.manifest import Model, load_manifest, repository_tag
 from models_store.pipelines import family_of, latent_cell_px, pipeline_class
 
 if TYPE_CHECKING:
@@ -162,6 +162,10 @@ class ModelSet:
             _ = self.family
         elif self._origins[self.base_role].tag == self._manifest.tag(self.base_role):
             family_of(self._manifest.base.pipeline_class, what=self._base_named)
+
+    def model(self, role: str) -> Model:
+        """The manifest's entry for a role: what would be imported."""
+        return self._manifest.models[role]
 
     def variant(self, role: str) -> str | None:
         """The weight variant to load (diffusers' and transformers' `variant=`), None for the plain files."""

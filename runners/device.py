@@ -31,15 +31,17 @@ class GpuMemory:
     free_mb: int
 
 
-def choose_device(name: DeviceName) -> torch.device:
+def choose_device(name: DeviceName, *, card: int | None = None) -> torch.device:
     """The configured device; `auto` prefers CUDA, and warns when there is a GPU that it cannot use.
 
-    Raises: DeviceUnavailable for `cuda` where it does not work.
+    `card` is the number of a GPU where there are several. Raises: DeviceUnavailable for `cuda` where it does not work.
     """
     if name == "cpu":
         return torch.device("cpu")
     cuda = find_cuda()
     if cuda.works:
+        if card:
+            torch.cuda.set_device(card)  # for what asks for no device by name
         return torch.device("cuda", torch.cuda.current_device())
     if name == "cuda":
         raise DeviceUnavailable(f"models.device is cuda, but {cuda.account}")

@@ -20,6 +20,11 @@ class Network(Protocol):
         ...
 
 
+def module_of(network: Network) -> object:
+    """The torch module that a network is, for whoever moves it; None of one that another library holds."""
+    return getattr(network, "module", None)
+
+
 def run_in_batches(network: Network, batch: Tensor) -> tuple[Tensor, ...]:
     """Run any number of rows through a network that may have been exported with a fixed batch size.
 

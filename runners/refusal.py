@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ from composition.startup import EXIT_STATUS, config_errors_end_the_process
 from models_store.store import ModelsNotImported
 from runners.failures import note_failure, note_start, note_success
 
+_starting: ContextVar[bool] = ContextVar("starting", default=False)
 _NOTE_VARIABLE = "IMAGE_COMPOSITION_REFUSAL"
 """Names the file to the supervisor's children; the number at its end is the supervisor's."""
 
@@ -46,8 +48,22 @@ def hear_refusals(folder: Path) -> None:
 def refusing_to_start() -> Iterator[None]:
     """Around what a runner, or the front, does when it starts.
 
-    Without a supervisor that hears it (a Celery worker, a test) the error is the caller's.
+    Without a supervisor that hears it (a Celery worker, a test) the error is the caller's. A runner that is put
+    together from others starts once.
     """
+    if _starting.get():
+        yield
+        return
+    token = _starting.set(True)
+    try:
+        with _noting():
+            yield
+    finally:
+        _starting.reset(token)
+
+
+@contextmanager
+def _noting() -> Iterator[None]:
     note_start()
     try:
         with _refusals_end_the_server():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from models_store.store import ModelSet
 from runners.analyzer.client import BentoAnalyzer
 from runners.detector.client import BentoDetector
 from runners.diffusion.transport.client import DiffusionClient
+from runners.diffusion.transport.spread import SpreadDiffuser
 from runners.failures import last_failure, restarts_of
 from runners.health import RunnersHealth
 from runners.structure.client import BentoStructure
@@ -42,16 +44,26 @@ class Assembly:
     native_size: int
 
 
-def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, diffusion: Any) -> Assembly:
+def assemble(
+    config: Config,
+    *,
+    analyzer: Any,
+    detector: Any,
+    structure: Any,
+    diffusion: Any,
+    more_diffusion: Sequence[Any] = (),
+) -> Assembly:
     """Build the ports over runner handles, as `bentoml.depends` gives them, or over runners in this process.
 
+    One handle may be all of analyzer, detector and structure; `more_diffusion` are the runners of further GPUs.
     With `optimization.cache_preprocessors` the same question about the same image is answered once within the cache's
     time.
 
     Raises: ModelsNotImported, UnservedPipeline: the base model is not there, or says not how it is to be asked.
     """
     analyze, detect = BentoAnalyzer(analyzer), BentoDetector(detector)
-    extract, diffuse = BentoStructure(structure), DiffusionClient(diffusion)
+    extract, cards = BentoStructure(structure), [DiffusionClient(handle) for handle in (diffusion, *more_diffusion)]
+    perception = {"analyzer": analyze.state, "detector": detect.state, "structure": extract.state}
     store = ModelSet(config.models)
     models = Models(
         analyzer=analyze,
@@ -59,7 +71,7 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
         segmenter=detect,
         pose=extract,
         depth=extract,
-        diffuser=diffuse,
+        diffuser=cards[0] if len(cards) == 1 else SpreadDiffuser(cards),
         latent_cell_px=store.latent_cell_px,
         absent_controls=_absent_controls(store),
         no_points=store.reason_untrained("sam", "points"),
@@ -72,10 +84,8 @@ def assemble(config: Config, *, analyzer: Any, detector: Any, structure: Any, di
         models=models,
         health=RunnersHealth(
             {
-                "analyzer": analyze.state,
-                "detector": detect.state,
-                "structure": extract.state,
-                "diffusion": diffuse.stats,
+                **({"perception": detect.state} if analyzer is detector else perception),
+                **{f"diffusion-{card}" if card else "diffusion": client.stats for card, client in enumerate(cards)},
             },
             restarts=restarts_of,
             last_failure=last_failure,

@@ -29,6 +29,10 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 """A value that no message, log or dump shows: who needs it asks for it by `get_secret_value`."""
 
 
+MOST_ROWS = 16
+"""Rows of one forward beyond which no GPU gains much: compiled graphs end there as well."""
+
+
 def _number_from_text(value: Any) -> Any:
     """A choice of numbers takes no text, and environment variables are text."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
@@ -178,16 +182,33 @@ class GenerationConfig(_Section):
     native_size: Annotated[Literal[256, 512, 768, 1024] | None, BeforeValidator(_number_from_text)] = None
     appearance_strength: Annotated[float, Field(ge=0.1, le=1.0)] = 0.8
     appearance_keep_detail: bool = True
-    max_rows: Count = 16
+    max_rows: Annotated[Count | Literal["auto"], BeforeValidator(_number_from_text)] = "auto"
     guidance_end: Fraction = 1.0
     previews: bool = False
 
+    @property
+    def rows(self) -> int:
+        """`max_rows`; for "auto" where no plan was made the most that is useful."""
+        return MOST_ROWS if self.max_rows == "auto" else self.max_rows
+
 
 class OptimizationConfig(_Section):
-    enable_model_offload: bool = False
+    """What takes memory, chosen by the plan of `models_store.plan` where it is "auto".
+
+    `int8` names what is held as 8-bit weights: controlnets, image_encoder (SPEC.md 6.2) and unet.
+    """
+
+    enable_model_offload: bool | Literal["auto"] = "auto"
+    one_perception_process: bool | Literal["auto"] = "auto"
+    int8: tuple[Literal["controlnets", "image_encoder", "unet"], ...] = ()
     cache_preprocessors: bool = True
     cache_ttl_seconds: Seconds = 300.0
     cache_max_mb: Count = 256
+
+    @property
+    def offloads(self) -> bool:
+        """`enable_model_offload`; false for "auto" where no plan was made."""
+        return self.enable_model_offload is True
 
 
 class LimitsConfig(_Section):

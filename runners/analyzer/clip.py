@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
+from torch import nn
 from transformers import CLIPModel, CLIPProcessor
 
 from composition.decision import ReferenceKind
@@ -46,6 +47,10 @@ class ClipClassifier:
         model = load_pretrained(CLIPModel, folder, device, dtype)
         return cls(model, CLIPProcessor.from_pretrained(folder, local_files_only=True))
 
+    @property
+    def module(self) -> nn.Module:
+        return cast(nn.Module, self._model)
+
     @torch.inference_mode()
     def classify_references(self, images: Sequence[Image]) -> list[dict[ReferenceKind, float]]:
         """Probability per kind for every image (H, W, 3; sizes may differ); each sums to 1."""
@@ -73,7 +78,7 @@ class ClipClassifier:
         return _normalised(self._model.get_text_features(**inputs.to(self._model.device)).pooler_output)
 
     def _probabilities(self, embedded: torch.Tensor, means: torch.Tensor) -> list[list[float]]:
-        rows: list[list[float]] = (embedded @ means.T / self._temperature).softmax(dim=-1).tolist()
+        rows: list[list[float]] = (embedded @ means.to(embedded.device).T / self._temperature).softmax(dim=-1).tolist()
         return rows
 
 

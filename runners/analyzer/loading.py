@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composition.config import ModelsConfig
 from models_store.store import ModelSet
 from runners.analyzer.clip import ClipClassifier
 from runners.analyzer.yolox import YoloxDetector
-from runners.device import choose_device, perception_dtype
-from runners.onnx_session import OnnxNetwork
+from runners.onnx_session import open_network
+from runners.perception import PerceptionPlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +17,9 @@ class AnalyzerModels:
     clip: ClipClassifier
 
 
-def load_models(config: ModelsConfig, models: ModelSet) -> AnalyzerModels:
-    """From the model store, onto the configured device. Raises: ModelsNotImported, DeviceUnavailable."""
-    device = choose_device(config.device)
+def load_models(models: ModelSet, place: PerceptionPlace) -> AnalyzerModels:
+    """From the model store to their place. Raises: ModelsNotImported."""
     return AnalyzerModels(
-        yolox=YoloxDetector(OnnxNetwork(models.part("yolox", "model"), device)),
-        clip=ClipClassifier.load(models.path("clip"), device, perception_dtype(config.dtype, device)),
+        yolox=YoloxDetector(open_network(models.part("yolox", "model"), place.device, home=place.home)),
+        clip=ClipClassifier.load(models.path("clip"), place.home, place.dtype),
     )

@@ -10,6 +10,7 @@ import bentoml
 from composition.config import load_config
 from composition.decision import ReferenceKind
 from composition.images import Detection, Image
+from models_store.plan.decided import decide, planned
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.packing import packed
@@ -17,10 +18,10 @@ from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 
-_CONFIG = load_config()
+_CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
-_MAX_IMAGES = 16
-_MAX_PROMPTS = 64
+MAX_IMAGES = 16
+MAX_PROMPTS = 64
 
 
 @bentoml.service(name="analyzer-runner", **SERVICE_OPTIONS)
@@ -34,27 +35,43 @@ class AnalyzerRunner(StaysForFront):
         # Imports torch: in the runner's own process only, as the front imports this module too.
         with refusing_to_start():
             from runners.analyzer.loading import load_models
+            from runners.perception import choose_place
 
-            self._models = load_models(_CONFIG.models, _MODELS)
-        self._desk = BatchDesk()
+            place = choose_place(_CONFIG, decide(load_config()), heavy=False)
+            self._models = load_models(_MODELS, place)
+        self._desk: BatchDesk = place.desk
 
-    @batched(_MAX_IMAGES)
+    @batched(MAX_IMAGES)
     def detect_objects(self, items: list[Parcel[Image]]) -> list[Answer[tuple[Detection, ...]]]:
         """COCO objects per image."""
-        return self._desk.answer("detect_objects", items, self._models.yolox.detect, doing="looking for objects")
+        return self._desk.answer(
+            "detect_objects",
+            items,
+            self._models.yolox.detect,
+            doing="looking for objects",
+            module=self._models.yolox.module,
+        )
 
-    @batched(_MAX_IMAGES)
+    @batched(MAX_IMAGES)
     def classify_reference(self, items: list[Parcel[Image]]) -> list[Answer[dict[ReferenceKind, float]]]:
         """Probability per kind of what each reference shows."""
         return self._desk.answer(
-            "classify_reference", items, self._models.clip.classify_references, doing="classifying the reference"
+            "classify_reference",
+            items,
+            self._models.clip.classify_references,
+            doing="classifying the reference",
+            module=self._models.clip.module,
         )
 
-    @batched(_MAX_PROMPTS)
+    @batched(MAX_PROMPTS)
     def classify_prompt(self, items: list[Parcel[str]]) -> list[Answer[float]]:
         """Probability that each prompt is about a body, a vehicle or furniture."""
         return self._desk.answer(
-            "classify_prompt", items, self._models.clip.classify_prompts, doing="classifying the prompt"
+            "classify_prompt",
+            items,
+            self._models.clip.classify_prompts,
+            doing="classifying the prompt",
+            module=self._models.clip.module,
         )
 
     @unbatched

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from composition.images import Detection, Image
 from runners.analyzer.labels import COCO_LABELS
 from runners.boxes import Boxes, best_per_label, clip_boxes, has_area
-from runners.network import Network, Tensor, run_in_batches
+from runners.network import Network, Tensor, module_of, run_in_batches
 
 INPUT_PX = 640
 STRIDES = (8, 16, 32)
@@ -34,6 +34,10 @@ class YoloxDetector:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._cells, self._strides = _grid()
+
+    @property
+    def module(self) -> object:
+        return module_of(self._network)
 
     def detect(self, images: Sequence[Image]) -> list[tuple[Detection, ...]]:
         """COCO objects per image, best first, boxes in its pixels. Images may differ in size."""

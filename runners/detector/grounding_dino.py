@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from composition.images import Detection, Image
@@ -49,6 +50,10 @@ class GroundingDino:
         model = load_pretrained(AutoModelForZeroShotObjectDetection, folder, device, torch.float32)
         processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         return cls(model, processor, confidence=confidence, nms=nms)
+
+    @property
+    def module(self) -> nn.Module:
+        return cast(nn.Module, self._model)
 
     @torch.inference_mode()
     def detect(self, queries: Sequence[DetectQuery]) -> list[tuple[Detection, ...]]:

@@ -8,7 +8,7 @@ from composition.config import Config
 from models_store.store import ModelSet
 from runners.detector.grounding_dino import GroundingDino
 from runners.detector.sam import SamSegmenter
-from runners.device import choose_device, perception_dtype
+from runners.perception import PerceptionPlace
 
 MAX_EMBEDDINGS_MB = 64
 """An image's SAM embedding is 4 MB in float32, and lives on the GPU where there is one."""
@@ -20,20 +20,19 @@ class DetectorModels:
     sam: SamSegmenter
 
 
-def load_models(config: Config, models: ModelSet) -> DetectorModels:
-    """From the model store, onto the configured device. Raises: ModelsNotImported, DeviceUnavailable."""
-    device = choose_device(config.models.device)
+def load_models(config: Config, models: ModelSet, place: PerceptionPlace) -> DetectorModels:
+    """From the model store to their place. Raises: ModelsNotImported."""
     limits = config.models.detection
     keep = config.optimization
     cache_mb = min(keep.cache_max_mb, MAX_EMBEDDINGS_MB) if keep.cache_preprocessors else 0
     return DetectorModels(
         dino=GroundingDino.load(
-            models.path("grounding-dino"), device, confidence=limits.confidence_threshold, nms=limits.nms_threshold
+            models.path("grounding-dino"), place.home, confidence=limits.confidence_threshold, nms=limits.nms_threshold
         ),
         sam=SamSegmenter.load(
             models.path("sam"),
-            device,
-            perception_dtype(config.models.dtype, device),
+            place.home,
+            place.dtype,
             cache_bytes=cache_mb << 20,
             cache_ttl_s=keep.cache_ttl_seconds,
         ),

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 from transformers import SamModel, SamProcessor
 
 from composition.caching.content_cache import CacheCounts, ContentCache
@@ -76,6 +77,10 @@ class SamSegmenter:
     def cache_counts(self) -> CacheCounts:
         """How often the encoder was spared."""
         return self._cache.counts()
+
+    @property
+    def module(self) -> nn.Module:
+        return cast(nn.Module, self._model)
 
     def forget(self) -> None:
         """Drop every kept embedding and give its memory back to the device."""

@@ -10,6 +10,7 @@ import bentoml
 
 from composition.config import load_config
 from composition.images import Detection, Mask
+from models_store.plan.decided import decide, planned
 from models_store.store import ModelSet
 from runners.batching import BatchDesk
 from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_marks, shape_of
@@ -18,9 +19,9 @@ from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
 from runners.staying import StaysForFront
 
-_CONFIG = load_config()
+_CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
-_MAX_QUERIES = 4
+MAX_QUERIES = 4
 """Images of 800 x 1333 pixels take much memory on their way through, and a GPU shares its own with the diffusion."""
 
 
@@ -35,11 +36,13 @@ class DetectorRunner(StaysForFront):
         # Imports torch: in the runner's own process only, as the front imports this module too.
         with refusing_to_start():
             from runners.detector.loading import load_models
+            from runners.perception import choose_place
 
-            self._models = load_models(_CONFIG, _MODELS)
-        self._desk = BatchDesk()
+            place = choose_place(_CONFIG, decide(load_config()))
+            self._models = load_models(_CONFIG, _MODELS, place)
+        self._desk: BatchDesk = place.desk
 
-    @batched(_MAX_QUERIES)
+    @batched(MAX_QUERIES)
     def detect(self, items: list[Parcel[DetectQuery]]) -> list[Answer[tuple[Detection, ...]]]:
         """Instances of each query's phrase."""
         return self._desk.answer(
@@ -48,10 +51,11 @@ class DetectorRunner(StaysForFront):
             self._models.dino.detect,
             doing="looking for the target",
             group_by=shape_of,
+            module=self._models.dino.module,
             make_room=self._models.sam.forget,
         )
 
-    @batched(_MAX_QUERIES)
+    @batched(MAX_QUERIES)
     def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[tuple[Mask, ...]]]:
         """Silhouettes of what each query marks."""
         return self._desk.answer(
@@ -60,6 +64,7 @@ class DetectorRunner(StaysForFront):
             self._models.sam.segment,
             doing="drawing the silhouette",
             group_by=has_usable_marks,
+            module=self._models.sam.module,
             make_room=self._models.sam.forget,
         )
 

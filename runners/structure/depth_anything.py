@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
 from composition.errors import ModelError
@@ -31,6 +32,10 @@ class DepthAnything:
     def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> DepthAnything:
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         return cls(load_pretrained(AutoModelForDepthEstimation, folder, device, dtype), processor)
+
+    @property
+    def module(self) -> nn.Module:
+        return cast(nn.Module, self._model)
 
     @torch.inference_mode()
     def estimate(self, images: Sequence[Image]) -> list[DepthMap]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from composition.images import Box, Image, Pose
-from runners.network import Network, Tensor, run_in_batches
+from runners.network import Network, Tensor, module_of, run_in_batches
 from runners.structure.keypoints import COUNT, to_pose
 from runners.structure.queries import PoseQuery
 
@@ -46,6 +46,10 @@ class DwPose:
 
     def __init__(self, network: Network) -> None:
         self._network = network
+
+    @property
+    def module(self) -> object:
+        return module_of(self._network)
 
     def estimate(self, queries: Sequence[PoseQuery]) -> list[tuple[Pose, ...]]:
         """One pose per person box and query, in order; all people of all queries share the forwards."""

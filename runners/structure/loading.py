@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from composition.config import ModelsConfig
 from composition.images import Pose
 from models_store.store import ModelSet
-from runners.device import choose_device, perception_dtype
-from runners.onnx_session import OnnxNetwork
+from runners.onnx_session import open_network
+from runners.perception import PerceptionPlace
 from runners.structure.depth_anything import DepthAnything
 from runners.structure.dwpose import DwPose
 from runners.structure.openpose import OpenPose
@@ -22,6 +20,9 @@ from runners.structure.queries import PoseQuery
 
 class PoseModel(Protocol):
     """DWPose or OpenPose."""
+
+    @property
+    def module(self) -> object: ...
 
     def estimate(self, queries: Sequence[PoseQuery]) -> list[tuple[Pose, ...]]: ...
 
@@ -32,17 +33,16 @@ class StructureModels:
     depth: DepthAnything
 
 
-def load_models(config: ModelsConfig, models: ModelSet) -> StructureModels:
-    """From the model store, onto the configured device. Raises: ModelsNotImported, DeviceUnavailable."""
-    device = choose_device(config.device)
+def load_models(config: ModelsConfig, models: ModelSet, place: PerceptionPlace) -> StructureModels:
+    """From the model store to their place. Raises: ModelsNotImported."""
     return StructureModels(
-        pose=_load_pose(config, models, device),
-        depth=DepthAnything.load(models.path("depth-anything"), device, perception_dtype(config.dtype, device)),
+        pose=_load_pose(config, models, place),
+        depth=DepthAnything.load(models.path("depth-anything"), place.home, place.dtype),
     )
 
 
-def _load_pose(config: ModelsConfig, models: ModelSet, device: torch.device) -> PoseModel:
+def _load_pose(config: ModelsConfig, models: ModelSet, place: PerceptionPlace) -> PoseModel:
     if config.structure.pose_estimator == "openpose":
         assert config.structure.openpose is not None  # the configuration checks it
-        return OpenPose.load(Path(config.structure.openpose).expanduser(), device)
-    return DwPose(OnnxNetwork(models.part("dwpose", "model"), device, ("simcc_x", "simcc_y")))
+        return OpenPose.load(Path(config.structure.openpose).expanduser(), place.device)
+    return DwPose(open_network(models.part("dwpose", "model"), place.device, ("simcc_x", "simcc_y"), home=place.home))

@@ -43,6 +43,11 @@ class OpenPose:
             from controlnet_aux.open_pose import OpenposeDetector
         return cls(OpenposeDetector.from_pretrained(str(folder), local_files_only=True).to(device))
 
+    @property
+    def module(self) -> object:
+        """None: controlnet-aux's detector is several networks, which stay where they are."""
+        return None
+
     def estimate(self, queries: Sequence[PoseQuery]) -> list[tuple[Pose, ...]]:
         """One pose per person box and query, in order; a box without a pose gets one whose scores are all 0."""
         return [self._estimate(query) for query in queries]

@@ -40,10 +40,13 @@ ELSEWHERE = {
     ("README.md", "Real models"): "typed in test_real_models.py",
     ("README.md", "Two commands"): "make test is this run; the edits of make demo are run in test_demo_profile.py",
     ("CONTRIBUTING.md", "Contributing"): "make test and make check are what CI runs",
+    ("docs/memory.md", "What fits on a card"): "sd15 is not here; docs/models-store.md asks the doctor about tiny",
     ("docs/performance.md", "Measuring"): "minutes to hours each; tests/integration/benchmarks runs the small ones",
     ("docs/deployment.md", "The image"): "make image-test builds and runs one, in an hour",
     ("docs/deployment.md", "Compose"): "needs a container runtime; tests/unit/deploy checks the files",
     ("docs/deployment.md", "Kubernetes"): "tests/unit/deploy checks the files, and the secrets' names in them",
+    ("docs/reports.md", "Speed and memory"): "test_gpu_report.py runs it on the tiny profile",
+    ("docs/reports.md", "Quality"): "test_quality_report.py runs it on toy folders",
     ("docs/models/README.md", "Training"): "hours; tests/integration/demo_models trains a little",
 }
 """Of these the programs, targets and options are checked to exist."""

@@ -24,7 +24,7 @@ class EngineSettings:
     @classmethod
     def from_config(cls, config: Config) -> EngineSettings:
         return cls(
-            max_rows=config.generation.max_rows,
+            max_rows=config.generation.rows,
             lease_s=config.queue.lease_s,
             timeout_s=config.limits.request_timeout_seconds,
         )

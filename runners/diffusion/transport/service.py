@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -11,6 +12,7 @@ import bentoml
 from composition.config import load_config
 from composition.controls import CONTROLS
 from composition.errors import CompositionError, InvalidInput
+from models_store.plan.decided import decide, planned, without_card
 from models_store.store import ModelSet
 from runners.diffusion.transport.events import Alive, Event, event_to_frame, request_from_frame
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
@@ -19,7 +21,9 @@ from runners.refusal import refusing_to_start
 from runners.remote import CALL_TIMEOUT_S, SERVICE_OPTIONS
 from runners.staying import StaysForFront
 
-_CONFIG = load_config()
+logger = logging.getLogger(__name__)
+
+_CONFIG = planned(load_config())
 _MODELS = ModelSet(_CONFIG.models)
 _MODELS.require_served()
 _ALIVE_INTERVAL_S = 10.0
@@ -42,7 +46,10 @@ def _packed(role: str) -> Any:
     return packed(_MODELS, role) if role in _MODELS.roles else None
 
 
-@bentoml.service(name="diffusion-runner", **{**SERVICE_OPTIONS, "traffic": {"timeout": _TIMEOUT_S}})
+_OPTIONS = {**SERVICE_OPTIONS, "traffic": {"timeout": _TIMEOUT_S}}
+
+
+@bentoml.service(name="diffusion-runner", **_OPTIONS)
 class DiffusionRunner(StaysForFront):
     """The step engine behind three methods.
 
@@ -54,6 +61,7 @@ class DiffusionRunner(StaysForFront):
     ip_adapter_model = _packed("ip-adapter")
     lcm_lora_model = _packed("lcm-lora")
     taesd_model = _packed("taesd")
+    card = 0
 
     def __init__(self) -> None:
         # Imports torch: in the runner's own process only, as the front imports this module too.
@@ -61,8 +69,12 @@ class DiffusionRunner(StaysForFront):
             from runners.device import choose_device, gpu_memory
             from runners.diffusion.start import start_engine
 
-            self._device = choose_device(_CONFIG.models.device)
-            self._engine = start_engine(_CONFIG, _MODELS, self._device)
+            self._device = choose_device(_CONFIG.models.device, card=self.card)
+            seen, there = decide(load_config()).card is not None, self._device.type == "cuda"
+            if there and not seen:
+                logger.warning("nvidia-smi tells of no GPU, torch uses one: nothing was planned for its memory")
+            config = without_card(load_config()) if seen and not there else _CONFIG
+            self._engine = start_engine(config, _MODELS, self._device)
         self._gpu_memory = gpu_memory
 
     @_api
@@ -130,6 +142,14 @@ class DiffusionRunner(StaysForFront):
 
 _service: Any = DiffusionRunner
 _service.models.extend(model for control in CONTROLS.values() if (model := _packed(control.role)))
+
+
+def runner_on(card: int) -> Any:
+    """The runner of another GPU, a service of its own: BentoML's workers share one socket, and a request's `renew`
+    or `cancel` would reach whichever is free.
+    """  # noqa: D205  one sentence
+    inner = type(f"DiffusionRunner{card}", (_service.inner,), {"card": card, "__module__": __name__})
+    return bentoml.service(name=f"diffusion-{card}-runner", **_OPTIONS)(inner)
 
 
 async def _next_event(events: asyncio.Queue[Event]) -> Event:

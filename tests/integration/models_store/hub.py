@@ -14,12 +14,20 @@ COMMIT = "1234567890abcdef1234567890abcdef12345678"
 
 
 class Hub:
-    """Serves `files` by repository and path; `requested` lists the paths of files that were sent."""
+    """Serves `files` by repository and path; `requested` lists the paths of files that were sent.
+
+    Attributes:
+        large: SHA-256 by path of what it says it keeps as large files.
+        stalls: the path of a file of which only the first half is sent; `stalled` is set then, and `go_on` waited for.
+    """
 
     def __init__(self, files: Mapping[str, Mapping[str, bytes]]) -> None:
         self.files = {repository: dict(content) for repository, content in files.items()}
         self.requested: list[str] = []
         self.endpoint = ""
+        self.large: dict[str, str] = {}
+        self.stalls: str | None = None
+        self.stalled, self.go_on = threading.Event(), threading.Event()
 
 
 @contextmanager
@@ -55,13 +63,33 @@ def serve(files: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
             if data is not None and with_body:
                 hub.requested.append(path)
             facts = {"ETag": f'"{digest(data)}"', "X-Repo-Commit": COMMIT} if data is not None else {}
+            if with_body and data is not None and path == hub.stalls:
+                self._stall(data, facts)
+                return
             self._send(200 if data is not None else 404, data or b"", facts, with_body=with_body)
 
         def _about(self, kind: str, repository: str, content: Mapping[str, bytes]) -> object:
             if kind == "tree":
                 entries = content.items()
                 return [{"type": "file", "path": p, "size": len(d), "oid": digest(d)} for p, d in entries]
-            return {"id": repository, "sha": COMMIT, "siblings": [{"rfilename": path} for path in content]}
+            siblings = [{"rfilename": path, **self._large(path, data)} for path, data in content.items()]
+            return {"id": repository, "sha": COMMIT, "siblings": siblings}
+
+        def _large(self, path: str, data: bytes) -> dict[str, object]:
+            if path not in hub.large:
+                return {}
+            return {"size": len(data), "lfs": {"sha256": hub.large[path], "size": len(data), "pointerSize": 130}}
+
+        def _stall(self, body: bytes, headers: Mapping[str, str]) -> None:
+            self.send_response(200)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            hub.stalled.set()
+            hub.go_on.wait(60)
+            self.close_connection = True
 
         def _send(self, status: int, body: bytes, headers: Mapping[str, str], *, with_body: bool) -> None:
             self.send_response(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -38,6 +39,12 @@ def hub() -> Iterator[Hub]:
 def import_controlnet(
     hub: Hub, home: Path, repository: str = "someone/controlnet", role: str = "controlnet-pose"
 ) -> tuple[int, str]:
+    started = start_import(hub, home, repository, role)
+    said, _ = started.communicate(timeout=600)
+    return started.returncode, said
+
+
+def start_import(hub: Hub, home: Path, repository: str, role: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "BENTOML_HOME": str(home),
@@ -49,10 +56,14 @@ def import_controlnet(
     }
     command = [sys.executable, "-m", "models_store", "import", "sd15"]
     chosen = ["--role", role, "--repository", repository]
-    done = subprocess.run(
-        [*command, *chosen], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=600
+    return subprocess.Popen(
+        [*command, *chosen],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    return done.returncode, done.stdout + done.stderr
 
 
 def entries(home: Path) -> list[Path]:
@@ -125,3 +136,29 @@ def test_an_unreachable_hub_is_refused(hub: Hub, tmp_path: Path) -> None:
     assert "someone/controlnet cannot be downloaded" in said
     assert "Traceback" not in said
     assert entries(tmp_path) == []
+
+
+def test_a_flipped_byte_is_refused_by_the_hubs_own_digest(hub: Hub, tmp_path: Path) -> None:
+    path = "diffusion_pytorch_model.fp16.safetensors"
+    hub.large[path] = hashlib.sha256(WEIGHTS).hexdigest()
+    hub.files["someone/controlnet"][path] = WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1])
+    status, said = import_controlnet(hub, tmp_path)
+    assert status == 1
+    assert f"{path} has SHA-256" in said
+    assert entries(tmp_path) == []
+
+
+def test_a_killed_import_leaves_nothing_half_done_and_the_next_one_ends_it(hub: Hub, tmp_path: Path) -> None:
+    hub.stalls = "diffusion_pytorch_model.fp16.safetensors"
+    started = start_import(hub, tmp_path, "someone/controlnet", "controlnet-pose")
+    try:
+        assert hub.stalled.wait(300)
+    finally:
+        started.kill()
+        started.communicate(timeout=30)
+    assert entries(tmp_path) == []
+    hub.stalls = None
+    hub.go_on.set()
+    assert import_controlnet(hub, tmp_path)[0] == 0
+    (entry,) = entries(tmp_path)
+    assert (entry / "diffusion_pytorch_model.fp16.safetensors").read_bytes() == WEIGHTS

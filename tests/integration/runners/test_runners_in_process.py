@@ -128,3 +128,20 @@ async def test_sams_embedding_of_a_image_is_kept_between_calls(detector):
 
     assert after["misses"] - before["misses"] == 1
     assert after["hits"] - before["hits"] == 2
+
+
+async def test_one_process_answers_for_all_three_what_they_answer_alone(analyzer, detector, structure):
+    from runners.analyzer.client import BentoAnalyzer
+    from runners.detector.client import BentoDetector
+    from runners.perception_service import PerceptionRunner
+    from runners.structure.client import BentoStructure
+
+    together = PerceptionRunner()
+    assert await BentoAnalyzer(together).detect_objects(photo()) == await analyzer.detect_objects(photo())
+    assert await BentoAnalyzer(together).classify_prompt("a blue car") == await analyzer.classify_prompt("a blue car")
+    assert await BentoDetector(together).detect(photo(), "red car") == await detector.detect(photo(), "red car")
+    ours, theirs = [await one.estimate_depth(photo()) for one in (BentoStructure(together), structure)]
+    assert np.array_equal(ours, theirs)
+    state = await BentoDetector(together).state()
+    assert state["models_loaded"] == ["yolox", "clip", "grounding-dino", "sam", "dwpose", "depth-anything"]
+    assert state["batches"]["detect"]["items"] == 1

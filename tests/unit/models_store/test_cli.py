@@ -99,3 +99,15 @@ def test_nothing_but_a_build_loads_torch() -> None:
     )
     root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0
+
+
+def test_a_full_disk_is_found_out_before_anything_is_fetched(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("models_store.importer.room_at", lambda folder: 1_500_000_000)
+    assert main(["import", "sd15"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("sd15: 12 models, 9.37 GB, into ")
+    assert "profile sd15 needs 9.4 GB in" in said.err
+    assert "1.5 GB are free" in said.err
+    assert list(store_folder.iterdir()) == []

@@ -1,4 +1,5 @@
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -149,3 +150,32 @@ def test_only_one_batch_is_answered_at_a_time():
 
     assert max(most) == 1
     assert desk.counts()["detect"]["batches"] == 800
+
+
+def test_no_more_items_than_fit_share_a_forward_and_answers_keep_their_order():
+    sizes = []
+
+    def forward(items):
+        sizes.append(len(items))
+        return [item * 10 for item in items]
+
+    answers = BatchDesk(most_together=2).answer("count", parcels(1, 2, 3, 4, 5), forward, doing="counting")
+    assert [answer.unwrap() for answer in answers] == [10, 20, 30, 40, 50]
+    assert sizes == [2, 2, 1]
+
+
+def test_a_visitor_is_there_while_it_works_and_what_is_unused_is_given_back_after_each_batch():
+    told = []
+
+    class Visits:
+        @contextmanager
+        def on_device(self, *modules):
+            told.append(("arrives", *modules))
+            yield
+            told.append("leaves")
+
+    desk = BatchDesk(Visits(), give_back=lambda: told.append("gives back"))
+    desk.answer("count", parcels(1), lambda items: told.append("works") or items, doing="counting", module="sam")
+    assert told == [("arrives", "sam"), "works", "leaves", "gives back"]
+    desk.answer("count", parcels(1), lambda items: items, doing="counting")
+    assert told[4:] == ["gives back"], "what never visits stays where it is"

@@ -9,6 +9,7 @@ import pytest
 from composition.config import PROFILES, Config
 from composition.controls import CONTROLS
 from models_store.store import ModelSet
+from runners.diffusion.transport.spread import SpreadDiffuser
 from runners.wiring import assemble
 
 
@@ -57,3 +58,32 @@ def test_the_latent_cell_is_that_of_the_base_models_autoencoder(configuration, l
 )
 def test_whether_points_can_be_segmented_is_the_manifests_to_say_of_its_own_model(configuration, models, able):
     assert (models_of(configuration(**models)).no_points is None) is able
+
+
+class Runner:
+    """Says that it is ready."""
+
+    async def state(self):
+        return {"models_loaded": ["a model"], "ready": True}
+
+
+async def test_one_process_for_all_detectors_is_one_runner_for_health(configuration):
+    together = Runner()
+    config = configuration("tiny")
+    assembly = assemble(config, analyzer=together, detector=together, structure=together, diffusion=Runner())
+    assert set((await assembly.health.health())["runners"]) == {"perception", "diffusion"}
+
+
+async def test_every_card_has_a_diffusion_runner_and_requests_are_spread_over_them(configuration):
+    one, two, three = Runner(), Runner(), Runner()
+    assembly = assemble(
+        configuration("tiny"), analyzer=one, detector=two, structure=three, diffusion=one, more_diffusion=[two, three]
+    )
+    names = {"analyzer", "detector", "structure", "diffusion", "diffusion-1", "diffusion-2"}
+    assert set((await assembly.health.health())["runners"]) == names
+    assert isinstance(assembly.models.diffuser, SpreadDiffuser)
+    assert assembly.models.diffuser.running == (0, 0, 0)
+
+
+async def test_a_single_card_is_asked_without_a_detour(configuration):
+    assert not isinstance(models_of(configuration("tiny")).diffuser, SpreadDiffuser)

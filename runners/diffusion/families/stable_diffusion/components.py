@@ -174,7 +174,7 @@ def _load_pipeline(
     pipe = getattr(diffusers, kind.pipeline).from_pretrained(
         folder, dtype=dtype, variant=weights_variant(folder, dtype), local_files_only=True, **kind.options
     )
-    # Offloading brings each of the other parts to the device only while it is used (`ModelOffload`).
+    # Offloading brings each of the other parts to the device only while it is used (`ModelVisits`).
     (pipe.unet if settings.offload else pipe).to(device)
     return pipe
 

@@ -15,16 +15,23 @@ from composition.controls import CONTROLS
 from composition.errors import InvalidInput
 from composition.request import ControlType
 from runners.diffusion.families.stable_diffusion.components import ordinary_tensors, weights_variant
+from runners.int8 import quantise
 
 
 class ControlNetPool:
     """At most `max_loaded` ControlNets in memory, and more only while one batch needs more at the same time."""
 
     def __init__(
-        self, paths: Mapping[ControlType, Path], *, max_loaded: int, device: torch.device, dtype: torch.dtype
+        self,
+        paths: Mapping[ControlType, Path],
+        *,
+        max_loaded: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        int8: bool = False,
     ) -> None:
         self._paths, self._max_loaded = dict(paths), max_loaded
-        self._device, self._dtype = device, dtype
+        self._device, self._dtype, self._int8 = device, dtype, int8
         self._loaded: OrderedDict[ControlType, Any] = OrderedDict()
         self._lock = threading.Lock()
         self.loads = 0
@@ -89,4 +96,6 @@ class ControlNetPool:
             network = ControlNetModel.from_pretrained(
                 folder, dtype=self._dtype, variant=weights_variant(folder, self._dtype), local_files_only=True
             )
+            if self._int8:
+                quantise(network)
             return network.to(self._device).eval()

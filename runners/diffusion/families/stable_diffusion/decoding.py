@@ -11,14 +11,15 @@ from composition.errors import ContentPolicy, ModelError
 from composition.images import Image
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.stable_diffusion.components import Components
-from runners.diffusion.families.stable_diffusion.offload import ModelOffload, full_precision
+from runners.diffusion.families.stable_diffusion.precision import full_precision
 from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
+from runners.visits import ModelVisits
 
 
 class Decoder:
     """Decodes; used by one thread at a time, but for `preview`, which only reads."""
 
-    def __init__(self, components: Components, offload: ModelOffload, counters: Counters) -> None:
+    def __init__(self, components: Components, offload: ModelVisits, counters: Counters) -> None:
         self._parts, self._offload, self._counters = components, offload, counters
 
     def decode(self, state: StableDiffusionState) -> Image:

@@ -30,11 +30,12 @@ from runners.diffusion.engine.state import Bucket
 from runners.diffusion.families.stable_diffusion.components import IP_ADAPTER, SAFETY_CHECKER, Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSwitch
-from runners.diffusion.families.stable_diffusion.offload import ModelOffload, full_precision
+from runners.diffusion.families.stable_diffusion.precision import full_precision
 from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import EncodedPrompt
+from runners.visits import ModelVisits
 
 _TEXT = "encoder_hidden_states"
 
@@ -58,7 +59,7 @@ class Preprocessor:
         components: Components,
         controlnets: ControlNetPool,
         loras: LoraSwitch,
-        offload: ModelOffload,
+        offload: ModelVisits,
         settings: StableDiffusionSettings,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from composition.config import Config, ConfigError
+from composition.places import storage_folder
+from runners.visits import VISITS_LOCK
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +23,8 @@ class StableDiffusionSettings:
         preload_controlnets: load them at start instead of at first use.
         guidance_end: classifier-free guidance runs for this fraction of the steps, the rest at half the cost.
         offload: keep on the CPU what a denoising step does not need.
+        visits_lock: the file whose lock it holds while it visits the GPU, as the perception models do.
+        int8: what is held as 8-bit weights: controlnets, image_encoder, unet (its linear layers).
         compile_unet: torch.compile for the warmed-up shapes.
         native_size: the image size in pixels that is warmed up.
         warm_rows: the largest batch that is warmed up.
@@ -31,6 +36,8 @@ class StableDiffusionSettings:
     preload_controlnets: bool = False
     guidance_end: float = 1.0
     offload: bool = False
+    visits_lock: Path | None = None
+    int8: tuple[str, ...] = ()
     use_xformers: bool = True
     compile_unet: bool = False
     safety_checker: bool = True
@@ -49,18 +56,21 @@ class StableDiffusionSettings:
         Raises: ConfigError when compiling is asked for and cannot be done.
         """
         generation, optimization = config.generation, config.optimization
+        offload = optimization.offloads and on_cuda
         return cls(
             cache_ttl_s=optimization.cache_ttl_seconds,
             cache_max_bytes=(optimization.cache_max_mb << 20) if optimization.cache_preprocessors else 0,
             max_controlnets=config.models.controlnet.max_loaded,
             preload_controlnets=not config.models.controlnet.load_on_demand,
             guidance_end=generation.guidance_end,
-            offload=optimization.enable_model_offload and on_cuda,
+            offload=offload,
+            visits_lock=storage_folder(config.storage) / VISITS_LOCK if offload else None,
+            int8=optimization.int8,
             use_xformers=generation.enable_xformers,
             compile_unet=_compiles(generation.enable_torch_compile, on_cuda=on_cuda, no_compiler=no_compiler),
             safety_checker=config.models.safety_checker,
             native_size=generation.native_size or native_size,
-            warm_rows=generation.max_rows,
+            warm_rows=generation.rows,
         )
 
 

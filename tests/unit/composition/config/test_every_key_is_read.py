@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[4]
 PACKAGES = ("api", "composition", "jobs", "models_store", "prompt_reading", "runners")
 READ_BY_NAME = {("ControlNetConfig", name) for name in CONTROLS}
 """Keys that are read by the name of a thing in a registry; the registry's test has each of them act."""
+CONFIGURED = ("load_config", "planned")
+"""Functions that give the whole configuration."""
 Fields = Mapping[str, type | None]
 
 
@@ -111,7 +113,7 @@ class Reads(ast.NodeVisitor):
         if isinstance(node, ast.Name):
             return next((scope[node.id] for scope in reversed(self._scopes) if node.id in scope), None)
         if isinstance(node, ast.Call):
-            return "Config" if isinstance(node.func, ast.Name) and node.func.id == "load_config" else None
+            return "Config" if isinstance(node.func, ast.Name) and node.func.id in CONFIGURED else None
         if isinstance(node, ast.Attribute):
             section = self._resolve(node.value)
             if section is not None:

@@ -1,0 +1,52 @@
+"""The GPU report's own working on the tiny profile: every row is there and it is marked. Its times say nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from benchmarks import gpu_report
+from benchmarks.gpu_report import USE_CASES, PeakMemory, measure_tflops
+from benchmarks.report_files import MEANINGLESS, table, write
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    # diffusers' DPM scheduler under numpy 2.4.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
+]
+
+
+def test_the_tiny_profile_fills_every_row_and_is_marked(tiny_models, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(gpu_report, "USE_CASES", (USE_CASES[0], USE_CASES[3]))
+    monkeypatch.setattr(gpu_report, "CONCURRENT", (1, 2))
+    assert gpu_report.main(["--profile", "tiny", "--quick", "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "gpu_report.json").read_text())
+    assert [row["use case"] for row in report["latency"]] == ["colour change", "clothing try-on"]
+    for row in report["latency"]:
+        assert row["ours, s"] > 0
+        assert row["stock diffusers, s"] > 0
+        assert row["floor, s"] == pytest.approx(row["TFLOP"] / report["tflops"])
+    plain, controlled = (row["TFLOP"] for row in report["latency"])
+    assert controlled > plain
+    assert [row["at once"] for row in report["throughput"]] == [1, 2]
+    assert report["meaningless"] is True
+    assert MEANINGLESS in capsys.readouterr().out
+    assert (tmp_path / "gpu_report.zip").stat().st_size > 1000
+
+
+def test_a_table_has_a_dash_for_what_was_not_measured():
+    assert table([{"a": "x", "b": 1.23456, "c": None}]) == "| a | b | c |\n| --- | --- | --- |\n| x | 1.23 | - |\n"
+    assert "nothing was measured" in table([])
+
+
+def test_a_report_that_means_something_is_not_marked(tmp_path):
+    write("r", {"meaningless": False}, {"T": [{"a": "x", "b": 1.0}]}, tmp_path)
+    assert MEANINGLESS not in (tmp_path / "r.md").read_text()
+
+
+def test_without_a_gpu_there_is_no_peak_and_the_processor_is_measured():
+    assert PeakMemory(torch.device("cpu")).bytes() is None
+    assert measure_tflops(torch.device("cpu"), torch.float32, 64) > 0
