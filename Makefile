@@ -4,6 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PORT   ?= 8000
+# What `make image` tags, as deploy/compose.yaml and deploy/k8s name it.
+IMAGE ?= image-composition:latest
+VERSION = $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' api/app.py)
+REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+# docker, podman, buildah ...: whatever `bentoml containerize` knows.
+BACKEND ?= docker
 
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
@@ -24,7 +30,8 @@ OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models doctor test-models test test-unit test-integration test-e2e check format lock build clean \
 	bench bench-full-size chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world \
-	page page-check page-test docs observe-test new-user
+	page page-check page-test docs observe-test new-user bento-test image image-test scale-test upgrade-test secrets \
+	release-check sbom
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -155,8 +162,36 @@ observe-test: test-models  ## a real run under Prometheus: every query of the da
 new-user: $(READY)  ## a new user's path, timed, every click counted: clone, make demo, page, own photo; ARGS="--venv .venv"
 	$(BIN)/python -m benchmarks.new_user $(ARGS)
 
-build: models  ## a Bento
+build: models  ## a Bento, in the model store: make build PROFILE=sd15
 	$(OFFLINE) $(BIN)/bentoml build
+
+bento-test: models  ## a Bento built, served, exported, imported elsewhere, served again: the same bytes; out/bento.json
+	$(OFFLINE) $(BIN)/python -m benchmarks.bento
+
+# BentoML looks for an image's template below the working folder, and puts it into the one for temporary files.
+image: build  ## the image of the last Bento: make image PROFILE=sd15 [WHEELS=index] [COMPILE=1] [MODELS=none] [BACKEND=docker]
+	cd $${TMPDIR:-/tmp} && $(CURDIR)/$(BIN)/bentoml containerize image-composition:latest --backend $(BACKEND) \
+		-t $(IMAGE) -t $(firstword $(subst :, ,$(IMAGE))):$(VERSION) \
+		--opt build-arg=VERSION=$(VERSION) --opt build-arg=REVISION=$(REVISION) \
+		$(foreach name,WHEELS TORCH COMPILE MODELS BASE_IMAGE,$(if $($(name)),--opt build-arg=$(name)=$($(name))))
+
+image-test: models  ## build the image with buildah and run it: non-root, read-only, edits, drain; out/image.json (root, an hour)
+	$(OFFLINE) $(BIN)/python -m benchmarks.image
+
+scale-test: test-models  ## two API nodes behind nginx, Redis, three workers; 200 jobs while they are killed; out/scale.json
+	$(OFFLINE) $(BIN)/python -m benchmarks.scale
+
+upgrade-test: test-models  ## a queue of the previous tag's nodes, pending and running, goes on with these: make upgrade-test FROM=v0.1.0
+	$(OFFLINE) $(BIN)/python -m benchmarks.upgrade $(if $(FROM),--from $(FROM))
+
+secrets:  ## what deploy/compose.yaml and deploy/k8s read as secrets, made once, in deploy/secrets
+	sh deploy/make_secrets.sh
+
+sbom: $(READY)  ## the packages of the image as a CycloneDX document, from the lock; out/sbom.cdx.json
+	$(BIN)/python -m release.sbom
+
+release-check: $(READY)  ## whether this tree may be tagged: version, changelog, lock, licences, files
+	$(BIN)/python -m release.check
 
 clean:
 	rm -rf out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

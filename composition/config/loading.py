@@ -1,8 +1,9 @@
 """Reading the configuration: file and environment are laid over the defaults, and checked as one tree.
 
 Order, later wins: the defaults, the YAML file (`COMPOSITION_CONFIG`, else ./config.yaml), environment variables
-`COMPOSITION_<SECTION>__<KEY>` (value in JSON where it is a list or a table). An unknown key or a bad value stops
-start-up with its path and what would be allowed.
+`COMPOSITION_<SECTION>__<KEY>` (value in JSON where it is a list or a table). A file of that name in the folder that
+`COMPOSITION_SECRETS` names is as good as a variable, and seen by nobody who can list a process's environment. An
+unknown key or a bad value stops start-up with its path and what would be allowed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from composition.config.tree import Config
 ENV_PREFIX = "COMPOSITION_"
 ENV_DELIMITER = "__"
 CONFIG_PATH_VARIABLE = "COMPOSITION_CONFIG"
+SECRETS_VARIABLE = "COMPOSITION_SECRETS"
+_OF_THE_LOADER = (CONFIG_PATH_VARIABLE, SECRETS_VARIABLE)
 
 
 class ConfigError(Exception):
@@ -45,7 +48,7 @@ def load_config(
         ConfigError: with the path of every bad key and what is allowed there.
     """
     env = os.environ if environment is None else environment
-    variables = {name: env[name] for name in env if name.startswith(ENV_PREFIX) and name != CONFIG_PATH_VARIABLE}
+    variables = _variables(env)
     tree = _overlay(_read_file(path, env), _EnvironmentSource(variables)(), Config, ())
     if packed is not None and (tree.get("models") is None or isinstance(tree["models"], dict)):
         named = path or env.get(CONFIG_PATH_VARIABLE) or PROFILE_VARIABLE in variables
@@ -54,6 +57,22 @@ def load_config(
         return Config.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(_explain(error, variables)) from None
+
+
+def _variables(env: Mapping[str, str]) -> dict[str, str]:
+    """Those of the environment and of the folder of secrets. Raises: ConfigError: one is in both."""
+    variables = {name: env[name] for name in env if name.startswith(ENV_PREFIX) and name not in _OF_THE_LOADER}
+    if not env.get(SECRETS_VARIABLE):
+        return variables
+    folder = Path(env[SECRETS_VARIABLE])
+    try:
+        files = [path for path in folder.iterdir() if path.name.startswith(ENV_PREFIX)]
+        secrets = {path.name: path.read_text(encoding="utf-8").rstrip("\r\n") for path in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{SECRETS_VARIABLE}: {folder} cannot be read: {_without_the_text(error)}") from None
+    if twice := sorted(secrets.keys() & variables.keys()):
+        raise ConfigError(f"{twice[0]}: is a variable and a file of {folder}; which one is meant?")
+    return variables | secrets
 
 
 class _Settings(Config, BaseSettings):

@@ -263,8 +263,8 @@ class StorageConfig(_Section):
     """Where the embedded queue's jobs and every queue's images are.
 
     `folder` null is the user's state folder. `jobs` is a SQLite file, or "memory"; null is a file in the folder.
-    `blobs` is a folder, an fsspec or redis:// URL, or "memory"; null is in the folder with the embedded queue, and the
-    queue's Redis with Celery, whose nodes share no disk. It is a secret since such a URL may hold a password.
+    `blobs` is a folder, an s3://, redis:// or fsspec URL, or "memory"; null is in the folder with the embedded queue,
+    and the queue's Redis with Celery, whose nodes share no disk. It is a secret since such a URL may hold a password.
     """
 
     folder: str | None = None

@@ -11,7 +11,7 @@ from jobs.blobs.memory_blobs import MemoryBlobStore
 
 
 def open_blob_store(location: str, *, key: str = "storage.blobs") -> BlobStore:
-    """`memory`, a folder, a redis:// URL, or any other fsspec URL (s3://bucket/prefix).
+    """`memory`, a folder, a redis:// or s3://bucket/prefix URL, or any fsspec URL (gs://bucket/prefix).
 
     Raises: ConfigError says what is missing, of the `key` that the location is the value of. Of a URL it shows the
     scheme alone, and of what a library says about one nothing: there may be a password in both.
@@ -27,6 +27,10 @@ def open_blob_store(location: str, *, key: str = "storage.blobs") -> BlobStore:
             from jobs.redis_connection import connect
 
             return RedisBlobStore(connect(location))
+        if scheme == "s3":
+            from jobs.blobs.s3_blobs import S3BlobStore  # an optional dependency
+
+            return S3BlobStore(location)
         return FsspecBlobStore(location)
     except ImportError as error:
         raise ConfigError(f"{key}: {scheme}:// cannot be used: {error}") from error

@@ -1,4 +1,4 @@
-"""Job images as files: a local folder, or any fsspec URL (s3://bucket/prefix) that several machines share.
+"""Job images as files: a local folder, or any fsspec URL (gs://bucket/prefix) that several machines share.
 
 A local file is whole and on the disk before its key is given out. It is written under its final name: nobody can know
 that name earlier, and what a crash leaves half-written is an orphan like any other. Without a rename the file's and the

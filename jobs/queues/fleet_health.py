@@ -26,7 +26,7 @@ class FleetHealth:
     async def health(self) -> Mapping[str, object]:
         """Not ready without a ready worker, or while Redis is away."""
         try:
-            workers = await self._present()
+            workers = list((await self._present()).values())
         except NotReady:
             workers = []
         names = {name for worker in workers for name in worker.get("models_loaded", ())}
@@ -39,17 +39,21 @@ class FleetHealth:
             "running": sum(int(worker.get("running") or 0) for worker in workers),
         }
 
-    async def _present(self) -> list[dict[str, Any]]:
+    async def is_present(self, machine: str) -> bool:
+        """Whether a worker of the machine with that host name is there. Raises: NotReady: Redis is away."""
+        return any(worker_id.rsplit("-", 2)[0] == machine for worker_id in await self._present())
+
+    async def _present(self) -> dict[str, dict[str, Any]]:
         async with translated():
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.time()
                 pipe.hgetall(self._key)
                 (now, _), found = await pipe.execute()
-            workers = {worker_id: json.loads(text) for worker_id, text in found.items()}
+            workers = {worker_id.decode(): json.loads(text) for worker_id, text in found.items()}
             dead = [worker_id for worker_id, worker in workers.items() if now - worker["at"] > FORGET_S]
             if dead:
                 async with self._redis.pipeline(transaction=False) as pipe:
                     pipe.hdel(self._key, *dead)
                     await pipe.execute()
         # A sign from the future was given before the server's clock was set back; the next comes in a moment.
-        return [worker for worker in workers.values() if abs(now - worker["at"]) <= PRESENT_S]
+        return {worker_id: worker for worker_id, worker in workers.items() if abs(now - worker["at"]) <= PRESENT_S}

@@ -43,6 +43,9 @@ ELSEWHERE = {
     ("CONTRIBUTING.md", "Contributing"): "make test and make check are what CI runs",
     ("docs/memory.md", "What fits on a card"): "sd15 is not here; docs/models-store.md asks the doctor about tiny",
     ("docs/performance.md", "Measuring"): "minutes to hours each; tests/integration/benchmarks runs the small ones",
+    ("docs/deployment.md", "The image"): "make image-test builds and runs one, in an hour",
+    ("docs/deployment.md", "Compose"): "needs a container runtime; tests/unit/deploy checks the files",
+    ("docs/deployment.md", "Kubernetes"): "tests/unit/deploy checks the files, and the secrets' names in them",
     ("docs/reports.md", "Speed and memory"): "test_gpu_report.py runs it on the tiny profile",
     ("docs/reports.md", "Quality"): "test_quality_report.py runs it on toy folders",
     ("docs/models/README.md", "Training"): "hours; tests/integration/demo_models trains a little",
@@ -318,7 +321,7 @@ def test_every_section_of_the_performance_page_with_a_measured_figure_names_a_co
 
 def programs_elsewhere() -> list[list[str]]:
     lines = [command.text for place in ELSEWHERE for command in of(*place)]
-    return [shlex.split(line) for line in lines if not line.startswith("make ")]
+    return [shlex.split(line) for line in lines if not line.startswith(("make ", "docker ", "kubectl "))]
 
 
 @pytest.mark.parametrize("words", programs_elsewhere(), ids=" ".join)

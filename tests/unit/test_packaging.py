@@ -15,7 +15,7 @@ from pathspec import PathSpec
 from api.bundle import read_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
-DEVELOPMENT = {"benchmarks", "demo_models", "tests"}
+DEVELOPMENT = {"benchmarks", "demo_models", "release", "tests"}
 PRODUCT = {path.parent.name for path in ROOT.glob("*/__init__.py")} - DEVELOPMENT
 WIRING = ["service.py", "worker.py"]
 
@@ -46,11 +46,16 @@ def test_the_bento_has_the_page_as_it_is_served_and_nothing_that_builds_it(packe
     assert {path for path in files if packed.match_file(path)} == served
 
 
+def test_the_bento_has_what_its_image_is_built_with_and_nothing_else_of_deploy(packed):
+    wanted = {"deploy/install_packages.sh", "deploy/slim_packages.py"}
+    assert {path for path in files_of("deploy") if packed.match_file(path)} == wanted
+
+
 def test_the_bento_has_the_wiring_and_what_it_reads(packed):
     assert all(packed.match_file(path) for path in [*WIRING, "config.yaml", "README.md", "LICENSE", "NOTICE"])
 
 
-@pytest.mark.parametrize("folder", sorted(DEVELOPMENT | {"docs", "deploy", "clients", "examples"}))
+@pytest.mark.parametrize("folder", sorted(DEVELOPMENT | {"docs", "clients", "examples"}))
 def test_the_bento_has_nothing_of_what_serves_development(packed, folder):
     files = set(files_of(folder))
     assert files

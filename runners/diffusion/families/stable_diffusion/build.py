@@ -13,6 +13,7 @@ import torch
 
 from composition.config import Config
 from models_store.store import ModelSet
+from runners.compilers import reason_not_to_compile
 from runners.device import choose_dtype
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.family import Family
@@ -45,7 +46,10 @@ def load_kind(
     Raises: as `load_components`, and ModelsNotImported.
     """
     settings = StableDiffusionSettings.from_config(
-        config, on_cuda=device.type == "cuda", native_size=models.native_size
+        config,
+        on_cuda=device.type == "cuda",
+        native_size=models.native_size,
+        no_compiler=reason_not_to_compile(),
     )
     dtype = choose_dtype(config.models.dtype, device)
     components = load_components(profile_paths(kind, models), settings, device, dtype)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from composition.config import Config
+from composition.config import Config, ConfigError
 from composition.places import storage_folder
 from runners.visits import VISITS_LOCK
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +47,17 @@ class StableDiffusionSettings:
     warm_rows: int = 16
 
     @classmethod
-    def from_config(cls, config: Config, *, on_cuda: bool, native_size: int) -> StableDiffusionSettings:
+    def from_config(
+        cls, config: Config, *, on_cuda: bool, native_size: int, no_compiler: str | None = None
+    ) -> StableDiffusionSettings:
         """The service's configuration as this family needs it.
 
-        On CUDA "auto" means on; `native_size` is the profile's, in pixels, for when the configuration names none.
+        On CUDA "auto" means on where nothing is missing for it (`no_compiler` says what); `native_size` is the
+        profile's, in pixels, for when the configuration names none.
+
+        Raises: ConfigError when compiling is asked for and cannot be done.
         """
         generation, optimization = config.generation, config.optimization
-        compile_unet = generation.enable_torch_compile
         offload = optimization.offloads and on_cuda
         return cls(
             cache_ttl_s=optimization.cache_ttl_seconds,
@@ -63,8 +70,18 @@ class StableDiffusionSettings:
             visits_lock=storage_folder(config.storage) / VISITS_LOCK if offload else None,
             int8=optimization.int8,
             use_xformers=generation.enable_xformers,
-            compile_unet=on_cuda if compile_unet == "auto" else bool(compile_unet),
+            compile_unet=_compiles(generation.enable_torch_compile, on_cuda=on_cuda, no_compiler=no_compiler),
             safety_checker=config.models.safety_checker,
             native_size=generation.native_size or native_size,
             warm_rows=generation.rows,
         )
+
+
+def _compiles(wanted: bool | str, *, on_cuda: bool, no_compiler: str | None) -> bool:
+    if wanted == "auto":
+        if on_cuda and no_compiler:
+            logger.warning("generation.enable_torch_compile: the UNet runs eager, since %s", no_compiler)
+        return on_cuda and no_compiler is None
+    if wanted and on_cuda and no_compiler:
+        raise ConfigError(f"generation.enable_torch_compile: {no_compiler}; set it to auto or false")
+    return bool(wanted)

@@ -159,6 +159,34 @@ def test_the_variable_that_names_the_file_is_no_key(tmp_path):
     assert load_config(None, {"COMPOSITION_CONFIG": str(path)}).limits.max_resolution == 640
 
 
+def test_a_file_of_the_secrets_folder_is_as_good_as_a_variable(tmp_path):
+    (tmp_path / "COMPOSITION_API__API_KEYS").write_text('{"shop": "k1"}\n')
+    (tmp_path / "..data").mkdir()  # as Kubernetes has it
+    (tmp_path / "README").write_text("not ours")
+    config = load(tmp_path, COMPOSITION_SECRETS=str(tmp_path), COMPOSITION_API__PORT="9000")
+    assert {name: key.get_secret_value() for name, key in config.api.api_keys.items()} == {"shop": "k1"}
+    assert config.api.port == 9000
+
+
+def test_a_secret_that_is_a_variable_too_is_refused(tmp_path):
+    (tmp_path / "COMPOSITION_QUEUE__WEBHOOK_SECRET").write_text("hush")
+    with pytest.raises(ConfigError, match=r"COMPOSITION_QUEUE__WEBHOOK_SECRET: is a variable and a file") as caught:
+        load(tmp_path, COMPOSITION_SECRETS=str(tmp_path), COMPOSITION_QUEUE__WEBHOOK_SECRET="other")
+    assert "hush" not in str(caught.value)
+
+
+def test_a_bad_secret_is_named_by_its_file(tmp_path):
+    (tmp_path / "COMPOSITION_QUEUE__WEBHOK").write_text("hush")
+    with pytest.raises(ConfigError, match=r"queue\.webhok: is not a known key.*COMPOSITION_QUEUE__WEBHOK") as caught:
+        load(tmp_path, COMPOSITION_SECRETS=str(tmp_path))
+    assert "hush" not in str(caught.value)
+
+
+def test_a_secrets_folder_that_is_not_there_stops_the_start(tmp_path):
+    with pytest.raises(ConfigError, match=r"COMPOSITION_SECRETS: .*nowhere cannot be read"):
+        load(tmp_path, COMPOSITION_SECRETS=str(tmp_path / "nowhere"))
+
+
 def test_sections_are_merged_key_by_key(tmp_path):
     config = load(
         tmp_path,

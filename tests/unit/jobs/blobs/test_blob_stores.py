@@ -21,15 +21,32 @@ from jobs.blobs.file_blobs import FolderBlobStore, FsspecBlobStore
 from jobs.blobs.file_blobs import _modified as modified_at
 from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.blobs.retrying_blobs import RetryingBlobStore
+from jobs.blobs.s3_blobs import S3BlobStore
+from tests.fakes import s3_server as s3_server_module
+from tests.fakes.s3_server import FakeS3Server
 
 
-@pytest.fixture(params=["memory", "folder", "fsspec", "retrying"])
+@pytest.fixture(params=["memory", "folder", "fsspec", "retrying", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    if request.param == "s3":
+        request.getfixturevalue("s3_server")
+        return S3BlobStore(f"s3://{s3_server_module.BUCKET}/prefix-{uuid.uuid4().hex}")
     if request.param == "folder":
         return FolderBlobStore(tmp_path / "images")
     if request.param == "fsspec":
         return FsspecBlobStore(f"memory://blobs-{uuid.uuid4().hex}")
     return MemoryBlobStore() if request.param == "memory" else RetryingBlobStore(MemoryBlobStore())
+
+
+@pytest.fixture
+def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3Server]:
+    """Found by the variables that anybody would set."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    with FakeS3Server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 async def test_what_is_put_comes_back(blobs: BlobStore) -> None:
@@ -187,3 +204,45 @@ def test_what_cannot_be_used_is_named_without_the_password_in_it(location: str):
 def test_the_age_of_a_file_is_read_as_each_file_system_says_it(entry: dict[str, object], modified: float) -> None:
     """An unknown age is no age: such a file is never taken for an old one."""
     assert modified_at(entry) == modified
+
+
+async def test_an_object_store_pages_through_what_is_old_below_its_prefix_alone(s3_server: FakeS3Server) -> None:
+    blobs = open_blob_store("s3://images/a")
+    assert isinstance(blobs, S3BlobStore)
+    keys = {await blobs.put(bytes([number])) for number in range(5)}
+    s3_server.objects["a/notes.txt"] = s3_server.objects["b/" + "0" * 32] = (
+        b"foreign",
+        datetime(2020, 1, 1, tzinfo=UTC),
+    )
+    assert set(await blobs.older_than(-10)) == keys
+    assert {key for key in s3_server.objects if key.startswith("a/")} == {f"a/{key}" for key in keys} | {"a/notes.txt"}
+
+
+async def test_an_object_store_that_is_away_or_refuses_is_an_outage_and_no_lost_image(
+    s3_server: FakeS3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = S3BlobStore("s3://images/a")
+    key = await blobs.put(b"kept")
+    with pytest.raises(StorageAway, match="NoSuchBucket"):
+        await S3BlobStore("s3://another/a").get(key)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    for call in (S3BlobStore("s3://images/a").get(key), S3BlobStore("s3://images/a").put(b"a")):
+        with pytest.raises(StorageAway) as refused:
+            await call
+        assert "127.0.0.1" not in str(refused.value)
+    assert s3_server.refused == 2
+    s3_server.away = True
+    with pytest.raises(StorageAway):
+        await blobs.get(key)
+    s3_server.away = False
+    assert await blobs.get(key) == b"kept"
+
+
+async def test_a_key_that_was_never_given_reaches_no_object(s3_server: FakeS3Server) -> None:
+    blobs = S3BlobStore("s3://images/a")
+    s3_server.objects["a/secret"] = (b"not a blob", datetime.now(UTC))
+    for key in ("secret", "../a/secret", "0" * 31):
+        with pytest.raises(NotFound):
+            await blobs.get(key)
+        await blobs.delete([key])
+    assert s3_server.objects["a/secret"][0] == b"not a blob"

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from composition.config import Config
+from composition.config import Config, ConfigError
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 
 
-def settings(on_cuda=False, **sections):
-    return StableDiffusionSettings.from_config(Config.model_validate(sections), on_cuda=on_cuda, native_size=512)
+def settings(on_cuda=False, no_compiler=None, **sections):
+    return StableDiffusionSettings.from_config(
+        Config.model_validate(sections), on_cuda=on_cuda, native_size=512, no_compiler=no_compiler
+    )
 
 
 def test_the_limits_are_the_configurations():
@@ -31,6 +33,16 @@ def test_a_cache_that_is_off_keeps_nothing():
 )
 def test_auto_compiles_on_cuda_only(wanted, on_cuda, compiles):
     assert settings(on_cuda, generation={"enable_torch_compile": wanted}).compile_unet is compiles
+
+
+def test_without_a_compiler_auto_runs_eager_and_says_so(caplog):
+    assert not settings(True, no_compiler="there is no C compiler").compile_unet
+    assert "the UNet runs eager, since there is no C compiler" in caplog.text
+
+
+def test_without_a_compiler_compiling_that_is_asked_for_is_refused():
+    with pytest.raises(ConfigError, match=r"generation\.enable_torch_compile: there is no C compiler"):
+        settings(True, no_compiler="there is no C compiler", generation={"enable_torch_compile": True})
 
 
 def test_offloading_needs_a_device_to_offload_from():

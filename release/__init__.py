@@ -1,0 +1,1 @@
+"""What a release needs beside the code: `make release-check`, `make sbom`."""
