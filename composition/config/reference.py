@@ -109,6 +109,8 @@ def _values(annotation: object, metadata: typing.Sequence[object] = ()) -> str:
         return f"list of {_values(arguments[0])}"
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return f"table of {_values(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return ", ".join(f"`{one.value}`" for one in annotation)
     names = {int: "whole number", float: "number", bool: "true, false", str: "text", SecretStr: "secret text"}
     names[types.NoneType] = "null"
     assert annotation in names, annotation
@@ -130,7 +132,7 @@ def _default(value: object) -> str:
         return str(value).lower()
     if isinstance(value, Enum):
         return f"`{value.value}`"
-    if isinstance(value, tuple | dict):
+    if isinstance(value, tuple | Mapping):
         return "empty"
     return f"`{value}`" if isinstance(value, str) and value else "empty" if value == "" else f"{value:g}"
 
