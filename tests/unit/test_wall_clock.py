@@ -33,6 +33,7 @@ READERS = {
     "jobs/blobs/file_blobs.py",  # ages, of which Housekeeping takes two looks
     "jobs/blobs/memory_blobs.py",
     "jobs/blobs/redis_blobs.py",
+    "jobs/blobs/s3_blobs.py",
     "composition/loras/library.py",  # when a file came, for its owner
     "jobs/loras/kept_loras.py",  # rests of uploads, an hour old where several nodes have clocks
     "jobs/loras/redis_lora_files.py",

@@ -168,3 +168,4 @@ class Health(_Answer):
     gpu_available: bool
     gpu_memory_free_mb: int
     runners: dict[str, RunnerHealth]
+    draining: bool = False
