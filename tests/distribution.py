@@ -35,6 +35,7 @@ SHARED: Mapping[str, Collection[str]] = {
         f"{E2E}/test_documented_commands.py",
         f"{E2E}/test_edits.py",
         f"{E2E}/test_examples.py",
+        f"{E2E}/test_loras.py",
         f"{E2E}/test_mcp.py",
         f"{E2E}/test_observability.py",
         f"{E2E}/test_readme.py",
