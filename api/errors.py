@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from api.openai import errors as openai
 from composition.errors import (
@@ -141,6 +142,16 @@ def _printable(text: str) -> str:
     return text[:200].encode("utf-8", "replace").decode("utf-8")
 
 
+def _methods_of(app: FastAPI, request: Request) -> list[str]:
+    """The methods of all routes of a path; the framework names those of the first one."""
+    methods: set[str] = set()
+    for route in app.router.routes:
+        match, _ = route.matches(request.scope)
+        if match is Match.PARTIAL:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
+
+
 def install_error_handlers(app: FastAPI) -> None:
     async def composition_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, CompositionError)
@@ -154,7 +165,10 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return error_response(from_http_exception(error), headers=error.headers, path=request.scope["path"])
+        headers = dict(error.headers or {})
+        if error.status_code == MethodNotAllowed.status and (methods := _methods_of(app, request)):
+            headers["Allow"] = ", ".join(methods)
+        return error_response(from_http_exception(error), headers=headers, path=request.scope["path"])
 
     app.add_exception_handler(CompositionError, composition_error)
     app.add_exception_handler(RequestValidationError, validation_error)

@@ -40,7 +40,8 @@ def adapter_faults(unet: Any, weights: Path) -> list[str]:
     names = list(read_shapes(weights))
     attention = {name.removeprefix(_ATTENTION) for name in names if name.startswith(_ATTENTION)}
     projection = [name for name in names if name.startswith(_PROJECTION)]
-    crossed = [name for name in unet.attn_processors if not name.endswith("attn1.processor")]
+    # The plus adapters' projection, by now a part of the UNet, has attention of its own.
+    crossed = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
     # Every second processor is a cross-attention; the file numbers them all.
     wanted = {f"{2 * i + 1}.{key}.weight" for i in range(len(crossed)) for key in ("to_k_ip", "to_v_ip")}
     needed = sum(len(layer.state_dict()) for layer in unet.encoder_hid_proj.image_projection_layers)

@@ -34,8 +34,13 @@ def without_card(config: Config) -> Config:
 
 
 def decide(config: Config, find: Callable[[], Machine] = find_gpus) -> Plan:
-    """This server's plan: the one in the environment when it is for this configuration, else a new one, left there."""
-    wishes, needs = wishes_of(config), needs_of(ModelSet(config.models))
+    """This server's plan: the one in the environment when it is for this configuration, else a new one, left there.
+
+    Raises: as `ModelSet.require_served`.
+    """
+    models = ModelSet(config.models)
+    models.require_served()
+    wishes, needs = wishes_of(config), needs_of(models)
     identity = _digest(wishes, needs)
     told = os.environ.get(VARIABLE)
     if told and (known := json.loads(told))["for"] == identity:

@@ -41,6 +41,7 @@ ELSEWHERE = {
     ("README.md", "Real models"): "typed in test_real_models.py",
     ("README.md", "Two commands"): "make test is this run; the edits of make demo are run in test_demo_profile.py",
     ("CONTRIBUTING.md", "Contributing"): "make test and make check are what CI runs",
+    ("docs/loras.md", "Bringing one in"): "test_loras.py sends a file that is made for the served model",
     ("docs/memory.md", "What fits on a card"): "sd15 is not here; docs/models-store.md asks the doctor about tiny",
     ("docs/performance.md", "Measuring"): "minutes to hours each; tests/integration/benchmarks runs the small ones",
     ("docs/deployment.md", "The image"): "make image-test builds and runs one, in an hour",

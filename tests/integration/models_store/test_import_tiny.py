@@ -108,7 +108,7 @@ def test_a_killed_importer_leaves_whole_entries_and_a_waiting_one_finishes(tmp_p
     first.communicate()
     said = [process.communicate(timeout=TIMEOUT_S) for process in waiting]
     assert [process.returncode for process in waiting] == [0, 0], said
-    imported = sorted(int(out.split()[1]) for out, _ in said)
+    imported = sorted(int(out.splitlines()[-1].split()[1]) for out, _ in said)
     assert imported[0] == 0, "the second one of those that waited finds all done"
     assert 0 < imported[1] <= len(ROLES) - 3, "what the killed one had finished is kept"
     entries = imported_entries(tmp_path)

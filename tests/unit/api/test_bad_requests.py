@@ -174,3 +174,17 @@ async def test_each_bad_field_is_named_with_what_is_wrong_with_it(edge: Edge):
     answer = await edge.client.post(GENERATE, content=edit(strenght=1, config={"seed": "x"}), headers=JSON)
     errors = {item["field"]: item["message"] for item in answer.json()["error"]["details"]["fields"]}
     assert errors == {"strenght": "is not a known field", "config.seed": "Input should be a valid integer"}
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/api/v1/generate", "POST"),
+        ("/api/v1/jobs/7", "DELETE"),
+        ("/api/v1/loras", "GET, POST"),
+        ("/api/v1/admin/drain", "DELETE, GET, POST"),
+    ],
+)
+async def test_a_wrong_method_is_told_all_that_there_are(edge: Edge, path: str, methods: str):
+    response = await edge.client.request("PATCH", path)
+    assert (response.status_code, response.headers["allow"]) == (405, methods)

@@ -48,9 +48,10 @@ class ControlNetPool:
                 raise InvalidInput(f"control type {kind} is not available with this model profile")
 
     def use(self, kinds: Collection[ControlType]) -> None:
-        """A forward with just these begins: they stay until the next one does."""
+        """A forward with just these begins: they stay until the next one does. What is too many by now is dropped."""
         with self._lock:
             self._in_use = frozenset(kinds)
+            self._trim(max(self._max_loaded, len(self._in_use)))
 
     def get(self, kind: ControlType, *, needed: int = 1) -> Any:
         """The ControlNet, loaded when it was not.

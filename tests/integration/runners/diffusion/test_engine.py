@@ -260,7 +260,6 @@ def test_stopping_the_engine_ends_its_requests_and_refuses_new_ones(make_engine)
 @pytest.mark.parametrize(
     "changes",
     [
-        {"references": (photo(1), photo(2))},
         {"num_inference_steps": 0},
         {"strength": 0.0},
         {"image": photo(1, 64, 72)},

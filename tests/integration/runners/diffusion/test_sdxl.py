@@ -29,7 +29,7 @@ LONG = " ".join(["car"] * 100)
 
 def test_the_profile_is_served_with_all_that_it_has(tiny_sdxl_models):
     config = Config.model_validate({"models": {"profile": "tiny-sdxl"}})
-    engine = start_engine(config, tiny_sdxl_models, CPU)
+    engine = start_engine(config, tiny_sdxl_models, CPU, Counters())
     try:
         listener = FakeListener()
         references = {"references": (photo(7),), "ip_adapter_scale": 0.6}
