@@ -28,7 +28,7 @@ endif
 # Importing is the only step that may use the network; it does so for profiles that are downloaded.
 OFFLINE := HF_HUB_OFFLINE=1
 
-.PHONY: help setup profiles demo serve models doctor test-models test test-unit test-integration test-e2e check format lock build clean \
+.PHONY: help setup profiles demo serve models doctor test-models test test-slow test-unit test-integration test-e2e check format lock build clean \
 	bench bench-full-size chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world \
 	page page-check page-test docs observe-test new-user bento-test image image-test scale-test upgrade-test secrets \
 	release-check sbom
@@ -64,7 +64,10 @@ serve: models  ## import what is missing, then serve page and API on 127.0.0.1:8
 	@$(OFFLINE) $(BIN)/bentoml serve service:ImageComposition --host 127.0.0.1 --port $(PORT)
 
 test: test-models  ## every test that CI runs
-	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: test-models  ## what is left out of it: minutes for one answer
+	$(OFFLINE) $(BIN)/python -m pytest -m slow
 
 test-unit: $(READY)  ## no torch, seconds
 	$(OFFLINE) $(BIN)/python -m pytest tests/unit clients/python/tests

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -142,14 +142,18 @@ def _printable(text: str) -> str:
     return text[:200].encode("utf-8", "replace").decode("utf-8")
 
 
+_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
+
 def _methods_of(app: FastAPI, request: Request) -> list[str]:
     """The methods of all routes of a path; the framework names those of the first one."""
-    methods: set[str] = set()
-    for route in app.router.routes:
-        match, _ = route.matches(request.scope)
-        if match is Match.PARTIAL:
-            methods |= getattr(route, "methods", None) or set()
-    return sorted(methods)
+    scope = dict(request.scope)
+    scope.pop("path_params", None)
+
+    def allows(method: str) -> bool:
+        return any(route.matches({**scope, "method": method})[0] is Match.FULL for route in app.router.routes)
+
+    return [method for method in _METHODS if allows(method)]
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -299,6 +299,19 @@ def test_a_negative_prompt_and_settings_are_sent_as_they_are_set(visit):
     assert body["config"] == {"seed": SEED, "guidance_scale": 5.5, "output_format": "jpeg", "sharpen": True}
 
 
+KEPT_REFERENCES = """
+() => new Promise((done, fail) => {
+  const opening = indexedDB.open("image-composition");
+  opening.onerror = () => fail(opening.error);
+  opening.onsuccess = () => {
+    const asked = opening.result.transaction("draft", "readonly").objectStore("draft").get("draft");
+    asked.onsuccess = () => { opening.result.close(); done(asked.result?.references.length); };
+  };
+})
+"""
+"""The page keeps a draft a moment after its last change."""
+
+
 def test_several_references_are_sent_and_each_can_be_taken_away(visit):
     visit.take("Texture transfer")
     field = visit.page.locator(".reference input[type=file]")
@@ -313,6 +326,8 @@ def test_several_references_are_sent_and_each_can_be_taken_away(visit):
     assert "reference_image" not in sent
     colours = [pixels(base64.b64decode(url.partition(",")[2]))[0, 0].tolist() for url in sent["reference_images"]]
     assert colours == [[255, 0, 0], [0, 0, 255]]
+    while visit.page.evaluate(KEPT_REFERENCES) != 2:
+        visit.page.wait_for_timeout(50)
     visit.page.reload()
     visit.page.get_by_alt_text("Reference 2").wait_for()
 
