@@ -64,6 +64,16 @@ def test_ports_are_those_that_the_service_and_the_proxy_listen_on(services):
     assert f"listen {proxy};" in (DEPLOY / "nginx" / "nginx.conf").read_text(encoding="utf-8")
 
 
+def test_redis_reads_its_settings_from_where_they_are_mounted(services):
+    redis = services["redis"]
+    (start,) = [line for line in redis["entrypoint"][-1].splitlines() if line.startswith("exec ")]
+    _, program, settings, option, password = start.split()
+    assert (program, option) == ("redis-server", "--include")
+    mounted = {volume.split(":")[1]: volume.split(":")[0] for volume in redis["volumes"]}
+    assert (DEPLOY / mounted[settings]).samefile(DEPLOY / "k8s/redis/redis.conf")
+    assert f"> {password}" in redis["entrypoint"][-1], "what it includes is written before"
+
+
 def test_redis_is_reached_by_the_nodes_alone_and_keeps_what_it_is_given(services):
     file, redis = compose(), services["redis"]
     assert "ports" not in redis
