@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from composition.config import ConfigError
@@ -19,7 +21,7 @@ def open_blob_store(location: str, *, key: str = "storage.blobs") -> BlobStore:
     if location == "memory":
         return MemoryBlobStore()
     scheme, has_scheme, rest = location.partition("://")
-    try:
+    with refused_as(key, location):
         if not has_scheme or scheme == "file":
             return FolderBlobStore(Path(rest if has_scheme else location))
         if scheme in ("redis", "rediss", "unix"):
@@ -32,6 +34,14 @@ def open_blob_store(location: str, *, key: str = "storage.blobs") -> BlobStore:
 
             return S3BlobStore(location)
         return FsspecBlobStore(location)
+
+
+@contextmanager
+def refused_as(key: str, location: str) -> Iterator[None]:
+    """A location that cannot be used is a fault of the configuration's `key`. Raises: ConfigError."""
+    scheme, has_scheme, _ = location.partition("://")
+    try:
+        yield
     except ImportError as error:
         raise ConfigError(f"{key}: {scheme}:// cannot be used: {error}") from error
     except (ValueError, OSError) as error:

@@ -9,7 +9,6 @@ themselves.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import re
 import time
@@ -17,7 +16,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,9 +24,8 @@ from typing import Any, TypeVar
 import fsspec
 
 from composition.config import ConfigError
-from composition.errors import CompositionError, NotFound, StorageAway
-
-logger = logging.getLogger(__name__)
+from composition.errors import NotFound, StorageAway
+from jobs.storage_faults import told_of
 
 THREADS = 4
 
@@ -80,7 +78,7 @@ class _FileBlobStore(ABC):
 
     async def _run(self, work: Callable[..., _T], *args: Any) -> _T:
         def run() -> _T:
-            with _translated():
+            with told_of("image storage", "blob"):
                 return work(*args)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
@@ -167,10 +165,10 @@ class FsspecBlobStore(_FileBlobStore):
     def _dated(self) -> Iterator[tuple[str, float]]:
         with suppress(FileNotFoundError):
             for entry in self._files.ls(self._root, detail=True, refresh=True):
-                yield str(entry["name"]).rpartition("/")[2], _modified(entry)
+                yield str(entry["name"]).rpartition("/")[2], modified_at(entry)
 
 
-def _modified(entry: dict[str, Any]) -> float:
+def modified_at(entry: dict[str, Any]) -> float:
     """UTC seconds; file systems differ in how they say it. Unknown: infinitely new, never collected."""
     value = entry.get("LastModified") or entry.get("mtime") or entry.get("created")
     if isinstance(value, datetime):
@@ -184,17 +182,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except CompositionError:
-        raise
-    except FileNotFoundError:
-        raise NotFound("there is no such blob") from None
-    except Exception as error:  # every fsspec file system has its own errors
-        logger.warning("image storage: %r", error)
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise StorageAway(f"the image storage cannot be used: {reason}", details={"reason": reason}) from error

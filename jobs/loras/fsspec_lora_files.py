@@ -1,4 +1,4 @@
-"""LoRAs behind an fsspec URL (s3://bucket/prefix), beside the images that several machines share.
+"""LoRAs behind an fsspec URL (gs://bucket/prefix), beside the images that several machines share.
 
 An object store has no way to say "only if there is none" that all of them know: of two nodes that add one name of one
 owner in the same moment, the later wins, and the other's file is a rest.
@@ -7,18 +7,16 @@ owner in the same moment, the later wins, and the other's file is a rest.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import fsspec
 
-from composition.errors import CompositionError, NotFound, StorageAway
-
-logger = logging.getLogger(__name__)
+from composition.errors import NotFound
+from jobs.blobs.file_blobs import modified_at
+from jobs.storage_faults import told_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,24 +80,9 @@ class FsspecLoraFiles:
             entries = self._fs.ls(folder, detail=True, refresh=True)
         except FileNotFoundError:
             return []
-        return [(str(entry["name"]).rstrip("/").rpartition("/")[2], _modified(entry)) for entry in entries]
-
-
-def _modified(entry: dict[str, Any]) -> float:
-    value = entry.get("LastModified") or entry.get("mtime") or entry.get("created")
-    if isinstance(value, datetime):
-        return value.timestamp()
-    return float(value) if isinstance(value, int | float) else float("inf")
+        return [(str(entry["name"]).rstrip("/").rpartition("/")[2], modified_at(entry)) for entry in entries]
 
 
 async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    try:
+    with told_of("storage of LoRAs", "LoRA"):
         return await asyncio.to_thread(function, *args, **kwargs)
-    except CompositionError:
-        raise
-    except FileNotFoundError:
-        raise NotFound("there is no such LoRA") from None
-    except Exception as error:  # every fsspec file system has its own errors
-        logger.warning("storage of LoRAs: %r", error)
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise StorageAway(f"the storage of LoRAs cannot be used: {reason}", details={"reason": reason}) from error

@@ -53,6 +53,9 @@ def _handler(store: FakeS3Server) -> type[BaseHTTPRequestHandler]:
         def do_PUT(self) -> None:
             data = self._body()
             if key := self._key():
+                if key in store.objects and self.headers.get("If-None-Match") == "*":
+                    self._refuse(412, "PreconditionFailed")
+                    return
                 store.objects[key] = (data, datetime.now(UTC))
                 self._answer(200, headers={"ETag": '"x"'})
 

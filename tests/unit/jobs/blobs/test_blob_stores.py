@@ -17,8 +17,7 @@ from composition.config import ConfigError
 from composition.errors import NotFound, NotReady, StorageAway
 from composition.ports.queue import BlobStore
 from jobs.blobs.blob_stores import open_blob_store
-from jobs.blobs.file_blobs import FolderBlobStore, FsspecBlobStore
-from jobs.blobs.file_blobs import _modified as modified_at
+from jobs.blobs.file_blobs import FolderBlobStore, FsspecBlobStore, modified_at
 from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.blobs.retrying_blobs import RetryingBlobStore
 from jobs.blobs.s3_blobs import S3BlobStore
@@ -36,17 +35,6 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     if request.param == "fsspec":
         return FsspecBlobStore(f"memory://blobs-{uuid.uuid4().hex}")
     return MemoryBlobStore() if request.param == "memory" else RetryingBlobStore(MemoryBlobStore())
-
-
-@pytest.fixture
-def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3Server]:
-    """Found by the variables that anybody would set."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    with FakeS3Server() as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 async def test_what_is_put_comes_back(blobs: BlobStore) -> None:

@@ -12,6 +12,7 @@ from composition.errors import NotFound, StorageAway
 from jobs.loras.folder_lora_files import FolderLoraFiles
 from jobs.loras.fsspec_lora_files import FsspecLoraFiles
 from jobs.loras.opening import open_lora_store
+from jobs.loras.s3_lora_files import S3LoraFiles
 from tests.fakes.fake_lora_files import FakeLoraFiles
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -26,12 +27,18 @@ def fsspec_files(tmp_path: Path):
     return FsspecLoraFiles("memory://bucket/prefix")
 
 
+def s3_files(tmp_path: Path):
+    return S3LoraFiles("s3://images/prefix")
+
+
 def fake_files(tmp_path: Path):
     return FakeLoraFiles()
 
 
-@pytest.fixture(params=[folder_files, fsspec_files, fake_files], ids=["folder", "fsspec", "fake"])
+@pytest.fixture(params=[folder_files, fsspec_files, s3_files, fake_files], ids=["folder", "fsspec", "s3", "fake"])
 async def files(request, tmp_path):
+    if request.param is s3_files:
+        request.getfixturevalue("s3_server")
     opened = request.param(tmp_path)
     await opened.open()
     return opened
@@ -132,8 +139,29 @@ async def test_another_storages_own_errors_are_told_as_storage(tmp_path, sent):
         ({"queue": {"backend": "celery"}}, "RedisLoraFiles"),
         ({"queue": {"backend": "celery"}, "storage": {"blobs": "memory://bucket"}}, "FsspecLoraFiles"),
         ({"queue": {"backend": "celery"}, "storage": {"blobs": "/mnt/shared"}}, "FolderLoraFiles"),
+        ({"queue": {"backend": "celery"}, "storage": {"blobs": "s3://images/prefix"}}, "S3LoraFiles"),
     ],
 )
 def test_the_storage_is_the_state_folder_or_where_nodes_share_their_images(settings, kind):
     store = open_lora_store(Config.model_validate(settings))
     assert type(store._files).__name__ == kind
+
+
+@pytest.mark.parametrize("scheme", ["nonsense", "gs"])
+def test_a_storage_that_cannot_be_used_is_named_by_its_key_and_without_its_password(scheme):
+    settings = {"queue": {"backend": "celery"}, "storage": {"blobs": f"{scheme}://ann:s3cret@host/x"}}
+    with pytest.raises(ConfigError, match=r"storage\.blobs: ") as caught:
+        open_lora_store(Config.model_validate(settings))
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_an_object_store_that_is_away_is_told_as_storage_and_keeps_what_it_has(s3_server, sent, tmp_path):
+    files = s3_files(tmp_path)
+    await files.put(KEY, sent)
+    s3_server.away = True
+    with pytest.raises(StorageAway, match="the storage of LoRAs cannot be used"):
+        await files.fetch(KEY, tmp_path / "back")
+    s3_server.away = False
+    await files.fetch(KEY, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"weights"
+    assert s3_server.objects.keys() == {f"prefix/loras/files/{KEY}"}
