@@ -54,12 +54,13 @@ async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> tuple
 
 async def _laid_over(ctx: EditContext, mask: EditMask, painted: Sequence[Image]) -> tuple[Image, ...]:
     """What the model painted, each image laid over the photograph."""
-    blended = [await asyncio.to_thread(_blend, ctx, mask, image) for image in painted]
+    own = [await asyncio.to_thread(_at_own_size, ctx, mask, image) for image in painted]
+    blended = [await asyncio.to_thread(_blend, ctx, mask, image, mask.alpha) for image in own]
     if ctx.plan.keep_surroundings and fills_boxes(mask):
         with ctx.journal.timed("matte"):
             mattes = await _mattes(ctx, mask, blended)
         for index, alpha in mattes.items():
-            blended[index] = await asyncio.to_thread(_blend, ctx, replace(mask, alpha=alpha), painted[index])
+            blended[index] = await asyncio.to_thread(_blend, ctx, mask, own[index], alpha)
     return tuple(blended)
 
 
@@ -159,9 +160,9 @@ async def _diffuse(
     raise ModelError("the diffusion model ended without a result")
 
 
-def _blend(ctx: EditContext, mask: EditMask, model_image: Image) -> Image:
-    plan = ctx.plan
-    original, alpha = mask.view(ctx.request.base), mask.view(mask.alpha)
+def _at_own_size(ctx: EditContext, mask: EditMask, model_image: Image) -> Image:
+    """What the model painted at the size of what it saw, in the photograph's colours, with what is kept of it."""
+    plan, original = ctx.plan, mask.view(ctx.request.base)
     generated = mask.fit.from_model(model_image)
     if plan.color_match:
         generated = blending.match_color(generated, original, mask.view(mask.reach))
@@ -170,7 +171,13 @@ def _blend(ctx: EditContext, mask: EditMask, model_image: Image) -> Image:
         if not ctx.journal.kept:  # of several candidates, the first one's
             ctx.journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
         generated = kept.image
-    if plan.sharpen:
-        generated = blending.sharpen(generated, alpha)
-    blended = blending.blend(original, generated, alpha)
+    return generated
+
+
+def _blend(ctx: EditContext, mask: EditMask, generated: Image, alpha: Mask) -> Image:
+    """The photograph with an image of what the model saw laid over it, by weights (H, W) of the whole."""
+    original, weights = mask.view(ctx.request.base), mask.view(alpha)
+    if ctx.plan.sharpen:
+        generated = blending.sharpen(generated, weights)
+    blended = blending.blend(original, generated, weights)
     return blended if mask.crop is None else geometry.paste(ctx.request.base, blended, mask.crop)
