@@ -1,6 +1,11 @@
-"""SAM: the silhouette of what is in a box."""
+"""SAM: the silhouette of what is in a box or under clicks.
 
-from collections.abc import Mapping
+A single click may mean a thing or a part of it (a wheel, its car): three masks are drawn, and only the best of them is
+taught, so that they come to mean different things; beside each stands how well it is thought to fit (Kirillov et al.
+2023, arXiv:2304.02643, section 3). A box, or several clicks, leave no doubt: one mask.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +29,17 @@ _SIDE_PX: Final = 256
 _MASK_PX: Final = 128
 _BOXES_PER_IMAGE: Final = 3
 _BATCH: Final = 4
-_SETTINGS: Final = Settings(minutes=40, learning_rate=8e-4, ema_decay=0.995)
+_SETTINGS: Final = Settings(minutes=60, learning_rate=8e-4, ema_decay=0.995)
+_BOX: Final = "box"
+_CLICK: Final = "click"
+_CLICKS: Final = "clicks"
+_BOX_AND_CLICK: Final = "box and click"
+_PROMPT_SHARES: Final[Mapping[str, float]] = {_BOX: 0.4, _CLICK: 0.3, _CLICKS: 0.2, _BOX_AND_CLICK: 0.1}
+"""Of steps: how the instance is pointed at."""
+_MOST_CLICKS: Final = 4
+_SCORED_SCENES: Final = 100
+_CLICK_NEAR: Final = 0.25
+"""How far beside an instance a click says that it is not meant, as a share of the longer side of its box."""
 
 
 def config() -> SamConfig:
@@ -69,25 +84,49 @@ class SegmentTrainer(nn.Module):
         nn.init.normal_(places)
         assert self.segmenter.prompt_encoder.shared_embedding.positional_embedding is places
 
-    def forward(self, pixel_values: Tensor, boxes: Tensor, masks: Tensor) -> dict[str, Tensor]:
-        """Returns the losses for boxes (B, N, 4) in pixels and masks (B, N, 128, 128) in 0..1."""
-        out = self.segmenter(pixel_values=pixel_values, input_boxes=boxes, multimask_output=False)
-        logits = out.pred_masks[:, :, 0].float()
-        cross = functional.binary_cross_entropy_with_logits(logits, masks)
+    def forward(
+        self,
+        pixel_values: Tensor,
+        masks: Tensor,
+        boxes: Tensor | None = None,
+        points: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Returns the losses.
+
+        Args:
+            pixel_values: Normalised images, float32 (B, 3, 256, 256).
+            masks: Silhouettes (B, N, 128, 128) in 0..1.
+            boxes: Corners (B, N, 4) in pixels; None when clicks alone point at the instances.
+            points: Clicks (B, N, P, 2) in pixels; None without.
+            labels: Of the clicks, long (B, N, P): 1 on the instance, 0 beside it.
+        """
+        single_click = boxes is None and points is not None and points.shape[2] == 1
+        out = self.segmenter(
+            pixel_values=pixel_values,
+            input_boxes=boxes,
+            input_points=points,
+            input_labels=labels,
+            multimask_output=single_click,
+        )
+        logits, wanted = out.pred_masks.float(), masks[:, :, None]
+        cross = functional.binary_cross_entropy_with_logits(logits, wanted.expand_as(logits), reduction="none")
+        cross = cross.mean((-1, -2))
         probability = logits.sigmoid()
-        shared = (probability * masks).sum((-1, -2))
-        dice = (1 - (2 * shared + 1) / (probability.sum((-1, -2)) + masks.sum((-1, -2)) + 1)).mean()
+        shared = (probability * wanted).sum((-1, -2))
+        dice = 1 - (2 * shared + 1) / (probability.sum((-1, -2)) + wanted.sum((-1, -2)) + 1)
+        drawn = (5 * cross + dice).min(dim=-1).values.mean()
         with torch.no_grad():
-            inside, truth = logits > 0, masks > 0.5
+            inside, truth = logits > 0, wanted > 0.5
             union = (inside | truth).sum((-1, -2)).clamp(min=1)
             reached = (inside & truth).sum((-1, -2)) / union
-        judged = functional.mse_loss(out.iou_scores[..., 0].float(), reached)
-        return {"loss": 5 * cross + dice + 0.1 * judged, "dice": dice, "cross": cross}
+        judged = functional.mse_loss(out.iou_scores.float(), reached)
+        return {"loss": drawn + 0.1 * judged, ("click" if single_click else "sure"): drawn, "judged": judged}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentRecipe:
-    """Trains SAM on the boxes and silhouettes of scenes."""
+    """Trains SAM on the silhouettes of scenes, pointed at with boxes and clicks."""
 
     scenes: SceneSet
     held_out: SceneSet
@@ -99,49 +138,70 @@ class SegmentRecipe:
         return SegmentTrainer(start_folder(self.name))
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
-        """Draws scenes, mirrors half of them, and shakes their boxes as a detector would."""
+        """Draws how a step points at things, scenes, mirrors half of them, and shakes boxes as a detector would."""
+        kind = str(rng.choice([*_PROMPT_SHARES], p=[*_PROMPT_SHARES.values()]))
+        count = int(rng.integers(2, _MOST_CLICKS + 1)) if kind == _CLICKS else 1
         images: list[NDArray[np.uint8]] = []
-        boxes, masks = [], []
+        rows: dict[str, list[NDArray[Any]]] = {"boxes": [], "points": [], "labels": []}
+        masks = []
         while len(images) < _BATCH:
             index = int(rng.integers(0, len(self.scenes)))
             image = self.scenes.take("images", np.array([index]))[0].astype(np.uint8)
-            corners, shapes = self._prompts(index, rng)
+            found = self.scenes.boxes(index)
+            chosen = [found[int(number)] for number in rng.integers(0, len(found), _BOXES_PER_IMAGE)]
+            shapes = np.stack([instance_mask(self.scenes, index, box) for box in chosen])
+            if not all(shape.any() for shape in shapes):
+                continue
+            corners = _shaken(chosen, rng)
             if rng.random() < 0.5:
                 image, shapes = image[:, ::-1], shapes[:, :, ::-1]
                 corners[:, [0, 2]] = _SIDE_PX - corners[:, [2, 0]]
             images.append(image)
-            boxes.append(corners)
+            clicks = [clicks_on(shape, count, rng) for shape in shapes]
+            rows["boxes"].append(corners.astype(np.float32))
+            rows["points"].append(np.stack([points for points, _ in clicks]))
+            rows["labels"].append(np.stack([labels for _, labels in clicks]))
             masks.append(functional.avg_pool2d(torch.from_numpy(shapes.astype(np.float32)), _SIDE_PX // _MASK_PX))
+        prompts = {name: torch.from_numpy(np.stack(row)) for name, row in rows.items()}
+        unused = {_BOX: ("points", "labels"), _BOX_AND_CLICK: ()}.get(kind, ("boxes",))
         return {
             "pixel_values": normalised(np.stack(images)),
-            "boxes": torch.from_numpy(np.stack(boxes)).float(),
             "masks": torch.stack(masks),
+            **{name: prompt for name, prompt in prompts.items() if name not in unused},
         }
 
-    def _prompts(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        found = self.scenes.boxes(index)
-        chosen = [found[int(number)] for number in rng.integers(0, len(found), _BOXES_PER_IMAGE)]
-        shapes = np.stack([instance_mask(self.scenes, index, box) for box in chosen])
-        corners = np.array([[box.left, box.top, box.right, box.bottom] for box in chosen], dtype=np.float64)
-        size = np.tile(corners[:, 2:] - corners[:, :2], 2)
-        shaken = corners + rng.normal(0, 0.04, corners.shape) * size
-        return np.clip(shaken, 0, _SIDE_PX), shapes
-
     def score(self, module: nn.Module) -> Mapping[str, float]:
-        """Mean IoU of held-out silhouettes from their true boxes, per label and over all."""
+        """Mean IoU of held-out silhouettes from their true boxes, per label and over all; and from clicks.
+
+        What a click means is open: of the instances that it lies on, the one that is drawn best counts (`iou_click`).
+        Two clicks on an instance and one beside it mean that instance alone (`iou_clicks`).
+        """
         assert isinstance(module, SegmentTrainer)
         rows: dict[str, list[float]] = {}
-        for index in range(100):
+        click: list[float] = []
+        clicks: list[float] = []
+        for index in range(_SCORED_SCENES):
             found = self.held_out.boxes(index)
+            truths = [instance_mask(self.held_out, index, box) for box in found]
             pixels = normalised(self.held_out.take("images", np.array([index])).astype(np.uint8))
             corners = torch.tensor([[[b.left, b.top, b.right, b.bottom] for b in found]], dtype=torch.float32)
-            out = module.segmenter(pixel_values=pixels, input_boxes=corners, multimask_output=False)
-            drawn = functional.interpolate(out.pred_masks[0].float(), scale_factor=2, mode="bilinear")[:, 0] > 0
-            for box, mask in zip(found, drawn.numpy(), strict=True):
-                truth = instance_mask(self.held_out, index, box)
-                rows.setdefault(box.label, []).append(intersection_over_union(mask, truth))
+            for box, truth, drawn in zip(found, truths, _drawn(module, pixels, boxes=corners), strict=True):
+                rows.setdefault(box.label, []).append(intersection_over_union(drawn, truth))
+            rng = np.random.default_rng([11, index])
+            seen = [truth for truth in truths if truth.any()]
+            for count, scores in ((1, click), (3, clicks)):
+                pointed = [clicks_on(truth, count, rng) for truth in seen]
+                points = torch.from_numpy(np.stack([points for points, _ in pointed]))[None]
+                labels = torch.from_numpy(np.stack([labels for _, labels in pointed]))[None]
+                for truth, drawn, (places, _) in zip(
+                    seen, _drawn(module, pixels, points=points, labels=labels), pointed, strict=True
+                ):
+                    x, y = places[0].astype(int)
+                    meant = [other for other in seen if other[y, x]] if count == 1 else [truth]
+                    scores.append(max(intersection_over_union(drawn, other) for other in meant))
         overall = float(np.mean([value for values in rows.values() for value in values]))
-        return {"iou": overall} | {f"iou_{label}": float(np.mean(values)) for label, values in sorted(rows.items())}
+        labelled = {f"iou_{label}": float(np.mean(values)) for label, values in sorted(rows.items())}
+        return {"iou": overall, "iou_click": float(np.mean(click)), "iou_clicks": float(np.mean(clicks)), **labelled}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes model and image processor."""
@@ -153,6 +213,52 @@ class SegmentRecipe:
         SamImageProcessorPil(size=edge, pad_size=square, mask_size=mask_size, mask_pad_size=mask_pad).save_pretrained(
             folder
         )
+
+
+def _shaken(boxes: Sequence[LabelledBox], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Corners (N, 4) in pixels, as far from the true ones as a detector's are."""
+    corners = np.array([[box.left, box.top, box.right, box.bottom] for box in boxes], dtype=np.float64)
+    size = np.tile(corners[:, 2:] - corners[:, :2], 2)
+    return np.clip(corners + rng.normal(0, 0.04, corners.shape) * size, 0, _SIDE_PX)
+
+
+def clicks_on(
+    shape: NDArray[np.bool_], count: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Draws clicks that mean a silhouette: the first lies on it, of several the last lies beside it.
+
+    Args:
+        shape: Bool (256, 256), not empty.
+        count: Of clicks, from 1.
+        rng: Draws them.
+
+    Returns:
+        x and y in pixels, float32 (count, 2), and labels, long (count,): 1 on the silhouette, 0 beside it.
+    """
+    on_y, on_x = np.nonzero(shape)
+    taken = rng.integers(0, len(on_x), count)
+    points = np.stack([on_x[taken], on_y[taken]], axis=1) + 0.5
+    labels = np.ones(count, np.int64)
+    reach = 1 + int(_CLICK_NEAR * max(np.ptp(on_x), np.ptp(on_y)))
+    top, left = max(on_y.min() - reach, 0), max(on_x.min() - reach, 0)
+    beside = ~shape[top : on_y.max() + reach + 1, left : on_x.max() + reach + 1]
+    if count > 1 and beside.any():
+        off_y, off_x = np.nonzero(beside)
+        other = int(rng.integers(0, len(off_x)))
+        points[-1], labels[-1] = (left + off_x[other] + 0.5, top + off_y[other] + 0.5), 0
+    return points.astype(np.float32), labels
+
+
+def _drawn(module: SegmentTrainer, pixels: Tensor, **prompts: Tensor) -> NDArray[np.bool_]:
+    """The mask of each prompt, bool (N, 256, 256); of several the one that the network thinks best of."""
+    names = {"boxes": "input_boxes", "points": "input_points", "labels": "input_labels"}
+    single_click = "boxes" not in prompts and prompts["points"].shape[2] == 1
+    asked = {names[name]: prompt for name, prompt in prompts.items()}
+    out = module.segmenter(pixel_values=pixels, multimask_output=single_click, **asked)
+    best = out.iou_scores[0].argmax(dim=-1)
+    chosen = out.pred_masks[0, torch.arange(len(best)), best][:, None].float()
+    drawn: NDArray[np.bool_] = (functional.interpolate(chosen, scale_factor=2, mode="bilinear")[:, 0] > 0).numpy()
+    return drawn
 
 
 def instance_mask(scenes: SceneSet, index: int, box: LabelledBox) -> NDArray[np.bool_]:

@@ -1,0 +1,100 @@
+"""SAM's recipe: what a click is, which of three masks learns from it."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from demo_models.recipes.sam import SegmentRecipe, SegmentTrainer, clicks_on  # noqa: E402
+from demo_models.recipes.shards import SceneSet, Shard, render_shard  # noqa: E402
+from demo_models.world.seeds import TRAINING  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> SceneSet:
+    folder = tmp_path_factory.mktemp("scenes") / "train-0000"
+    render_shard(folder, TRAINING.start, 4)
+    return SceneSet([Shard.open(folder)])
+
+
+def silhouette() -> np.ndarray:
+    shape = np.zeros((256, 256), bool)
+    shape[100:140, 20:60] = True
+    return shape
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_clicks_lie_on_the_silhouette_but_for_the_last_of_several(count):
+    for seed in range(40):
+        points, labels = clicks_on(silhouette(), count, np.random.default_rng(seed))
+        assert points.shape == (count, 2)
+        assert labels.tolist() == [1] * (count - (count > 1)) + [0] * (count > 1)
+        for (x, y), label in zip(points, labels, strict=True):
+            assert silhouette()[int(y), int(x)] == bool(label)
+            assert 20 - 11 <= x < 60 + 12
+            assert 100 - 11 <= y < 140 + 12
+
+
+def test_a_silhouette_that_fills_the_picture_has_nothing_beside_it():
+    points, labels = clicks_on(np.ones((256, 256), bool), 3, np.random.default_rng(0))
+    assert labels.tolist() == [1, 1, 1]
+    assert points.shape == (3, 2)
+
+
+def test_every_kind_of_prompt_is_drawn_and_its_clicks_lie_on_the_mask_that_is_taught(scenes):
+    recipe = SegmentRecipe(scenes=scenes, held_out=scenes)
+    kinds = set()
+    for seed in range(30):
+        batch = recipe.batch(np.random.default_rng(seed))
+        clicks = batch["points"].shape[2] if "points" in batch else 0
+        kinds.add(("boxes" in batch, min(clicks, 2)))
+        if clicks:
+            for image in range(len(batch["masks"])):
+                for mask, points, labels in zip(
+                    batch["masks"][image], batch["points"][image], batch["labels"][image], strict=True
+                ):
+                    x, y = (points[0] / 2).long().tolist()
+                    assert labels[0] == 1
+                    assert mask[y, x] > 0
+    assert kinds == {(True, 0), (True, 1), (False, 1), (False, 2)}
+
+
+class Drawing(torch.nn.Module):
+    """Answers with masks that it is given, as if SAM had drawn them."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(logits)
+        self.asked: dict[str, object] = {}
+
+    def forward(self, **asked):
+        self.asked = asked
+        masks = self.logits if asked["multimask_output"] else self.logits[:, :, :1]
+        return type("Out", (), {"pred_masks": masks, "iou_scores": torch.zeros(masks.shape[:3])})()
+
+
+def test_of_the_three_masks_of_a_click_only_the_best_learns():
+    trainer = SegmentTrainer()
+    logits = torch.full((1, 1, 3, 8, 8), -4.0)
+    logits[0, 0, 1, 2:5, 2:5] = 4.0
+    trainer.segmenter = Drawing(logits)
+    truth = torch.zeros(1, 1, 8, 8)
+    truth[0, 0, 2:6, 2:6] = 1
+    one_click = {"points": torch.zeros(1, 1, 1, 2), "labels": torch.ones(1, 1, 1, dtype=torch.long)}
+    trainer(torch.zeros(1, 3, 8, 8), truth, **one_click)["loss"].backward()
+    taught = trainer.segmenter.logits.grad.abs().sum((-1, -2))[0, 0]
+    assert taught[1] > 0
+    assert taught[0] == taught[2] == 0
+
+
+def test_a_box_and_several_clicks_ask_for_one_mask():
+    trainer = SegmentTrainer()
+    truth = torch.zeros(1, 1, 8, 8)
+    for prompts, several in (
+        ({"boxes": torch.zeros(1, 1, 4)}, False),
+        ({"points": torch.zeros(1, 1, 2, 2), "labels": torch.ones(1, 1, 2, dtype=torch.long)}, False),
+        ({"points": torch.zeros(1, 1, 1, 2), "labels": torch.ones(1, 1, 1, dtype=torch.long)}, True),
+    ):
+        trainer.segmenter = Drawing(torch.zeros(1, 1, 3, 8, 8))
+        trainer(torch.zeros(1, 3, 8, 8), truth, **prompts)
+        assert trainer.segmenter.asked["multimask_output"] is several
