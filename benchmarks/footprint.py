@@ -36,6 +36,12 @@ def memory_by_process(pid: int) -> list[tuple[str, float]]:
     return rows
 
 
+def processor_seconds(pid: int) -> float:
+    """What a server and its children have taken of the processor so far, which other work beside them does not change."""
+    root = psutil.Process(pid)
+    return sum(sum(process.cpu_times()[:2]) for process in [root, *root.children(recursive=True)])
+
+
 def time_edits(client: httpx.Client, case: Case, count: int) -> tuple[list[float], dict[str, float]]:
     """Wall milliseconds of `count` edits of fresh images, and the median per stage of the service's own account."""
     walls, stages = [], []
@@ -60,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.monotonic()
     with Server(port=free_port(), log=options.out / "footprint.log") as server:
         health: dict[str, Any] = server.wait_until_healthy()
-        print(f"healthy after {time.monotonic() - start:.1f} s with {', '.join(health['models_loaded'])}")
+        healthy_s, busy_s = time.monotonic() - start, processor_seconds(server.pid)
+        print(f"healthy after {healthy_s:.1f} s ({busy_s:.1f} s of a core), {', '.join(health['models_loaded'])}")
         with httpx.Client(base_url=server.url, timeout=300) as client:
             time_edits(client, case, 2)
             walls, stages = time_edits(client, case, options.edits)

@@ -71,7 +71,7 @@ class Choice:
 
     Attributes:
         offload: what a denoising step does not need waits in the computer's memory.
-        one_perception_process: one instead of three; each costs a CUDA context and a cache of its own.
+        one_perception_process: one instead of three; each costs its libraries, a CUDA context and a cache of its own.
         perception_visits: a perception model is on the card only while it works.
             Visitors of all processes take turns, so that at most one of them is there.
         images_together: how many images a perception model looks at in one forward.
@@ -126,7 +126,8 @@ def make_plan(machine: Machine, needs: Needs, wishes: Wishes) -> Plan:
             max_rows=wishes.max_rows or MOST_ROWS,
             native_size=native_size,
             max_controlnets=wishes.max_controlnets,
-            one_perception_process=bool(wishes.one_perception_process),
+            # Its cores are the same for one process or three, whose libraries alone take 0.5 GB and 5 s of a core each.
+            one_perception_process=wishes.one_perception_process is not False,
             int8=wishes.int8,
         )
         fault = (

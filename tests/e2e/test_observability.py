@@ -10,7 +10,7 @@ from benchmarks.observe import names_in, photo, queries
 from tests.e2e.black_box.client import eventually
 
 WORD = "zanzibar"
-PROCESSES = {"front", "analyzer", "detector", "structure", "diffusion"}
+PROCESSES = {"front", "perception", "diffusion"}
 WHEN_IT_HAPPENS = {"composition_device_memory_bytes", "composition_webhooks_total"}
 
 

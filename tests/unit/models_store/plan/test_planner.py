@@ -63,6 +63,13 @@ def test_each_size_of_card_gets_the_fastest_way_that_fits():
     assert [ways[gib].max_rows >= 8 for gib in (24, 12, 8)] == [True] * 3
 
 
+@pytest.mark.parametrize(("wish", "shared"), [(None, True), (True, True), (False, False)])
+def test_without_a_card_perception_shares_a_process_unless_told_otherwise(wish, shared):
+    for device in ("cpu", "auto"):
+        made = make_plan(Machine(), needs("sd15"), Wishes(device=device, one_perception_process=wish))
+        assert made.choice.one_perception_process is shared
+
+
 def test_every_part_of_the_profile_is_somewhere_in_a_plan_that_keeps_all_on_the_card():
     made = plan(80)
     weights = sum(part.size_bytes for part in made.parts if "work" not in part.name and "step" not in part.name)
