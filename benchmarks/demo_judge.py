@@ -8,7 +8,8 @@ An edit succeeds when all of this holds at once:
   texture that is nearer to the true one, by a third, than what a bucket of paint would have given;
 - parts: what belongs to the thing but is made of something else (windows, tyres, table legs) looks as it should: 10
   CIEDE2000 on average at most;
-- surroundings: no pixel has changed farther than 12 px from where the thing was or should be.
+- surroundings: no pixel has changed farther than 12 px from where the thing was or should be;
+- front: what stands before the thing is as it was: at most 1 % of its pixels, 2 px inside its edge, have changed.
 
 Beside the verdict stands a figure of its own: whether windows and wheels of a recoloured car look as before, within 5
 CIEDE2000 on average each.
@@ -45,6 +46,8 @@ SAME_LIGHT = 0.5
 BETTER_THAN_PAINT = 1 / 3
 SAME_PARTS = 10.0
 AS_BEFORE = 5.0
+FRONT_EDGE_PX = 2
+FRONT_SHARE = 0.01
 CAR_PARTS = ("windows", "wheels")
 REACH_PX = 12
 """At 256 px: what dilation and feather of the service's defaults reach."""
@@ -69,6 +72,7 @@ class Verdict:
         time_ms: what the edit took.
         pose: similarity (OKS) of the key points that DWPose sees in the result to the true ones; None without a person.
         kept: mean CIEDE2000 from before of a recoloured car's windows and wheels, as far as they can be seen.
+        front_changed: whether what stands before the thing has changed.
     """
 
     kind: str
@@ -84,12 +88,14 @@ class Verdict:
     time_ms: int = 0
     pose: float | None = None
     kept: Mapping[str, float] = field(default_factory=dict)
+    front_changed: bool = False
 
     @property
     def success(self) -> bool:
         """All at once: averages that pass blobs do not count."""
         looks_right = self.colour >= HALFWAY and self.shape >= SAME_SHAPE and self.surface >= self.surface_wanted
-        return looks_right and self.parts <= SAME_PARTS and self.strayed_px == 0
+        clean = self.strayed_px == 0 and not self.front_changed
+        return looks_right and self.parts <= SAME_PARTS and clean
 
 
 def judge(pair: EditPair, seed: int, result: Pixels, *, routed: bool = True) -> Verdict:
@@ -108,7 +114,15 @@ def judge(pair: EditPair, seed: int, result: Pixels, *, routed: bool = True) -> 
         strayed_px=changed_beyond(before, result, true_shapes(pair), REACH_PX),
         routed=routed,
         kept=kept_parts(pair, result),
+        front_changed=front_changed(pair, result),
     )
+
+
+def front_changed(pair: EditPair, result: Pixels) -> bool:
+    """Whether more of what stands before the thing looks otherwise than its soft edge explains."""
+    inside = ndimage.binary_erosion(pair.before.front_mask > 250, iterations=FRONT_EDGE_PX)
+    changed = (result != pair.before.image).any(axis=2) & inside
+    return bool(np.count_nonzero(changed) > FRONT_SHARE * np.count_nonzero(inside))
 
 
 def kept_parts(pair: EditPair, result: Pixels) -> dict[str, float]:

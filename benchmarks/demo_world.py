@@ -3,6 +3,8 @@
 Usage: python -m benchmarks.demo_world --first-seed N --scenes M [--profile demo] [--kinds recolour,material]
        [--painter model|flat|tint|noop|ruined|all] [--unconditioned] [--rough-masks] [--out out/demo_world]
 
+Kinds: recolour, material, reference, structure, and on demand occlusion (a thing with something in front of it).
+
 Writes one contact sheet per kind (before, mask, after, truth) and prints last
 `recolour A/N material B/N reference C/N structure D/N`; what makes a success is in `benchmarks.demo_judge`, and an edit
 that the safety checker refuses has failed. `--painter all` prints such a line for the model and for every cheat of the
@@ -33,7 +35,7 @@ from composition.decision import Pipeline
 from composition.errors import ContentPolicy
 from composition.images import Box, Detection
 from composition.request import EditOptions, EditRequest, RefineMask
-from demo_models.world.edits import KINDS, REFERENCE, STRUCTURE, EditPair, sample_edit
+from demo_models.world.edits import ALL_KINDS, KINDS, OCCLUSION, REFERENCE, STRUCTURE, EditPair, sample_edit
 from demo_models.world.scenes import LabelledBox
 from demo_models.world.scoring import keypoint_similarity
 from prompt_reading.reader import GrammarPromptReader
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from composition.pipelines.context import Models
 
 STEPS = 20
+REPLACEMENTS = (STRUCTURE, OCCLUSION)
 THUMBNAIL_PX = 160
 CAPTION_PX = 14
 
@@ -50,7 +53,7 @@ CAPTION_PX = 14
 def expected_pipeline(pair: EditPair) -> Pipeline:
     """A person, other rims and a new thing in an old one's place need structure control; a look alone does not."""
     person = pair.before.keypoints is not None
-    return Pipeline.COMPLEX if person or pair.kind in (REFERENCE, STRUCTURE) else Pipeline.SIMPLE
+    return Pipeline.COMPLEX if person or pair.kind in (REFERENCE, *REPLACEMENTS) else Pipeline.SIMPLE
 
 
 def refused(pair: EditPair, seed: int) -> Verdict:
@@ -83,7 +86,7 @@ def request_for(pair: EditPair, seed: int, *, conditioned: bool = True, rough: b
         rough: whether a structure edit comes with a rough mask by hand.
     """
     options: dict[str, Any] = {"seed": seed, "num_inference_steps": STEPS}
-    if pair.kind == STRUCTURE:
+    if pair.kind in REPLACEMENTS:
         options |= {"refine_mask": RefineMask.OFF}
         if conditioned:
             options |= {"force_controlnet": True, "control_types": ("depth",)}
@@ -94,7 +97,7 @@ def request_for(pair: EditPair, seed: int, *, conditioned: bool = True, rough: b
         base=pair.before.image,
         prompt=pair.prompt,
         references=references,
-        mask=pair.rough_mask if rough and pair.kind == STRUCTURE else None,
+        mask=pair.rough_mask if rough and pair.kind in REPLACEMENTS else None,
         options=EditOptions(**options),
     )
 
@@ -102,8 +105,10 @@ def request_for(pair: EditPair, seed: int, *, conditioned: bool = True, rough: b
 def summary(verdicts: Sequence[Verdict]) -> str:
     """The last line: successes of each kind."""
     counts = []
-    for kind in KINDS:
+    for kind in ALL_KINDS:
         of_kind = [verdict for verdict in verdicts if verdict.kind == kind]
+        if kind not in KINDS and not of_kind:
+            continue
         counts.append(f"{kind} {sum(verdict.success for verdict in of_kind)}/{len(of_kind)}")
     return " ".join(counts)
 
@@ -150,6 +155,10 @@ def averages(verdicts: Sequence[Verdict]) -> list[str]:
             f"{people}median {time_ms:.0f} ms"
         )
         lines += [f"{kind}: {line}" for line in as_before(of_kind)]
+        if kind == OCCLUSION:
+            lines.append(
+                f"{kind}: what stands in front changed in {sum(v.front_changed for v in of_kind)}/{len(of_kind)}"
+            )
     return lines
 
 
@@ -272,7 +281,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, required=True)
     parser.add_argument("--scenes", type=int, required=True, help="scenes of each kind")
     parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
-    parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help="default: all four")
+    parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help="default: the four families")
     parser.add_argument("--painter", choices=(*PAINTERS, "all"), default="model", help="who paints")
     parser.add_argument("--unconditioned", action="store_true", help="IP-Adapter at scale 0, no ControlNets")
     parser.add_argument("--rough-masks", action="store_true", help="structure edits in a rectangle with room around")

@@ -37,7 +37,7 @@ def memory_by_process(pid: int) -> list[tuple[str, float]]:
 
 
 def processor_seconds(pid: int) -> float:
-    """What a server and its children have taken of the processor so far, which other work beside them does not change."""
+    """What a server and its children have taken of the processor so far; other work beside them does not change it."""
     root = psutil.Process(pid)
     return sum(sum(process.cpu_times()[:2]) for process in [root, *root.children(recursive=True)])
 

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from demo_models.world.cars import Car
 from demo_models.world.furniture import Furniture
+from demo_models.world.occlusions import occluded
 from demo_models.world.palette import COLOURS, PATTERNS, PLAIN, SURFACES
 from demo_models.world.people import Person
 from demo_models.world.scenes import Scene, SceneSpec, render, sample_spec
@@ -22,9 +23,14 @@ RECOLOUR: Final = "recolour"
 MATERIAL: Final = "material"
 REFERENCE: Final = "reference"
 STRUCTURE: Final = "structure"
+OCCLUSION: Final = "occlusion"
 KINDS: Final = (RECOLOUR, MATERIAL, REFERENCE, STRUCTURE)
+"""What the models are trained for and judged by as a whole."""
+ALL_KINDS: Final = (*KINDS, OCCLUSION)
 _LEAST_CHANGE: Final = 14.0
 """CIEDE2000 between the mean colours before and after; a smaller change could not be judged."""
+_LEAST_HIDDEN_PX: Final = 300
+"""Of what stands in front, within the window that the thing's shape is judged in."""
 _WINDOW_MARGIN_PX: Final = 16
 _ROOM: Final = (0.05, 0.6)
 
@@ -34,7 +40,7 @@ class EditPair:
     """One edit with its truth.
 
     Attributes:
-        kind: recolour, material, reference or structure.
+        kind: recolour, material, reference, structure or occlusion (a structure edit of what is partly hidden).
         prompt: What a user would write.
         noun: The label of the thing to be repainted.
         before: The scene as photographed.
@@ -85,9 +91,15 @@ def sample_edit(seed: int, kind: str) -> EditPair:
     Raises:
         ValueError: The kind is unknown.
     """
-    if kind not in KINDS:
-        raise ValueError(f"no edit {kind!r}; known: {', '.join(KINDS)}")
-    draw = {RECOLOUR: _recolour, MATERIAL: _material, REFERENCE: _reference, STRUCTURE: _structure}[kind]
+    if kind not in ALL_KINDS:
+        raise ValueError(f"no edit {kind!r}; known: {', '.join(ALL_KINDS)}")
+    draw = {
+        RECOLOUR: _recolour,
+        MATERIAL: _material,
+        REFERENCE: _reference,
+        STRUCTURE: _structure,
+        OCCLUSION: _occlusion,
+    }[kind]
     for attempt in range(SCENES_PER_EDIT):
         number = edit_scene(seed, attempt)
         pair = draw(np.random.default_rng(number), number)
@@ -169,8 +181,20 @@ def _reference(rng: np.random.Generator, number: int) -> EditPair | None:
 
 
 def _structure(rng: np.random.Generator, number: int) -> EditPair | None:
+    return _replacement(STRUCTURE, rng, sample_spec(number, str(rng.choice([Car.FAMILY, Furniture.FAMILY]))))
+
+
+def _occlusion(rng: np.random.Generator, number: int) -> EditPair | None:
     spec = sample_spec(number, str(rng.choice([Car.FAMILY, Furniture.FAMILY])))
+    if spec.subject.noun == "chair":  # another one stands before it: which would be meant?
+        return None
+    pair = _replacement(OCCLUSION, rng, occluded(rng, spec))
+    hides = np.count_nonzero(pair.before.front_mask[pair.silhouette_window])
+    return pair if hides >= _LEAST_HIDDEN_PX else None
+
+
+def _replacement(kind: str, rng: np.random.Generator, spec: SceneSpec) -> EditPair:
     noun = spec.subject.noun
     colour = _other_colour(rng, spec.subject.appearance)
     look = Appearance.sample(rng, (PLAIN,), colour)
-    return _pair(STRUCTURE, f"replace the {noun} with a {colour} {noun}", spec, with_look(spec, look), noun)
+    return _pair(kind, f"replace the {noun} with a {colour} {noun}", spec, with_look(spec, look), noun)

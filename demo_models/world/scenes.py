@@ -1,7 +1,8 @@
 """A scene: sample a specification by seed, render it with its ground truth.
 
 Flow: seed -> **specification** -> **scene** (image, masks, boxes, depth, key points). Rendering the same
-specification with one attribute replaced gives the exact truth of an edit.
+specification with one attribute replaced gives the exact truth of an edit. What stands in front of the subject hides
+a part of it, in the image and in the truth.
 """
 
 from collections.abc import Mapping
@@ -63,10 +64,17 @@ class LabelledBox:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneSpec:
-    """Every choice that a scene is made of."""
+    """Every choice that a scene is made of.
+
+    Attributes:
+        backdrop: What is behind.
+        subject: What the scene is about.
+        front: What stands before the subject, if anything does.
+    """
 
     backdrop: Backdrop
     subject: Car | Furniture | Person | HazardBoard
+    front: Person | Furniture | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,7 +89,8 @@ class Scene:
         parts: Which part of the subject is visible, uint8 (256, 256), 0 = none; ``subject.LABELS`` names them.
         boxes: One per instance of a noun.
         depth: Inverse depth, uint8 (256, 256), 255 = nearest.
-        keypoints: OpenPose-18 joints in scene pixels (x, y), float32 (18, 2); None without a person.
+        keypoints: OpenPose-18 joints of the subject in scene pixels (x, y), float32 (18, 2); None when it is no person.
+        front_mask: What stands before the subject, uint8 (256, 256), 255 = covers it; all 0 when nothing does.
     """
 
     spec: SceneSpec
@@ -92,6 +101,7 @@ class Scene:
     boxes: tuple[LabelledBox, ...]
     depth: NDArray[np.uint8]
     keypoints: NDArray[np.float32] | None
+    front_mask: NDArray[np.uint8]
 
     @property
     def silhouette(self) -> NDArray[np.uint8]:
@@ -124,6 +134,7 @@ def render(spec: SceneSpec) -> Scene:
     canvas = Canvas()
     ground = spec.backdrop.draw(canvas)
     spec.subject.draw(canvas, ground)
+    hidden = _draw_front(spec, canvas, ground)
     masks = {label: part_mask(canvas, parts) for label, parts in spec.subject.LABELS.items()}
     joints = spec.subject.keypoints() / SUPERSAMPLING if isinstance(spec.subject, Person) else None
     return Scene(
@@ -135,20 +146,36 @@ def render(spec: SceneSpec) -> Scene:
         boxes=tuple(box for label, mask in masks.items() for box in _boxes(label, mask)),
         depth=np.rint(np.clip(averaged(canvas.depth), 0, 255)).astype(np.uint8),
         keypoints=None if joints is None else joints.astype(np.float32),
+        front_mask=_share(hidden),
     )
 
 
 def render_empty(spec: SceneSpec) -> NDArray[np.uint8]:
-    """Renders the backdrop without the subject, RGB uint8 (256, 256, 3)."""
+    """Renders the scene without the subject, RGB uint8 (256, 256, 3)."""
     canvas = Canvas()
-    spec.backdrop.draw(canvas)
+    _draw_front(spec, canvas, spec.backdrop.draw(canvas))
     return canvas.image()
+
+
+def _draw_front(spec: SceneSpec, canvas: Canvas, ground: Ground) -> NDArray[np.bool_]:
+    """Paints what stands before the subject, whose parts are gone where it is. Returns where it is, canvas-sized."""
+    if spec.front is None:
+        return np.zeros_like(canvas.parts, dtype=bool)
+    behind, canvas.parts = canvas.parts, np.zeros_like(canvas.parts)
+    spec.front.draw(canvas, ground)
+    hidden = canvas.parts > 0
+    canvas.parts = np.where(hidden, np.uint8(0), behind)
+    return hidden
 
 
 def part_mask(canvas: Canvas, parts: tuple[int, ...]) -> NDArray[np.uint8]:
     """Returns where the parts are visible, uint8 (SCENE_PX, SCENE_PX), 255 = fully."""
-    chosen = np.isin(canvas.parts, parts).astype(np.float32)
-    return np.rint(averaged(chosen) * 255).astype(np.uint8)
+    return _share(np.isin(canvas.parts, parts))
+
+
+def _share(chosen: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """How much of each scene pixel is chosen on the canvas, uint8 (SCENE_PX, SCENE_PX), 255 = all of it."""
+    return np.rint(averaged(chosen.astype(np.float32)) * 255).astype(np.uint8)
 
 
 def _boxes(label: str, mask: NDArray[np.uint8]) -> list[LabelledBox]:

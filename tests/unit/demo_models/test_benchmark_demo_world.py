@@ -2,12 +2,22 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from benchmarks.demo_judge import CAR_PARTS, Verdict, flat_paint, judge, tinted
 from benchmarks.demo_painters import PAINTERS
 from benchmarks.demo_world import as_before, refused, request_for, summary
 from composition.request import RefineMask
-from demo_models.world.edits import KINDS, MATERIAL, RECOLOUR, REFERENCE, STRUCTURE, sample_edit, with_look
+from demo_models.world.edits import (
+    KINDS,
+    MATERIAL,
+    OCCLUSION,
+    RECOLOUR,
+    REFERENCE,
+    STRUCTURE,
+    sample_edit,
+    with_look,
+)
 from demo_models.world.scenes import render
 
 GOOD = {"colour": 0.9, "shape": 0.9, "surface": 0.9, "surface_wanted": 0.5, "parts": 3.0, "strayed_px": 0}
@@ -128,3 +138,29 @@ def test_a_refused_edit_is_a_failed_one():
         assert not found.routed
         assert found.colour == 0
         assert found.strayed_px == 0
+
+
+def test_a_result_that_paints_over_what_stands_in_front_has_failed():
+    pair = sample_edit(2, OCCLUSION)
+    assert judge(pair, 2, pair.after.image).success
+    painted = pair.after.image.copy()
+    front = np.argwhere(ndimage.binary_erosion(pair.before.front_mask > 250, iterations=2))
+    painted[tuple(front[: len(front) // 20].T)] ^= 255
+    verdict = judge(pair, 2, painted)
+    assert verdict.front_changed
+    assert not verdict.success
+
+
+def test_the_soft_edge_of_what_stands_in_front_may_change():
+    pair = sample_edit(2, OCCLUSION)
+    edge = pair.before.front_mask > 0
+    edge &= ~ndimage.binary_erosion(pair.before.front_mask > 250, iterations=2)
+    softened = pair.after.image.copy()
+    softened[edge] = softened[edge] // 2
+    assert not judge(pair, 2, softened).front_changed
+
+
+def test_occlusion_stands_in_the_last_line_only_when_it_was_judged():
+    verdicts = [judge(sample_edit(1, kind), 1, sample_edit(1, kind).after.image) for kind in (RECOLOUR, OCCLUSION)]
+    assert summary(verdicts) == "recolour 1/1 material 0/0 reference 0/0 structure 0/0 occlusion 1/1"
+    assert "occlusion" not in summary(verdicts[:1])

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from demo_models.world.edits import KINDS, MATERIAL, RECOLOUR, REFERENCE, STRUCTURE, sample_edit
+from demo_models.world.edits import KINDS, MATERIAL, OCCLUSION, RECOLOUR, REFERENCE, STRUCTURE, sample_edit
+from demo_models.world.scenes import render_empty
 from demo_models.world.scoring import colour_progress
 
 
@@ -54,3 +55,20 @@ def test_a_rough_mask_covers_the_thing_and_tells_little_of_its_shape():
         assert (pair.rough_mask == sample_edit(seed, "structure").rough_mask).all()
         shares.append(thing.sum() / rough.sum())
     assert max(shares) < 0.6
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_stands_in_front_hides_the_thing_and_stays_as_it_was(seed):
+    pair = sample_edit(seed, OCCLUSION)
+    front = pair.before.front_mask > 250
+    assert np.count_nonzero(front) > 300
+    assert not (pair.silhouette[front] > 0).any(), "what is hidden is no part of the silhouette"
+    assert (pair.after.image[front] == pair.before.image[front]).all()
+    assert (pair.after.front_mask == pair.before.front_mask).all()
+    assert pair.before.depth[front].astype(int).mean() > pair.before.depth[pair.silhouette > 250].astype(int).mean()
+    assert (render_empty(pair.before.spec)[front] == pair.before.image[front]).mean() > 0.9, "it casts its own shadow"
+    assert (pair.before.image != pair.after.image).any(axis=2)[pair.region > 250].mean() > 0.9
+
+
+def test_nothing_stands_in_front_of_other_edits_things():
+    assert not sample_edit(3, STRUCTURE).before.front_mask.any()
