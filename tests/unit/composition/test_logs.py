@@ -21,12 +21,16 @@ def log() -> Iterator[io.StringIO]:
     """What the process writes; everything is put back afterwards."""
     factory, root = logging.getLogRecordFactory(), logging.getLogger()
     levels = {name: logging.getLogger(name).level for name in ("", *TALKATIVE)}
+    loggers = [root, *(item for item in logging.Logger.manager.loggerDict.values())]
+    formatters = {handler: handler.formatter for item in loggers for handler in getattr(item, "handlers", ())}
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     root.addHandler(handler)
     set_up_logging("INFO")
     yield written
     root.removeHandler(handler)
+    for other, formatter in formatters.items():  # pytest's own stay for the whole session
+        other.setFormatter(formatter)
     logging.setLogRecordFactory(factory)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
