@@ -150,7 +150,8 @@ class EditPlan:
     ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
     of them, and for no other; they act in `control_window` of the steps, references in `ip_adapter_window`. `model` is
     a checkpoint, "" the base model. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
-    `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`. `loras` has those that act.
+    `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`; `spares_front`:
+    `composition.masking.occlusion`. `loras` has those that act.
     """
 
     decision: Decision
@@ -180,5 +181,6 @@ class EditPlan:
     keep_light: bool
     keep_parts: bool
     keep_surroundings: bool
+    spares_front: bool
     model: str
     loras: tuple[LoraUse, ...]

@@ -22,7 +22,8 @@ class Journal:
 
     `kept`: what of the photograph was kept where the model painted, as shares 0..1: `light` and `parts` of an edit of
     colour or material (`composition.imaging.keeping`), `surroundings` of a thing replaced in its box
-    (`composition.pipelines.matting`); of several candidates, the first one's.
+    (`composition.pipelines.matting`), `in_front` of the region what stands in front of it
+    (`composition.masking.occlusion`); of several candidates, the first one's.
     """
 
     listener: ProgressListener

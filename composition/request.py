@@ -229,6 +229,11 @@ class EditOptions:
         description="auto: when a thing is replaced in its box, only what the old and the new thing cover changes; "
         "off: all of the box does.",
     )
+    occlusion: Keep = option(
+        Keep.AUTO,
+        description="auto: what stands in front of the thing, in its box or in a mask of yours, stays as it is; "
+        "off: it is repainted, too.",
+    )
     sharpen: bool = option(False, description="Light unsharp mask inside the region.")
     output_format: OutputFormat = option(
         OutputFormat.PNG, description="png and webp are lossless, jpeg has quality 95."

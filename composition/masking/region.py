@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from composition.decision import EditPlan, Position
 from composition.errors import EmptyMask, NoDetection
-from composition.images import Box, Detection, Image, Mask, Pose
+from composition.images import Box, DepthMap, Detection, Image, Mask, Pose
 from composition.imaging import masks
 from composition.journal import Journal
 from composition.marks import Mark
-from composition.masking import body
+from composition.masking import body, occlusion
 from composition.masking.find import people_in, side_of
 from composition.masking.protect import protected_mask
 from composition.masking.select import are_people, select
@@ -37,6 +37,7 @@ class Scene:
         found: the instances of what the target names, best first.
         protected: the instances of everything that may not change, by its phrase.
         poses: of the people among `objects`, in their order; empty when no pose was estimated.
+        depth: estimates the photograph's depth, asked only where something may stand in front of the thing.
     """
 
     image: Image
@@ -46,6 +47,7 @@ class Scene:
     found: Sequence[Detection] = ()
     protected: Mapping[str, Sequence[Detection]] = field(default_factory=dict)
     poses: Sequence[Pose] = ()
+    depth: Callable[[], Awaitable[DepthMap]] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -74,13 +76,20 @@ class Region:
 
 
 async def make_region(scene: Scene, plan: EditPlan, *, segmenter: Segmenter, journal: Journal) -> Region:
-    """What the edit is about, from all that is known.
+    """What the edit is about, from all that is known, without what stands in front of it.
 
     Raises:
         NoDetection: nothing was found and the request says `on_no_detection: error`.
         EmptyMask: the user's mask is empty, there is nothing where the user points, or the subject or what is
             protected leaves nothing to repaint.
     """
+    region = await _region(scene, plan, segmenter, journal)
+    if plan.spares_front and scene.depth is not None and not region.outlined:
+        return await _behind(region, scene, scene.depth, segmenter, journal)
+    return region
+
+
+async def _region(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal) -> Region:
     target = plan.decision.target
     if scene.user_mask is not None or scene.mark is not None:
         if target.protected:
@@ -138,6 +147,32 @@ async def _named(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jo
     return Region(thing=thing, detections=chosen, outlined=outlined)
 
 
+async def _behind(
+    region: Region, scene: Scene, depth: Callable[[], Awaitable[DepthMap]], segmenter: Segmenter, journal: Journal
+) -> Region:
+    """The region without what stands in front of the thing, of what the analyzer saw over it."""
+    objects = occlusion.over(region.thing, region.detections, scene.objects)
+    if not objects:
+        return region
+    with journal.timed("refine"):
+        drawn = await segmenter.segment(scene.image, [*region.detections, *objects])
+    journal.used("sam")
+    outlines = [
+        masks.solid(_near(outline, item.box))
+        for outline, item in zip(drawn, [*region.detections, *objects], strict=True)
+    ]
+    count = len(region.detections)
+    own = masks.union(outlines[:count]) if count else None
+    front = occlusion.in_front(region.thing, own, outlines[count:], await depth())
+    if front is None:
+        return region
+    hidden = masks.area_fraction(np.minimum(front, region.thing)) / masks.area_fraction(region.thing)
+    journal.kept.update(in_front=round(hidden, 2))
+    if region.exact:
+        journal.warn("something in front of what is repainted is kept: occlusion off repaints all of the mask")
+    return _sparing(region, front)
+
+
 def _everything(scene: Scene, plan: EditPlan) -> Region:
     """All of the image, of which what is protected is taken out later."""
     found = tuple(item for instances in scene.protected.values() for item in instances)
@@ -158,6 +193,11 @@ async def _protecting(region: Region, scene: Scene, plan: EditPlan, segmenter: S
     kept = protected_mask(region.thing, target.protected, outlines, rest=target.rest, journal=journal)
     if kept is None:
         return region
+    return _sparing(region, kept)
+
+
+def _sparing(region: Region, kept: Mask) -> Region:
+    """The region without what keeps its pixels (> 0). Raises: EmptyMask."""
     thing = np.where(kept > 0, np.uint8(0), region.thing)
     if not thing.any():
         raise EmptyMask("what is protected leaves nothing to repaint")

@@ -58,7 +58,7 @@ def are_people(found: Sequence[Detection], objects: Sequence[Detection]) -> bool
     best = max(found, key=_score, default=None)
     if best is None:
         return False
-    return best.label == PERSON or any(_likeness(best.box, person.box) >= SAME_PERSON for person in people_in(objects))
+    return best.label == PERSON or any(likeness(best.box, person.box) >= SAME_PERSON for person in people_in(objects))
 
 
 def _area(item: Detection) -> float:
@@ -69,7 +69,7 @@ def _score(item: Detection) -> float:
     return item.score
 
 
-def _likeness(one: Box, other: Box) -> float:
+def likeness(one: Box, other: Box) -> float:
     """Intersection over union, 0..1."""
     width = min(one.x1, other.x1) - max(one.x0, other.x0)
     height = min(one.y1, other.y1) - max(one.y0, other.y0)

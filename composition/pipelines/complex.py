@@ -9,7 +9,7 @@ from composition.images import DepthMap, Image, Pose
 from composition.masking.edit_mask import EditMask
 from composition.masking.find import people_in
 from composition.pipelines.context import EditContext
-from composition.pipelines.locating import find_target, mask_of
+from composition.pipelines.locating import depth_of, find_target, mask_of
 from composition.pipelines.painting import Structure, paint
 from composition.pipelines.parallel import together
 from composition.request import ControlType
@@ -56,9 +56,4 @@ def _needed(controls: Iterable[ControlType], need: Need) -> bool:
 
 
 async def _estimate_depth(ctx: EditContext) -> DepthMap | None:
-    if not _needed(ctx.plan.controls, Need.DEPTH):
-        return None
-    with ctx.journal.timed("depth"):
-        depth = await ctx.models.depth.estimate_depth(ctx.request.base)
-    ctx.journal.used("depth-anything")
-    return depth
+    return await depth_of(ctx) if _needed(ctx.plan.controls, Need.DEPTH) else None

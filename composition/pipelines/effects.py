@@ -91,6 +91,7 @@ ACTS_ALWAYS: Final = frozenset(
         "color_match",
         "keep_parts",
         "keep_surroundings",
+        "occlusion",
         "sharpen",
         "output_format",
         "return_mask",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from composition.images import Detection, Pose
+from composition.images import DepthMap, Detection, Pose
 from composition.masking.edit_mask import EditMask, make_edit_mask
 from composition.masking.find import find, find_protected
 from composition.masking.region import Scene
@@ -34,6 +35,14 @@ async def find_target(ctx: EditContext) -> Found:
     return Found(target=found, protected=protected)
 
 
+async def depth_of(ctx: EditContext) -> DepthMap:
+    """The photograph's depth; a second question is answered by the cache."""
+    with ctx.journal.timed("depth"):
+        depth = await ctx.models.depth.estimate_depth(ctx.request.base)
+    ctx.journal.used("depth-anything")
+    return depth
+
+
 async def mask_of(ctx: EditContext, found: Found, poses: Sequence[Pose] = ()) -> EditMask:
     """The edit's mask, from what was found and the poses of everybody that the analyzer saw, if there are any.
 
@@ -48,6 +57,7 @@ async def mask_of(ctx: EditContext, found: Found, poses: Sequence[Pose] = ()) ->
         found=found.target,
         protected=found.protected,
         poses=poses,
+        depth=partial(depth_of, ctx),
     )
     return await make_edit_mask(
         scene, ctx.plan, segmenter=ctx.models.segmenter, native_size=ctx.native_size, journal=ctx.journal

@@ -168,7 +168,7 @@ def _at_own_size(ctx: EditContext, mask: EditMask, model_image: Image) -> Image:
         generated = blending.match_color(generated, original, mask.view(mask.reach))
     if plan.keep_light or (plan.keep_parts and not mask.thing.all()):
         kept = keep(generated, original, mask.view(mask.thing), parts=plan.keep_parts, surface=not plan.keep_light)
-        if not ctx.journal.kept:  # of several candidates, the first one's
+        if "light" not in ctx.journal.kept:  # of several candidates, the first one's
             ctx.journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
         generated = kept.image
     return generated

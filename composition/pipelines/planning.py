@@ -58,6 +58,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         keep_light=decision.recolour and generation.appearance_keep_detail,
         keep_parts=_keeps_parts(options, decision) and generation.appearance_keep_detail,
         keep_surroundings=_keeps_surroundings(options, decision),
+        spares_front=_spares_front(options, decision),
         model=options.model or "",
         loras=tuple(lora for lora in request.loras if _acts(lora, prompt, negative_prompt)),
     )
@@ -102,6 +103,13 @@ def _keeps_surroundings(options: EditOptions, decision: Decision) -> bool:
     replaced = not (decision.keeps_shape or decision.inserts or decision.removes)
     boxed = not _refine(options, decision)
     return options.keep_surroundings is Keep.AUTO and one_thing and replaced and boxed
+
+
+def _spares_front(options: EditOptions, decision: Decision) -> bool:
+    """Where a thing stands that others may hide; what is worn is told from hands and face, a place is empty."""
+    target = decision.target
+    a_thing = target.region is None and not (target.complement or target.rest or decision.inserts)
+    return options.occlusion is Keep.AUTO and a_thing
 
 
 def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, float]:

@@ -48,6 +48,7 @@ VALUES = {
     "color_match": (None, True),
     "keep_parts": ("off", "off"),
     "keep_surroundings": ("off", "off"),
+    "occlusion": ("off", "off"),
     "sharpen": (None, True),
     "output_format": ("webp", "webp"),
     "output_quality": ("80", 80),

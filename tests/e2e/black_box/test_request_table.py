@@ -45,6 +45,7 @@ ROWS = {
     "color_match": ([True, False], ["false", 1]),
     "keep_parts": (["auto", "off"], ["on", False]),
     "keep_surroundings": (["auto", "off"], ["on", False]),
+    "occlusion": (["auto", "off"], ["on", False]),
     "sharpen": ([True, False], ["true", 0]),
     "output_format": (["png", "jpeg", "webp"], ["gif", "PNG"]),
     "return_mask": ([True, False], ["true", 1]),

@@ -136,6 +136,14 @@ class Config(TypedDict, total=False):
             default="auto",
         ),
     ]
+    occlusion: Annotated[
+        Literal["auto", "off"],
+        _option(
+            "auto: what stands in front of the thing, in its box or in a mask of yours, stays as it is; "
+            "off: it is repainted, too.",
+            default="auto",
+        ),
+    ]
     sharpen: Annotated[bool, _option("Light unsharp mask inside the region.", default=False)]
     output_format: Annotated[
         Literal["png", "jpeg", "webp"], _option("png and webp are lossless, jpeg has quality 95.", default="png")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from composition.errors import NoDetection
-from composition.request import EditOptions, EditRequest, OnNoDetection
+from composition.request import EditOptions, EditRequest, Keep, OnNoDetection
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_depth_estimator import FakeDepthEstimator
 from tests.fakes.fake_detector import FakeDetector, detection
@@ -67,7 +67,7 @@ class DetectorAfter(FakeDetector):
 )
 async def test_only_what_the_controls_need_is_estimated(bench, photo, controls, calls, timed):
     b = bench_with(bench, PERSON)
-    result = await b.edit(request(photo, control_types=controls))
+    result = await b.edit(request(photo, control_types=controls, occlusion=Keep.OFF))
     assert (b.pose.calls, b.depth.calls) == calls
     assert {"pose", "depth"} & set(result.metadata["timings_ms"]) == timed
     assert {"dwpose", "depth-anything"} & set(result.models_used) == {

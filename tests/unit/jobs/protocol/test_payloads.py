@@ -57,6 +57,7 @@ CHANGED = EditOptions(
     color_match=False,
     keep_parts=Keep.OFF,
     keep_surroundings=Keep.OFF,
+    occlusion=Keep.OFF,
     sharpen=True,
     output_format=OutputFormat.WEBP,
     output_quality=60,

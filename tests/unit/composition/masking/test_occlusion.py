@@ -1,0 +1,171 @@
+"""What stands in front of the thing that is repainted: which objects do, and what becomes of their pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from composition.images import Box
+from composition.masking.occlusion import in_front, over
+from composition.request import EditOptions, EditRequest, Keep, RefineMask
+from tests.fakes.fake_analyzer import FakeAnalyzer
+from tests.fakes.fake_depth_estimator import FakeDepthEstimator
+from tests.fakes.fake_detector import FakeDetector, detection
+from tests.fakes.fake_segmenter import FakeSegmenter, ellipse
+
+SIZE = (300, 400)
+CAR = detection("car", 40, 120, 360, 260)
+PERSON = detection("person", 180, 60, 240, 280)
+FAR_DOG = detection("dog", 60, 130, 120, 180)
+
+
+def shape(rows, columns):
+    mask = np.zeros(SIZE, np.uint8)
+    mask[rows, columns] = 255
+    return mask
+
+
+def depths(*places):
+    """Level 100, but for what stands elsewhere: pairs of a box and a level."""
+    depth = np.full(SIZE, 100, np.uint8)
+    for box, level in places:
+        depth[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)] = level
+    return depth
+
+
+THING = shape(slice(100, 200), slice(100, 300))
+OWN = shape(slice(120, 200), slice(100, 300))
+POST = shape(slice(50, 250), slice(150, 170))
+
+
+@pytest.mark.parametrize(("level", "spared"), [(140, True), (104, True), (103, False), (100, False), (60, False)])
+def test_only_what_is_nearer_stands_in_front(level, spared):
+    depth = np.full(SIZE, 100, np.uint8)
+    depth[POST > 0] = level
+    front = in_front(THING, OWN, [POST], depth)
+    assert (front is not None) is spared
+    if front is not None:
+        assert np.array_equal(front, POST), "all of it, within the region and beyond"
+
+
+def test_the_thing_itself_and_what_holds_it_are_not_in_front_of_it():
+    depth = np.full(SIZE, 100, np.uint8)
+    depth[120:160, 100:200] = 200
+    part = shape(slice(120, 160), slice(100, 200))
+    assert in_front(THING, OWN, [part], depth) is None, "a part of it, however near"
+    everything = np.full(SIZE, 255, np.uint8)
+    assert in_front(THING, OWN, [everything], np.full(SIZE, 255, np.uint8)) is None
+
+
+def test_of_several_objects_the_nearer_ones_are_spared():
+    behind = shape(slice(90, 130), slice(250, 280))
+    depth = np.full(SIZE, 100, np.uint8)
+    depth[POST > 0], depth[behind > 0] = 150, 40
+    front = in_front(THING, OWN, [behind, POST], depth)
+    assert np.array_equal(front, POST)
+
+
+def test_in_a_mask_by_hand_what_lies_within_it_is_meant():
+    depth = np.full(SIZE, 100, np.uint8)
+    inside, across = shape(slice(110, 190), slice(120, 160)), shape(slice(20, 190), slice(200, 230))
+    depth[(inside > 0) | (across > 0)] = 180
+    assert np.array_equal(in_front(THING, None, [inside, across], depth), across)
+
+
+def test_objects_that_hardly_reach_into_the_region_are_not_asked_about():
+    away, touching = detection("dog", 310, 0, 390, 300), detection("cat", 298, 100, 390, 150)
+    car = detection("car", 100, 100, 300, 200)
+    assert over(THING, [car], [away, touching, PERSON]) == (PERSON,)
+    outside, same = detection("kite", -50, -50, -10, -10), detection("truck", 90, 95, 300, 210)
+    assert over(THING, [car], [outside, same]) == ()
+
+
+def test_in_a_mask_by_hand_objects_that_lie_within_it_are_not_asked_about():
+    within = detection("cup", 120, 120, 160, 180)
+    assert over(THING, [], [within, PERSON]) == (PERSON,)
+
+
+def request(photo, prompt="replace the car with a truck", **fields):
+    options = {"seed": 7, "num_inference_steps": 2, "keep_surroundings": Keep.OFF, **fields.pop("options", {})}
+    return EditRequest(base=photo, prompt=prompt, options=EditOptions(**options), **fields)
+
+
+def street(bench, *, level=160, objects=(CAR, PERSON), **fakes):
+    return bench(
+        analyzer=FakeAnalyzer(objects=list(objects)),
+        detector=FakeDetector({"car": [CAR]}),
+        depth=FakeDepthEstimator(depths((PERSON.box, level), (FAR_DOG.box, 20))),
+        **fakes,
+    )
+
+
+def changed(photo, image):
+    return (photo != image).any(axis=2)
+
+
+async def test_who_stands_before_the_car_is_untouched_and_the_rest_of_its_box_is_not(bench, photo):
+    b = street(bench)
+    result = await b.edit(request(photo))
+    person = ellipse(PERSON.box, SIZE) > 0
+    assert not changed(photo, result.image)[person].any()
+    around = np.zeros(SIZE, bool)
+    around[130:250, 60:170] = around[130:250, 250:340] = True
+    assert changed(photo, result.image)[around].mean() > 0.95
+    (sent,) = b.diffuser.requests
+    assert 0 < result.metadata["kept"]["in_front"] < 0.5
+    assert "depth-anything" in result.models_used
+    assert sent.mask.any()
+
+
+async def test_who_stands_behind_it_is_painted_over(bench, photo):
+    b = street(bench, level=30)
+    result = await b.edit(request(photo))
+    inside = (ellipse(PERSON.box, SIZE) > 0)[130:250]
+    assert changed(photo, result.image)[130:250][inside].mean() > 0.95
+    assert "in_front" not in result.metadata["kept"]
+
+
+async def test_off_repaints_all_of_the_box(bench, photo):
+    b = street(bench)
+    result = await b.edit(request(photo, options={"occlusion": Keep.OFF}))
+    inside = (ellipse(PERSON.box, SIZE) > 0)[130:250]
+    assert changed(photo, result.image)[130:250][inside].mean() > 0.95
+    assert "in_front" not in result.metadata["kept"]
+
+
+async def test_a_mask_by_hand_spares_it_too_and_says_so(bench, photo):
+    mask = np.zeros(SIZE, np.uint8)
+    mask[120:260, 40:360] = 255
+    b = street(bench)
+    result = await b.edit(request(photo, mask=mask))
+    assert not changed(photo, result.image)[ellipse(PERSON.box, SIZE) > 0].any()
+    assert any("in front" in warning and "occlusion" in warning for warning in result.metadata["warnings"])
+    free = await street(bench).edit(request(photo, mask=mask, options={"occlusion": Keep.OFF}))
+    assert not any("in front" in warning for warning in free.metadata["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options"),
+    [
+        ("make the car red", {}),
+        ("put a dog next to the car", {}),
+        ("replace the car with a truck", {"objects": (CAR,)}),
+    ],
+)
+async def test_depth_is_not_estimated_for_what_nothing_can_hide(bench, photo, prompt, options):
+    b = street(bench, **options)
+    await b.edit(request(photo, prompt, options={"controlnet_conditioning_scale": 0.0}))
+    assert b.depth.calls == 0
+
+
+async def test_an_outline_that_grows_is_held_back_too(bench, photo):
+    b = street(bench, segmenter=FakeSegmenter())
+    result = await b.edit(request(photo, options={"refine_mask": RefineMask.ON}))
+    assert not changed(photo, result.image)[ellipse(PERSON.box, SIZE) > 0].any()
+
+
+async def test_an_analysis_shows_the_same_mask(bench, photo):
+    b = street(bench)
+    edited, analysed = await b.edit(request(photo)), await street(bench).editor.analyze(request(photo), request_id="a")
+    assert np.array_equal(edited.mask, analysed.mask)
+    assert isinstance(PERSON.box, Box)
