@@ -14,8 +14,9 @@ import socket
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -38,6 +39,9 @@ ENVIRONMENT = {
     "COMPOSITION_QUEUE__MAX_PENDING": "4",
     "COMPOSITION_LIMITS__MAX_CONCURRENT_REQUESTS": "1",
 }
+MAX_FILES = 1024
+FEW_FILES = ("sh", "-c", f'ulimit -n {MAX_FILES} && exec "$@"', "sh")
+"""What begins the service's command: as a hard limit, so that the service cannot raise it."""
 ANSWER_LIMIT_S = 0.1
 HEALTH_LIMIT_S = 5.0
 RECEIVE_LIMIT_S = 120.0
@@ -93,6 +97,23 @@ def idle_sockets(target: Target, *, count: int, timed: bool = True) -> Outcome:
         holds=healthy == 200 and (not timed or health_s < HEALTH_LIMIT_S) and job["status"] == "completed",
         figures={"sockets": count, "health_s": round(health_s, 3), "job": job["status"], "error": job["error"]},
     )
+
+
+def websocket_wishes(target: Target, *, count: int) -> Outcome:
+    """Handshakes for a protocol that is not spoken here, more than there may be connections, keep nobody out."""
+    wish = (
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    statuses: Counter[str] = Counter()
+    for _ in range(count):
+        with socket.create_connection(target.address, timeout=RECEIVE_LIMIT_S) as connection:
+            connection.sendall(wish)
+            with suppress(ConnectionError):
+                statuses[(connection.recv(65536).split(b" ")[1:2] or [b"closed"])[0].decode()] += 1
+    with target.client() as client:
+        healthy = client.get("/api/v1/health").status_code
+    return Outcome(holds=statuses == {"200": count} and healthy == 200, figures={**statuses, "healthy": healthy})
 
 
 def slow_heads(target: Target, *, count: int, within_s: float) -> Outcome:
@@ -228,6 +249,7 @@ LONG: Mapping[str, Callable[[Target], Outcome]] = {
     "native_bodies": lambda target: native_bodies(target, megabytes=48),
     "refusals_of_a_full_queue": lambda target: refusals_of_a_full_queue(target, tries=50),
     "slow_heads": lambda target: slow_heads(target, count=300, within_s=30),
+    "websocket_wishes": lambda target: websocket_wishes(target, count=2 * MAX_FILES),
     "idle_sockets": lambda target: idle_sockets(target, count=1500),
     "guessed_keys": lambda target: guessed_keys(target, count=300),
 }
@@ -279,7 +301,7 @@ def main() -> int:
     outcomes: dict[str, Outcome] = {}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "serve.log"
-        with Server(port=free_port(), log=log, environment=ENVIRONMENT) as server:
+        with Server(port=free_port(), log=log, environment=ENVIRONMENT, command_prefix=FEW_FILES) as server:
             server.wait_until_healthy()
             target = Target(url=server.url, pid=server.pid, log=log, edit=smallest_edit())
             for name, attack in LONG.items():

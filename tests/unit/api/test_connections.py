@@ -18,6 +18,10 @@ from uvicorn.server import ServerState
 from api.connections import Connections, bounded_protocol
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+UPGRADE = (
+    b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 HEAD_S = 0.3
 
 
@@ -28,8 +32,10 @@ class App:
         self.go_on = asyncio.Event()
         self.held = asyncio.Semaphore(0)
         self.size = 4
+        self.asked: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.add(scope["type"])
         if scope["path"] == "/held":
             self.held.release()
             await self.go_on.wait()
@@ -147,6 +153,18 @@ async def test_no_connection_with_a_request_makes_room():
         client = await connect()
         client.writer.write(REQUEST)
         assert await client.answer() == b"200"
+
+
+async def test_asking_for_a_websocket_is_a_request_like_any_other_and_takes_no_room_for_good():
+    app = App()
+    async with serving(app, limit=4) as connect:
+        for request in (*[REQUEST.replace(b"\r\n\r\n", UPGRADE)] * 8, *[REQUEST] * 8):
+            client = await connect()
+            client.writer.write(request)
+            assert await client.answer() == b"200"
+            client.writer.close()
+            await client.writer.wait_closed()
+    assert app.asked == {"http"}
 
 
 async def test_a_client_that_takes_nothing_of_its_answer_is_given_up():
