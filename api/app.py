@@ -17,9 +17,9 @@ from api.forms import refused_form
 from api.multipart import RefusedForm
 from api.routes import about, admin, generate, jobs, loras, native, openai, pages, system
 from api.routes.page import page_router
-from api.security.api_keys import WRONG_KEYS_PER_MINUTE
 from api.security.buckets import TokenBuckets
 from api.security.failures import FailureGuard
+from api.security.wrong_keys import WRONG_KEYS_PER_MINUTE
 from composition.config import ConfigError
 from observability.http import HttpMetrics
 

@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse
 
 from api.drain import DrainSwitch
 from api.readiness import ReadinessProbe
-from api.security.api_keys import WRONG_KEYS_PER_MINUTE
 from api.security.buckets import TokenBuckets
+from api.security.wrong_keys import WRONG_KEYS_PER_MINUTE
 from composition.config import Config
 from composition.jobs import JobStatus
 from tests.unit.api.conftest import Edge, open_edge

@@ -15,11 +15,12 @@ from starlette.types import Receive, Scope, Send
 from api.app import create_app
 from api.security import guards
 from api.security.answers import refuse
-from api.security.api_keys import WRONG_KEYS_PER_MINUTE, ApiKeyGuard
+from api.security.api_keys import ApiKeyGuard
 from api.security.body_limit import BODIES_AT_ONCE, BodyLimitGuard
 from api.security.buckets import MAX_CLIENTS, TokenBuckets
 from api.security.failures import FailureGuard, UnknownPathGuard
 from api.security.rate_limit import RateLimitGuard
+from api.security.wrong_keys import WRONG_KEYS_PER_MINUTE
 from composition.config import ApiConfig, Config
 from composition.errors import QueueFull
 from tests.unit.api.conftest import open_edge
