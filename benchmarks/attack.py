@@ -8,7 +8,10 @@ their own.
 from __future__ import annotations
 
 import argparse
+import base64
+import io
 import json
+import random
 import re
 import socket
 import sys
@@ -24,6 +27,7 @@ from typing import Any
 
 import httpx
 import psutil
+from PIL import Image
 
 from benchmarks.attack_network import network_attacks
 from benchmarks.attack_outcome import Outcome, smallest_edit
@@ -45,6 +49,7 @@ FEW_FILES = ("sh", "-c", f'ulimit -n {MAX_FILES} && exec "$@"', "sh")
 ANSWER_LIMIT_S = 0.1
 HEALTH_LIMIT_S = 5.0
 RECEIVE_LIMIT_S = 120.0
+HOARD_LIMIT_MB = 800
 LOG_DELAY_S = 10.0
 NATIVE_PATHS = ("/compose", "/compose_task", "/compose_task/submit")
 
@@ -181,6 +186,37 @@ def native_bodies(target: Target, *, megabytes: int) -> Outcome:
     )
 
 
+def hoarded_answers(target: Target, *, count: int, side_px: int) -> Outcome:
+    """Who asks for large answers and takes nothing of them gets a few, for the rest 503; others are served."""
+    noise = Image.frombytes("RGB", (side_px, side_px), random.Random(1).randbytes(3 * side_px**2))
+    file = io.BytesIO()
+    noise.save(file, "PNG")
+    edit = {**target.edit, "base_image": base64.b64encode(file.getvalue()).decode(), "n": 4}
+    statuses: Counter[str] = Counter()
+    with ExitStack() as stack:
+        ann, bob = (stack.enter_context(target.client(key)) for key in (KEY, OTHER_KEY))
+        job_id = ann.post("/api/v1/generate/async", json=edit).json()["job_id"]
+        job = _ended(ann, job_id)
+        front = target.front()
+        before_mb = front.memory_info().rss / 2**20
+        connections = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for connection in connections:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(RECEIVE_LIMIT_S)
+            connection.connect(target.address)
+            connection.sendall(f"GET /api/v1/status/{job_id} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n".encode())
+        for connection in connections:
+            statuses[connection.recv(12).split(b" ")[1].decode()] += 1
+        grown_mb = front.memory_info().rss / 2**20 - before_mb
+        other = _ended(bob, bob.post("/api/v1/generate/async", json=target.edit).json()["job_id"])
+    return Outcome(
+        holds=statuses.keys() == {"200", "503"}
+        and job["status"] == other["status"] == "completed"
+        and grown_mb < HOARD_LIMIT_MB,
+        figures={"answers": dict(statuses), "grown_mb": round(grown_mb), "other": other["status"]},
+    )
+
+
 def tasks(target: Target) -> Outcome:
     """A task belongs to its owner, and neither BentoML's store nor the log holds the key or the photo."""
     with target.client() as ann, target.client(OTHER_KEY) as bob:
@@ -247,6 +283,7 @@ LONG: Mapping[str, Callable[[Target], Outcome]] = {
     "forged_log_lines": forged_log_lines,
     "tasks": tasks,
     "native_bodies": lambda target: native_bodies(target, megabytes=48),
+    "hoarded_answers": lambda target: hoarded_answers(target, count=100, side_px=1024),
     "refusals_of_a_full_queue": lambda target: refusals_of_a_full_queue(target, tries=50),
     "slow_heads": lambda target: slow_heads(target, count=300, within_s=30),
     "websocket_wishes": lambda target: websocket_wishes(target, count=2 * MAX_FILES),

@@ -473,10 +473,17 @@ async def test_other_answers_pass_untouched(inner: PlainTextResponse):
 def test_only_what_is_configured_stands_guard():
     names = [cls.__name__ for cls, _ in guards(ApiConfig(), create_app())]
     assert names[:3] == ["ObservationGuard", "FailureGuard", "UnknownPathGuard"]
-    assert names[3:] == ["ForeignPageGuard", "BodyLimitGuard", "AdmissionGuard"]
+    assert names[3:] == ["ForeignPageGuard", "AnswerBudgetGuard", "BodyLimitGuard", "AdmissionGuard"]
     everything = ApiConfig(api_keys=KEYS, rate_limit_per_minute=5, cors_origins=("https://shop.example",))
     names = [cls.__name__ for cls, _ in guards(everything, create_app())]
-    assert names[3:] == ["CORSMiddleware", "ApiKeyGuard", "RateLimitGuard", "BodyLimitGuard", "AdmissionGuard"]
+    assert names[3:] == [
+        "CORSMiddleware",
+        "ApiKeyGuard",
+        "AnswerBudgetGuard",
+        "RateLimitGuard",
+        "BodyLimitGuard",
+        "AdmissionGuard",
+    ]
 
 
 async def test_a_browser_s_preflight_needs_no_key():
