@@ -17,9 +17,8 @@ from api.forms import refused_form
 from api.multipart import RefusedForm
 from api.routes import about, admin, generate, jobs, loras, native, openai, pages, system
 from api.routes.page import page_router
-from api.security.api_keys import WRONG_KEYS_PER_MINUTE
-from api.security.buckets import TokenBuckets
 from api.security.failures import FailureGuard
+from api.security.wrong_keys import WrongKeys
 from composition.config import ConfigError
 from observability.http import HttpMetrics
 
@@ -65,7 +64,7 @@ def create_app(
     )
     app.state.context = context
     app.state.metrics = metrics or HttpMetrics()
-    app.state.wrong_admin_keys = TokenBuckets(WRONG_KEYS_PER_MINUTE)
+    app.state.wrong_admin_keys = WrongKeys()
     install_error_handlers(app)
     app.add_exception_handler(RefusedForm, refused_form)
     # Innermost: the framework's own last resort answers, then raises again, and would do so past our guards.

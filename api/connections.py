@@ -115,6 +115,13 @@ def bounded_protocol(
             if self._send_timer is not None:
                 self._send_timer.cancel()
 
+        def _should_upgrade(self) -> bool:
+            """Never: nothing here speaks WebSocket, and a connection handed over to it would be counted for ever."""
+            return False
+
+        def _unsupported_upgrade_warning(self) -> None:
+            """Who asks for another protocol is answered in this one (RFC 9110, 7.8); that is no warning."""
+
         def _is_idle(self) -> bool:
             return self.cycle is None or self.cycle.response_complete
 

@@ -24,6 +24,8 @@ from composition.served import ServedModel
 
 ANONYMOUS = "anonymous"
 STARTING_RETRY_AFTER_S = 5
+DELIVERIES_AT_ONCE = 8
+"""Of large images each takes a hundred megabytes for a moment: the files, their base64, the body."""
 
 JobCounts = Callable[[], Awaitable[Mapping[JobStatus, int]]]
 
@@ -41,6 +43,7 @@ class ApiContext:
         served: the models, for GET /models.
         drain: refuses new work while it is on.
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
+        delivery_slots: bounds how many results are read and made into an answer at once.
     """
 
     config: Config
@@ -54,6 +57,7 @@ class ApiContext:
     served: Sequence[ServedModel] = ()
     drain: DrainSwitch = field(default_factory=DrainSwitch)
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
+    delivery_slots: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DELIVERIES_AT_ONCE))
 
 
 def require_context(context: ApiContext | None) -> ApiContext:

@@ -8,14 +8,18 @@ their own.
 from __future__ import annotations
 
 import argparse
+import base64
+import io
 import json
+import random
 import re
 import socket
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,6 +27,7 @@ from typing import Any
 
 import httpx
 import psutil
+from PIL import Image
 
 from benchmarks.attack_network import network_attacks
 from benchmarks.attack_outcome import Outcome, smallest_edit
@@ -38,9 +43,13 @@ ENVIRONMENT = {
     "COMPOSITION_QUEUE__MAX_PENDING": "4",
     "COMPOSITION_LIMITS__MAX_CONCURRENT_REQUESTS": "1",
 }
+MAX_FILES = 1024
+FEW_FILES = ("sh", "-c", f'ulimit -n {MAX_FILES} && exec "$@"', "sh")
+"""What begins the service's command: as a hard limit, so that the service cannot raise it."""
 ANSWER_LIMIT_S = 0.1
 HEALTH_LIMIT_S = 5.0
 RECEIVE_LIMIT_S = 120.0
+HOARD_LIMIT_MB = 800
 LOG_DELAY_S = 10.0
 NATIVE_PATHS = ("/compose", "/compose_task", "/compose_task/submit")
 
@@ -93,6 +102,23 @@ def idle_sockets(target: Target, *, count: int, timed: bool = True) -> Outcome:
         holds=healthy == 200 and (not timed or health_s < HEALTH_LIMIT_S) and job["status"] == "completed",
         figures={"sockets": count, "health_s": round(health_s, 3), "job": job["status"], "error": job["error"]},
     )
+
+
+def websocket_wishes(target: Target, *, count: int) -> Outcome:
+    """Handshakes for a protocol that is not spoken here, more than there may be connections, keep nobody out."""
+    wish = (
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    statuses: Counter[str] = Counter()
+    for _ in range(count):
+        with socket.create_connection(target.address, timeout=RECEIVE_LIMIT_S) as connection:
+            connection.sendall(wish)
+            with suppress(ConnectionError):
+                statuses[(connection.recv(65536).split(b" ")[1:2] or [b"closed"])[0].decode()] += 1
+    with target.client() as client:
+        healthy = client.get("/api/v1/health").status_code
+    return Outcome(holds=statuses == {"200": count} and healthy == 200, figures={**statuses, "healthy": healthy})
 
 
 def slow_heads(target: Target, *, count: int, within_s: float) -> Outcome:
@@ -157,6 +183,37 @@ def native_bodies(target: Target, *, megabytes: int) -> Outcome:
     return Outcome(
         holds=statuses == {400} and grown_mb < 6 * megabytes + 50,
         figures={"statuses": sorted(statuses), "grown_mb": round(grown_mb)},
+    )
+
+
+def hoarded_answers(target: Target, *, count: int, side_px: int) -> Outcome:
+    """Who asks for large answers and takes nothing of them gets a few, for the rest 503; others are served."""
+    noise = Image.frombytes("RGB", (side_px, side_px), random.Random(1).randbytes(3 * side_px**2))
+    file = io.BytesIO()
+    noise.save(file, "PNG")
+    edit = {**target.edit, "base_image": base64.b64encode(file.getvalue()).decode(), "n": 4}
+    statuses: Counter[str] = Counter()
+    with ExitStack() as stack:
+        ann, bob = (stack.enter_context(target.client(key)) for key in (KEY, OTHER_KEY))
+        job_id = ann.post("/api/v1/generate/async", json=edit).json()["job_id"]
+        job = _ended(ann, job_id)
+        front = target.front()
+        before_mb = front.memory_info().rss / 2**20
+        connections = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for connection in connections:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(RECEIVE_LIMIT_S)
+            connection.connect(target.address)
+            connection.sendall(f"GET /api/v1/status/{job_id} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n".encode())
+        for connection in connections:
+            statuses[connection.recv(12).split(b" ")[1].decode()] += 1
+        grown_mb = front.memory_info().rss / 2**20 - before_mb
+        other = _ended(bob, bob.post("/api/v1/generate/async", json=target.edit).json()["job_id"])
+    return Outcome(
+        holds=statuses.keys() == {"200", "503"}
+        and job["status"] == other["status"] == "completed"
+        and grown_mb < HOARD_LIMIT_MB,
+        figures={"answers": dict(statuses), "grown_mb": round(grown_mb), "other": other["status"]},
     )
 
 
@@ -226,8 +283,10 @@ LONG: Mapping[str, Callable[[Target], Outcome]] = {
     "forged_log_lines": forged_log_lines,
     "tasks": tasks,
     "native_bodies": lambda target: native_bodies(target, megabytes=48),
+    "hoarded_answers": lambda target: hoarded_answers(target, count=100, side_px=1024),
     "refusals_of_a_full_queue": lambda target: refusals_of_a_full_queue(target, tries=50),
     "slow_heads": lambda target: slow_heads(target, count=300, within_s=30),
+    "websocket_wishes": lambda target: websocket_wishes(target, count=2 * MAX_FILES),
     "idle_sockets": lambda target: idle_sockets(target, count=1500),
     "guessed_keys": lambda target: guessed_keys(target, count=300),
 }
@@ -279,7 +338,7 @@ def main() -> int:
     outcomes: dict[str, Outcome] = {}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "serve.log"
-        with Server(port=free_port(), log=log, environment=ENVIRONMENT) as server:
+        with Server(port=free_port(), log=log, environment=ENVIRONMENT, command_prefix=FEW_FILES) as server:
             server.wait_until_healthy()
             target = Target(url=server.url, pid=server.pid, log=log, edit=smallest_edit())
             for name, attack in LONG.items():

@@ -26,6 +26,7 @@ CHECKS = (
     "allow_header_conformance",
     "missing_required_header",
 )
+ADMIN_KEY = "the-key-of-who-attacks"
 PATIENCE_S = 900
 """A machine that is busy otherwise is no fault of the service: this long an edit may take, and its client waits."""
 ENVIRONMENT = {
@@ -34,6 +35,13 @@ ENVIRONMENT = {
     "COMPOSITION_LIMITS__REQUEST_TIMEOUT_SECONDS": str(PATIENCE_S),
 }
 """The tests' own service has the same patience, and room enough for what half a minute makes up."""
+OWN_ENVIRONMENT = {
+    **ENVIRONMENT,
+    "COMPOSITION_API__ADMIN_KEY": ADMIN_KEY,
+    "COMPOSITION_GENERATION__DEFAULT_STEPS": "2",
+    "COMPOSITION_GENERATION__PREVIEWS": "true",
+}
+"""Of a service that nobody else uses: it may be drained."""
 
 
 def is_installed() -> bool:
@@ -46,6 +54,7 @@ def attack(url: str, *, seconds: int, seed: int | None, folder: Path) -> int:
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),
         *("--max-time", str(seconds), "--checks", ",".join(CHECKS)),
         *("--request-timeout", str(PATIENCE_S), "--continue-on-failure"),
+        *("--header", f"X-API-Key: {ADMIN_KEY}"),
         *(("--seed", str(seed)) if seed is not None else ()),
     ]
     # What it keeps between runs (its examples' database, reports) stays out of the checkout.
@@ -62,7 +71,7 @@ def main() -> int:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        Server(port=free_port(), log=Path(folder) / "serve.log", environment=ENVIRONMENT) as server,
+        Server(port=free_port(), log=Path(folder) / "serve.log", environment=OWN_ENVIRONMENT) as server,
     ):
         server.wait_until_healthy()
         return attack(server.url, seconds=options.seconds, seed=options.seed, folder=Path(folder))

@@ -128,9 +128,10 @@ async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...
     result = job.result
     assert result is not None
     media_type = result.image_media_type or _MASK_TYPE
-    images = [(image, media_type) for image in await delivered_images(context, job)]
-    if result.mask_key is not None:
-        images.append((await stored_image(context, job, result.mask_key), _MASK_TYPE))
+    async with context.delivery_slots:
+        images = [(image, media_type) for image in await delivered_images(context, job)]
+        if result.mask_key is not None:
+            images.append((await stored_image(context, job, result.mask_key), _MASK_TYPE))
     return tuple(images)
 
 

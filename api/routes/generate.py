@@ -95,8 +95,9 @@ async def run_while_connected(
     with for_who_waits():
         if body.response_format is ResponseFormat.BINARY:
             return await _image_itself(context, job)
-        result = await delivered_result(context, job)
-    content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
+        async with context.delivery_slots:
+            result = await delivered_result(context, job)
+            content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
     return Response(
         content,
         media_type="application/json",

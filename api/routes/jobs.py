@@ -61,12 +61,15 @@ async def status(job_id: JobId, context: Context, owner: Owner) -> Response:
     Of a completed job too (NOT_FOUND), whose images were delivered to the caller that waited, or are lost.
     """
     job = await context.queue.get(job_id, owner=owner)
-    result = await load_result(context, job) if job.status is JobStatus.COMPLETED else None
-    state = to_status(job, result)
-    if job.status is JobStatus.COMPLETED and result is None:
-        gone = images_gone(job)
-        state |= {"error": gone.message, "error_code": gone.code}
-    content = await asyncio.to_thread(rendered, state)
+    if job.status is not JobStatus.COMPLETED:
+        return Response(rendered(to_status(job, None)), media_type="application/json", headers=PRIVATE)
+    async with context.delivery_slots:
+        result = await load_result(context, job)
+        state = to_status(job, result)
+        if result is None:
+            gone = images_gone(job)
+            state |= {"error": gone.message, "error_code": gone.code}
+        content = await asyncio.to_thread(rendered, state)
     return Response(content, media_type="application/json", headers=PRIVATE)
 
 
@@ -131,12 +134,13 @@ async def job_image(
         raise NotFound("the job has no image", details={"status": job.status.value})
     if index >= len(keys):
         raise NotFound(f"the job has {len(keys)} candidates, counted from 0", details={"status": job.status.value})
-    data = await stored_image(context, job, keys[index])
     media_type = job.result.image_media_type
-    if max_side is not None:
-        data, media_type = await anyio.to_thread.run_sync(
-            context.codec.reduce, data, max_side, limiter=context.decode_slots
-        )
+    async with context.delivery_slots:
+        data = await stored_image(context, job, keys[index])
+        if max_side is not None:
+            data, media_type = await anyio.to_thread.run_sync(
+                context.codec.reduce, data, max_side, limiter=context.decode_slots
+            )
     media_type = OCTETS if accept == OCTETS else media_type
     return Response(data, media_type=media_type, headers=PRIVATE)
 

@@ -129,9 +129,9 @@ async def task_result(task_id: TaskId, context: Context, owner: Owner) -> Respon
         raise Cancelled("the task was cancelled")
     if job.result is None:
         raise InvalidInput("the task is not completed yet", details={"status": job.status.value})
-    content = await anyio.to_thread.run_sync(
-        rendered, {"success": True, "result": await delivered_result(context, job)}
-    )
+    async with context.delivery_slots:
+        result = await delivered_result(context, job)
+        content = await anyio.to_thread.run_sync(rendered, {"success": True, "result": result})
     return Response(content, media_type="application/json", headers=PRIVATE)
 
 

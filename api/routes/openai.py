@@ -61,8 +61,9 @@ async def edit_image(request: Request, context: Context, owner: Owner) -> Respon
             return await _streamed(request, context, owner, edit, body)
         job = await finished_while_connected(request, context, body, kind=JobKind.EDIT, owner=owner)
     with for_who_waits():
-        images = await delivered_images(context, job)
-    content = await anyio.to_thread.run_sync(lambda: rendered(whole_answer(job, images, edit)))
+        async with context.delivery_slots:
+            images = await delivered_images(context, job)
+            content = await anyio.to_thread.run_sync(lambda: rendered(whole_answer(job, images, edit)))
     return Response(
         content,
         media_type="application/json",

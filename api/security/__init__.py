@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api.bodies import max_body_bytes
 from api.security.admission import AdmissionGuard
+from api.security.answer_budget import AnswerBudgetGuard
 from api.security.api_keys import ApiKeyGuard
 from api.security.body_limit import BodyLimitGuard
 from api.security.failures import FailureGuard, UnknownPathGuard
@@ -45,6 +46,7 @@ def guards(config: ApiConfig, app: FastAPI, *, streamed: Mapping[str, int] | Non
         chosen.append((ApiKeyGuard, {"api_keys": config.api_keys, "max_body_bytes": max_bytes}))
     else:
         chosen.append((ForeignPageGuard, {"origins": config.cors_origins, "max_body_bytes": max_bytes}))
+    chosen.append((AnswerBudgetGuard, {}))
     if config.rate_limit_per_minute:
         chosen.append((RateLimitGuard, {"per_minute": config.rate_limit_per_minute, "max_body_bytes": max_bytes}))
     chosen.append((BodyLimitGuard, {"max_body_bytes": max_bytes, "streamed": streamed}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
@@ -13,20 +12,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.security.answers import is_open, refuse
-from api.security.buckets import MAX_CLIENTS, TokenBuckets, address_of
-from api.security.rate_limit import rate_limited
-from composition.errors import CompositionError, Unauthorized
-
-WRONG_KEYS_PER_MINUTE = 60
-"""Of one address, a request without a key too."""
+from api.security.buckets import address_of
+from api.security.wrong_keys import WrongKeys
 
 
 class ApiKeyGuard:
-    """Refuses requests without a known key; sets `state.owner` of the others.
-
-    An address that has sent too many wrong keys is answered 429, also with a right one, so that guessing tells nothing;
-    but not an owner who has been let in from there before: others at a shared address cannot lock it out.
-    """
+    """Refuses requests without a known key, and guessing (`WrongKeys`); sets `state.owner` of the others."""
 
     def __init__(
         self,
@@ -39,35 +30,19 @@ class ApiKeyGuard:
         self._app = app
         self._digests = {name: _digest(key.get_secret_value()) for name, key in api_keys.items()}
         self._max_body_bytes = max_body_bytes
-        self._wrong = TokenBuckets(WRONG_KEYS_PER_MINUTE, clock=clock)
-        self._let_in: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._wrong = WrongKeys(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
         owner = self._owner_of(presented_key(Headers(scope=scope)))
-        refusal = self._refusal(owner, address_of(scope))
+        refusal = self._wrong.refusal(owner, address_of(scope), needed="a valid API key")
         if refusal is not None:
             await refuse(refusal, scope, receive, send, max_body_bytes=self._max_body_bytes)
             return
         scope.setdefault("state", {})["owner"] = owner
         await self._app(scope, receive, send)
-
-    def _refusal(self, owner: str | None, address: str) -> CompositionError | None:
-        if owner is not None and ((address, owner) in self._let_in or self._wrong.has(address)):
-            self._remember(address, owner)
-            return None
-        wait_s = self._wrong.take(address)
-        if wait_s > 0:
-            return rate_limited("too many requests without a valid API key", wait_s)
-        return Unauthorized("a valid API key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
-
-    def _remember(self, address: str, owner: str) -> None:
-        self._let_in[address, owner] = None
-        self._let_in.move_to_end((address, owner))
-        while len(self._let_in) > MAX_CLIENTS:
-            self._let_in.popitem(last=False)
 
     def _owner_of(self, key: str | None) -> str | None:
         """Compares with every key, in constant time, so that the time tells nothing."""

@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 BODIES_AT_ONCE = 16
 """The shared budget, in bodies of the largest allowed size."""
 STALL_TIMEOUT_S = 20.0
-"""Between two pieces of a body."""
+"""Between two pieces of a body; and in all, with a second more for each `SLOWEST_BYTES_PER_S` that have come."""
+SLOWEST_BYTES_PER_S = 1024
+"""Slower than any line that a photo is sent over: a byte every few seconds holds a connection, and no more."""
 BUSY_RETRY_AFTER_S = 5
-
-
 STREAMS_AT_ONCE = 4
 """Bodies that go to the disk as they come, of each path that takes them."""
 
@@ -122,6 +122,7 @@ class _WatchedBody:
         self._stall_timeout_s = stall_timeout_s
         self._budget = budget
         self._received_bytes = 0
+        self._waited_s = 0.0
         self._complete = False
         self.refusal: CompositionError | None = None
         self.answered = False
@@ -148,12 +149,17 @@ class _WatchedBody:
         self._received_bytes = 0
 
     async def _next_piece(self) -> Message:
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        earned_s = self._received_bytes / SLOWEST_BYTES_PER_S
+        limit_s = self._stall_timeout_s + min(0.0, earned_s - self._waited_s)
         try:
-            async with asyncio.timeout(self._stall_timeout_s):
+            async with asyncio.timeout(limit_s):
                 message = await self._receive()
         except TimeoutError:
-            self._refuse(Timeout(f"the request body stalled for {self._stall_timeout_s:g} s"))
+            self._refuse(self._too_slow(stalls=limit_s == self._stall_timeout_s))
             return {"type": "http.disconnect"}
+        self._waited_s += loop.time() - began_at
         if message["type"] != "http.request":
             return message
         size_bytes = len(message.get("body", b""))
@@ -165,6 +171,11 @@ class _WatchedBody:
         else:
             self._refuse(_too_many())
         return message
+
+    def _too_slow(self, *, stalls: bool) -> Timeout:
+        if stalls:
+            return Timeout(f"the request body stalled for {self._stall_timeout_s:g} s")
+        return Timeout(f"the request body comes too slowly: below {SLOWEST_BYTES_PER_S} bytes a second")
 
     def _refuse(self, error: CompositionError) -> None:
         if not self.answered:

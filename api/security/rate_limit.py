@@ -39,7 +39,7 @@ class RateLimitGuard:
         if scope["type"] != "http" or scope["method"] in _FREE_METHODS or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        client = _client_of(scope)
+        client = client_of(scope)
         wait_s = self._buckets.take(client)
         if wait_s > 0:
             error = rate_limited(f"more than {self._per_minute} requests per minute", wait_s)
@@ -65,7 +65,7 @@ def rate_limited(message: str, wait_s: float) -> RateLimited:
     return RateLimited(message, retry_after_s=max(1, math.ceil(wait_s)))
 
 
-def _client_of(scope: Scope) -> str:
+def client_of(scope: Scope) -> str:
     """The key's name when there is one, else the peer's address."""
     owner = scope.get("state", {}).get("owner")
     return f"key:{owner}" if owner is not None else f"address:{address_of(scope)}"

@@ -18,6 +18,8 @@ from composition.loras.header import Header
 
 MAX_TRIGGER_WORDS: Final = 20
 MAX_TRIGGER_CHARS: Final = 100
+MAX_TAGS_CHARS: Final = 256 << 10
+"""Of the table of a training's tags that is parsed: longer ones keep the process too long for a suggestion."""
 MAX_RANK: Final = 1024
 MAX_VECTORS: Final = 75
 """Of an embedding: as many as a prompt has places."""
@@ -202,8 +204,11 @@ def _trigger_words(metadata: Mapping[str, str]) -> tuple[str, ...]:
     """
     if phrase := metadata.get("modelspec.trigger_phrase", ""):
         return tidy_words(phrase.split(","))
+    tags = metadata.get("ss_tag_frequency", "{}")
+    if len(tags) > MAX_TAGS_CHARS:
+        return ()
     try:
-        folders = json.loads(metadata.get("ss_tag_frequency", "{}"))
+        folders = json.loads(tags)
     except (ValueError, RecursionError):
         return ()
     if not isinstance(folders, dict):

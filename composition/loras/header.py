@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeAlias
 
 from composition.errors import UnusableLora
 
@@ -22,6 +23,8 @@ MAX_METADATA_CHARS: Final = 4 << 20
 MAX_TENSORS: Final = 20_000
 MAX_NAME_CHARS: Final = 512
 MAX_DIMENSIONS: Final = 8
+MAX_ENTRY_CHARS: Final = 1024
+"""Of a tensor's description: eight sides and two offsets of 19 digits take a third of it."""
 
 ITEM_BYTES: Final[Mapping[str, int]] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4}
 """Number formats that a LoRA may have; integers are for scalars that some scripts save so."""
@@ -71,7 +74,7 @@ def read_header(file: BinaryIO, size_bytes: int) -> Header:
     if length > MAX_HEADER_BYTES:
         raise UnusableLora(f"the file's header is {length} bytes long, more than {MAX_HEADER_BYTES} are not read")
     document = _parsed(file.read(length))
-    metadata = _metadata(document.pop("__metadata__", {}))
+    metadata = document.pop("__metadata__", {})
     if len(document) > MAX_TENSORS:
         raise UnusableLora(f"the file has {len(document)} tensors, more than {MAX_TENSORS} are not taken")
     if not document:
@@ -88,14 +91,95 @@ def _plausible(start: bytes, size_bytes: int) -> bool:
     return len(start) == _LENGTH.size and 2 <= _LENGTH.unpack(start)[0] <= size_bytes - _LENGTH.size
 
 
-def _parsed(text: bytes) -> dict[str, Any]:
+def _parsed(header: bytes) -> dict[str, Any]:
+    """The table of the tensors, of which each is parsed by itself.
+
+    Eight megabytes of empty lists, parsed at once, are a second in which nothing else of the process runs.
+    """
     try:
-        document = json.loads(text, object_pairs_hook=_without_repetition)
+        text = header.decode()
+        if not _comes(text, 0, "{"):
+            raise UnusableLora("the file's header is not a table of tensors")
+        document, end = _table(text, 0, _member)
+        if end < len(text.rstrip(_SPACES)):
+            raise ValueError("something comes behind the table")
     except (ValueError, RecursionError) as error:  # both decoding and JSON errors are ValueErrors
         raise UnusableLora(f"the file's header is not valid JSON: {_brief(error)}") from error
-    if not isinstance(document, dict):
-        raise UnusableLora("the file's header is not a table of tensors")
     return document
+
+
+_Read: TypeAlias = Callable[[str, int, str], tuple[Any, int]]
+"""Of a text, a place in it and the name of what is there: the value, and the place behind it. Raises: ValueError."""
+
+
+def _table(text: str, at: int, read: _Read) -> tuple[dict[str, Any], int]:
+    """The object at a place of a JSON text, and the place behind it. Raises: ValueError."""
+    table: dict[str, Any] = {}
+    at = _behind(text, at, "{")
+    while not _comes(text, at, "}"):
+        at = _behind(text, at, ",") if table else at
+        name, at = _string(text, at)
+        if name in table:
+            raise ValueError("a name comes twice")
+        table[name], at = read(text, _behind(text, at, ":"), name)
+        if len(table) > MAX_TENSORS + 1:
+            raise UnusableLora(f"the file's header has more than {MAX_TENSORS} names")
+    return table, _behind(text, at, "}")
+
+
+def _member(text: str, at: int, name: str) -> tuple[Any, int]:
+    if name == "__metadata__":
+        return _metadata(text, at)
+    begin = _place(text, at)
+    description = text[begin : begin + MAX_ENTRY_CHARS]
+    if not description.startswith("{"):
+        raise _undescribed(name)
+    try:
+        value, length = _DECODER.raw_decode(description)
+    except ValueError:
+        if len(description) == MAX_ENTRY_CHARS:
+            raise _undescribed(name) from None
+        raise
+    return value, begin + length
+
+
+def _metadata(text: str, at: int) -> tuple[dict[str, str], int]:
+    if not _comes(text, at, "{"):
+        raise UnusableLora(_NO_TEXTS)
+    table, end = _table(text, at, _text)
+    if sum(len(name) + len(value) for name, value in table.items()) > MAX_METADATA_CHARS:
+        raise UnusableLora(f"the file's __metadata__ has more than {MAX_METADATA_CHARS} characters")
+    return table, end
+
+
+def _text(text: str, at: int, name: str) -> tuple[str, int]:
+    if not _comes(text, at, '"'):
+        raise UnusableLora(_NO_TEXTS)
+    return _string(text, at)
+
+
+def _string(text: str, at: int) -> tuple[str, int]:
+    begin = _behind(text, at, '"') - 1
+    value, end = _DECODER.raw_decode(text, begin)
+    return value, end
+
+
+def _comes(text: str, at: int, character: str) -> bool:
+    return text.startswith(character, _place(text, at))
+
+
+def _behind(text: str, at: int, character: str) -> int:
+    place = _place(text, at)
+    if not text.startswith(character, place):
+        raise ValueError(f"character {place} should be {character}")
+    return place + 1
+
+
+def _place(text: str, at: int) -> int:
+    """Of the first character that is no space, from a place on."""
+    found = _SPACE.match(text, at)
+    assert found is not None
+    return found.end()
 
 
 def _without_repetition(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -105,23 +189,25 @@ def _without_repetition(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_without_repetition)
+_SPACES: Final = " \t\n\r"
+_SPACE: Final = re.compile(f"[{_SPACES}]*")
+_NO_TEXTS: Final = "the file's __metadata__ is not a table of texts"
+
+
 def _brief(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
 
 
-def _metadata(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise UnusableLora("the file's __metadata__ is not a table of texts")
-    if sum(len(name) + len(text) for name, text in value.items()) > MAX_METADATA_CHARS:
-        raise UnusableLora(f"the file's __metadata__ has more than {MAX_METADATA_CHARS} characters")
-    return value
+def _undescribed(name: str) -> UnusableLora:
+    return UnusableLora(f"tensor {name[:100]} is not described by dtype, shape and data_offsets")
 
 
 def _entry(name: str, value: Any, first_byte: int) -> TensorEntry:
     if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
         raise UnusableLora(f"a tensor's name has {len(name)} characters or cannot be printed")
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
-        raise UnusableLora(f"tensor {name[:100]} is not described by dtype, shape and data_offsets")
+        raise _undescribed(name)
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
         raise UnusableLora(f"tensor {name[:100]} is of type {str(dtype)[:20]}; taken: {', '.join(ITEM_BYTES)}")

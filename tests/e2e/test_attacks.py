@@ -17,8 +17,10 @@ SHORT = {
     "forged_log_lines": attack.forged_log_lines,
     "tasks": attack.tasks,
     "native_bodies": lambda target: attack.native_bodies(target, megabytes=6),
+    "hoarded_answers": lambda target: attack.hoarded_answers(target, count=40, side_px=1024),
     "refusals_of_a_full_queue": lambda target: attack.refusals_of_a_full_queue(target, tries=9, timed=False),
     "slow_heads": lambda target: attack.slow_heads(target, count=5, within_s=120),
+    "websocket_wishes": lambda target: attack.websocket_wishes(target, count=attack.MAX_FILES),
     "idle_sockets": lambda target: attack.idle_sockets(target, count=300, timed=False),
     "guessed_keys": lambda target: attack.guessed_keys(target, count=100),
 }
@@ -27,7 +29,7 @@ SHORT = {
 @pytest.fixture(scope="module")
 def target(tmp_path_factory) -> Iterator[Target]:
     log = tmp_path_factory.mktemp("attacked") / "serve.log"
-    with Server(port=free_port(), log=log, environment=attack.ENVIRONMENT) as server:
+    with Server(port=free_port(), log=log, environment=attack.ENVIRONMENT, command_prefix=attack.FEW_FILES) as server:
         server.wait_until_healthy()
         edit = {
             "base_image": b64(encoded(photo(256, 256), "png")),

@@ -9,8 +9,7 @@ from starlette.responses import PlainTextResponse
 
 from api.drain import DrainSwitch
 from api.readiness import ReadinessProbe
-from api.security.api_keys import WRONG_KEYS_PER_MINUTE
-from api.security.buckets import TokenBuckets
+from api.security.wrong_keys import WRONG_KEYS_PER_MINUTE, WrongKeys
 from composition.config import Config
 from composition.jobs import JobStatus
 from tests.unit.api.conftest import Edge, open_edge
@@ -74,12 +73,16 @@ async def test_nobody_else_turns_it(edge: Edge, method: str):
     assert not edge.context.drain.on
 
 
-async def test_who_guesses_is_slowed_down_and_the_right_key_still_opens(edge: Edge):
-    edge.client._transport.app.state.wrong_admin_keys = TokenBuckets(WRONG_KEYS_PER_MINUTE, clock=lambda: 0.0)
-    for _ in range(WRONG_KEYS_PER_MINUTE):
-        await edge.client.get(DRAIN, headers={"Authorization": "Bearer wrong"})
-    assert (await edge.client.get(DRAIN, headers={"Authorization": "Bearer wrong"})).status_code == 429
-    assert (await edge.client.get(DRAIN, headers=KEY)).status_code == 200
+async def test_guessing_tells_nothing_and_locks_out_nobody_who_was_let_in(edge: Edge):
+    app = edge.client._transport.app
+    wrong = {"Authorization": "Bearer wrong"}
+    for let_in, expected in ((False, 429), (True, 200)):
+        app.state.wrong_admin_keys = WrongKeys(clock=lambda: 0.0)
+        if let_in:
+            await edge.client.get(DRAIN, headers=KEY)
+        statuses = [(await edge.client.get(DRAIN, headers=wrong)).status_code for _ in range(WRONG_KEYS_PER_MINUTE + 1)]
+        assert statuses == [401] * WRONG_KEYS_PER_MINUTE + [429]
+        assert (await edge.client.get(DRAIN, headers=KEY)).status_code == expected
 
 
 async def test_without_an_admin_key_there_is_no_such_route():

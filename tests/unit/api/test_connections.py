@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import uvicorn
@@ -16,8 +18,13 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from api.connections import Connections, bounded_protocol
+from api.security.answer_budget import AnswerBudgetGuard
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+UPGRADE = (
+    b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 HEAD_S = 0.3
 
 
@@ -28,8 +35,10 @@ class App:
         self.go_on = asyncio.Event()
         self.held = asyncio.Semaphore(0)
         self.size = 4
+        self.asked: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.add(scope["type"])
         if scope["path"] == "/held":
             self.held.release()
             await self.go_on.wait()
@@ -60,13 +69,14 @@ Connect = Callable[[], Awaitable[Client]]
 
 
 @asynccontextmanager
-async def serving(app: App, *, limit: int = 100, send_timeout_s: float = 60) -> AsyncIterator[Connect]:
+async def serving(app: Any, *, limit: int = 100, send_timeout_s: float = 60) -> AsyncIterator[Connect]:
     config = uvicorn.Config(app, log_config=None, timeout_keep_alive=60)
     protocol = bounded_protocol(Connections(limit), head_timeout_s=HEAD_S, send_timeout_s=send_timeout_s)
     state = ServerState()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
     clients: list[Client] = []
+    going_on = app.go_on if isinstance(app, App) else asyncio.Event()
 
     async def connect() -> Client:
         client = Client(*await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1]))
@@ -74,7 +84,7 @@ async def serving(app: App, *, limit: int = 100, send_timeout_s: float = 60) -> 
         return client
 
     yield connect
-    app.go_on.set()
+    going_on.set()
     for client in clients:
         client.writer.close()
     server.close()
@@ -149,6 +159,18 @@ async def test_no_connection_with_a_request_makes_room():
         assert await client.answer() == b"200"
 
 
+async def test_asking_for_a_websocket_is_a_request_like_any_other_and_takes_no_room_for_good():
+    app = App()
+    async with serving(app, limit=4) as connect:
+        for request in (*[REQUEST.replace(b"\r\n\r\n", UPGRADE)] * 8, *[REQUEST] * 8):
+            client = await connect()
+            client.writer.write(request)
+            assert await client.answer() == b"200"
+            client.writer.close()
+            await client.writer.wait_closed()
+    assert app.asked == {"http"}
+
+
 async def test_a_client_that_takes_nothing_of_its_answer_is_given_up():
     app = App()
     app.size = 50_000_000
@@ -160,6 +182,20 @@ async def test_a_client_that_takes_nothing_of_its_answer_is_given_up():
         await asyncio.sleep(1)
         client.writer.transport.resume_reading()
         assert await client.until_closed() < app.size
+
+
+async def test_a_client_that_takes_a_large_answer_slowly_gets_all_of_it():
+    app = App()
+    app.size = 40_000_000
+    async with serving(AnswerBudgetGuard(app), send_timeout_s=0.5) as connect:
+        client = await connect()
+        client.writer.write(REQUEST)
+        await client.reader.readuntil(b"\r\n\r\n")
+        began_at = time.monotonic()
+        for _ in range(40):
+            await client.reader.readexactly(app.size // 40)
+            await asyncio.sleep(0.03)
+    assert time.monotonic() - began_at > 2 * 0.5
 
 
 def test_the_limit_on_open_files_is_raised_and_every_server_of_the_process_is_bounded():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -9,6 +10,7 @@ import json
 import pytest
 from PIL import Image as PillowImage
 
+from api.context import DELIVERIES_AT_ONCE
 from composition.config import ApiConfig, Config
 from composition.jobs import Job, JobKind, JobResult, JobStatus
 from composition.request import ResponseFormat
@@ -266,3 +268,22 @@ async def test_candidates_of_openai_s_route_count_towards_the_rate():
         sent = {"prompt": "blue car", "n": "3"}
         answer = await edge.client.post("/v1/images/edits", data=sent, files={"image": FORM["files"]["base_image"]})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "n")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/status/{}", "/api/v1/jobs/{}/image", "/compose_task/get?task_id={}"])
+async def test_however_many_ask_only_a_few_results_are_in_memory_at_once(edge: Edge, path: str):
+    job_id = (await edge.client.post(ASYNC, json=EDIT)).json()["job_id"]
+    reading, most, get = 0, 0, edge.blobs.get
+
+    async def slow_get(key: str) -> bytes:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await asyncio.sleep(0.001)
+        reading -= 1
+        return await get(key)
+
+    edge.blobs.get = slow_get
+    answers = await asyncio.gather(*(edge.client.get(path.format(job_id)) for _ in range(5 * DELIVERIES_AT_ONCE)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert most == DELIVERIES_AT_ONCE

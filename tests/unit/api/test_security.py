@@ -15,13 +15,15 @@ from starlette.types import Receive, Scope, Send
 from api.app import create_app
 from api.security import guards
 from api.security.answers import refuse
-from api.security.api_keys import WRONG_KEYS_PER_MINUTE, ApiKeyGuard
+from api.security.api_keys import ApiKeyGuard
 from api.security.body_limit import BODIES_AT_ONCE, BodyLimitGuard
 from api.security.buckets import MAX_CLIENTS, TokenBuckets
 from api.security.failures import FailureGuard, UnknownPathGuard
 from api.security.rate_limit import RateLimitGuard
+from api.security.wrong_keys import WRONG_KEYS_PER_MINUTE
 from composition.config import ApiConfig, Config
 from composition.errors import QueueFull
+from tests.fakes.loop_time import frozen_loop_time
 from tests.unit.api.conftest import open_edge
 from tests.unit.api.images import photo
 
@@ -126,6 +128,54 @@ async def test_a_body_that_stalls_is_given_up():
     await guard(scope, asyncio.Event().wait, send)
     assert sent[0]["status"] == 504
     assert b'"TIMEOUT"' in sent[1]["body"]
+
+
+@pytest.mark.parametrize(("piece_bytes", "given_up_after_s"), [(1, 25), (4 * 1024, 30), (10 * 1024, None)])
+async def test_a_body_that_drips_is_given_up(piece_bytes: int, given_up_after_s: int | None):
+    """A piece every ten seconds: none stalls, but of a byte or 4 KB each they are too slow."""
+    statuses: list[int] = []
+
+    async def dripping() -> dict[str, Any]:
+        await asyncio.sleep(10)
+        return {"type": "http.request", "body": bytes(piece_bytes), "more_body": True}
+
+    async def send(message: dict[str, Any]) -> None:
+        statuses.append(message.get("status", 0))
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"transfer-encoding", b"chunked")]}
+    guard = BodyLimitGuard(reading_app, max_body_bytes=1 << 20, stall_timeout_s=20)
+    with frozen_loop_time() as time:
+        answering = asyncio.create_task(guard(scope, dripping, send))
+        for passed_s in range(0, 200, 5):
+            assert statuses[:1] == ([504] if given_up_after_s and passed_s >= given_up_after_s else []), passed_s
+            await time.advance(5)
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+
+
+async def test_what_an_app_takes_for_a_body_does_not_make_its_sender_slow():
+    async def sending() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        for _ in range(10):
+            assert (await receive())["type"] == "http.request"
+            await asyncio.sleep(30)
+        await PlainTextResponse("fine")(scope, receive, send)
+
+    statuses: list[int] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        statuses.append(message.get("status", 0))
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"transfer-encoding", b"chunked")]}
+    with frozen_loop_time() as time:
+        guard = BodyLimitGuard(slow, max_body_bytes=1 << 20, stall_timeout_s=20)
+        answering = asyncio.create_task(guard(scope, sending, send))
+        while not answering.done():
+            await time.advance(30)
+    await answering
+    assert statuses[0] == 200
 
 
 async def test_an_app_is_told_that_a_body_that_stalls_will_not_come():
@@ -423,10 +473,17 @@ async def test_other_answers_pass_untouched(inner: PlainTextResponse):
 def test_only_what_is_configured_stands_guard():
     names = [cls.__name__ for cls, _ in guards(ApiConfig(), create_app())]
     assert names[:3] == ["ObservationGuard", "FailureGuard", "UnknownPathGuard"]
-    assert names[3:] == ["ForeignPageGuard", "BodyLimitGuard", "AdmissionGuard"]
+    assert names[3:] == ["ForeignPageGuard", "AnswerBudgetGuard", "BodyLimitGuard", "AdmissionGuard"]
     everything = ApiConfig(api_keys=KEYS, rate_limit_per_minute=5, cors_origins=("https://shop.example",))
     names = [cls.__name__ for cls, _ in guards(everything, create_app())]
-    assert names[3:] == ["CORSMiddleware", "ApiKeyGuard", "RateLimitGuard", "BodyLimitGuard", "AdmissionGuard"]
+    assert names[3:] == [
+        "CORSMiddleware",
+        "ApiKeyGuard",
+        "AnswerBudgetGuard",
+        "RateLimitGuard",
+        "BodyLimitGuard",
+        "AdmissionGuard",
+    ]
 
 
 async def test_a_browser_s_preflight_needs_no_key():

@@ -80,6 +80,8 @@ def test_all_ranks_are_told():
         ({"ss_tag_frequency": "{"}, ()),
         ({"ss_tag_frequency": "[" * 100_000}, ()),
         ({"ss_tag_frequency": "[1]"}, ()),
+        ({"ss_tag_frequency": json.dumps({"10_ink": {"x" * 200_000: 1}})}, ("ink",)),
+        ({"ss_tag_frequency": json.dumps({"10_ink": {"x" * 300_000: 1}})}, ()),
     ],
 )
 def test_trigger_words_are_what_the_training_says(metadata, words):
