@@ -145,7 +145,6 @@ class ImageComposition:
             fetcher=fetcher,
             health=health,
             loras=loras,
-            job_counts=self.queue.counts,
             served=ModelSet(config.models).served,
             drain=DrainSwitch(folder / "draining" if (folder := server_folder()) else None),
         )
