@@ -166,6 +166,7 @@ docs: $(DOCS_PACKAGES)/.ready  ## the documentation as a site, links checked, in
 observe-test: test-models  ## a real run under Prometheus: every query of the dashboard and the alerts; out/observe.json
 	promtool check rules deploy/observability/alerts.yaml
 	promtool check config deploy/observability/prometheus.yaml
+	promtool test rules tests/unit/observability/alert_cases.yaml
 	$(OFFLINE) $(BIN)/python -m benchmarks.observe
 
 new-user: $(READY)  ## a new user's path, timed, every click counted: clone, make demo, page, own photo; ARGS="--venv .venv"
