@@ -25,6 +25,7 @@ $(error PROFILE=$(PROFILE) contradicts COMPOSITION_MODELS__PROFILE=$(COMPOSITION
 endif
 export COMPOSITION_MODELS__PROFILE := $(PROFILE)
 endif
+DOCS_PACKAGES := out/docs-packages
 # Importing is the only step that may use the network; it does so for profiles that are downloaded.
 OFFLINE := HF_HUB_OFFLINE=1
 
@@ -92,10 +93,12 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 lock: export UV_CUSTOM_COMPILE_COMMAND := make lock
-lock: $(READY)  ## requirements.lock and the Bento's, for pyproject.toml; what is locked stays as it is
+lock: $(READY)  ## requirements.lock, the Bento's and the documentation's, for pyproject.toml; what is locked stays as it is
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --python-version 3.11 -o requirements.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra distributed --extra mcp --extra tracing --python-version 3.11 \
 		--constraint requirements.lock --no-annotate -o deploy/requirements.txt
+	$(BIN)/uv pip compile --quiet docs/requirements.in --python-version 3.11 \
+		--constraint requirements.lock --no-annotate -o docs/requirements.txt
 
 bench: $(READY)  ## against stock diffusers, side by side; out/bench.json
 	$(OFFLINE) $(BIN)/python -m benchmarks.bench
@@ -151,15 +154,19 @@ page-check:  ## the page's types and unit tests; what is committed is, byte for 
 page-test: test-models  ## the page in Chromium, from outside (needs chromium, and playwright in the environment)
 	$(OFFLINE) $(BIN)/python -m pytest -rs tests/e2e/page
 
-docs: $(READY)  ## the documentation as a site, links checked, into out/site; docs/configuration.md from the code
-	@test -d out/docs-packages || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--target out/docs-packages -r docs/requirements.txt
+$(DOCS_PACKAGES)/.ready: docs/requirements.txt $(READY)
+	rm -rf $(DOCS_PACKAGES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(DOCS_PACKAGES) -r docs/requirements.txt
+	@touch $@
+
+docs: $(DOCS_PACKAGES)/.ready  ## the documentation as a site, links checked, into out/site; docs/configuration.md from the code
 	$(BIN)/python -m composition.config.reference > docs/configuration.md
-	NO_MKDOCS_2_WARNING=1 PYTHONPATH=$(CURDIR):$(CURDIR)/out/docs-packages $(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=$(CURDIR):$(CURDIR)/$(DOCS_PACKAGES) $(BIN)/python -m mkdocs build --strict
 
 observe-test: test-models  ## a real run under Prometheus: every query of the dashboard and the alerts; out/observe.json
 	promtool check rules deploy/observability/alerts.yaml
 	promtool check config deploy/observability/prometheus.yaml
+	promtool test rules tests/unit/observability/alert_cases.yaml
 	$(OFFLINE) $(BIN)/python -m benchmarks.observe
 
 new-user: $(READY)  ## a new user's path, timed, every click counted: clone, make demo, page, own photo; ARGS="--venv .venv"

@@ -59,6 +59,7 @@ with refusing_to_be_imported():  # the runners read the configuration as they ar
     from runners.perception_service import PerceptionRunner
     from runners.staying import hold_runners
     from runners.structure.service import StructureRunner
+    from runners.supervisor import remember_stops
     from runners.wiring import assemble
 
     config = load_config()
@@ -121,6 +122,7 @@ class ImageComposition:
             if embedded:
                 asyncio.run(check_storage(config))
             hear_refusals(folder)
+        remember_stops()
         share_series()
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
@@ -145,7 +147,6 @@ class ImageComposition:
             fetcher=fetcher,
             health=health,
             loras=loras,
-            job_counts=self.queue.counts,
             served=ModelSet(config.models).served,
             drain=DrainSwitch(folder / "draining" if (folder := server_folder()) else None),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
@@ -14,7 +14,6 @@ from starlette.requests import Request
 from api.drain import DrainSwitch
 from composition.config import Config
 from composition.errors import NotReady
-from composition.jobs import JobStatus
 from composition.loras.library import LoraLibrary
 from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
@@ -27,8 +26,6 @@ STARTING_RETRY_AFTER_S = 5
 DELIVERIES_AT_ONCE = 8
 """Of large images each takes a hundred megabytes for a moment: the files, their base64, the body."""
 
-JobCounts = Callable[[], Awaitable[Mapping[JobStatus, int]]]
-
 
 def _decode_slots() -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
@@ -39,7 +36,6 @@ class ApiContext:
     """Ready objects behind the ports.
 
     Attributes:
-        job_counts: jobs per status for /metrics, or None.
         served: the models, for GET /models.
         drain: refuses new work while it is on.
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
@@ -53,7 +49,6 @@ class ApiContext:
     fetcher: Fetcher
     health: ModelHealth
     loras: LoraLibrary
-    job_counts: JobCounts | None = None
     served: Sequence[ServedModel] = ()
     drain: DrainSwitch = field(default_factory=DrainSwitch)
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)

@@ -1,11 +1,12 @@
-"""A process that is told to stop finishes what it has begun before its server ends."""
+"""A process that is told to stop finishes what it has begun before its server ends; while it starts it ends at once."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -38,6 +39,24 @@ def intercept_stop_signals(react: Callable[[int], None]) -> Callable[[int], None
     for number in STOP_SIGNALS:
         signal.signal(number, handle)
     return give_on
+
+
+@contextmanager
+def ended_by_a_stop() -> Iterator[None]:
+    """Around a start, which nobody would miss: SIGTERM or SIGINT ends the process there and then.
+
+    A server would hear of it when the start is over: a handler waits for the code that loads weights, for minutes.
+    Outside the main thread nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def wind_down_when_told(wind_down: Callable[[], Awaitable[None]]) -> None:

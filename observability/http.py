@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -40,8 +41,14 @@ class HttpMetrics:
         )
         self._jobs = Gauge(
             "composition_jobs",
-            "Jobs in the store by status, while they are kept.",
+            "Jobs in the store by status, while they are kept. NaN while the store is away.",
             ("status",),
+            registry=self._registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._queue_age = Gauge(
+            "composition_queue_age_seconds",
+            "Seconds since the oldest job that could start was accepted; 0 without one, NaN while the store is away.",
             registry=self._registry,
             multiprocess_mode="livemostrecent",
         )
@@ -60,9 +67,16 @@ class HttpMetrics:
         self._requests.labels(label, route, str(status)).inc()
         self._durations.labels(label, route).observe(duration_s)
 
-    def set_jobs(self, counts: Mapping[JobStatus, int]) -> None:
+    def set_jobs(self, counts: Mapping[JobStatus, int], *, oldest_wait_s: float) -> None:
         for status in JobStatus:
             self._jobs.labels(status.value).set(counts.get(status, 0))
+        self._queue_age.set(oldest_wait_s)
+
+    def forget_jobs(self) -> None:
+        """The store does not answer: what it said last is true no more, and no jobs would be a lie."""
+        for status in JobStatus:
+            self._jobs.labels(status.value).set(math.nan)
+        self._queue_age.set(math.nan)
 
     def render(self) -> bytes:
         """The text of /metrics; not for an event loop."""

@@ -14,12 +14,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import NoReturn
 
 from composition.config import ConfigError
+from composition.shutdown import ended_by_a_stop
 from composition.startup import EXIT_STATUS, config_errors_end_the_process
 from models_store.store import ModelsNotImported
 from runners.failures import note_failure, note_start, note_success
@@ -49,14 +50,14 @@ def refusing_to_start() -> Iterator[None]:
     """Around what a runner, or the front, does when it starts.
 
     Without a supervisor that hears it (a Celery worker, a test) the error is the caller's. A runner that is put
-    together from others starts once.
+    together from others starts once. The supervisor's stop ends the start at once.
     """
     if _starting.get():
         yield
         return
     token = _starting.set(True)
     try:
-        with _noting():
+        with ended_by_a_stop() if _note() else nullcontext(), _noting():
             yield
     finally:
         _starting.reset(token)

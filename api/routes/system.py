@@ -68,6 +68,9 @@ async def metrics(request: Request) -> Response:
     series = request.app.state.metrics
     assert isinstance(series, HttpMetrics)
     context = getattr(request.app.state, "context", None)
-    if isinstance(context, ApiContext) and context.job_counts is not None:
-        series.set_jobs(await context.job_counts())
+    if isinstance(context, ApiContext):
+        try:
+            series.set_jobs(await context.queue.counts(), oldest_wait_s=await context.queue.oldest_wait_s())
+        except NotReady:  # who watches needs everything else now
+            series.forget_jobs()
     return Response(await anyio.to_thread.run_sync(series.render), media_type=MEDIA_TYPE)

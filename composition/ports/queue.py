@@ -81,7 +81,14 @@ class JobQueue(Protocol):
         ...
 
     async def counts(self) -> Mapping[JobStatus, int]:
-        """Jobs per status."""
+        """Jobs per status. Raises: NotReady."""
+        ...
+
+    async def oldest_wait_s(self) -> float:
+        """Seconds since the acceptance of the first accepted job that could start now; 0 when none waits.
+
+        Raises: NotReady.
+        """
         ...
 
 

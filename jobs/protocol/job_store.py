@@ -98,6 +98,14 @@ class JobStore(Protocol):
         """Jobs per status."""
         ...
 
+    async def oldest_wait_s(self) -> float:
+        """Seconds since the acceptance of the first accepted job that could start now; 0 when none waits.
+
+        By the clock that gives records their times: a step of it shows. One that is to be tried again later does not
+        count until then.
+        """
+        ...
+
     async def append_event(self, job_id: str, type: str, data: Mapping[str, object]) -> JobEvent | None:
         """Add a preview to the job's stream (bounded; the oldest go first); None when the job has ended.
 

@@ -152,6 +152,10 @@ class StoreJobQueue:
         """Jobs per status."""
         return await self._store.counts()
 
+    async def oldest_wait_s(self) -> float:
+        """Of the jobs that could start now, how long ago the first was accepted; 0 when none waits."""
+        return await self._store.oldest_wait_s()
+
     def _announce(self, job: Job) -> None:
         """A job changed: wake who waits for it."""
         if job.status.terminal:

@@ -118,10 +118,12 @@ class MemoryJobStore(RecordJobStore):
         return job
 
     async def _waiting(self, now: float) -> str | None:
-        due = [
-            r for r in self._records.values() if r.job.status is JobStatus.PENDING and lifecycle.due(r.not_before, now)
-        ]
+        due = self._due(now)
         return min(due, key=lambda r: (r.job.priority, r.order)).job.id if due else None
+
+    async def _oldest_waiting(self, now: float) -> Job | None:
+        due = self._due(now)
+        return min(due, key=lambda r: r.order).job if due else None
 
     async def _leased(self) -> Mapping[str, float]:
         return {i: r.lease_until for i, r in self._records.items() if r.job.status is JobStatus.PROCESSING}
@@ -140,6 +142,10 @@ class MemoryJobStore(RecordJobStore):
             if r.job.owner == owner and status in (None, r.job.status) and (below is None or r.order < below)
         ]
         return found[:limit]
+
+    def _due(self, now: float) -> Sequence[Record]:
+        records = self._records.values()
+        return [r for r in records if r.job.status is JobStatus.PENDING and lifecycle.due(r.not_before, now)]
 
     def _ids(self, condition: Callable[[Record], bool]) -> tuple[str, ...]:
         return tuple(job_id for job_id, record in self._records.items() if condition(record))

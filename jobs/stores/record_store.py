@@ -62,6 +62,10 @@ class RecordJobStore(JobStore, ABC):
         """The pending job that is due and first: by priority, then order."""
 
     @abstractmethod
+    async def _oldest_waiting(self, now: float) -> Job | None:
+        """Of the pending jobs that are due the one that was accepted first, whatever its priority."""
+
+    @abstractmethod
     async def _leased(self) -> Mapping[str, float]:
         """Every processing job with the end of its lease."""
 
@@ -86,6 +90,11 @@ class RecordJobStore(JobStore, ABC):
 
     async def check_room(self) -> None:
         check_places(await self._places_taken(), 1, self._max_pending)
+
+    async def oldest_wait_s(self) -> float:
+        now = await self._now()
+        oldest = await self._oldest_waiting(now)
+        return 0.0 if oldest is None else max(0.0, now - oldest.created_at)
 
     async def get(self, job_id: str) -> Job:
         record = await self._load(job_id)

@@ -118,6 +118,11 @@ def rank(record: Record) -> int:
     return int(record.job.priority) * _RANK_STEP + record.order
 
 
+def ranks(priority: Priority) -> tuple[int, int]:
+    """The least and the greatest rank that a job of this priority can have."""
+    return int(priority) * _RANK_STEP, (int(priority) + 1) * _RANK_STEP - 1
+
+
 def commands(
     keys: RedisKeys, old: Record | None, change: Change, *, version: str, now: float, wait_lease_s: float
 ) -> list[Command]:

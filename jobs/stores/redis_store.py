@@ -19,7 +19,7 @@ from contextlib import suppress
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from composition.jobs import Job, JobEvent, JobStatus
+from composition.jobs import Job, JobEvent, JobStatus, Priority
 from jobs.protocol import lifecycle
 from jobs.protocol.claims import MAX_POSTPONEMENT_S, Delivery
 from jobs.protocol.documents import load_record
@@ -213,6 +213,17 @@ class RedisJobStore(RecordJobStore):
                 args=[repr(now), self.keys.job_prefix, f"({now + lifecycle.MAX_DELAY_S!r}"],
             )
         return None if job_id is None else job_id.decode()
+
+    async def _oldest_waiting(self, now: float) -> Job | None:
+        await self._waiting(now)
+        async with translated():
+            first = [
+                await reply(self._redis.zrangebyscore(self.keys.waiting, *ranks, start=0, num=1))
+                for ranks in map(redis_scripts.ranks, Priority)
+            ]
+        records = [await self._load(job_id.decode()) for ids in first for job_id in ids]
+        there = [record for record in records if record is not None]
+        return min(there, key=lambda record: record.order).job if there else None
 
     async def _leased(self) -> Mapping[str, float]:
         return await self._scores(self.keys.leased)

@@ -147,6 +147,9 @@ class SqliteJobStore(RecordJobStore):
     async def _waiting(self, now: float) -> str | None:
         return await self._read(sqlite_tables.waiting, now)
 
+    async def _oldest_waiting(self, now: float) -> Job | None:
+        return await self._read(sqlite_tables.oldest_waiting, now)
+
     async def _leased(self) -> Mapping[str, float]:
         return await self._read(sqlite_tables.leased)
 

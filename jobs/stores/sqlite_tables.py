@@ -18,6 +18,8 @@ from jobs.protocol.lifecycle import Change, Record
 
 _DUE = "(due_at <= ? OR due_at > ?)"
 """`delivery_due` of now and now + MAX_POSTPONEMENT_S."""
+_WAITS = "status = 'pending' AND NOT (not_before > ? AND not_before <= ?)"
+"""`lifecycle.due` of now and now + MAX_DELAY_S."""
 
 
 def load(db: sqlite3.Connection, job_id: str) -> Record | None:
@@ -78,13 +80,14 @@ def drop(db: sqlite3.Connection, record: Record) -> None:
 
 
 def waiting(db: sqlite3.Connection, now: float) -> str | None:
-    return _first(
-        db,
-        "SELECT id FROM jobs WHERE status = 'pending' AND NOT (not_before > ? AND not_before <= ?)"
-        " ORDER BY priority, position LIMIT 1",
-        now,
-        now + lifecycle.MAX_DELAY_S,
-    )
+    query = f"SELECT id FROM jobs WHERE {_WAITS} ORDER BY priority, position LIMIT 1"  # noqa: S608
+    return _first(db, query, now, now + lifecycle.MAX_DELAY_S)
+
+
+def oldest_waiting(db: sqlite3.Connection, now: float) -> Job | None:
+    query = f"SELECT document FROM jobs WHERE {_WAITS} ORDER BY position LIMIT 1"  # noqa: S608
+    document = _first(db, query, now, now + lifecycle.MAX_DELAY_S)
+    return None if document is None else load_record(document).job
 
 
 def leased(db: sqlite3.Connection) -> Mapping[str, float]:

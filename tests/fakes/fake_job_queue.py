@@ -23,6 +23,8 @@ class FakeJobQueue:
         cancelled: ids that were asked to be cancelled.
         refusal: raised by the next submissions when set.
         full: raised by the next look whether there is room when set.
+        storage_fault: raised by `counts` and `oldest_wait_s` when set.
+        waited_s: of the oldest job, when one waits.
         event_log: the events of each job, for `events`.
     """
 
@@ -33,6 +35,8 @@ class FakeJobQueue:
         self.cancelled: list[str] = []
         self.refusal: Exception | None = None
         self.full: Exception | None = None
+        self.storage_fault: Exception | None = None
+        self.waited_s = 0.0
         self.event_log: dict[str, list[JobEvent]] = {}
         self.submitted = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -98,7 +102,14 @@ class FakeJobQueue:
         return self.jobs[job_id]
 
     async def counts(self) -> Mapping[JobStatus, int]:
+        if self.storage_fault is not None:
+            raise self.storage_fault
         return Counter(job.status for job in self.jobs.values())
+
+    async def oldest_wait_s(self) -> float:
+        if self.storage_fault is not None:
+            raise self.storage_fault
+        return self.waited_s if any(job.status is JobStatus.PENDING for job in self.jobs.values()) else 0.0
 
     async def cancel(self, job_id: str, *, owner: str) -> Job:
         job = await self.get(job_id, owner=owner)

@@ -105,3 +105,12 @@ def test_what_is_tested_and_what_is_packed_have_the_same_versions():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = [*project["dependencies"], *project["optional-dependencies"]["distributed"]]
     assert {re.split(r"[<>=]", requirement)[0] for requirement in declared} <= deployed.keys()
+
+
+def test_what_builds_the_site_is_locked_as_what_it_stands_beside():
+    tested, building = pins(ROOT / "requirements.lock"), pins(ROOT / "docs" / "requirements.txt")
+    assert {name: building[name] for name in building.keys() & tested.keys()} == {
+        name: tested[name] for name in building.keys() & tested.keys()
+    }
+    asked = re.findall(r"^([a-z-]+)>=", (ROOT / "docs" / "requirements.in").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"mkdocs", "mkdocs-material"} <= set(asked) <= building.keys()

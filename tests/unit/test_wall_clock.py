@@ -92,7 +92,7 @@ async def served(folder: Path, clock: ManualClock) -> AsyncIterator[Served]:
     app = create_app(
         ApiContext(
             config=config, queue=queue, blobs=blobs, codec=PillowCodec(max_side_px=512), fetcher=FakeFetcher(),
-            health=FakeModelHealth(), loras=lora_library(), job_counts=queue.counts,
+            health=FakeModelHealth(), loras=lora_library(),
         )
     )  # fmt: skip
     install_guards(app, config.api)

@@ -104,9 +104,13 @@ class DiffusionClient:
                 logger.warning("a lease could not be renewed: %r", error)
 
     async def _abandon(self, request_id: str, reader: asyncio.Task[None]) -> None:
-        """Have the runner stop, then let the stream run out, so that its connection stays usable."""
+        """Have the runner stop, then let the stream run out, so that its connection stays usable.
+
+        A runner that is away takes the call and does not answer; its lease ends the request where it was never told.
+        """
         try:
-            await self._runner.cancel(request_id)
+            async with asyncio.timeout(_DRAIN_S):
+                await self._runner.cancel(request_id)
         except Exception as error:
             logger.warning("a request could not be cancelled: %r", error)
         _, pending = await asyncio.wait({reader}, timeout=_DRAIN_S)

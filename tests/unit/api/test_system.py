@@ -13,6 +13,7 @@ import pytest
 from api.app import create_app
 from api.security import install_guards
 from composition.config import ApiConfig, Config
+from composition.errors import NotReady
 from composition.jobs import JobStatus
 from tests.fakes.fake_model_health import FakeModelHealth
 from tests.unit.api.conftest import Edge, open_edge
@@ -123,14 +124,25 @@ async def test_metrics_count_by_route_template_and_not_by_path():
     assert "composition_http_request_duration_seconds_bucket" in text
 
 
-async def test_metrics_show_the_jobs_of_the_store(edge: Edge):
-    async def counts():
-        return {JobStatus.PENDING: 7}
+async def test_metrics_show_the_jobs_of_the_store_and_how_long_the_oldest_waits():
+    async with open_edge(outcome=lambda job: JobStatus.PENDING) as edge:
+        await edge.client.post("/api/v1/generate/async", json=EDIT)
+        edge.queue.waited_s = 92.5
+        lines = (await edge.client.get("/metrics")).text.splitlines()
+    assert 'composition_jobs{status="pending"} 1.0' in lines
+    assert 'composition_jobs{status="failed"} 0.0' in lines
+    assert "composition_queue_age_seconds 92.5" in lines
 
-    object.__setattr__(edge.context, "job_counts", counts)
-    text = (await edge.client.get("/metrics")).text
-    assert 'composition_jobs{status="pending"} 7.0' in text
-    assert 'composition_jobs{status="failed"} 0.0' in text
+
+async def test_metrics_go_on_while_the_store_is_away_and_tell_no_old_figures_of_it(edge: Edge):
+    await edge.client.post("/api/v1/generate/async", json=EDIT)
+    await edge.client.get("/metrics")
+    edge.queue.storage_fault = NotReady("redis cannot be reached")
+    answer = await edge.client.get("/metrics")
+    assert answer.status_code == 200
+    lines = answer.text.splitlines()
+    assert {'composition_jobs{status="pending"} NaN', "composition_queue_age_seconds NaN"} <= set(lines)
+    assert any(line.startswith("composition_http_requests_total{") for line in lines)
 
 
 async def test_an_unexpected_error_is_opaque_and_carries_the_request_id(edge: Edge, caplog: pytest.LogCaptureFixture):

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from composition import shutdown
-from composition.shutdown import intercept_stop_signals, wind_down_when_told
+from composition.shutdown import STOP_SIGNALS, ended_by_a_stop, intercept_stop_signals, wind_down_when_told
 from tests.fakes.signalled_server import SignalledServer, signalled_server
+
+STARTING = """
+import signal, sys
+from composition.shutdown import ended_by_a_stop
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda number, frame: print("a handler heard of it", flush=True))
+with ended_by_a_stop():
+    print("starts", flush=True)
+    sys.stdin.read()
+print("has started", flush=True)
+"""
 
 
 @pytest.fixture
@@ -66,3 +79,20 @@ async def test_outside_the_main_thread_there_is_nothing_to_intercept() -> None:
         return intercept_stop_signals(lambda number: None)
 
     assert await asyncio.to_thread(asyncio.run, in_a_loop_of_its_own()) is None
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_process_that_still_starts_is_ended_by_a_stop_whatever_would_handle_it(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", STARTING]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "starts\n"
+        process.send_signal(number)
+        assert process.wait(60) == -number
+        assert process.stdout.read() == ""
+
+
+async def test_what_has_started_is_told_as_before(server: SignalledServer) -> None:
+    with ended_by_a_stop():
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    signal.raise_signal(signal.SIGTERM)
+    assert server.told == [signal.SIGTERM]

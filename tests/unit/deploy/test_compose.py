@@ -107,6 +107,14 @@ def test_variables_and_secrets_are_keys_of_the_configuration(services, name, tmp
     assert ("COMPOSITION_QUEUE__REDIS_URL" in targets) == (name != "single")
 
 
+def test_a_worker_tells_its_series_at_a_port_that_is_not_published(services):
+    worker = services["worker"]
+    variables = {k: v for k, v in worker["environment"].items() if k != "COMPOSITION_SECRETS"}
+    port = load_config(DEPLOY.parent / "config.yaml", variables).metrics.worker_port
+    assert worker["expose"] == [str(port)]
+    assert "ports" not in worker
+
+
 def test_every_secret_is_a_file_and_in_no_variable(services):
     declared = compose()["secrets"]
     used = {e if isinstance(e, str) else e["source"] for s in services.values() for e in s.get("secrets", ())}

@@ -159,6 +159,56 @@ def test_everything_is_denied_that_is_not_allowed():
     assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(outside["except"])
 
 
+def may_connect(source: dict[str, str], name: str) -> set[int]:
+    """The ports of the pods of that name which the policies open to a namespace with these labels."""
+    return {
+        port["port"]
+        for item in OBJECTS
+        if item["kind"] == "NetworkPolicy"
+        and item["spec"]["podSelector"].get("matchLabels") == {"app.kubernetes.io/name": name}
+        for rule in item["spec"].get("ingress", ())
+        if any(source == peer.get("namespaceSelector", {}).get("matchLabels") for peer in rule["from"])
+        for port in rule["ports"]
+    }
+
+
+def scraped() -> dict[str, tuple[str, str]]:
+    """The pod's name and the port's of each job that Prometheus is given."""
+    tree = yaml.safe_load((DEPLOY / "observability/prometheus-kubernetes.yaml").read_text(encoding="utf-8"))
+    kept = {job["job_name"]: job["relabel_configs"][0]["regex"].split(";") for job in tree["scrape_configs"]}
+    return {job: (name, port) for job, (name, port) in kept.items()}
+
+
+def test_prometheus_reaches_every_port_that_it_is_told_to_scrape():
+    assert {name for name, _ in scraped().values()} == set(OURS)
+    for name, port in scraped().values():
+        (container,) = containers("Deployment")[name]["containers"]
+        (number,) = [entry["containerPort"] for entry in container["ports"] if entry["name"] == port]
+        assert number in may_connect({"kubernetes.io/metadata.name": "monitoring"}, name), name
+
+
+def test_a_worker_answers_at_the_port_that_is_opened_and_to_nobody_else():
+    (worker,) = containers("Deployment")["worker"]["containers"]
+    variables = {entry["name"]: entry["value"] for entry in worker["env"] if entry["name"].startswith("COMPOSITION_")}
+    metrics = load_config(ROOT / "config.yaml", variables).metrics
+    assert worker["ports"] == [{"name": "metrics", "containerPort": metrics.worker_port}]
+    assert metrics.worker_host == "0.0.0.0"  # noqa: S104
+    assert may_connect({"kubernetes.io/metadata.name": "monitoring"}, "worker") == {metrics.worker_port}
+    assert may_connect({"image-composition.client": "true"}, "worker") == set()
+
+
+def test_what_is_scraped_has_the_labels_that_the_alerts_and_the_adapter_ask_for():
+    tree = yaml.safe_load((DEPLOY / "observability/prometheus-kubernetes.yaml").read_text(encoding="utf-8"))
+    alerts = (DEPLOY / "observability/alerts.yaml").read_text(encoding="utf-8")
+    (jobs,) = re.findall(r'up\{job=~"([^"]+)"\}', alerts)
+    for job in tree["scrape_configs"]:
+        assert re.fullmatch(jobs, job["job_name"])
+        assert {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"} in job["relabel_configs"]
+        assert job["kubernetes_sd_configs"][0]["namespaces"]["names"] == [
+            yaml.safe_load((DEPLOY / "k8s/kustomization.yaml").read_text(encoding="utf-8"))["namespace"]
+        ]
+
+
 def test_workers_are_scaled_by_figures_that_the_adapter_makes_of_series_that_there_are():
     scaler = named("HorizontalPodAutoscaler", "worker")["spec"]
     asked = {metric["external"]["metric"]["name"] for metric in scaler["metrics"]}

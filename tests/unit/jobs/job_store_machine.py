@@ -50,6 +50,7 @@ class Expected:
     interruptions: int = 0
     holder: int | None = None
     lease_until: float = 0.0
+    accepted_at: float = 0.0
     not_before: float = 0.0
     ended_at: float | None = None
     progress: float = 0.0
@@ -146,7 +147,7 @@ class Steps(RuleBasedStateMachine):
                 self.run(self.store.add(job))
             return
         self.run(self.store.add(job))
-        self.model[job.id] = Expected(job=job, number=number)
+        self.model[job.id] = Expected(job=job, number=number, accepted_at=self.clock.now)
 
     @rule()
     def claim(self) -> None:
@@ -324,6 +325,13 @@ class Steps(RuleBasedStateMachine):
             assert (job.status, job.attempt, job.progress) == (expected.status, expected.attempt, expected.progress)
             assert (job.result.image_key if job.result else None) == expected.result
             assert (job.finished_at is None) == (not job.status.terminal)
+
+    @invariant()
+    def the_age_of_the_queue_is_that_of_the_first_accepted_job_that_could_start(self) -> None:
+        due = [e for e in self.model.values() if e.status is P and self.is_due(e)]
+        first = min(due, key=lambda e: e.number, default=None)
+        age_s = 0.0 if first is None else max(0.0, self.clock.now - first.accepted_at)
+        assert self.run(self.store.oldest_wait_s()) == age_s
 
     @invariant()
     def the_stream_tells_every_transition_in_order(self) -> None:

@@ -11,6 +11,7 @@ from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, ModelError, NotReady, Timeout
+from runners.diffusion.transport import client
 from runners.diffusion.transport.client import DiffusionClient
 from runners.diffusion.transport.events import Accepted, Alive, event_to_frame, request_from_frame
 from runners.diffusion.transport.frames import FrameError, decode_single, encode_frame
@@ -125,6 +126,22 @@ async def test_closing_the_iterator_cancels_the_request_and_lets_the_stream_run_
     await anext(stream)
     await stream.aclose()
     assert runner.cancelled == ["r7"]
+
+
+async def test_nobody_waits_for_a_runner_that_is_away_to_take_its_cancellation(monkeypatch):
+    monkeypatch.setattr(client, "_DRAIN_S", 0.01)
+    runner = ScriptedRunner([DiffusionProgress(step=1, total=2)])
+    never = asyncio.Event()
+    runner._script.append(lambda: after(never, ContentPolicy("late")))
+
+    async def cancel(request_id):
+        await never.wait()
+
+    runner.cancel = cancel
+    stream = DiffusionClient(runner).diffuse(request())
+    async with asyncio.timeout(60):
+        await anext(stream)
+        await stream.aclose()
 
 
 async def after(event, value):
