@@ -1,4 +1,4 @@
-"""The capacity simulation beside what it stands for: the tiny profile's step costs, and the engine by the wall's clock."""
+"""The capacity simulation beside what it stands for: the tiny profile's step costs, the engine by the wall's clock."""
 
 from __future__ import annotations
 
