@@ -23,6 +23,7 @@ from benchmarks.demo_cases import Case, photo_cases
 from benchmarks.server import ROOT, Server, free_port
 from benchmarks.stock import StockPipelines
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.ports.diffuser import Diffuser
 from composition.request import EditOptions, EditRequest, OutputFormat
 from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
 
@@ -63,7 +64,7 @@ class StockDiffuser:
 class DirectEdits:
     """decode -> route -> detect -> mask -> diffuse -> blend -> encode in this process, with no service around."""
 
-    def __init__(self, stock: StockPipelines) -> None:
+    def __init__(self, diffuser: Diffuser) -> None:
         # These read the configuration when they are imported: only after the environment is set.
         from api.codec import make_codec
         from composition.config import load_config
@@ -78,7 +79,7 @@ class DirectEdits:
         runners: list[Any] = [AnalyzerRunner, DetectorRunner, StructureRunner]
         analyzer, detector, structure = (runner.inner() for runner in runners)
         assembly = assemble(config, analyzer=analyzer, detector=detector, structure=structure, diffusion=None)
-        models = dataclasses.replace(assembly.models, diffuser=StockDiffuser(stock))
+        models = dataclasses.replace(assembly.models, diffuser=diffuser)
         self._codec = make_codec(config.limits)
         self._editor = Editor(
             config=config, models=models, native_size=assembly.native_size, reader=GrammarPromptReader()
@@ -109,7 +110,7 @@ def measure_service(
 ) -> tuple[Outcome, Outcome]:
     """Overhead (REST p50 over the direct stages') and repeat (the same photo again over the first time)."""
     _import_other_models()
-    direct = DirectEdits(stock)
+    direct = DirectEdits(StockDiffuser(stock))
     with Server(port=free_port(), log=log, environment=settings) as server:
         server.wait_until_healthy()
         with httpx.Client(base_url=server.url, timeout=600) as client:

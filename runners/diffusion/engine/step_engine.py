@@ -36,7 +36,8 @@ class StepEngine:
     """`submit`, `cancel` and `renew` may be called from any thread.
 
     The engine adds to the family's own counters. `on_device_lost` is called once, after every request has ended, when
-    the device is unusable until the process ends.
+    the device is unusable until the process ends. Without `own_thread` nothing moves by itself: whoever calls `turn` is
+    the engine's thread, and a simulation's clock may be any.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class StepEngine:
         *,
         clock: Callable[[], float] = time.monotonic,
         on_device_lost: Callable[[], None] = lambda: None,
+        own_thread: bool = True,
     ) -> None:
         self._family, self._device, self._counters = family, device, counters
         self._budget = RowBudget(settings.max_rows, device.free_bytes)
@@ -62,7 +64,8 @@ class StepEngine:
         self._wake = threading.Condition()
         self._woken = False
         self._thread = threading.Thread(target=self._run, name="diffusion-engine", daemon=True)
-        self._thread.start()
+        if own_thread:
+            self._thread.start()
 
     @property
     def lease_s(self) -> float:
@@ -100,7 +103,8 @@ class StepEngine:
         self._registry.close()
         self._stopping = True
         self._notify()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._side.stop()
 
     def stats(self) -> Mapping[str, object]:
@@ -118,19 +122,25 @@ class StepEngine:
             self._woken = True
             self._wake.notify()
 
+    def turn(self) -> bool:
+        """End what is overdue, encode or decode one request, give one batch its next step; False: nothing to do.
+
+        For the engine's own thread, or for the only one that calls it.
+        """
+        self._registry.end_overdue()
+        try:
+            worked = self._side.run_one()
+            return self._denoise() or worked
+        except Exception as error:
+            logger.exception("the engine's turn failed")
+            self._note_device(error)
+            self._end_all(error)
+            return True
+
     def _run(self) -> None:
         with self._device.inference():
             while not self._stopping and not self._device_lost:
-                self._registry.end_overdue()
-                try:
-                    worked = self._side.run_one()
-                    worked = self._denoise() or worked
-                except Exception as error:
-                    logger.exception("the engine's turn failed")
-                    self._note_device(error)
-                    self._end_all(error)
-                    worked = True
-                if not worked:
+                if not self.turn():
                     self._sleep()
         if self._device_lost:
             self._registry.close()

@@ -302,3 +302,13 @@ def test_a_lost_device_ends_everything_and_is_reported_once(family):
     engine.stop()
     assert told == [True]
     assert not engine.alive
+
+
+def test_without_a_thread_of_its_own_the_engine_moves_by_turns_alone(family):
+    engine = StepEngine(family, PlainDevice(family), EngineSettings(), Counters(), own_thread=False)
+    [listener] = submit(engine, request("a", steps=2))
+    assert listener.steps == []
+    moved = [engine.turn() for _ in range(4)]
+    assert moved == [True, True, True, False]  # encoded and one step, another step, decoded
+    assert value(listener.result()) == 1 + 2 * DRIFT
+    engine.stop()

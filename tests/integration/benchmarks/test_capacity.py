@@ -1,0 +1,41 @@
+"""The capacity simulation beside what it stands for: the tiny profile's step costs, the engine by the wall's clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.capacity import __main__ as capacity
+from benchmarks.capacity.costs import load
+from benchmarks.capacity.measuring import ROWS
+from benchmarks.capacity.validation import validate_real
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    # diffusers' DPM scheduler under numpy 2.4.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
+]
+
+
+def test_the_tiny_profiles_pieces_are_measured_and_simulated(tiny_models, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COMPOSITION_MODELS__PROFILE", "tiny")
+    monkeypatch.setattr(capacity, "MEASURING_ROUNDS", 1)
+    assert capacity.main(["--measure", "tiny", "--out", str(tmp_path)]) == 0
+    costs = load(tmp_path / "costs-tiny.json")
+    assert {name: shape.latent_size for name, shape in costs.shapes.items()} == {
+        "square": (32, 32),
+        "landscape": (24, 32),
+        "portrait": (32, 24),
+    }
+    for shape in costs.shapes.values():
+        assert set(shape.unet_s) == set(ROWS)
+        assert set(shape.controlnet_s) == set(ROWS) - {1}
+        assert min(shape.encode_s, shape.decode_s, *shape.unet_s.values()) > 0
+    assert costs.around_s > 0
+    simulated = ["--costs", str(tmp_path / "costs-tiny.json"), "--rates", "10", "--workers", "1", "--requests", "20"]
+    assert capacity.main([*simulated, "--out", str(tmp_path)]) == 0
+    assert "profile tiny" in capsys.readouterr().out
+
+
+def test_the_forecast_holds_by_the_clock_on_the_wall():
+    assert [(one.name, one.foretold, one.seen) for one in validate_real() if not one.kept] == []
