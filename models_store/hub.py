@@ -59,7 +59,7 @@ def fetch(repository: str, commit: str, paths: Sequence[str], folder: Path) -> N
 def _fetch_one(repository: str, commit: str, path: str, folder: Path) -> None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     target = folder / path
     if target.is_file():
