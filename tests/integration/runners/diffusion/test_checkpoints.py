@@ -91,8 +91,12 @@ def load_other(paths):
     return load
 
 
-def test_one_file_has_the_weights_that_the_folder_has(paths, single_files, load_other):
-    folder, file = load_other(paths.base).modules(), load_other(single_files["inpainting"]).modules()
+@pytest.mark.parametrize("plain", [False, True], ids=["inpainting", "plain"])
+def test_one_file_has_the_weights_that_the_folder_has(served, plain_of, tmp_path, plain):
+    made = plain_of(served) if plain else served
+    file = write_original(made.paths.base, tmp_path / "one.safetensors")
+    in_one = Served(dataclasses.replace(made.paths, base=file, configs=served.paths.base))
+    folder, file = made.load(variant=None).modules(), in_one.load(variant=None).modules()
     assert folder.keys() == file.keys()
     for name, module in folder.items():
         ours, theirs = file[name].state_dict(), module.state_dict()
