@@ -2,8 +2,9 @@
 
 Usage: python -m benchmarks.gpu_report [--profile sd15] [--rounds 3] [--tflops 71] [--quick] [--out out/gpu_report]
 
-Each use case is painted by the step engine and, beside it, by the stock diffusers pipeline on the same weights, taking
-turns; medians are told. The floor is the counted work over the card's speed: `--tflops`, or what a large matrix product
+Each use case has SPEC.md's size, 512 or 1024 px, with Stable Diffusion 1.5; SDXL paints all of them at its own, 1024.
+It is painted by the step engine and, beside it, by the stock diffusers pipeline on the same weights, taking turns;
+medians are told. The floor is the counted work over the card's speed: `--tflops`, or what a large matrix product
 reaches here. The part of an edit before and after the diffusion is not in it: `make bench` has it (overhead).
 """
 
@@ -39,12 +40,14 @@ from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
 from runners.diffusion.families.sd15.build import SD15
+from runners.diffusion.families.sdxl.build import SDXL
 from runners.diffusion.families.stable_diffusion.build import build_family
 from runners.diffusion.families.stable_diffusion.components import load_components
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.torch_device import TorchDevice
 
+KINDS = {"sd15": SD15, "sdxl": SDXL}
 TOY = ("tiny", "demo", "tiny-sdxl")
 CONCURRENT = (1, 2, 4, 8)
 MATRIX_SIDE = 8192
@@ -52,7 +55,7 @@ MATRIX_SIDE = 8192
 
 @dataclass(frozen=True, kw_only=True)
 class UseCase:
-    """A row of SPEC.md 9.1; `spec_s` is its figure for an RTX 3090, `scale` the side in native sizes."""
+    """A row of SPEC.md 9.1; `spec_s` is its figure for an RTX 3090, `scale` the side in SD 1.5's native sizes."""
 
     name: str
     scale: int
@@ -84,10 +87,10 @@ class GpuReport:
             config, on_cuda=self._device.type == "cuda", native_size=models.native_size
         )
         self._settings = replace(settings, cache_max_bytes=0, safety_checker=False)
-        self._native, self._variant = models.native_size, models.ip_adapter_variant
+        self._native, self._variant, self._family = models.native_size, models.ip_adapter_variant, models.family
         self._rounds = 1 if quick else rounds
         self._steps: int | None = 2 if quick else None
-        paths = profile_paths(SD15, models)
+        paths = profile_paths(KINDS[models.family], models)
         begun = time.perf_counter()
         self._components = load_components(paths, self._settings, self._device, dtype)
         self._engine = self._start_engine()
@@ -131,12 +134,12 @@ class GpuReport:
         operations = self._operations(case)
         return {
             "use case": case.name,
-            "px": self._native * case.scale,
+            "px": self._side(case),
             "steps": self._steps or case.steps,
             "ours, s": statistics.median(ours),
             "stock diffusers, s": None if None in theirs else statistics.median(filter(None, theirs)),
             "floor, s": operations / (self._tflops * 1e12),
-            "SPEC.md (RTX 3090), s": case.spec_s,
+            "SPEC.md (RTX 3090), s": case.spec_s if self._family == "sd15" else None,
             "TFLOP": operations / 1e12,
             "GPU peak, GB": None if memory[0] is None else max(filter(None, memory)) / 1e9,
             "RAM, GB": psutil.Process().memory_info().rss / 1e9,
@@ -151,13 +154,16 @@ class GpuReport:
         return [replace(request, request_id=self._next_id()) for request in requests]
 
     def _request(self, case: UseCase, steps: int | None = None) -> DiffusionRequest:
-        side = self._native * case.scale
+        side = self._side(case)
         changes: dict[str, Any] = {"controls": controls(side, *case.kinds)}
         if case.with_reference:
             changes |= reference(self._seed, self._native)
         length = steps or self._steps or case.steps
         name = self._next_id()
         return make_request(self._seed, side, request_id=name, num_inference_steps=length, **changes)
+
+    def _side(self, case: UseCase) -> int:
+        return self._native * (case.scale if self._family == "sd15" else 1)
 
     def _next_id(self) -> str:
         self._seed += 1

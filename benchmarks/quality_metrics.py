@@ -1,13 +1,15 @@
 """How good painted images are: SSIM, PSNR, LPIPS, FID, KID, CLIP score; each a mean, or a word on why there is none.
 
-SSIM (Wang et al. 2004) and PSNR by scikit-image; the others by torchmetrics (group `quality` of pyproject.toml), whose
-networks are downloaded at first use. Where they cannot be had, the report says so and goes on.
+SSIM (Wang et al. 2004) and PSNR by scikit-image; LPIPS, FID and KID by torchmetrics (group `quality` of
+pyproject.toml); CLIP score (arXiv 2104.08718, times 100 instead of 2.5, as torchmetrics has it) by transformers alone.
+Their networks come from a folder, or are downloaded at first use. What cannot be had, the report says, and goes on.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,19 +19,28 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from composition.images import Image, Mask
 
 CLIP_MODEL = "openai/clip-vit-base-patch16"
+ALEXNET = "checkpoints/alexnet-owt-7be5be79.pth"
+INCEPTION = "checkpoints/weights-inception-2015-12-05-6726825d.pth"
+WEIGHTS = {"lpips": ALEXNET, "FID": INCEPTION, "KID": INCEPTION, "clip": CLIP_MODEL.rpartition("/")[2]}
+"""Where each network is in a folder of weights: as torch.hub keeps files, and a folder in the hub's layout."""
+OWN = ("clip",)
+"""What needs no torchmetrics."""
 UNCHANGED_DB = 100.0
 """In place of infinity, where not a pixel differs."""
 _LEAST_FOR_DISTRIBUTION = 2
+_KID_SUBSET = 50
 
 
 class Metrics:
     """Collects pairs and images of one method; `summary` tells the means.
 
     Args:
-        features: the network that FID and KID look through; None takes torchmetrics' own (Inception, downloaded).
+        features: the network that FID and KID look through; None takes torchmetrics' own (Inception).
+        weights: a folder with the networks, by `WEIGHTS`; nothing is downloaded then. None downloads them.
     """
 
-    def __init__(self, features: torch.nn.Module | None = None) -> None:
+    def __init__(self, features: torch.nn.Module | None = None, weights: Path | None = None) -> None:
+        self._weights = weights
         self._sums: dict[str, list[float]] = {}
         self._missing: dict[str, str] = {}
         self._features = features
@@ -57,7 +68,7 @@ class Metrics:
         if not rows.size:
             return
         part = painted[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        self._with("CLIP score inside", "clip", lambda clip: float(clip(_bytes(part)[0], prompt)))
+        self._with("CLIP score inside", "clip", lambda clip: clip.score(part, prompt))
 
     def distribute(self, painted: Image, real: Image) -> None:
         """One image of the painted and one of the real ones: FID and KID compare all of each."""
@@ -75,23 +86,36 @@ class Metrics:
         for name, metric in self._distributions.items():
             if self._count < _LEAST_FOR_DISTRIBUTION:
                 self._missing[name] = "too few images"
-            elif name == "KID":
-                found[name] = float(metric.compute()[0])
-            else:
-                found[name] = float(metric.compute())
+                continue
+            try:
+                found[name] = self._distance(name, metric)
+            except Exception as error:  # after an hour of painting, the other figures are worth having
+                self._missing[name] = _reason(error)
         return {**found, **{name: f"not measured: {why}" for name, why in self._missing.items()}}
+
+    def _distance(self, name: str, metric: Any) -> float:
+        if name == "FID":
+            return float(metric.compute())
+        metric.subset_size = min(_KID_SUBSET, self._count)  # torchmetrics refuses more than there are
+        return float(metric.compute()[0])
 
     def _note(self, name: str, value: float) -> None:
         self._sums.setdefault(name, []).append(value)
 
     def _with(self, name: str, network: str, measure: Callable[[Any], float]) -> None:
         found = self._get(name, network)
-        if found is not None:
+        if found is None:
+            return
+        try:
             self._note(name, measure(found))
+        except Exception as error:  # an image too small for a network, most of all
+            self._missing[name] = _reason(error)
+            self._sums.pop(name, None)
+            self._networks[network] = None
 
     def _get(self, name: str, network: str) -> Any:
         """A metric's network, opened once; None where it cannot be had."""
-        if not self._torchmetrics:
+        if not self._torchmetrics and network not in OWN:
             self._missing[name] = "torchmetrics is not installed (pip install --group quality)"
             return None
         if network not in self._networks:
@@ -99,30 +123,51 @@ class Metrics:
                 self._networks[network] = self._open(network)
             except Exception as error:  # its own, torchvision's and those of whatever downloads
                 self._networks[network] = None
-                self._missing[name] = (
-                    f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ''}"
-                )
+                self._missing[name] = _reason(error)
         if self._networks[network] is None:
             self._missing.setdefault(name, "its network cannot be had")
         return self._networks[network]
 
     def _open(self, network: str) -> Any:
+        local = None if self._weights is None else self._weights / WEIGHTS[network]
+        if local is not None:
+            if not local.exists() and not (self._features is not None and network in ("FID", "KID")):
+                raise FileNotFoundError(f"there is no {WEIGHTS[network]} in the folder of weights")
+            torch.hub.set_dir(str(self._weights))
         if network == "lpips":
             from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
             return LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
         if network == "clip":
-            from torchmetrics.multimodal.clip_score import CLIPScore
-
-            return CLIPScore(model_name_or_path=CLIP_MODEL)
+            return ClipScore(CLIP_MODEL if local is None else str(local))
         if network == "FID":
             from torchmetrics.image.fid import FrechetInceptionDistance
 
             return FrechetInceptionDistance(feature=self._features if self._features is not None else 2048)
         from torchmetrics.image.kid import KernelInceptionDistance
 
-        features = self._features if self._features is not None else 2048
-        return KernelInceptionDistance(feature=features, subset_size=50 if self._features is None else 2)
+        return KernelInceptionDistance(feature=self._features if self._features is not None else 2048)
+
+
+class ClipScore:
+    """How near an image and a sentence are for CLIP. `model`: a folder, or a repository of the hub."""
+
+    def __init__(self, model: str) -> None:
+        from transformers import CLIPModel, CLIPProcessor
+
+        self._model: Any = CLIPModel.from_pretrained(model).eval()
+        self._processor: Any = CLIPProcessor.from_pretrained(model)
+
+    def score(self, image: Image, prompt: str) -> float:
+        """100 x the cosine of their embeddings, at least 0."""
+        inputs = self._processor(text=[prompt], images=[image], return_tensors="pt", padding=True, truncation=True)
+        with torch.inference_mode():
+            scaled = self._model(**inputs).logits_per_image / self._model.logit_scale.exp()
+        return max(0.0, 100 * float(scaled))
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ''}"
 
 
 def _bytes(image: Image) -> torch.Tensor:

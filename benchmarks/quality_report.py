@@ -1,7 +1,7 @@
 """SPEC.md 9.3 on your machine: how good the edits of a folder are, beside plain inpainting; one file to send back.
 
 Usage: python -m benchmarks.quality_report viton-hd|brushbench|edits FOLDER [--url http://127.0.0.1:8000]
-           [--limit 100] [--steps 25] [--out out/quality]
+           [--limit 100] [--steps 25] [--weights FOLDER] [--out out/quality]
 
 A service must run (`make serve PROFILE=sd15`). Every sample is painted twice with one seed: as the service does it
 (reference, structure control, crop) and as plain inpainting with the same weights does it (mask and sentence only).
@@ -17,6 +17,7 @@ import io
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -139,11 +140,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--weights", type=Path, help="a folder with the metrics' networks: nothing is downloaded")
     parser.add_argument("--out", type=Path, default=Path("out/quality"))
     options = parser.parse_args(arguments)
     try:
         painter = ServicePainter(options.url, options.steps)
-        run(options.kind, options.folder, painter, options.limit, options.out, Metrics)
+        make_metrics = partial(Metrics, weights=options.weights)
+        run(options.kind, options.folder, painter, options.limit, options.out, make_metrics)
     except BadFolder as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

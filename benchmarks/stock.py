@@ -12,6 +12,7 @@ import torch
 from diffusers import ControlNetModel, DPMSolverMultistepScheduler, LCMScheduler, UniPCMultistepScheduler
 from diffusers.image_processor import IPAdapterMaskProcessor
 from PIL import Image as PilImage
+from safetensors.torch import load_file
 
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
@@ -31,6 +32,7 @@ class StockPipelines:
         self._bases: dict[str | None, Any] = {}
         self._saved_schedulers: dict[str | None, Any] = {}
         self._controlnets: dict[Any, Any] = {}
+        self._vocabularies: dict[Any, int] = {}
 
     def latents(
         self,
@@ -103,12 +105,25 @@ class StockPipelines:
         """Have exactly these LoRAs and embeddings on one of the pipelines, in their order."""
         pipe = self._base(ip_variant)
         pipe.unload_lora_weights()
-        if pipe.tokenizer.added_tokens_encoder.keys() - {"<|startoftext|>", "<|endoftext|>"}:
-            pipe.unload_textual_inversion()
+        # What was under an adapter stays marked as needing no gradient, and by that torch chooses how it multiplies.
+        pipe.unet.requires_grad_(True)
+        pairs = [(pipe.tokenizer, pipe.text_encoder)]
+        if hasattr(pipe, "tokenizer_2"):
+            pairs.append((pipe.tokenizer_2, pipe.text_encoder_2))
+        for tokenizer, encoder in pairs:
+            encoder.requires_grad_(True)
+            if len(tokenizer) > self._vocabularies.setdefault((ip_variant, id(encoder)), len(tokenizer)):
+                pipe.unload_textual_inversion(tokenizer=tokenizer, text_encoder=encoder)
         names: list[str] = []
         for lora in loras:
             path = Path(lora.path)
-            if lora.kind is LoraKind.EMBEDDING:
+            if lora.kind is LoraKind.EMBEDDING and len(pairs) == 2:
+                vectors = load_file(path)
+                for (tokenizer, encoder), key in zip(pairs, ("clip_l", "clip_g"), strict=True):
+                    pipe.load_textual_inversion(
+                        vectors[key], token=lora.token, tokenizer=tokenizer, text_encoder=encoder
+                    )
+            elif lora.kind is LoraKind.EMBEDDING:
                 pipe.load_textual_inversion(str(path.parent), weight_name=path.name, token=lora.token)
             else:
                 names.append(f"adapter{len(names)}")

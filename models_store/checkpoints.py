@@ -17,9 +17,9 @@ from composition.config import ConfigError
 from models_store.pipelines import latent_cell_px, pipeline_class
 from models_store.safetensors_header import NotSafetensors, Shapes, read_shapes
 
-_UNET = "model.diffusion_model."
+UNET = "model.diffusion_model."
 _TEXT_SD1, _TEXT_SD2, _TEXT_SDXL = "cond_stage_model.transformer.", "cond_stage_model.model.", "conditioner.embedders."
-_VAE = "first_stage_model."
+VAE = "first_stage_model."
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 _PICKLE_STARTS = (b"PK", b"\x80")
 _INPAINTING_CHANNELS, _PLAIN_CHANNELS = 9, 4
@@ -103,7 +103,7 @@ def _inspect_file(path: Path, what: str) -> Checkpoint:
     if kind is not None:
         raise UnfitCheckpoint(f"{what} is {kind}, not a checkpoint")
     text = next((text for text in (_TEXT_SD1, _TEXT_SD2, _TEXT_SDXL) if _has(shapes, text)), None)
-    if not _has(shapes, _UNET) or text is None or not _has(shapes, _VAE):
+    if not _has(shapes, UNET) or text is None or not _has(shapes, VAE):
         lacks = [name for name, there in _parts(shapes, text) if not there]
         raise UnfitCheckpoint(
             f"{what} is no whole checkpoint in the original layout: it has no {' and no '.join(lacks)}"
@@ -111,7 +111,7 @@ def _inspect_file(path: Path, what: str) -> Checkpoint:
     if text == _TEXT_SD2:
         raise UnfitCheckpoint(f"{what} is a checkpoint of Stable Diffusion 2, which is not served")
     try:
-        channels = shapes[f"{_UNET}input_blocks.0.0.weight"][1]
+        channels = shapes[f"{UNET}input_blocks.0.0.weight"][1]
         widths, levels = _widths(shapes), _vae_levels(shapes)
     except (KeyError, IndexError, ValueError) as error:
         raise UnfitCheckpoint(f"{what} is no checkpoint in the original layout") from error
@@ -137,31 +137,31 @@ def _shapes(path: Path, what: str) -> Shapes:
 
 def _parts(shapes: Shapes, text: str | None) -> list[tuple[str, bool]]:
     return [
-        ("diffusion model", _has(shapes, _UNET)),
+        ("diffusion model", _has(shapes, UNET)),
         ("text encoder", text is not None),
-        ("autoencoder", _has(shapes, _VAE)),
+        ("autoencoder", _has(shapes, VAE)),
     ]
 
 
 def _widths(shapes: Shapes) -> Widths:
     """A level ends in a downsampling (`op`), the last one in the middle block."""
     downs = {
-        int(name.removeprefix(f"{_UNET}input_blocks.").split(".")[0]): shape[0]
+        int(name.removeprefix(f"{UNET}input_blocks.").split(".")[0]): shape[0]
         for name, shape in shapes.items()
-        if name.startswith(f"{_UNET}input_blocks.") and name.endswith(".op.weight")
+        if name.startswith(f"{UNET}input_blocks.") and name.endswith(".op.weight")
     }
     context = next(shape[1] for name, shape in shapes.items() if _is_text_key(name))
     levels = [downs[number] for number in sorted(downs)]
-    last = shapes[f"{_UNET}middle_block.0.out_layers.3.weight"][0]
+    last = shapes[f"{UNET}middle_block.0.out_layers.3.weight"][0]
     return Widths(cross_attention_dim=context, block_out_channels=(*levels, last))
 
 
 def _is_text_key(name: str) -> bool:
-    return name.startswith(_UNET) and name.endswith(".attn2.to_k.weight")
+    return name.startswith(UNET) and name.endswith(".attn2.to_k.weight")
 
 
 def _vae_levels(shapes: Shapes) -> int:
-    start = f"{_VAE}encoder.down."
+    start = f"{VAE}encoder.down."
     return 1 + max(int(name.removeprefix(start).split(".")[0]) for name in shapes if name.startswith(start))
 
 
@@ -178,7 +178,7 @@ def _is_diffusers_unet(shapes: Shapes) -> bool:
 
 
 def _is_autoencoder(shapes: Shapes) -> bool:
-    return not _has(shapes, _UNET) and (_has(shapes, _VAE) or (_has(shapes, "encoder.") and _has(shapes, "decoder.")))
+    return not _has(shapes, UNET) and (_has(shapes, VAE) or (_has(shapes, "encoder.") and _has(shapes, "decoder.")))
 
 
 def _is_embedding(shapes: Shapes) -> bool:

@@ -183,11 +183,12 @@ def needs_a_card(plan: Plan) -> bool:
 
 def _judge_memory(found: Diagnosis, machine: Machine, needs: Needs, plan: Plan) -> None:
     """On a CPU all weights are in memory, in float32 at worst; with offloading, in half precision, beside the card."""
+    weights = (*needs.components, *needs.of_checkpoints(plan.choice.max_checkpoints))
     if plan.card is None:
-        wanted = sum(part.bytes_at(FULL_BYTES) for part in needs.components) + FRONT_BYTES
+        wanted = sum(part.bytes_at(FULL_BYTES) for part in weights) + FRONT_BYTES
         where = "all weights in float32"
     else:
-        held = [p for p in needs.components if not p.every_step] if plan.choice.offload else []
+        held = [part for part in weights if not part.every_step] if plan.choice.offload else []
         wanted = sum(part.bytes_at(2) for part in held) + FRONT_BYTES
         where = "the processes and what waits for its visit to the card"
     if machine.memory_bytes and wanted > machine.memory_bytes:

@@ -1,11 +1,10 @@
 """Where a model's files come from: **build**, **copy** or **download** into a folder, for the importer to publish.
 
-The hub download is the only place of the whole product that fetches weights.
+The hub is the only place that the product fetches weights from.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -13,18 +12,30 @@ from pathlib import Path
 
 from models_store.archive import Unusable, take
 from models_store.entries import files_of, record, working_folder
+from models_store.hub import fetch, find_commit, list_files
 from models_store.manifest import Manifest, Model, Source
 from models_store.pipelines import pipeline_class
 from models_store.progress import watched
 from models_store.soundness import find_fault, missing_shards
 
 SHIPPED = Path(__file__).parents[1] / "demo_models" / "weights"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _GIGABYTE = 1_000_000_000
 
 
 class ImportRefused(Exception):
     """A profile cannot be imported; the message says why and what to do."""
+
+
+class BrokenFile(ImportRefused):
+    """One file is not what it should be.
+
+    Attributes:
+        path: of it, in its repository.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +84,9 @@ def require_sound(model: Model, folder: Path) -> None:
     for path in present:
         expected = model.sha256.get(path)
         if expected and (actual := record(folder / path).sha256) != expected:
-            raise ImportRefused(f"{model.repository}: {path} has SHA-256 {actual}, the manifest says {expected}")
+            raise BrokenFile(f"{model.repository}: {path} has SHA-256 {actual}, {expected} is expected", path)
         if not expected and (fault := find_fault(folder / path)):
-            raise ImportRefused(f"{model.repository}: {path} {fault}")
+            raise BrokenFile(f"{model.repository}: {path} {fault}", path)
     if absent := missing_shards(folder):
         raise ImportRefused(f"{model.repository} ({model.revision}) lacks {', '.join(absent)}, which its index names")
     _require_pipeline(model, folder)
@@ -111,24 +122,21 @@ def download(model: Model) -> Content:
         ImportRefused: the hub cannot be reached or does not have them, the disk is too small, a file is broken, or a
             pipeline is of another class.
     """
-    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
-    folder = working_folder() / "downloads" / f"{model.repository.replace('/', '--')}-{model.digest}"
-    folder.mkdir(parents=True, exist_ok=True)
-    _require_room(model, folder)
+    disable_progress_bars()  # one line with rate and time left instead of one bar per file
     try:
-        commit = model.revision
-        if not _COMMIT.fullmatch(commit):
-            commit = HfApi().model_info(model.repository, revision=model.revision).sha or model.revision
+        commit = find_commit(model.repository, model.revision)
+        folder = _download_folder(model, commit)
+        _require_room(model, folder)
+        digests = list_files(model.repository, commit)
+        wanted = [path for path in digests if any(fnmatch(path, pattern) for pattern in model.files)]
         if model.pipeline_class:
-            snapshot_download(model.repository, revision=commit, allow_patterns=["model_index.json"], local_dir=folder)
+            fetch(model.repository, commit, [path for path in wanted if path == "model_index.json"], folder)
             _require_pipeline(model, folder)
-        disable_progress_bars()  # one line with rate and time left instead of one bar per file
         with watched(model.repository, folder, model.size_bytes):
-            snapshot_download(model.repository, revision=commit, allow_patterns=list(model.files), local_dir=folder)
-        digests = _hub_digests(model, commit)
+            fetch(model.repository, commit, wanted, folder)
     except ImportRefused:
         raise
     except RepositoryNotFoundError as error:
@@ -138,21 +146,25 @@ def download(model: Model) -> Content:
             f"{model.repository} cannot be downloaded ({type(error).__name__}: {error}). Importing it needs "
             f"the model hub (is HF_HUB_OFFLINE set?); profile tiny is built without it."
         ) from error
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
+    known = {path: digest for path, digest in digests.items() if digest is not None}
     try:
-        require_sound(model.model_copy(update={"sha256": {**digests, **model.sha256}}), folder)
-    except ImportRefused:
-        shutil.rmtree(folder)  # what is broken now would be taken for downloaded the next time
+        require_sound(model.model_copy(update={"sha256": {**known, **model.sha256}}), folder)
+    except BrokenFile as error:
+        (folder / error.path).unlink()  # it would be taken for downloaded the next time
         raise
     return Content(folder=folder, revision=commit)
 
 
-def _hub_digests(model: Model, commit: str) -> dict[str, str]:
-    """SHA-256 by path of what the hub keeps as large files: it is their name there. Mirrors may know none."""
-    from huggingface_hub import HfApi
-
-    siblings = HfApi().model_info(model.repository, revision=commit, files_metadata=True).siblings or ()
-    return {one.rfilename: one.lfs.sha256 for one in siblings if one.lfs is not None}
+def _download_folder(model: Model, commit: str) -> Path:
+    """Where this commit's files gather; what an earlier import left of another one is removed, not continued."""
+    downloads = working_folder() / "downloads"
+    name = f"{model.repository.replace('/', '--')}-{model.digest}"
+    folder = downloads / f"{name}-{commit[:12]}"
+    for other in downloads.glob(f"{name}*"):
+        if other != folder:
+            shutil.rmtree(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _require_room(model: Model, folder: Path) -> None:

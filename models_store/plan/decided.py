@@ -60,6 +60,7 @@ def wishes_of(config: Config) -> Wishes:
         max_rows=None if generation.max_rows == "auto" else generation.max_rows,
         native_size=generation.native_size,
         max_controlnets=models.controlnet.max_loaded,
+        max_checkpoints=models.max_loaded_checkpoints,
         one_perception_process=(
             None if optimization.one_perception_process == "auto" else optimization.one_perception_process
         ),
@@ -72,7 +73,9 @@ def resolve(config: Config, plan: Plan) -> Config:
     choice = plan.choice
     return config.model_copy(
         update={
-            "models": config.models.model_copy(update={"dtype": choice.dtype}),
+            "models": config.models.model_copy(
+                update={"dtype": choice.dtype, "max_loaded_checkpoints": max(1, choice.max_checkpoints)}
+            ),
             "generation": config.generation.model_copy(
                 update={"max_rows": choice.max_rows, "native_size": choice.native_size}
             ),

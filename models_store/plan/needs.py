@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from models_store.checkpoints import UNET, VAE
 from models_store.manifest import Model
+from models_store.safetensors_header import NotSafetensors, read_shapes
 from models_store.store import ModelSet
 
 _HEADER_SIZE_BYTES = 8
+_PREFIXES = {UNET: "unet", VAE: "vae", "cond_stage_model.": "text_encoder", "conditioner.": "text_encoder"}
+"""Of a checkpoint in one file; the two text encoders of SDXL count as one."""
 HALF_BYTES, FULL_BYTES = 2, 4
 
 
@@ -77,6 +81,7 @@ class Needs:
     """What a profile takes on a card, whatever the card.
 
     Attributes:
+        checkpoints: what each of those that a request may name beside the base model brings, the largest first.
         counted: the parameters are those of imported files; else the manifest's.
     """
 
@@ -84,13 +89,20 @@ class Needs:
     components: tuple[Component, ...]
     activations: Activations
     native_size: int
+    checkpoints: tuple[tuple[Component, ...], ...] = ()
     cell_px: int = 8
     counted: bool = True
 
     def of(self, process: Process) -> tuple[Component, ...]:
         return tuple(part for part in self.components if part.process is process)
 
+    def of_checkpoints(self, count: int) -> tuple[Component, ...]:
+        """What as many of them take at worst."""
+        return tuple(part for brought in self.checkpoints[:count] for part in brought)
 
+
+_BROUGHT = ("unet", "vae", "text_encoder", "text_encoder_2")
+"""The networks of a checkpoint; what else is in its folder is the base's."""
 _PERCEPTION: Mapping[str, tuple[Process, bool]] = {
     "clip": (Process.ANALYZER, False),
     "yolox": (Process.ANALYZER, True),
@@ -118,9 +130,18 @@ def needs_of(models: ModelSet) -> Needs:
         components=tuple(components),
         activations=COUNTED[models.base_role],
         native_size=models.native_size,
+        checkpoints=_checkpoints(models),
         cell_px=models.latent_cell_px if models.base_role not in models.missing else 8,
         counted=counted,
     )
+
+
+def _checkpoints(models: ModelSet) -> tuple[tuple[Component, ...], ...]:
+    brought = [
+        tuple(part for part in _components(models.base_role, models.base_role, _count(path)) if part.name in _BROUGHT)
+        for path in models.checkpoints.values()
+    ]
+    return tuple(sorted(brought, key=lambda parts: -sum(part.parameters for part in parts)))
 
 
 def _components(role: str, base_role: str, sizes: Mapping[str, int]) -> list[Component]:
@@ -155,12 +176,9 @@ def _told(model: Model) -> dict[str, int]:
 
 
 def _count(folder: Path) -> dict[str, int]:
-    """Parameters by first subfolder with weights: of each network just one format's, and one precision's.
-
-    A checkpoint in one file counts as a network that is needed at every step: what else is in it is small.
-    """
+    """Parameters by first subfolder with weights: of each network just one format's, and one precision's."""
     if folder.is_file():
-        return {"unet": count_parameters(folder)}
+        return _count_one_file(folder)
     found: dict[str, dict[str, int]] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix not in (".safetensors", ".bin", ".onnx") or not path.is_file():
@@ -172,6 +190,20 @@ def _count(folder: Path) -> dict[str, int]:
         counts = found.setdefault(name, {})
         counts[stem] = max(counts.get(stem, 0), count_parameters(path))
     return {name: _together(name, counts) for name, counts in found.items()}
+
+
+def _count_one_file(path: Path) -> dict[str, int]:
+    """Of a checkpoint in the original layout; what training left in it beside the networks is not loaded."""
+    try:
+        shapes = read_shapes(path)
+    except (NotSafetensors, OSError):
+        return {"unet": count_parameters(path)}
+    counts: dict[str, int] = {}
+    for name, shape in shapes.items():
+        for prefix, network in _PREFIXES.items():
+            if name.startswith(prefix):
+                counts[network] = counts.get(network, 0) + math.prod(shape)
+    return counts
 
 
 def _together(name: str, counts: Mapping[str, int]) -> int:

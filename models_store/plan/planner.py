@@ -43,6 +43,7 @@ class Wishes:
     Attributes:
         device: auto, cpu or cuda.
         max_controlnets: how many stay loaded.
+        max_checkpoints: how many stay loaded at most beside the base model, of those that a request may name.
         int8: keys of `optimization.int8`; none leaves it to the planner, which takes it as the last way but one.
         one_perception_process: whether all perception models share one process.
     """
@@ -53,6 +54,7 @@ class Wishes:
     max_rows: int | None = None
     native_size: int | None = None
     max_controlnets: int = 2
+    max_checkpoints: int = 1
     one_perception_process: bool | None = None
     int8: tuple[Int8, ...] = ()
 
@@ -70,6 +72,7 @@ class Choice:
     """Every setting that decides about memory.
 
     Attributes:
+        max_checkpoints: beside the base model; fewer are the way out where the perception models visit already.
         offload: what a denoising step does not need waits in the computer's memory.
         one_perception_process: one instead of three; each costs its libraries, a CUDA context and a cache of its own.
         perception_visits: a perception model is on the card only while it works.
@@ -83,6 +86,7 @@ class Choice:
     max_rows: int = MOST_ROWS
     native_size: int = 512
     max_controlnets: int = 2
+    max_checkpoints: int = 0
     one_perception_process: bool = False
     perception_visits: bool = False
     perception_on_cpu: bool = False
@@ -126,6 +130,7 @@ def make_plan(machine: Machine, needs: Needs, wishes: Wishes) -> Plan:
             max_rows=wishes.max_rows or MOST_ROWS,
             native_size=native_size,
             max_controlnets=wishes.max_controlnets,
+            max_checkpoints=most_checkpoints(needs, wishes),
             # Its cores are the same for one process or three, whose libraries alone take 0.5 GB and 5 s of a core each.
             one_perception_process=wishes.one_perception_process is not False,
             int8=wishes.int8,
@@ -150,14 +155,20 @@ def make_plan(machine: Machine, needs: Needs, wishes: Wishes) -> Plan:
         cards=len(machine.usable_cards),
         fits=fits,
         by_hand=by_hand,
-        remarks=tuple(_remarks(choice, card, needs, fits=fits, by_hand=bool(wishes.int8))),
+        remarks=tuple(_remarks(choice, card, needs, wishes, fits=fits)),
     )
+
+
+def most_checkpoints(needs: Needs, wishes: Wishes) -> int:
+    """How many may be loaded at once beside the base model."""
+    return min(wishes.max_checkpoints, len(needs.checkpoints))
 
 
 def _ladder(card: Card, needs: Needs, wishes: Wishes) -> Iterator[Choice]:
     """Ways from the fastest to the most frugal; what is wished for stays as it is."""
     dtype = wishes.dtype or ("float32" if any(name in card.name for name in FLAWED_HALF) else "float16")
     size = wishes.native_size or needs.native_size
+    most = most_checkpoints(needs, wishes)
     steps: list[dict[str, Any]] = [
         {"max_rows": GOOD_ROWS},
         {"images_together": 1},
@@ -166,6 +177,7 @@ def _ladder(card: Card, needs: Needs, wishes: Wishes) -> Iterator[Choice]:
         {"offload": True},
         {"perception_visits": True},
         {"max_rows": LEAST_ROWS},
+        *({"max_checkpoints": count} for count in range(most - 1, 0, -1)),
         {"perception_on_cpu": True, "perception_visits": False, "max_rows": FEW_ROWS},
         {"max_rows": LEAST_ROWS},
         {"int8": SPARED_BY_INT8},
@@ -179,7 +191,7 @@ def _ladder(card: Card, needs: Needs, wishes: Wishes) -> Iterator[Choice]:
     }
     if wishes.int8:
         fixed["int8"] = wishes.int8
-    start = Choice(dtype=dtype, native_size=size, max_controlnets=wishes.max_controlnets)
+    start = Choice(dtype=dtype, native_size=size, max_controlnets=wishes.max_controlnets, max_checkpoints=most)
     choice = replace(start, **fixed)
     seen = None
     for step in steps:
@@ -221,9 +233,13 @@ def parts_of(choice: Choice, card: Card, needs: Needs) -> tuple[Part, ...]:
     decode = int(needs.activations.decode(choice.native_size, needs.cell_px) * scale)
     parts = [Part(name=part.name, size_bytes=size(part)) for part in resident]
     parts.append(Part(name=f"{len(kept)} ControlNets", size_bytes=sum(kept)))
+    others = needs.of_checkpoints(choice.max_checkpoints)
+    staying = [part for part in others if part.every_step or not choice.offload]
+    parts.append(Part(name=f"other checkpoints, {choice.max_checkpoints} at once", size_bytes=sum(map(size, staying))))
     visits = []
     if choice.offload:
         # One at a time is there: the autoencoder with its work, or a larger one whose own work is small.
+        visitors += [part for part in others if not part.every_step]
         visits = [size(part) + (decode if part.name == "vae" else 0) for part in visitors]
     else:
         parts += [Part(name=part.name, size_bytes=size(part)) for part in visitors]
@@ -264,18 +280,24 @@ def _as_yaml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _remarks(choice: Choice, card: Card, needs: Needs, *, fits: bool, by_hand: bool) -> Iterator[str]:
+def _remarks(choice: Choice, card: Card, needs: Needs, wishes: Wishes, *, fits: bool) -> Iterator[str]:
     short = sum(part.size_bytes for part in parts_of(choice, card, needs)) - card.free_bytes
     if not fits:
+        fewer = ", leave models.checkpoints empty" if choice.max_checkpoints else ""
         yield (
             f"this does not fit: {short / GIB:.1f} GiB more are wanted than are free; requests may fail with "
-            "OUT_OF_MEMORY. Free the card, take a smaller profile, or set models.device: cpu"
+            f"OUT_OF_MEMORY. Free the card, take a smaller profile{fewer}, or set models.device: cpu"
         )
     if choice.perception_on_cpu:
         yield "the detectors run on the CPU, seconds more per new photograph: the card has no room for them"
     elif choice.perception_visits:
         yield "each detector is copied to the card when it is needed"
-    if choice.int8 == SPARED_BY_INT8 and not by_hand:
+    if choice.max_checkpoints < (most := most_checkpoints(needs, wishes)):
+        yield (
+            f"checkpoints beside the base model: {choice.max_checkpoints} at once, not {most}, as the card has no room;"
+            " going from one to another loads it from the disk"
+        )
+    if choice.int8 == SPARED_BY_INT8 and not wishes.int8:
         yield "ControlNets and image encoder are held as int8, which costs a little quality and time"
     if choice.native_size < needs.native_size:
         yield f"images are painted at {choice.native_size} px, not the model's {needs.native_size}: less detail"

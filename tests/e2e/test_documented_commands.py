@@ -24,6 +24,7 @@ from tests.e2e.black_box.client import eventually
 from tests.e2e.clones import make_clone, newcomers_environment
 from tests.e2e.documents import PAGES, ROOT, SERVICE, Command, commands
 from tests.e2e.images import photo
+from tests.e2e.test_loras import lora_for_the_served_model
 from tests.integration.jobs.redis_server import RedisServer
 
 TYPED = {
@@ -182,11 +183,16 @@ def test_the_commands_of_the_client_page_work(service_url, installed, tmp_path):
     for name in ("photo.jpg", "rims.png", "photos/a.jpg", "photos/b.jpg"):
         photo(256, 320).save(tmp_path / name)
     Image.fromarray(np.eye(256, 320, dtype=np.uint8) * 255).save(tmp_path / "mask.png")
+    (tmp_path / "ink.safetensors").write_bytes(lora_for_the_served_model(2))
     lines = "\n".join(command.text for command in of("docs/client.md", "compose"))
     path = f"{installed}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    said = type_in(tmp_path, lines, COMPOSE_URL=service_url, PYTHONPATH=str(installed), PATH=path)
+    try:
+        said = type_in(tmp_path, lines, COMPOSE_URL=service_url, PYTHONPATH=str(installed), PATH=path)
+    finally:  # other tests list what this service has
+        httpx.delete(f"{service_url}/api/v1/loras/ink", timeout=60)
     assert "photo.edited.png" in said
-    written = ("photo.edited.png", "piped.png", "out.webp", "photo.overlay.png", "photos.edited/a.png")
+    assert "ink: lora for models of another width" in said
+    written = ("photo.edited.png", "piped.png", "out.webp", "photo.overlay.png", "photos.edited/a.png", "ink.png")
     assert {size_of(tmp_path / name) for name in written} == {(320, 256)}
     assert (tmp_path / "piped.png").read_bytes() != (tmp_path / "photo.jpg").read_bytes()
 

@@ -6,6 +6,7 @@ import base64
 import email
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,6 +43,13 @@ def body_of(request: httpx.Request) -> dict:
     return body
 
 
+def filename_of(request: httpx.Request) -> str:
+    """Of a form's file."""
+    found = re.search(rb'filename="([^"]*)"', request.content)
+    assert found is not None
+    return found[1].decode()
+
+
 def frame(number: int, kind: str, data: dict) -> str:
     return f"id: {number}\r\nevent: {kind}\r\ndata: {json.dumps(data)}\r\n\r\n"
 
@@ -62,6 +70,24 @@ class Life:
     error: tuple[str, str] | None = None
 
 
+def lora(name: str, file: bytes, *, source: str = "upload", words: tuple[str, ...] = ()) -> dict:
+    """As the service lists one."""
+    return {
+        "name": name,
+        "kind": "lora",
+        "source": source,
+        "family": "sd15",
+        "fits": True,
+        "layout": "kohya",
+        "ranks": [4],
+        "parts": ["unet"],
+        "trigger_words": list(words),
+        "size_bytes": len(file),
+        "sha256": hashlib.sha256(file).hexdigest(),
+        "created_at": 1.0,
+    }
+
+
 @dataclass
 class Service:
     """Answers one request after the other; `before` may answer instead, or raise."""
@@ -71,6 +97,7 @@ class Service:
     requests: list[httpx.Request] = field(default_factory=list)
     jobs: dict[str, dict] = field(default_factory=dict)
     keys: dict[str, tuple[str, str]] = field(default_factory=dict)
+    loras: dict[str, dict] = field(default_factory=lambda: {"film": lora("film", b"the operator's", source="operator")})
 
     @property
     def transport(self) -> httpx.MockTransport:
@@ -86,6 +113,8 @@ class Service:
 
     def _route(self, request: httpx.Request) -> httpx.Response:
         first, _, rest = request.url.path.removeprefix(API + "/").partition("/")
+        if first == "loras":
+            return self._loras(request, rest)
         if request.method == "POST":
             if first == "analyze":
                 result = {
@@ -117,6 +146,25 @@ class Service:
         if part == "image":
             return httpx.Response(200, content=PIXEL)
         return httpx.Response(200, json=self._status(job_id))
+
+    def _loras(self, request: httpx.Request, name: str) -> httpx.Response:
+        if request.method == "GET":
+            listed = [self.loras[key] for key in sorted(self.loras)]
+            return httpx.Response(200, json={"success": True, "loras": listed})
+        if request.method == "POST":
+            form = body_of(request)
+            name = form.get("name", filename_of(request).removesuffix(".safetensors"))
+            if name in self.loras:
+                return refusal(422, "INVALID_INPUT", f"there is a LoRA {name} already")
+            words = form.get("trigger_words", "").split(",")
+            self.loras[name] = lora(name, form["file"], words=tuple(word.strip() for word in words if word))
+            return httpx.Response(200, json={"success": True, "lora": self.loras[name]})
+        found = self.loras.get(name)
+        if found is None:
+            return refusal(404, "NOT_FOUND", "there is no such LoRA")
+        if found["source"] == "operator":
+            return refusal(400, "INVALID_INPUT", f"LoRA {name} is the operator's: it cannot be deleted here")
+        return httpx.Response(200, json={"success": True, "lora": self.loras.pop(name)})
 
     def _accept(self, request: httpx.Request) -> httpx.Response:
         key, digest = request.headers["Idempotency-Key"], hashlib.sha256(request.content).hexdigest()

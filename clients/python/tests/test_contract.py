@@ -22,6 +22,8 @@ MODELS = {
     "Job": "StatusResponse",
     "JobSummary": "JobSummary",
     "JobPage": "JobListResponse",
+    "Lora": "LoraInfo",
+    "LoraList": "LoraListResponse",
     "RunnerHealth": "RunnerHealth",
     "Health": "HealthResponse",
 }

@@ -37,6 +37,22 @@ def test_the_tiny_profile_fills_every_row_and_is_marked(tiny_models, tmp_path, c
     assert (tmp_path / "gpu_report.zip").stat().st_size > 1000
 
 
+def test_sdxl_paints_every_use_case_at_its_own_size(tiny_sdxl_models, tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu_report, "USE_CASES", (USE_CASES[0], USE_CASES[4]))
+    monkeypatch.setattr(gpu_report, "CONCURRENT", (1,))
+    assert gpu_report.main(["--profile", "tiny-sdxl", "--quick", "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "gpu_report.json").read_text())
+    native = tiny_sdxl_models.native_size
+    assert [(row["use case"], row["px"]) for row in report["latency"]] == [
+        ("colour change", native), ("car rim replacement", native)
+    ]  # fmt: skip
+    plain, controlled = (row["TFLOP"] for row in report["latency"])
+    assert controlled > plain > 0
+    assert all(row["stock diffusers, s"] > 0 and row["SPEC.md (RTX 3090), s"] is None for row in report["latency"])
+    assert report["meaningless"] is True
+    assert MEANINGLESS in (tmp_path / "gpu_report.md").read_text()
+
+
 def test_a_table_has_a_dash_for_what_was_not_measured():
     assert table([{"a": "x", "b": 1.23456, "c": None}]) == "| a | b | c |\n| --- | --- | --- |\n| x | 1.23 | - |\n"
     assert "nothing was measured" in table([])

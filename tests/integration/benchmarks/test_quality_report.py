@@ -8,11 +8,13 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image as PilImage
+from transformers import CLIPModel, CLIPProcessor
 
 from benchmarks import quality_report
 from benchmarks.quality_folders import BadFolder, brushbench, edits, from_runs, viton_hd
-from benchmarks.quality_metrics import Metrics
+from benchmarks.quality_metrics import ALEXNET, INCEPTION, Metrics
 from benchmarks.quality_report import run
 from benchmarks.report_files import MEANINGLESS
 
@@ -154,3 +156,69 @@ def test_distributions_of_the_same_images_are_no_distance_apart(tmp_path):
         picture = draw(tmp_path / f"{seed}.png", seed)
         metrics.distribute(picture, picture)
     assert metrics.summary()["FID"] == pytest.approx(0, abs=1e-3)
+
+
+def test_the_clip_score_of_a_local_model_is_the_cosine_of_both_embeddings(tiny_models, tmp_path):
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "clip-vit-base-patch16").symlink_to(tiny_models.path("clip"))
+    picture = draw(tmp_path / "a.png", 1, (64, 64))
+    metrics = Metrics(weights=weights)
+    metrics.score_inside(picture, "a red car", np.full((64, 64), 255, np.uint8))
+    model, processor = (cls.from_pretrained(tiny_models.path("clip")) for cls in (CLIPModel, CLIPProcessor))
+    inputs = processor(text=["a red car"], images=[picture], return_tensors="pt")
+    with torch.inference_mode():
+        image = model.get_image_features(inputs["pixel_values"]).pooler_output
+        text = model.get_text_features(inputs["input_ids"], inputs["attention_mask"]).pooler_output
+    cosine = float(torch.nn.functional.cosine_similarity(image, text))
+    assert metrics.summary()["CLIP score inside"] == pytest.approx(max(0.0, 100 * cosine), abs=1e-3)
+
+
+def test_of_a_folder_of_weights_what_is_not_there_is_named_and_not_downloaded(tmp_path):
+    metrics = Metrics(weights=tmp_path)
+    picture = draw(tmp_path / "a.png", 1)
+    metrics.score_inside(picture, "a red car", middle())
+    assert metrics.summary() == {
+        "CLIP score inside": "not measured: FileNotFoundError: "
+        "there is no clip-vit-base-patch16 in the folder of weights"
+    }
+
+
+def test_lpips_and_distances_run_on_weights_in_a_folder(tmp_path, monkeypatch):
+    pytest.importorskip("torchmetrics")
+    inception = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3").FeatureExtractorInceptionV3
+    (tmp_path / "checkpoints").mkdir()
+    torch.manual_seed(1)
+    torch.save(torchvision.models.alexnet(weights=None).state_dict(), tmp_path / ALEXNET)
+    torch.save({}, tmp_path / "nothing.pth")
+    with monkeypatch.context() as patched:  # it reads weights before it can be made, random ones too
+        patched.setattr(inception, "load_state_dict", lambda self, state: None)
+        random = inception("random", ["2048"], feature_extractor_weights_path=str(tmp_path / "nothing.pth"))
+    torch.save(random.state_dict(), tmp_path / INCEPTION)
+    same, other = Metrics(weights=tmp_path), Metrics(weights=tmp_path)
+    for seed in range(3):
+        one, another = (draw(tmp_path / "a.png", seed + shift, (96, 96)) for shift in (0, 10))
+        for metrics, painted in ((same, one), (other, another)):
+            metrics.compare(painted, one)
+            metrics.distribute(painted, one)
+    assert same.summary()["LPIPS"] == pytest.approx(0, abs=1e-6)
+    assert other.summary()["LPIPS"] > 1e-3
+    assert same.summary()["FID"] == pytest.approx(0, abs=1e-2)
+    # Through random weights all images look much the same: what counts is that these are further apart.
+    assert other.summary()["FID"] > 100 * abs(same.summary()["FID"])
+    assert {type(metrics.summary()["KID"]) for metrics in (same, other)} == {float}
+
+
+def test_an_image_that_is_too_small_for_a_network_costs_that_figure_and_no_other(tmp_path):
+    class TooSmall:
+        def score(self, image, prompt):
+            raise RuntimeError("an image of 1 x 1")
+
+    metrics = Metrics()
+    metrics._networks["clip"] = TooSmall()
+    picture = draw(tmp_path / "a.png", 1)
+    metrics.score_inside(picture, "a red car", middle())
+    metrics.compare_outside(picture, picture, middle())
+    found = metrics.summary()
+    assert found["CLIP score inside"] == "not measured: RuntimeError: an image of 1 x 1"
+    assert found["PSNR outside, dB"] == 100.0

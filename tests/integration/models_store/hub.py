@@ -17,6 +17,9 @@ class Hub:
     """Serves `files` by repository and path; `requested` lists the paths of files that were sent.
 
     Attributes:
+        commit: the one that every revision is.
+        continued: first bytes that were asked for, by path, of files that were not asked for from their beginning.
+        ignores_ranges: it sends whole files all the same, as some mirrors do.
         large: SHA-256 by path of what it says it keeps as large files.
         stalls: the path of a file of which only the first half is sent; `stalled` is set then, and `go_on` waited for.
     """
@@ -26,6 +29,9 @@ class Hub:
         self.requested: list[str] = []
         self.endpoint = ""
         self.large: dict[str, str] = {}
+        self.commit = COMMIT
+        self.continued: dict[str, int] = {}
+        self.ignores_ranges = False
         self.stalls: str | None = None
         self.stalled, self.go_on = threading.Event(), threading.Event()
 
@@ -50,7 +56,7 @@ def serve(files: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
             parts = unquote(urlsplit(self.path).path).strip("/").split("/")
             if parts[:2] == ["api", "models"]:
                 content = hub.files.get("/".join(parts[2:4]))
-                reply = None if content is None else self._about(parts[4], "/".join(parts[2:4]), content)
+                reply = None if content is None else self._about("/".join(parts[2:4]), content)
                 self._send(
                     200 if reply is not None else 404,
                     json.dumps(reply or {"error": "Repository not found"}).encode(),
@@ -62,18 +68,26 @@ def serve(files: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
             data = hub.files.get("/".join(parts[:2]), {}).get(path)
             if data is not None and with_body:
                 hub.requested.append(path)
-            facts = {"ETag": f'"{digest(data)}"', "X-Repo-Commit": COMMIT} if data is not None else {}
+            facts = {"ETag": f'"{digest(data)}"', "X-Repo-Commit": hub.commit} if data is not None else {}
             if with_body and data is not None and path == hub.stalls:
                 self._stall(data, facts)
                 return
+            first = self._first_byte() if with_body else 0
+            if data is not None and first:
+                hub.continued[path] = first
+                if not hub.ignores_ranges:
+                    facts["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
+                    self._send(206, data[first:], facts, with_body=True)
+                    return
             self._send(200 if data is not None else 404, data or b"", facts, with_body=with_body)
 
-        def _about(self, kind: str, repository: str, content: Mapping[str, bytes]) -> object:
-            if kind == "tree":
-                entries = content.items()
-                return [{"type": "file", "path": p, "size": len(d), "oid": digest(d)} for p, d in entries]
+        def _first_byte(self) -> int:
+            asked = self.headers.get("Range")
+            return int(asked.removeprefix("bytes=").split("-")[0]) if asked else 0
+
+        def _about(self, repository: str, content: Mapping[str, bytes]) -> object:
             siblings = [{"rfilename": path, **self._large(path, data)} for path, data in content.items()]
-            return {"id": repository, "sha": COMMIT, "siblings": siblings}
+            return {"id": repository, "sha": hub.commit, "siblings": siblings}
 
         def _large(self, path: str, data: bytes) -> dict[str, object]:
             if path not in hub.large:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from tests.integration.models_store.hub import COMMIT, Hub, serve
 
 REPOSITORY = Path(__file__).parents[3]
 WEIGHTS = save({"weight": np.arange(6, dtype=np.float32)})
+FILE = "diffusion_pytorch_model.fp16.safetensors"
+LARGE_NUMBERS = 6 << 20
+LARGE = save({"weight": np.arange(LARGE_NUMBERS, dtype=np.float32)})
+"""Its half is more than the downloader writes at once, 10 MB."""
 CONTROLNET = {
     "config.json": json.dumps({"_class_name": "ControlNetModel"}).encode(),
     "diffusion_pytorch_model.fp16.safetensors": WEIGHTS,
@@ -148,17 +153,87 @@ def test_a_flipped_byte_is_refused_by_the_hubs_own_digest(hub: Hub, tmp_path: Pa
     assert entries(tmp_path) == []
 
 
-def test_a_killed_import_leaves_nothing_half_done_and_the_next_one_ends_it(hub: Hub, tmp_path: Path) -> None:
-    hub.stalls = "diffusion_pytorch_model.fp16.safetensors"
+@pytest.fixture
+def killed_import(hub: Hub, tmp_path: Path) -> int:
+    """An import that was killed while its weights arrived; how many bytes of them it left."""
+    hub.stalls = FILE
+    hub.large[FILE] = hashlib.sha256(LARGE).hexdigest()
+    hub.files["someone/controlnet"][FILE] = LARGE
     started = start_import(hub, tmp_path, "someone/controlnet", "controlnet-pose")
     try:
         assert hub.stalled.wait(300)
+        left = eventually_left(tmp_path)
     finally:
         started.kill()
         started.communicate(timeout=30)
     assert entries(tmp_path) == []
     hub.stalls = None
     hub.go_on.set()
+    hub.requested.clear()
+    return left
+
+
+def eventually_left(home: Path) -> int:
+    """What is on the disk of the first half, when some of it is."""
+    while True:
+        for path in home.glob(f".models_store/downloads/*/{FILE}.unfinished"):
+            if path.stat().st_size:
+                return path.stat().st_size
+        time.sleep(0.05)
+
+
+def imported_weights(home: Path) -> bytes:
+    (entry,) = entries(home)
+    assert {path.name for path in entry.iterdir()} == {"config.json", FILE, "model.yaml"}
+    return (entry / FILE).read_bytes()
+
+
+def test_a_killed_import_goes_on_in_the_middle_of_the_file(hub: Hub, tmp_path: Path, killed_import: int) -> None:
     assert import_controlnet(hub, tmp_path)[0] == 0
-    (entry,) = entries(tmp_path)
-    assert (entry / "diffusion_pytorch_model.fp16.safetensors").read_bytes() == WEIGHTS
+    assert hub.continued[FILE] >= killed_import > 0
+    assert hub.requested == [FILE], "what had arrived whole is not fetched again"
+    assert imported_weights(tmp_path) == LARGE
+
+
+def test_a_server_that_knows_no_ranges_sends_the_whole_file_again(hub: Hub, tmp_path: Path, killed_import: int) -> None:
+    hub.ignores_ranges = True
+    assert import_controlnet(hub, tmp_path)[0] == 0
+    assert hub.continued[FILE] >= killed_import
+    assert imported_weights(tmp_path) == LARGE
+
+
+def test_what_is_left_of_another_revision_is_not_continued(hub: Hub, tmp_path: Path, killed_import: int) -> None:
+    other = save({"weight": np.arange(LARGE_NUMBERS, dtype=np.float32)[::-1].copy()})
+    hub.commit = "f" * 40
+    hub.files["someone/controlnet"][FILE] = other
+    hub.large[FILE] = hashlib.sha256(other).hexdigest()
+    assert import_controlnet(hub, tmp_path)[0] == 0
+    assert hub.continued == {}
+    assert imported_weights(tmp_path) == other
+    assert list((tmp_path / ".models_store" / "downloads").rglob("*.unfinished")) == []
+
+
+def test_a_beginning_that_is_damaged_is_found_by_the_digest_and_only_that_file_is_fetched_anew(
+    hub: Hub, tmp_path: Path, killed_import: int
+) -> None:
+    (left,) = tmp_path.glob(f".models_store/downloads/*/{FILE}.unfinished")
+    with left.open("r+b") as file:
+        file.seek(killed_import - 1)
+        file.write(bytes([LARGE[killed_import - 1] ^ 1]))
+    status, said = import_controlnet(hub, tmp_path)
+    assert status == 1
+    assert f"{FILE} has SHA-256" in said
+    assert entries(tmp_path) == []
+    hub.requested.clear()
+    hub.continued.clear()
+    assert import_controlnet(hub, tmp_path)[0] == 0
+    assert (hub.requested, hub.continued) == ([FILE], {})
+    assert imported_weights(tmp_path) == LARGE
+
+
+def test_a_file_that_leads_out_of_its_folder_is_refused(hub: Hub, tmp_path: Path) -> None:
+    hub.files["someone/controlnet"]["../../config.json"] = b"{}"
+    status, said = import_controlnet(hub, tmp_path)
+    assert status == 1
+    assert "someone/controlnet lists the file '../../config.json'" in said
+    assert hub.requested == []

@@ -1,6 +1,6 @@
 """A client of the image composition service: `Client`, `AsyncClient`, and what they take, answer and raise."""
 
-from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary
+from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora
 from composition_client.async_client import AsyncClient
 from composition_client.client import Client
 from composition_client.errors import (
@@ -55,6 +55,7 @@ __all__ = [
     "JobPage",
     "JobStatus",
     "JobSummary",
+    "Lora",
     "MethodNotAllowed",
     "ModelError",
     "NoDetection",

@@ -155,6 +155,36 @@ class JobPage(_Answer):
     cursor: str | None
 
 
+class Lora(_Answer):
+    """A LoRA or an embedding that an edit may name in `loras`. `created_at` is UTC seconds since the epoch.
+
+    Attributes:
+        source: upload: the caller's own; operator: everybody's, which callers cannot delete.
+        family: the models that it was made for, sd15 or sdxl; None: its widths are of no published model.
+        fits: whether these are the models that are served; None: only a try tells.
+        trigger_words: words of the prompt that it listens to; of an embedding, its token.
+    """
+
+    name: str
+    kind: Literal["lora", "embedding"]
+    source: Literal["upload", "operator"]
+    family: str | None
+    fits: bool | None
+    layout: Literal["kohya", "diffusers", "peft", "embedding"]
+    ranks: list[int]
+    parts: list[str]
+    trigger_words: list[str]
+    size_bytes: int
+    sha256: str
+    created_at: float
+
+
+class LoraList(_Answer):
+    """By name."""
+
+    loras: list[Lora]
+
+
 class RunnerHealth(_Answer):
     ready: bool
     restarts: int

@@ -1,10 +1,13 @@
-"""A request's body: what was asked for -> JSON, or a form where its images are large."""
+"""A request's body: what was asked for -> JSON, or a form where its images are large; a LoRA is always one."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import httpx
@@ -13,6 +16,8 @@ from composition_client.images import ImageLike, to_base64, to_bytes_or_url
 
 FORM_FROM_BYTES = 2**20
 """Images of together so many bytes go as the files of a form: base64 in JSON would be a third more."""
+
+LORA_SUFFIX = ".safetensors"
 
 References: TypeAlias = ImageLike | Sequence[ImageLike]
 
@@ -55,6 +60,44 @@ def body_of(
     return Body(content=_json(body | plain), content_type="application/json")
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoraUpload:
+    """A form with a LoRA, and what it will be known by."""
+
+    body: Body
+    name: str
+    sha256: str
+    trigger_words: Sequence[str]
+
+
+def lora_upload(
+    file: bytes | str | os.PathLike[str], *, name: str | None, trigger_words: Sequence[str] = ()
+) -> LoraUpload:
+    """The file is read whole.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: bytes without a name.
+    """
+    if isinstance(file, bytes):
+        if name is None:
+            raise ValueError("bytes have no name that the LoRA could be called by: give one")
+        filename, content = f"{name}{LORA_SUFFIX}", file
+    else:
+        filename, content = Path(file).name, Path(file).read_bytes()
+    parts: list[tuple[str, Any]] = [("file", (filename, content))]
+    if name is not None:
+        parts.append(("name", (None, name)))
+    if trigger_words:
+        parts.append(("trigger_words", (None, ",".join(trigger_words))))
+    return LoraUpload(
+        body=_encoded(parts),
+        name=name or filename.removesuffix(LORA_SUFFIX),
+        sha256=hashlib.sha256(content).hexdigest(),
+        trigger_words=trigger_words,
+    )
+
+
 def _read(given: Any) -> list[bytes | str]:
     return [to_bytes_or_url(one) for one in (given if isinstance(given, list | tuple) else [given])]
 
@@ -66,6 +109,10 @@ def _form(images: Mapping[str, list[bytes | str]], plain: Mapping[str, Any]) -> 
         for part in parts
     ]
     parts += [(name, (None, value if isinstance(value, str) else _json(value))) for name, value in plain.items()]
+    return _encoded(parts)
+
+
+def _encoded(parts: Sequence[tuple[str, Any]]) -> Body:
     request = httpx.Request("POST", "http://service", files=parts)
     return Body(content=request.read(), content_type=request.headers["Content-Type"])
 

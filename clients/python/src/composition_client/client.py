@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TypeVar, Unpack
 
 import httpx
 
-from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary
-from composition_client.body import References, body_of
+from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora
+from composition_client.body import References, body_of, lora_upload
 from composition_client.calls import Effect, Flow, Follow, Outcome, Pause, Retrying, Send
 from composition_client.connection import Connection, arguments
 from composition_client.events import EventReader
@@ -198,6 +199,39 @@ class Client:
     def image(self, job_id: str, *, index: int = 0, timeout_s: float | None = None) -> bytes:
         """The edited image's file, of several candidates the one of an index. Raises: NotFound while there is none."""
         return self._run(self._operations.image(job_id, index=index, timeout_s=timeout_s))
+
+    def loras(self, *, timeout_s: float | None = None) -> list[Lora]:
+        """Those that the caller's edits may name: the caller's own and the operator's, by name."""
+        return self._run(self._operations.loras(timeout_s=timeout_s))
+
+    def upload_lora(
+        self,
+        file: bytes | str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        trigger_words: Sequence[str] = (),
+        timeout_s: float | None = None,
+    ) -> Lora:
+        """Have a LoRA or an embedding checked and kept; the same file under the same name again is answered as it is.
+
+        Args:
+            file: a .safetensors file, or its bytes; it is read whole.
+            name: what edits call it, else the file's name.
+            trigger_words: else what the file says of itself.
+            timeout_s: instead of the client's.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: bytes without a name.
+            InvalidInput: it cannot be used, with the reason, or the name is taken.
+            PayloadTooLarge, Forbidden; else as `edit`.
+        """
+        upload = lora_upload(file, name=name, trigger_words=trigger_words)
+        return self._run(self._operations.upload_lora(upload, timeout_s=timeout_s))
+
+    def delete_lora(self, name: str, *, timeout_s: float | None = None) -> Lora:
+        """What it was. Raises: NotFound where the caller has none of the name, InvalidInput of the operator's."""
+        return self._run(self._operations.delete_lora(name, timeout_s=timeout_s))
 
     def health(self, *, timeout_s: float | None = None) -> Health:
         """Raises: NotReady while the models are not loaded."""

@@ -13,12 +13,13 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from composition_client.answers import ENDED, Analysis, Edit, Health, Job, JobPage, Submission
-from composition_client.body import Body
+from composition_client.answers import ENDED, Analysis, Edit, Health, Job, JobPage, Lora, LoraList, Submission
+from composition_client.body import Body, LoraUpload
 from composition_client.calls import API, Call, Deadline, Flow, Follow, Pause, Retrying, Send, call, fault
 from composition_client.errors import (
     ComposeError,
     Internal,
+    InvalidInput,
     OutOfTime,
     TryLater,
     UnexpectedAnswer,
@@ -178,6 +179,31 @@ class Operations:
         answer = yield from call(request, retrying=self.retrying, deadline=deadline, longest_s=deadline.limit_s)
         return _parsed(Analysis, answer, key="result")
 
+    def loras(self, *, timeout_s: float | None) -> Flow[list[Lora]]:
+        return (yield from self._loras(self._deadline(timeout_s)))
+
+    def _loras(self, deadline: Deadline) -> Flow[list[Lora]]:
+        request = Call(method="GET", path=f"{API}/loras")
+        return _parsed(LoraList, (yield from call(request, retrying=self.retrying, deadline=deadline))).loras
+
+    def upload_lora(self, upload: LoraUpload, *, timeout_s: float | None) -> Flow[Lora]:
+        """Where the name is taken by the very same upload, an answer was lost on its way: that one is answered."""
+        deadline = self._deadline(timeout_s)
+        request = Call(method="POST", path=f"{API}/loras", body=upload.body)
+        try:
+            answer = yield from call(request, retrying=self.retrying, deadline=deadline, longest_s=deadline.limit_s)
+        except InvalidInput:
+            for lora in (yield from self._loras(deadline)):
+                same = (lora.source, lora.name, lora.sha256) == ("upload", upload.name, upload.sha256)
+                if same and list(upload.trigger_words) in ([], lora.trigger_words):
+                    return lora
+            raise
+        return _parsed(Lora, answer, key="lora")
+
+    def delete_lora(self, name: str, *, timeout_s: float | None) -> Flow[Lora]:
+        answer = yield from self._call(Call(method="DELETE", path=_path("loras", name)), timeout_s)
+        return _parsed(Lora, answer, key="lora")
+
     def health(self, *, timeout_s: float | None) -> Flow[Health]:
         """Raises: NotReady, whose details have what is loaded so far."""
         return _parsed(Health, (yield from self._call(Call(method="GET", path=f"{API}/health"), timeout_s)))
@@ -242,7 +268,7 @@ class _Listener:
 
 
 def _path(*parts: str) -> str:
-    """Whatever a job is said to be called, it stays a part of its own."""
+    """Whatever a job or a LoRA is said to be called, it stays a part of its own."""
     return "/".join((API, *(quote(part, safe="") for part in parts)))
 
 

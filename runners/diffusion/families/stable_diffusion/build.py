@@ -51,6 +51,7 @@ def load_kind(
         native_size=models.native_size,
         no_compiler=reason_not_to_compile(),
     )
+    settings = settings.shared_by(1 + min(config.models.max_loaded_checkpoints, len(models.checkpoints)))
     dtype = choose_dtype(config.models.dtype, device)
     components = load_components(profile_paths(kind, models), settings, device, dtype)
     base = build_family(components, settings, counters, warm_up=warm_up_in_background)

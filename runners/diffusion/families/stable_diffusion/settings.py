@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from composition.config import Config, ConfigError
@@ -22,7 +22,7 @@ class StableDiffusionSettings:
         max_controlnets: how many stay loaded, least recently used first out.
         preload_controlnets: load them at start instead of at first use.
         guidance_end: classifier-free guidance runs for this fraction of the steps, the rest at half the cost.
-        lora_max_bytes: of the sets of LoRAs that stay ready, least recently used first out.
+        lora_max_bytes: of one checkpoint's sets of LoRAs that stay ready, least recently used first out.
         offload: keep on the CPU what a denoising step does not need.
         visits_lock: the file whose lock it holds while it visits the GPU, as the perception models do.
         int8: what is held as 8-bit weights: controlnets, image_encoder, unet (its linear layers).
@@ -75,6 +75,10 @@ class StableDiffusionSettings:
             native_size=generation.native_size or native_size,
             warm_rows=generation.rows,
         )
+
+    def shared_by(self, checkpoints: int) -> StableDiffusionSettings:
+        """For each of as many as may be loaded at once: they have sets of LoRAs of their own, under one limit."""
+        return replace(self, lora_max_bytes=self.lora_max_bytes // checkpoints)
 
 
 def _compiles(wanted: bool | str, *, on_cuda: bool, no_compiler: str | None) -> bool:

@@ -37,15 +37,54 @@ def write_original(folder: Path, file: Path, *, unet: Mapping[str, torch.Tensor]
         new = original_vae_name(name, len(vae_config["block_out_channels"]))
         is_conv = ".attn_1." in new and new.endswith(".weight") and ".norm." not in new
         state[f"first_stage_model.{new}"] = tensor[:, :, None, None] if is_conv else tensor
+    text = "conditioner.embedders.0." if (folder / "text_encoder_2").is_dir() else "cond_stage_model."
     for name, tensor in load_file(folder / "text_encoder" / "model.safetensors").items():
         whole = name if name.startswith("text_model.") else f"text_model.{name}"
-        state[f"cond_stage_model.transformer.{whole}"] = tensor
+        state[f"{text}transformer.{whole}"] = tensor
+    if (folder / "text_encoder_2").is_dir():
+        second = load_file(folder / "text_encoder_2" / "model.safetensors")
+        state |= {f"conditioner.embedders.1.model.{name}": tensor for name, tensor in open_clip(second).items()}
     # What such files carry along: buffers of the training code, and of the text encoder.
-    state["cond_stage_model.transformer.text_model.embeddings.position_ids"] = torch.arange(77)[None]
+    state[f"{text}transformer.text_model.embeddings.position_ids"] = torch.arange(77)[None]
     state["alphas_cumprod"] = torch.linspace(1.0, 0.0, 1000)
     state["model_ema.num_updates"] = torch.tensor(1)
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, file)
     return file
+
+
+def open_clip(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """SDXL's second text encoder by the names of OpenCLIP, which has query, key and value in one matrix."""
+    found: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        match = re.match(r"text_model\.encoder\.layers\.(\d+)\.self_attn\.q_proj\.(weight|bias)", name)
+        if match:
+            parts = [state[name.replace("q_proj", f"{part}_proj")] for part in "qkv"]
+            found[f"transformer.resblocks.{match[1]}.attn.in_proj_{match[2]}"] = torch.cat(parts)
+        elif name == "text_projection.weight":
+            found["text_projection"] = tensor.T
+        elif not re.search(r"\.[kv]_proj\.|position_ids", name):
+            found[_open_clip_name(name)] = tensor
+    return found
+
+
+def _open_clip_name(name: str) -> str:
+    fixed = {
+        "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
+        "text_model.embeddings.position_embedding.weight": "positional_embedding",
+    }
+    if name in fixed:
+        return fixed[name]
+    for new, old in (
+        ("text_model.encoder.layers.", "transformer.resblocks."),
+        ("text_model.final_layer_norm", "ln_final"),
+        (".self_attn.", ".attn."),
+        (".layer_norm1.", ".ln_1."),
+        (".layer_norm2.", ".ln_2."),
+        (".fc1.", ".c_fc."),
+        (".fc2.", ".c_proj."),
+    ):
+        name = name.replace(new, old)
+    return name
 
 
 def original_unet_name(name: str, config: Mapping[str, Any]) -> str:
@@ -53,6 +92,8 @@ def original_unet_name(name: str, config: Mapping[str, Any]) -> str:
     fixed = {
         "time_embedding.linear_1": "time_embed.0",
         "time_embedding.linear_2": "time_embed.2",
+        "add_embedding.linear_1": "label_emb.0.0",
+        "add_embedding.linear_2": "label_emb.0.2",
         "conv_in": "input_blocks.0.0",
         "conv_norm_out": "out.0",
         "conv_out": "out.2",

@@ -30,6 +30,7 @@ from runners.diffusion.torch_device import TorchDevice
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
 from tests.integration.runners.diffusion.original_layout import WEIGHTS, write_original
 from tests.integration.runners.diffusion.requests import both_controls, control, photo, request, run
+from tests.integration.runners.diffusion.served import Served
 
 pytestmark = pytest.mark.integration
 
@@ -37,15 +38,11 @@ CPU = torch.device("cpu")
 UNET = f"unet/{WEIGHTS}"
 
 
-@pytest.fixture(scope="session")
-def plain_folder(paths, tmp_path_factory):
-    """The tiny base without its inpainting channels and with another decoder: a StableDiffusionPipeline."""
-    folder = tmp_path_factory.mktemp("checkpoints") / "plain"
-    shutil.copytree(paths.base, folder, ignore=shutil.ignore_patterns("*.fp16.*", "safety_checker"))
-    for file, key, value in (
-        ("model_index.json", "_class_name", "StableDiffusionPipeline"),
-        ("unet/config.json", "in_channels", 4),
-    ):
+def write_plain(base, folder):
+    """A tiny base without its inpainting channels and with another last layer: a family's text-to-image checkpoint."""
+    shutil.copytree(base, folder, ignore=shutil.ignore_patterns("*.fp16.*", "safety_checker"))
+    pipeline = json.loads((base / "model_index.json").read_text())["_class_name"].replace("Inpaint", "")
+    for file, key, value in (("model_index.json", "_class_name", pipeline), ("unet/config.json", "in_channels", 4)):
         config = json.loads((folder / file).read_text())
         (folder / file).write_text(json.dumps({**config, key: value}))
     weights = load_file(folder / UNET)
@@ -53,6 +50,23 @@ def plain_folder(paths, tmp_path_factory):
     weights["conv_out.bias"] = weights["conv_out.bias"] + 0.25
     save_file(weights, folder / UNET)
     return folder
+
+
+@pytest.fixture(scope="session")
+def plain_folder(paths, tmp_path_factory):
+    return write_plain(paths.base, tmp_path_factory.mktemp("checkpoints") / "plain")
+
+
+@pytest.fixture(scope="session")
+def plain_of(tmp_path_factory):
+    """plain_of(served) -> the same models with the plain checkpoint as their base."""
+
+    @functools.cache
+    def make(served):
+        base = write_plain(served.paths.base, tmp_path_factory.mktemp("plain") / "base")
+        return Served(dataclasses.replace(served.paths, base=base))
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -77,13 +91,12 @@ def load_other(paths):
     return load
 
 
-@pytest.fixture(scope="session")
-def stock_over(paths):
-    return functools.cache(lambda base: StockPipelines(dataclasses.replace(paths, base=base), torch.float32))
-
-
-def test_one_file_has_the_weights_that_the_folder_has(paths, single_files, load_other):
-    folder, file = load_other(paths.base).modules(), load_other(single_files["inpainting"]).modules()
+@pytest.mark.parametrize("plain", [False, True], ids=["inpainting", "plain"])
+def test_one_file_has_the_weights_that_the_folder_has(served, plain_of, tmp_path, plain):
+    made = plain_of(served) if plain else served
+    file = write_original(made.paths.base, tmp_path / "one.safetensors")
+    in_one = Served(dataclasses.replace(made.paths, base=file, configs=served.paths.base))
+    folder, file = made.load(variant=None).modules(), in_one.load(variant=None).modules()
     assert folder.keys() == file.keys()
     for name, module in folder.items():
         ours, theirs = file[name].state_dict(), module.state_dict()
@@ -93,10 +106,10 @@ def test_one_file_has_the_weights_that_the_folder_has(paths, single_files, load_
 
 @pytest.mark.parametrize("strength", [1.0, 0.6])
 @pytest.mark.parametrize("guidance_scale", [7.5, 1.0], ids=["guided", "unguided"])
-@pytest.mark.parametrize("variant", [None, "sd15"], ids=["no-reference", "reference"])
+@pytest.mark.parametrize("variant", [None, "plain"], ids=["no-reference", "reference"])
 @pytest.mark.parametrize("controls", [{}, {"pose": control(101, 0.8, 0.0, 0.6)}], ids=["no", "pose"])
 def test_a_checkpoint_that_is_not_for_inpainting_is_bit_equal_to_the_stock_pipeline(
-    stock_over, plain_folder, load_other, controls, variant, guidance_scale, strength
+    served, plain_of, controls, variant, guidance_scale, strength
 ):
     one = request(
         num_inference_steps=5,
@@ -106,19 +119,34 @@ def test_a_checkpoint_that_is_not_for_inpainting_is_bit_equal_to_the_stock_pipel
         references=(photo(7, 64, 48),) if variant else (),
         ip_adapter_scale=0.6 if variant else 0.0,
     )
-    latents = denoise_alone(family_of(load_other(plain_folder)), one)
-    assert torch.equal(latents, stock_over(plain_folder).latents(one, variant))
+    plain = plain_of(served)
+    latents = denoise_alone(family_of(plain.load()), one)
+    assert torch.equal(latents, plain.stock(torch.float32).latents(one, plain.variant(variant)))
 
 
-def test_a_fast_request_of_such_a_checkpoint_draws_what_the_stock_pipeline_draws(paths, plain_folder, load_other):
+def test_a_fast_request_of_such_a_checkpoint_draws_what_the_stock_pipeline_draws(served, plain_of):
     fast = request(speed=Speed.FAST, num_inference_steps=4, guidance_scale=1.5)
-    stock = StockPipelines(dataclasses.replace(paths, base=plain_folder), torch.float32)
-    stock.add_lora(None, paths.lcm_lora)
-    assert torch.equal(denoise_alone(family_of(load_other(plain_folder)), fast), stock.latents(fast, None))
+    plain = plain_of(served)
+    stock = StockPipelines(plain.paths, torch.float32)
+    stock.add_lora(None, plain.paths.lcm_lora)
+    assert torch.equal(denoise_alone(family_of(plain.load()), fast), stock.latents(fast, None))
 
 
-def test_outside_the_mask_such_a_checkpoint_ends_at_the_images_own_latents(plain_folder, load_other):
-    family = family_of(load_other(plain_folder))
+def test_requests_of_such_a_checkpoint_in_company_equal_the_stock_pipeline(served, plain_of):
+    plain = plain_of(served)
+    requests = [
+        request(1, num_inference_steps=6),
+        request(2, num_inference_steps=4, guidance_scale=1.0, controls={"pose": control(101, 0.8)}),
+        request(3, num_inference_steps=7, strength=0.6, references=(photo(7),), ip_adapter_scale=0.6),
+    ]
+    together = denoise_together(family_of(plain.load()), requests, arrive_every=1)
+    for one, latents in zip(requests, together, strict=True):
+        expected = plain.stock(torch.float32).latents(one, plain.plain if one.references else None)
+        assert (latents - expected).abs().max() <= 1e-3
+
+
+def test_outside_the_mask_such_a_checkpoint_ends_at_the_images_own_latents(served, plain_of):
+    family = family_of(plain_of(served).load())
     with torch.inference_mode():
         state = family.encode(request())
         latents = denoise_alone(family, request())

@@ -9,6 +9,7 @@ import pytest
 from composition.config import Config
 from models_store.plan.decided import VARIABLE, decide, planned, resolve
 from models_store.plan.machine import GIB, Card, Machine
+from tests.unit.models_store.headers import write_header
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +64,14 @@ def test_without_a_card_the_configuration_stays_but_for_what_was_open(monkeypatc
     resolved = planned(configuration(generation={"native_size": 768}))
     assert (resolved.models.dtype, resolved.generation.native_size, resolved.generation.max_rows) == ("auto", 768, 16)
     assert resolved.optimization.offloads is False
+
+
+def test_fewer_checkpoints_stay_loaded_where_the_plan_says_so(tmp_path, monkeypatch):
+    names = ("one", "two", "three")
+    for name in names:
+        write_header(tmp_path / name / "unet" / "weights.safetensors", {"weight": (860, 1_000_000)})
+    checkpoints = {name: str(tmp_path / name) for name in names}
+    config = configuration(models={"profile": "sd15", "checkpoints": checkpoints, "max_loaded_checkpoints": 3})
+    assert resolve(config, decide(config, lambda: machine(24))).models.max_loaded_checkpoints == 3
+    monkeypatch.delenv(VARIABLE)
+    assert resolve(config, decide(config, lambda: machine(8))).models.max_loaded_checkpoints == 1

@@ -77,3 +77,32 @@ def test_what_the_manifest_says_of_parameters_fits_the_bytes_that_it_says(profil
 def test_a_broken_file_counts_by_its_size_and_is_not_judged_here(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"\xff" * 40)
     assert count_parameters(tmp_path / "a.safetensors") == 20
+
+
+def test_a_checkpoint_beside_the_base_is_counted_by_what_it_brings_and_the_largest_is_first(store_folder, tmp_path):
+    put(tmp_path / "small", "unet/diffusion_pytorch_model.safetensors", 10)
+    put(tmp_path / "large", "unet/diffusion_pytorch_model.safetensors", 100)
+    put(tmp_path / "large", "text_encoder/model.safetensors", 7)
+    put(tmp_path / "large", "safety_checker/model.safetensors", 1000)
+    found = needs_with(checkpoints={name: str(tmp_path / name) for name in ("small", "large")})
+    brought = [{part.name: (part.parameters, part.every_step) for part in parts} for parts in found.checkpoints]
+    assert brought == [{"unet": (100, True), "text_encoder": (7, False)}, {"unet": (10, True)}]
+    assert sum(part.parameters for part in found.of_checkpoints(1)) == 107
+
+
+def test_the_networks_of_a_checkpoint_in_one_file_are_told_apart(store_folder, tmp_path):
+    sizes = {
+        "model.diffusion_model.out.2.weight": 100,
+        "first_stage_model.decoder.conv_out.weight": 20,
+        "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight": 5,
+        "conditioner.embedders.1.model.ln_final.weight": 6,
+        "model_ema.num_updates": 1,
+    }
+    save_file({name: np.zeros(size, np.float16) for name, size in sizes.items()}, tmp_path / "one.safetensors")
+    found = needs_with(checkpoints={"one": str(tmp_path / "one.safetensors")})
+    (parts,) = found.checkpoints
+    assert {part.name: part.parameters for part in parts} == {"unet": 100, "vae": 20, "text_encoder": 11}
+
+
+def test_a_checkpoint_that_is_not_there_takes_nothing(store_folder, tmp_path):
+    assert needs_with(checkpoints={"gone": str(tmp_path / "gone")}).checkpoints == ((),)

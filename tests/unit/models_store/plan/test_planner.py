@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,73 @@ def test_int8_is_taken_by_itself_only_where_the_profile_does_not_fit_otherwise()
     assert made.fits
     assert made.choice.int8 == ("controlnets", "image_encoder")
     assert any("held as int8" in remark for remark in made.remarks)
+
+
+def with_checkpoints(profile: str, count: int) -> Needs:
+    """As many checkpoints beside the base model, each as large as it."""
+    own = needs(profile)
+    names = ("unet", "vae", "text_encoder", "text_encoder_2")
+    return replace(own, checkpoints=(tuple(part for part in own.components if part.name in names),) * count)
+
+
+def plan_with(gib: float, count: int, profile: str = "sd15", **wishes) -> Plan:
+    machine = Machine(cards=(card(gib),), driver="580.65.06", torch_cuda="13.0")
+    return make_plan(machine, with_checkpoints(profile, count), Wishes(**wishes))
+
+
+@pytest.mark.parametrize("loaded", [1, 2, 3])
+@pytest.mark.parametrize("gib", [8, 12, 24])
+def test_every_checkpoint_that_may_be_resident_is_counted_and_fits(gib, loaded):
+    made = plan_with(gib, 3, max_checkpoints=loaded)
+    assert made.fits
+    assert made.total_bytes < card(gib).free_bytes
+    sizes = {part.name: part.size_bytes for part in made.parts}
+    each = sum(
+        part.bytes_at(2) for part in with_checkpoints("sd15", 1).checkpoints[0]
+        if part.name == "unet" or not made.choice.offload
+    )  # fmt: skip
+    held = made.choice.max_checkpoints
+    assert 1 <= held <= loaded
+    assert sizes[f"other checkpoints, {held} at once"] == held * each
+
+
+@pytest.mark.parametrize("loaded", [1, 2, 3])
+def test_sdxls_checkpoints_are_counted_too(loaded):
+    made = plan_with(24, 3, "sdxl", max_checkpoints=loaded)
+    assert made.fits
+    assert made.total_bytes < card(24).free_bytes
+    assert made.choice.max_checkpoints >= 1
+
+
+def test_a_large_card_keeps_as_many_as_it_may_and_a_small_one_fewer_and_says_so():
+    assert plan_with(24, 3, max_checkpoints=3).choice.max_checkpoints == 3
+    made = plan_with(8, 3, max_checkpoints=3)
+    assert made.choice.max_checkpoints == 1
+    assert (
+        "checkpoints beside the base model: 1 at once, not 3, as the card has no room;"
+        " going from one to another loads it from the disk"
+    ) in made.remarks
+
+
+def test_where_a_checkpoint_is_too_much_it_is_among_the_ways_out():
+    assert plan(16, "sdxl").fits
+    made = plan_with(16, 1, "sdxl")
+    assert not made.fits
+    assert "leave models.checkpoints empty" in "\n".join(summary(made))
+
+
+def test_no_more_checkpoints_are_counted_than_there_are():
+    assert plan_with(80, 1, max_checkpoints=3).choice.max_checkpoints == 1
+    assert plan_with(80, 0, max_checkpoints=3).parts == plan(80).parts
+
+
+def test_what_a_checkpoint_brings_and_no_step_needs_visits_with_the_bases():
+    kept, visiting = (
+        sum(part.size_bytes for part in plan_with(80, 1, offload=offload).parts if "checkpoints" in part.name)
+        for offload in (False, True)
+    )
+    unet = next(part for part in needs("sd15").components if part.name == "unet")
+    assert visiting == unet.bytes_at(2) < kept
 
 
 def row(profile: str, gib: int) -> str:

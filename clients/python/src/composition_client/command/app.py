@@ -12,6 +12,7 @@ from composition_client.command.batch import batch
 from composition_client.command.edit import edit
 from composition_client.command.exits import TERMINATED
 from composition_client.command.jobs import jobs
+from composition_client.command.loras import loras
 from composition_client.command.serve_check import serve_check
 
 EPILOG = (
@@ -30,6 +31,7 @@ app.command(context_settings=WORDS)(edit)
 app.command(context_settings=WORDS)(batch)
 app.command(context_settings=WORDS)(analyze)
 app.add_typer(jobs, name="jobs")
+app.add_typer(loras, name="loras")
 app.command()(serve_check)
 
 

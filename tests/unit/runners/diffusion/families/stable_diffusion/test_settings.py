@@ -53,3 +53,7 @@ def test_offloading_needs_a_device_to_offload_from():
 @pytest.mark.parametrize(("configured", "expected"), [(None, 512), (768, 768)])
 def test_the_native_size_is_the_profiles_unless_configured(configured, expected):
     assert settings(generation={"native_size": configured}).native_size == expected
+
+
+def test_checkpoints_share_the_room_of_the_sets_of_loras():
+    assert settings(loras={"max_loaded_mb": 90}).shared_by(3).lora_max_bytes == 30 << 20
