@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from composition.deadline import Deadline
-from composition.editor import Editor, resolution
+from composition.editor import Editor
 from composition.errors import NotFound
 from composition.images import Image
 from composition.jobs import Job, JobKind, JobResult
 from composition.lora import LoraUse
 from composition.loras.library import LoraLibrary
+from composition.pipelines.account import resolution
 from composition.ports.codec import ImageCodec
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.queue import BlobStore, ProgressListener

@@ -1,8 +1,9 @@
 """Several regions of one request on one canvas: denoised row by row, put together after every step.
 
-Each region predicts and steps by itself, with its own text and its own schedule; then every one is given what the others
-have in their areas. That is MultiDiffusion (arXiv 2302.08113, equation 3) for areas that do not overlap. A region of
-less strength begins later, as it would alone: until then its area shows the image, as noisy as the others are.
+Each region predicts and steps by itself, with its own text and its own schedule; then every one is given what the
+others have in their areas. That is MultiDiffusion (arXiv 2302.08113, equation 3) for areas that do not overlap. A
+region of less strength begins later, as it would alone: until then its area shows the image, as noisy as the others
+are.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class JoinedState(RequestState):
         return sum(region.rows for region in self.acting)
 
     def advance(self, prediction: Sequence[Any]) -> None:
-        """Take one step with a prediction for each of `acting`; after a failure the same call goes on where it ended."""
+        """Take one step with a prediction for each of `acting`; after a failure the same call goes on from there."""
         following = self.step + 1
         for region, own in zip(self.acting, prediction, strict=True):
             if region.step + self._begin(region) < following:
