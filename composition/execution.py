@@ -159,7 +159,7 @@ class EditJobHandler:
             image_media_type=None,
             mask_key=mask_key,
             account={
-                "pipeline": analysis.decision.pipeline.value,
+                "pipeline": analysis.pipeline.value,
                 "models_used": list(analysis.models_used),
                 "metadata": dict(analysis.metadata),
             },

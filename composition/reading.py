@@ -12,7 +12,7 @@ from composition.decision import Target
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """A prompt, understood.
+    """A prompt, understood: its first edit, and the others that it asks for.
 
     Attributes:
         target: where the edit is done, and what it may not touch.
@@ -29,7 +29,7 @@ class Reading:
         structural_target: what is repainted or painted is a vehicle, furniture or a part of them.
         keywords: of the keywords that were asked for, those that the prompt has.
         english: the prompt looks English, which the models were trained on.
-        left_out: the words of separate edits behind the first, which is the one that is read.
+        others: separate edits behind the first, in order; they have no `others` of their own.
         dropped: markup of other tools that was left out of the prompt, as written.
     """
 
@@ -47,5 +47,5 @@ class Reading:
     structural_target: bool = False
     keywords: tuple[str, ...] = ()
     english: bool = True
-    left_out: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    others: tuple[Reading, ...] = ()

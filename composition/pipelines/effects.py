@@ -202,6 +202,11 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         ),
     ),
     WithoutEffect(
+        of=("blend",),
+        holds=lambda e: e.plan.blend == 0.0,
+        text=lambda e: "blend 0: nothing of what was painted is laid over the photo",
+    ),
+    WithoutEffect(
         of=("references",),
         holds=lambda e: bool(e.request.references) and e.plan.ip_adapter_scale == 0.0,
         text=lambda e: "reference_image is not painted from: ip_adapter_scale is 0",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from composition.images import Detection, Pose
+from composition.images import DepthMap, Detection, Pose
 from composition.masking.edit_mask import EditMask, make_edit_mask
 from composition.masking.find import find, find_protected
 from composition.masking.region import Scene
@@ -19,6 +19,30 @@ class Found:
 
     target: tuple[Detection, ...] = ()
     protected: Mapping[str, tuple[Detection, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Structure:
+    """What the ControlNets are to preserve, in pixels of the whole image, as far as any of them needs it."""
+
+    poses: Sequence[Pose] = ()
+    depth: DepthMap | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Located:
+    """An edit with its mask and the structure that it preserves: all that painting needs."""
+
+    ctx: EditContext
+    mask: EditMask
+    structure: Structure = Structure()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Undone:
+    """One of several edits that nothing in the image is meant by: the others are made without it."""
+
+    ctx: EditContext
 
 
 async def find_target(ctx: EditContext) -> Found:

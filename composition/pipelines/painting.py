@@ -6,85 +6,144 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
 
 from composition.controls import CONTROLS, ControlSource
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, RegionRequest
 from composition.errors import ModelError
-from composition.images import DepthMap, Image, Mask, Pose
+from composition.images import Image, Mask
 from composition.imaging import masks
-from composition.masking.edit_mask import EditMask
+from composition.journal import Journal
+from composition.masking.arranging import Arrangement, Framing, arrange
+from composition.masking.territories import owners
 from composition.pipelines.context import EditContext
+from composition.pipelines.locating import Located
 from composition.pipelines.overlaying import laid_over
 from composition.pipelines.parallel import all_of
 from composition.request import ControlType
 
+IP_ADAPTER: Final = "ip-adapter"
+"""What the diffusion model calls the network that a reference image acts through."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Structure:
-    """What the ControlNets are to preserve, in pixels of the whole image, as far as any of them needs it."""
+class Scene:
+    """The edits of one request beside one another; `arrangement` has them in the same order."""
 
-    poses: Sequence[Pose] = ()
-    depth: DepthMap | None = None
+    edits: tuple[Located, ...]
+    arrangement: Arrangement
+
+    @property
+    def canvases(self) -> tuple[tuple[Located, ...], ...]:
+        """Of each crop the edits that are painted from it."""
+        return tuple(tuple(self.edits[place] for place in canvas) for canvas in self.arrangement.canvases)
 
 
-async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> tuple[Image, ...]:
-    """The whole image (H, W, 3) with the mask repainted; where `mask.alpha` is 0 it is the original bit for bit.
+def scene_of(edits: Sequence[Located]) -> Scene:
+    """Arrange a request's edits; each is given the mask that it has there."""
+    ctx = edits[0].ctx
+    framing = Framing(crop=ctx.plan.crop, native_size=ctx.native_size, context=ctx.plan.crop_context)
+    arrangement = arrange([edit.mask for edit in edits], framing)
+    placed = tuple(replace(edit, mask=mask) for edit, mask in zip(edits, arrangement.masks, strict=True))
+    return Scene(edits=placed, arrangement=arrangement)
+
+
+async def paint(scene: Scene, journal: Journal) -> tuple[Image, ...]:
+    """The whole image (H, W, 3) with every edit's mask repainted; where none has weight it is the original bit for bit.
 
     One for each of the plan's seeds: all else is made once for all of them.
 
     Args:
-        ctx: the edit.
-        mask: where, and how it is blended in.
-        structure: what to preserve, for the controls that the plan has a scale for.
+        scene: the edits, and how they share crops.
+        journal: of the request.
     """
-    with ctx.journal.stage("condition"):
-        request = await asyncio.to_thread(_make_request, ctx, mask, structure)
-    with ctx.journal.stage("diffuse"):
-        results = await _diffuse_all(ctx, request)
-    for result in results:
-        ctx.journal.used(*result.models_used)
-        for note in result.notes:
-            ctx.journal.warn(note)
-        missed = {name: outcome for name, outcome in ctx.journal.cache.items() if outcome == "miss"}
-        ctx.journal.cache.update({**result.cache, **missed})
-    with ctx.journal.stage("blend"):
-        return await laid_over(ctx, mask, [result.image for result in results])
+    with journal.stage("condition"):
+        requests = [await asyncio.to_thread(_make_request, canvas) for canvas in scene.canvases]
+    with journal.stage("diffuse"):
+        results = await _diffuse_all(scene.edits[0].ctx, journal, requests)
+    for canvas, request, candidates in zip(scene.canvases, requests, results, strict=True):
+        for result in candidates:
+            for edit, region in zip(canvas, request.regions, strict=True):
+                edit.ctx.journal.used(*_of_region(result.models_used, region))
+            for note in result.notes:
+                journal.warn(note)
+            missed = {name: outcome for name, outcome in journal.cache.items() if outcome == "miss"}
+            journal.cache.update({**result.cache, **missed})
+    with journal.stage("blend"):
+        seeds = range(len(results[0]))
+        painted = [[candidates[seed].image for candidates in results] for seed in seeds]
+        return await laid_over(scene.edits, scene.arrangement, painted)
 
 
-def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> DiffusionRequest:
-    plan, fit = ctx.plan, mask.fit
-    image = fit.to_model(mask.view(ctx.request.base))
-    hole = masks.align_to_latent_grid(fit.mask_to_model(mask.view(mask.repaint)), ctx.models.latent_cell_px)
-    references = ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
+def _of_region(models_used: Sequence[str], region: DiffusionRequest) -> list[str]:
+    """Of the models that worked on a canvas those that did for one region."""
+    others = {control.role for name, control in CONTROLS.items() if name not in region.controls}
+    others |= set() if region.references else {IP_ADAPTER}
+    return [name for name in models_used if name not in others]
+
+
+def _make_request(canvas: Sequence[Located]) -> DiffusionRequest:
+    """The edits that share a crop: the first one's request, with the others beside it."""
+    ctx, fit, view = canvas[0].ctx, canvas[0].mask.fit, canvas[0].mask.view
+    plan = ctx.plan
+    image = fit.to_model(view(ctx.request.base))
+    holes = [masks.align_to_latent_grid(fit.mask_to_model(view(edit.mask.repaint)), _cell_px(edit)) for edit in canvas]
+    regions = [_region(edit, image, hole, area) for edit, hole, area in zip(canvas, holes, _areas(canvas), strict=True)]
     return DiffusionRequest(
         request_id=ctx.request_id,
         image=image,
-        mask=hole,
-        prompt=plan.prompt,
-        negative_prompt=plan.negative_prompt,
+        mask=masks.union(holes),
         num_inference_steps=plan.num_inference_steps,
         guidance_scale=plan.guidance_scale,
         guidance_rescale=plan.guidance_rescale,
         scheduler=plan.scheduler,
         model=plan.model or None,
         seed=plan.seeds[0],
-        strength=plan.strength,
-        references=references,
-        ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
         ip_adapter_start=plan.ip_adapter_window.start,
         ip_adapter_end=plan.ip_adapter_window.end,
         ip_adapter_mask=plan.ip_adapter_mask,
-        controls=_controls(ctx, mask, structure, image, hole),
         loras=plan.loras,
         speed=plan.speed,
         previews=ctx.previews,
+        beside=tuple(regions[1:]),
+        **vars(regions[0]),
     )
 
 
-def _controls(
-    ctx: EditContext, mask: EditMask, structure: Structure, image: Image, hole: Mask
-) -> dict[ControlType, ControlInput]:
+def _cell_px(edit: Located) -> int:
+    return edit.ctx.models.latent_cell_px
+
+
+def _areas(canvas: Sequence[Located]) -> list[Mask | None]:
+    """Of each edit the cells of the canvas that are its own, at model size; None for one that has all of it."""
+    if len(canvas) == 1:
+        return [None]
+    cell_px = _cell_px(canvas[0])
+    things = [edit.mask.fit.mask_to_model(edit.mask.view(edit.mask.thing)) for edit in canvas]
+    cells = [masks.align_to_latent_grid(thing, cell_px)[::cell_px, ::cell_px] for thing in things]
+    owner = owners(cells).repeat(cell_px, axis=0).repeat(cell_px, axis=1)
+    return [np.where(owner == place, np.uint8(255), np.uint8(0)) for place in range(len(canvas))]
+
+
+def _region(edit: Located, image: Image, hole: Mask, area: Mask | None) -> RegionRequest:
+    plan = edit.ctx.plan
+    references = edit.ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
+    return RegionRequest(
+        prompt=plan.prompt,
+        negative_prompt=plan.negative_prompt,
+        strength=plan.strength,
+        references=references,
+        ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
+        controls=_controls(edit, image, hole),
+        area=area,
+    )
+
+
+def _controls(edit: Located, image: Image, hole: Mask) -> dict[ControlType, ControlInput]:
     """The image of every control that the plan has a scale for, at model size; so are `image` and `hole`."""
+    ctx, mask, structure = edit.ctx, edit.mask, edit.structure
     depth = None if structure.depth is None else mask.fit.map_to_model(mask.view(structure.depth))
     gone = hole if ctx.plan.decision.removes else None
     source = ControlSource(image=image, poses=mask.poses_to_model(structure.poses), depth=depth, gone=gone)
@@ -95,28 +154,44 @@ def _controls(
     }
 
 
-async def _diffuse_all(ctx: EditContext, request: DiffusionRequest) -> list[DiffusionResult]:
-    """The request once for every seed. The first one that fails ends the others; so does a caller that leaves."""
+async def _diffuse_all(
+    ctx: EditContext, journal: Journal, requests: Sequence[DiffusionRequest]
+) -> list[list[DiffusionResult]]:
+    """Of each request the results for every seed.
+
+    The first one that fails ends the others; so does a caller that leaves. Previews are of the first request and the
+    first seed.
+    """
     seeds = ctx.plan.seeds
     places = asyncio.Semaphore(ctx.candidates_at_once)
-    steps = [0] * len(seeds)
+    steps = [[0] * len(requests) for _ in seeds]
+    totals = [0] * len(requests)
 
-    async def diffuse(index: int) -> DiffusionResult:
+    async def diffuse(canvas: int, candidate: int) -> DiffusionResult:
         def note(progress: DiffusionProgress) -> None:
-            steps[index] = progress.step
-            preview = progress.preview if index == 0 else None
-            ctx.journal.denoised(steps, progress.total * len(seeds), preview)
+            steps[candidate][canvas], totals[canvas] = progress.step, progress.total
+            preview = progress.preview if canvas == candidate == 0 else None
+            if all(totals):
+                journal.denoised([sum(own) for own in steps], sum(totals) * len(seeds), preview)
 
         async with places:
-            candidate = replace(
-                request,
-                request_id=f"{ctx.request_id}.{index}" if index else ctx.request_id,
-                seed=seeds[index],
+            asked = replace(
+                requests[canvas],
+                request_id=_name(ctx.request_id, canvas, candidate),
+                seed=seeds[candidate],
                 deadline_s=None if ctx.deadline is None else ctx.deadline.left_for_runner_s(),
             )
-            return await _diffuse(ctx, candidate, note)
+            return await _diffuse(ctx, asked, note)
 
-    return await all_of([diffuse(index) for index in range(len(seeds))])
+    work = [diffuse(canvas, candidate) for canvas in range(len(requests)) for candidate in range(len(seeds))]
+    results = await all_of(work)
+    return [results[start : start + len(seeds)] for start in range(0, len(results), len(seeds))]
+
+
+def _name(request_id: str, canvas: int, candidate: int) -> str:
+    """Unique among the requests of one edit."""
+    name = f"{request_id}.{candidate}" if candidate else request_id
+    return f"{name}/{canvas}" if canvas else name
 
 
 async def _diffuse(
