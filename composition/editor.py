@@ -103,16 +103,10 @@ class Editor:
         self, request: EditRequest, journal: Journal, *, request_id: str, deadline: Deadline | None
     ) -> list[EditContext]:
         """route: read, decide and resolve the plan of every edit; they share photograph, models, seeds and LoRAs."""
-        if len(request.each) > self._config.generation.max_edits:
-            raise InvalidInput(
-                f"{len(request.each)} edits are more than the {self._config.generation.max_edits} of "
-                "generation.max_edits",
-                details={"field": "edits"},
-            )
-        for one in request.each:
-            _check_region(one)
+        for single in request.each:
+            _check_region(single)
         with journal.stage("route"):
-            asked = [edit for one in request.each for edit in self._read(one)]
+            asked = [edit for single in request.each for edit in self._read(single)]
             asked = self._no_more_than_allowed(asked, journal)
             several = len(asked) > 1
             models = asked_once(self._models) if several else self._models

@@ -19,6 +19,7 @@ class Reading:
         generation_prompt: what the diffusion model is told; not empty unless the prompt is blank.
         asked: the words of the edit alone, without markup, refusals, what is protected and what is left out.
         negative_terms: what must not come back, and what the prompt refuses.
+        points: the words point at something that is shown beside the photograph ("with this", "these boots").
         vague: the words name nothing to paint ("use this"); the reference image has to say it.
         appearance_only: colour, style, texture or material changes, nothing is replaced, added or removed.
         recolour: only colour changes.
@@ -37,6 +38,7 @@ class Reading:
     generation_prompt: str
     asked: str = ""
     negative_terms: tuple[str, ...] = ()
+    points: bool = False
     vague: bool = False
     appearance_only: bool = False
     recolour: bool = False

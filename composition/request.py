@@ -101,6 +101,8 @@ MAX_SEED = 2**32 - 1
 RANDOM_SEED = -1
 MAX_CANDIDATES = 8
 MAX_REFERENCES = 4
+MAX_EDITS = 16
+"""That a request may ever name; `generation.max_edits` may allow fewer."""
 MAX_POINTS = 32
 
 

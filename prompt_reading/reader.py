@@ -20,7 +20,7 @@ from prompt_reading.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise,
 from prompt_reading.grammar.worn import region_of
 from prompt_reading.keywords import find_keywords, is_built_in
 from prompt_reading.lexicon import function_words, wordings, words
-from prompt_reading.lexicon.function_words import AND, COMMA
+from prompt_reading.lexicon.function_words import AND, COMMA, POINTERS
 from prompt_reading.lexicon.garments import CARRIER_OF_ACCESSORY
 from prompt_reading.lexicon.inflection import is_plural
 from prompt_reading.lexicon.remarks import ANAPHORS
@@ -77,6 +77,7 @@ def _reading(edit: Edit, whole: _Prompt, override: list[Word], *, said: Sequence
         generation_prompt=paint or text_of(everything) or whole.plain.text.strip() or whole.prompt,
         asked=written(edit.tokens),
         negative_terms=_negative_terms(draft, whole.remarks, whole.plain.refused),
+        points=not POINTERS.isdisjoint(edit.tokens),
         vague=is_vague(tag(tokenise(draft.paint))),
         appearance_only=draft.intent is Intent.APPEARANCE,
         recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from composition.controls import CONTROLS
-from composition.request import ControlType, Scheduler
+from composition.request import MAX_EDITS, ControlType, Scheduler
 
 Profile: TypeAlias = Literal["tiny", "tiny-sdxl", "demo", "sd15", "sdxl"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -200,7 +200,7 @@ class GenerationConfig(_Section):
     appearance_keep_detail: bool = True
     max_rows: Annotated[Count | Literal["auto"], BeforeValidator(_number_from_text)] = "auto"
     guidance_end: Fraction = 1.0
-    max_edits: Count = 8
+    max_edits: Annotated[int, Field(ge=1, le=MAX_EDITS)] = 8
     previews: bool = False
 
     @property

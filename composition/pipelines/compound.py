@@ -33,7 +33,7 @@ def asked_in_one_prompt(request: EditRequest, reading: Reading) -> list[Asked]:
         reading: of it; its `others` are the edits behind the first.
     """
     readings = [replace(reading, others=()), *reading.others]
-    shown = next((number for number, one in enumerate(readings) if one.vague), 0)
+    shown = next((number for number, one in enumerate(readings) if one.points or one.vague), 0)
     return [
         Asked(
             request=replace(

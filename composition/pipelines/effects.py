@@ -81,6 +81,7 @@ CONTROL_OPTIONS: Final = ("control_guidance_start", "control_guidance_end")
 ACTS_ALWAYS: Final = frozenset(
     {
         "base",
+        "edits",
         "mask",
         "n",
         "model",

@@ -171,21 +171,23 @@ async def _diffuse_all(
         def note(progress: DiffusionProgress) -> None:
             steps[candidate][canvas], totals[canvas] = progress.step, progress.total
             preview = progress.preview if canvas == candidate == 0 else None
-            if all(totals):
-                journal.denoised([sum(own) for own in steps], sum(totals) * len(seeds), preview)
+            total = sum(own or max(totals) for own in totals)  # of one that waits for its place none is known yet
+            journal.denoised([sum(own) for own in steps], total * len(seeds), preview)
 
         async with places:
             asked = replace(
                 requests[canvas],
                 request_id=_name(ctx.request_id, canvas, candidate),
                 seed=seeds[candidate],
+                previews=requests[canvas].previews and canvas == 0,
                 deadline_s=None if ctx.deadline is None else ctx.deadline.left_for_runner_s(),
             )
             return await _diffuse(ctx, asked, note)
 
-    work = [diffuse(canvas, candidate) for canvas in range(len(requests)) for candidate in range(len(seeds))]
+    # Candidate by candidate, so that the crops of one are there together and share forwards.
+    work = [diffuse(canvas, candidate) for candidate in range(len(seeds)) for canvas in range(len(requests))]
     results = await all_of(work)
-    return [results[start : start + len(seeds)] for start in range(0, len(results), len(seeds))]
+    return [results[canvas :: len(requests)] for canvas in range(len(requests))]
 
 
 def _name(request_id: str, canvas: int, candidate: int) -> str:

@@ -209,11 +209,7 @@ class StepEngine:
         if ticket.ended:
             return
         try:
-            encoded = [
-                self._with_retry("encoding the request", lambda region=region: self._family.encode(region))
-                for region in ticket.request.regions
-            ]
-            state = joined(encoded)
+            state = joined([self._encoded(region) for region in ticket.request.regions])
         except Exception as error:
             self._registry.end(ticket, translate(error, "encoding the request"))
             return
@@ -222,6 +218,10 @@ class StepEngine:
         self._registry.tell(ticket, DiffusionProgress(step=0, total=state.steps))
         ticket.phase = Phase.DENOISING  # from here on the engine's thread may take it
         self._notify()
+
+    def _encoded(self, region: DiffusionRequest) -> RequestState:
+        state: RequestState = self._with_retry("encoding the request", lambda: self._family.encode(region))
+        return state
 
     def _decode(self, ticket: Ticket, state: RequestState) -> None:
         if ticket.ended:
