@@ -85,7 +85,7 @@ async def test_several_edits_are_loaded_each_with_its_own_mask_references_and_op
     b, blobs = bench(diffuser=SeedDiffuser()), FakeBlobStore()
     drawn = np.zeros((300, 400), np.uint8)
     drawn[20:60, 20:60] = 255
-    codec = PillowCodec()
+    codec = PillowCodec(max_side_px=2048)
     mask_key = await blobs.put(codec.encode_mask(drawn))
     reference_key = await blobs.put(codec.encode_mask(drawn[:40, :40]))
     edits = (
