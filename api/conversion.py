@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from api.schemas import GenerateConfig
+from api.schemas import GenerateConfig, RegionEdit
 from composition.images import Box
 from composition.jobs import Job, JobStatus
 from composition.marks import Point
-from composition.request import OPTIONS, RANDOM_SEED, ControlType, EditOptions, ResponseFormat
+from composition.request import OF_EACH_EDIT, OPTIONS, RANDOM_SEED, ControlType, EditOptions, ResponseFormat
 
 API_PREFIX = "/api/v1"
 PRIVATE = {"Cache-Control": "private, no-store"}
@@ -32,6 +32,13 @@ def to_options(config: GenerateConfig) -> EditOptions:
         del sent["seed"]
     sent |= {name: _FROM_LISTS[OPTIONS[name].type](value) for name, value in sent.items() if isinstance(value, list)}
     return EditOptions(**{name: value for name, value in sent.items() if value is not None})
+
+
+def own_options(edit: RegionEdit) -> dict[str, Any]:
+    """Those that one of several edits has of its own."""
+    sent = {name: getattr(edit, name) for name in OF_EACH_EDIT}
+    own = {name: tuple(value) if isinstance(value, list) else value for name, value in sent.items()}
+    return {name: value for name, value in own.items() if value is not None}
 
 
 def status_url(job_id: str) -> str:
@@ -86,7 +93,7 @@ def to_status(job: Job, result: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def to_summary(job: Job) -> dict[str, Any]:
-    described = {"kind": job.kind.value, "prompt": job.payload.prompt, "status_url": status_url(job.id)}
+    described = {"kind": job.kind.value, "prompt": job.payload.words, "status_url": status_url(job.id)}
     return {**_state(job), **described}
 
 

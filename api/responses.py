@@ -30,7 +30,7 @@ class GenerateResult(_Wire):
     models_used: list[str] = Field(examples=[["grounding-dino", "sd-inpainting"]])
     processing_time_ms: int = Field(examples=[8523])
     metadata: dict[str, Any] = Field(
-        description="input_resolution, output_resolution, seed_used, seeds, routing, detections, mask_area, "
+        description="input_resolution, output_resolution, seed_used, seeds, routing, detections, mask_area, edits, "
         "loras, timings_ms, cache, warnings.",
         examples=[{"input_resolution": "1024x1024", "output_resolution": "1024x1024", "seed_used": 42, "seeds": [42]}],
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -18,11 +19,13 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     create_model,
     model_validator,
 )
+from pydantic_core import PydanticKnownError
 
 from api.examples import EXAMPLE_REQUEST
 from api.multipart import Upload
@@ -31,8 +34,10 @@ from composition.images import Box
 from composition.marks import Point
 from composition.request import (
     MAX_CANDIDATES,
+    MAX_EDITS,
     MAX_REFERENCES,
     MAX_SEED,
+    OF_EACH_EDIT,
     OPTIONS,
     ControlType,
     Option,
@@ -87,6 +92,13 @@ def _with_steps_to_act_in(config: GenerateConfig) -> GenerateConfig:
 def _none_if_blank(value: object) -> object:
     """Forms and client libraries send "" for what was left out."""
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _required_without_edits(value: object, info: ValidationInfo) -> object:
+    """Only where the edits are there or wrong by themselves may a prompt be absent."""
+    if value is None and info.data.get("edits", ()) is None:
+        raise PydanticKnownError("missing")
+    return value
 
 
 def _http_url(url: str) -> str:
@@ -177,28 +189,78 @@ else:
     )
 
 
+References = Annotated[
+    list[Image] | None,
+    Field(max_length=MAX_REFERENCES, description="Images whose look is taken over, all together."),
+    AfterValidator(_or_none),
+]
+MaskImage = Annotated[
+    Image | None,
+    Field(description="White = repaint (see config.mask_mode), same size as the base image; overrides detection."),
+    BlankIsAbsent,
+]
+
+
+def _of_one_edit(option: Option) -> tuple[Any, Any]:
+    """The field of one of several edits: absent, it is as `config` has it."""
+    return _wire_field(replace(option, default=None))
+
+
+class _SeveralEdits(BaseModel):
+    """What each of several edits has beside its own options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: Prompt
+    negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
+    mask_image: MaskImage = None
+    reference_images: References = None
+
+
+if TYPE_CHECKING:
+
+    class RegionEdit(_SeveralEdits):
+        """Has a field for every option of `composition.request.OF_EACH_EDIT`."""
+
+        def __getattr__(self, option: str) -> Any: ...
+
+else:
+    RegionEdit = create_model(
+        "RegionEdit",
+        __base__=_SeveralEdits,
+        __doc__="One of several edits of a photo; what it leaves out is as `config` has it for all of them.",
+        __module__=__name__,
+        **{name: _of_one_edit(OPTIONS[name]) for name in OF_EACH_EDIT},
+    )
+
+
 class GenerateRequest(BaseModel):
-    """One edit: a photo, a sentence and, optionally, a reference image."""
+    """One edit: a photo, a sentence and, optionally, a reference image. Or several of one photo, as `edits`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": EXAMPLE_REQUEST})
 
     base_image: Image
-    prompt: Prompt
+    edits: Annotated[
+        list[RegionEdit] | None,
+        Field(
+            max_length=MAX_EDITS,
+            description="Several edits in one pass, later ones over earlier ones where they overlap; in the place of "
+            "`prompt`, `negative_prompt`, `mask_image` and the references.",
+        ),
+        AfterValidator(_or_none),
+    ] = None
+    prompt: Annotated[
+        Prompt | None,
+        Field(validate_default=True, description="What is to be done; required unless there are `edits`."),
+        BeforeValidator(_required_without_edits),
+    ] = None
     reference_image: Annotated[
         Image | None,
         Field(description="An image whose look is taken over; several as `reference_images`."),
         BlankIsAbsent,
     ] = None
-    reference_images: Annotated[
-        list[Image] | None,
-        Field(max_length=MAX_REFERENCES, description="Images whose look is taken over, all together."),
-        AfterValidator(_or_none),
-    ] = None
-    mask_image: Annotated[
-        Image | None,
-        Field(description="White = repaint (see config.mask_mode), same size as the base image; overrides detection."),
-        BlankIsAbsent,
-    ] = None
+    reference_images: References = None
+    mask_image: MaskImage = None
     negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
     callback_url: Annotated[
         Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_URL_CHARS), AfterValidator(_http_url)]
@@ -230,12 +292,30 @@ class GenerateRequest(BaseModel):
             raise ValueError("reference_image and reference_images are the same thing: send one of them")
         return self
 
+    @model_validator(mode="after")
+    def _with_regions_said_once(self) -> Self:
+        if self.edits is None:
+            return self
+        for name in OF_ONE_EDIT:
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} is of one edit: with edits, each has its own")
+        for name in ("target", "points", "box"):
+            if getattr(self.config, name) is not None:
+                raise ValueError(
+                    f"config.{name} says where one edit is: with edits, each has its own target or mask_image"
+                )
+        return self
+
     @property
     def images(self) -> Mapping[str, str | Upload]:
-        """Every image by the name that an error calls it: base_image, reference_images.0 ..., mask_image."""
+        """Every image by the name that an error calls it: base_image, reference_images.0 ..., edits.0.mask_image."""
         named: dict[str, str | Upload | None] = {name: getattr(self, name) for name in IMAGE_FIELDS}
         for name in IMAGE_LISTS:
             named |= {f"{name}.{place}": image for place, image in enumerate(getattr(self, name) or ())}
+        for number, edit in enumerate(self.edits or ()):
+            named[f"edits.{number}.mask_image"] = edit.mask_image
+            for place, image in enumerate(edit.reference_images or ()):
+                named[f"edits.{number}.reference_images.{place}"] = image
         return {name: image for name, image in named.items() if image is not None}
 
     @model_validator(mode="after")
@@ -252,6 +332,8 @@ class GenerateRequest(BaseModel):
         return self
 
 
+OF_ONE_EDIT = ("prompt", "negative_prompt", "mask_image", "reference_image", "reference_images")
+"""The fields of a request that `edits` takes the place of."""
 IMAGE_FIELDS = ("base_image", "reference_image", "mask_image")
 """The fields of a request that are images: in a form they may be files."""
 IMAGE_LISTS = ("reference_images",)

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 import anyio.to_thread
 
 from api.context import STARTING_RETRY_AFTER_S, ApiContext, Charge
-from api.conversion import to_options, to_result
+from api.conversion import own_options, to_options, to_result
 from api.images import decode_inline, is_url, naming
 from api.multipart import Upload
 from api.schemas import GenerateRequest
@@ -34,7 +34,7 @@ from composition.errors import (
     from_code,
 )
 from composition.images import Mask
-from composition.jobs import EditPayload, Job, JobKind, JobStatus, Priority
+from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, JobStatus, Priority
 from composition.logs import current_ids
 from composition.request import EditOptions, ResponseFormat
 from observability.tracing import current_traceparent
@@ -52,8 +52,12 @@ class _Images:
     """The files of a request, each known to decode."""
 
     base: bytes
-    references: tuple[bytes, ...]
-    mask: bytes | None
+    named: Mapping[str, bytes]
+    """By the name that an error calls them; `base` is not among them."""
+
+    def references(self, prefix: str = "") -> list[str]:
+        """The names of a request's references, or of one of its edits, whose names begin with the prefix."""
+        return [name for name in self.named if name.startswith(f"{prefix}reference_image")]
 
 
 async def submit(
@@ -77,8 +81,9 @@ async def submit(
     """
     context.drain.check()
     _check_delivery(request, kind, priority)
+    _check_edits(request, context.config.generation.max_edits)
     if kind is JobKind.EDIT:
-        charge(request.n)
+        charge(request.n * max(1, len(request.edits or ())))
     if request.callback_url is not None:
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
@@ -94,7 +99,8 @@ async def submit(
         priority=priority,
         payload=payload,
         max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
-        time_limit_s=limit_s * payload.n if deadline is None else _left_s(deadline),
+        schema_version=payload.schema_version,
+        time_limit_s=limit_s * payload.size if deadline is None else _left_s(deadline),
         callback_url=request.callback_url,
         idempotency_key=idempotency_key,
         body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
@@ -237,6 +243,16 @@ def _check_delivery(request: GenerateRequest, kind: JobKind, priority: Priority)
         )
 
 
+def _check_edits(request: GenerateRequest, most: int) -> None:
+    """Raises: InvalidInput: they are more than the operator allows."""
+    count = len(request.edits or ())
+    if count > most:
+        raise InvalidInput(
+            f"edits: {count} are more than the {most} that are allowed here (generation.max_edits)",
+            details={"field": "edits", "max_edits": most},
+        )
+
+
 async def _abandon(context: ApiContext, job: Job) -> None:
     try:
         await context.queue.cancel(job.id, owner=job.owner)
@@ -254,17 +270,16 @@ async def _load_images(context: ApiContext, request: GenerateRequest, options: E
         _check_minimum(size, context.config.limits.min_resolution)
     if options.mark is not None:
         options.mark.check_inside(await _decode(context, "base_image", context.codec.size_as_sent, files["base_image"]))
-    references = [name for name in files if name.startswith("reference_image")]
-    for name in references:
-        await _decode(context, name, measure, files[name])
-    if "mask_image" in files:
-        read = partial(context.codec.decode_mask, mode=options.mask_mode, oversize=options.oversize)
-        reading = await _decode(context, "mask_image", read, files["mask_image"])
-        with naming("mask_image"):
-            _check_mask(reading.mask, size)
-    return _Images(
-        base=files["base_image"], references=tuple(files[name] for name in references), mask=files.get("mask_image")
-    )
+    read = partial(context.codec.decode_mask, mode=options.mask_mode, oversize=options.oversize)
+    base = files.pop("base_image")
+    for name, file in files.items():
+        if name.endswith("mask_image"):
+            reading = await _decode(context, name, read, file)
+            with naming(name):
+                _check_mask(reading.mask, size)
+        else:
+            await _decode(context, name, measure, file)
+    return _Images(base=base, named=files)
 
 
 async def _load(context: ApiContext, field: str, image: str | Upload) -> bytes:
@@ -300,24 +315,33 @@ def _check_mask(mask: Mask, base_size: tuple[int, int]) -> None:
 
 async def _store(context: ApiContext, request: GenerateRequest, images: _Images, options: EditOptions) -> EditPayload:
     """Put the files into blobs; those already stored are deleted again when one fails."""
-    keys: list[str] = []
+    keys: dict[str, str] = {}
     try:
-        files = [images.base, *images.references, *([images.mask] if images.mask is not None else [])]
-        for data in files:
-            keys.append(await context.blobs.put(data))
+        for name, data in {"base_image": images.base, **images.named}.items():
+            keys[name] = await context.blobs.put(data)
     except BaseException:
-        await asyncio.shield(context.blobs.delete(keys))
+        await asyncio.shield(context.blobs.delete(list(keys.values())))
         raise
-    mask_key = keys.pop() if images.mask is not None else None
+    edits = tuple(
+        EditOfPayload(
+            prompt=edit.prompt,
+            negative_prompt=edit.negative_prompt,
+            reference_keys=tuple(keys[name] for name in images.references(f"edits.{number}.")),
+            mask_key=keys.get(f"edits.{number}.mask_image"),
+            options=own_options(edit),
+        )
+        for number, edit in enumerate(request.edits or ())
+    )
     return EditPayload(
-        prompt=request.prompt,
-        base_key=keys[0],
+        prompt=request.prompt or "",
+        base_key=keys["base_image"],
         negative_prompt=request.negative_prompt,
-        reference_keys=tuple(keys[1:]),
-        mask_key=mask_key,
+        reference_keys=tuple(keys[name] for name in images.references()),
+        mask_key=keys.get("mask_image"),
         n=request.n,
         response_format=request.response_format,
         options=options,
+        edits=edits,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from composition.images import Image, Mask
 from composition.lora import LoraUse
@@ -21,28 +22,40 @@ class ControlInput:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DiffusionRequest:
+class RegionRequest:
+    """What is painted in one region.
+
+    `area` (H, W, strictly 0/255, whole latent cells) is where it counts what this region's text and references make of
+    the image; None: everywhere. `controls` are at model size.
+    """
+
+    prompt: str
+    negative_prompt: str
+    strength: float = 1.0
+    references: tuple[Image, ...] = ()
+    ip_adapter_scale: float = 0.0
+    controls: Mapping[ControlType, ControlInput] = field(default_factory=dict)
+    area: Mask | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DiffusionRequest(RegionRequest):
     """One inpainting job for the diffusion model, at the model's own size (whole latent cells, already padded).
 
-    `image` (H, W, 3) and `mask` (H, W, strictly 0/255, aligned to the latent grid). `deadline_s` is the time left
-    when it is sent, in seconds. `previews` asks for TAESD previews in the progress events. `model` is a checkpoint of
-    the configuration's allow-list; None is the base model. References act between `ip_adapter_start` and
-    `ip_adapter_end` of the steps, with `ip_adapter_mask` inside the mask only. `traceparent` names the trace that it is
-    part of, as in the W3C header; empty for none.
+    `image` (H, W, 3) and `mask` (H, W, strictly 0/255, aligned to the latent grid), which holds every region. Regions
+    `beside` its own are painted in the same denoising; the areas of all of them cover the image, none twice.
+    `deadline_s` is the time left when it is sent, in seconds. `previews` asks for TAESD previews in the progress
+    events. `model` is a checkpoint of the configuration's allow-list; None is the base model. References act between
+    `ip_adapter_start` and `ip_adapter_end` of the steps, with `ip_adapter_mask` inside the mask only. `traceparent`
+    names the trace that it is part of, as in the W3C header; empty for none.
     """
 
     request_id: str
     image: Image
     mask: Mask
-    prompt: str
-    negative_prompt: str
     num_inference_steps: int
     guidance_scale: float
     seed: int
-    strength: float = 1.0
-    references: tuple[Image, ...] = ()
-    ip_adapter_scale: float = 0.0
-    controls: Mapping[ControlType, ControlInput] = field(default_factory=dict)
     loras: tuple[LoraUse, ...] = ()
     speed: Speed = Speed.NORMAL
     scheduler: Scheduler = Scheduler.DPM_SOLVER
@@ -54,6 +67,19 @@ class DiffusionRequest:
     previews: bool = False
     deadline_s: float | None = None
     traceparent: str = ""
+    beside: tuple[RegionRequest, ...] = ()
+
+    @property
+    def regions(self) -> tuple[DiffusionRequest, ...]:
+        """A request for each region, with nothing beside it; the only region of most is the request itself."""
+        if not self.beside:
+            return (self,)
+        alone = replace(self, beside=())
+        return (alone, *(replace(alone, **_of_region(region)) for region in self.beside))
+
+
+def _of_region(region: RegionRequest) -> dict[str, Any]:
+    return {one.name: getattr(region, one.name) for one in fields(RegionRequest)}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from composition.caching.single_flight import recorded_outcomes
 from composition.config import Config
 from composition.deadline import Deadline
-from composition.decision import EditPlan, Pipeline, ReferenceKind, Signals
-from composition.errors import InvalidInput, UnprocessableImage
-from composition.images import Detection
-from composition.imaging import masks
+from composition.decision import EditPlan, Pipeline, Signals
+from composition.errors import EmptyMask, InvalidInput, NoDetection, UnprocessableImage
 from composition.journal import Journal
-from composition.lora import LoraUse
-from composition.masking.edit_mask import EditMask
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
+from composition.pipelines.account import metadata_of, painting_of
+from composition.pipelines.compound import Asked, asked_in_one_prompt
 from composition.pipelines.context import EditContext, Models
-from composition.pipelines.effects import Edit, without_effect
-from composition.pipelines.planning import make_plan, region_source
+from composition.pipelines.locating import Located, Undone
+from composition.pipelines.once import asked_once
+from composition.pipelines.painting import Scene, paint, scene_of
+from composition.pipelines.parallel import all_of
+from composition.pipelines.planning import alike, make_plan
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
 from composition.reading import Reading
-from composition.request import EditRequest
+from composition.request import EditRequest, OnNoDetection
 from composition.result import Analysis, EditResult
 from composition.routing import Router
 
@@ -66,71 +66,98 @@ class Editor:
             deadline: of the whole edit; the diffusion model is told what is left of it.
         """
         start = time.perf_counter()
+        journal = self._journal(request, listener)
         with recorded_outcomes() as outcomes:
-            ctx = await self._prepare(request, request_id=request_id, listener=listener, deadline=deadline)
-            mask, images = await PIPELINES[ctx.plan.decision.pipeline].run(ctx)
-        ctx.journal.cache.update(outcomes)
+            contexts = await self._prepare(request, journal, request_id=request_id, deadline=deadline)
+            edits = await all_of([_prepared(ctx, several=len(contexts) > 1) for ctx in contexts])
+            scene = await asyncio.to_thread(_scene, edits)
+            images = await paint(scene, journal)
+        journal.cache.update(outcomes)
         elapsed_ms = round((time.perf_counter() - start) * 1000)
         return EditResult(
             images=images,
-            mask=mask.alpha,
-            pipeline=ctx.plan.decision.pipeline,
-            models_used=tuple(ctx.journal.models_used),
+            mask=scene.arrangement.weights,
+            pipeline=_pipeline(scene),
+            models_used=tuple(journal.models_used),
             processing_time_ms=elapsed_ms,
-            metadata=_metadata(ctx, mask),
+            metadata={**painting_of(scene, journal), **metadata_of(edits, scene, journal)},
         )
 
     async def analyze(self, request: EditRequest, *, request_id: str) -> Analysis:
         """A dry run: decision, target, boxes and the mask that an edit would blend with; without depth, diffusion."""
-        ctx = await self._prepare(request, request_id=request_id, listener=lambda _: None, deadline=None)
-        mask = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
+        journal = self._journal(request, lambda _: None)
+        contexts = await self._prepare(request, journal, request_id=request_id, deadline=None)
+        edits = await all_of([_located(ctx, several=len(contexts) > 1) for ctx in contexts])
+        scene = await asyncio.to_thread(_scene, edits)
         return Analysis(
-            decision=ctx.plan.decision,
-            detections=mask.detections,
-            mask=mask.alpha,
-            models_used=tuple(ctx.journal.models_used),
-            metadata={
-                "routing": _describe_routing(ctx),
-                "detections": [describe_detection(item) for item in mask.detections],
-                "mask_area": masks.area_fraction(mask.alpha),
-                "timings_ms": ctx.journal.timings_ms,
-                "warnings": _warnings(ctx, mask),
-            },
+            pipeline=_pipeline(scene),
+            mask=scene.arrangement.weights,
+            models_used=tuple(journal.models_used),
+            metadata=metadata_of(edits, scene, journal),
         )
 
+    def _journal(self, request: EditRequest, listener: ProgressListener) -> Journal:
+        return Journal(listener=listener, observer=self._observer, warnings=list(request.notes))
+
     async def _prepare(
-        self, request: EditRequest, *, request_id: str, listener: ProgressListener, deadline: Deadline | None
-    ) -> EditContext:
-        """route: gather the signals that can still matter, decide, and resolve the plan."""
-        if request.mask is not None and request.mask.shape != request.base.shape[:2]:
-            raise UnprocessableImage("mask_image must have the size of base_image")
-        mark = request.options.mark
-        if mark is not None:
-            mark.check_inside((request.base.shape[1], request.base.shape[0]))
-        journal = Journal(listener=listener, observer=self._observer, warnings=list(request.notes))
+        self, request: EditRequest, journal: Journal, *, request_id: str, deadline: Deadline | None
+    ) -> list[EditContext]:
+        """route: read, decide and resolve the plan of every edit; they share photograph, models, seeds and LoRAs."""
+        for single in request.each:
+            _check_region(single)
         with journal.stage("route"):
-            reading = self._router.read(request.prompt, request.options)
-            signals = await self._signals(request, reading, journal)
-            decision = self._router.decide(
-                reading, options=request.options, signals=signals, has_reference=bool(request.references)
+            asked = [edit for single in request.each for edit in self._read(single)]
+            asked = self._no_more_than_allowed(asked, journal)
+            several = len(asked) > 1
+            models = asked_once(self._models) if several else self._models
+            journals = [journal.of_one() if several else journal for _ in asked]
+            for one, own in zip(asked, journals, strict=True):
+                own.warnings.extend(one.notes)
+            decided = await all_of([self._decide(one, models, own) for one, own in zip(asked, journals, strict=True)])
+        plans = alike([plan for _, plan in decided])
+        return [
+            EditContext(
+                request_id=request_id,
+                request=one.request,
+                plan=plan,
+                signals=signals,
+                models=models,
+                journal=own,
+                native_size=self._native_size,
+                candidates_at_once=self._config.limits.max_concurrent_requests,
+                previews=self._config.generation.previews,
+                deadline=deadline,
             )
-            self._observer.decided(decision)
-            plan = make_plan(request, decision, self._config)
-            self._refuse_absent_controls(request, plan)
-            self._refuse_unknown_checkpoint(plan)
-            self._refuse_points_in_vain(request, plan)
-        return EditContext(
-            request_id=request_id,
-            request=request,
-            plan=plan,
-            signals=signals,
-            models=self._models,
-            journal=journal,
-            native_size=self._native_size,
-            candidates_at_once=self._config.limits.max_concurrent_requests,
-            previews=self._config.generation.previews,
-            deadline=deadline,
+            for one, own, plan, (signals, _) in zip(asked, journals, plans, decided, strict=True)
+        ]
+
+    def _read(self, request: EditRequest) -> list[Asked]:
+        """The edits that a prompt asks for: several where it names several and nothing else says where to repaint."""
+        reading = self._router.read(request.prompt, request.options)
+        elsewhere = request.mask is not None or request.options.mark is not None or request.options.target is not None
+        if elsewhere or not reading.others:
+            return [Asked(request=request, reading=reading)]
+        return asked_in_one_prompt(request, reading)
+
+    def _no_more_than_allowed(self, asked: list[Asked], journal: Journal) -> list[Asked]:
+        most = self._config.generation.max_edits
+        for one in asked[most:]:
+            journal.warn(f"more than {most} edits (generation.max_edits): not done: {one.request.prompt}")
+        return asked[:most]
+
+    async def _decide(self, asked: Asked, models: Models, journal: Journal) -> tuple[Signals, EditPlan]:
+        """Gather the signals that can still matter, decide, and resolve the plan."""
+        request, reading = asked.request, asked.reading
+        signals = await self._signals(request, reading, models, journal)
+        decision = self._router.decide(
+            reading, options=request.options, signals=signals, has_reference=bool(request.references)
         )
+        self._observer.decided(decision)
+        plan = make_plan(request, decision, self._config)
+        self._refuse_absent_controls(request, plan)
+        self._refuse_unknown_checkpoint(plan)
+        self._refuse_points_in_vain(request, plan)
+        return signals, plan
 
     def _refuse_absent_controls(self, request: EditRequest, plan: EditPlan) -> None:
         """Raises: InvalidInput: a control type that was asked for or that the edit takes has no ControlNet."""
@@ -155,9 +182,9 @@ class Editor:
         if used and reason is not None:
             raise InvalidInput(f"config.points: {reason}; send config.box instead", details={"field": "config.points"})
 
-    async def _signals(self, request: EditRequest, reading: Reading, journal: Journal) -> Signals:
+    async def _signals(self, request: EditRequest, reading: Reading, models: Models, journal: Journal) -> Signals:
         """One call per model, side by side, and none that cannot change the outcome."""
-        analyzer, needed = self._models.analyzer, self._router.needs(reading, request.options)
+        analyzer, needed = models.analyzer, self._router.needs(reading, request.options)
         calls: dict[str, Any] = {}
         if needed.objects:
             calls["objects"] = analyzer.detect_objects(request.base)
@@ -177,71 +204,52 @@ async def _all(calls: Iterable[Awaitable[T]]) -> tuple[T, ...]:
     return tuple(await asyncio.gather(*calls))
 
 
-def resolution(size: tuple[int, int]) -> str:
-    """(width, height) as the response shows it."""
-    return f"{size[0]}x{size[1]}"
+def _check_region(request: EditRequest) -> None:
+    """Raises: UnprocessableImage, InvalidInput: what says where to repaint is of another image."""
+    if request.mask is not None and request.mask.shape != request.base.shape[:2]:
+        raise UnprocessableImage("mask_image must have the size of base_image")
+    mark = request.options.mark
+    if mark is not None:
+        mark.check_inside((request.base.shape[1], request.base.shape[0]))
 
 
-def describe_detection(detection: Detection) -> dict[str, Any]:
-    """A detection as the response's metadata shows it: the box as [x0, y0, x1, y1] in pixels."""
-    box = detection.box
-    return {
-        "label": detection.label,
-        "score": round(detection.score, 4),
-        "box": [round(value, 1) for value in (box.x0, box.y0, box.x1, box.y1)],
-    }
+async def _prepared(ctx: EditContext, *, several: bool) -> Located | Undone:
+    return await _or_undone(ctx, PIPELINES[ctx.plan.decision.pipeline].prepare(ctx), several=several)
 
 
-def _describe_lora(lora: LoraUse) -> dict[str, Any]:
-    """One that acted: the digest tells which file it was."""
-    return {
-        "name": lora.name,
-        "kind": lora.kind.value,
-        "weight": lora.weight,
-        "sha256": lora.sha256,
-        "trigger_words": list(lora.trigger_words),
-    }
+async def _located(ctx: EditContext, *, several: bool) -> Located | Undone:
+    async def located() -> Located:
+        return Located(ctx=ctx, mask=await PIPELINES[ctx.plan.decision.pipeline].locate(ctx))
+
+    return await _or_undone(ctx, located(), several=several)
 
 
-def _describe_routing(ctx: EditContext) -> dict[str, Any]:
-    """`metadata.routing`; of the controls it lists the weights of those that act."""
-    plan, source = ctx.plan, region_source(ctx.request, ctx.plan)
-    decision = plan.decision
-    target = {name: value for name, value in asdict(decision.target).items() if value}
-    return {
-        "pipeline": decision.pipeline.value,
-        "rule": decision.rule,
-        "reason": decision.reason,
-        "signals": _plain(decision.signals),
-        "controls": {name: decision.controls[name] for name in plan.controls},
-        "target": None if source.pointed_at else target,
-        "region_from": source.value,
-        "generation_prompt": decision.generation_prompt,
-    }
+async def _or_undone(ctx: EditContext, work: Awaitable[Located], *, several: bool) -> Located | Undone:
+    """One of several edits that has no region is left out, unless the request wants that to be an error."""
+    try:
+        return await work
+    except (NoDetection, EmptyMask) as error:
+        if not several or ctx.request.options.on_no_detection is OnNoDetection.ERROR:
+            raise
+        ctx.journal.warn(f"not done: {error.message}")
+        return Undone(ctx=ctx)
 
 
-def _plain(signals: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.value if isinstance(key, ReferenceKind) else str(key): value for key, value in signals.items()}
+def _scene(edits: Sequence[Located | Undone]) -> Scene:
+    """Those of a request's edits that can be done beside one another. Raises: NoDetection: none can."""
+    found = [edit for edit in edits if isinstance(edit, Located)]
+    if not found:
+        missing = [warning for edit in edits for warning in edit.ctx.journal.warnings]
+        raise NoDetection("none of the edits can be done: " + "; ".join(missing))
+    scene = scene_of(found)
+    for place, covered in enumerate(scene.arrangement.covered):
+        if place not in scene.arrangement.order:
+            over = ", ".join(str(edits.index(found[other])) for other in covered)
+            found[place].ctx.journal.warn(f"not done: all of its region is that of edits {over}, which lie over it")
+    return scene
 
 
-def _warnings(ctx: EditContext, mask: EditMask) -> list[str]:
-    idle = without_effect(Edit(request=ctx.request, plan=ctx.plan, mask=mask))
-    return [*ctx.plan.decision.warnings, *idle, *ctx.journal.warnings]
-
-
-def _metadata(ctx: EditContext, mask: EditMask) -> dict[str, Any]:
-    height, width = ctx.request.base.shape[:2]
-    return {
-        "input_resolution": resolution(ctx.request.sent_size or (width, height)),
-        "output_resolution": resolution((width, height)),
-        "seed_used": ctx.plan.seeds[0],
-        "seeds": list(ctx.plan.seeds),
-        "routing": _describe_routing(ctx),
-        "detections": [describe_detection(item) for item in mask.detections],
-        "mask_area": masks.area_fraction(mask.alpha),
-        "loras": [_describe_lora(lora) for lora in ctx.plan.loras],
-        "kept": ctx.journal.kept,
-        "timings_ms": ctx.journal.timings_ms,
-        "cache": ctx.journal.cache,
-        "warnings": _warnings(ctx, mask),
-    }
+def _pipeline(scene: Scene) -> Pipeline:
+    """That of the edits that needs most."""
+    pipelines = {edit.ctx.plan.decision.pipeline for edit in scene.edits}
+    return Pipeline.COMPLEX if Pipeline.COMPLEX in pipelines else Pipeline.SIMPLE

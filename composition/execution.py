@@ -12,17 +12,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 from composition.deadline import Deadline
-from composition.editor import Editor, resolution
+from composition.editor import Editor
 from composition.errors import NotFound
-from composition.images import Image
-from composition.jobs import Job, JobKind, JobResult
+from composition.images import Image, Mask
+from composition.jobs import EditOfPayload, Job, JobKind, JobResult
 from composition.lora import LoraUse
 from composition.loras.library import LoraLibrary
+from composition.pipelines.account import resolution
 from composition.ports.codec import ImageCodec
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.queue import BlobStore, ProgressListener
 from composition.provenance import parameters_of
-from composition.request import EditOptions, EditRequest, Oversize
+from composition.request import EditOptions, EditRequest, OneOfSeveral, Oversize
 from composition.result import EditResult
 
 REDUCED: Final = (
@@ -76,13 +77,9 @@ class EditJobHandler:
         base, *references = await asyncio.gather(
             self._decode(photo, options), *(self._load_reference(key, options) for key in payload.reference_keys)
         )
-        mask = None
         notes: list[str] = []
-        if payload.mask_key is not None:
-            data = await self._blobs.get(payload.mask_key)
-            reading = await asyncio.to_thread(self._codec.decode_mask, data, options.mask_mode, options.oversize)
-            mask = reading.mask
-            notes += [reading.note] if reading.note else []
+        mask = await self._load_mask(payload.mask_key, options, notes)
+        edits = [await self._load_edit(edit, options, notes) for edit in payload.edits]
         size = sent_size = (base.shape[1], base.shape[0])
         if options.oversize is Oversize.DOWNSCALE:
             sent_size = await asyncio.to_thread(self._codec.size_as_sent, photo)
@@ -97,9 +94,27 @@ class EditJobHandler:
             mask=mask,
             n=payload.n,
             sent_size=sent_size,
-            notes=tuple(notes),
+            notes=tuple(dict.fromkeys(notes)),
             options=options,
+            edits=tuple(edits),
         )
+
+    async def _load_edit(self, edit: EditOfPayload, options: EditOptions, notes: list[str]) -> OneOfSeveral:
+        return OneOfSeveral(
+            prompt=edit.prompt,
+            negative_prompt=edit.negative_prompt,
+            references=tuple([await self._load_reference(key, options) for key in edit.reference_keys]),
+            mask=await self._load_mask(edit.mask_key, options, notes),
+            options=edit.options,
+        )
+
+    async def _load_mask(self, key: str | None, options: EditOptions, notes: list[str]) -> Mask | None:
+        if key is None:
+            return None
+        data = await self._blobs.get(key)
+        reading = await asyncio.to_thread(self._codec.decode_mask, data, options.mask_mode, options.oversize)
+        notes += [reading.note] if reading.note else []
+        return reading.mask
 
     async def _uses(self, job: Job) -> tuple[LoraUse, ...]:
         wanted = job.payload.options.loras
@@ -158,7 +173,7 @@ class EditJobHandler:
             image_media_type=None,
             mask_key=mask_key,
             account={
-                "pipeline": analysis.decision.pipeline.value,
+                "pipeline": analysis.pipeline.value,
                 "models_used": list(analysis.models_used),
                 "metadata": dict(analysis.metadata),
             },

@@ -13,8 +13,9 @@ from typing import Any
 
 from composition.request import EditOptions, ResponseFormat
 
-SCHEMA_VERSION = 1
-"""Of `Job.payload`. A worker refuses a job of a version that it does not know."""
+SCHEMA_VERSION, SEVERAL_EDITS_VERSION = 1, 2
+KNOWN_VERSIONS = frozenset({SCHEMA_VERSION, SEVERAL_EDITS_VERSION})
+"""Of `Job.payload`. A worker refuses a job of a version that it does not know; a job is of the first that knows it."""
 
 
 class JobStatus(StrEnum):
@@ -42,10 +43,26 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EditOfPayload:
+    """`OneOfSeveral` with its images as blob keys."""
+
+    prompt: str
+    negative_prompt: str | None = None
+    reference_keys: tuple[str, ...] = ()
+    mask_key: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def blob_keys(self) -> tuple[str, ...]:
+        return (*self.reference_keys, *((self.mask_key,) if self.mask_key else ()))
+
+
+@dataclass(frozen=True, kw_only=True)
 class EditPayload:
     """What a job executes: `EditRequest` with its images as blob keys, and how its images are to be delivered.
 
-    `lora_digests` has the SHA-256 of the file that each name of `options.loras` meant when the job was accepted.
+    With `edits` it has no prompt of its own. `lora_digests` has the SHA-256 of the file that each name of
+    `options.loras` meant when the job was accepted.
     """
 
     prompt: str
@@ -57,11 +74,28 @@ class EditPayload:
     response_format: ResponseFormat = ResponseFormat.JSON
     options: EditOptions = field(default_factory=EditOptions)
     lora_digests: Mapping[str, str] = field(default_factory=dict)
+    edits: tuple[EditOfPayload, ...] = ()
 
     @property
     def blob_keys(self) -> tuple[str, ...]:
         """Every input blob, for deletion when the job ends."""
-        return (self.base_key, *self.reference_keys, *((self.mask_key,) if self.mask_key else ()))
+        own = (*self.reference_keys, *((self.mask_key,) if self.mask_key else ()))
+        return (self.base_key, *own, *(key for edit in self.edits for key in edit.blob_keys))
+
+    @property
+    def words(self) -> str:
+        """What it asks for, for lists of jobs."""
+        return self.prompt or "; ".join(edit.prompt for edit in self.edits)
+
+    @property
+    def size(self) -> int:
+        """What it costs, in edits: every region of every candidate is denoised."""
+        return self.n * max(1, len(self.edits))
+
+    @property
+    def schema_version(self) -> int:
+        """The first that understands it."""
+        return SEVERAL_EDITS_VERSION if self.edits else SCHEMA_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +177,8 @@ class Job:
 
     @property
     def places(self) -> int:
-        """How many of the queue's places it takes while it waits: one for each image that it makes."""
-        return self.payload.n if self.kind is JobKind.EDIT else 1
+        """How many of the queue's places it takes while it waits: one for each edit of each image that it makes."""
+        return self.payload.size if self.kind is JobKind.EDIT else 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,8 @@ class Journal:
     `kept`: what of the photograph was kept where the model painted, as shares 0..1: `light` and `parts` of an edit of
     colour or material (`composition.imaging.keeping`), `surroundings` of a thing replaced in its box
     (`composition.pipelines.matting`), `in_front` of the region what stands in front of it
-    (`composition.masking.occlusion`); of several candidates, the first one's.
+    (`composition.masking.occlusion`); of several candidates, the first one's. `whole` is that of all edits, where
+    several are made side by side.
     """
 
     listener: ProgressListener
@@ -33,12 +34,23 @@ class Journal:
     timings_ms: dict[str, float] = field(default_factory=dict)
     cache: dict[str, str] = field(default_factory=dict)
     kept: dict[str, float] = field(default_factory=dict)
+    whole: Journal | None = None
+    _reached: float = 0.0
+
+    def of_one(self) -> Journal:
+        """The journal of one of several edits that are made side by side.
+
+        What it says of models and times is the whole's too, of times the longest; its warnings are its own.
+        """
+        return Journal(listener=self._tell, observer=self.observer, whole=self)
 
     def used(self, *names: str) -> None:
         """Note models that ran, each once, in order of first use."""
         for name in names:
             if name not in self.models_used:
                 self.models_used.append(name)
+        if self.whole is not None:
+            self.whole.used(*names)
 
     def warn(self, text: str) -> None:
         """Note something that the caller should know, once."""
@@ -47,7 +59,7 @@ class Journal:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        self.listener(Progress(stage=name, fraction=STAGE_STARTS[name]))
+        self._tell(Progress(stage=name, fraction=STAGE_STARTS[name]))
         with self.timed(name):
             yield
 
@@ -60,13 +72,16 @@ class Journal:
         finally:
             spent = (time.perf_counter() - start) * 1000
             self.timings_ms[name] = round(self.timings_ms.get(name, 0.0) + spent, 1)
+            if self.whole is not None:
+                longest = max(self.whole.timings_ms.get(name, 0.0), self.timings_ms[name])
+                self.whole.timings_ms[name] = longest
 
     def denoised(self, steps: Sequence[int], total: int, preview: Image | None) -> None:
         """Of each candidate the steps that are done, out of `total` of all of them together."""
         start, end = STAGE_STARTS["diffuse"], STAGE_STARTS["blend"]
         fraction = start + (end - start) * sum(steps) / max(total, 1)
         each = tuple(steps) if len(steps) > 1 else ()
-        self.listener(
+        self._tell(
             Progress(
                 stage="diffuse",
                 fraction=fraction,
@@ -76,3 +91,9 @@ class Journal:
                 preview=preview,
             )
         )
+
+    def _tell(self, progress: Progress) -> None:
+        """One of several edits may begin a stage when another has left it: that is no progress."""
+        if progress.fraction >= self._reached:
+            self._reached = progress.fraction
+            self.listener(progress)

@@ -30,13 +30,15 @@ def parameters_of(payload: EditPayload, account: Mapping[str, Any], seed: int) -
         for name, value in asdict(payload.options).items()
         if value != defaults[name] and name not in OF_THE_DELIVERY
     }
+    edits = [{"prompt": edit.prompt, "negative_prompt": edit.negative_prompt, **edit.options} for edit in payload.edits]
     parameters = {
-        "prompt": payload.prompt,
+        "prompt": payload.prompt or None,
         "negative_prompt": payload.negative_prompt,
+        "edits": [{name: value for name, value in edit.items() if value is not None} for edit in edits],
         "generation_prompt": account["metadata"]["routing"]["generation_prompt"],
         "seed": seed,
         "pipeline": account["pipeline_used"],
         "models": list(account["models_used"]),
         "config": options,
     }
-    return {name: value for name, value in parameters.items() if value not in (None, {})}
+    return {name: value for name, value in parameters.items() if value not in (None, {}, [])}

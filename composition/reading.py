@@ -12,13 +12,14 @@ from composition.decision import Target
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """A prompt, understood.
+    """A prompt, understood: its first edit, and the others that it asks for.
 
     Attributes:
         target: where the edit is done, and what it may not touch.
         generation_prompt: what the diffusion model is told; not empty unless the prompt is blank.
         asked: the words of the edit alone, without markup, refusals, what is protected and what is left out.
         negative_terms: what must not come back, and what the prompt refuses.
+        points: the words point at something that is shown beside the photograph ("with this", "these boots").
         vague: the words name nothing to paint ("use this"); the reference image has to say it.
         appearance_only: colour, style, texture or material changes, nothing is replaced, added or removed.
         recolour: only colour changes.
@@ -29,7 +30,7 @@ class Reading:
         structural_target: what is repainted or painted is a vehicle, furniture or a part of them.
         keywords: of the keywords that were asked for, those that the prompt has.
         english: the prompt looks English, which the models were trained on.
-        left_out: the words of separate edits behind the first, which is the one that is read.
+        others: separate edits behind the first, in order; they have no `others` of their own.
         dropped: markup of other tools that was left out of the prompt, as written.
     """
 
@@ -37,6 +38,7 @@ class Reading:
     generation_prompt: str
     asked: str = ""
     negative_terms: tuple[str, ...] = ()
+    points: bool = False
     vague: bool = False
     appearance_only: bool = False
     recolour: bool = False
@@ -47,5 +49,5 @@ class Reading:
     structural_target: bool = False
     keywords: tuple[str, ...] = ()
     english: bool = True
-    left_out: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    others: tuple[Reading, ...] = ()

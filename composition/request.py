@@ -6,7 +6,7 @@ What may be omitted is None or absent here; `composition.decision.EditPlan` is w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from enum import StrEnum
 from types import UnionType
 from typing import Any, Final, TypeAlias, get_args, get_type_hints
@@ -101,6 +101,8 @@ MAX_SEED = 2**32 - 1
 RANDOM_SEED = -1
 MAX_CANDIDATES = 8
 MAX_REFERENCES = 4
+MAX_EDITS = 16
+"""That a request may ever name; `generation.max_edits` may allow fewer."""
 MAX_POINTS = 32
 
 
@@ -210,6 +212,9 @@ class EditOptions:
     strength: float | None = option(
         ge=0.1, le=1.0, description="How far the region may depart from the original; absent: by rule."
     )
+    blend: float = option(
+        1.0, ge=0.0, le=1.0, description="How much of what was painted is laid over the photo: 0 leaves it as it was."
+    )
     crop: Crop = option(Crop.AUTO, description="auto repaints small regions at higher resolution.")
     crop_context: float | None = option(
         usual=2.0,
@@ -304,10 +309,26 @@ OPTIONS: Final[Mapping[str, Option]] = {
 """Every option of a request, by its name, in the order of the documentation."""
 
 
+OF_EACH_EDIT: Final = ("target", "strength", "blend", "control_types", "ip_adapter_scale")
+"""Options that each of several edits may have of its own."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OneOfSeveral:
+    """One of several edits of a photograph; `options` are those of `OF_EACH_EDIT` that it has of its own."""
+
+    prompt: str
+    negative_prompt: str | None = None
+    references: tuple[Image, ...] = ()
+    mask: Mask | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditRequest:
-    """One edit as the user asked for it, with decoded images.
+    """One edit as the user asked for it, or several of one photograph, with decoded images.
 
+    With `edits`, `prompt`, `negative_prompt`, `references` and `mask` are each edit's, and the request has none.
     The look of all `references` together is taken over.
     `n` is the number of candidates, `sent_size` (width, height) that of the photo before it was reduced, where it was;
     `notes` is what decoding has to say about the images; `loras` are the files that `options.loras` names, with those
@@ -315,7 +336,7 @@ class EditRequest:
     """
 
     base: Image
-    prompt: str
+    prompt: str = ""
     negative_prompt: str | None = None
     references: tuple[Image, ...] = ()
     mask: Mask | None = None
@@ -324,3 +345,22 @@ class EditRequest:
     notes: tuple[str, ...] = ()
     loras: tuple[LoraUse, ...] = ()
     options: EditOptions = field(default_factory=EditOptions)
+    edits: tuple[OneOfSeveral, ...] = ()
+
+    @property
+    def each(self) -> tuple[EditRequest, ...]:
+        """A request for each edit alone; the only edit of most is the request itself."""
+        if not self.edits:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                prompt=edit.prompt,
+                negative_prompt=edit.negative_prompt,
+                references=edit.references,
+                mask=edit.mask,
+                options=replace(self.options, **edit.options),
+                edits=(),
+            )
+            for edit in self.edits
+        )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from composition.decision import Decision, Pipeline
-from composition.images import Detection, Image, Mask
+from composition.decision import Pipeline
+from composition.images import Image, Mask
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,8 +50,7 @@ class EditResult:
 class Analysis:
     """A dry run's outcome: what would be repainted, and why; `mask` is the one of the edit's result, pixel by pixel."""
 
-    decision: Decision
-    detections: tuple[Detection, ...]
+    pipeline: Pipeline
     mask: Mask
     models_used: tuple[str, ...]
     metadata: Mapping[str, Any]

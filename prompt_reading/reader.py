@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from composition.decision import BodyRegion, Target
 from composition.reading import Reading
-from prompt_reading.grammar.clauses import read_clauses
+from prompt_reading.grammar.clauses import Edit, read_clauses
 from prompt_reading.grammar.draft import Draft, Intent
 from prompt_reading.grammar.instruction import split_quality_tags
 from prompt_reading.grammar.language import looks_english
 from prompt_reading.grammar.looks import colours_only
-from prompt_reading.grammar.markup import strip_markup
+from prompt_reading.grammar.markup import PlainText, strip_markup
 from prompt_reading.grammar.phrases import Words, bare, name_of, parse_noun_phrase, text_of, written
 from prompt_reading.grammar.remarks import Remarks, set_apart
 from prompt_reading.grammar.triggers import structural_words, try_on_words
@@ -20,7 +20,7 @@ from prompt_reading.grammar.vocabulary import STRUCTURAL, Kind, Word, normalise,
 from prompt_reading.grammar.worn import region_of
 from prompt_reading.keywords import find_keywords, is_built_in
 from prompt_reading.lexicon import function_words, wordings, words
-from prompt_reading.lexicon.function_words import AND, COMMA
+from prompt_reading.lexicon.function_words import AND, COMMA, POINTERS
 from prompt_reading.lexicon.garments import CARRIER_OF_ACCESSORY
 from prompt_reading.lexicon.inflection import is_plural
 from prompt_reading.lexicon.remarks import ANAPHORS
@@ -37,31 +37,59 @@ class GrammarPromptReader:
         instruction, tags = split_quality_tags(tokens)
         remarks = set_apart(instruction)
         sentence = read_clauses(remarks.rest)
-        draft = _with_override(_with_antecedent(sentence.draft, remarks), override)
-        asked = tag(sentence.tokens)
-        everything = tag([*remarks.rest, *(word for tag_ in tags for word in (COMMA, *tag_.split()))])
-        return Reading(
-            target=_target(draft, override, remarks),
-            generation_prompt=_with_tags(draft.paint, tags) or text_of(everything) or plain.text.strip() or prompt,
-            asked=written(sentence.tokens),
-            negative_terms=_negative_terms(draft, remarks, plain.refused),
-            vague=is_vague(tag(tokenise(draft.paint))),
-            appearance_only=draft.intent is Intent.APPEARANCE,
-            recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),
-            inserts=draft.intent is Intent.ADD,
-            removes=draft.intent is Intent.REMOVE,
-            try_on_words=try_on_words(asked, target=override),
-            structural_words=structural_words((*asked, *override)),
-            structural_target=_is_structural(draft.named) or _is_structural(draft.made),
-            keywords=find_keywords(written(sentence.tokens), keywords),
+        first = replace(sentence.first, draft=_with_antecedent(sentence.first.draft, remarks))
+        whole = _Prompt(
+            plain=plain,
+            prompt=prompt,
+            tags=tags,
+            remarks=remarks,
+            keywords=keywords,
             english=looks_english(tokens, tag(tokens)),
-            left_out=sentence.left_out,
-            dropped=plain.dropped,
         )
+        reading = _reading(first, whole, override, said=remarks.rest)
+        others = tuple(_reading(other, whole, [], said=other.tokens) for other in sentence.others)
+        return replace(reading, others=others)
 
     def knows(self, keyword: str) -> bool:
         """Whether the lexicon has the keyword for the try-on or the structural rule already."""
         return is_built_in(keyword)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Prompt:
+    """What holds for every edit of a prompt."""
+
+    prompt: str
+    plain: PlainText
+    tags: Sequence[str]
+    remarks: Remarks
+    keywords: Sequence[str]
+    english: bool
+
+
+def _reading(edit: Edit, whole: _Prompt, override: list[Word], *, said: Sequence[str]) -> Reading:
+    """One edit of a prompt, whose words are `said`."""
+    draft, asked = _with_override(edit.draft, override), tag(edit.tokens)
+    everything = tag([*said, *(word for tag_ in whole.tags for word in (COMMA, *tag_.split()))])
+    paint = _with_tags(draft.paint, whole.tags)
+    return Reading(
+        target=_target(draft, override, whole.remarks),
+        generation_prompt=paint or text_of(everything) or whole.plain.text.strip() or whole.prompt,
+        asked=written(edit.tokens),
+        negative_terms=_negative_terms(draft, whole.remarks, whole.plain.refused),
+        points=not POINTERS.isdisjoint(edit.tokens),
+        vague=is_vague(tag(tokenise(draft.paint))),
+        appearance_only=draft.intent is Intent.APPEARANCE,
+        recolour=draft.intent is Intent.APPEARANCE and colours_only(draft.looks),
+        inserts=draft.intent is Intent.ADD,
+        removes=draft.intent is Intent.REMOVE,
+        try_on_words=try_on_words(asked, target=override),
+        structural_words=structural_words((*asked, *override)),
+        structural_target=_is_structural(draft.named) or _is_structural(draft.made),
+        keywords=find_keywords(written(edit.tokens), whole.keywords),
+        english=whole.english,
+        dropped=whole.plain.dropped,
+    )
 
 
 def is_vague(items: Words) -> bool:
@@ -113,7 +141,7 @@ def _target(draft: Draft, override: list[Word], remarks: Remarks) -> Target:
     nothing_named = target.phrase is None and target.region is None and target.place is None
     if kept and nothing_named and remarks.everything_but:
         return Target(phrase=wordings.BACKGROUND, complement=True, protected=kept, rest=True)
-    return dataclasses.replace(target, protected=kept)
+    return replace(target, protected=kept)
 
 
 def _repainted(draft: Draft, override: list[Word]) -> Target:

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from composition.controls import CONTROLS
-from composition.request import ControlType, Scheduler
+from composition.request import MAX_EDITS, ControlType, Scheduler
 
 Profile: TypeAlias = Literal["tiny", "tiny-sdxl", "demo", "sd15", "sdxl"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -186,6 +186,7 @@ class GenerationConfig(_Section):
     `appearance_strength` is the strength of edits that keep the shape; `appearance_keep_detail` keeps the
     original's light, shade and detail when only the colour changes. `guidance_end`: classifier-free guidance runs for
     this fraction of the steps; the rest cost half. `scheduler` is what a request that names none is stepped with.
+    `max_edits` bounds how many edits of one photo a request may ask for.
     """
 
     default_steps: Annotated[int, Field(ge=1, le=100)] = 25
@@ -199,6 +200,7 @@ class GenerationConfig(_Section):
     appearance_keep_detail: bool = True
     max_rows: Annotated[Count | Literal["auto"], BeforeValidator(_number_from_text)] = "auto"
     guidance_end: Fraction = 1.0
+    max_edits: Annotated[int, Field(ge=1, le=MAX_EDITS)] = 8
     previews: bool = False
 
     @property

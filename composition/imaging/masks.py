@@ -65,6 +65,19 @@ def union(masks: Sequence[Mask]) -> Mask:
     return largest
 
 
+def stacked(alphas: Sequence[Mask]) -> Mask:
+    """The weight of all of several layers together, one over the other: what of the ground is covered by any."""
+    through = complement(alphas[0]).astype(np.float32)
+    for alpha in alphas[1:]:
+        through *= complement(alpha).astype(np.float32) / 255.0
+    return complement(np.rint(through).astype(np.uint8))
+
+
+def weakened(alpha: Mask, share: float) -> Mask:
+    """A share (0..1) of an alpha's weights."""
+    return alpha if share == 1.0 else np.rint(alpha * np.float32(share)).astype(np.uint8)
+
+
 def solid(outline: Mask) -> Mask:
     """An outline (0/255) without the islands and the holes that a segmenter leaves by mistake.
 

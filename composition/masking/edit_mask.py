@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from composition.decision import EditPlan
 from composition.images import Box, Detection, Mask, Pose
-from composition.imaging import geometry
+from composition.imaging import geometry, masks
 from composition.journal import Journal
 from composition.masking import grow
 from composition.masking.region import Region, Scene, make_region
@@ -26,13 +26,15 @@ class EditMask:
         thing: what the edit is about, before dilation (0/255).
         repaint: what the model repaints (0/255).
         reach: `repaint`, what is protected included, with a soft rim around (0..255): outside nothing was to change.
-        alpha: the blend's weights (0..255); 0 keeps the original bit for bit.
+        alpha: the weights (0..255) of what is painted, where it is laid over fully; 0 keeps the original bit for bit.
+        blend: the share (0..1) of these weights that it is laid over with.
         protected: > 0 stays as it is, whatever is around it; None: nothing is protected.
         crop: the part of the image that the model sees; None = all of it.
         fit: of the crop, or of the whole, to the model's size.
         detections: the instances that it was made from.
         exact: it is the user's own mask, which is not dilated.
         outlined: `thing` is the outline of what keeps its shape, and is blended in along it.
+        own: > 0 is nearer to this edit's thing than to those of others; None: there are no others.
     """
 
     thing: Mask
@@ -45,6 +47,13 @@ class EditMask:
     detections: tuple[Detection, ...]
     exact: bool
     outlined: bool
+    blend: float = 1.0
+    own: Mask | None = None
+
+    @property
+    def weights(self) -> Mask:
+        """Those that the image is blended with (H, W; 0..255)."""
+        return masks.weakened(self.alpha, self.blend)
 
     def view(self, array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """The part that the model sees of an image or mask of the whole image's size."""
@@ -93,6 +102,7 @@ def _grown(region: Region, plan: EditPlan, native_size: int) -> EditMask:
         repaint=repaint,
         reach=reach,
         alpha=alpha,
+        blend=plan.blend,
         protected=region.protected,
         crop=crop,
         fit=fit,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from composition.controls import CONTROLS, Need
-from composition.images import DepthMap, Image, Pose
+from composition.images import DepthMap, Pose
 from composition.masking.edit_mask import EditMask
 from composition.masking.find import people_in
 from composition.pipelines.context import EditContext
-from composition.pipelines.locating import depth_of, find_target, mask_of
-from composition.pipelines.painting import Structure, paint
+from composition.pipelines.locating import Located, Structure, depth_of, find_target, mask_of
 from composition.pipelines.parallel import together
 from composition.request import ControlType
 
@@ -21,10 +20,10 @@ async def locate(ctx: EditContext) -> EditMask:
     return mask
 
 
-async def run(ctx: EditContext) -> tuple[EditMask, tuple[Image, ...]]:
-    """Find it and repaint it, once for every seed, under the structure controls that the plan has a scale for."""
+async def prepare(ctx: EditContext) -> Located:
+    """Find it, and the structure that the controls with a scale in the plan preserve."""
     (mask, poses), depth = await together(_locate_with_poses(ctx), _estimate_depth(ctx))
-    return mask, await paint(ctx, mask, Structure(poses=poses, depth=depth))
+    return Located(ctx=ctx, mask=mask, structure=Structure(poses=poses, depth=depth))
 
 
 async def _locate_with_poses(ctx: EditContext) -> tuple[EditMask, Sequence[Pose]]:

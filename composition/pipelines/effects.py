@@ -81,6 +81,7 @@ CONTROL_OPTIONS: Final = ("control_guidance_start", "control_guidance_end")
 ACTS_ALWAYS: Final = frozenset(
     {
         "base",
+        "edits",
         "mask",
         "n",
         "model",
@@ -201,6 +202,11 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         text=lambda e: (
             f"at guidance_scale 1 nothing keeps '{', '.join(e.plan.decision.negative_terms)}' from being painted again"
         ),
+    ),
+    WithoutEffect(
+        of=("blend",),
+        holds=lambda e: e.plan.blend == 0.0,
+        text=lambda e: "blend 0: nothing of what was painted is laid over the photo",
     ),
     WithoutEffect(
         of=("references",),

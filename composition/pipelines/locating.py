@@ -22,6 +22,30 @@ class Found:
     protected: Mapping[str, tuple[Detection, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Structure:
+    """What the ControlNets are to preserve, in pixels of the whole image, as far as any of them needs it."""
+
+    poses: Sequence[Pose] = ()
+    depth: DepthMap | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Located:
+    """An edit with its mask and the structure that it preserves: all that painting needs."""
+
+    ctx: EditContext
+    mask: EditMask
+    structure: Structure = Structure()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Undone:
+    """One of several edits that nothing in the image is meant by: the others are made without it."""
+
+    ctx: EditContext
+
+
 async def find_target(ctx: EditContext) -> Found:
     """The instances that the prompt names, for the edit or for what may not change; a user's region needs none."""
     if ctx.request.mask is not None or ctx.request.options.mark is not None:

@@ -1,4 +1,4 @@
-"""mask -> **condition -> diffuse -> blend**: the mask repainted at model size, put back at the image's own."""
+"""mask -> **condition -> diffuse** -> blend: the mask repainted at model size."""
 
 from __future__ import annotations
 
@@ -6,113 +6,144 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
 
 from composition.controls import CONTROLS, ControlSource
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, RegionRequest
 from composition.errors import ModelError
-from composition.images import DepthMap, Image, Mask, Pose
-from composition.imaging import blending, geometry, masks
-from composition.imaging.keeping import keep
-from composition.masking.edit_mask import EditMask
+from composition.images import Image, Mask
+from composition.imaging import masks
+from composition.journal import Journal
+from composition.masking.arranging import Arrangement, Framing, arrange
+from composition.masking.territories import owners
 from composition.pipelines.context import EditContext
-from composition.pipelines.matting import fills_boxes, matte, silhouette
+from composition.pipelines.locating import Located
+from composition.pipelines.overlaying import laid_over
 from composition.pipelines.parallel import all_of
 from composition.request import ControlType
 
+IP_ADAPTER: Final = "ip-adapter"
+"""What the diffusion model calls the network that a reference image acts through."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Structure:
-    """What the ControlNets are to preserve, in pixels of the whole image, as far as any of them needs it."""
+class Scene:
+    """The edits of one request beside one another; `arrangement` has them in the same order."""
 
-    poses: Sequence[Pose] = ()
-    depth: DepthMap | None = None
+    edits: tuple[Located, ...]
+    arrangement: Arrangement
+
+    @property
+    def canvases(self) -> tuple[tuple[Located, ...], ...]:
+        """Of each crop the edits that are painted from it."""
+        return tuple(tuple(self.edits[place] for place in canvas) for canvas in self.arrangement.canvases)
 
 
-async def paint(ctx: EditContext, mask: EditMask, structure: Structure) -> tuple[Image, ...]:
-    """The whole image (H, W, 3) with the mask repainted; where `mask.alpha` is 0 it is the original bit for bit.
+def scene_of(edits: Sequence[Located]) -> Scene:
+    """Arrange a request's edits; each is given the mask that it has there."""
+    ctx = edits[0].ctx
+    framing = Framing(crop=ctx.plan.crop, native_size=ctx.native_size, context=ctx.plan.crop_context)
+    arrangement = arrange([edit.mask for edit in edits], framing)
+    placed = tuple(replace(edit, mask=mask) for edit, mask in zip(edits, arrangement.masks, strict=True))
+    return Scene(edits=placed, arrangement=arrangement)
+
+
+async def paint(scene: Scene, journal: Journal) -> tuple[Image, ...]:
+    """The whole image (H, W, 3) with every edit's mask repainted; where none has weight it is the original bit for bit.
 
     One for each of the plan's seeds: all else is made once for all of them.
 
     Args:
-        ctx: the edit.
-        mask: where, and how it is blended in.
-        structure: what to preserve, for the controls that the plan has a scale for.
+        scene: the edits, and how they share crops.
+        journal: of the request.
     """
-    with ctx.journal.stage("condition"):
-        request = await asyncio.to_thread(_make_request, ctx, mask, structure)
-    with ctx.journal.stage("diffuse"):
-        results = await _diffuse_all(ctx, request)
-    for result in results:
-        ctx.journal.used(*result.models_used)
-        for note in result.notes:
-            ctx.journal.warn(note)
-        missed = {name: outcome for name, outcome in ctx.journal.cache.items() if outcome == "miss"}
-        ctx.journal.cache.update({**result.cache, **missed})
-    with ctx.journal.stage("blend"):
-        return await _laid_over(ctx, mask, [result.image for result in results])
+    with journal.stage("condition"):
+        requests = [await asyncio.to_thread(_make_request, canvas) for canvas in scene.canvases]
+    with journal.stage("diffuse"):
+        results = await _diffuse_all(scene.edits[0].ctx, journal, requests)
+    for canvas, request, candidates in zip(scene.canvases, requests, results, strict=True):
+        for result in candidates:
+            for edit, region in zip(canvas, request.regions, strict=True):
+                edit.ctx.journal.used(*_of_region(result.models_used, region))
+            for note in result.notes:
+                journal.warn(note)
+            missed = {name: outcome for name, outcome in journal.cache.items() if outcome == "miss"}
+            journal.cache.update({**result.cache, **missed})
+    with journal.stage("blend"):
+        seeds = range(len(results[0]))
+        painted = [[candidates[seed].image for candidates in results] for seed in seeds]
+        return await laid_over(scene.edits, scene.arrangement, painted)
 
 
-async def _laid_over(ctx: EditContext, mask: EditMask, painted: Sequence[Image]) -> tuple[Image, ...]:
-    """What the model painted, each image laid over the photograph."""
-    own = [await asyncio.to_thread(_at_own_size, ctx, mask, image) for image in painted]
-    blended = [await asyncio.to_thread(_blend, ctx, mask, image, mask.alpha) for image in own]
-    if ctx.plan.keep_surroundings and fills_boxes(mask):
-        with ctx.journal.timed("matte"):
-            mattes = await _mattes(ctx, mask, blended)
-        for index, alpha in mattes.items():
-            blended[index] = await asyncio.to_thread(_blend, ctx, mask, own[index], alpha)
-    return tuple(blended)
+def _of_region(models_used: Sequence[str], region: DiffusionRequest) -> list[str]:
+    """Of the models that worked on a canvas those that did for one region."""
+    others = {control.role for name, control in CONTROLS.items() if name not in region.controls}
+    others |= set() if region.references else {IP_ADAPTER}
+    return [name for name in models_used if name not in others]
 
 
-async def _mattes(ctx: EditContext, mask: EditMask, blended: Sequence[Image]) -> dict[int, Mask]:
-    """The tighter weights of those images whose old and new thing can be told from their surroundings."""
-    old = await silhouette(ctx, mask, ctx.request.base)
-    news = [None if old is None else await silhouette(ctx, mask, image) for image in blended]
-    mattes = {
-        index: matte(ctx, mask, old, new) for index, new in enumerate(news) if old is not None and new is not None
-    }
-    if len(mattes) < len(blended):
-        ctx.journal.warn("no silhouette was seen in the box: all of it is repainted")
-    if 0 in mattes:
-        kept = 1.0 - masks.area_fraction(mattes[0]) / masks.area_fraction(mask.alpha)
-        ctx.journal.kept.update(surroundings=round(kept, 2))
-    return mattes
-
-
-def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> DiffusionRequest:
-    plan, fit = ctx.plan, mask.fit
-    image = fit.to_model(mask.view(ctx.request.base))
-    hole = masks.align_to_latent_grid(fit.mask_to_model(mask.view(mask.repaint)), ctx.models.latent_cell_px)
-    references = ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
+def _make_request(canvas: Sequence[Located]) -> DiffusionRequest:
+    """The edits that share a crop: the first one's request, with the others beside it."""
+    ctx, fit, view = canvas[0].ctx, canvas[0].mask.fit, canvas[0].mask.view
+    plan = ctx.plan
+    image = fit.to_model(view(ctx.request.base))
+    holes = [masks.align_to_latent_grid(fit.mask_to_model(view(edit.mask.repaint)), _cell_px(edit)) for edit in canvas]
+    regions = [_region(edit, image, hole, area) for edit, hole, area in zip(canvas, holes, _areas(canvas), strict=True)]
     return DiffusionRequest(
         request_id=ctx.request_id,
         image=image,
-        mask=hole,
-        prompt=plan.prompt,
-        negative_prompt=plan.negative_prompt,
+        mask=masks.union(holes),
         num_inference_steps=plan.num_inference_steps,
         guidance_scale=plan.guidance_scale,
         guidance_rescale=plan.guidance_rescale,
         scheduler=plan.scheduler,
         model=plan.model or None,
         seed=plan.seeds[0],
-        strength=plan.strength,
-        references=references,
-        ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
         ip_adapter_start=plan.ip_adapter_window.start,
         ip_adapter_end=plan.ip_adapter_window.end,
         ip_adapter_mask=plan.ip_adapter_mask,
-        controls=_controls(ctx, mask, structure, image, hole),
         loras=plan.loras,
         speed=plan.speed,
         previews=ctx.previews,
+        beside=tuple(regions[1:]),
+        **vars(regions[0]),
     )
 
 
-def _controls(
-    ctx: EditContext, mask: EditMask, structure: Structure, image: Image, hole: Mask
-) -> dict[ControlType, ControlInput]:
+def _cell_px(edit: Located) -> int:
+    return edit.ctx.models.latent_cell_px
+
+
+def _areas(canvas: Sequence[Located]) -> list[Mask | None]:
+    """Of each edit the cells of the canvas that are its own, at model size; None for one that has all of it."""
+    if len(canvas) == 1:
+        return [None]
+    cell_px = _cell_px(canvas[0])
+    things = [edit.mask.fit.mask_to_model(edit.mask.view(edit.mask.thing)) for edit in canvas]
+    cells = [masks.align_to_latent_grid(thing, cell_px)[::cell_px, ::cell_px] for thing in things]
+    owner = owners(cells).repeat(cell_px, axis=0).repeat(cell_px, axis=1)
+    return [np.where(owner == place, np.uint8(255), np.uint8(0)) for place in range(len(canvas))]
+
+
+def _region(edit: Located, image: Image, hole: Mask, area: Mask | None) -> RegionRequest:
+    plan = edit.ctx.plan
+    references = edit.ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
+    return RegionRequest(
+        prompt=plan.prompt,
+        negative_prompt=plan.negative_prompt,
+        strength=plan.strength,
+        references=references,
+        ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
+        controls=_controls(edit, image, hole),
+        area=area,
+    )
+
+
+def _controls(edit: Located, image: Image, hole: Mask) -> dict[ControlType, ControlInput]:
     """The image of every control that the plan has a scale for, at model size; so are `image` and `hole`."""
+    ctx, mask, structure = edit.ctx, edit.mask, edit.structure
     depth = None if structure.depth is None else mask.fit.map_to_model(mask.view(structure.depth))
     gone = hole if ctx.plan.decision.removes else None
     source = ControlSource(image=image, poses=mask.poses_to_model(structure.poses), depth=depth, gone=gone)
@@ -123,28 +154,46 @@ def _controls(
     }
 
 
-async def _diffuse_all(ctx: EditContext, request: DiffusionRequest) -> list[DiffusionResult]:
-    """The request once for every seed. The first one that fails ends the others; so does a caller that leaves."""
+async def _diffuse_all(
+    ctx: EditContext, journal: Journal, requests: Sequence[DiffusionRequest]
+) -> list[list[DiffusionResult]]:
+    """Of each request the results for every seed.
+
+    The first one that fails ends the others; so does a caller that leaves. Previews are of the first request and the
+    first seed.
+    """
     seeds = ctx.plan.seeds
     places = asyncio.Semaphore(ctx.candidates_at_once)
-    steps = [0] * len(seeds)
+    steps = [[0] * len(requests) for _ in seeds]
+    totals = [0] * len(requests)
 
-    async def diffuse(index: int) -> DiffusionResult:
+    async def diffuse(canvas: int, candidate: int) -> DiffusionResult:
         def note(progress: DiffusionProgress) -> None:
-            steps[index] = progress.step
-            preview = progress.preview if index == 0 else None
-            ctx.journal.denoised(steps, progress.total * len(seeds), preview)
+            steps[candidate][canvas], totals[canvas] = progress.step, progress.total
+            preview = progress.preview if canvas == candidate == 0 else None
+            total = sum(own or max(totals) for own in totals)  # of one that waits for its place none is known yet
+            journal.denoised([sum(own) for own in steps], total * len(seeds), preview)
 
         async with places:
-            candidate = replace(
-                request,
-                request_id=f"{ctx.request_id}.{index}" if index else ctx.request_id,
-                seed=seeds[index],
+            asked = replace(
+                requests[canvas],
+                request_id=_name(ctx.request_id, canvas, candidate),
+                seed=seeds[candidate],
+                previews=requests[canvas].previews and canvas == 0,
                 deadline_s=None if ctx.deadline is None else ctx.deadline.left_for_runner_s(),
             )
-            return await _diffuse(ctx, candidate, note)
+            return await _diffuse(ctx, asked, note)
 
-    return await all_of([diffuse(index) for index in range(len(seeds))])
+    # Candidate by candidate, so that the crops of one are there together and share forwards.
+    work = [diffuse(canvas, candidate) for candidate in range(len(seeds)) for canvas in range(len(requests))]
+    results = await all_of(work)
+    return [results[canvas :: len(requests)] for canvas in range(len(requests))]
+
+
+def _name(request_id: str, canvas: int, candidate: int) -> str:
+    """Unique among the requests of one edit."""
+    name = f"{request_id}.{candidate}" if candidate else request_id
+    return f"{name}/{canvas}" if canvas else name
 
 
 async def _diffuse(
@@ -158,26 +207,3 @@ async def _diffuse(
             else:
                 return event
     raise ModelError("the diffusion model ended without a result")
-
-
-def _at_own_size(ctx: EditContext, mask: EditMask, model_image: Image) -> Image:
-    """What the model painted at the size of what it saw, in the photograph's colours, with what is kept of it."""
-    plan, original = ctx.plan, mask.view(ctx.request.base)
-    generated = mask.fit.from_model(model_image)
-    if plan.color_match:
-        generated = blending.match_color(generated, original, mask.view(mask.reach))
-    if plan.keep_light or (plan.keep_parts and not mask.thing.all()):
-        kept = keep(generated, original, mask.view(mask.thing), parts=plan.keep_parts, surface=not plan.keep_light)
-        if "light" not in ctx.journal.kept:  # of several candidates, the first one's
-            ctx.journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
-        generated = kept.image
-    return generated
-
-
-def _blend(ctx: EditContext, mask: EditMask, generated: Image, alpha: Mask) -> Image:
-    """The photograph with an image of what the model saw laid over it, by weights (H, W) of the whole."""
-    original, weights = mask.view(ctx.request.base), mask.view(alpha)
-    if ctx.plan.sharpen:
-        generated = blending.sharpen(generated, weights)
-    blended = blending.blend(original, generated, weights)
-    return blended if mask.crop is None else geometry.paste(ctx.request.base, blended, mask.crop)

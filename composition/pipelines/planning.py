@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from composition.config import Config
@@ -10,7 +12,7 @@ from composition.controls import CONTROLS
 from composition.decision import Decision, EditPlan, RegionSource, Window
 from composition.imaging.geometry import CONTEXT
 from composition.lora import LoraUse
-from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, Keep, RefineMask, Speed
+from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, Keep, OnNoDetection, RefineMask, Speed
 
 T = TypeVar("T")
 
@@ -40,6 +42,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         scheduler=_given(options.scheduler, generation.scheduler),
         seeds=_seeds(options.seed, request.n),
         strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
+        blend=options.blend,
         ip_adapter_scale=options.ip_adapter_scale,
         ip_adapter_window=Window(options.ip_adapter_start, options.ip_adapter_end),
         ip_adapter_mask=options.ip_adapter_mask,
@@ -62,6 +65,16 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         model=options.model or "",
         loras=tuple(lora for lora in request.loras if _acts(lora, prompt, negative_prompt)),
     )
+
+
+def alike(plans: Sequence[EditPlan]) -> list[EditPlan]:
+    """The plans of a request's edits, which share a denoising: with the first one's seeds and the LoRAs of all.
+
+    Where there are several, one that finds nothing is not taken for the whole image: that would paint over the others.
+    """
+    loras = tuple(dict.fromkeys(lora for plan in plans for lora in plan.loras))
+    missing = OnNoDetection.ERROR if len(plans) > 1 else plans[0].on_no_detection
+    return [replace(plan, seeds=plans[0].seeds, loras=loras, on_no_detection=missing) for plan in plans]
 
 
 def region_source(request: EditRequest, plan: EditPlan) -> RegionSource:

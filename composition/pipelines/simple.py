@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from composition.images import Image
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
-from composition.pipelines.locating import find_target, mask_of
-from composition.pipelines.painting import Structure, paint
+from composition.pipelines.locating import Located, find_target, mask_of
 
 
 async def locate(ctx: EditContext) -> EditMask:
@@ -16,7 +14,6 @@ async def locate(ctx: EditContext) -> EditMask:
     return await mask_of(ctx, found)
 
 
-async def run(ctx: EditContext) -> tuple[EditMask, tuple[Image, ...]]:
-    """Find it and repaint it, once for every seed."""
-    mask = await locate(ctx)
-    return mask, await paint(ctx, mask, Structure())
+async def prepare(ctx: EditContext) -> Located:
+    """Find it; there is no structure to preserve."""
+    return Located(ctx=ctx, mask=await locate(ctx))

@@ -66,7 +66,10 @@ class Router:
         return self._reader.read(prompt, target=options.target, keywords=self._keywords)
 
     def decide(self, reading: Reading, *, options: EditOptions, signals: Signals, has_reference: bool) -> Decision:
-        """Decide one edit, as the prompt was read; parts of what the analyzer found may be absent."""
+        """Decide one edit, as the prompt was read; parts of what the analyzer found may be absent.
+
+        Of a reading with `others` it decides the first, and warns that they are left out.
+        """
         evidence = gather(reading=reading, options=options, signals=signals, config=self._config)
         rule = first_match(evidence)
         pipeline = rule.pipeline(evidence)
@@ -126,9 +129,9 @@ def _warnings(reading: Reading) -> tuple[str, ...]:
     found = []
     if not reading.english:
         found.append(NOT_ENGLISH)
-    if reading.left_out:
-        left_out = "; ".join(reading.left_out)
-        found.append(FIRST_EDIT_ONLY.format(count=len(reading.left_out) + 1, left_out=left_out))
+    if reading.others:
+        left_out = "; ".join(other.asked for other in reading.others)
+        found.append(FIRST_EDIT_ONLY.format(count=len(reading.others) + 1, left_out=left_out))
     if reading.dropped:
         found.append(f"{MARKUP_DROPPED}: {', '.join(reading.dropped)}")
     return tuple(found)

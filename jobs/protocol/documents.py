@@ -10,9 +10,19 @@ from typing import Any
 
 from composition.controls import CONTROLS
 from composition.images import Box
-from composition.jobs import EditPayload, Job, JobError, JobEvent, JobKind, JobResult, JobStatus, Priority
+from composition.jobs import (
+    EditOfPayload,
+    EditPayload,
+    Job,
+    JobError,
+    JobEvent,
+    JobKind,
+    JobResult,
+    JobStatus,
+    Priority,
+)
 from composition.marks import Point
-from composition.request import OPTIONS, ControlType, EditOptions, ResponseFormat
+from composition.request import OF_EACH_EDIT, OPTIONS, ControlType, EditOptions, ResponseFormat
 from jobs.protocol.lifecycle import Record
 
 _PLAIN = tuple(
@@ -98,6 +108,14 @@ def _names_only(payload: dict[str, Any]) -> EditPayload:
         base_key=payload["base_key"],
         reference_keys=tuple(payload.get("reference_keys", ())),
         mask_key=payload.get("mask_key"),
+        edits=tuple(
+            EditOfPayload(
+                prompt=str(edit.get("prompt", "")),
+                reference_keys=tuple(edit.get("reference_keys", ())),
+                mask_key=edit.get("mask_key"),
+            )
+            for edit in payload.get("edits", ())
+        ),
     )
 
 
@@ -106,6 +124,8 @@ def dump_payload(payload: EditPayload) -> dict[str, Any]:
     document = asdict(payload)
     document["options"]["loras"] = dict(payload.options.loras)
     document["lora_digests"] = dict(payload.lora_digests)
+    if not payload.edits:
+        del document["edits"]
     return document
 
 
@@ -117,6 +137,7 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
     if unknown := set(stored["control_types"]) - CONTROLS.keys():
         raise ValueError(f"unknown control types: {sorted(unknown)}")
     options = {name: _option(name, value) for name, value in stored.items() if value is not None}
+    edits = document.get("edits", ())
     return EditPayload(
         prompt=document["prompt"],
         base_key=document["base_key"],
@@ -127,6 +148,19 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
         response_format=ResponseFormat(document.get("response_format", ResponseFormat.JSON)),
         options=EditOptions(**options),
         lora_digests=document.get("lora_digests", {}),
+        edits=tuple(_load_edit(edit) for edit in edits),
+    )
+
+
+def _load_edit(document: Mapping[str, Any]) -> EditOfPayload:
+    if unknown := set(document["options"]) - set(OF_EACH_EDIT):
+        raise ValueError(f"unknown options: {sorted(unknown)}")
+    return EditOfPayload(
+        prompt=document["prompt"],
+        negative_prompt=document["negative_prompt"],
+        reference_keys=tuple(document["reference_keys"]),
+        mask_key=document["mask_key"],
+        options={name: _option(name, value) for name, value in document["options"].items()},
     )
 
 

@@ -20,7 +20,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from composition.deadline import RUNNER_LEAD_S
 from composition.errors import CompositionError, InternalError, NotReady, StorageAway, Timeout
-from composition.jobs import SCHEMA_VERSION, Job, JobError, JobResult, Priority
+from composition.jobs import KNOWN_VERSIONS, Job, JobError, JobResult, Priority
 from composition.logs import logged_with
 from composition.ports.codec import ImageCodec
 from composition.ports.observation import NO_JOB_OBSERVER, JobObserver
@@ -136,7 +136,7 @@ class Attempt:
                 self._work.cancel()
 
     async def _handle(self) -> JobResult:
-        if self.job.schema_version != SCHEMA_VERSION:
+        if self.job.schema_version not in KNOWN_VERSIONS:
             raise NotReady("this worker cannot run a job that another version of the service accepted")
         limit_s = self.job.time_limit_s
         try:

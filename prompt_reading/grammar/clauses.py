@@ -12,7 +12,7 @@ from prompt_reading.grammar.frames import FRAMES
 from prompt_reading.grammar.instruction import DESCRIBE, Instruction, instruct, split_clauses, strip_courtesy
 from prompt_reading.grammar.kept import forbids_appearing
 from prompt_reading.grammar.looks import is_look
-from prompt_reading.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of, written
+from prompt_reading.grammar.phrases import Words, find, name_of, parse_noun_phrase, text_of
 from prompt_reading.grammar.states import state
 from prompt_reading.grammar.vocabulary import tag
 from prompt_reading.grammar.worn import trigger, wear_draft
@@ -48,11 +48,10 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What a sentence asks for: the first edit, with all that goes on about it, and those that are left out."""
+    """What a sentence asks for: the first edit, with all that goes on about it, and the others behind it."""
 
-    draft: Draft
-    tokens: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    first: Edit
+    others: tuple[Edit, ...] = ()
 
 
 def read_clauses(tokens: Sequence[str]) -> Sentence:
@@ -61,16 +60,22 @@ def read_clauses(tokens: Sequence[str]) -> Sentence:
     clauses = [stripped] if stripped and stripped[0] in frames.SWAP_OPENINGS else split_clauses(stripped)
     edits = [edit for clause in clauses for edit in _edits(clause)]
     if not edits:
-        return Sentence(Draft(intent=Intent.DESCRIBE), tuple(tokens))
-    first, done, left_out = edits[0].draft, list(edits[0].tokens), list[str]()
+        return Sentence(Edit(Draft(intent=Intent.DESCRIBE), tuple(tokens)))
+    first, others = edits[0], list[Edit]()
     for later in edits[1:]:
-        joined = _joined(first, later.draft)
-        if joined is not None:
+        if (joined := _going_on(first, later)) is not None:
             first = joined
-            done += later.tokens
+        elif others and (joined := _going_on(others[-1], later)) is not None:
+            others[-1] = joined
         else:
-            left_out.append(written(strip_courtesy(later.tokens)))
-    return Sentence(first, tuple(done), tuple(left_out))
+            others.append(Edit(later.draft, tuple(strip_courtesy(later.tokens))))
+    return Sentence(first, tuple(others))
+
+
+def _going_on(first: Edit, later: Edit) -> Edit | None:
+    """Both as one edit, where the later goes on about the first."""
+    draft = _joined(first.draft, later.draft)
+    return None if draft is None else Edit(draft, (*first.tokens, *later.tokens))
 
 
 def _edits(clause: list[str]) -> list[Edit]:

@@ -60,6 +60,9 @@ DUMMY_SUBJECTS: Final = word_set("there it")
 PROP_WORDS: Final = word_set("one ones")
 """What stands for a noun that was said before ("a red one")."""
 
+POINTERS: Final = word_set("this these")
+"""Words for what is shown beside the photograph ("replace the mug with this")."""
+
 MODALS: Final = word_set("should must would could can shall will might may has have needs need ought wants")
 PASSIVE_AUXILIARIES: Final = word_set("be is are was were been being become becomes gets get got to")
 BEFORE_PARTICIPLE: Final = PASSIVE_AUXILIARIES | MODALS | {"not", "all", "now"}

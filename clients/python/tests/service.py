@@ -33,7 +33,7 @@ def body_of(request: httpx.Request) -> dict:
     for part in message.get_payload():
         name, data = part.get_param("name", header="Content-Disposition"), part.get_payload(decode=True)
         if part.get_filename() is None:
-            value = json.loads(data) if name in ("config", "n") else data.decode()
+            value = json.loads(data) if name in ("config", "n", "edits") else data.decode()
         else:
             value = data
         if name == "reference_images":

@@ -94,6 +94,25 @@ def test_an_edit_sends_what_was_asked_for_and_nothing_else(client, service):
     assert sent(service.called("POST")[1]) == {"base_image": text, "prompt": "blue car"}
 
 
+def test_several_edits_are_sent_in_the_place_of_a_prompt_with_their_images_as_text(client, service):
+    edits = [
+        {"prompt": "make the car red", "blend": 0.8, "mask_image": PIXEL},
+        {"prompt": "a tree", "target": "lamp", "reference_images": [PIXEL, "https://shop.example/a.png"]},
+    ]
+    client.edit(PIXEL, edits, seed=7)
+    text = base64.b64encode(PIXEL).decode()
+    assert sent(service.called("POST")[0]) == {
+        "base_image": text,
+        "edits": [
+            {"prompt": "make the car red", "blend": 0.8, "mask_image": text},
+            {"prompt": "a tree", "target": "lamp", "reference_images": [text, "https://shop.example/a.png"]},
+        ],
+        "config": {"seed": 7},
+    }
+    client.edit(PIXEL + bytes(2**20), edits)
+    assert body_of(service.called("POST")[1])["edits"][0]["mask_image"] == text
+
+
 def test_large_images_go_as_the_files_of_a_form_and_the_same_is_asked_for(client, service):
     large = PIXEL + bytes(2**20)
     asked = {"mask": PIXEL, "negative_prompt": "rust", "n": 2, "seed": 7, "control_types": ["depth"]}

@@ -9,7 +9,7 @@ import pytest
 from composition_client import answers
 from composition_client.body import body_of
 from composition_client.errors import BY_CODE
-from composition_client.options import Config
+from composition_client.options import Config, OneEdit
 from pydantic import BaseModel, create_model
 
 from api.app import create_app
@@ -79,7 +79,12 @@ def test_the_request_has_every_field_of_the_service_s(schemas):
     everything, several = (
         json.loads(body_of(b"a", "p", reference=reference, mask=b"c", **OTHERS).content) for reference in (b"b", [b"b"])
     )
-    assert {*everything, *several, "response_format"} == schemas["GenerateRequest"]["properties"].keys()
+    edits = json.loads(body_of(b"a", [{"prompt": "p"}]).content)
+    assert {*everything, *several, *edits, "response_format"} == schemas["GenerateRequest"]["properties"].keys()
+
+
+def test_one_of_several_edits_has_every_field_of_the_service_s(schemas):
+    assert get_type_hints(OneEdit).keys() == schemas["RegionEdit"]["properties"].keys()
 
 
 @pytest.mark.parametrize("name", MODELS)

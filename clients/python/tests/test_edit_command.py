@@ -42,6 +42,7 @@ VALUES = {
     "mask_blur_px": ("4", 4),
     "mask_feather": ("out", "out"),
     "strength": ("0.5", 0.5),
+    "blend": ("0.5", 0.5),
     "crop": ("off", "off"),
     "crop_context": ("3", 3),
     "speed": ("fast", "fast"),

@@ -6,7 +6,7 @@ and adapters; the engine knows who shares a forward, what fits into memory, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from composition.diffusion import DiffusionRequest
@@ -17,15 +17,20 @@ State = TypeVar("State", bound=RequestState)
 
 
 class StartOver(Exception):
-    """Raised by `Family.decode`: the request is to be denoised once more, from `state`; the message says why."""
+    """Raised by `Family.decode`: the request is to be denoised once more, from what `anew` makes of each of its states.
 
-    def __init__(self, state: RequestState, message: str) -> None:
+    The message says why.
+    """
+
+    def __init__(self, anew: Callable[[Any], RequestState], message: str) -> None:
         super().__init__(message)
-        self.state = state
+        self.anew = anew
 
 
 class Family(Protocol[State]):
     """A loaded model family; `State` is its kind of `RequestState`.
+
+    A request comes region by region, as `DiffusionRequest.regions` has them; a state is of one region.
 
     `check` is called from any thread. `encode` and `decode` run one at a time, on a GPU beside the engine's thread,
     which calls all else. An exception that is no CompositionError reaches the caller as the engine translates it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,21 @@ class RequestState(ABC):
         return self.step >= self.steps
 
     @property
+    def regions(self) -> tuple[RequestState, ...]:
+        """Of each region of the request the state; most have one, which is the state itself."""
+        return (self,)
+
+    @property
+    def acting(self) -> tuple[RequestState, ...]:
+        """Those of the regions that the next step needs a prediction for."""
+        return (self,)
+
+    @property
+    def canvas(self) -> RequestState:
+        """The one of the regions that holds what all have painted."""
+        return self
+
+    @property
     @abstractmethod
     def rows(self) -> int:
         """Batch rows that the next step takes."""
@@ -60,3 +75,10 @@ class RequestState(ABC):
     @abstractmethod
     def advance(self, prediction: Any) -> None:
         """Take one step with what `Family.predict` gave for it; a failure leaves the state as it was."""
+
+    @abstractmethod
+    def lay_in(self, other: Self, *, waiting: bool) -> None:
+        """Have in another region's area what that one has there.
+
+        While the other is `waiting` for its first step: what the image itself has there, as noisy as this one is now.
+        """

@@ -18,6 +18,7 @@ from runners.diffusion.engine.batcher import Candidate, next_batch
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.device import Device
 from runners.diffusion.engine.family import Family, StartOver
+from runners.diffusion.engine.joined import joined
 from runners.diffusion.engine.requests import Listener, Phase, RequestRegistry, Ticket
 from runners.diffusion.engine.row_budget import RowBudget
 from runners.diffusion.engine.settings import EngineSettings
@@ -83,7 +84,8 @@ class StepEngine:
             Cancelled: it was cancelled before it came.
             NotReady: the engine is shutting down.
         """
-        self._family.check(request)
+        for region in request.regions:
+            self._family.check(region)
         ticket = self._registry.open(request, listener)
         self._side.submit(Urgency.ENCODE, lambda: self._encode(ticket))
         self._notify()
@@ -208,7 +210,7 @@ class StepEngine:
         if not ticket.request.previews or ticket.ended or state.done or state.step % interval:
             return None
         try:
-            return self._family.preview(state)
+            return self._family.preview(state.canvas)
         except Exception:
             logger.exception("a preview failed")
             return None
@@ -217,7 +219,7 @@ class StepEngine:
         if ticket.ended:
             return
         try:
-            state = self._with_retry("encoding the request", lambda: self._family.encode(ticket.request))
+            state = joined([self._encoded(region) for region in ticket.request.regions])
         except Exception as error:
             self._registry.end(ticket, translate(error, "encoding the request"))
             return
@@ -227,15 +229,20 @@ class StepEngine:
         ticket.phase = Phase.DENOISING  # from here on the engine's thread may take it
         self._notify()
 
+    def _encoded(self, region: DiffusionRequest) -> RequestState:
+        state: RequestState = self._with_retry("encoding the request", lambda: self._family.encode(region))
+        return state
+
     def _decode(self, ticket: Ticket, state: RequestState) -> None:
         if ticket.ended:
             return
         try:
-            image = self._with_retry("decoding the image", lambda: self._family.decode(state))
+            image = self._with_retry("decoding the image", lambda: self._family.decode(state.canvas))
         except StartOver as again:
             logger.warning("a request is computed once more: %s", again)
             self._counters.add("starts_over")
-            ticket.state, ticket.last_served = again.state, self._turn
+            ticket.state = joined([again.anew(region) for region in state.regions])
+            ticket.last_served = self._turn
             ticket.phase = Phase.DENOISING  # from here on the engine's thread may take it
             self._notify()
             return

@@ -1,13 +1,13 @@
 """One denoising step for a batch, and what happens when memory runs out in it.
 
-Out of memory: all that can be freed is freed and the batch is split in halves, down to single requests; a single
-request is retried once, alone; only then it fails, and only it.
+Out of memory: all that can be freed is freed and the batch is split in halves, down to single regions of requests; a
+single one is retried once, alone; only then its request fails, and only it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,55 +46,73 @@ class Stepper:
         self._work_beside = work_beside
 
     def step(self, states: Sequence[RequestState]) -> list[StepOutcome]:
-        """Advance every request of one bucket by one step, or say why it could not.
+        """Advance every request by one step, or say why it could not.
+
+        The requests are of one bucket; regions of theirs that are not have forwards of their own.
 
         Raises: torch.AcceleratorError when the device is lost, for everybody.
         """
+        acting = [region for state in states for region in state.acting]
+        answers: dict[int, Any] = {}
+        for bucket in dict.fromkeys(region.bucket for region in acting):
+            own = [region for region in acting if region.bucket == bucket]
+            answers |= {id(region): answer for region, answer in zip(own, self._answers(own), strict=True)}
+        return [self._outcome(state, [answers[id(region)] for region in state.acting]) for state in states]
+
+    def _answers(self, regions: Sequence[RequestState]) -> list[Any]:
+        """A prediction or a CompositionError for each, all of one bucket."""
+        bucket = regions[0].bucket
         try:
             with translated("preparing the model"):
-                self._family.activate(states[0].bucket)
+                self._family.activate(bucket)
         except CompositionError as error:
-            return [StepOutcome(state=state, error=error) for state in states]
-        return self._step(states, last_try=False)
+            return [error] * len(regions)
+        limit = self._budget.limit(bucket.latent_size)
+        return [answer for batch in _batches(regions, limit) for answer in self._predict(batch)]
 
-    def _step(self, states: Sequence[RequestState], *, last_try: bool) -> list[StepOutcome]:
-        size, rows = states[0].bucket.latent_size, sum(state.rows for state in states)
+    def _outcome(self, state: RequestState, answers: Sequence[Any]) -> StepOutcome:
+        error = next((answer for answer in answers if isinstance(answer, CompositionError)), None)
+        if error is not None:
+            return StepOutcome(state=state, error=error)
+        return self._advance(state, answers[0] if state.acting == (state,) else answers)
+
+    def _predict(self, regions: Sequence[RequestState], *, last_try: bool = False) -> list[Any]:
+        size, rows = regions[0].bucket.latent_size, sum(region.rows for region in regions)
         beside = self._work_beside()
         try:
-            predictions, peak_bytes = self._device.measured(lambda: self._family.predict(states))
+            predictions, peak_bytes = self._device.measured(lambda: self._family.predict(regions))
         except Exception as error:
             if is_device_lost(error):
                 raise
             if not is_out_of_memory(error):
                 logger.exception("a denoising step failed")
-                return self._isolate(states, error)
+                return self._isolate(regions, error)
             self._budget.note_out_of_memory(size, rows)
         else:
             alone = beside == self._work_beside() and beside % 2 == 0
             if peak_bytes is not None and alone:
                 self._budget.note_peak(size, rows, peak_bytes)
             self._budget.note_success(size)
-            return [self._advance(state, one) for state, one in zip(states, predictions, strict=True)]
+            return list(predictions)
         # Outside the handler: the exception's traceback keeps the failed forward's tensors alive.
-        return self._with_less(states, last_try=last_try)
+        return self._with_less(regions, last_try=last_try)
 
-    def _with_less(self, states: Sequence[RequestState], *, last_try: bool) -> list[StepOutcome]:
+    def _with_less(self, regions: Sequence[RequestState], *, last_try: bool) -> list[Any]:
         self._free()
-        if len(states) > 1:
+        if len(regions) > 1:
             self._counters.add("out_of_memory_splits")
-            half = len(states) // 2
-            return self._step(states[:half], last_try=False) + self._step(states[half:], last_try=False)
+            half = len(regions) // 2
+            return self._predict(regions[:half]) + self._predict(regions[half:])
         if not last_try:
             self._counters.add("out_of_memory_retries")
-            return self._step(states, last_try=True)
-        error = translate(MemoryError(), "denoising")
-        return [StepOutcome(state=state, error=error) for state in states]
+            return self._predict(regions, last_try=True)
+        return [translate(MemoryError(), "denoising")]
 
-    def _isolate(self, states: Sequence[RequestState], error: Exception) -> list[StepOutcome]:
-        """A failure that is not about memory may be one request's own: run each alone, so the others go on."""
-        if len(states) == 1:
-            return [StepOutcome(state=states[0], error=translate(error, "denoising"))]
-        return [outcome for state in states for outcome in self._step([state], last_try=False)]
+    def _isolate(self, regions: Sequence[RequestState], error: Exception) -> list[Any]:
+        """A failure that is not about memory may be one region's own: run each alone, so the others go on."""
+        if len(regions) == 1:
+            return [translate(error, "denoising")]
+        return [answer for region in regions for answer in self._predict([region])]
 
     def _advance(self, state: RequestState, prediction: Any, *, last_try: bool = False) -> StepOutcome:
         try:
@@ -110,3 +128,14 @@ class Stepper:
     def _free(self) -> None:
         self._family.release_memory()
         self._device.release()
+
+
+def _batches(regions: Sequence[RequestState], max_rows: int) -> Iterator[list[RequestState]]:
+    """In order, as many at a time as `max_rows` holds, at least one: a request of several regions may take more."""
+    batch: list[RequestState] = []
+    for region in regions:
+        if batch and sum(one.rows for one in batch) + region.rows > max_rows:
+            yield batch
+            batch = []
+        batch.append(region)
+    yield batch

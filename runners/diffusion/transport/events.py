@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, RegionRequest
 from composition.errors import CompositionError, from_code
 from composition.images import Image
 from composition.lora import LoraKind, LoraUse
@@ -29,21 +30,21 @@ Event: TypeAlias = Accepted | Alive | DiffusionProgress | DiffusionResult | Comp
 
 
 def request_to_frame(request: DiffusionRequest) -> Frame:
-    """Header: every scalar; arrays: image, mask, reference<i>, control-<type>."""
+    """Header: every scalar; arrays: image, mask, and of each region area, reference<i>, control-<type>.
+
+    The names of the arrays of regions beside the request's own begin with their number: "1-area".
+    """
     header: dict[str, Any] = {name: value for name, value in vars(request).items() if name not in ("image", "mask")}
     header |= {
         "loras": [asdict(lora) for lora in request.loras],
         "speed": request.speed.value,
         "scheduler": request.scheduler.value,
-        "references": len(request.references),
-        "controls": {
-            kind: {"scale": control.scale, "start": control.start, "end": control.end}
-            for kind, control in request.controls.items()
-        },
+        **_region_header(request),
+        "beside": [{**vars(region), **_region_header(region)} for region in request.beside],
     }
-    arrays = {"image": request.image, "mask": request.mask}
-    arrays |= {f"reference{index}": image for index, image in enumerate(request.references)}
-    arrays |= {f"control-{kind}": control.image for kind, control in request.controls.items()}
+    arrays = {"image": request.image, "mask": request.mask, **_region_arrays(request)}
+    for number, region in enumerate(request.beside, start=1):
+        arrays |= {f"{number}-{name}": array for name, array in _region_arrays(region).items()}
     return Frame(kind=FrameKind.REQUEST, header=header, arrays=arrays)
 
 
@@ -53,21 +54,49 @@ def request_from_frame(frame: Frame) -> DiffusionRequest:
         raise FrameError(f"expected a request, got {frame.kind.name}")
     try:
         fields = dict(frame.header)
-        count, controls = fields.pop("references"), fields.pop("controls")
         fields["speed"] = Speed(fields["speed"])
         fields["scheduler"] = Scheduler(fields["scheduler"])
         fields["loras"] = tuple(_lora(values) for values in fields["loras"])
+        beside = enumerate(fields.pop("beside"), start=1)
         return DiffusionRequest(
             image=frame.arrays["image"],
             mask=frame.arrays["mask"],
-            references=tuple(frame.arrays[f"reference{index}"] for index in range(count)),
-            controls={
-                kind: ControlInput(image=frame.arrays[f"control-{kind}"], **values) for kind, values in controls.items()
-            },
-            **fields,
+            beside=tuple(RegionRequest(**_region(values, frame.arrays, f"{number}-")) for number, values in beside),
+            **_region(fields, frame.arrays, ""),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise FrameError(f"a request cannot be read: {error}") from error
+
+
+def _region_header(region: RegionRequest) -> dict[str, Any]:
+    """What stands in the header for a region's arrays."""
+    return {
+        "area": region.area is not None,
+        "references": len(region.references),
+        "controls": {
+            kind: {"scale": control.scale, "start": control.start, "end": control.end}
+            for kind, control in region.controls.items()
+        },
+    }
+
+
+def _region_arrays(region: RegionRequest) -> dict[str, Any]:
+    arrays: dict[str, Any] = {} if region.area is None else {"area": region.area}
+    arrays |= {f"reference{index}": image for index, image in enumerate(region.references)}
+    return arrays | {f"control-{kind}": control.image for kind, control in region.controls.items()}
+
+
+def _region(header: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The header's fields with a region's arrays, whose names begin with `prefix`, in their places."""
+    count, controls = header["references"], header["controls"]
+    return {
+        **header,
+        "area": arrays[f"{prefix}area"] if header["area"] else None,
+        "references": tuple(arrays[f"{prefix}reference{index}"] for index in range(count)),
+        "controls": {
+            kind: ControlInput(image=arrays[f"{prefix}control-{kind}"], **values) for kind, values in controls.items()
+        },
+    }
 
 
 def _lora(values: Any) -> LoraUse:

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from api.codec import PillowCodec
 from api.provenance import DIGITAL_SOURCE_TYPE
 from composition.images import Box
-from composition.jobs import EditPayload
+from composition.jobs import EditOfPayload, EditPayload
 from composition.marks import Point
 from composition.provenance import parameters_of
 from composition.request import Crop, EditOptions, OutputFormat
@@ -123,6 +123,19 @@ def test_the_parameters_are_the_words_the_seed_and_the_options_that_were_chosen(
         "models": ["sam", "sd-inpainting"],
         "config": {"points": [[1.0, 2.0, 1]], "box": {"x0": 0.0, "y0": 0.0, "x1": 9.0, "y1": 9.0}, "crop": "off"},
     }
+
+
+def test_of_several_edits_each_is_told_without_its_images():
+    edits = (
+        EditOfPayload(prompt="red car", mask_key="secret", options={"blend": 0.5}),
+        EditOfPayload(prompt="a tree", negative_prompt="leaves", reference_keys=("secret",)),
+    )
+    parameters = parameters_of(EditPayload(prompt="", base_key="b", edits=edits), ACCOUNT, 3)
+    assert "prompt" not in parameters
+    assert parameters["edits"] == [
+        {"prompt": "red car", "blend": 0.5},
+        {"prompt": "a tree", "negative_prompt": "leaves"},
+    ]
 
 
 def test_what_was_left_to_the_service_is_left_out_but_seed_zero_is_a_seed():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from composition.editor import describe_detection
 from composition.images import Box, Detection
+from composition.pipelines.account import describe_detection
 
 
 def test_a_detection_is_shown_to_a_tenth_of_a_pixel():

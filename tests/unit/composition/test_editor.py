@@ -410,7 +410,7 @@ async def test_an_analysis_decides_and_masks_without_diffusion(bench, photo):
     assert b.diffuser.requests == []
     assert (analysis.mask[80:200, 120:220] == 255).all()
     assert analysis.metadata["routing"]["rule"] == "default"
-    assert analysis.detections == (MUG,)
+    assert [item["label"] for item in analysis.metadata["detections"]] == ["mug"]
 
 
 async def test_a_fast_edit_takes_the_few_steps_that_the_lcm_lora_is_trained_for(bench, photo):

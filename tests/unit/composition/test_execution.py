@@ -15,7 +15,7 @@ from api.codec import PillowCodec
 from composition.errors import NotFound
 from composition.execution import EditJobHandler
 from composition.images import Box
-from composition.jobs import EditPayload, Job, JobKind, Priority
+from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, Priority
 from composition.marks import Mark, Point
 from composition.request import EditOptions, Oversize
 from tests.fakes.fake_blob_store import FakeBlobStore
@@ -79,6 +79,34 @@ async def accepted(blobs, photo, *, kind=JobKind.EDIT, time_limit_s=5.0, **optio
     return Job(
         id="j", kind=kind, owner="ann", priority=Priority.BATCH, payload=payload, attempt=2, time_limit_s=time_limit_s
     )
+
+
+async def test_several_edits_are_loaded_each_with_its_own_mask_references_and_options(bench, photo):
+    b, blobs = bench(diffuser=SeedDiffuser()), FakeBlobStore()
+    drawn = np.zeros((300, 400), np.uint8)
+    drawn[20:60, 20:60] = 255
+    codec = PillowCodec(max_side_px=2048)
+    mask_key = await blobs.put(codec.encode_mask(drawn))
+    reference_key = await blobs.put(codec.encode_mask(drawn[:40, :40]))
+    edits = (
+        EditOfPayload(prompt="a red box", mask_key=mask_key, options={"strength": 0.5, "blend": 0.25}),
+        EditOfPayload(prompt="a tree", reference_keys=(reference_key,), options={"target": "mug"}),
+    )
+    job = await accepted(blobs, photo)
+    job = replace(job, payload=replace(job.payload, prompt="", edits=edits))
+    handle = EditJobHandler(editor=b.editor, blobs=blobs, codec=codec)
+    loaded = await handle._load(job)
+    first, second = loaded.each
+    assert (first.prompt, first.options.strength, first.options.blend, first.options.seed) == (
+        "a red box",
+        0.5,
+        0.25,
+        7,
+    )
+    assert np.array_equal(first.mask, drawn)
+    assert (second.mask, second.options.target, second.options.strength) == (None, "mug", None)
+    assert (first.references, len(second.references)) == ((), 1)
+    assert len(loaded.notes) <= 1
 
 
 async def test_the_diffusion_model_is_told_what_detection_left_of_the_time_limit(

@@ -107,6 +107,7 @@ IDLE = {
         case({"guidance_scale": 1.0}, REMOVE),
         "at guidance_scale 1 nothing keeps 'mug' from being painted again",
     ),
+    "blend": (case({"blend": 0.0}), "blend 0: nothing of what was painted is laid over the photo"),
     "references": (
         case({"ip_adapter_scale": 0.0}, references=REFERENCE),
         "reference_image is not painted from: ip_adapter_scale is 0",
@@ -256,6 +257,7 @@ ACTING = {
     "negative_prompt, fast": case(FAST, negative_prompt="rust"),
     "guidance_scale 1 without a negative prompt": case({"guidance_scale": 1.0}),
     "prompt": case({}, REMOVE),
+    "blend": case({"blend": 0.1}),
     "references": case({"ip_adapter_scale": 0.9}, references=REFERENCE),
     "ip_adapter_scale 0 without a reference": case({"ip_adapter_scale": 0.0}),
     "ip_adapter_start": case({"ip_adapter_start": 0.2}, references=REFERENCE),

@@ -67,7 +67,7 @@ def test_what_markup_refuses_is_refused():
 def test_the_items_of_a_list_are_edits():
     for prompt in ("1. make the boat green 2. remove the flag", "- make the boat green\n- remove the flag"):
         reading = READER.read(prompt)
-        assert (reading.target.phrase, reading.left_out) == ("boat", ("remove the flag",))
+        assert (reading.target.phrase, tuple(other.asked for other in reading.others)) == ("boat", ("remove the flag",))
 
 
 def test_tags_in_brackets_are_tags():

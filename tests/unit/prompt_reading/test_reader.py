@@ -46,7 +46,11 @@ def test_a_removed_thing_goes_to_the_negative_prompt():
 
 def test_removing_something_to_put_another_there_is_a_replacement():
     reading = READER.read("remove the mug and put a teapot there")
-    assert (reading.target.phrase, reading.generation_prompt, reading.left_out) == ("mug", "a teapot", ())
+    assert (reading.target.phrase, reading.generation_prompt, tuple(other.asked for other in reading.others)) == (
+        "mug",
+        "a teapot",
+        (),
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,12 +211,28 @@ def test_remarks_about_the_rest_are_no_part_of_the_edit():
 def test_two_edits_with_one_verb_are_two_edits():
     reading = READER.read("make the car red and the wheels black")
     assert (reading.target.phrase, reading.generation_prompt) == ("car", "red car")
-    assert reading.left_out == ("make the wheels black",)
+    assert tuple(other.asked for other in reading.others) == ("make the wheels black",)
+
+
+def test_each_of_several_edits_is_read_as_if_it_were_alone_with_what_holds_for_all():
+    reading = READER.read("make the car red, replace the lamp with this tree, don't touch the face, 8k")
+    (other,) = reading.others
+    alone = READER.read("replace the lamp with this tree, 8k")
+    assert (other.target.phrase, other.generation_prompt) == (alone.target.phrase, alone.generation_prompt)
+    assert (reading.appearance_only, other.appearance_only) == (True, False)
+    assert (reading.points, other.points) == (False, True)
+    assert reading.target.protected == other.target.protected == ("face",)
+    assert other.others == ()
+
+
+def test_what_goes_on_about_the_second_edit_is_part_of_it():
+    reading = READER.read("remove the dog. Make the car blue. And make it shiny.")
+    assert [other.target.phrase for other in reading.others] == ["car"]
 
 
 def test_one_edit_of_two_things_is_one_edit():
     reading = READER.read("change the sofa and the chairs to blue")
-    assert (reading.target.phrase, reading.generation_prompt, reading.left_out) == (
+    assert (reading.target.phrase, reading.generation_prompt, tuple(other.asked for other in reading.others)) == (
         "sofa and chairs",
         "blue sofa and chairs",
         (),
@@ -221,7 +241,11 @@ def test_one_edit_of_two_things_is_one_edit():
 
 def test_a_second_sentence_may_go_on_about_the_first():
     reading = READER.read("I want to change the color of my car. Make it red.")
-    assert (reading.target.phrase, reading.generation_prompt, reading.left_out) == ("car", "red car", ())
+    assert (reading.target.phrase, reading.generation_prompt, tuple(other.asked for other in reading.others)) == (
+        "car",
+        "red car",
+        (),
+    )
 
 
 @pytest.mark.parametrize(

@@ -152,4 +152,4 @@ def test_an_edit_that_is_left_out_is_named_and_does_not_route(decide):
 def test_a_remark_between_two_edits_hides_neither():
     reading = READER.read("make the dress red, don't change the face, and remove the hat")
     assert (reading.target.phrase, reading.target.protected) == ("dress", ("face",))
-    assert reading.left_out == ("remove the hat",)
+    assert tuple(other.asked for other in reading.others) == ("remove the hat",)

@@ -28,7 +28,11 @@ READER = GrammarPromptReader()
 )
 def test_a_word_with_a_full_stop_goes_on_and_keeps_its_spelling(prompt, phrase, paint):
     reading = READER.read(prompt)
-    assert (reading.target.phrase, reading.generation_prompt, reading.left_out) == (phrase, paint, ())
+    assert (reading.target.phrase, reading.generation_prompt, tuple(other.asked for other in reading.others)) == (
+        phrase,
+        paint,
+        (),
+    )
 
 
 @pytest.mark.parametrize(

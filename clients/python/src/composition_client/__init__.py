@@ -34,7 +34,7 @@ from composition_client.errors import (
     Unreachable,
 )
 from composition_client.operations import Preview, Progress
-from composition_client.options import Config
+from composition_client.options import Config, OneEdit
 
 __all__ = [
     "Analysis",
@@ -62,6 +62,7 @@ __all__ = [
     "NotAnImage",
     "NotFound",
     "NotReady",
+    "OneEdit",
     "OutOfMemory",
     "OutOfTime",
     "PayloadTooLarge",

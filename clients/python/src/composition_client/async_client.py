@@ -17,7 +17,7 @@ from composition_client.connection import Connection, arguments
 from composition_client.events import EventReader
 from composition_client.images import ImageLike
 from composition_client.operations import Ears, OnPreview, OnProgress, Operations
-from composition_client.options import Config
+from composition_client.options import Config, OneEdit
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class AsyncClient:
     async def edit(
         self,
         image: ImageLike,
-        prompt: str,
+        prompt: str | Sequence[OneEdit],
         *,
         reference: References | None = None,
         mask: ImageLike | None = None,
@@ -83,7 +83,7 @@ class AsyncClient:
 
         Args:
             image: the photo, as `composition_client.images.to_bytes_or_url` takes it; so are `reference` and `mask`.
-            prompt: the sentence.
+            prompt: the sentence; or several edits of the photo, each with its own.
             reference: an image whose look is taken over, or a list of up to four that are together.
             mask: of the photo's size, white (True) = repaint.
             negative_prompt: what must not be painted.
@@ -113,7 +113,7 @@ class AsyncClient:
     async def submit(
         self,
         image: ImageLike,
-        prompt: str,
+        prompt: str | Sequence[OneEdit],
         *,
         reference: References | None = None,
         mask: ImageLike | None = None,
@@ -155,7 +155,7 @@ class AsyncClient:
     async def analyze(
         self,
         image: ImageLike,
-        prompt: str,
+        prompt: str | Sequence[OneEdit],
         *,
         reference: References | None = None,
         mask: ImageLike | None = None,

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import httpx
 
 from composition_client.images import ImageLike, to_base64, to_bytes_or_url
+from composition_client.options import OneEdit
 
 FORM_FROM_BYTES = 2**20
 """Images of together so many bytes go as the files of a form: base64 in JSON would be a third more."""
@@ -32,7 +33,7 @@ class Body:
 
 def body_of(
     image: ImageLike,
-    prompt: str,
+    prompt: str | Sequence[OneEdit],
     *,
     reference: References | None = None,
     mask: ImageLike | None = None,
@@ -41,13 +42,16 @@ def body_of(
     n: int | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Body:
-    """The request without what was not asked for. Raises: NotAnImage."""
+    """The request without what was not asked for; several edits in the place of a prompt. Raises: NotAnImage."""
     several = isinstance(reference, list | tuple)
     images: dict[str, Any] = {"base_image": image, "reference_images" if several else "reference_image": reference}
     images["mask_image"] = mask
     read = {name: _read(given) for name, given in images.items() if given is not None}
-    texts = {"prompt": prompt, "negative_prompt": negative_prompt, "callback_url": callback_url}
+    sentence = prompt if isinstance(prompt, str) else None
+    texts = {"prompt": sentence, "negative_prompt": negative_prompt, "callback_url": callback_url}
     plain: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
+    if not isinstance(prompt, str):
+        plain["edits"] = [_edit(one) for one in prompt]
     if n is not None:
         plain["n"] = n
     if config:
@@ -58,6 +62,16 @@ def body_of(
     wired = {name: [to_base64(part) for part in parts] for name, parts in read.items()}
     body = {name: parts if name == "reference_images" else parts[0] for name, parts in wired.items()}
     return Body(content=_json(body | plain), content_type="application/json")
+
+
+def _edit(one: OneEdit) -> dict[str, Any]:
+    """One of several edits with its images as text, which they are in a form too."""
+    edit: dict[str, Any] = {name: value for name, value in one.items() if value is not None}
+    if "mask_image" in edit:
+        edit["mask_image"] = to_base64(to_bytes_or_url(edit["mask_image"]))
+    if "reference_images" in edit:
+        edit["reference_images"] = [to_base64(to_bytes_or_url(image)) for image in edit["reference_images"]]
+    return edit
 
 
 @dataclass(frozen=True, kw_only=True)

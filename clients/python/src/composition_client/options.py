@@ -6,9 +6,11 @@ values, so an option of a newer service can be sent as well.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, Required, TypedDict
 
 from pydantic import Field
+
+from composition_client.images import ImageLike
 
 
 def _option(description: str, *, default: Any = None, **bounds: Any) -> Any:
@@ -21,6 +23,23 @@ Coordinate = Annotated[float, Field(ge=0)]
 Point = Annotated[list[Coordinate], Field(min_length=2, max_length=3)]
 LoraName = Annotated[str, Field(min_length=1, max_length=100)]
 LoraWeight = Annotated[float, Field(ge=-2.0, le=2.0)]
+
+
+class OneEdit(TypedDict, total=False):
+    """One of several edits of a photo; what it leaves out is as the config has it for all of them.
+
+    Images are as `composition_client.images.to_bytes_or_url` takes them.
+    """
+
+    prompt: Required[str]
+    negative_prompt: str
+    mask_image: ImageLike
+    reference_images: list[ImageLike]
+    target: str
+    strength: float
+    blend: float
+    control_types: list[ControlType]
+    ip_adapter_scale: float
 
 
 class Config(TypedDict, total=False):
@@ -105,6 +124,10 @@ class Config(TypedDict, total=False):
     ]
     strength: Annotated[
         float, _option("How far the region may depart from the original; absent: by rule.", ge=0.1, le=1)
+    ]
+    blend: Annotated[
+        float,
+        _option("How much of what was painted is laid over the photo: 0 leaves it as it was.", default=1.0, ge=0, le=1),
     ]
     crop: Annotated[
         Literal["auto", "off"], _option("auto repaints small regions at higher resolution.", default="auto")

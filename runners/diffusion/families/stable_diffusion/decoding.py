@@ -33,7 +33,9 @@ class Decoder:
         """
         if not bool(torch.isfinite(state.latents).all()) and state.latents.dtype != torch.float32:
             self._counters.add("float32_requests")
-            raise StartOver(state.again_in_float32(), f"{state.latents.dtype} overflowed; models.dtype sets another")
+            raise StartOver(
+                StableDiffusionState.again_in_float32, f"{state.latents.dtype} overflowed; models.dtype sets another"
+            )
         pixels = self.pixels(state.latents)
         image = self._to_image(pixels)
         if self._parts.safety_checker is not None:

@@ -22,7 +22,7 @@ from composition.caching.content_key import content_key
 from composition.controls import CONTROLS
 from composition.diffusion import DiffusionRequest
 from composition.errors import InvalidInput
-from composition.images import Image
+from composition.images import Image, Mask
 from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Speed
 from runners.diffusion.engine.counters import Counters
@@ -34,7 +34,7 @@ from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSets
 from runners.diffusion.families.stable_diffusion.precision import full_precision
 from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
-from runners.diffusion.families.stable_diffusion.state import Control, Reference, StableDiffusionState
+from runners.diffusion.families.stable_diffusion.state import Area, Control, Reference, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import EncodedPrompt
 from runners.visits import ModelVisits
 
@@ -60,6 +60,7 @@ class _Start:
     latents: torch.Tensor
     inpainting: torch.Tensor | None = None
     kept: KeptLatents | None = None
+    area: Area | None = None
 
 
 class Preprocessor:
@@ -98,6 +99,8 @@ class Preprocessor:
             raise InvalidInput(f"image and mask must have one size, a multiple of {multiple} px")
         if any(control.image.shape != request.image.shape for control in request.controls.values()):
             raise InvalidInput("a control image must have the image's size")
+        if request.area is not None and request.area.shape != (height, width):
+            raise InvalidInput("a region's area must have the image's size")
         if request.references and self._parts.reference_projection is None:
             raise InvalidInput("a reference image needs an IP-Adapter, which this model profile does not have")
         if request.num_inference_steps < 1 or not 0.0 < request.strength <= 1.0:
@@ -143,6 +146,7 @@ class Preprocessor:
             latents=start.latents,
             inpainting=start.inpainting,
             kept=start.kept,
+            area=start.area,
             conditioning=conditioning,
             schedule=schedule,
             generator=generator,
@@ -227,15 +231,18 @@ class Preprocessor:
             latents = noise * schedule.scheduler.init_noise_sigma
         else:
             latents = schedule.scheduler.add_noise(start, noise, schedule.timesteps[:1])
-        mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None, None]
-        mask = F.interpolate(mask, size=(height, width)).to(parts.device, parts.dtype)
+        mask = _in_cells(request.mask, height, width).to(parts.device, parts.dtype)
+        area = None
+        if request.area is not None:
+            cells = _in_cells(request.area, height, width).to(parts.device) > 0
+            area = Area(mask=cells, image=start, noise=noise)
         if for_inpainting:
             masked = self._encode_image(request.image, generator, lookups, keep=request.mask < 128)
-            return _Start(latents=latents, inpainting=torch.cat([mask, masked], dim=1))
+            return _Start(latents=latents, inpainting=torch.cat([mask, masked], dim=1), area=area)
         # The stock pipeline draws for the masked image's latents here, which it does not need either.
         randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
         assert start is not None
-        return _Start(latents=latents, kept=KeptLatents(image=start, noise=noise, mask=mask))
+        return _Start(latents=latents, kept=KeptLatents(image=start, noise=noise, mask=mask), area=area)
 
     def _encode_image(
         self, image: Image, generator: torch.Generator, lookups: _Lookups, keep: np.ndarray[Any, Any] | None = None
@@ -277,7 +284,8 @@ class Preprocessor:
         lookups.note("reference_embeddings", hit)
         mask = None
         if request.ip_adapter_mask:
-            mask = torch.from_numpy((request.mask >= 128).astype(np.float32))[None].to(self._parts.device)
+            acts = request.mask if request.area is None else np.minimum(request.mask, request.area)
+            mask = torch.from_numpy((acts >= 128).astype(np.float32))[None].to(self._parts.device)
         return Reference(
             tokens=tokens,
             scale=request.ip_adapter_scale,
@@ -326,6 +334,11 @@ class Preprocessor:
         names += [CONTROLS[kind].role for kind in controls]
         names += loras.names
         return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))
+
+
+def _in_cells(mask: Mask, height: int, width: int) -> torch.Tensor:
+    """A mask (H, W; 0/255) of whole latent cells as float32 (1, 1, h, w), 0 or 1."""
+    return F.interpolate(torch.from_numpy((mask >= 128).astype(np.float32))[None, None], size=(height, width))
 
 
 def _size_bytes(encoding: torch.Tensor | EncodedPrompt) -> int:

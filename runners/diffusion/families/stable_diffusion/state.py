@@ -48,6 +48,31 @@ class Reference:
     mask: torch.Tensor | None = None
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Area:
+    """Where a region is painted, of a request that has several.
+
+    Attributes:
+        mask: bool (1, 1, h, w).
+        image: the image's latents (1, 4, h, w); None where the region starts from noise alone and so never waits.
+        noise: the region's own, (1, 4, h, w).
+    """
+
+    mask: torch.Tensor
+    image: torch.Tensor | None
+    noise: torch.Tensor
+
+    def noisy(self, scheduler: Any, timestep: torch.Tensor) -> torch.Tensor:
+        """The image as noisy as latents before the step of this timestep of the scheduler are."""
+        assert self.image is not None
+        noised: torch.Tensor = scheduler.add_noise(self.image, self.noise, timestep[None])
+        return noised
+
+    def to(self, dtype: torch.dtype) -> Area:
+        image = None if self.image is None else self.image.to(dtype)
+        return replace(self, image=image, noise=self.noise.to(dtype))
+
+
 def within(step: int, steps: int, start: float, end: float) -> bool:
     """Whether a step lies in a window of the steps, as stock diffusers has it for ControlNets."""
     return not (step / steps < start or (step + 1) / steps > end)
@@ -62,6 +87,7 @@ class StableDiffusionState(RequestState):
         inpainting: mask and masked image's latents, (1, 5, h, w), appended to the model's input channels; None for a
             UNet that was not made for inpainting.
         kept: what holds such a UNet to the image outside the mask; None for an inpainting UNet.
+        area: where the region is that this state is of; None: the request has one region only.
         conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
             the negative prompt first. "encoder_hidden_states" is always there, others are added conditions.
         reference: None without a reference image.
@@ -82,6 +108,7 @@ class StableDiffusionState(RequestState):
     guidance_rescale: float = 0.0
     reference: Reference | None = None
     kept: KeptLatents | None = None
+    area: Area | None = None
     controls: Mapping[ControlType, Control] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -103,6 +130,7 @@ class StableDiffusionState(RequestState):
             latents=latents.float(),
             inpainting=wide(self.inpainting),
             kept=None if self.kept is None else self.kept.to(torch.float32),
+            area=None if self.area is None else self.area.to(torch.float32),
             conditioning={name: rows.float() for name, rows in self.conditioning.items()},
             schedule=copy.deepcopy(schedule),
             generator=torch.Generator().set_state(random),
@@ -153,3 +181,8 @@ class StableDiffusionState(RequestState):
             raise
         self.latents = latents
         self.step += 1
+
+    def lay_in(self, other: StableDiffusionState, *, waiting: bool) -> None:
+        assert other.area is not None
+        theirs = other.area.noisy(self.schedule.scheduler, self.timestep) if waiting else other.latents
+        self.latents = torch.where(other.area.mask, theirs, self.latents)

@@ -9,13 +9,14 @@ import torch
 
 from composition.diffusion import DiffusionRequest
 from runners.diffusion.engine.counters import Counters
+from runners.diffusion.engine.joined import joined
 from runners.diffusion.engine.row_budget import RowBudget
+from runners.diffusion.engine.state import RequestState
 from runners.diffusion.engine.stepping import Stepper
 from runners.diffusion.families.stable_diffusion.build import build_family
 from runners.diffusion.families.stable_diffusion.components import Components
 from runners.diffusion.families.stable_diffusion.family import StableDiffusionFamily
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
-from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
 from runners.diffusion.torch_device import TorchDevice
 
 
@@ -31,17 +32,17 @@ def denoise_together(
     device = TorchDevice(torch.device("cpu"))
     stepper = Stepper(family, device, RowBudget(32, device.free_bytes), Counters())
     with torch.inference_mode():
-        states: list[StableDiffusionState] = []
+        states: list[RequestState] = []
         turn = 0
         while len(states) < len(requests) or any(not state.done for state in states):
             while len(states) < len(requests) and len(states) * arrive_every <= turn:
-                states.append(family.encode(requests[len(states)]))
+                states.append(joined([family.encode(region) for region in requests[len(states)].regions]))
             active = [state for state in states if not state.done]
             for bucket in dict.fromkeys(state.bucket for state in active):
                 outcomes = stepper.step([state for state in active if state.bucket == bucket])
                 assert all(outcome.error is None for outcome in outcomes)
             turn += 1
-        return [state.latents for state in states]
+        return [state.canvas.latents for state in states]
 
 
 def denoise_alone(family: StableDiffusionFamily, request: DiffusionRequest) -> torch.Tensor:

@@ -64,7 +64,7 @@ def test_the_second_time_is_what_float32_gives(half):
             state.advance(family.predict([state])[0])
         with pytest.raises(StartOver) as again:
             family.decode(state)
-        state = again.value.state
+        state = again.value.anew(state)
         before = weights_of(half, family)
         assert (state.step, state.latents.dtype) == (0, torch.float32)
         while not state.done:

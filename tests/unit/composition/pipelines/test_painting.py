@@ -21,7 +21,8 @@ from composition.lora import LoraUse
 from composition.masking.body import protected_mask
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
-from composition.pipelines.painting import Structure, paint
+from composition.pipelines.locating import Located, Structure
+from composition.pipelines.painting import paint, scene_of
 from composition.pipelines.planning import make_plan
 from composition.request import Crop, EditOptions, EditRequest, Keep, Speed
 from tests.fakes.fake_analyzer import FakeAnalyzer
@@ -207,7 +208,8 @@ async def test_a_pose_in_a_crop_is_shifted_and_scaled_with_it(bench, photo):
     ctx = context_of(bench(), request(photo), controls={"pose": 0.8, "depth": 0.5})
     pose = upright_pose(Box(x0=80, y0=80, x1=200, y1=200))
     ramp = np.tile(np.linspace(0, 255, 400).astype(np.uint8), (300, 1))
-    await paint(ctx, all_of(CROP), Structure(poses=[pose], depth=ramp))
+    located = Located(ctx=ctx, mask=all_of(CROP), structure=Structure(poses=[pose], depth=ramp))
+    await paint(scene_of([located]), ctx.journal)
     (asked,) = ctx.models.diffuser.requests
     scale = 256 / 200
     low, high = pose.body[:, :2].min(axis=0), pose.body[:, :2].max(axis=0)

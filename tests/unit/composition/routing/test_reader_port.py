@@ -56,7 +56,9 @@ def test_a_reading_says_what_was_left_out_and_what_the_models_do_not_read():
         target=Target(),
         generation_prompt="rot",
         english=False,
-        left_out=("entferne den Hut", "ein Hund"),
+        others=tuple(
+            Reading(target=Target(), generation_prompt="", asked=text) for text in ("entferne den Hut", "ein Hund")
+        ),
         dropped=("<b>",),
     )
     english, edits, markup = decided(reading).warnings

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from composition.images import Box
-from composition.jobs import EditPayload
+from composition.jobs import EditOfPayload, EditPayload
 from composition.marks import Point
 from composition.request import (
     OPTIONS,
@@ -51,6 +53,7 @@ CHANGED = EditOptions(
     mask_blur_px=0,
     mask_feather=MaskFeather.OUT,
     strength=0.3,
+    blend=0.4,
     crop=Crop.OFF,
     crop_context=3.0,
     speed=Speed.FAST,
@@ -98,6 +101,30 @@ def test_a_payload_from_before_there_were_candidates_is_one_image_in_json():
     del document["n"], document["response_format"]
     payload = load_payload(document)
     assert (payload.n, payload.response_format) == (1, ResponseFormat.JSON)
+
+
+def test_several_edits_survive_the_store_and_name_every_image():
+    edits = (
+        EditOfPayload(prompt="red car", mask_key="m", options={"blend": 0.5, "control_types": ("pose",)}),
+        EditOfPayload(prompt="a tree", negative_prompt="leaves", reference_keys=("r", "s"), options={"target": "lamp"}),
+    )
+    payload = EditPayload(prompt="", base_key="a", n=2, edits=edits)
+    assert load_payload(json.loads(json.dumps(dump_payload(payload)))) == payload
+    assert payload.blob_keys == ("a", "m", "r", "s")
+    assert (payload.words, payload.size, payload.schema_version) == ("red car; a tree", 4, 2)
+
+
+def test_a_job_of_one_edit_is_written_as_every_version_reads_it():
+    payload = EditPayload(prompt="blue car", base_key="a", n=3)
+    assert "edits" not in dump_payload(payload)
+    assert (payload.words, payload.size, payload.schema_version) == ("blue car", 3, 1)
+
+
+def test_an_option_that_is_not_one_edits_own_is_not_read():
+    document = dump_payload(EditPayload(prompt="", base_key="a", edits=(EditOfPayload(prompt="p"),)))
+    document["edits"][0]["options"] = {"seed": 7}
+    with pytest.raises(ValueError, match="seed"):
+        load_payload(document)
 
 
 def test_an_option_stored_as_null_or_not_at_all_takes_its_default():

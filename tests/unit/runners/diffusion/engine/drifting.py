@@ -18,7 +18,12 @@ DRIFT = 5.0
 
 @dataclass(kw_only=True, eq=False)
 class DriftState(RequestState):
+    """`area` (h, w; bool) is where its region is, `image` what the image has there: a waiting region shows it."""
+
     latents: Any
+    drift: float = DRIFT
+    area: Any = None
+    image: Any = None
 
     @property
     def rows(self) -> int:
@@ -28,11 +33,15 @@ class DriftState(RequestState):
         self.latents = self.latents + prediction
         self.step += 1
 
+    def lay_in(self, other, *, waiting):
+        self.latents = np.where(other.area, other.image if waiting else other.latents, self.latents)
+
 
 class DriftFamily:
-    """Begins at the request's seed; `room` is how many rows fit, and `batches` how many there were in each forward.
+    """Begins at the request's seed; a prompt that is a number is the drift, `strength` the share of the steps.
 
-    There is room for one checkpoint at a time: `loads` names each that was loaded for a step, in order.
+    `room` is how many rows fit, and `batches` how many there were in each forward. There is room for one checkpoint at
+    a time: `loads` names each that was loaded for a step, in order.
 
     What a test plants: `fail` is asked before every piece of work, by the method's name and the states at hand; while
     `gate` is closed no forward ends, and `inside` says that one waits there.
@@ -64,7 +73,10 @@ class DriftFamily:
                 shared=tuple(lora.name for lora in request.loras),
                 checkpoint=request.model or "",
             ),
-            steps=request.num_inference_steps,
+            steps=max(1, round(request.num_inference_steps * request.strength)),
+            drift=float(request.prompt) if request.prompt.isdigit() else DRIFT,
+            area=None if request.area is None else request.area[::8, ::8] > 0,
+            image=request.image[::8, ::8, 0].astype(float),
             models_used=("drift", *(lora.name for lora in request.loras)),
             notes=("drifts",),
             cache={"noise": "miss"},
@@ -89,7 +101,7 @@ class DriftFamily:
         self._maybe_fail("predict", states)
         if len(states) > self.room:
             raise MemoryError
-        return [np.full(state.latents.shape, DRIFT) for state in states]
+        return [np.full(state.latents.shape, state.drift) for state in states]
 
     def preview(self, state):
         self._maybe_fail("preview", [state])

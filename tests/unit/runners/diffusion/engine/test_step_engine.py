@@ -243,7 +243,7 @@ def test_a_request_that_starts_over_takes_its_steps_again_and_ends_once(start, f
             return None
         asked.append(states[0].step)
         again = DriftState(bucket=states[0].bucket, steps=3, latents=np.full((4, 4), 100.0))
-        return StartOver(again, "not finite")
+        return StartOver(lambda state: again, "not finite")
 
     family.fail = once
     [listener] = submit(engine, request("a", steps=5))

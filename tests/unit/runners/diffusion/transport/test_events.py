@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, RegionRequest
 from composition.errors import ContentPolicy, InvalidInput
 from composition.lora import LoraKind, LoraUse
 from composition.request import Scheduler, Speed
@@ -59,6 +59,19 @@ def full_request():
         model="photo",
         previews=True,
         deadline_s=12.5,
+        area=np.full((16, 24), 7, np.uint8),
+        beside=(
+            RegionRequest(
+                prompt="a red car",
+                negative_prompt="",
+                strength=0.6,
+                references=(image(5),),
+                ip_adapter_scale=0.4,
+                controls={"pose": ControlInput(image=image(6), scale=0.2, start=0.2, end=0.7)},
+                area=np.full((16, 24), 8, np.uint8),
+            ),
+            RegionRequest(prompt="a tree", negative_prompt="", controls={}),
+        ),
     )
 
 

@@ -1,0 +1,88 @@
+"""Several regions of one request on one canvas: denoised row by row, put together after every step.
+
+Each region predicts and steps by itself, with its own text and its own schedule; then every one is given what the
+others have in their areas. That is MultiDiffusion (arXiv 2302.08113, equation 3) for areas that do not overlap. A
+region of less strength begins later, as it would alone: until then its area shows the image, as noisy as the others
+are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runners.diffusion.engine.state import RequestState
+
+
+@dataclass(kw_only=True, eq=False)
+class JoinedState(RequestState):
+    """`joined` makes one. Its bucket is that of the region that takes most steps; others may be of other buckets."""
+
+    several: tuple[RequestState, ...]
+
+    @property
+    def regions(self) -> tuple[RequestState, ...]:
+        return self.several
+
+    @property
+    def acting(self) -> tuple[RequestState, ...]:
+        return tuple(region for region in self.several if not self._waits(region))
+
+    @property
+    def canvas(self) -> RequestState:
+        return max(self.several, key=lambda region: region.steps)
+
+    @property
+    def rows(self) -> int:
+        return sum(region.rows for region in self.acting)
+
+    def advance(self, prediction: Sequence[Any]) -> None:
+        """Take one step with a prediction for each of `acting`; after a failure the same call goes on from there."""
+        following = self.step + 1
+        for region, own in zip(self.acting, prediction, strict=True):
+            if region.step + self._begin(region) < following:
+                region.advance(own)
+        self.step = following
+        self.join()
+
+    def lay_in(self, other: RequestState, *, waiting: bool) -> None:
+        raise AssertionError("only regions are laid into one another")
+
+    def join(self) -> None:
+        """Give every region that acts what the others have in their areas."""
+        for region in self.acting:
+            for other in self.several:
+                if other is not region:
+                    region.lay_in(other, waiting=self._waits(other))
+
+    def _begin(self, region: RequestState) -> int:
+        """The step of the canvas that is the region's first."""
+        return self.steps - region.steps
+
+    def _waits(self, region: RequestState) -> bool:
+        return self._begin(region) > self.step
+
+
+def joined(regions: Sequence[RequestState]) -> RequestState:
+    """The state of a request with these regions, before its first step; one region is itself the state."""
+    if len(regions) == 1:
+        return regions[0]
+    longest = max(regions, key=lambda region: region.steps)
+    cache: dict[str, str] = {}
+    for region in regions:
+        cache |= {name: outcome for name, outcome in region.cache.items() if cache.get(name) != "miss"}
+    state = JoinedState(
+        bucket=longest.bucket,
+        steps=longest.steps,
+        models_used=_each_once(region.models_used for region in regions),
+        notes=_each_once(region.notes for region in regions),
+        cache=cache,
+        several=tuple(regions),
+    )
+    state.join()
+    return state
+
+
+def _each_once(lists: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in lists for name in names))
