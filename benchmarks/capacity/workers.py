@@ -70,6 +70,9 @@ class StandInState(RequestState):
     def advance(self, prediction: Any) -> None:
         self.step += 1
 
+    def lay_in(self, other: StandInState, *, waiting: bool) -> None:
+        """Nothing has no area."""
+
 
 class StandInFamily:
     """A model family that computes nothing; `spend` is told what each piece of work costs.
