@@ -16,10 +16,10 @@ from composition.journal import Journal
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
 from composition.pipelines.account import metadata_of, painting_of
+from composition.pipelines.asking import asked_once
 from composition.pipelines.compound import Asked, asked_in_one_prompt
 from composition.pipelines.context import EditContext, Models
 from composition.pipelines.locating import Located, Undone
-from composition.pipelines.once import asked_once
 from composition.pipelines.painting import Scene, paint, scene_of
 from composition.pipelines.parallel import all_of
 from composition.pipelines.planning import alike, make_plan

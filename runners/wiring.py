@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from composition.caching.cached_ports import (
-    CachedAnalyzer,
-    CachedDepthEstimator,
-    CachedDetector,
-    CachedPoseEstimator,
-    CachedSegmenter,
-)
 from composition.caching.content_cache import ContentCache
 from composition.caching.frozen import size_bytes
 from composition.caching.single_flight import SingleFlight
 from composition.config import Config
 from composition.controls import CONTROLS
+from composition.pipelines.asking import cached
 from composition.pipelines.context import Models
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.request import ControlType
@@ -113,11 +107,4 @@ def _cached(models: Models, config: Config, observer: EditObserver) -> Models:
         ),
         observer=observer,
     )
-    return replace(
-        models,
-        analyzer=CachedAnalyzer(models.analyzer, cache),
-        detector=CachedDetector(models.detector, cache),
-        segmenter=CachedSegmenter(models.segmenter, cache),
-        pose=CachedPoseEstimator(models.pose, cache),
-        depth=CachedDepthEstimator(models.depth, cache),
-    )
+    return cached(models, cache)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +16,7 @@ from composition.imaging.masks import boxes_to_mask
 from composition.lora import LoraUse
 from composition.request import Crop, EditOptions, EditRequest, Keep, OneOfSeveral, OnNoDetection
 from tests.fakes.fake_analyzer import FakeAnalyzer
+from tests.fakes.fake_depth_estimator import FakeDepthEstimator
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
 
@@ -148,6 +151,21 @@ async def test_what_edits_ask_of_models_alike_is_asked_once(bench, photo):
     assert sorted(b.detector.phrases) == ["lamp", "mug"]
     assert b.depth.calls == 1
     assert len(calls) <= 1
+
+
+async def test_an_edit_that_finds_nothing_takes_no_answer_from_one_that_waits_for_the_same(bench, photo):
+    class Held(FakeDepthEstimator):
+        async def estimate_depth(self, image):
+            asyncio.get_running_loop().call_later(0.05, gate.set)  # by then the first edit has given up
+            await gate.wait()
+            return await super().estimate_depth(image)
+
+    gate = asyncio.Event()
+    b = desk(bench, depth=Held())
+    edits = (one("replace the vase with a cake", control_types=("depth",)), one(TREE, control_types=("depth",)))
+    result = await b.edit(several(photo, *edits))
+    assert b.depth.calls == 1
+    assert [bool(edit["detections"]) for edit in result.metadata["edits"]] == [False, True]
 
 
 async def test_each_edit_is_told_with_its_own_region_models_and_warnings(bench, photo):
