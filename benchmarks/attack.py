@@ -49,7 +49,7 @@ FEW_FILES = ("sh", "-c", f'ulimit -n {MAX_FILES} && exec "$@"', "sh")
 ANSWER_LIMIT_S = 0.1
 HEALTH_LIMIT_S = 5.0
 RECEIVE_LIMIT_S = 120.0
-HOARD_LIMIT_MB = 800
+HOARD_LIMIT_MB = 1200
 LOG_DELAY_S = 10.0
 NATIVE_PATHS = ("/compose", "/compose_task", "/compose_task/submit")
 
