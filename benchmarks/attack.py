@@ -32,6 +32,7 @@ from PIL import Image
 from benchmarks.attack_network import network_attacks
 from benchmarks.attack_outcome import Outcome, smallest_edit
 from benchmarks.attack_storage import run_faults
+from benchmarks.load import FRONT, processes
 from benchmarks.server import Server, free_port
 
 KEY = "a-key-that-no-file-may-hold"
@@ -49,7 +50,7 @@ FEW_FILES = ("sh", "-c", f'ulimit -n {MAX_FILES} && exec "$@"', "sh")
 ANSWER_LIMIT_S = 0.1
 HEALTH_LIMIT_S = 5.0
 RECEIVE_LIMIT_S = 120.0
-HOARD_LIMIT_MB = 800
+HOARD_LIMIT_MB = 1200
 LOG_DELAY_S = 10.0
 NATIVE_PATHS = ("/compose", "/compose_task", "/compose_task/submit")
 
@@ -78,11 +79,8 @@ class Target:
         return httpx.Client(base_url=self.url, headers={"X-API-Key": key}, timeout=120)
 
     def front(self) -> psutil.Process:
-        """The process that answers: the largest of those that listen (its supervisor listens too)."""
-        supervisor = psutil.Process(self.pid)
-        family = (supervisor, *supervisor.children(recursive=True))
-        listening = [p for p in family if any(c.laddr.port == self.address[1] for c in p.net_connections("tcp"))]
-        return max(listening, key=lambda process: int(process.memory_info().rss))
+        """The process that answers. Its listening socket does not tell it: all the others have inherited that."""
+        return processes(self.pid)[FRONT]
 
 
 def idle_sockets(target: Target, *, count: int, timed: bool = True) -> Outcome:

@@ -13,21 +13,22 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.budgets import ByteBudget
+from api.budgets import BudgetPart, SharedBudget
 from api.security.answers import refuse
+from api.security.rate_limit import client_of
 from composition.errors import CompositionError, PayloadTooLarge, QueueFull, Timeout
 
 logger = logging.getLogger(__name__)
 
 BODIES_AT_ONCE = 16
-"""The shared budget, in bodies of the largest allowed size."""
+"""The shared budget, in bodies of the largest allowed size; half of it for one client."""
 STALL_TIMEOUT_S = 20.0
 """Between two pieces of a body; and in all, with a second more for each `SLOWEST_BYTES_PER_S` that have come."""
 SLOWEST_BYTES_PER_S = 1024
 """Slower than any line that a photo is sent over: a byte every few seconds holds a connection, and no more."""
 BUSY_RETRY_AFTER_S = 5
 STREAMS_AT_ONCE = 4
-"""Bodies that go to the disk as they come, of each path that takes them."""
+"""Bodies that go to the disk as they come, of each path that takes them; half of them of one client."""
 
 
 class BodyLimitGuard:
@@ -48,8 +49,8 @@ class BodyLimitGuard:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._stall_timeout_s = stall_timeout_s
-        self._budget = ByteBudget(BODIES_AT_ONCE * max_body_bytes)
-        self._streamed = {path: (size, ByteBudget(STREAMS_AT_ONCE)) for path, size in (streamed or {}).items()}
+        self._budget = SharedBudget(BODIES_AT_ONCE * max_body_bytes)
+        self._streamed = {path: (size, SharedBudget(STREAMS_AT_ONCE)) for path, size in (streamed or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,7 +62,9 @@ class BodyLimitGuard:
         if declared.isdecimal() and int(declared) > max_bytes:
             await self._refuse(_too_large(max_bytes), scope, receive, send)
             return
-        if streams is not None and not streams.take(1):
+        client = client_of(scope)
+        stream = streams.part(client) if streams is not None else None
+        if stream is not None and not stream.take(1):
             await self._refuse(_too_many(), scope, receive, send)
             return
         body = _WatchedBody(
@@ -69,7 +72,7 @@ class BodyLimitGuard:
             send,
             max_bytes=max_bytes,
             stall_timeout_s=self._stall_timeout_s,
-            budget=self._budget if streams is None else None,
+            part=self._budget.part(client) if stream is None else None,
         )
         try:
             await self._app(scope, body.receive, body.send)
@@ -79,8 +82,8 @@ class BodyLimitGuard:
             logger.info("a route gave up on a refused body: %r", error)
         finally:
             body.release()
-            if streams is not None:
-                streams.give_back(1)
+            if stream is not None:
+                stream.release()
         if body.refusal is not None and not body.answered:
             await self._refuse(body.refusal, scope, receive, send)
 
@@ -114,13 +117,13 @@ class _WatchedBody:
         *,
         max_bytes: int,
         stall_timeout_s: float,
-        budget: ByteBudget | None,
+        part: BudgetPart | None,
     ) -> None:
         self._receive = receive
         self._send = send
         self._max_bytes = max_bytes
         self._stall_timeout_s = stall_timeout_s
-        self._budget = budget
+        self._part = part
         self._received_bytes = 0
         self._waited_s = 0.0
         self._complete = False
@@ -144,9 +147,8 @@ class _WatchedBody:
 
     def release(self) -> None:
         """Give the budget back what the body took."""
-        if self._budget is not None:
-            self._budget.give_back(self._received_bytes)
-        self._received_bytes = 0
+        if self._part is not None:
+            self._part.release()
 
     async def _next_piece(self) -> Message:
         loop = asyncio.get_running_loop()
@@ -166,7 +168,7 @@ class _WatchedBody:
         self._complete = not message.get("more_body", False)
         if self._received_bytes + size_bytes > self._max_bytes:
             self._refuse(_too_large(self._max_bytes))
-        elif self._budget is None or self._budget.take(size_bytes):
+        elif self._part is None or self._part.take(size_bytes):
             self._received_bytes += size_bytes
         else:
             self._refuse(_too_many())

@@ -7,6 +7,7 @@ import pytest
 from starlette.datastructures import State
 from starlette.responses import PlainTextResponse
 
+from api.app import edit_paths
 from api.drain import DrainSwitch
 from api.readiness import ReadinessProbe
 from api.security.wrong_keys import WRONG_KEYS_PER_MINUTE, WrongKeys
@@ -39,9 +40,9 @@ async def test_draining_refuses_new_work_says_so_and_lets_the_rest_go_on(edge: E
     assert await ready(edge) == 200
     answer = await edge.client.post(DRAIN, headers=KEY)
     assert (answer.status_code, answer.json()["draining"]) == (200, True)
-    for path in ("/api/v1/generate", "/api/v1/generate/async", "/api/v1/analyze"):
+    for path in sorted(edit_paths()):
         refused = await edge.client.post(path, json=EDIT)
-        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "NOT_READY"), path
+        assert (refused.status_code, refused.json()["error"]["code"].upper()) == (503, "NOT_READY"), path
         assert "draining" in refused.json()["error"]["message"]
         assert refused.headers["retry-after"] == "30"
     repeated = await edge.client.post("/api/v1/generate/async", json=EDIT, headers={"Idempotency-Key": "k"})

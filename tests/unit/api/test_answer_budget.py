@@ -60,7 +60,7 @@ async def test_a_large_answer_leaves_in_pieces_and_every_one_is_whole(size_bytes
 
 
 async def test_a_client_that_takes_nothing_gets_no_more_and_others_do():
-    guard = AnswerBudgetGuard(app, max_bytes=8 * LARGE)
+    guard = AnswerBudgetGuard(app, max_bytes=4 * LARGE)
     waiting = [Client(guard), Client(guard)]
     assert [await one.status() for one in waiting] == [200, 200]
     refused = Client(guard)

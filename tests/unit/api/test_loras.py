@@ -156,7 +156,7 @@ async def test_a_body_of_gigabytes_is_refused_before_it_is_read(edge):
     )  # fmt: skip
 
 
-async def test_only_so_many_uploads_come_in_at_a_time(edge):
+async def test_only_so_many_uploads_come_in_at_a_time_and_half_of_them_from_one_client(edge):
     held: asyncio.Event = asyncio.Event()
     arrived: asyncio.Queue[None] = asyncio.Queue()
 
@@ -166,12 +166,17 @@ async def test_only_so_many_uploads_come_in_at_a_time(edge):
         await held.wait()
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    uploads = [asyncio.create_task(edge.client.post(PATH, content=slow(), headers=headers)) for _ in range(4)]
-    for _ in range(4):
-        await asyncio.wait_for(arrived.get(), 30)
-    answer = await send(edge)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "QUEUE_FULL")
-    assert "Retry-After" in answer.headers
+    uploads = []
+    for address in ("10.0.0.1", "10.0.0.2"):
+        edge.client._transport.client = (address, 1)
+        uploads += [asyncio.create_task(edge.client.post(PATH, content=slow(), headers=headers)) for _ in range(2)]
+        for _ in range(2):
+            await asyncio.wait_for(arrived.get(), 30)
+        answer = await send(edge)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "QUEUE_FULL"), address
+        assert "Retry-After" in answer.headers
+    edge.client._transport.client = ("10.0.0.3", 1)
+    assert (await send(edge)).status_code == 503
     held.set()
     assert {answer.status_code for answer in await asyncio.gather(*uploads)} == {400}
     assert (await send(edge)).status_code == 200

@@ -192,6 +192,15 @@ async def post(edge: Edge, content: bytes = b"{}", **headers: str) -> httpx.Resp
     return await edge.client.post("/mcp", content=content, headers=sent)
 
 
+@pytest.mark.parametrize("tool", ["edit", "analyze"])
+async def test_a_draining_service_takes_no_work_from_here_either(tool: str):
+    async with opened() as edge, connected(edge) as client:
+        edge.context.drain.turn(on=True)
+        result = await client.call_tool(tool, EDIT)
+        assert (result.is_error, result.structured_content["code"]) == (True, "NOT_READY")
+        assert not edge.queue.jobs
+
+
 async def test_the_guards_stand_before_it():
     async with opened(ApiConfig(api_keys=KEYS, rate_limit_per_minute=1)) as edge:
         assert (await post(edge)).status_code == 401

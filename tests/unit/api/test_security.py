@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -105,16 +106,31 @@ async def test_bodies_share_a_budget_that_is_given_back():
         await PlainTextResponse("fine")(scope, receive, send)
 
     guard = BodyLimitGuard(holding, max_body_bytes=LIMIT)
-    async with client_of(guard) as client:
-        held = [asyncio.create_task(client.post("/", content=bytes(LIMIT))) for _ in range(BODIES_AT_ONCE)]
-        for _ in held:
-            await reading.acquire()
-        refused = await client.post("/", content=b"one too many")
-        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "QUEUE_FULL")
-        assert refused.headers["retry-after"] == "5"
+    async with AsyncExitStack() as stack:
+        ann, bob, eve = [
+            await stack.enter_async_context(client_of(owned(guard, name))) for name in ("ann", "bob", "eve")
+        ]
+        held = []
+        for client in (ann, bob):
+            held += [asyncio.create_task(client.post("/", content=bytes(LIMIT))) for _ in range(BODIES_AT_ONCE // 2)]
+            for _ in range(BODIES_AT_ONCE // 2):
+                await reading.acquire()
+            refused = await client.post("/", content=b"one too many of this client's")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "QUEUE_FULL")
+            assert refused.headers["retry-after"] == "5"
+        assert (await eve.post("/", content=b"one too many of all")).status_code == 503
         go_on.set()
         assert [answer.status_code for answer in await asyncio.gather(*held)] == [200] * BODIES_AT_ONCE
-        assert (await client.post("/", content=bytes(LIMIT))).status_code == 200
+        assert (await ann.post("/", content=bytes(LIMIT))).status_code == 200
+
+
+def owned(app: Any, owner: str) -> Any:
+    """As the guard of API keys hands requests on."""
+
+    async def of_owner(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {"owner": owner}}, receive, send)
+
+    return of_owner
 
 
 async def test_a_body_that_stalls_is_given_up():
