@@ -30,7 +30,7 @@ DOCS_PACKAGES := out/docs-packages
 OFFLINE := HF_HUB_OFFLINE=1
 
 .PHONY: help setup profiles demo serve models doctor test-models test test-slow test-unit test-integration test-e2e check format lock build clean \
-	bench bench-full-size chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world \
+	bench bench-full-size bench-peers chaos attack schemathesis load stop-test backlog mutants footprint train-demo demo-world \
 	page page-check page-test docs observe-test new-user bento-test image image-test scale-test upgrade-test secrets \
 	release-check sbom
 
@@ -105,6 +105,9 @@ bench: $(READY)  ## against stock diffusers, side by side; out/bench.json
 
 bench-full-size: $(READY)  ## the same at Stable Diffusion 1.5's own size, random weights, a few steps
 	$(OFFLINE) $(BIN)/python -m benchmarks.bench --full-size
+
+bench-peers: test-models  ## beside IOPaint, ComfyUI and a naive server, over HTTP; out/peers: make bench-peers ARGS="--steps 5"
+	$(OFFLINE) $(BIN)/python -m benchmarks.peers $(ARGS)
 
 chaos: $(READY)  ## kill -9 at random while jobs run: none is lost
 	$(OFFLINE) $(BIN)/python -m benchmarks.chaos

@@ -38,6 +38,7 @@ SHARED: Mapping[str, Collection[str]] = {
         f"{E2E}/test_loras.py",
         f"{E2E}/test_mcp.py",
         f"{E2E}/test_observability.py",
+        f"{E2E}/test_peers.py",
         f"{E2E}/test_readme.py",
         f"{E2E}/test_schema_attack.py",
         f"{E2E}/test_ways_in.py",

@@ -2,10 +2,10 @@
 
 Usage: python -m benchmarks.capacity [--card "RTX 3090" | --costs FILE] [--rates 1,10,100,1000,10000] [--workers 1,4]
            [--mix shop] [--arrivals poisson] [--requests 1000] [--in-flight 3] [--rows 16] [--seed 7]
-           [--out out/capacity]
+           [--by-kind] [--out out/capacity]
        python -m benchmarks.capacity --within 10 [...]     the workers that answer 95 % within 10 s
        python -m benchmarks.capacity --measure sd15        this machine's step costs, for --costs
-       python -m benchmarks.capacity --validate            the forecast against a stand-in model: a minute
+       python -m benchmarks.capacity --validate            the forecast against a stand-in model: two minutes
 
 The step engine is the served one, under a clock that costs nothing; its model is a stand-in with those costs.
 """
@@ -22,7 +22,7 @@ from benchmarks.capacity.cards import CARDS, expected
 from benchmarks.capacity.costs import Costs, load, save
 from benchmarks.capacity.servers import MOST_WORKERS, Server, serve, servers, workers_needed
 from benchmarks.capacity.simulation import Outcome
-from benchmarks.capacity.traffic import ARRIVALS, Mix, load_mix
+from benchmarks.capacity.traffic import ALL, ARRIVALS, Mix, load_mix
 from benchmarks.capacity.validation import ALLOWED, Compared, validate_real, validate_simulated
 from benchmarks.load import percentile
 from benchmarks.report_files import Row, table, write
@@ -60,14 +60,20 @@ def check(mix: Mix, costs: Costs) -> None:
 
 
 def waiting_rows(costs: Costs, mix: Mix, options: argparse.Namespace) -> list[Row]:
-    """Delays and answers for every rate, number of workers and way of serving."""
-    return [
-        {"requests/h": f"{rate:g}", "workers": str(workers), "served": name}
-        | _figures(serve(server, mix, per_hour=rate, workers=workers, **_crowd(options)))
-        for rate in options.rates
-        for workers in options.workers
-        for name, server in _servers(costs, options).items()
-    ]
+    """Delays and answers for every rate, number of workers and way of serving, and with `by_kind` for each kind."""
+    kinds = [ALL, *(kind.name for kind in mix)] if options.by_kind else [ALL]
+    rows: list[Row] = []
+    for rate in options.rates:
+        for workers in options.workers:
+            for name, server in _servers(costs, options).items():
+                outcome = serve(server, mix, per_hour=rate, workers=workers, **_crowd(options))
+                place = {"requests/h": f"{rate:g}", "workers": str(workers), "served": name}
+                rows += [
+                    place | ({"kind": kind} if options.by_kind else {}) | _figures(outcome, kind)
+                    for kind in kinds
+                    if kind == ALL or kind in outcome.kinds
+                ]
+    return rows
 
 
 def needed_rows(costs: Costs, mix: Mix, options: argparse.Namespace) -> list[Row]:
@@ -83,11 +89,14 @@ def needed_rows(costs: Costs, mix: Mix, options: argparse.Namespace) -> list[Row
     ]
 
 
-def _figures(outcome: Outcome) -> dict[str, Any]:
-    """Seconds; none of them where more comes than is served."""
+def _figures(outcome: Outcome, kind: str) -> dict[str, Any]:
+    """Seconds of a kind or of "all"; none where more comes than is served."""
+    chosen = [number for number, name in enumerate(outcome.kinds) if kind in (ALL, name)]
     names = {"delay": outcome.delays_s, "answer": outcome.answers_s}
     seconds = {
-        f"{name} p{percent}, s": "overloaded" if outcome.overloaded else f"{percentile(values, percent):.1f}"
+        f"{name} p{percent}, s": "overloaded"
+        if outcome.overloaded
+        else f"{percentile([values[number] for number in chosen], percent):.1f}"
         for name, values in names.items()
         for percent in (50, 95, 99)
     }
@@ -137,7 +146,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     costs.add_argument("--costs", type=Path, metavar="FILE", help="measured costs, from --measure")
     parser.add_argument("--rates", type=_numbers(1, 10_000), default="1,10,100,1000,10000", help="requests per hour")
     parser.add_argument("--workers", type=_numbers(1, MOST_WORKERS, whole=True), default="1,4")
-    parser.add_argument("--mix", default="shop", help="simple, shop or a JSON file")
+    parser.add_argument("--mix", default="shop", help="simple, shop, drafts or a JSON file")
+    parser.add_argument("--by-kind", action="store_true", help="lines for each kind of the mix too")
     parser.add_argument("--arrivals", choices=list(ARRIVALS), default="poisson")
     parser.add_argument("--requests", type=int, default=1000, help="simulated for each line")
     parser.add_argument("--in-flight", type=int, default=3, help="limits.max_concurrent_requests of a worker")
@@ -145,6 +155,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("out/capacity"))
     options = parser.parse_args(arguments)
+    if options.within and options.by_kind:
+        parser.error("--by-kind says how long each kind waits, --within how many workers are needed")
     for name in ("requests", "in_flight", "rows"):
         if getattr(options, name) < 1:
             parser.error(f"--{name.replace('_', '-')} must be at least 1")

@@ -28,13 +28,15 @@ class Outcome:
     """What became of a stream of requests.
 
     Attributes:
-        delays_s: until a request's work began, in order of arrival.
+        kinds: of each request, by name, in order of arrival as all that follows.
+        delays_s: until its work began.
         answers_s: until its image was there.
         utilisation: the workers' busy share of the time from 0 until the last arrival; 0 where all come at 0.
         last_s: when the last image was there.
         waiting_share: of all requests, those not begun when the last one came.
     """
 
+    kinds: Sequence[str]
     delays_s: Sequence[float]
     answers_s: Sequence[float]
     utilisation: float
@@ -101,6 +103,7 @@ def simulate(requests: Sequence[Request], workers: Sequence[Worker]) -> Outcome:
         push(now + turn.seconds, _What.LOOKS_UP, index)
     assert len(ended) == len(requests)
     return Outcome(
+        kinds=[request.kind.name for request in requests],
         delays_s=[began[request.number] - request.at_s for request in requests],
         answers_s=[ended[request.number] - request.at_s for request in requests],
         utilisation=busy_s / (horizon_s * len(workers)) if horizon_s else 0.0,

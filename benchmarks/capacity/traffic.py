@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOUR_S = 3600.0
+ALL = "all"
+"""What all kinds together are called."""
 BURST = 5
 """Requests that come at once in `bursts`: what one user sends who has five photos."""
 
@@ -24,6 +26,7 @@ class Kind:
         controls: names of the ControlNets, active in every step.
         reference: whether there is a reference image.
         guided: takes two rows instead of one.
+        loras: the set of LoRAs that it wears; only requests with the same one share a forward.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Kind:
     controls: tuple[str, ...] = ()
     reference: bool = False
     guided: bool = True
+    loras: str = ""
 
     @property
     def rows(self) -> int:
@@ -59,7 +63,12 @@ SHOP: Mix = (
     Kind(name="rim replacement", share=0.05, shape="landscape", steps=25, controls=("depth",), reference=True),
 )
 """SPEC.md's five uses in shares that are a guess; with `Kind` as JSON objects, a file has yours."""
-MIXES: Mapping[str, Mix] = {"simple": SIMPLE, "shop": SHOP}
+DRAFTS: Mix = (
+    Kind(name="draft", share=0.8, steps=4, guided=False, loras="lcm"),
+    Kind(name="fine", share=0.2, steps=50, controls=("pose", "depth"), reference=True),
+)
+"""Many try things out with `speed: fast`, some want the last bit: a guess too."""
+MIXES: Mapping[str, Mix] = {"simple": SIMPLE, "shop": SHOP, "drafts": DRAFTS}
 
 
 def load_mix(name: str) -> Mix:
@@ -79,6 +88,8 @@ def load_mix(name: str) -> Mix:
         raise ValueError(f"{name} holds no mix: {error}") from error
     if not mix or any(kind.share <= 0 or kind.steps < 1 for kind in mix):
         raise ValueError(f"{name}: at least one kind, each with a share above 0 and at least one step")
+    if len({kind.name for kind in mix} | {ALL}) <= len(mix):
+        raise ValueError(f"{name}: two kinds have one name, or one is called {ALL!r}")
     return mix
 
 

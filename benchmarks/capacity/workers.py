@@ -101,7 +101,7 @@ class StandInFamily:
         shape = self._costs.shape(known.kind.shape)
         reference_s = self._costs.reference_s if known.kind.reference else 0.0
         self._spend(self._costs.around_s + shape.encode_s + reference_s)
-        return StandInState(known, Bucket(latent_size=shape.latent_size))
+        return StandInState(known, Bucket(latent_size=shape.latent_size, shared=known.kind.loras))
 
     def ready(self, bucket: Bucket) -> bool:
         return True
@@ -258,8 +258,8 @@ def alike(one: Request, other: Request) -> bool:
     References never: in a batch it gives each image the others' reference as well.
     """
     a, b = one.kind, other.kind
-    same = (a.shape, a.steps, a.controls, a.guided) == (b.shape, b.steps, b.controls, b.guided)
-    return same and not a.reference and not b.reference
+    same = [(kind.shape, kind.steps, kind.controls, kind.guided, kind.loras) for kind in (a, b)]
+    return same[0] == same[1] and not a.reference and not b.reference
 
 
 def rows_by_control(kinds: Sequence[Any]) -> list[int]:

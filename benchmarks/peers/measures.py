@@ -169,9 +169,11 @@ class PeerBench:
             try:
                 if self._peer.fetch(client, ticket) is not None:
                     return 1
-            except _FAILURES:
+            except _FAILURES as error:
+                self._notes.append(f"kill -9: {error}")
                 return 0
             time.sleep(0.1)
+        self._notes.append(f"kill -9: not answered within {PATIENCE_S:.0f} s")
         return 0
 
     def _ended(self, edit: Edit) -> float:

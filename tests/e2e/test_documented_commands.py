@@ -45,6 +45,8 @@ ELSEWHERE = {
     ("docs/loras.md", "Bringing one in"): "test_loras.py sends a file that is made for the served model",
     ("docs/memory.md", "What fits on a card"): "sd15 is not here; docs/models-store.md asks the doctor about tiny",
     ("docs/performance.md", "Measuring"): "minutes to hours each; tests/integration/benchmarks runs the small ones",
+    ("docs/performance.md", "Beside other servers"): "test_peers.py measures two of them on the tiny model",
+    ("docs/capacity.md", "From your machine to a number"): "sd15 is not here; test_capacity.py measures tiny",
     ("docs/deployment.md", "The image"): "make image-test builds and runs one, in an hour",
     ("docs/deployment.md", "Compose"): "needs a container runtime; tests/unit/deploy checks the files",
     ("docs/deployment.md", "Kubernetes"): "tests/unit/deploy checks the files, and the secrets' names in them",

@@ -11,10 +11,16 @@ import pytest
 
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers.adapters import Launch, Naive
+from benchmarks.peers.edit import changed_outside, make_edit
 from benchmarks.peers.measures import COLUMNS, Effort, PeerBench
+from benchmarks.peers.naive import create_app
 from tests.unit.benchmarks.peers import stand_ins
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    # diffusers' DPM scheduler under numpy 2.4.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
+]
 EFFORT = Effort(side_px=128, steps=5, rounds=1)
 
 
@@ -46,6 +52,20 @@ def test_a_server_that_paints_one_after_the_other_forgets_and_goes_on_shows_as_s
     assert (row["changed outside, %"], row["changed far outside, %"]) == (0.0, 0.0)
 
 
+def test_the_naive_server_paints_the_whole_photo(tiny_models):
+    edit = make_edit(1, side_px=256, steps=2)
+    naive = Naive(model=tiny_models.path("sd-inpainting"), dtype="float32")
+    with stand_ins.served(create_app(str(naive.model), naive.dtype)) as client:
+        assert client.get(naive.health_path).is_success
+        painted, again = naive.paint(client, edit), naive.paint(client, edit)
+        other = naive.paint(client, edit.again(seed=2))
+    assert painted.shape == (256, 256, 3)
+    assert (painted == again).all()
+    assert (painted != other).any()
+    assert changed_outside(edit, painted)[1] > 0.9  # nothing brings the photo back
+
+
+@pytest.mark.slow
 def test_this_service_and_the_naive_one_are_measured_on_the_tiny_model(tiny_models, tmp_path, capsys):
     model = tiny_models.path("sd-inpainting")
     asked = ["--model", str(model), "--px", "256", "--steps", "2", "--rounds", "1", "--only", "ours,naive"]

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.capacity import __main__ as capacity
 from benchmarks.capacity.cards import expected
 from benchmarks.capacity.costs import Costs, ShapeCosts, save
+from benchmarks.capacity.traffic import MIXES
 from benchmarks.capacity.validation import Compared
 
 
@@ -39,6 +40,17 @@ def test_the_same_command_says_the_same(capsys, tmp_path):
 def test_an_overloaded_worker_has_no_percentiles(capsys, tmp_path):
     _, said = run(capsys, tmp_path, "--card", "RTX 3060", "--rates", "10000", "--workers", "1", "--requests", "60")
     assert said.out.count("overloaded") == 3 * 6
+
+
+def test_each_kind_has_a_line_of_its_own(capsys, tmp_path):
+    given = ["--rates", "800", "--workers", "1", "--mix", "drafts", "--requests", "200", "--by-kind"]
+    run(capsys, tmp_path, *given)
+    rows = json.loads((tmp_path / "out" / "capacity.json").read_text())["rows"]
+    assert [row["kind"] for row in rows] == ["all", "draft", "fine"] * 3
+    p95 = {(row["served"], row["kind"]): float(row["answer p95, s"]) for row in rows}
+    # A draft does not wait for a fine one to end where steps are shared.
+    assert p95["step engine", "draft"] < p95["one at a time", "draft"] / 2
+    assert p95["step engine", "fine"] > p95["step engine", "draft"]
 
 
 def test_the_workers_needed_have_a_column_for_each_way_of_serving(capsys, tmp_path):
@@ -73,7 +85,10 @@ def test_what_cannot_be_simulated_is_said_in_a_line(capsys, tmp_path, arguments,
     assert says in line
 
 
-@pytest.mark.parametrize("arguments", [["--rates", "0.5"], ["--rates", "x"], ["--workers", "65"], ["--rows", "0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--by-kind", "--within", "9"], ["--rates", "0.5"], ["--rates", "x"], ["--workers", "65"], ["--rows", "0"]],
+)
 def test_numbers_out_of_bounds_are_refused(capsys, tmp_path, arguments):
     with pytest.raises(SystemExit):
         run(capsys, tmp_path, *arguments)
@@ -88,7 +103,7 @@ def test_a_forecast_that_is_off_fails_the_validation(capsys, tmp_path, monkeypat
 
 
 def test_every_shape_of_the_mixes_has_costs_on_every_card():
-    for mix in ("simple", "shop"):
+    for mix in MIXES:
         capacity.check(capacity.load_mix(mix), expected("A100"))
 
 

@@ -65,10 +65,11 @@ def test_a_step_engine_with_one_request_at_a_time_is_first_come_first_served():
         (PLAIN, [1 + 3 * 1.5, 3 * 1.5 + 1 + 0.5]),
         # Another size shares no forward: a second each in turn, who came first before.
         (dataclasses.replace(PLAIN, shape="landscape"), [6, 7.5]),
+        (dataclasses.replace(PLAIN, loras="film"), [6, 7.5]),
     ],
-    ids=["same size", "another size"],
+    ids=["same size", "another size", "other LoRAs"],
 )
-def test_who_comes_during_a_request_shares_its_steps_when_it_has_its_size(second, answers):
+def test_who_comes_during_a_request_shares_its_steps_when_it_has_its_size_and_loras(second, answers):
     requests = [Request(number=0, kind=PLAIN, at_s=0.0), Request(number=1, kind=second, at_s=0.5)]
     outcome = simulate(requests, [StepEngineWorker(costs({1: 1.0, 2: 1.5}), in_flight=3, max_rows=16)])
     assert list(outcome.answers_s) == answers
@@ -95,7 +96,15 @@ def test_whole_batches_take_those_that_are_alike_and_nobody_joins_on_the_way():
     assert list(outcome.answers_s) == [4.0, 7.5, 7.0, 6.5]
 
 
-def test_a_request_with_a_reference_is_in_no_batch_with_another():
+@pytest.mark.parametrize("first", [{"reference": True}, {"loras": "film"}, {"shape": "landscape"}, {"guided": True}])
+def test_requests_that_a_stock_pipeline_cannot_paint_together_are_in_no_batch(first):
+    kinds = [dataclasses.replace(PLAIN, **first), PLAIN]
+    requests = [Request(number=number, kind=kind, at_s=0.0) for number, kind in enumerate(kinds)]
+    outcome = simulate(requests, [WholeRequestWorker(costs({1: 1.0, 4: 1.0}), max_rows=4)])
+    assert list(outcome.answers_s) == [4.0, 8.0]
+
+
+def test_two_references_are_in_no_batch_together():
     kind = dataclasses.replace(PLAIN, reference=True)
     outcome = simulate(at(0.0, 0.0, kind=kind), [WholeRequestWorker(costs({1: 1.0, 4: 1.0}), max_rows=4)])
     assert list(outcome.answers_s) == [4.0, 8.0]

@@ -42,6 +42,13 @@ def test_a_mix_of_one_s_own_is_read_from_a_file(tmp_path):
     assert load_mix(str(tmp_path / "mine.json")) == (Kind(name="a", share=2, steps=4, controls=("pose",)),)
 
 
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "all")])
+def test_kinds_that_could_not_be_told_apart_are_refused(tmp_path, names):
+    (tmp_path / "mine.json").write_text(json.dumps([{"name": name, "share": 1} for name in names]))
+    with pytest.raises(ValueError, match="one name"):
+        load_mix(str(tmp_path / "mine.json"))
+
+
 @pytest.mark.parametrize("text", ["[]", "{", '[{"name": "a"}]', '[{"name": "a", "share": 0}]', '{"name": "a"}'])
 def test_a_file_that_is_no_mix_is_refused_by_its_name(tmp_path, text):
     (tmp_path / "mine.json").write_text(text)
@@ -50,5 +57,5 @@ def test_a_file_that_is_no_mix_is_refused_by_its_name(tmp_path, text):
 
 
 def test_a_mix_that_is_not_there_is_refused_with_those_that_are():
-    with pytest.raises(ValueError, match=r"'shops'.*simple, shop"):
+    with pytest.raises(ValueError, match=r"'shops'.*simple, shop, drafts"):
         load_mix("shops")
