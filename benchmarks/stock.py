@@ -131,6 +131,13 @@ class StockPipelines:
         if names:
             pipe.set_adapters(names, [lora.weight for lora in loras if lora.kind is LoraKind.LORA])
 
+    def fuse(self, ip_variant: str | None) -> None:
+        """Add what is worn to the weights, for good."""
+        pipe = self._base(ip_variant)
+        pipe.fuse_lora(
+            components=[name for name in pipe._lora_loadable_modules if getattr(pipe, name, None) is not None]
+        )
+
     def _base(self, ip_variant: str | None) -> Any:
         if ip_variant not in self._bases:
             plain = getattr(diffusers, self._kind.pipeline)

@@ -61,6 +61,7 @@ def wishes_of(config: Config) -> Wishes:
         native_size=generation.native_size,
         max_controlnets=models.controlnet.max_loaded,
         max_checkpoints=models.max_loaded_checkpoints,
+        fused_loras_bytes=config.loras.max_loaded_mb << 20 if config.loras.fused else 0,
         one_perception_process=(
             None if optimization.one_perception_process == "auto" else optimization.one_perception_process
         ),

@@ -26,6 +26,8 @@ INT8_BYTES = 1.02
 EMBEDDINGS_BYTES = 64 * MIB
 """SAM's, which stay on the card (`runners.detector.loading`)."""
 SMALLER_SIZES = {1024: 768}
+FUSIBLE = ("unet", "text_encoder", "text_encoder_2")
+"""What LoRAs change."""
 PERCEPTION_PROCESSES = (Process.ANALYZER, Process.DETECTOR, Process.STRUCTURE)
 FLAWED_HALF = ("GTX 16",)
 """Names of cards whose half precision is known to give black images."""
@@ -45,6 +47,7 @@ class Wishes:
         max_controlnets: how many stay loaded.
         max_checkpoints: how many stay loaded at most beside the base model, of those that a request may name.
         int8: keys of `optimization.int8`; none leaves it to the planner, which takes it as the last way but one.
+        fused_loras_bytes: of the copies of weights that sets of LoRAs may hold; 0: they are not fused.
         one_perception_process: whether all perception models share one process.
     """
 
@@ -55,6 +58,7 @@ class Wishes:
     native_size: int | None = None
     max_controlnets: int = 2
     max_checkpoints: int = 1
+    fused_loras_bytes: int = 0
     one_perception_process: bool | None = None
     int8: tuple[Int8, ...] = ()
 
@@ -87,6 +91,7 @@ class Choice:
     native_size: int = 512
     max_controlnets: int = 2
     max_checkpoints: int = 0
+    fused_loras_bytes: int = 0
     one_perception_process: bool = False
     perception_visits: bool = False
     perception_on_cpu: bool = False
@@ -191,7 +196,13 @@ def _ladder(card: Card, needs: Needs, wishes: Wishes) -> Iterator[Choice]:
     }
     if wishes.int8:
         fixed["int8"] = wishes.int8
-    start = Choice(dtype=dtype, native_size=size, max_controlnets=wishes.max_controlnets, max_checkpoints=most)
+    start = Choice(
+        dtype=dtype,
+        native_size=size,
+        max_controlnets=wishes.max_controlnets,
+        max_checkpoints=most,
+        fused_loras_bytes=wishes.fused_loras_bytes,
+    )
     choice = replace(start, **fixed)
     seen = None
     for step in steps:
@@ -236,6 +247,10 @@ def parts_of(choice: Choice, card: Card, needs: Needs) -> tuple[Part, ...]:
     others = needs.of_checkpoints(choice.max_checkpoints)
     staying = [part for part in others if part.every_step or not choice.offload]
     parts.append(Part(name=f"other checkpoints, {choice.max_checkpoints} at once", size_bytes=sum(map(size, staying))))
+    if choice.fused_loras_bytes:
+        # The set that was used last is kept however large it is; at worst it changes every layer.
+        whole = sum(size(part) for part in diffusion if part.name in FUSIBLE)
+        parts.append(Part(name="fused LoRAs", size_bytes=max(choice.fused_loras_bytes, whole)))
     visits = []
     if choice.offload:
         # One at a time is there: the autoencoder with its work, or a larger one whose own work is small.

@@ -6,6 +6,8 @@ import asyncio
 
 import numpy as np
 import pytest
+from composition_client import AsyncClient
+from composition_client import InvalidInput as ClientInvalidInput
 
 from api.routes.loras import FORM_ROOM_BYTES
 from composition.config import Config
@@ -251,3 +253,15 @@ async def test_a_lora_of_another_family_is_refused_with_both(edge):
     answer = await edge.client.post("/api/v1/generate", json=EDIT | {"config": {"loras": {"xl": 1.0}}})
     assert answer.status_code == 400
     assert "for Stable Diffusion XL, and Stable Diffusion 1.5 is served" in answer.json()["error"]["message"]
+
+
+async def test_the_products_own_client_uploads_lists_and_deletes(edge):
+    client = AsyncClient(str(edge.client.base_url), transport=edge.client._transport)
+    ink = await client.upload_lora(INK, name="ink", trigger_words=["sumi-e", "brush"])
+    assert (ink.name, ink.family, ink.fits, ink.trigger_words) == ("ink", "sd15", True, ["sumi-e", "brush"])
+    assert await client.upload_lora(INK, name="ink", trigger_words=["sumi-e", "brush"]) == ink
+    with pytest.raises(ClientInvalidInput, match="ink"):
+        await client.upload_lora(INK, name="ink", trigger_words=["oil"])
+    assert await client.loras() == [ink]
+    assert await client.delete_lora("ink") == ink
+    assert await client.loras() == []

@@ -90,7 +90,7 @@ def build_family(
     # What is shared with another family was made int8 there.
     _quantise(components, settings.int8 if controlnets is None else {"unet"} & set(settings.int8))
     controlnets = controlnets or _load_controlnets(components, settings)
-    loras = LoraSets(components, counters, max_bytes=settings.lora_max_bytes)
+    loras = LoraSets(components, counters, max_bytes=settings.lora_max_bytes, fused=settings.fused_loras)
     offload = ModelVisits(device, offload=settings.offload, turn=settings.visits_lock)
     unet = _build_runner(components, controlnets, settings, warm_up)
     return StableDiffusionFamily(

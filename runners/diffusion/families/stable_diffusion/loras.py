@@ -4,7 +4,8 @@ A set is made beside the denoising, when a request is encoded: the UNet and the 
 over the numbers of the plain model, and the copy takes the adapters, by the calls that anybody makes on a
 stock pipeline. So nothing that is in use is ever changed: plain requests, and the compiled UNet, never notice; going
 from one set to another costs nothing; and a set gives what `load_lora_weights` and `set_adapters` give, bit for bit.
-Requests with different sets never share a forward.
+Requests with different sets never share a forward. Where fusing is asked for, the adapters are added to copies of the
+weights under them (`fuse_lora`) and taken off: equal but for rounding, with no more to compute than the plain model.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ class LoraSets:
     `get` is called by one thread at a time, the rest by any.
     """
 
-    def __init__(self, components: Components, counters: Counters, *, max_bytes: int) -> None:
-        self._parts, self._counters, self._max_bytes = components, counters, max_bytes
+    def __init__(self, components: Components, counters: Counters, *, max_bytes: int, fused: bool = False) -> None:
+        self._parts, self._counters, self._max_bytes, self._fused = components, counters, max_bytes, fused
         self._lcm = components.paths.lcm_lora
         self._sets: OrderedDict[SetKey, LoraSet] = OrderedDict()
         self._lock = threading.Lock()
@@ -104,7 +105,7 @@ class LoraSets:
                 self._sets.move_to_end(key)
                 return self._sets[key]
         with ordinary_tensors():
-            made = _make(self._parts, key, wanted)
+            made = _make(self._parts, key, wanted, fused=self._fused)
         self._counters.add("lora_sets_made")
         self._counters.add("lora_files_read", len(wanted))
         with self._lock:
@@ -131,7 +132,7 @@ class LoraSets:
         return sorted(wanted, key=lambda lora: lora.name)
 
 
-def _make(parts: Components, key: SetKey, wanted: Sequence[LoraUse]) -> LoraSet:
+def _make(parts: Components, key: SetKey, wanted: Sequence[LoraUse], *, fused: bool) -> LoraSet:
     pipe = _own_pipeline(parts.pipe)
     notes: list[str] = []
     adapters = {f"lora{number}": lora for number, lora in enumerate(wanted) if lora.kind is LoraKind.LORA}
@@ -149,6 +150,8 @@ def _make(parts: Components, key: SetKey, wanted: Sequence[LoraUse]) -> LoraSet:
             _load_embedding(pipe, lora)
     encoders = _text_encoders(pipe)
     changes_text = bool(embeddings) or any(_layers_of(encoder) for encoder in encoders.values())
+    if fused and adapters:
+        _fuse(pipe)
     own = _own_bytes([pipe.unet, *encoders.values()], [parts.unet, *_text_encoders(parts.pipe).values()])
     return LoraSet(
         key=key,
@@ -263,6 +266,17 @@ def _check_placed(pipe: Any, adapter: str, lora: LoraUse) -> list[str]:
         return []
     left = lora.modules - placed
     return [f"LoRA {lora.name}: {left} of its {lora.modules} layers are not in the model that is served and do not act"]
+
+
+def _fuse(pipe: Any) -> None:
+    """Add the adapters to copies of the weights that they are on, and take them off."""
+    changed = {name: _layers_of(model) for name, model in {"unet": pipe.unet, **_text_encoders(pipe)}.items()}
+    for layers in changed.values():
+        for layer in layers:
+            base = layer.get_base_layer()
+            base.weight = nn.Parameter(base.weight.detach().clone(), requires_grad=False)
+    pipe.fuse_lora(components=[name for name, layers in changed.items() if layers])
+    pipe.unload_lora_weights()
 
 
 def _layers_of(model: nn.Module, adapter: str | None = None) -> list[Any]:

@@ -23,6 +23,7 @@ class StableDiffusionSettings:
         preload_controlnets: load them at start instead of at first use.
         guidance_end: classifier-free guidance runs for this fraction of the steps, the rest at half the cost.
         lora_max_bytes: of one checkpoint's sets of LoRAs that stay ready, least recently used first out.
+        fused_loras: a set has copies of the weights that it changes instead of adapters on them.
         offload: keep on the CPU what a denoising step does not need.
         visits_lock: the file whose lock it holds while it visits the GPU, as the perception models do.
         int8: what is held as 8-bit weights: controlnets, image_encoder, unet (its linear layers).
@@ -36,6 +37,7 @@ class StableDiffusionSettings:
     max_controlnets: int = 2
     preload_controlnets: bool = False
     lora_max_bytes: int = 1 << 30
+    fused_loras: bool = False
     guidance_end: float = 1.0
     offload: bool = False
     visits_lock: Path | None = None
@@ -55,9 +57,11 @@ class StableDiffusionSettings:
         On CUDA "auto" means on where nothing is missing for it (`no_compiler` says what); `native_size` is the
         profile's, in pixels, for when the configuration names none.
 
-        Raises: ConfigError when compiling is asked for and cannot be done.
+        Raises: ConfigError when compiling is asked for and cannot be done, or fusing into weights that are int8.
         """
         generation, optimization = config.generation, config.optimization
+        if config.loras.fused and "unet" in optimization.int8:
+            raise ConfigError("loras.fused: LoRAs cannot be fused into int8: leave unet out of optimization.int8")
         offload = optimization.offloads and on_cuda
         return cls(
             cache_ttl_s=optimization.cache_ttl_seconds,
@@ -65,6 +69,7 @@ class StableDiffusionSettings:
             max_controlnets=config.models.controlnet.max_loaded,
             preload_controlnets=not config.models.controlnet.load_on_demand,
             lora_max_bytes=config.loras.max_loaded_mb << 20,
+            fused_loras=config.loras.fused,
             guidance_end=generation.guidance_end,
             offload=offload,
             visits_lock=storage_folder(config.storage) / VISITS_LOCK if offload else None,

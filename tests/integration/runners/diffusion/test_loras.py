@@ -88,6 +88,31 @@ def test_every_layout_is_bit_equal_to_the_stock_pipeline_and_acts(load, files, s
     assert family.encode(one).notes == ()
 
 
+@pytest.mark.parametrize("names", [("kohya",), ("locon",), ("words",), ("new", "kohya", "sumi")], ids="+".join)
+def test_fused_is_what_the_stock_pipeline_gives_fused(load, paths, files, names):
+    weights = dict(zip(sorted(names), (0.8, -0.6, 1.0), strict=False))
+    one = request(prompt=PROMPT, loras=tuple(dataclasses.replace(files[name], weight=w) for name, w in weights.items()))
+    pipelines = StockPipelines(paths, torch.float32)
+    pipelines.wear(None, one.loras)
+    pipelines.fuse(None)
+    family = family_of(load(variant=None), fused_loras=True)
+    latents = denoise_alone(family, one)
+    assert (latents - pipelines.latents(one, None)).abs().max() <= 1e-3
+    plain = dataclasses.replace(one, loras=())
+    assert (latents - denoise_alone(family, plain)).abs().max() > 1e-3
+
+
+def test_fusing_leaves_no_adapters_behind_takes_what_it_changes_and_leaves_plain_requests_alone(load, files):
+    plain = denoise_alone(family_of(load()), request())
+    family = family_of(load(), fused_loras=True)
+    made = family.loras.get((files["old"],), fast=False)
+    assert not any("lora" in name for name, _ in made.unet.named_modules())
+    changed = matrices(load().pipe.unet, ATTENTION, 4, 5)
+    layers = dict(made.unet.named_modules())
+    assert made.size_bytes == sum(layers[name].weight.numel() * 4 for name in changed)
+    assert torch.equal(denoise_alone(family, request()), plain)
+
+
 def test_several_at_once_with_a_reference_and_controls_are_bit_equal(load, files, stock_with):
     weights = {"kohya": 0.5, "new": 0.8, "sumi": 1.0}
     loras = tuple(dataclasses.replace(files[name], weight=weight) for name, weight in weights.items())
@@ -238,7 +263,9 @@ def test_a_lora_is_read_beside_the_denoising(make_engine, files, monkeypatch):
     from runners.diffusion.families.stable_diffusion import loras
 
     made_by, make = [], loras._make
-    monkeypatch.setattr(loras, "_make", lambda *a: made_by.append(threading.current_thread().name) or make(*a))
+    monkeypatch.setattr(
+        loras, "_make", lambda *a, **k: made_by.append(threading.current_thread().name) or make(*a, **k)
+    )
     run(make_engine(threaded=True, lease_s=600), request(loras=(files["old"],)), request())
     assert made_by == ["diffusion-side-work"]
 

@@ -152,6 +152,15 @@ def test_several_at_once_with_a_reference_and_controls_are_bit_equal(sdxl, files
     assert torch.equal(denoise_alone(family_of(sdxl.load()), one), stock_with(one, sdxl.plain))
 
 
+def test_fused_is_what_the_stock_pipeline_gives_fused(sdxl, files):
+    one = wearing(files["kohya-original"])
+    pipelines = StockPipelines(sdxl.paths, torch.float32)
+    pipelines.wear(None, one.loras)
+    pipelines.fuse(None)
+    latents = denoise_alone(family_of(sdxl.load(variant=None), fused_loras=True), one)
+    assert (latents - pipelines.latents(one, None)).abs().max() <= 1e-3
+
+
 def test_users_with_different_loras_and_without_any_each_get_what_they_get_alone(sdxl, files):
     requests = [
         request(1, prompt=PROMPT, loras=(files["kohya-original"],), num_inference_steps=5),

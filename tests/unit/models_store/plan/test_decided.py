@@ -7,7 +7,7 @@ import json
 import pytest
 
 from composition.config import Config
-from models_store.plan.decided import VARIABLE, decide, planned, resolve
+from models_store.plan.decided import VARIABLE, decide, planned, resolve, wishes_of
 from models_store.plan.machine import GIB, Card, Machine
 from tests.unit.models_store.headers import write_header
 
@@ -75,3 +75,9 @@ def test_fewer_checkpoints_stay_loaded_where_the_plan_says_so(tmp_path, monkeypa
     assert resolve(config, decide(config, lambda: machine(24))).models.max_loaded_checkpoints == 3
     monkeypatch.delenv(VARIABLE)
     assert resolve(config, decide(config, lambda: machine(8))).models.max_loaded_checkpoints == 1
+
+
+def test_fused_loras_are_planned_with_their_limit_and_others_are_not():
+    fused = configuration(loras={"fused": True, "max_loaded_mb": 3000})
+    assert wishes_of(fused).fused_loras_bytes == 3000 << 20
+    assert wishes_of(configuration(loras={"max_loaded_mb": 3000})).fused_loras_bytes == 0

@@ -211,6 +211,19 @@ def test_what_a_checkpoint_brings_and_no_step_needs_visits_with_the_bases():
     assert visiting == unet.bytes_at(2) < kept
 
 
+@pytest.mark.parametrize("gib", [12, 24])
+def test_fused_loras_are_named_and_fit_with_the_rest(gib):
+    assert not any("LoRAs" in part.name for part in plan(gib).parts)
+    made = plan(gib, fused_loras_bytes=GIB)
+    (part,) = (part for part in made.parts if part.name == "fused LoRAs")
+    held = {component.name: component.bytes_at(2) for component in needs("sd15").components}
+    assert part.size_bytes == held["unet"] + held["text_encoder"], "one set is kept, even one that changes every layer"
+    assert made.fits
+    assert made.total_bytes < card(gib).free_bytes
+    more = plan(80, fused_loras_bytes=5 * GIB)
+    assert next(part.size_bytes for part in more.parts if part.name == "fused LoRAs") == 5 * GIB
+
+
 def row(profile: str, gib: int) -> str:
     """As in the table of docs/memory.md."""
     made = plan(gib, profile)

@@ -57,3 +57,10 @@ def test_the_native_size_is_the_profiles_unless_configured(configured, expected)
 
 def test_checkpoints_share_the_room_of_the_sets_of_loras():
     assert settings(loras={"max_loaded_mb": 90}).shared_by(3).lora_max_bytes == 30 << 20
+
+
+def test_loras_are_fused_only_where_that_is_asked_for_and_never_into_int8():
+    assert not settings().fused_loras
+    assert settings(loras={"fused": True}, optimization={"int8": ["controlnets"]}).fused_loras
+    with pytest.raises(ConfigError, match=r"loras\.fused: LoRAs cannot be fused into int8"):
+        settings(loras={"fused": True}, optimization={"int8": ["unet"]})
