@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +56,7 @@ class RequestState(ABC):
     def rows(self) -> int:
         """Batch rows that the next step takes."""
 
-    @abstractmethod
-    def advance(self, prediction: Any) -> None:
-        """Take one step with what `Family.predict` gave for it; a failure leaves the state as it was."""
+    @property
+    def acting(self) -> Hashable:
+        """What works in the next step, as far as it decides what a forward takes; steps alike have equal ones."""
+        return self.rows

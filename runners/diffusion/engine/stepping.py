@@ -7,7 +7,8 @@ request is retried once, alone; only then it fails, and only it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,7 @@ class Stepper:
     ) -> None:
         self._family, self._device, self._budget, self._counters = family, device, budget, counters
         self._work_beside = work_beside
+        self._measured: Sequence[Hashable] = ()
 
     def step(self, states: Sequence[RequestState]) -> list[StepOutcome]:
         """Advance every request of one bucket by one step, or say why it could not.
@@ -61,7 +63,7 @@ class Stepper:
         size, rows = states[0].bucket.latent_size, sum(state.rows for state in states)
         beside = self._work_beside()
         try:
-            predictions, peak_bytes = self._device.measured(lambda: self._family.predict(states))
+            predictions, peak_bytes = self._predict(states)
         except Exception as error:
             if is_device_lost(error):
                 raise
@@ -73,10 +75,17 @@ class Stepper:
             alone = beside == self._work_beside() and beside % 2 == 0
             if peak_bytes is not None and alone:
                 self._budget.note_peak(size, rows, peak_bytes)
+                self._measured = _composition(states)
             self._budget.note_success(size)
-            return [self._advance(state, one) for state, one in zip(states, predictions, strict=True)]
+            return self._advance(states, predictions)
         # Outside the handler: the exception's traceback keeps the failed forward's tensors alive.
         return self._with_less(states, last_try=last_try)
+
+    def _predict(self, states: Sequence[RequestState]) -> tuple[Sequence[Any], int | None]:
+        """What the family predicts, and what that took; None where it cannot be told or is known from a step before."""
+        if self._measured == _composition(states):
+            return self._family.predict(states), None
+        return self._device.measured(lambda: self._family.predict(states))
 
     def _with_less(self, states: Sequence[RequestState], *, last_try: bool) -> list[StepOutcome]:
         self._free()
@@ -96,17 +105,38 @@ class Stepper:
             return [StepOutcome(state=states[0], error=translate(error, "denoising"))]
         return [outcome for state in states for outcome in self._step([state], last_try=False)]
 
-    def _advance(self, state: RequestState, prediction: Any, *, last_try: bool = False) -> StepOutcome:
+    def _advance(self, states: Sequence[RequestState], predictions: Sequence[Any]) -> list[StepOutcome]:
+        """All in one update; where that fails each alone, and what finds no memory once more."""
         try:
-            state.advance(prediction)
+            self._family.advance(states, predictions)
         except Exception as error:
+            if is_device_lost(error):
+                raise
             logger.exception("the scheduler failed")
-            if is_out_of_memory(error) and not last_try:
-                self._free()
-                return self._advance(state, prediction, last_try=True)
+            out_of_memory = is_out_of_memory(error)
+            if len(states) == 1 and not out_of_memory:
+                return [StepOutcome(state=states[0], error=translate(error, "denoising"))]
+        else:
+            return [StepOutcome(state=state) for state in states]
+        if out_of_memory:
+            self._free()
+        return [self._advance_alone(state, one) for state, one in zip(states, predictions, strict=True)]
+
+    def _advance_alone(self, state: RequestState, prediction: Any) -> StepOutcome:
+        try:
+            self._family.advance([state], [prediction])
+        except Exception as error:
+            if is_device_lost(error):
+                raise
+            logger.exception("a request's scheduler failed")
             return StepOutcome(state=state, error=translate(error, "denoising"))
         return StepOutcome(state=state)
 
     def _free(self) -> None:
         self._family.release_memory()
         self._device.release()
+
+
+def _composition(states: Sequence[RequestState]) -> list[Hashable]:
+    """Equal for steps that take the same memory: of the same requests, with the same at work in them."""
+    return [(weakref.ref(state), state.bucket, state.acting) for state in states]

@@ -10,6 +10,7 @@ import torch
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
 from runners.diffusion.engine.state import Bucket
+from runners.diffusion.families.stable_diffusion.advance import advance
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.components import Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
@@ -50,6 +51,9 @@ class StableDiffusionFamily:
 
     def predict(self, states: Sequence[StableDiffusionState]) -> list[torch.Tensor]:
         return self.forward.predict(states)
+
+    def advance(self, states: Sequence[StableDiffusionState], predictions: Sequence[torch.Tensor]) -> None:
+        advance(states, predictions)
 
     def preview(self, state: StableDiffusionState) -> Image | None:
         return self.decoder.preview(state)

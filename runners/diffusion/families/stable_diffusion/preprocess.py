@@ -32,7 +32,7 @@ from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPo
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
 from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSets
 from runners.diffusion.families.stable_diffusion.precision import full_precision
-from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
+from runners.diffusion.families.stable_diffusion.scheduler import Schedule, build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.families.stable_diffusion.state import Control, Reference, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import EncodedPrompt
@@ -122,6 +122,7 @@ class Preprocessor:
             strength=request.strength,
             fast=fast,
             device=parts.device,
+            dtype=parts.dtype,
             scheduler=request.scheduler,
         )
         guided = guidance > 1.0
@@ -145,6 +146,7 @@ class Preprocessor:
             kept=start.kept,
             conditioning=conditioning,
             schedule=schedule,
+            step_noise=self._step_noise(schedule, start.latents, generator),
             generator=generator,
             guidance_scale=guidance,
             guidance_steps=self._guidance_steps(len(schedule.timesteps)) if guided else 0,
@@ -211,7 +213,7 @@ class Preprocessor:
         return text
 
     def _latents(
-        self, request: DiffusionRequest, schedule: Any, generator: torch.Generator, lookups: _Lookups
+        self, request: DiffusionRequest, schedule: Schedule, generator: torch.Generator, lookups: _Lookups
     ) -> _Start:
         from diffusers.utils.torch_utils import randn_tensor
 
@@ -236,6 +238,18 @@ class Preprocessor:
         randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
         assert start is not None
         return _Start(latents=latents, kept=KeptLatents(image=start, noise=noise, mask=mask))
+
+    def _step_noise(
+        self, schedule: Schedule, latents: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, ...]:
+        """What the steps will add, in the order in which the stock pipeline draws it on its way."""
+        from diffusers.utils.torch_utils import randn_tensor
+
+        count = len(schedule.timesteps) - 1 if schedule.draws else 0
+        return tuple(
+            randn_tensor(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
+            for _ in range(count)
+        )
 
     def _encode_image(
         self, image: Image, generator: torch.Generator, lookups: _Lookups, keep: np.ndarray[Any, Any] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from runners.diffusion.engine.state import RequestState
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
 from runners.diffusion.families.stable_diffusion.precision import FLOAT32
 from runners.diffusion.families.stable_diffusion.scheduler import Schedule
+from runners.diffusion.families.stable_diffusion.solvers.moves import Past
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,6 +68,8 @@ class StableDiffusionState(RequestState):
         reference: None without a reference image.
         unet: that of its set of LoRAs; None: the plain one.
         generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
+        past: what its solver remembers of earlier steps.
+        step_noise: what each step but the last adds, (1, 4, h, w), drawn beforehand: no step waits for an upload.
         guidance_rescale: 0 leaves the guided prediction as it is, 1 gives it the unguided one's contrast.
         guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.
     """
@@ -83,6 +86,8 @@ class StableDiffusionState(RequestState):
     reference: Reference | None = None
     kept: KeptLatents | None = None
     controls: Mapping[ControlType, Control] = field(default_factory=dict)
+    past: Past = ()
+    step_noise: Sequence[torch.Tensor] = ()
 
     def __post_init__(self) -> None:
         """Keep what starting over needs: drawing and stepping change it."""
@@ -101,10 +106,12 @@ class StableDiffusionState(RequestState):
             bucket=replace(self.bucket, precision=FLOAT32),
             step=0,
             latents=latents.float(),
+            past=(),
+            step_noise=tuple(noise.float() for noise in self.step_noise),
             inpainting=wide(self.inpainting),
             kept=None if self.kept is None else self.kept.to(torch.float32),
             conditioning={name: rows.float() for name, rows in self.conditioning.items()},
-            schedule=copy.deepcopy(schedule),
+            schedule=schedule.before_its_first_step(torch.float32),
             generator=torch.Generator().set_state(random),
             reference=None if reference is None else replace(reference, tokens=reference.tokens.float()),
             controls={kind: replace(control, image=control.image.float()) for kind, control in self.controls.items()},
@@ -124,8 +131,22 @@ class StableDiffusionState(RequestState):
         return reference
 
     @property
+    def acting_controls(self) -> tuple[ControlType, ...]:
+        """The ControlNets that contribute to the next step."""
+        return tuple(kind for kind, control in self.controls.items() if control.active(self.step, self.steps))
+
+    @property
+    def acting(self) -> Hashable:
+        return self.rows, self.acting_controls, self.acting_reference is not None
+
+    @property
     def rows(self) -> int:
         return 2 if self.guided else 1
+
+    @property
+    def next_noise(self) -> torch.Tensor | None:
+        """What the next step adds; None for a scheduler that adds none, and at the last step."""
+        return self.step_noise[self.step] if self.step < len(self.step_noise) else None
 
     @property
     def timestep(self) -> torch.Tensor:
@@ -135,21 +156,3 @@ class StableDiffusionState(RequestState):
         """The unconditional or conditional row of something held as (1 or 2, ...), kept as a batch of one."""
         index = rows.shape[0] - 1 if positive else 0
         return rows[index : index + 1]
-
-    def advance(self, prediction: torch.Tensor) -> None:
-        """Take one step with the guided noise (1, 4, h, w); a failure leaves the state as it was.
-
-        Schedulers shift their history before they allocate the result, so the history is put back when that fails.
-        """
-        scheduler: Any = self.schedule.scheduler
-        before = {name: list(value) if isinstance(value, list) else value for name, value in vars(scheduler).items()}
-        try:
-            latents = self.schedule.step(prediction, self.timestep, self.latents, self.generator)
-            if self.kept is not None:
-                following = self.schedule.timesteps[self.step + 1 : self.step + 2]
-                latents = self.kept.put_back(latents, scheduler, following[0] if len(following) else None)
-        except BaseException:
-            vars(scheduler).update(before)
-            raise
-        self.latents = latents
-        self.step += 1

@@ -24,10 +24,6 @@ class DriftState(RequestState):
     def rows(self) -> int:
         return 1
 
-    def advance(self, prediction: Any) -> None:
-        self.latents = self.latents + prediction
-        self.step += 1
-
 
 class DriftFamily:
     """Begins at the request's seed; `room` is how many rows fit, and `batches` how many there were in each forward.
@@ -91,6 +87,12 @@ class DriftFamily:
             raise MemoryError
         return [np.full(state.latents.shape, DRIFT) for state in states]
 
+    def advance(self, states, predictions):
+        self._maybe_fail("advance", states)
+        for state, prediction in zip(states, predictions, strict=True):
+            state.latents = state.latents + prediction
+            state.step += 1
+
     def preview(self, state):
         self._maybe_fail("preview", [state])
         return as_image(state.latents)
@@ -116,15 +118,21 @@ class PlainDevice:
     def __init__(self, family, *, asynchronous=False, row_bytes=0, free_bytes=None):
         self.asynchronous = asynchronous
         self._family, self._row_bytes, self._free_bytes = family, row_bytes, free_bytes
+        self.asked = self.measures = self.paced = 0
 
     def inference(self):
         return nullcontext()
 
     def free_bytes(self):
+        self.asked += 1
         return self._free_bytes
 
     def measured(self, work):
+        self.measures += 1
         return work(), self._row_bytes * self._family.batches[-1] or None
+
+    def keep_pace(self):
+        self.paced += 1
 
     def release(self):
         pass
