@@ -62,7 +62,8 @@ class StableDiffusionFamily:
         return self.decoder.decode(state)
 
     def release_memory(self) -> None:
-        """Drop every cached encoding, every ControlNet and every set of LoRAs."""
+        """Drop every cached encoding, what batches had in common, every ControlNet and every set of LoRAs."""
+        self.forward.layouts.drop()
         self.preprocessor.drop_caches()
         self.controlnets.drop_all()
         self.loras.drop_all()
