@@ -179,13 +179,13 @@ class StepEngine:
         states = [state for _, state in batch if state is not None]
         rows, began = sum(state.rows for state in states), time.perf_counter()
         outcomes = self._stepper.step(states)
+        self._device.keep_pace()
         self._counters.stepped(requests=len(states), rows=rows, seconds=time.perf_counter() - began)
         for (ticket, _), outcome in zip(batch, outcomes, strict=True):
             if outcome.error is not None:
                 self._registry.end(ticket, outcome.error)
             else:
                 self._after_step(ticket, outcome.state)
-        self._device.keep_pace()
         return True
 
     def _note_change(self, states: Sequence[RequestState], candidates: Sequence[Candidate[int, Bucket]]) -> None:
