@@ -105,6 +105,7 @@ def _make_request(ctx: EditContext, mask: EditMask, structure: Structure) -> Dif
         controls=_controls(ctx, mask, structure, image, hole),
         loras=plan.loras,
         speed=plan.speed,
+        quality=plan.quality,
         previews=ctx.previews,
     )
 

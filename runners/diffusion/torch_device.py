@@ -47,7 +47,7 @@ class TorchDevice:
         """Nothing to wait for on a CPU."""
         if not self._cuda:
             return
-        before, self._step_issued = self._step_issued, torch.cuda.Event(blocking=True)
+        before, self._step_issued = self._step_issued, torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self._step_issued.record(torch.cuda.current_stream(self._device))
         if before is not None:
             before.synchronize()

@@ -17,6 +17,8 @@ class Bucket:
         text_tokens: how long the text is: rows of one batch have one length, and filling up the shorter ones would
             change what they give.
         checkpoint: which of several that the family holds; "" for its base model.
+        shallow: how many layers of the model the step computes, with what an earlier step of each request left for the
+            rest; 0: all. Such a step and one that computes all are different forwards.
         precision: the number format of a request that is computed in another than the model's; "" for the model's.
     """
 
@@ -25,6 +27,7 @@ class Bucket:
     text_tokens: int = 0
     checkpoint: str = ""
     precision: str = ""
+    shallow: int = 0
 
 
 @dataclass(kw_only=True, eq=False)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import torch
 
 from runners.diffusion.families.stable_diffusion.kept_latents import put_back
 from runners.diffusion.families.stable_diffusion.solvers.moves import Past, Place, move_together
-from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
+from runners.diffusion.families.stable_diffusion.state import Prediction, StableDiffusionState
 
 
-def advance(states: Sequence[StableDiffusionState], predictions: Sequence[torch.Tensor]) -> None:
-    """Take one step with the guided noise (1, 4, h, w) of each; a failure leaves all states as they were.
+def advance(states: Sequence[StableDiffusionState], predictions: Sequence[Prediction]) -> None:
+    """Take the step that was predicted for each; a failure leaves all states as they were.
 
     Requests whose scheduler is a variant that no solver here has take it alone, by diffusers.
     """
@@ -25,16 +26,19 @@ def advance(states: Sequence[StableDiffusionState], predictions: Sequence[torch.
             if schedule.steps is not None:
                 steps[number] = schedule.steps[state.step]
                 places[number] = Place(
-                    latents=state.latents, prediction=prediction, past=state.past, noise=state.next_noise
+                    latents=state.latents, prediction=prediction.noise, past=state.past, noise=state.next_noise
                 )
                 continue
             failing.enter_context(schedule.as_before_a_failure(state.generator))
-            moved[number] = schedule.stock_step(prediction, state.step, state.latents, state.generator), ()
+            moved[number] = schedule.stock_step(prediction.noise, state.step, state.latents, state.generator), ()
         moved |= zip(steps, move_together(list(steps.values()), list(places.values())), strict=True)
         latents = _put_back(states, [moved[number][0] for number in range(len(states))])
     for number, state in enumerate(states):
         state.latents, state.past = latents[number], moved[number][1]
+        state.deep = predictions[number].deep or state.deep
         state.step += 1
+        if state.economy.every > 1:
+            state.bucket = replace(state.bucket, shallow=state.shallow)
 
 
 def _put_back(states: Sequence[StableDiffusionState], latents: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import torch
-
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
 from runners.diffusion.engine.state import Bucket
@@ -18,7 +16,7 @@ from runners.diffusion.families.stable_diffusion.decoding import Decoder
 from runners.diffusion.families.stable_diffusion.forward import BatchForward
 from runners.diffusion.families.stable_diffusion.loras import LoraSets
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
-from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
+from runners.diffusion.families.stable_diffusion.state import Prediction, StableDiffusionState
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,10 +47,10 @@ class StableDiffusionFamily:
     def activate(self, bucket: Bucket) -> None:
         """Nothing to do: a set of LoRAs is a model of its own, which its requests have with them."""
 
-    def predict(self, states: Sequence[StableDiffusionState]) -> list[torch.Tensor]:
+    def predict(self, states: Sequence[StableDiffusionState]) -> list[Prediction]:
         return self.forward.predict(states)
 
-    def advance(self, states: Sequence[StableDiffusionState], predictions: Sequence[torch.Tensor]) -> None:
+    def advance(self, states: Sequence[StableDiffusionState], predictions: Sequence[Prediction]) -> None:
         advance(states, predictions)
 
     def preview(self, state: StableDiffusionState) -> Image | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.deep_features import UNetRows
 from runners.diffusion.families.stable_diffusion.layout import Layout, Layouts, spread, taken
 from runners.diffusion.families.stable_diffusion.precision import matching
-from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
+from runners.diffusion.families.stable_diffusion.state import DeepFeatures, Prediction, StableDiffusionState
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,25 +31,74 @@ class BatchForward:
         self._unet, self._controlnets, self._counters = unet, controlnets, counters
         self.layouts = Layouts()
 
-    def predict(self, states: Sequence[StableDiffusionState]) -> list[torch.Tensor]:
-        """The guided noise prediction (1, 4, h, w) of each request, in order; changes no state."""
+    def predict(self, states: Sequence[StableDiffusionState]) -> list[Prediction]:
+        """What each request's next step takes, in order; changes no state."""
         layout = self.layouts.of(states)
         # Inputs are scaled by no scheduler in use (DPM-Solver++ and LCM leave them as they are).
         latents = torch.cat(layout.of_each([state.latents for state in states]))
-        timesteps = torch.stack(layout.of_each([state.timestep for state in states]))
-        residuals = self._control(layout, latents, timesteps)
-        noise = self._unet.run(
+        rows = UNetRows(
             sample=latents if layout.inpainting is None else torch.cat([latents, layout.inpainting], dim=1),
-            timesteps=timesteps,
+            timesteps=torch.stack(layout.of_each([state.timestep for state in states])),
             conditioning=layout.conditioning,
             reference=layout.reference,
-            down=None if residuals is None else residuals.down,
-            mid=None if residuals is None else residuals.mid,
-            instead=states[0].unet,
         )
         self._counters.add("unet_forwards")
         self._counters.add("unet_rows", layout.rows)
-        return _guide(noise, states, layout.guided)
+        if states[0].bucket.shallow:
+            return self._shallow(states, layout, rows)
+        return self._full(states, layout, rows, latents)
+
+    def _full(
+        self, states: Sequence[StableDiffusionState], layout: Layout, rows: UNetRows, latents: torch.Tensor
+    ) -> list[Prediction]:
+        residuals = self._control(layout, latents, rows.timesteps)
+        if residuals is not None:
+            rows = replace(rows, down=residuals.down, mid=residuals.mid)
+        leaving = {place: state for place, state in enumerate(states) if state.leaves_features}
+        if not leaving:
+            noise = self._unet.run(
+                sample=rows.sample,
+                timesteps=rows.timesteps,
+                conditioning=rows.conditioning,
+                reference=rows.reference,
+                down=None if residuals is None else residuals.down,
+                mid=rows.mid,
+                instead=states[0].unet,
+            )
+            return [Prediction(noise=one) for one in _guide(noise, states, layout.guided)]
+        wanted = sorted({state.economy.layers for state in leaving.values()})
+        noise, features = self._unet.run_full(rows, wanted, instead=states[0].unet)
+        deep = {
+            place: DeepFeatures(
+                step=state.step,
+                acting=state.acting,
+                hidden=layout.rows_of(place, features[state.economy.layers]),
+                residuals=[layout.rows_of(place, one) for one in (rows.down or ())[: state.economy.layers]]
+                if state.acting_controls
+                else (),
+            )
+            for place, state in leaving.items()
+        }
+        guided = _guide(noise, states, layout.guided)
+        return [Prediction(noise=one, deep=deep.get(place)) for place, one in enumerate(guided)]
+
+    def _shallow(self, states: Sequence[StableDiffusionState], layout: Layout, rows: UNetRows) -> list[Prediction]:
+        """The last layers only; ControlNets do not run: what they gave at the full pass goes on acting."""
+        layers = states[0].bucket.shallow
+        own = [state.deep for state in states if state.deep is not None]
+        assert len(own) == len(states)
+        hidden = layout.in_rows(states, [deep.hidden for deep in own])
+        some = next((deep.residuals for deep in own if deep.residuals), ())
+        down = [
+            layout.in_rows(
+                states, [deep.residuals[k] if deep.residuals else one.new_zeros((1, *one.shape[1:])) for deep in own]
+            )
+            for k, one in enumerate(some)
+        ]
+        noise = self._unet.run_shallow(replace(rows, down=down or None), hidden, layers, instead=states[0].unet)
+        self._counters.add("unet_shallow_forwards")
+        self._counters.add("unet_shallow_rows", layout.rows)
+        return [Prediction(noise=one) for one in _guide(noise, states, layout.guided)]
 
     def _control(self, layout: Layout, latents: torch.Tensor, timesteps: torch.Tensor) -> _Residuals | None:
         """Each ControlNet on just the rows that want it at this step; None when no row wants any."""
@@ -81,7 +131,7 @@ def _sum(total: _Residuals, more: Sequence[torch.Tensor]) -> _Residuals:
 
 def _guide(noise: torch.Tensor, states: Sequence[StableDiffusionState], guided: Sequence[int]) -> list[torch.Tensor]:
     """Classifier-free guidance (arXiv 2207.12598) where a request uses it, for all of them at once."""
-    rows = noise.split(1)
+    rows = noise.chunk(len(noise))
     blank, predictions = rows[: len(guided)], list(rows[len(guided) :])
     if not guided:
         return predictions

@@ -69,6 +69,17 @@ class Layout:
         """What each request has, by rows."""
         return [*(tensors[place] for place in self.guided), *tensors]
 
+    def in_rows(self, states: Sequence[StableDiffusionState], tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """(rows, ...) of what each request has as (1 or 2, ...), the unconditional row first."""
+        blank = [states[place].row(tensors[place], positive=False) for place in self.guided]
+        own = [state.row(tensor, positive=True) for state, tensor in zip(states, tensors, strict=True)]
+        return torch.cat([*blank, *own])
+
+    def rows_of(self, place: int, tensor: torch.Tensor) -> torch.Tensor:
+        """The reverse of `in_rows` for one request: (1 or 2, ...), in memory of its own."""
+        numbers = [self.guided.index(place)] if place in self.guided else []
+        return torch.cat([tensor[number : number + 1] for number in (*numbers, len(self.guided) + place)])
+
 
 class Layouts:
     """Those of the last batches; one goes when a request of it has ended."""

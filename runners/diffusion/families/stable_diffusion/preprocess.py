@@ -24,11 +24,12 @@ from composition.diffusion import DiffusionRequest
 from composition.errors import InvalidInput
 from composition.images import Image
 from composition.pipelines.planning import fast_pace
-from composition.request import ControlType, Speed
+from composition.request import ControlType, Quality, Speed
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Bucket
 from runners.diffusion.families.stable_diffusion.components import IP_ADAPTER, SAFETY_CHECKER, Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.economy import ECONOMIES, Economy
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
 from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSets
 from runners.diffusion.families.stable_diffusion.precision import full_precision
@@ -126,6 +127,8 @@ class Preprocessor:
             scheduler=request.scheduler,
         )
         guided = guidance > 1.0
+        economy = ECONOMIES[Quality.EXACT if fast else request.quality]
+        guidance_start, guidance_end = self._guidance_window(len(schedule.timesteps), economy) if guided else (0, 0)
         loras = self._loras.get(request.loras, fast=fast)
         conditioning = self._conditioning(request, loras, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
@@ -149,7 +152,9 @@ class Preprocessor:
             step_noise=self._step_noise(schedule, start.latents, generator),
             generator=generator,
             guidance_scale=guidance,
-            guidance_steps=self._guidance_steps(len(schedule.timesteps)) if guided else 0,
+            guidance_start=guidance_start,
+            guidance_end=guidance_end,
+            economy=economy,
             guidance_rescale=request.guidance_rescale,
             reference=reference,
             controls=controls,
@@ -161,8 +166,11 @@ class Preprocessor:
     def drop_caches(self) -> None:
         self._cache.clear()
 
-    def _guidance_steps(self, steps: int) -> int:
-        return max(1, round(steps * self._settings.guidance_end))
+    def _guidance_window(self, steps: int, economy: Economy) -> tuple[int, int]:
+        """The first guided step and the one after the last; at least one is guided."""
+        start = min(round(steps * self._settings.guidance_start), steps - 1)
+        end = round(steps * min(self._settings.guidance_end, economy.guidance_end))
+        return start, max(start + 1, end)
 
     def _conditioning(
         self, request: DiffusionRequest, loras: LoraSet, guided: bool, lookups: _Lookups

@@ -21,7 +21,8 @@ class StableDiffusionSettings:
         cache_ttl_s, cache_max_bytes: of the encodings; 0 bytes keeps none.
         max_controlnets: how many stay loaded, least recently used first out.
         preload_controlnets: load them at start instead of at first use.
-        guidance_end: classifier-free guidance runs for this fraction of the steps, the rest at half the cost.
+        guidance_start, guidance_end: classifier-free guidance runs between these fractions of the steps, the rest at
+            half the cost.
         lora_max_bytes: of the sets of LoRAs that stay ready, least recently used first out.
         offload: keep on the CPU what a denoising step does not need.
         visits_lock: the file whose lock it holds while it visits the GPU, as the perception models do.
@@ -36,6 +37,7 @@ class StableDiffusionSettings:
     max_controlnets: int = 2
     preload_controlnets: bool = False
     lora_max_bytes: int = 1 << 30
+    guidance_start: float = 0.0
     guidance_end: float = 1.0
     offload: bool = False
     visits_lock: Path | None = None
@@ -65,6 +67,7 @@ class StableDiffusionSettings:
             max_controlnets=config.models.controlnet.max_loaded,
             preload_controlnets=not config.models.controlnet.load_on_demand,
             lora_max_bytes=config.loras.max_loaded_mb << 20,
+            guidance_start=generation.guidance_start,
             guidance_end=generation.guidance_end,
             offload=offload,
             visits_lock=storage_folder(config.storage) / VISITS_LOCK if offload else None,

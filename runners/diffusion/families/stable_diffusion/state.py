@@ -11,6 +11,7 @@ import torch
 
 from composition.request import ControlType
 from runners.diffusion.engine.state import RequestState
+from runners.diffusion.families.stable_diffusion.economy import EXACT, Economy
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
 from runners.diffusion.families.stable_diffusion.precision import FLOAT32
 from runners.diffusion.families.stable_diffusion.scheduler import Schedule
@@ -49,6 +50,31 @@ class Reference:
     mask: torch.Tensor | None = None
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeepFeatures:
+    """What a request's last full pass left for its shallow ones, each of its own rows: (1 or 2, channels, h, w).
+
+    Attributes:
+        step: at which it was computed.
+        acting: `StableDiffusionState.acting` then.
+        hidden: enters the layers that a shallow pass computes.
+        residuals: what the ControlNets gave for the skip connections of these layers; empty without ControlNets.
+    """
+
+    step: int
+    acting: Hashable
+    hidden: torch.Tensor
+    residuals: Sequence[torch.Tensor] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """The guided noise (1, 4, h, w) of a request's next step, and what that leaves for later ones; None: nothing."""
+
+    noise: torch.Tensor
+    deep: DeepFeatures | None = None
+
+
 def within(step: int, steps: int, start: float, end: float) -> bool:
     """Whether a step lies in a window of the steps, as stock diffusers has it for ControlNets."""
     return not (step / steps < start or (step + 1) / steps > end)
@@ -71,7 +97,10 @@ class StableDiffusionState(RequestState):
         past: what its solver remembers of earlier steps.
         step_noise: what each step but the last adds, (1, 4, h, w), drawn beforehand: no step waits for an upload.
         guidance_rescale: 0 leaves the guided prediction as it is, 1 gives it the unguided one's contrast.
-        guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.
+        guidance_start, guidance_end: classifier-free guidance runs from step to step, the latter excluded; 0 and 0 when
+            the scale is 1.
+        economy: how much of what a step computes is reused.
+        deep: what is there to be reused; None at the first step and for a request that reuses nothing.
     """
 
     latents: torch.Tensor
@@ -80,12 +109,15 @@ class StableDiffusionState(RequestState):
     schedule: Schedule
     generator: torch.Generator
     guidance_scale: float
-    guidance_steps: int
+    guidance_start: int
+    guidance_end: int
     unet: Any = None
     guidance_rescale: float = 0.0
     reference: Reference | None = None
     kept: KeptLatents | None = None
     controls: Mapping[ControlType, Control] = field(default_factory=dict)
+    economy: Economy = EXACT
+    deep: DeepFeatures | None = None
     past: Past = ()
     step_noise: Sequence[torch.Tensor] = ()
 
@@ -103,10 +135,11 @@ class StableDiffusionState(RequestState):
 
         return replace(
             self,
-            bucket=replace(self.bucket, precision=FLOAT32),
+            bucket=replace(self.bucket, precision=FLOAT32, shallow=0),
             step=0,
             latents=latents.float(),
             past=(),
+            deep=None,
             step_noise=tuple(noise.float() for noise in self.step_noise),
             inpainting=wide(self.inpainting),
             kept=None if self.kept is None else self.kept.to(torch.float32),
@@ -120,7 +153,24 @@ class StableDiffusionState(RequestState):
     @property
     def guided(self) -> bool:
         """Whether the next step runs with guidance, on two rows."""
-        return self.step < self.guidance_steps
+        return self.guidance_start <= self.step < self.guidance_end
+
+    @property
+    def shallow(self) -> int:
+        """How many layers the next step computes with the deep features that are there; 0: it computes all.
+
+        It is the request's own steps that decide, not its company: a seed gives the same image alone and among others.
+        What acts is what acted when they were computed.
+        """
+        deep = self.deep
+        if deep is None or self.step - deep.step >= self.economy.every or deep.acting != self.acting:
+            return 0
+        return self.economy.layers
+
+    @property
+    def leaves_features(self) -> bool:
+        """Whether a full pass at the next step is one that a later step may draw on."""
+        return self.economy.every > 1 and self.step + 1 < self.steps
 
     @property
     def acting_reference(self) -> Reference | None:

@@ -11,11 +11,12 @@ from contextlib import suppress
 import pytest
 import torch
 
-from composition.request import Scheduler, Speed
+from composition.request import Quality, Scheduler, Speed
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.row_budget import RowBudget
 from runners.diffusion.engine.stepping import Stepper
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
+from runners.diffusion.families.stable_diffusion.state import Prediction
 from runners.diffusion.torch_device import TorchDevice
 from tests.integration.runners.diffusion.denoising import family_of
 from tests.integration.runners.diffusion.fake_cuda import FakeCuda, Waits
@@ -35,6 +36,8 @@ CASES = {
     "controlnet-in-its-window": [{"controls": {"pose": control(1, 0.8, 0.25, 0.75)}}],
     "fast": [{"speed": Speed.FAST, "guidance_scale": 1.5, "height": 128, "width": 128}],
     **{str(scheduler): [{"scheduler": scheduler}] for scheduler in Scheduler},
+    "balanced": [{"quality": Quality.BALANCED, "controls": both_controls(), **REFERENCE}],
+    "draft": [{"quality": Quality.DRAFT}, {"quality": Quality.DRAFT, "controls": {"depth": control(2)}}],
     "everything-in-company": [
         {},
         {"controls": both_controls(), **REFERENCE},
@@ -89,7 +92,8 @@ def test_no_step_waits_for_the_gpu_or_uploads_to_it(gpu, case):
     states = gpu.encoded(*requests_of(case))
     turn = 0
     while any(not state.done for state in states):
-        batch = [state for place, state in enumerate(states) if not state.done and place * 2 <= turn]
+        waiting = [state for place, state in enumerate(states) if not state.done and place * 2 <= turn]
+        batch = [state for state in waiting if state.bucket == waiting[turn % len(waiting)].bucket]
         waits = gpu.step(batch)
         assert (dict(waits.waits), dict(waits.uploads)) == ({}, {}), [state.step for state in batch]
         turn += 1
@@ -106,7 +110,7 @@ def test_an_image_kept_by_a_unet_that_was_not_made_for_inpainting_is_not_waited_
     for _ in range(3):
         waits = Waits()
         with torch.no_grad(), gpu.fake.mode, waits:
-            gpu.family.advance([state], [state.latents])
+            gpu.family.advance([state], [Prediction(noise=state.latents)])
         assert (dict(waits.waits), dict(waits.uploads)) == ({}, {})
     assert state.done
 
@@ -150,3 +154,26 @@ def test_what_rows_have_in_common_is_put_together_once_per_batch(gpu):
         built.append(layouts.built)
     # A window opens before step 2 (depth from 0.2 of 7) and guidance ends, for 6 steps after 4 and for 9 after 5.
     assert built == [1, 1, 2, 2, 3, 4]
+
+
+def test_the_engine_is_one_step_ahead_of_the_gpu_at_most(monkeypatch):
+    """Else a newcomer, or a cancel, would wait behind all that the GPU has been given."""
+    issued, waited = [], []
+
+    class Event:
+        def __init__(self, *, blocking):
+            assert blocking  # a wait that spins takes a core
+            self.number = len(issued)
+
+        def record(self, stream):
+            issued.append(self.number)
+
+        def synchronize(self):
+            waited.append(self.number)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    device = TorchDevice(torch.device("cuda"))
+    for _ in range(4):
+        device.keep_pace()
+    assert (issued, waited) == ([0, 1, 2, 3], [0, 1, 2])

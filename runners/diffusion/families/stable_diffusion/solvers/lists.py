@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import torch
 
-Tensors: TypeAlias = Sequence[torch.Tensor]
+Tensors: TypeAlias = list[torch.Tensor] | tuple[torch.Tensor, ...]
 
 
 def scaled(tensors: Tensors, numbers: Sequence[float]) -> list[torch.Tensor]:
