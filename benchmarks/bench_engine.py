@@ -201,8 +201,7 @@ class EngineBench:
                 state = family.encode(request)
                 while not state.done:
                     family.activate(state.bucket)
-                    [noise] = family.predict([state])
-                    state.advance(noise)
+                    family.advance([state], family.predict([state]))
                 family.decoder.pixels(state.latents)
 
         return self._count(work)

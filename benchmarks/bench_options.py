@@ -27,7 +27,7 @@ from composition.config import Config
 from composition.diffusion import DiffusionRequest, DiffusionResult
 from composition.images import Image, Mask
 from composition.imaging import geometry
-from composition.request import Speed
+from composition.request import Quality, Speed
 from models_store.store import ModelSet
 from runners.device import choose_device, choose_dtype
 from runners.diffusion.engine.counters import Counters
@@ -88,6 +88,9 @@ class Renderer:
         renderings = [self._compare("usual", usual, seconds, usual)]
         variants: list[tuple[str, DiffusionRequest, dict[str, Any]]] = [
             ("another seed", dataclasses.replace(self._request, seed=8), {}),
+            ("quality balanced", dataclasses.replace(self._request, quality=Quality.BALANCED), {}),
+            ("quality draft", dataclasses.replace(self._request, quality=Quality.DRAFT), {}),
+            ("guidance_start 0.1", self._request, {"guidance_start": 0.1}),
             ("guidance_end 0.7", self._request, {"guidance_end": 0.7}),
             ("guidance_end 0.5", self._request, {"guidance_end": 0.5}),
             ("half the steps", self._with_steps(self._request.num_inference_steps // 2), {}),

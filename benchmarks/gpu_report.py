@@ -194,8 +194,7 @@ class GpuReport:
             state = family.encode(request)
             while not state.done:
                 family.activate(state.bucket)
-                [noise] = family.predict([state])
-                state.advance(noise)
+                family.advance([state], family.predict([state]))
             family.decoder.pixels(state.latents)
         return int(counter.get_total_flops())
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from composition.images import Detection
 from composition.lora import LoraUse
-from composition.request import ControlType, Crop, MaskFeather, OnNoDetection, Scheduler, Speed
+from composition.request import ControlType, Crop, MaskFeather, OnNoDetection, Quality, Scheduler, Speed
 
 
 class Pipeline(StrEnum):
@@ -178,6 +178,7 @@ class EditPlan:
     crop: Crop
     crop_context: float
     speed: Speed
+    quality: Quality
     color_match: bool
     sharpen: bool
     keep_light: bool

@@ -8,7 +8,7 @@ from typing import Any
 
 from composition.images import Image, Mask
 from composition.lora import LoraUse
-from composition.request import ControlType, Scheduler, Speed
+from composition.request import ControlType, Quality, Scheduler, Speed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +58,7 @@ class DiffusionRequest(RegionRequest):
     seed: int
     loras: tuple[LoraUse, ...] = ()
     speed: Speed = Speed.NORMAL
+    quality: Quality = Quality.EXACT
     scheduler: Scheduler = Scheduler.DPM_SOLVER
     guidance_rescale: float = 0.0
     ip_adapter_start: float = 0.0

@@ -61,6 +61,14 @@ class Speed(StrEnum):
     FAST = "fast"
 
 
+class Quality(StrEnum):
+    """How much of each step is computed anew; docs/performance.md says what that costs and saves."""
+
+    EXACT = "exact"
+    BALANCED = "balanced"
+    DRAFT = "draft"
+
+
 class Scheduler(StrEnum):
     """How latents are stepped, by diffusers' names; `speed` fast has one of its own."""
 
@@ -223,6 +231,11 @@ class EditOptions:
         description="How many times as long as the mask the crop is that a small region is painted from.",
     )
     speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM).")
+    quality: Quality = option(
+        Quality.EXACT,
+        description="How much of the computation is saved: exact none of it; balanced reuses some from step to step; "
+        "draft most, for a first look.",
+    )
     color_match: bool = option(True, description="Undo the model's colour shift inside the region.")
     keep_parts: Keep = option(
         Keep.AUTO,

@@ -83,8 +83,7 @@ class FamilyBench:
 
     def _step(self, states: Sequence[Any]) -> None:
         self.family.activate(states[0].bucket)
-        for state, prediction in zip(states, self.family.predict(states), strict=True):
-            state.advance(prediction)
+        self.family.advance(states, self.family.predict(states))
 
     def _median(self, work: Callable[[], Any]) -> float:
         times = []

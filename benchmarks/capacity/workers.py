@@ -67,9 +67,6 @@ class StandInState(RequestState):
     def rows(self) -> int:
         return self.request.kind.rows
 
-    def advance(self, prediction: Any) -> None:
-        self.step += 1
-
     def lay_in(self, other: StandInState, *, waiting: bool) -> None:
         """Nothing has no area."""
 
@@ -115,6 +112,10 @@ class StandInFamily:
         self._spend(self._costs.shape(kinds[0].shape).step_s(sum(kind.rows for kind in kinds), controlled))
         return [None] * len(states)
 
+    def advance(self, states: Sequence[StandInState], predictions: Sequence[None]) -> None:
+        for state in states:
+            state.step += 1
+
     def preview(self, state: StandInState) -> Image | None:
         return None
 
@@ -133,6 +134,9 @@ class StandInDevice:
     """Encoding and decoding take their turns with the steps: on a card all of them queue on one stream."""
 
     asynchronous = False
+
+    def keep_pace(self) -> None:
+        """Nothing is queued."""
 
     def inference(self) -> AbstractContextManager[None]:
         return nullcontext()

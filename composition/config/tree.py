@@ -184,9 +184,9 @@ class GenerationConfig(_Section):
     """Defaults of the diffusion parameters.
 
     `appearance_strength` is the strength of edits that keep the shape; `appearance_keep_detail` keeps the
-    original's light, shade and detail when only the colour changes. `guidance_end`: classifier-free guidance runs for
-    this fraction of the steps; the rest cost half. `scheduler` is what a request that names none is stepped with.
-    `max_edits` bounds how many edits of one photo a request may ask for.
+    original's light, shade and detail when only the colour changes. `guidance_start`, `guidance_end`: classifier-free
+    guidance runs between these fractions of the steps; the rest cost half. `scheduler` is what a request that names
+    none is stepped with. `max_edits` bounds how many edits of one photo a request may ask for.
     """
 
     default_steps: Annotated[int, Field(ge=1, le=100)] = 25
@@ -199,9 +199,16 @@ class GenerationConfig(_Section):
     appearance_strength: Annotated[float, Field(ge=0.1, le=1.0)] = 0.8
     appearance_keep_detail: bool = True
     max_rows: Annotated[Count | Literal["auto"], BeforeValidator(_number_from_text)] = "auto"
+    guidance_start: Fraction = 0.0
     guidance_end: Fraction = 1.0
     max_edits: Annotated[int, Field(ge=1, le=MAX_EDITS)] = 8
     previews: bool = False
+
+    @model_validator(mode="after")
+    def _guidance_ends_after_it_starts(self) -> Self:
+        if self.guidance_start > self.guidance_end:
+            raise ValueError("guidance_start must not be above guidance_end")
+        return self
 
     @property
     def rows(self) -> int:

@@ -78,6 +78,7 @@ SIMPLE_OVERRIDDEN: Final = "pipeline simple is overridden by force_controlnet or
 
 REFERENCE_OPTIONS: Final = ("ip_adapter_start", "ip_adapter_end", "ip_adapter_mask")
 CONTROL_OPTIONS: Final = ("control_guidance_start", "control_guidance_end")
+LEAST_STEPS_TO_REUSE: Final = 2
 ACTS_ALWAYS: Final = frozenset(
     {
         "base",
@@ -105,6 +106,11 @@ ACTS_ALWAYS: Final = frozenset(
 
 def _fast(edit: Edit, option: str) -> bool:
     return edit.plan.speed is Speed.FAST and edit.asked(option) and _given(edit, option) != getattr(edit.plan, option)
+
+
+def _steps(edit: Edit) -> int:
+    """Those that run, of the steps that the plan has: `strength` leaves out the first."""
+    return max(1, int(edit.plan.num_inference_steps * edit.plan.strength))
 
 
 def _given(edit: Edit, option: str) -> float:
@@ -244,6 +250,16 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         of=("scheduler",),
         holds=lambda e: e.plan.speed is Speed.FAST and e.request.options.scheduler is not None,
         text=lambda e: "scheduler has no effect: speed fast steps with its own",
+    ),
+    WithoutEffect(
+        of=("quality",),
+        holds=lambda e: e.asked("quality") and e.plan.speed is Speed.FAST,
+        text=lambda e: "quality has no effect: speed fast takes few steps, and computes all of each",
+    ),
+    WithoutEffect(
+        of=("quality",),
+        holds=lambda e: e.asked("quality") and e.plan.speed is not Speed.FAST and _steps(e) < LEAST_STEPS_TO_REUSE,
+        text=lambda e: "quality has no effect: of a single step nothing can be reused",
     ),
     WithoutEffect(
         of=("crop_context",),

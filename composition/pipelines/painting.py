@@ -106,6 +106,7 @@ def _make_request(canvas: Sequence[Located]) -> DiffusionRequest:
         ip_adapter_mask=plan.ip_adapter_mask,
         loras=plan.loras,
         speed=plan.speed,
+        quality=plan.quality,
         previews=ctx.previews,
         beside=tuple(regions[1:]),
         **vars(regions[0]),

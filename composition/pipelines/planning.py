@@ -56,6 +56,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         crop=options.crop,
         crop_context=_given(options.crop_context, CONTEXT),
         speed=options.speed,
+        quality=options.quality,
         color_match=options.color_match,
         sharpen=options.sharpen,
         keep_light=decision.recolour and generation.appearance_keep_detail,

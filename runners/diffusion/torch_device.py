@@ -18,6 +18,7 @@ class TorchDevice:
     def __init__(self, device: torch.device, *, asynchronous: bool | None = None) -> None:
         self._device, self._cuda = device, device.type == "cuda"
         self._asynchronous = self._cuda if asynchronous is None else asynchronous
+        self._step_issued: torch.cuda.Event | None = None
 
     @property
     def asynchronous(self) -> bool:
@@ -41,6 +42,15 @@ class TorchDevice:
         before = torch.cuda.memory_allocated(self._device)
         result = work()
         return result, torch.cuda.max_memory_allocated(self._device) - before
+
+    def keep_pace(self) -> None:
+        """Nothing to wait for on a CPU."""
+        if not self._cuda:
+            return
+        before, self._step_issued = self._step_issued, torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        self._step_issued.record(torch.cuda.current_stream(self._device))
+        if before is not None:
+            before.synchronize()
 
     def release(self) -> None:
         """Collect what only cycles hold, and empty torch's cache."""

@@ -46,6 +46,7 @@ VALUES = {
     "crop": ("off", "off"),
     "crop_context": ("3", 3),
     "speed": ("fast", "fast"),
+    "quality": ("balanced", "balanced"),
     "color_match": (None, True),
     "keep_parts": ("off", "off"),
     "keep_surroundings": ("off", "off"),

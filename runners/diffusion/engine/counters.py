@@ -10,10 +10,11 @@ from collections.abc import Mapping
 class Counters:
     """Thread-safe counts by name; the names in use:
 
-    unet_forwards, unet_rows, controlnet_<type>_forwards, controlnet_<type>_rows, text_encodes, vae_encodes,
-    vae_encodes_float32, reference_encodes, lora_sets_made, lora_sets_dropped, lora_files_read, vae_decodes,
-    vae_decodes_float32, float32_requests, previews, safety_checks, requests_<outcome>, starts_over,
-    out_of_memory_splits, out_of_memory_retries.
+    unet_forwards, unet_rows, unet_shallow_forwards and unet_shallow_rows (those of them that reused deep features),
+    controlnet_<type>_forwards, controlnet_<type>_rows, text_encodes, vae_encodes, vae_encodes_float32,
+    reference_encodes, lora_sets_made, lora_sets_dropped, lora_files_read, vae_decodes, vae_decodes_float32,
+    float32_requests, previews, safety_checks, requests_<outcome>, starts_over, out_of_memory_splits,
+    out_of_memory_retries.
     """  # noqa: D415  the list belongs to the sentence
 
     def __init__(self) -> None:

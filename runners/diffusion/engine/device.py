@@ -29,6 +29,14 @@ class Device(Protocol):
         """Do `work`; its result, and the bytes it took at its peak on top of what was held (None where unknown)."""
         ...
 
+    def keep_pace(self) -> None:
+        """Called after every step: wait until the one before it is computed.
+
+        A step waits for nothing that it computes, so an asynchronous device is given the next one while it computes.
+        More of them in its queue would be in the way of who comes, and go on for who has left.
+        """
+        ...
+
     def release(self) -> None:
         """Give back what is held unused."""
         ...

@@ -32,8 +32,9 @@ class Family(Protocol[State]):
 
     A request comes region by region, as `DiffusionRequest.regions` has them; a state is of one region.
 
-    `check` is called from any thread. `encode` and `decode` run one at a time, on a GPU beside the engine's thread,
-    which calls all else. An exception that is no CompositionError reaches the caller as the engine translates it.
+    `check` is called from any thread. `encode`, `decode` and `preview` run one at a time, on a GPU beside the engine's
+    thread, which calls all else. An exception that is no CompositionError reaches the caller as the engine translates
+    it.
     """
 
     @property
@@ -58,7 +59,11 @@ class Family(Protocol[State]):
         ...
 
     def predict(self, states: Sequence[State]) -> Sequence[Any]:
-        """One forward for requests of one bucket: what each one's `advance` takes, in order. Changes no state."""
+        """One forward for requests of one bucket: what `advance` takes for each, in order. Changes no state."""
+        ...
+
+    def advance(self, states: Sequence[State], predictions: Sequence[Any]) -> None:
+        """Take the step that was predicted for each; a failure leaves all states as they were."""
         ...
 
     def preview(self, state: State) -> Image | None:

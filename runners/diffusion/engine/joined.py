@@ -8,7 +8,7 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,13 @@ class JoinedState(RequestState):
     def rows(self) -> int:
         return sum(region.rows for region in self.acting)
 
-    def advance(self, prediction: Sequence[Any]) -> None:
-        """Take one step with a prediction for each of `acting`; after a failure the same call goes on from there."""
-        following = self.step + 1
-        for region, own in zip(self.acting, prediction, strict=True):
-            if region.step + self._begin(region) < following:
-                region.advance(own)
-        self.step = following
+    @property
+    def workload(self) -> Hashable:
+        return tuple(region.workload for region in self.acting)
+
+    def settle(self) -> None:
+        """The canvas is as far as the region that takes most steps; every region has what the others painted."""
+        self.step, self.bucket = self.canvas.step, self.canvas.bucket
         self.join()
 
     def lay_in(self, other: RequestState, *, waiting: bool) -> None:

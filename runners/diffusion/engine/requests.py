@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import Cancelled, CompositionError, InvalidInput, NotReady, Timeout
+from composition.images import Image
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import RequestState
 from runners.diffusion.transport.events import Accepted, Event
@@ -41,6 +42,8 @@ class Ticket:
         arrival: its number in order of acceptance.
         last_served: the engine's turn in which it last took a step.
         state: what the engine keeps for it; None until it is encoded and again when it has ended.
+        preview: goes with its next progress; None when there is none.
+        preview_due: one is being made or waits for that.
     """
 
     request: DiffusionRequest
@@ -51,6 +54,8 @@ class Ticket:
     phase: Phase = Phase.ENCODING
     last_served: int = 0
     state: RequestState | None = None
+    preview: Image | None = None
+    preview_due: bool = False
     ended: bool = False
 
     @property

@@ -10,25 +10,34 @@ Size = tuple[int, ...]
 _SHARE_OF_FREE = 0.8
 _RECOVER_AFTER = 64
 _PEAKS_KEPT = 64
-"""Forwards that a row's cost is judged by: more than a request has, so that its dearest step counts."""
+"""Forwards that a row's cost is judged by: far more than one request changes its batch, so that its dearest counts."""
 
 
 class RowBudget:
     """Learns from the forwards themselves: no figure of any model is built in.
 
-    `free_bytes` tells the memory that is free now, None where it cannot run short unseen (CPU).
+    `free_bytes` tells the memory that is free now, None where it cannot run short unseen (CPU). It is asked when
+    somebody says that the answer may be another one, as asking takes the driver a while.
     """
 
     def __init__(self, max_rows: int, free_bytes: Callable[[], int | None]) -> None:
         self._max_rows, self._free_bytes = max_rows, free_bytes
+        self._free: int | None = None
+        self._asked = False
         self._bytes_per_row: dict[Size, deque[float]] = {}
         self._ceiling: dict[Size, int] = {}
         self._successes: dict[Size, int] = {}
 
+    def look_again(self) -> None:
+        """Memory may have been taken or freed: ask before the next answer."""
+        self._asked = False
+
     def limit(self, size: Size) -> int:
         """Rows that the next forward of `size` may have, at least 1."""
         rows = min(self._max_rows, self._ceiling.get(size, self._max_rows))
-        free, costs = self._free_bytes(), self._bytes_per_row.get(size)
+        if not self._asked:
+            self._free, self._asked = self._free_bytes(), True
+        free, costs = self._free, self._bytes_per_row.get(size)
         if free is not None and costs and (cost := max(costs)) > 0:
             rows = min(rows, int(free * _SHARE_OF_FREE / cost))
         return max(1, rows)
@@ -50,5 +59,6 @@ class RowBudget:
 
     def note_out_of_memory(self, size: Size, rows: int) -> None:
         """A forward of `rows` rows did not fit."""
+        self.look_again()
         self._ceiling[size] = max(1, rows // 2)
         self._successes[size] = 0

@@ -1,4 +1,4 @@
-"""Encoding and decoding beside the denoising loop: decoding an image comes before starting one."""
+"""Encoding, decoding and previews beside the denoising loop: decoding an image comes before starting one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ Task: TypeAlias = Callable[[], None]
 class Urgency(IntEnum):
     DECODE = 0
     ENCODE = 1
-    STOP = 2
+    PREVIEW = 2
+    STOP = 3
 
 
 class SideWork(ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,8 @@ class Bucket:
         text_tokens: how long the text is: rows of one batch have one length, and filling up the shorter ones would
             change what they give.
         checkpoint: which of several that the family holds; "" for its base model.
+        shallow: how many layers of the model the step computes, with what an earlier step of each request left for the
+            rest; 0: all. Such a step and one that computes all are different forwards.
         precision: the number format of a request that is computed in another than the model's; "" for the model's.
     """
 
@@ -26,6 +28,7 @@ class Bucket:
     text_tokens: int = 0
     checkpoint: str = ""
     precision: str = ""
+    shallow: int = 0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -72,9 +75,10 @@ class RequestState(ABC):
     def rows(self) -> int:
         """Batch rows that the next step takes."""
 
-    @abstractmethod
-    def advance(self, prediction: Any) -> None:
-        """Take one step with what `Family.predict` gave for it; a failure leaves the state as it was."""
+    @property
+    def workload(self) -> Hashable:
+        """What works in the next step, as far as it decides what a forward takes; steps alike have equal ones."""
+        return self.rows
 
     @abstractmethod
     def lay_in(self, other: Self, *, waiting: bool) -> None:
@@ -82,3 +86,6 @@ class RequestState(ABC):
 
         While the other is `waiting` for its first step: what the image itself has there, as noisy as this one is now.
         """
+
+    def settle(self) -> None:  # noqa: B027  one region has nothing to do
+        """All of `acting` have taken a step; a failure may be followed by another call."""

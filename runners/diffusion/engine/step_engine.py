@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
-from composition.images import Image
 from runners.diffusion.engine.batcher import Candidate, next_batch
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.device import Device
@@ -23,7 +22,7 @@ from runners.diffusion.engine.requests import Listener, Phase, RequestRegistry, 
 from runners.diffusion.engine.row_budget import RowBudget
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.side_work import InlineSideWork, SideWork, ThreadSideWork, Urgency
-from runners.diffusion.engine.state import RequestState
+from runners.diffusion.engine.state import Bucket, RequestState
 from runners.diffusion.engine.stepping import Stepper
 from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
@@ -61,6 +60,7 @@ class StepEngine:
         self._stepper = Stepper(family, device, self._budget, counters, work_beside=lambda: self._side.beside)
         self._on_device_lost, self._device_lost = on_device_lost, False
         self._turn = 0
+        self._waiting: Hashable = ()
         self._stopping = False
         self._wake = threading.Condition()
         self._woken = False
@@ -180,6 +180,7 @@ class StepEngine:
             for ticket, state in tickets.values()
             if state is not None
         ]
+        self._note_change([state for _, state in tickets.values() if state is not None], candidates)
         chosen = next_batch(candidates, lambda bucket: self._budget.limit(bucket.latent_size), turn=self._turn + 1)
         batch = [tickets[key] for key in chosen]
         if not batch:
@@ -190,6 +191,7 @@ class StepEngine:
         states = [state for _, state in batch if state is not None]
         rows, began = sum(state.rows for state in states), time.perf_counter()
         outcomes = self._stepper.step(states)
+        self._device.keep_pace()
         self._counters.stepped(requests=len(states), rows=rows, seconds=time.perf_counter() - began)
         for (ticket, _), outcome in zip(batch, outcomes, strict=True):
             if outcome.error is not None:
@@ -198,22 +200,39 @@ class StepEngine:
                 self._after_step(ticket, outcome.state)
         return True
 
+    def _note_change(self, states: Sequence[RequestState], candidates: Sequence[Candidate[int, Bucket]]) -> None:
+        """Who waits, what works for them and what is computed beside them decide about memory: it is asked for anew."""
+        waiting = (
+            self._side.beside,
+            *((one.key, one.bucket, state.workload) for one, state in zip(candidates, states, strict=True)),
+        )
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._budget.look_again()
+
     def _after_step(self, ticket: Ticket, state: RequestState) -> None:
-        preview = self._preview(ticket, state)
+        preview, ticket.preview = ticket.preview, None
         self._registry.tell(ticket, DiffusionProgress(step=state.step, total=state.steps, preview=preview))
         if state.done:
             ticket.phase = Phase.FINISHING
             self._side.submit(Urgency.DECODE, lambda: self._decode(ticket, state))
+        elif self._wants_preview(ticket, state):
+            ticket.preview_due = True
+            self._side.submit(Urgency.PREVIEW, lambda: self._preview(ticket, state))
 
-    def _preview(self, ticket: Ticket, state: RequestState) -> Image | None:
+    def _wants_preview(self, ticket: Ticket, state: RequestState) -> bool:
         interval = -(-state.steps // _PREVIEWS_PER_REQUEST)
-        if not ticket.request.previews or ticket.ended or state.done or state.step % interval:
-            return None
+        return ticket.request.previews and not ticket.preview_due and state.step % interval == 0
+
+    def _preview(self, ticket: Ticket, state: RequestState) -> None:
+        """Of the latents as they are by then, beside the steps; it is told with the next one that ends."""
         try:
-            return self._family.preview(state.canvas)
+            if not ticket.ended and not state.done:
+                ticket.preview = self._family.preview(state.canvas)
         except Exception:
             logger.exception("a preview failed")
-            return None
+        finally:
+            ticket.preview_due = False
 
     def _encode(self, ticket: Ticket) -> None:
         if ticket.ended:

@@ -7,7 +7,8 @@ single one is retried once, alone; only then its request fails, and only it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,7 @@ class Stepper:
     ) -> None:
         self._family, self._device, self._budget, self._counters = family, device, budget, counters
         self._work_beside = work_beside
+        self._measured: Sequence[Hashable] = ()
 
     def step(self, states: Sequence[RequestState]) -> list[StepOutcome]:
         """Advance every request by one step, or say why it could not.
@@ -57,7 +59,11 @@ class Stepper:
         for bucket in dict.fromkeys(region.bucket for region in acting):
             own = [region for region in acting if region.bucket == bucket]
             answers |= {id(region): answer for region, answer in zip(own, self._answers(own), strict=True)}
-        return [self._outcome(state, [answers[id(region)] for region in state.acting]) for state in states]
+        failed = {place: answer for place, answer in answers.items() if isinstance(answer, CompositionError)}
+        ready = [state for state in states if not any(id(region) in failed for region in state.acting)]
+        moving = [region for state in ready for region in state.acting]
+        failed |= self._advance(moving, [answers[id(region)] for region in moving])
+        return [self._outcome(state, failed) for state in states]
 
     def _answers(self, regions: Sequence[RequestState]) -> list[Any]:
         """A prediction or a CompositionError for each, all of one bucket."""
@@ -70,17 +76,16 @@ class Stepper:
         limit = self._budget.limit(bucket.latent_size)
         return [answer for batch in _batches(regions, limit) for answer in self._predict(batch)]
 
-    def _outcome(self, state: RequestState, answers: Sequence[Any]) -> StepOutcome:
-        error = next((answer for answer in answers if isinstance(answer, CompositionError)), None)
-        if error is not None:
-            return StepOutcome(state=state, error=error)
-        return self._advance(state, answers[0] if state.acting == (state,) else answers)
+    def _outcome(self, state: RequestState, failed: Mapping[int, CompositionError]) -> StepOutcome:
+        """`failed`: of the regions that have not taken the step the reason, by their identity."""
+        error = next((failed[id(region)] for region in state.acting if id(region) in failed), None)
+        return StepOutcome(state=state, error=error) if error is not None else self._settled(state)
 
     def _predict(self, regions: Sequence[RequestState], *, last_try: bool = False) -> list[Any]:
         size, rows = regions[0].bucket.latent_size, sum(region.rows for region in regions)
         beside = self._work_beside()
         try:
-            predictions, peak_bytes = self._device.measured(lambda: self._family.predict(regions))
+            predictions, peak_bytes = self._forward(regions)
         except Exception as error:
             if is_device_lost(error):
                 raise
@@ -92,10 +97,17 @@ class Stepper:
             alone = beside == self._work_beside() and beside % 2 == 0
             if peak_bytes is not None and alone:
                 self._budget.note_peak(size, rows, peak_bytes)
+                self._measured = _composition(regions)
             self._budget.note_success(size)
             return list(predictions)
         # Outside the handler: the exception's traceback keeps the failed forward's tensors alive.
         return self._with_less(regions, last_try=last_try)
+
+    def _forward(self, regions: Sequence[RequestState]) -> tuple[Sequence[Any], int | None]:
+        """What the family predicts, and what that took; None where it cannot be told or is known from a step before."""
+        if self._measured == _composition(regions):
+            return self._family.predict(regions), None
+        return self._device.measured(lambda: self._family.predict(regions))
 
     def _with_less(self, regions: Sequence[RequestState], *, last_try: bool) -> list[Any]:
         self._free()
@@ -114,14 +126,44 @@ class Stepper:
             return [translate(error, "denoising")]
         return [answer for region in regions for answer in self._predict([region])]
 
-    def _advance(self, state: RequestState, prediction: Any, *, last_try: bool = False) -> StepOutcome:
+    def _advance(self, regions: Sequence[RequestState], predictions: Sequence[Any]) -> dict[int, CompositionError]:
+        """All in one update; where that fails each alone, and what finds no memory once more. Returns what failed."""
         try:
-            state.advance(prediction)
+            self._family.advance(regions, predictions)
         except Exception as error:
+            if is_device_lost(error):
+                raise
             logger.exception("the scheduler failed")
+            out_of_memory = is_out_of_memory(error)
+            if len(regions) == 1 and not out_of_memory:
+                return {id(regions[0]): translate(error, "denoising")}
+        else:
+            return {}
+        if out_of_memory:
+            self._free()
+        alone = [(region, self._advance_alone(region, one)) for region, one in zip(regions, predictions, strict=True)]
+        return {id(region): error for region, error in alone if error is not None}
+
+    def _advance_alone(self, region: RequestState, prediction: Any) -> CompositionError | None:
+        try:
+            self._family.advance([region], [prediction])
+        except Exception as error:
+            if is_device_lost(error):
+                raise
+            logger.exception("a request's scheduler failed")
+            return translate(error, "denoising")
+        return None
+
+    def _settled(self, state: RequestState, *, last_try: bool = False) -> StepOutcome:
+        try:
+            state.settle()
+        except Exception as error:
+            if is_device_lost(error):
+                raise
+            logger.exception("the regions of a request could not be put together")
             if is_out_of_memory(error) and not last_try:
                 self._free()
-                return self._advance(state, prediction, last_try=True)
+                return self._settled(state, last_try=True)
             return StepOutcome(state=state, error=translate(error, "denoising"))
         return StepOutcome(state=state)
 
@@ -139,3 +181,8 @@ def _batches(regions: Sequence[RequestState], max_rows: int) -> Iterator[list[Re
             batch = []
         batch.append(region)
     yield batch
+
+
+def _composition(regions: Sequence[RequestState]) -> list[Hashable]:
+    """Equal for steps that take the same memory: of the same regions, with the same at work in them."""
+    return [(weakref.ref(region), region.bucket, region.workload) for region in regions]

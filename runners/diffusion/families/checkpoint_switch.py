@@ -80,6 +80,9 @@ class CheckpointSwitch:
         with self._computing:
             return family.predict(states)
 
+    def advance(self, states: Sequence[RequestState], predictions: Sequence[Any]) -> None:
+        self._get(states[0].bucket.checkpoint).advance(states, predictions)
+
     def preview(self, state: RequestState) -> Image | None:
         return self._base.preview(state)
 

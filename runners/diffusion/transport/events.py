@@ -10,7 +10,7 @@ from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequ
 from composition.errors import CompositionError, from_code
 from composition.images import Image
 from composition.lora import LoraKind, LoraUse
-from composition.request import Scheduler, Speed
+from composition.request import Quality, Scheduler, Speed
 from runners.diffusion.transport.frames import Frame, FrameError, FrameKind
 
 
@@ -55,6 +55,7 @@ def request_from_frame(frame: Frame) -> DiffusionRequest:
     try:
         fields = dict(frame.header)
         fields["speed"] = Speed(fields["speed"])
+        fields["quality"] = Quality(fields["quality"])
         fields["scheduler"] = Scheduler(fields["scheduler"])
         fields["loras"] = tuple(_lora(values) for values in fields["loras"])
         beside = enumerate(fields.pop("beside"), start=1)

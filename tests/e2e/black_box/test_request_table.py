@@ -42,6 +42,7 @@ ROWS = {
     "crop": (["auto", "off"], ["on", True]),
     "crop_context": ([1, 8], [0.9, 8.1, "2"]),
     "speed": (["normal", "fast"], ["slow", 1]),
+    "quality": (["exact", "draft"], ["best", 1]),
     "color_match": ([True, False], ["false", 1]),
     "keep_parts": (["auto", "off"], ["on", False]),
     "keep_surroundings": (["auto", "off"], ["on", False]),

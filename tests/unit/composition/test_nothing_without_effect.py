@@ -23,6 +23,7 @@ from composition.request import (
     OutputFormat,
     Oversize,
     PipelineChoice,
+    Quality,
     RefineMask,
     Scheduler,
     Speed,
@@ -144,6 +145,14 @@ IDLE = {
     "scheduler": (
         case({**FAST, "scheduler": Scheduler.UNIPC}),
         "scheduler has no effect: speed fast steps with its own",
+    ),
+    "quality": (
+        case({**FAST, "quality": Quality.BALANCED}),
+        "quality has no effect: speed fast takes few steps, and computes all of each",
+    ),
+    "quality, one step": (
+        case({"quality": Quality.DRAFT, "num_inference_steps": 2, "strength": 0.6}),
+        "quality has no effect: of a single step nothing can be reused",
     ),
     "crop_context": (
         case({"crop_context": 3.0, "crop": Crop.OFF}),
@@ -267,6 +276,9 @@ ACTING = {
     "control_guidance_end": case({"control_guidance_end": 0.8, "control_types": ("depth",)}),
     "guidance_rescale": case({"guidance_rescale": 0.7}),
     "scheduler": case({"scheduler": Scheduler.DPM_SOLVER_KARRAS}),
+    "quality": case({"quality": Quality.BALANCED}),
+    "quality, two steps": case({"quality": Quality.DRAFT, "num_inference_steps": 2}),
+    "quality exact, fast": case({**FAST, "quality": Quality.EXACT}),
     "crop_context": case({"crop_context": 1.5}),
     "loras": case({"loras": {"ink": 0.8}}, loras=(lora("ink", 0.8),)),
     "loras, an embedding": case(

@@ -142,6 +142,14 @@ class Config(TypedDict, total=False):
         ),
     ]
     speed: Annotated[Literal["normal", "fast"], _option("fast takes few steps (LCM).", default="normal")]
+    quality: Annotated[
+        Literal["exact", "balanced", "draft"],
+        _option(
+            "How much of the computation is saved: exact none of it; balanced reuses some from step to step; "
+            "draft most, for a first look.",
+            default="exact",
+        ),
+    ]
     color_match: Annotated[bool, _option("Undo the model's colour shift inside the region.", default=True)]
     keep_parts: Annotated[
         Literal["auto", "off"],

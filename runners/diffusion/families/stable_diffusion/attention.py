@@ -9,7 +9,7 @@ Formula: IP-Adapter, arXiv 2308.06721, equation 5.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,13 +34,20 @@ class ReferenceRows:
     tokens: torch.Tensor
     scales: torch.Tensor
     masks: tuple[torch.Tensor | None, ...] | None = None
+    _shrunk: dict[int, torch.Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def masked(self, attended: torch.Tensor) -> torch.Tensor:
-        """What was attended to, (rows, pixels, channels), where it acts; masks shrink to the layer's size as stock."""
+        """What was attended to, (rows, pixels, channels), where it acts; masks shrink to the layer's size as stock.
+
+        Layers of one size have one of each mask, which is made at the first step that a batch's rows take together.
+        """
         if self.masks is None:
             return attended
-        rows = zip(attended.unsqueeze(1), self.masks, strict=True)
-        return torch.cat([row if mask is None else row * _shrunk(mask, row) for row, mask in rows])
+        pixels = attended.shape[1]
+        if pixels not in self._shrunk:
+            rows = [_shrunk(mask, attended[row : row + 1]) for row, mask in enumerate(self.masks)]
+            self._shrunk[pixels] = torch.cat(rows)
+        return attended * self._shrunk[pixels]
 
 
 class ReferenceAttention(nn.Module):
@@ -85,11 +92,13 @@ class ReferenceAttention(nn.Module):
         return rescaled
 
 
-def _shrunk(mask: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+def _shrunk(mask: torch.Tensor | None, row: torch.Tensor) -> torch.Tensor:
+    """A row's mask (1, pixels, 1); ones without one."""
+    if mask is None:
+        return row.new_ones((1, row.shape[1], 1))
     from diffusers.image_processor import IPAdapterMaskProcessor
 
-    _, pixels, channels = row.shape
-    small: torch.Tensor = IPAdapterMaskProcessor.downsample(mask, 1, pixels, channels)
+    small: torch.Tensor = IPAdapterMaskProcessor.downsample(mask, 1, row.shape[1], 1)
     return small.to(dtype=row.dtype, device=row.device)
 
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.deep_features import UNetRows, full_pass, shallow_pass
 from runners.diffusion.families.stable_diffusion.precision import full_precision
 from runners.errors import is_device_lost, is_out_of_memory
 
@@ -94,6 +95,22 @@ class RowRunner:
                 raise
             self._give_up(error)
             return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)
+
+    def run_full(
+        self, rows: UNetRows, layers: Sequence[int], instead: Any = None
+    ) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """Eager: the predicted noise, and what shallow passes of so many layers take."""
+        self.forwards["eager"] += 1
+        unet = instead or self._unet
+        with nullcontext() if rows.sample.dtype == self._dtype else full_precision(unet):
+            return full_pass(unet, rows, layers)
+
+    def run_shallow(self, rows: UNetRows, deep: torch.Tensor, layers: int, instead: Any = None) -> torch.Tensor:
+        """Eager: the predicted noise, by the last layers alone."""
+        self.forwards["eager"] += 1
+        unet = instead or self._unet
+        with nullcontext() if rows.sample.dtype == self._dtype else full_precision(unet):
+            return shallow_pass(unet, rows, deep, layers)
 
     def _run_compiled(
         self,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import torch
-
 from composition.diffusion import DiffusionRequest
 from composition.images import Image
 from runners.diffusion.engine.state import Bucket
+from runners.diffusion.families.stable_diffusion.advance import advance
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.components import Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
@@ -17,7 +16,7 @@ from runners.diffusion.families.stable_diffusion.decoding import Decoder
 from runners.diffusion.families.stable_diffusion.forward import BatchForward
 from runners.diffusion.families.stable_diffusion.loras import LoraSets
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
-from runners.diffusion.families.stable_diffusion.state import StableDiffusionState
+from runners.diffusion.families.stable_diffusion.state import Prediction, StableDiffusionState
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,8 +47,11 @@ class StableDiffusionFamily:
     def activate(self, bucket: Bucket) -> None:
         """Nothing to do: a set of LoRAs is a model of its own, which its requests have with them."""
 
-    def predict(self, states: Sequence[StableDiffusionState]) -> list[torch.Tensor]:
+    def predict(self, states: Sequence[StableDiffusionState]) -> list[Prediction]:
         return self.forward.predict(states)
+
+    def advance(self, states: Sequence[StableDiffusionState], predictions: Sequence[Prediction]) -> None:
+        advance(states, predictions)
 
     def preview(self, state: StableDiffusionState) -> Image | None:
         return self.decoder.preview(state)
@@ -58,7 +60,8 @@ class StableDiffusionFamily:
         return self.decoder.decode(state)
 
     def release_memory(self) -> None:
-        """Drop every cached encoding, every ControlNet and every set of LoRAs."""
+        """Drop every cached encoding, what batches had in common, every ControlNet and every set of LoRAs."""
+        self.forward.layouts.drop()
         self.preprocessor.drop_caches()
         self.controlnets.drop_all()
         self.loras.drop_all()

@@ -1,32 +1,19 @@
-"""One forward of the UNet for several requests: row layout, ControlNets, guidance.
-
-Rows: the unconditional rows of all guided requests, then the conditional rows of all requests. A single guided
-request thus has the stock pipeline's layout, and its arithmetic is the stock pipeline's bit for bit.
-"""
+"""One forward of the UNet for several requests: ControlNets, UNet, guidance. Nothing in here waits for the device."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
-from composition.controls import CONTROLS
-from composition.request import ControlType
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.deep_features import UNetRows
+from runners.diffusion.families.stable_diffusion.layout import Layout, Layouts, spread, taken
 from runners.diffusion.families.stable_diffusion.precision import matching
-from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Row:
-    state: StableDiffusionState
-    positive: bool
+from runners.diffusion.families.stable_diffusion.state import DeepFeatures, Prediction, StableDiffusionState
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,88 +29,99 @@ class BatchForward:
 
     def __init__(self, unet: RowRunner, controlnets: ControlNetPool, counters: Counters) -> None:
         self._unet, self._controlnets, self._counters = unet, controlnets, counters
+        self.layouts = Layouts()
 
-    def predict(self, states: Sequence[StableDiffusionState]) -> list[torch.Tensor]:
-        """The guided noise prediction (1, 4, h, w) of each request, in order; changes no state."""
-        guided = [state for state in states if state.guided]
-        rows = [_Row(state=state, positive=False) for state in guided]
-        rows += [_Row(state=state, positive=True) for state in states]
+    def predict(self, states: Sequence[StableDiffusionState]) -> list[Prediction]:
+        """What each request's next step takes, in order; changes no state."""
+        layout = self.layouts.of(states)
         # Inputs are scaled by no scheduler in use (DPM-Solver++ and LCM leave them as they are).
-        latents = torch.cat([row.state.latents for row in rows])
-        timesteps = torch.stack([row.state.timestep for row in rows])
-        conditioning = _conditioning(rows)
-        residuals = self._control(rows, latents, timesteps, conditioning)
-        noise = self._unet.run(
-            sample=_sample(rows, latents),
-            timesteps=timesteps,
-            conditioning=conditioning,
-            reference=_reference(rows),
-            down=None if residuals is None else residuals.down,
-            mid=None if residuals is None else residuals.mid,
-            instead=states[0].unet,
+        latents = torch.cat(layout.of_each([state.latents for state in states]))
+        rows = UNetRows(
+            sample=latents if layout.inpainting is None else torch.cat([latents, layout.inpainting], dim=1),
+            timesteps=torch.stack(layout.of_each([state.timestep for state in states])),
+            conditioning=layout.conditioning,
+            reference=layout.reference,
         )
         self._counters.add("unet_forwards")
-        self._counters.add("unet_rows", len(rows))
-        return _guide(noise, states, guided)
+        self._counters.add("unet_rows", layout.rows)
+        if states[0].bucket.shallow:
+            return self._shallow(states, layout, rows)
+        return self._full(states, layout, rows, latents)
 
-    def _control(
-        self,
-        rows: Sequence[_Row],
-        latents: torch.Tensor,
-        timesteps: torch.Tensor,
-        conditioning: Mapping[str, torch.Tensor],
-    ) -> _Residuals | None:
+    def _full(
+        self, states: Sequence[StableDiffusionState], layout: Layout, rows: UNetRows, latents: torch.Tensor
+    ) -> list[Prediction]:
+        residuals = self._control(layout, latents, rows.timesteps)
+        if residuals is not None:
+            rows = replace(rows, down=residuals.down, mid=residuals.mid)
+        leaving = {place: state for place, state in enumerate(states) if state.leaves_features}
+        if not leaving:
+            noise = self._unet.run(
+                sample=rows.sample,
+                timesteps=rows.timesteps,
+                conditioning=rows.conditioning,
+                reference=rows.reference,
+                down=None if residuals is None else residuals.down,
+                mid=rows.mid,
+                instead=states[0].unet,
+            )
+            return [Prediction(noise=one) for one in _guide(noise, states, layout.guided)]
+        wanted = sorted({state.economy.layers for state in leaving.values()})
+        noise, features = self._unet.run_full(rows, wanted, instead=states[0].unet)
+        deep = {
+            place: DeepFeatures(
+                step=state.step,
+                workload=state.workload,
+                hidden=layout.rows_of(place, features[state.economy.layers]),
+                residuals=[layout.rows_of(place, one) for one in (rows.down or ())[: state.economy.layers]]
+                if state.acting_controls
+                else (),
+            )
+            for place, state in leaving.items()
+        }
+        guided = _guide(noise, states, layout.guided)
+        return [Prediction(noise=one, deep=deep.get(place)) for place, one in enumerate(guided)]
+
+    def _shallow(self, states: Sequence[StableDiffusionState], layout: Layout, rows: UNetRows) -> list[Prediction]:
+        """The last layers only; ControlNets do not run: what they gave at the full pass goes on acting."""
+        layers = states[0].bucket.shallow
+        own = [state.deep for state in states if state.deep is not None]
+        assert len(own) == len(states)
+        hidden = layout.in_rows(states, [deep.hidden for deep in own])
+        some = next((deep.residuals for deep in own if deep.residuals), ())
+        down = [
+            layout.in_rows(
+                states, [deep.residuals[k] if deep.residuals else one.new_zeros((1, *one.shape[1:])) for deep in own]
+            )
+            for k, one in enumerate(some)
+        ]
+        noise = self._unet.run_shallow(replace(rows, down=down or None), hidden, layers, instead=states[0].unet)
+        self._counters.add("unet_shallow_forwards")
+        self._counters.add("unet_shallow_rows", layout.rows)
+        return [Prediction(noise=one) for one in _guide(noise, states, layout.guided)]
+
+    def _control(self, layout: Layout, latents: torch.Tensor, timesteps: torch.Tensor) -> _Residuals | None:
         """Each ControlNet on just the rows that want it at this step; None when no row wants any."""
-        wanted = {kind: chosen for kind in CONTROLS if (chosen := _rows_wanting(rows, kind))}
-        self._controlnets.use(wanted)
+        self._controlnets.use(layout.controls)
         total: _Residuals | None = None
-        for kind, chosen in wanted.items():
-            network = self._controlnets.get(kind, needed=len(wanted))
-            index = torch.tensor([number for number, _ in chosen], device=latents.device)
-            added = {name: _take(tensor, index) for name, tensor in conditioning.items()}
-            text = added.pop("encoder_hidden_states")
+        for kind, wanting in layout.controls.items():
+            network = self._controlnets.get(kind, needed=len(layout.controls))
             with matching(network, latents):
                 down, mid = network(
-                    _take(latents, index),
-                    _take(timesteps, index),
-                    encoder_hidden_states=text,
-                    added_cond_kwargs=added or None,
-                    controlnet_cond=torch.cat([control.image for _, control in chosen]),
+                    taken(latents, wanting.numbers),
+                    taken(timesteps, wanting.numbers),
+                    encoder_hidden_states=wanting.text,
+                    added_cond_kwargs=wanting.added,
+                    controlnet_cond=wanting.images,
                     return_dict=False,
                 )
-            scales = torch.tensor([control.scale for _, control in chosen], device=latents.device).view(-1, 1, 1, 1)
-            spread = [_spread(tensor, scales, index, len(rows)) for tensor in (*down, mid)]
-            total = _Residuals(down=spread[:-1], mid=spread[-1]) if total is None else _sum(total, spread)
+            # Scaled in float32 as the stock product with a Python float is, then rounded.
+            scaled = [(residual * wanting.scales).to(residual.dtype) for residual in (*down, mid)]
+            own = [spread(residual, wanting.numbers, layout.rows) for residual in scaled]
+            total = _Residuals(down=own[:-1], mid=own[-1]) if total is None else _sum(total, own)
             self._counters.add(f"controlnet_{kind}_forwards")
-            self._counters.add(f"controlnet_{kind}_rows", len(chosen))
+            self._counters.add(f"controlnet_{kind}_rows", len(wanting.numbers))
         return total
-
-
-def _sample(rows: Sequence[_Row], latents: torch.Tensor) -> torch.Tensor:
-    """The UNet's input; requests of one bucket are of one checkpoint, so all have inpainting channels or none has."""
-    extra = [row.state.inpainting for row in rows if row.state.inpainting is not None]
-    return torch.cat([latents, torch.cat(extra)], dim=1) if extra else latents
-
-
-def _rows_wanting(rows: Sequence[_Row], kind: ControlType) -> list[tuple[int, Control]]:
-    chosen = []
-    for number, row in enumerate(rows):
-        control = row.state.controls.get(kind)
-        if control is not None and control.active(row.state.step, row.state.steps):
-            chosen.append((number, control))
-    return chosen
-
-
-def _take(tensor: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    return tensor if len(index) == tensor.shape[0] else tensor[index]
-
-
-def _spread(residual: torch.Tensor, scales: torch.Tensor, index: torch.Tensor, rows: int) -> torch.Tensor:
-    """Scale in float32 as the stock product with a Python float does, round, and give the other rows zeros."""
-    scaled = (residual * scales).to(residual.dtype)
-    if len(index) == rows:
-        return scaled
-    return scaled.new_zeros((rows, *scaled.shape[1:])).index_copy_(0, index, scaled)
 
 
 def _sum(total: _Residuals, more: Sequence[torch.Tensor]) -> _Residuals:
@@ -131,54 +129,17 @@ def _sum(total: _Residuals, more: Sequence[torch.Tensor]) -> _Residuals:
     return _Residuals(down=down, mid=total.mid + more[-1])
 
 
-def _conditioning(rows: Sequence[_Row]) -> dict[str, torch.Tensor]:
-    names = rows[0].state.conditioning.keys()
-    return {
-        name: torch.cat([row.state.row(row.state.conditioning[name], positive=row.positive) for row in rows])
-        for name in names
-    }
-
-
-def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
-    """Tokens, scales and masks of every row; None when no row has a reference that acts at its step.
-
-    Rows with fewer references than others have their tokens several times over, which changes no mean over them.
-    """
-    references = [row.state.acting_reference for row in rows]
-    given = [reference.tokens for reference in references if reference is not None]
-    if not given:
-        return None
-    length = math.lcm(*(own.shape[1] for own in given))
-    sample = given[0]
-    blank = sample.new_zeros((1, length, sample.shape[2]))
-    tokens, scales = [], []
-    for row, own in zip(rows, references, strict=True):
-        if own is None:
-            tokens.append(blank)
-        else:
-            tokens.append(row.state.row(own.tokens, positive=row.positive).repeat(1, length // own.tokens.shape[1], 1))
-        scales.append(0.0 if own is None else own.scale)
-    masks = tuple(None if own is None else own.mask for own in references)
-    return ReferenceRows(
-        tokens=torch.cat(tokens),
-        scales=torch.tensor(scales, dtype=torch.float32, device=sample.device).view(-1, 1, 1),
-        masks=masks if any(mask is not None for mask in masks) else None,
-    )
-
-
-def _guide(
-    noise: torch.Tensor, states: Sequence[StableDiffusionState], guided: Sequence[StableDiffusionState]
-) -> list[torch.Tensor]:
-    """Classifier-free guidance (arXiv 2207.12598) where a request uses it."""
-    unconditional: dict[int, Any] = {id(state): noise[i : i + 1] for i, state in enumerate(guided)}
-    predictions = []
-    for i, state in enumerate(states, start=len(guided)):
-        conditional = noise[i : i + 1]
-        blank = unconditional.get(id(state))
-        if blank is not None:
-            guided_noise = blank + state.guidance_scale * (conditional - blank)
-            conditional = _rescaled(guided_noise, conditional, state.guidance_rescale)
-        predictions.append(conditional)
+def _guide(noise: torch.Tensor, states: Sequence[StableDiffusionState], guided: Sequence[int]) -> list[torch.Tensor]:
+    """Classifier-free guidance (arXiv 2207.12598) where a request uses it, for all of them at once."""
+    rows = noise.chunk(len(noise))
+    blank, predictions = rows[: len(guided)], list(rows[len(guided) :])
+    if not guided:
+        return predictions
+    conditional = [predictions[place] for place in guided]
+    scales = [states[place].guidance_scale for place in guided]
+    apart = torch._foreach_mul(torch._foreach_sub(conditional, blank), scales)
+    for place, towards, plain in zip(guided, torch._foreach_add(blank, apart), conditional, strict=True):
+        predictions[place] = _rescaled(towards, plain, states[place].guidance_rescale)
     return predictions
 
 

@@ -7,10 +7,12 @@ input instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
+
+from runners.diffusion.families.stable_diffusion.solvers.lists import Tensors, added, scaled
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,12 +23,22 @@ class KeptLatents:
     noise: torch.Tensor
     mask: torch.Tensor
 
-    def put_back(self, latents: torch.Tensor, scheduler: Any, next_timestep: torch.Tensor | None) -> torch.Tensor:
-        """The latents with the image outside the mask; None as the next timestep is the last step's, without noise."""
-        kept = self.image
-        if next_timestep is not None:
-            kept = scheduler.add_noise(kept, self.noise, torch.tensor([next_timestep]))
-        return (1 - self.mask) * kept + self.mask * latents
-
     def to(self, dtype: torch.dtype) -> KeptLatents:
         return replace(self, image=self.image.to(dtype), noise=self.noise.to(dtype), mask=self.mask.to(dtype))
+
+
+def put_back(
+    kept: Sequence[KeptLatents], latents: Tensors, shares: Sequence[tuple[float, float] | None]
+) -> list[torch.Tensor]:
+    """Each request's latents with its image outside the mask.
+
+    `shares` are of image and noise at the next step; None after the last one, which leaves no noise.
+    """
+    noisy = [(one, share) for one, share in zip(kept, shares, strict=True) if share is not None]
+    images = scaled([one.image for one, _ in noisy], [share[0] for _, share in noisy]) if noisy else []
+    noises = scaled([one.noise for one, _ in noisy], [share[1] for _, share in noisy]) if noisy else []
+    mixed = iter(added(images, noises) if noisy else [])
+    outside = [one.image if share is None else next(mixed) for one, share in zip(kept, shares, strict=True)]
+    return [
+        (1 - one.mask) * beyond + one.mask * inside for one, beyond, inside in zip(kept, outside, latents, strict=True)
+    ]

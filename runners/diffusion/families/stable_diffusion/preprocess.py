@@ -24,15 +24,16 @@ from composition.diffusion import DiffusionRequest
 from composition.errors import InvalidInput
 from composition.images import Image, Mask
 from composition.pipelines.planning import fast_pace
-from composition.request import ControlType, Speed
+from composition.request import ControlType, Quality, Speed
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Bucket
 from runners.diffusion.families.stable_diffusion.components import IP_ADAPTER, SAFETY_CHECKER, Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
+from runners.diffusion.families.stable_diffusion.economy import ECONOMIES, Economy
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
 from runners.diffusion.families.stable_diffusion.loras import LoraSet, LoraSets
 from runners.diffusion.families.stable_diffusion.precision import full_precision
-from runners.diffusion.families.stable_diffusion.scheduler import build_schedule
+from runners.diffusion.families.stable_diffusion.scheduler import Schedule, build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.families.stable_diffusion.state import Area, Control, Reference, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import EncodedPrompt
@@ -125,9 +126,12 @@ class Preprocessor:
             strength=request.strength,
             fast=fast,
             device=parts.device,
+            dtype=parts.dtype,
             scheduler=request.scheduler,
         )
         guided = guidance > 1.0
+        economy = ECONOMIES[Quality.EXACT if fast else request.quality]
+        guidance_start, guidance_end = self._guidance_window(len(schedule.timesteps), economy) if guided else (0, 0)
         loras = self._loras.get(request.loras, fast=fast)
         conditioning = self._conditioning(request, loras, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
@@ -149,9 +153,12 @@ class Preprocessor:
             area=start.area,
             conditioning=conditioning,
             schedule=schedule,
+            step_noise=self._step_noise(schedule, start.latents, generator),
             generator=generator,
             guidance_scale=guidance,
-            guidance_steps=self._guidance_steps(len(schedule.timesteps)) if guided else 0,
+            guidance_start=guidance_start,
+            guidance_end=guidance_end,
+            economy=economy,
             guidance_rescale=request.guidance_rescale,
             reference=reference,
             controls=controls,
@@ -163,8 +170,11 @@ class Preprocessor:
     def drop_caches(self) -> None:
         self._cache.clear()
 
-    def _guidance_steps(self, steps: int) -> int:
-        return max(1, round(steps * self._settings.guidance_end))
+    def _guidance_window(self, steps: int, economy: Economy) -> tuple[int, int]:
+        """The first guided step and the one after the last; at least one is guided."""
+        start = min(round(steps * self._settings.guidance_start), steps - 1)
+        end = round(steps * min(self._settings.guidance_end, economy.guidance_end))
+        return start, max(start + 1, end)
 
     def _conditioning(
         self, request: DiffusionRequest, loras: LoraSet, guided: bool, lookups: _Lookups
@@ -215,7 +225,7 @@ class Preprocessor:
         return text
 
     def _latents(
-        self, request: DiffusionRequest, schedule: Any, generator: torch.Generator, lookups: _Lookups
+        self, request: DiffusionRequest, schedule: Schedule, generator: torch.Generator, lookups: _Lookups
     ) -> _Start:
         from diffusers.utils.torch_utils import randn_tensor
 
@@ -243,6 +253,18 @@ class Preprocessor:
         randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
         assert start is not None
         return _Start(latents=latents, kept=KeptLatents(image=start, noise=noise, mask=mask), area=area)
+
+    def _step_noise(
+        self, schedule: Schedule, latents: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, ...]:
+        """What the steps will add, in the order in which the stock pipeline draws it on its way."""
+        from diffusers.utils.torch_utils import randn_tensor
+
+        count = len(schedule.timesteps) - 1 if schedule.draws else 0
+        return tuple(
+            randn_tensor(latents.shape, generator=generator, device=latents.device, dtype=latents.dtype)
+            for _ in range(count)
+        )
 
     def _encode_image(
         self, image: Image, generator: torch.Generator, lookups: _Lookups, keep: np.ndarray[Any, Any] | None = None

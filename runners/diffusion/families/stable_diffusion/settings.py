@@ -21,7 +21,8 @@ class StableDiffusionSettings:
         cache_ttl_s, cache_max_bytes: of the encodings; 0 bytes keeps none.
         max_controlnets: how many stay loaded, least recently used first out.
         preload_controlnets: load them at start instead of at first use.
-        guidance_end: classifier-free guidance runs for this fraction of the steps, the rest at half the cost.
+        guidance_start, guidance_end: classifier-free guidance runs between these fractions of the steps, the rest at
+            half the cost.
         lora_max_bytes: of one checkpoint's sets of LoRAs that stay ready, least recently used first out.
         fused_loras: a set has copies of the weights that it changes instead of adapters on them.
         offload: keep on the CPU what a denoising step does not need.
@@ -38,6 +39,7 @@ class StableDiffusionSettings:
     preload_controlnets: bool = False
     lora_max_bytes: int = 1 << 30
     fused_loras: bool = False
+    guidance_start: float = 0.0
     guidance_end: float = 1.0
     offload: bool = False
     visits_lock: Path | None = None
@@ -70,6 +72,7 @@ class StableDiffusionSettings:
             preload_controlnets=not config.models.controlnet.load_on_demand,
             lora_max_bytes=config.loras.max_loaded_mb << 20,
             fused_loras=config.loras.fused,
+            guidance_start=generation.guidance_start,
             guidance_end=generation.guidance_end,
             offload=offload,
             visits_lock=storage_folder(config.storage) / VISITS_LOCK if offload else None,

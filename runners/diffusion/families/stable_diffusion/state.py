@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,9 +11,11 @@ import torch
 
 from composition.request import ControlType
 from runners.diffusion.engine.state import RequestState
+from runners.diffusion.families.stable_diffusion.economy import EXACT, Economy
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
 from runners.diffusion.families.stable_diffusion.precision import FLOAT32
 from runners.diffusion.families.stable_diffusion.scheduler import Schedule
+from runners.diffusion.families.stable_diffusion.solvers.moves import Past
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,15 +64,39 @@ class Area:
     image: torch.Tensor | None
     noise: torch.Tensor
 
-    def noisy(self, scheduler: Any, timestep: torch.Tensor) -> torch.Tensor:
-        """The image as noisy as latents before the step of this timestep of the scheduler are."""
+    def noisy(self, shares: tuple[float, float]) -> torch.Tensor:
+        """The image as noisy as latents are that have these shares of data and noise."""
         assert self.image is not None
-        noised: torch.Tensor = scheduler.add_noise(self.image, self.noise, timestep[None])
-        return noised
+        return shares[0] * self.image + shares[1] * self.noise
 
     def to(self, dtype: torch.dtype) -> Area:
         image = None if self.image is None else self.image.to(dtype)
         return replace(self, image=image, noise=self.noise.to(dtype))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeepFeatures:
+    """What a request's last full pass left for its shallow ones, each of its own rows: (1 or 2, channels, h, w).
+
+    Attributes:
+        step: at which it was computed.
+        workload: `StableDiffusionState.workload` then.
+        hidden: enters the layers that a shallow pass computes.
+        residuals: what the ControlNets gave for the skip connections of these layers; empty without ControlNets.
+    """
+
+    step: int
+    workload: Hashable
+    hidden: torch.Tensor
+    residuals: Sequence[torch.Tensor] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """The guided noise (1, 4, h, w) of a request's next step, and what that leaves for later ones; None: nothing."""
+
+    noise: torch.Tensor
+    deep: DeepFeatures | None = None
 
 
 def within(step: int, steps: int, start: float, end: float) -> bool:
@@ -93,8 +119,13 @@ class StableDiffusionState(RequestState):
         reference: None without a reference image.
         unet: that of its set of LoRAs; None: the plain one.
         generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
+        past: what its solver remembers of earlier steps.
+        step_noise: what each step but the last adds, (1, 4, h, w), drawn beforehand: no step waits for an upload.
         guidance_rescale: 0 leaves the guided prediction as it is, 1 gives it the unguided one's contrast.
-        guidance_steps: how many of the first steps run classifier-free guidance; 0 when the scale is 1.
+        guidance_start, guidance_end: classifier-free guidance runs from step to step, the latter excluded; 0 and 0 when
+            the scale is 1.
+        economy: how much of what a step computes is reused.
+        deep: what is there to be reused; None at the first step and for a request that reuses nothing.
     """
 
     latents: torch.Tensor
@@ -103,13 +134,18 @@ class StableDiffusionState(RequestState):
     schedule: Schedule
     generator: torch.Generator
     guidance_scale: float
-    guidance_steps: int
+    guidance_start: int
+    guidance_end: int
     unet: Any = None
     guidance_rescale: float = 0.0
     reference: Reference | None = None
     kept: KeptLatents | None = None
     area: Area | None = None
     controls: Mapping[ControlType, Control] = field(default_factory=dict)
+    economy: Economy = EXACT
+    deep: DeepFeatures | None = None
+    past: Past = ()
+    step_noise: Sequence[torch.Tensor] = ()
 
     def __post_init__(self) -> None:
         """Keep what starting over needs: drawing and stepping change it."""
@@ -125,14 +161,17 @@ class StableDiffusionState(RequestState):
 
         return replace(
             self,
-            bucket=replace(self.bucket, precision=FLOAT32),
+            bucket=replace(self.bucket, precision=FLOAT32, shallow=0),
             step=0,
             latents=latents.float(),
+            past=(),
+            deep=None,
+            step_noise=tuple(noise.float() for noise in self.step_noise),
             inpainting=wide(self.inpainting),
             kept=None if self.kept is None else self.kept.to(torch.float32),
             area=None if self.area is None else self.area.to(torch.float32),
             conditioning={name: rows.float() for name, rows in self.conditioning.items()},
-            schedule=copy.deepcopy(schedule),
+            schedule=schedule.before_its_first_step(torch.float32),
             generator=torch.Generator().set_state(random),
             reference=None if reference is None else replace(reference, tokens=reference.tokens.float()),
             controls={kind: replace(control, image=control.image.float()) for kind, control in self.controls.items()},
@@ -141,7 +180,24 @@ class StableDiffusionState(RequestState):
     @property
     def guided(self) -> bool:
         """Whether the next step runs with guidance, on two rows."""
-        return self.step < self.guidance_steps
+        return self.guidance_start <= self.step < self.guidance_end
+
+    @property
+    def shallow(self) -> int:
+        """How many layers the next step computes with the deep features that are there; 0: it computes all.
+
+        It is the request's own steps that decide, not its company: a seed gives the same image alone and among others.
+        What acts is what acted when they were computed.
+        """
+        deep = self.deep
+        if deep is None or self.step - deep.step >= self.economy.every or deep.workload != self.workload:
+            return 0
+        return self.economy.layers
+
+    @property
+    def leaves_features(self) -> bool:
+        """Whether a full pass at the next step is one that a later step may draw on."""
+        return self.economy.every > 1 and self.step + 1 < self.steps
 
     @property
     def acting_reference(self) -> Reference | None:
@@ -152,8 +208,22 @@ class StableDiffusionState(RequestState):
         return reference
 
     @property
+    def acting_controls(self) -> tuple[ControlType, ...]:
+        """The ControlNets that contribute to the next step."""
+        return tuple(kind for kind, control in self.controls.items() if control.active(self.step, self.steps))
+
+    @property
+    def workload(self) -> Hashable:
+        return self.rows, self.acting_controls, self.acting_reference is not None
+
+    @property
     def rows(self) -> int:
         return 2 if self.guided else 1
+
+    @property
+    def next_noise(self) -> torch.Tensor | None:
+        """What the next step adds; None for a scheduler that adds none, and at the last step."""
+        return self.step_noise[self.step] if self.step < len(self.step_noise) else None
 
     @property
     def timestep(self) -> torch.Tensor:
@@ -164,25 +234,7 @@ class StableDiffusionState(RequestState):
         index = rows.shape[0] - 1 if positive else 0
         return rows[index : index + 1]
 
-    def advance(self, prediction: torch.Tensor) -> None:
-        """Take one step with the guided noise (1, 4, h, w); a failure leaves the state as it was.
-
-        Schedulers shift their history before they allocate the result, so the history is put back when that fails.
-        """
-        scheduler: Any = self.schedule.scheduler
-        before = {name: list(value) if isinstance(value, list) else value for name, value in vars(scheduler).items()}
-        try:
-            latents = self.schedule.step(prediction, self.timestep, self.latents, self.generator)
-            if self.kept is not None:
-                following = self.schedule.timesteps[self.step + 1 : self.step + 2]
-                latents = self.kept.put_back(latents, scheduler, following[0] if len(following) else None)
-        except BaseException:
-            vars(scheduler).update(before)
-            raise
-        self.latents = latents
-        self.step += 1
-
     def lay_in(self, other: StableDiffusionState, *, waiting: bool) -> None:
         assert other.area is not None
-        theirs = other.area.noisy(self.schedule.scheduler, self.timestep) if waiting else other.latents
+        theirs = other.area.noisy(self.schedule.noise_shares[self.step]) if waiting else other.latents
         self.latents = torch.where(other.area.mask, theirs, self.latents)

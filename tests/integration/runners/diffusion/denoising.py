@@ -11,7 +11,7 @@ from composition.diffusion import DiffusionRequest
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.joined import joined
 from runners.diffusion.engine.row_budget import RowBudget
-from runners.diffusion.engine.state import RequestState
+from runners.diffusion.engine.state import Bucket, RequestState
 from runners.diffusion.engine.stepping import Stepper
 from runners.diffusion.families.stable_diffusion.build import build_family
 from runners.diffusion.families.stable_diffusion.components import Components
@@ -37,9 +37,12 @@ def denoise_together(
         while len(states) < len(requests) or any(not state.done for state in states):
             while len(states) < len(requests) and len(states) * arrive_every <= turn:
                 states.append(joined([family.encode(region) for region in requests[len(states)].regions]))
-            active = [state for state in states if not state.done]
-            for bucket in dict.fromkeys(state.bucket for state in active):
-                outcomes = stepper.step([state for state in active if state.bucket == bucket])
+            batches: dict[Bucket, list[RequestState]] = {}
+            for state in states:
+                if not state.done:
+                    batches.setdefault(state.bucket, []).append(state)
+            for batch in batches.values():
+                outcomes = stepper.step(batch)
                 assert all(outcome.error is None for outcome in outcomes)
             turn += 1
         return [state.canvas.latents for state in states]

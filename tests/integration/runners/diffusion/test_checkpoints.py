@@ -255,7 +255,7 @@ def run_on(family, one):
         state = family.encode(one)
         while not state.done:
             family.activate(state.bucket)
-            state.advance(family.predict([state])[0])
+            family.advance([state], family.predict([state]))
         return family.decode(state)
 
 

@@ -21,7 +21,8 @@ from composition.errors import (
     OutOfMemory,
     Timeout,
 )
-from composition.request import Speed
+from composition.request import Scheduler, Speed
+from runners.diffusion.families import stable_diffusion
 from runners.diffusion.transport.events import Accepted
 from tests.fakes.fake_listener import FakeListener
 from tests.integration.runners.diffusion.requests import (
@@ -410,26 +411,33 @@ def test_a_failing_encoder_fails_its_request_only(make_engine, load, monkeypatch
     run(engine, request())
 
 
-def test_a_scheduler_that_runs_out_of_memory_takes_the_step_again_without_damage(make_engine, load):
+@pytest.mark.parametrize("scheduler", [*Scheduler, "of diffusers"])
+def test_a_scheduler_that_runs_out_of_memory_takes_the_step_again_without_damage(make_engine, monkeypatch, scheduler):
+    """Also one that no solver here knows, which remembers its past itself."""
     engine = make_engine()
+    asked = {} if scheduler == "of diffusers" else {"scheduler": scheduler}
     with torch.inference_mode():
-        smooth, bumpy = (engine._family.encode(request(4, num_inference_steps=6)) for _ in range(2))
+        smooth, bumpy = (engine._family.encode(request(4, num_inference_steps=6, **asked)) for _ in range(2))
+        for state in (smooth, bumpy) if not asked else ():
+            state.schedule = dataclasses.replace(state.schedule, steps=None)
+        # The last thing that a step does, so that all else has been done by then.
+        put_back = stable_diffusion.advance._put_back
+        failures = []
+        monkeypatch.setattr(
+            stable_diffusion.advance, "_put_back", lambda *given: raise_next(failures) or put_back(*given)
+        )
         for step in range(6):
-            if step == 3:
-                scheduler = bumpy.schedule.scheduler
-                original = scheduler.multistep_dpm_solver_second_order_update
-                failures = [out_of_memory()]
-
-                def update(*args, original=original, failures=failures, **kwargs):
-                    if failures:
-                        raise failures.pop()
-                    return original(*args, **kwargs)
-
-                scheduler.multistep_dpm_solver_second_order_update = update
-            for state in (smooth, bumpy):
+            failures += [out_of_memory()] * (step == 3)
+            for state in (bumpy, smooth):
                 [outcome] = engine._stepper.step([state])
                 assert outcome.error is None
     assert torch.equal(smooth.latents, bumpy.latents)
+    assert not failures
+
+
+def raise_next(errors):
+    if errors:
+        raise errors.pop()
 
 
 def test_a_flagged_image_fails_with_content_policy_and_is_never_shown(make_engine, load, monkeypatch):

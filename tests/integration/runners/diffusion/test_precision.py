@@ -61,14 +61,14 @@ def test_the_second_time_is_what_float32_gives(half):
         state = family.encode(one)
         while not state.done:
             family.activate(state.bucket)
-            state.advance(family.predict([state])[0])
+            family.advance([state], family.predict([state]))
         with pytest.raises(StartOver) as again:
             family.decode(state)
         state = again.value.anew(state)
         before = weights_of(half, family)
         assert (state.step, state.latents.dtype) == (0, torch.float32)
         while not state.done:
-            state.advance(family.predict([state])[0])
+            family.advance([state], family.predict([state]))
     widened = load_as_float32(half)
     expected = denoise_together(family_of(widened), [one])[0]
     assert (state.latents - expected).abs().max() < 0.05

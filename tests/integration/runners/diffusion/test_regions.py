@@ -58,7 +58,8 @@ def test_a_region_of_less_strength_begins_where_it_would_alone(load, scheduler, 
         strong, weak = state.regions
         initial = weak.latents.clone()
         while len(state.acting) < 2:
-            state.advance(family.predict(state.acting))
+            family.advance(state.acting, family.predict(state.acting))
+            state.settle()
     assert (state.step, state.steps, weak.step) == (2, 4, 0)
     assert torch.allclose(strong.latents[..., HALF:], initial[..., HALF:], atol=1e-5)
     assert torch.equal(weak.latents[..., :HALF], strong.latents[..., :HALF])

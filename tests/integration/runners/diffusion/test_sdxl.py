@@ -91,8 +91,7 @@ def test_an_autoencoder_that_asks_for_full_precision_gets_it_as_in_the_stock_pip
     with torch.inference_mode():
         state = family.encode(one)
         while not state.done:
-            (prediction,) = family.predict([state])
-            state.advance(prediction)
+            family.advance([state], family.predict([state]))
         image = family.decode(state)
     stock = served.stock(torch.float16)
     assert torch.equal(state.latents, stock.latents(one, None))

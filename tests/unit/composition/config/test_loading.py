@@ -97,6 +97,11 @@ def test_the_environment_overrides_the_file(tmp_path):
         ("", {"COMPOSITION_LIMITS__MAX_RESOLUTION": "big"}, ["integer", "'big'", "COMPOSITION_LIMITS__MAX_RESOLUTION"]),
         ("", {"COMPOSITION_LIMITS__MAX_RESOLUTION__X": "5"}, ["limits.max_resolution", "integer"]),
         ("", {"COMPOSITION_LIMITS": '{"max_resolutoin": 5}'}, ["limits.max_resolutoin", "not a known key"]),
+        (
+            "generation: {guidance_start: 0.6, guidance_end: 0.5}",
+            {},
+            ["generation", "guidance_start must not be above"],
+        ),
         ("", {"COMPOSITION_LIMITS": "512"}, ["limits", "dictionary"]),
         ("", {"COMPOSITION_LIMITS": "big"}, ["limits", "dictionary", "COMPOSITION_LIMITS"]),
         ("", {"COMPOSITION_ROUTING__COMPLEX_TRIGGERS__KEYWORDS": "boat"}, ["keywords", "tuple", "'boat'"]),

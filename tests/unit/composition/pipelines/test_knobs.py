@@ -7,7 +7,7 @@ import pytest
 
 from composition.config import Config
 from composition.errors import InvalidInput
-from composition.request import EditOptions, EditRequest, Scheduler
+from composition.request import EditOptions, EditRequest, Quality, Scheduler
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 
@@ -38,6 +38,7 @@ async def test_every_knob_reaches_the_diffusion_model(b, photo):
     turned = {
         "scheduler": Scheduler.UNIPC,
         "guidance_rescale": 0.7,
+        "quality": Quality.BALANCED,
         "ip_adapter_start": 0.1,
         "ip_adapter_end": 0.8,
         "ip_adapter_mask": True,
@@ -53,6 +54,7 @@ async def test_what_is_not_turned_is_the_services_own(b, photo):
     await b.edit(edit_of(photo))
     (sent,) = b.diffuser.requests
     assert sent.scheduler is Scheduler.DPM_SOLVER_KARRAS
+    assert sent.quality is Quality.EXACT
     assert (sent.guidance_rescale, sent.ip_adapter_mask, sent.model) == (0.0, False, None)
     assert (sent.ip_adapter_start, sent.ip_adapter_end) == (0.0, 1.0)
     assert (sent.controls["depth"].start, sent.controls["depth"].end) == (0.0, 1.0)

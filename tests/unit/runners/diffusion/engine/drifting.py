@@ -29,10 +29,6 @@ class DriftState(RequestState):
     def rows(self) -> int:
         return 1
 
-    def advance(self, prediction: Any) -> None:
-        self.latents = self.latents + prediction
-        self.step += 1
-
     def lay_in(self, other, *, waiting):
         self.latents = np.where(other.area, other.image if waiting else other.latents, self.latents)
 
@@ -103,6 +99,12 @@ class DriftFamily:
             raise MemoryError
         return [np.full(state.latents.shape, state.drift) for state in states]
 
+    def advance(self, states, predictions):
+        self._maybe_fail("advance", states)
+        for state, prediction in zip(states, predictions, strict=True):
+            state.latents = state.latents + prediction
+            state.step += 1
+
     def preview(self, state):
         self._maybe_fail("preview", [state])
         return as_image(state.latents)
@@ -128,15 +130,21 @@ class PlainDevice:
     def __init__(self, family, *, asynchronous=False, row_bytes=0, free_bytes=None):
         self.asynchronous = asynchronous
         self._family, self._row_bytes, self._free_bytes = family, row_bytes, free_bytes
+        self.asked = self.measures = self.paced = 0
 
     def inference(self):
         return nullcontext()
 
     def free_bytes(self):
+        self.asked += 1
         return self._free_bytes
 
     def measured(self, work):
+        self.measures += 1
         return work(), self._row_bytes * self._family.batches[-1] or None
+
+    def keep_pace(self):
+        self.paced += 1
 
     def release(self):
         pass

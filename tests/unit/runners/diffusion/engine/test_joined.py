@@ -116,7 +116,8 @@ def test_until_it_begins_the_others_see_the_image_where_a_region_of_less_strengt
     seen = []
     while not state.done:
         seen.append((int(strong.latents[0, 3]), len(state.acting)))
-        state.advance([np.full((CELLS, CELLS), region.drift) for region in state.acting])
+        family.advance(state.acting, [np.full((CELLS, CELLS), region.drift) for region in state.acting])
+        state.settle()
     assert seen == [(SEEN, 1), (SEEN, 1), (SEED, 2), (SEED + 7, 2)]
     assert weak.latents[0, 0] == strong.latents[0, 0] == SEED + 4 * 3
 
@@ -204,27 +205,43 @@ def test_a_region_of_another_bucket_has_a_forward_of_its_own(family):
     assert state.canvas.latents[0].tolist() == [SEED + 1, SEED + 1, SEED + 2, SEED + 2]
 
 
-def test_a_region_whose_scheduler_fails_ends_the_request_and_one_that_lacks_memory_steps_just_once():
-    family, tried = DriftFamily(), []
+def test_a_region_whose_scheduler_fails_ends_the_request_and_one_that_lacks_memory_steps_just_once(family):
+    tried = []
 
-    class Tight(DriftState):
-        def advance(self, prediction):
-            tried.append(self.drift)
-            if len(tried) == 2:
-                raise MemoryError
-            super().advance(prediction)
+    def together_is_too_much(work, states):
+        if work == "advance":
+            tried.append([state.drift for state in states])
+            return MemoryError() if len(states) > 1 else None
 
     def region(drift, cells):
-        return Tight(bucket=BUCKET, steps=2, latents=np.zeros((CELLS, CELLS)), drift=drift, area=cells)
+        return DriftState(bucket=BUCKET, steps=2, latents=np.zeros((CELLS, CELLS)), drift=drift, area=cells)
 
     state = joined([region(1, columns(0, 2)), region(2, columns(2, 4))])
     stepper = Stepper(family, PlainDevice(family), RowBudget(16, lambda: None), Counters())
+    family.fail = together_is_too_much
     [outcome] = stepper.step([state])
-    assert (outcome.error, tried) == (None, [1, 2, 2])
+    assert (outcome.error, tried) == (None, [[1, 2], [1], [2]])
     assert state.canvas.latents[0].tolist() == [1, 1, 2, 2]
-    state.regions[1].advance = None
+    family.fail = lambda work, states: ValueError() if work == "advance" and states[-1].drift == 2 else None
     [outcome] = stepper.step([state])
     assert isinstance(outcome.error, ModelError)
+
+
+def test_regions_that_cannot_be_put_together_for_want_of_memory_are_once_more(family, monkeypatch):
+    state = joined([family.encode(one) for one in request([(columns(0, 2), 1, 1.0), (columns(2, 4), 2, 1.0)]).regions])
+    full, lay_in = ["once"], DriftState.lay_in
+
+    def laid_in(self, other, *, waiting):
+        if full:
+            full.pop()
+            raise MemoryError
+        lay_in(self, other, waiting=waiting)
+
+    monkeypatch.setattr(DriftState, "lay_in", laid_in)
+    stepper = Stepper(family, PlainDevice(family), RowBudget(16, lambda: None), Counters())
+    [outcome] = stepper.step([state])
+    assert (outcome.error, state.step, family.releases) == (None, 1, 1)
+    assert state.canvas.latents[0].tolist() == [SEED + 1, SEED + 1, SEED + 2, SEED + 2]
 
 
 def test_a_request_that_starts_over_does_so_with_all_its_regions(engine, family):

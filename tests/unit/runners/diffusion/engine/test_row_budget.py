@@ -16,6 +16,20 @@ def test_free_memory_and_the_measured_cost_of_a_row_limit_a_forward():
     assert budget.limit((96, 64)) == 16
 
 
+def test_free_memory_is_asked_for_once_until_it_may_have_changed():
+    free = [1000]
+    budget = RowBudget(16, lambda: free[0])
+    budget.note_peak(SMALL, rows=1, peak_bytes=100)
+    assert budget.limit(SMALL) == 8
+    free[0] = 500
+    assert budget.limit(SMALL) == 8
+    budget.look_again()
+    assert budget.limit(SMALL) == 4
+    free[0] = 250
+    budget.note_out_of_memory(LARGE, rows=8)
+    assert budget.limit(SMALL) == 2
+
+
 def test_the_highest_measured_cost_counts():
     budget = RowBudget(16, lambda: 1000)
     budget.note_peak(SMALL, rows=2, peak_bytes=400)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -284,8 +286,41 @@ def test_previews_show_the_latents_on_the_way_and_a_broken_one_is_left_out(start
     [listener] = submit(engine, request("a", steps=16, seed=0, previews=True))
     listener.result()
     shown = {e.step: e.preview for e in listener.events if isinstance(e, DiffusionProgress) and e.preview is not None}
-    assert list(shown) == [2, 6, 8, 10, 12, 14]
-    assert all(np.all(preview == step * DRIFT) for step, preview in shown.items())
+    assert list(shown) == [3, 7, 9, 11, 13, 15]
+    assert all(np.all(preview == (step - 1) * DRIFT) for step, preview in shown.items())
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_preview_that_takes_long_holds_up_no_step(start, family, asynchronous):
+    """In the engine's own thread it waits its turn between two steps; beside it steps go on while one is made."""
+    engine, shown, inside = start(asynchronous=asynchronous), threading.Event(), threading.Event()
+
+    def slow(work, states):
+        if work == "preview" and asynchronous:
+            inside.set()
+            assert shown.wait(60)
+        if work == "predict" and asynchronous and states[0].step == 10:
+            assert inside.wait(60)
+
+    family.fail = slow
+    [listener] = submit(engine, request("a", steps=40, seed=0, previews=True))
+    if asynchronous:
+        listener.wait_for_step(40)
+        shown.set()
+    listener.result()
+    previews = [e.preview for e in listener.events if isinstance(e, DiffusionProgress) and e.preview is not None]
+    assert len(previews) == (0 if asynchronous else 7)
+
+
+def test_memory_is_asked_for_when_the_batch_changes_and_not_at_every_step(start, family):
+    engine = start(row_bytes=1, free_bytes=1000)
+    listeners = submit_together(engine, family, request("a", steps=40), request("b", steps=20, seed=2))
+    for listener in listeners:
+        listener.result()
+    device = engine._device
+    # a alone; a and b; a alone again.
+    assert (device.asked, device.measures) == (3, 3)
+    assert device.paced == len(family.batches) == 40
 
 
 def test_a_lost_device_ends_everything_and_is_reported_once(family):

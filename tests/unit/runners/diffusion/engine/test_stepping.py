@@ -58,28 +58,32 @@ def test_a_failure_that_is_one_requests_own_fails_only_it():
 
 
 def test_a_scheduler_that_runs_out_of_memory_is_tried_once_more_after_making_room():
-    tried = []
+    def advanced(failures, count=1):
+        family, batch, tried = DriftFamily(), states(count), []
 
-    class Tight(DriftState):
-        def advance(self, prediction):
-            tried.append(len(tried))
-            if len(tried) <= self.step:
-                raise MemoryError
-            super().advance(prediction)
+        def fail(work, of):
+            if work != "advance":
+                return None
+            tried.append(len(of))
+            return MemoryError() if len(tried) <= failures else None
 
-    def tight(failures):
-        tried.clear()
-        return Tight(
-            bucket=BUCKET, steps=9, models_used=(), cache={}, latents=np.zeros((8, 8)), step=failures
-        )  # fmt: skip
+        family.fail = fail
+        outcomes = stepper(family).step(batch)
+        assert [outcome.state for outcome in outcomes] == batch
+        return [type(outcome.error) for outcome in outcomes], [state.step for state in batch], tried, family.releases
 
-    family, state = DriftFamily(), tight(1)
-    (outcome,) = stepper(family).step([state])
-    assert (outcome.error, len(tried), family.releases) == (None, 2, 1)
-    family, state = DriftFamily(), tight(5)
-    (outcome,) = stepper(family).step([state])
-    assert outcome.state is state
-    assert (type(outcome.error), len(tried), family.releases) == (OutOfMemory, 2, 1)
+    assert advanced(1) == ([type(None)], [1], [1, 1], 1)
+    assert advanced(5) == ([OutOfMemory], [0], [1, 1], 1)
+    assert advanced(1, count=3) == ([type(None)] * 3, [1, 1, 1], [3, 1, 1, 1], 1)
+
+
+def test_a_scheduler_that_fails_for_one_request_fails_only_it():
+    family, batch = DriftFamily(), states(3)
+    family.fail = lambda work, of: ValueError("bad") if work == "advance" and batch[1] in of else None
+    outcomes = stepper(family).step(batch)
+    assert [type(outcome.error) for outcome in outcomes] == [type(None), ModelError, type(None)]
+    assert [state.step for state in batch] == [1, 0, 1]
+    assert family.releases == 0
 
 
 def stepper_beside(beside, *, during=0):

@@ -8,7 +8,7 @@ import pytest
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, RegionRequest
 from composition.errors import ContentPolicy, InvalidInput
 from composition.lora import LoraKind, LoraUse
-from composition.request import Scheduler, Speed
+from composition.request import Quality, Scheduler, Speed
 from runners.diffusion.transport.events import (
     Accepted,
     Alive,
@@ -51,6 +51,7 @@ def full_request():
             ),
         ),
         speed=Speed.FAST,
+        quality=Quality.DRAFT,
         scheduler=Scheduler.UNIPC,
         guidance_rescale=0.7,
         ip_adapter_start=0.1,

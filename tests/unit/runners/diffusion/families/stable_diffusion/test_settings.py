@@ -14,11 +14,11 @@ def settings(on_cuda=False, no_compiler=None, **sections):
 
 def test_the_limits_are_the_configurations():
     chosen = settings(
-        generation={"max_rows": 6, "guidance_end": 0.7},
+        generation={"max_rows": 6, "guidance_start": 0.2, "guidance_end": 0.7},
         optimization={"cache_ttl_seconds": 60, "cache_max_mb": 2},
         models={"controlnet": {"max_loaded": 1, "load_on_demand": False}, "safety_checker": False},
     )
-    assert (chosen.warm_rows, chosen.guidance_end) == (6, 0.7)
+    assert (chosen.warm_rows, chosen.guidance_start, chosen.guidance_end) == (6, 0.2, 0.7)
     assert (chosen.cache_ttl_s, chosen.cache_max_bytes) == (60, 2 * 1024 * 1024)
     assert (chosen.max_controlnets, chosen.preload_controlnets, chosen.safety_checker) == (1, True, False)
 
