@@ -211,7 +211,7 @@ def test_a_region_whose_scheduler_fails_ends_the_request_and_one_that_lacks_memo
     def together_is_too_much(work, states):
         if work == "advance":
             tried.append([state.drift for state in states])
-            return MemoryError() if len(states) > 1 else None
+        return MemoryError() if work == "advance" and len(states) > 1 else None
 
     def region(drift, cells):
         return DriftState(bucket=BUCKET, steps=2, latents=np.zeros((CELLS, CELLS)), drift=drift, area=cells)
