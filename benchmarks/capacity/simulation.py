@@ -50,63 +50,82 @@ class Outcome:
 
 
 def simulate(requests: Sequence[Request], workers: Sequence[Worker]) -> Outcome:
-    """Serve `requests`, which are in order of arrival.
+    """Serve `requests`, which are in order of arrival."""
+    return _Simulation(requests, workers).run()
+
+
+class _Simulation:
+    """Events in order of their time: arrivals, ends of requests, and the moments at which workers look up.
 
     A worker that can take one is offered the longest waiting request; of several, that which was given one longest
     ago, as Redis serves those that block on a queue.
     """
-    horizon_s = requests[-1].at_s
-    numbers = itertools.count()
-    events: list[tuple[float, _What, int, int]] = [
-        (request.at_s, _What.ARRIVED, next(numbers), index) for index, request in enumerate(requests)
-    ]
-    waiting: deque[Request] = deque()
-    began: dict[int, float] = {}
-    ended: dict[int, float] = {}
-    awake = [False] * len(workers)
-    given = list(range(-len(workers), 0))
-    busy_s = 0.0
 
-    def push(moment: float, what: _What, index: int) -> None:
-        heapq.heappush(events, (moment, what, next(numbers), index))
+    def __init__(self, requests: Sequence[Request], workers: Sequence[Worker]) -> None:
+        self._requests, self._workers = requests, workers
+        self._horizon_s = requests[-1].at_s
+        self._numbers = itertools.count()
+        self._events: list[tuple[float, _What, int, int]] = []
+        self._waiting: deque[Request] = deque()
+        self._awake = [False] * len(workers)
+        self._given = list(range(-len(workers), 0))
+        self._began: dict[int, float] = {}
+        self._ended: dict[int, float] = {}
+        self._busy_s = 0.0
+        for index, request in enumerate(requests):
+            self._push(request.at_s, _What.ARRIVED, index)
 
-    def hand_out(now: float) -> None:
-        while waiting:
-            for index in sorted(range(len(workers)), key=given.__getitem__):
-                if workers[index].take(waiting):
-                    given[index] = next(numbers)
-                    if not awake[index]:
-                        awake[index] = True
-                        push(now, _What.LOOKS_UP, index)
-                    break
+    def run(self) -> Outcome:
+        """Until the last image is there."""
+        while self._events:
+            now, what, _, index = heapq.heappop(self._events)
+            if what is _What.LOOKS_UP:
+                self._turn(now, index)
+                continue
+            if what is _What.ENDED:
+                self._workers[index].release()
             else:
-                return
+                self._waiting.append(self._requests[index])
+            self._hand_out(now)
+        assert len(self._ended) == len(self._requests)
+        return self._outcome()
 
-    while events:
-        now, what, _, index = heapq.heappop(events)
-        if what is _What.ARRIVED:
-            waiting.append(requests[index])
-        if what is _What.ENDED:
-            workers[index].release()
-        if what is not _What.LOOKS_UP:
-            hand_out(now)
-            continue
-        turn = workers[index].turn(now)
+    def _push(self, moment: float, what: _What, index: int) -> None:
+        heapq.heappush(self._events, (moment, what, next(self._numbers), index))
+
+    def _hand_out(self, now: float) -> None:
+        while self._waiting:
+            longest_without = sorted(range(len(self._workers)), key=self._given.__getitem__)
+            index = next((i for i in longest_without if self._workers[i].take(self._waiting)), None)
+            if index is None:
+                return
+            self._given[index] = next(self._numbers)
+            if not self._awake[index]:
+                self._awake[index] = True
+                self._push(now, _What.LOOKS_UP, index)
+
+    def _turn(self, now: float, index: int) -> None:
+        turn = self._workers[index].turn(now)
         if turn is None:
-            awake[index] = False
-            continue
-        busy_s += max(0.0, min(now + turn.seconds, horizon_s) - now)
-        began |= {request.number: now + after for request, after in turn.began}
+            self._awake[index] = False
+            return
+        self._busy_s += max(0.0, min(now + turn.seconds, self._horizon_s) - now)
+        self._began |= {request.number: now + after for request, after in turn.began}
         for request, after in turn.ended:
-            ended[request.number] = now + after
-            push(now + after, _What.ENDED, index)
-        push(now + turn.seconds, _What.LOOKS_UP, index)
-    assert len(ended) == len(requests)
-    return Outcome(
-        kinds=[request.kind.name for request in requests],
-        delays_s=[began[request.number] - request.at_s for request in requests],
-        answers_s=[ended[request.number] - request.at_s for request in requests],
-        utilisation=busy_s / (horizon_s * len(workers)) if horizon_s else 0.0,
-        last_s=max(ended.values()),
-        waiting_share=sum(began[request.number] > horizon_s for request in requests) / len(requests),
-    )
+            self._ended[request.number] = now + after
+            self._push(now + after, _What.ENDED, index)
+        self._push(now + turn.seconds, _What.LOOKS_UP, index)
+
+    def _outcome(self) -> Outcome:
+        began = [self._began[request.number] for request in self._requests]
+        ended = [self._ended[request.number] for request in self._requests]
+        arrived = [request.at_s for request in self._requests]
+        available_s = self._horizon_s * len(self._workers)
+        return Outcome(
+            kinds=[request.kind.name for request in self._requests],
+            delays_s=[moment - came for moment, came in zip(began, arrived, strict=True)],
+            answers_s=[moment - came for moment, came in zip(ended, arrived, strict=True)],
+            utilisation=self._busy_s / available_s if available_s else 0.0,
+            last_s=max(ended),
+            waiting_share=sum(moment > self._horizon_s for moment in began) / len(began),
+        )

@@ -89,7 +89,7 @@ class Ours:
                 "COMPOSITION_MODELS__DTYPE": self.dtype,
                 "COMPOSITION_MODELS__SAFETY_CHECKER": "false",
                 "COMPOSITION_GENERATION__NATIVE_SIZE": str(self.side_px),
-                "COMPOSITION_LIMITS__REQUEST_TIMEOUT_SECONDS": "3600",  # the others give everybody all the time
+                "COMPOSITION_LIMITS__REQUEST_TIMEOUT_SECONDS": "3000",  # the others give everybody all the time
             },
         )
 

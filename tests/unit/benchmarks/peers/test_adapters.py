@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.peers.adapters import ComfyUI, IOPaint, Naive, Ours, PeerFailed
 from benchmarks.peers.edit import changed_outside, make_edit
+from composition.config import load_config
 from tests.unit.benchmarks.peers.stand_ins import comfyui, iopaint, served
 
 
@@ -113,11 +114,14 @@ def test_iopaint_is_shown_the_model_in_its_own_environment(iopaint_peer, tmp_pat
     assert launch.environment["PYTHONPATH"] == ""
 
 
-def test_this_service_and_the_naive_one_get_the_same_weights_and_number_format(tmp_path):
+def test_this_service_and_the_naive_one_get_the_same_weights_and_number_format(tmp_path, monkeypatch):
     ours = Ours(model=tmp_path, side_px=512, dtype="float32").launch(8000, tmp_path / "out")
-    assert ours.environment["COMPOSITION_MODELS__BASE_MODEL"] == str(tmp_path)
-    assert ours.environment["COMPOSITION_MODELS__DTYPE"] == "float32"
-    assert ours.environment["COMPOSITION_GENERATION__NATIVE_SIZE"] == "512"
+    for name, value in ours.environment.items():
+        monkeypatch.setenv(name, value)
+    config = load_config()
+    assert (config.models.base_model, config.models.dtype) == (str(tmp_path), "float32")
+    assert config.generation.native_size == 512
+    assert config.limits.request_timeout_seconds > 1000  # nobody else has a limit
     naive = Naive(model=tmp_path, dtype="float32").launch(8000, tmp_path / "out")
     assert list(naive.command[-3:]) == [str(tmp_path), "8000", "float32"]
 
