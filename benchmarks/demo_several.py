@@ -3,7 +3,7 @@
 Usage: python -m benchmarks.demo_several --first-seed N --scenes M [--things 2] [--out out/demo_several]
 
 A photo is several scenes of the demo world side by side, of unequal things, each of which is to become another colour.
-Each thing's true outline is sent as its mask: the demo segmenter knows no photo of several scenes.
+Each thing's true outline is sent as its mask, without a soft rim: the demo segmenter knows no photo of several scenes.
 It is edited in one pass (`edits`) and edit by edit, with the same seed; every scene of a result is judged by
 `benchmarks.demo_judge`, so what one edit does to another's scene fails the other. Doing nothing and flat paint of the
 true colour are judged as well, and must fail. Prints what the diffusion model did in either way (forwards of the UNet,
@@ -100,7 +100,7 @@ class Bench:
         return image
 
     async def _edit(self, photo: Photo, image: Pixels, name: str, **asked: Any) -> Any:
-        options = EditOptions(seed=photo.seed, num_inference_steps=STEPS, crop_context=CLOSE)
+        options = EditOptions(seed=photo.seed, num_inference_steps=STEPS, crop_context=CLOSE, mask_blur_px=0)
         request = EditRequest(base=image, options=options, **asked)
         return await self._local.editor.edit(request, request_id=f"{name}-{photo.seed}", listener=lambda progress: None)
 
