@@ -3,7 +3,7 @@
 Usage: python -m benchmarks.demo_several --first-seed N --scenes M [--things 2] [--out out/demo_several]
 
 A photo is several scenes of the demo world side by side, of unequal things, each of which is to become another colour.
-Each thing's true outline is sent as its mask: the demo segmenter knows no photo of several scenes.
+Each thing's true outline with some room is sent as its mask: the demo segmenter knows no photo of several scenes.
 It is edited in one pass (`edits`) and edit by edit, with the same seed; every scene of a result is judged by
 `benchmarks.demo_judge`, so what one edit does to another's scene fails the other. Doing nothing and flat paint of the
 true colour are judged as well, and must fail. Prints what the diffusion model did in either way (forwards of the UNet,
@@ -28,12 +28,15 @@ from PIL import Image as PilImage
 
 from benchmarks.demo_judge import Pixels, flat_paint, judge
 from benchmarks.demo_world import STEPS, LocalEditor, local_editor
+from composition.imaging.masks import dilate
 from composition.request import EditOptions, EditRequest, OneOfSeveral
 from demo_models.world.edits import RECOLOUR, EditPair, sample_edit
 
 SCENE_PX: Final = 256
 SEEDS_PER_PHOTO: Final = 64
 COUNTED: Final = ("unet_forwards", "unet_rows", "vae_decodes")
+ROOM_PX: Final = 8
+"""Around a thing's outline; half of it is the mask's soft rim."""
 CLOSE: Final = 1.25
 """`crop_context` that shows a thing as large as its scene does; with the usual context it would be the whole photo."""
 
@@ -50,10 +53,10 @@ class Photo:
         return np.concatenate([image(pair) for pair in self.pairs], axis=1)
 
     def outline(self, number: int) -> Pixels:
-        """Of the thing of one scene, in an image of all of them (256, 256 x scenes; 0/255)."""
-        empty = [np.zeros_like(pair.silhouette) for pair in self.pairs]
-        empty[number] = np.where(self.pairs[number].silhouette > 0, np.uint8(255), np.uint8(0))
-        return np.concatenate(empty, axis=1)
+        """Of the thing of one scene, with room around, in an image of all of them (256, 256 x scenes; 0/255)."""
+        outlines = [np.zeros_like(pair.silhouette) for pair in self.pairs]
+        outlines[number] = dilate(self.pairs[number].silhouette, ROOM_PX)
+        return np.concatenate(outlines, axis=1)
 
     def successes(self, result: Pixels) -> int:
         """How many of the edits have succeeded in an image of all scenes."""
@@ -100,7 +103,7 @@ class Bench:
         return image
 
     async def _edit(self, photo: Photo, image: Pixels, name: str, **asked: Any) -> Any:
-        options = EditOptions(seed=photo.seed, num_inference_steps=STEPS, crop_context=CLOSE)
+        options = EditOptions(seed=photo.seed, num_inference_steps=STEPS, crop_context=CLOSE, mask_blur_px=ROOM_PX)
         request = EditRequest(base=image, options=options, **asked)
         return await self._local.editor.edit(request, request_id=f"{name}-{photo.seed}", listener=lambda progress: None)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from composition.config import RoutingConfig
-from composition.decision import Signals
+from composition.decision import Decision, Signals
 from composition.request import EditOptions
 from composition.routing.router import Router
 from prompt_reading.evaluation import describe_target, evaluate_file
@@ -48,7 +49,16 @@ def _evaluate(path: Path) -> int:
 
 def _explain(prompt: str, target: str | None) -> int:
     router, options = _router(), EditOptions(target=target)
-    decision = router.decide(router.read(prompt, options), options=options, signals=Signals(), has_reference=False)
+    reading = router.read(prompt, options)
+    edits = [reading] if target else [replace(reading, others=()), *reading.others]
+    for edit in edits:
+        if len(edits) > 1:
+            print(f"edit         {edit.asked}")
+        _show(router.decide(edit, options=options, signals=Signals(), has_reference=False))
+    return 0
+
+
+def _show(decision: Decision) -> None:
     controls = ", ".join(f"{control} {weight}" for control, weight in decision.controls.items())
     print(f"pipeline     {decision.pipeline.value}")
     print(f"rule         {decision.rule}: {decision.reason}")
@@ -63,7 +73,6 @@ def _explain(prompt: str, target: str | None) -> int:
         print(f"signal       {name}: {value}")
     for warning in decision.warnings:
         print(f"warning      {warning}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -93,6 +93,11 @@ def side_of(target: Target) -> Position | None:
     return target.position if target.place in (None, "side") else SIDES.get(target.place)
 
 
+def names_nothing(target: Target) -> bool:
+    """Whether all of the image is repainted because neither a thing nor a side of the image is named."""
+    return side_of(target) is None and not (target.phrase or target.region or target.place)
+
+
 def people_in(objects: Sequence[Detection]) -> tuple[Detection, ...]:
     """The people among the analyzer's objects, in their order: those whose poses are estimated."""
     return tuple(item for item in objects if item.label == PERSON)

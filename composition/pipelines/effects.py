@@ -13,7 +13,7 @@ from typing import Final
 from composition.decision import EditPlan, Pipeline, Target
 from composition.lora import LoraUse
 from composition.masking.edit_mask import EditMask
-from composition.masking.find import side_of
+from composition.masking.find import names_nothing, side_of
 from composition.masking.grow import LEAST_BLUR_PX, SEAM_BLUR_PX
 from composition.pipelines.planning import MAX_FAST_GUIDANCE_SCALE, MAX_FAST_STEPS, MIN_FAST_STEPS
 from composition.request import (
@@ -116,11 +116,6 @@ def _steps(edit: Edit) -> int:
 def _given(edit: Edit, option: str) -> float:
     value: float = getattr(edit.request.options, option)
     return value
-
-
-def _names_nothing(target: Target) -> bool:
-    """Whether all of the image is repainted because neither a thing nor a side of the image is named."""
-    return side_of(target) is None and not (target.phrase or target.region or target.place)
 
 
 def _no_rim(edit: Edit) -> str | None:
@@ -297,7 +292,7 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
     ),
     WithoutEffect(
         of=("target",),
-        holds=lambda e: e.own_region is None and e.asked("target") and _names_nothing(e.target),
+        holds=lambda e: e.own_region is None and e.asked("target") and names_nothing(e.target),
         text=lambda e: f"target '{e.request.options.target}' names nothing that can be looked for",
     ),
     WithoutEffect(
@@ -319,7 +314,7 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         of=("on_no_detection",),
         holds=lambda e: (
             e.request.options.on_no_detection is OnNoDetection.ERROR
-            and (e.own_region is not None or side_of(e.target) is not None or _names_nothing(e.target))
+            and (e.own_region is not None or side_of(e.target) is not None or names_nothing(e.target))
         ),
         text=lambda e: (
             "on_no_detection has no effect: "

@@ -81,8 +81,10 @@ async def test_the_tools_say_what_they_take():
     assert [choice.get("type") for choice in listed["items"]["anyOf"]] == ["string", None]
     assert (listed["maxItems"], absent) == (4, {"type": "null"})
     assert not {"callback_url", "response_format"} & set(schema["properties"])
-    assert schema["required"] == ["base_image", "prompt"]
+    assert schema["required"] == ["base_image"]
+    assert "edits" in schema["properties"]
     assert "num_inference_steps" in schema["$defs"]["GenerateConfig"]["properties"]
+    assert "blend" in schema["$defs"]["RegionEdit"]["properties"]
     assert tools["analyze"].annotations.read_only_hint
 
 

@@ -227,6 +227,20 @@ async def test_a_reference_beside_a_prompt_of_several_edits_is_for_the_one_that_
     ]
 
 
+async def test_a_remark_that_names_no_part_of_the_image_is_no_edit_of_all_of_it(bench, photo):
+    alone = await desk(bench).edit(EditRequest(base=photo, prompt=TEAPOT, options=EditOptions(seed=7)))
+    b = desk(bench)
+    asked = EditRequest(base=photo, prompt=f"{TEAPOT}. Photorealistic.", options=EditOptions(seed=7))
+    result = await b.edit(asked)
+    assert len(result.metadata["edits"]) == 1
+    assert np.array_equal(result.mask, alone.mask)
+    assert any("left out: photorealistic" in text for text in result.metadata["warnings"])
+    asked = EditRequest(base=photo, prompt=f"{TEAPOT}, then {TREE}. Photorealistic.", options=EditOptions(seed=7))
+    result = await desk(bench).edit(asked)
+    assert [edit["crop"] for edit in result.metadata["edits"]] == [0, 1]
+    assert "edits.0: left out, as it names no part of the image: photorealistic" in result.metadata["warnings"]
+
+
 async def test_more_edits_in_a_prompt_than_are_allowed_are_named(bench, photo):
     b = desk(bench, config=Config.model_validate({"generation": {"max_edits": 1}}))
     asked = EditRequest(base=photo, prompt=f"{TEAPOT} and {TREE}", options=EditOptions(seed=7))

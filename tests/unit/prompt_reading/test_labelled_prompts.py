@@ -45,6 +45,15 @@ def test_what_a_hard_wording_asks_for_in_vain_is_named_in_a_warning(row):
         assert any(word in left_out for word in words)
 
 
+def test_explain_shows_every_edit_of_a_prompt(capsys):
+    assert main(["explain", "make the car red and replace the lamp with a tree"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    edits = [line.split(maxsplit=1)[1] for line in lines if line.startswith("edit ")]
+    assert edits == ["make the car red", "replace the lamp with a tree"]
+    assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("target")] == ["car", "lamp"]
+    assert not any("only the first" in line for line in lines)
+
+
 def test_evaluate_prints_the_score_last_and_succeeds(capsys):
     assert main(["evaluate", str(HERE / "router_prompts.jsonl")]) == 0
     assert capsys.readouterr().out.splitlines() == [

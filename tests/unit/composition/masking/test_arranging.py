@@ -57,6 +57,14 @@ def test_what_is_far_apart_keeps_its_own_crop_and_what_is_near_shares_one():
     assert first.crop.x0 <= 100 <= 190 <= first.crop.x1
 
 
+def test_distant_crops_of_a_large_photo_have_one_size_for_the_model_and_can_share_forwards():
+    large = replace(FRAMING, native_size=512)
+    edits = [edit(200, 200, 500, 480, size=(2048, 2048)), edit(1500, 1400, 1800, 1790, size=(2048, 2048))]
+    masks = arrange(edits, large).masks
+    assert masks[0].crop != masks[1].crop
+    assert masks[0].fit.model_size == masks[1].fit.model_size
+
+
 def test_what_touches_shares_a_crop_whatever_it_costs():
     large, small = edit(40, 40, 700, 500), edit(690, 480, 720, 520)
     assert arrange([large, small], FRAMING).canvases == ((0, 1),)
