@@ -87,6 +87,7 @@ class Preprocessor:
         self._cache: ContentCache[Any] = ContentCache(
             max_bytes=settings.cache_max_bytes, ttl_s=settings.cache_ttl_s, size_of=_size_bytes, clock=clock
         )
+        self._of_request: tuple[str, dict[bytes, torch.Tensor]] = ("", {})
 
     def check(self, request: DiffusionRequest) -> None:
         """Refuse what no model of this profile can do, before anything is computed.
@@ -116,6 +117,8 @@ class Preprocessor:
             InvalidInput: see `check`.
         """
         parts, lookups = self._parts, _Lookups()
+        if request.request_id != self._of_request[0]:  # its regions have one image, whether or not anything is cached
+            self._of_request = (request.request_id, {})
         fast = request.speed is Speed.FAST
         steps, guidance = request.num_inference_steps, request.guidance_scale
         if fast:
@@ -169,6 +172,7 @@ class Preprocessor:
 
     def drop_caches(self) -> None:
         self._cache.clear()
+        self._of_request = ("", {})
 
     def _guidance_window(self, steps: int, economy: Economy) -> tuple[int, int]:
         """The first guided step and the one after the last; at least one is guided."""
@@ -289,8 +293,10 @@ class Preprocessor:
             return moments
 
         mask_part = b"" if keep is None else np.packbits(keep).tobytes()
-        moments, hit = self._cache.get(content_key("vae", image, mask_part), encode)
+        key, own = content_key("vae", image, mask_part), self._of_request[1]
+        moments, hit = (own[key], True) if key in own else self._cache.get(key, encode)
         lookups.note("vae_moments", hit)
+        own[key] = moments
         sample: torch.Tensor = DiagonalGaussianDistribution(moments).sample(generator=generator).to(parts.dtype)
         # Images come in as channels-last; kernels, and so last bits, depend on the layout: the stock one is this.
         scaling: float = parts.vae.config.scaling_factor

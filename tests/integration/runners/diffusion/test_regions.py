@@ -65,9 +65,11 @@ def test_a_region_of_less_strength_begins_where_it_would_alone(load, scheduler, 
     assert torch.equal(weak.latents[..., :HALF], strong.latents[..., :HALF])
 
 
-def test_one_image_is_encoded_and_decoded_once_and_forwards_are_shared(load, make_engine):
-    engine = make_engine(load())
-    run(engine, several(beside=region("a tree"), num_inference_steps=3))
+@pytest.mark.parametrize("cache_max_bytes", [0, 2**20])
+def test_one_image_is_encoded_and_decoded_once_and_forwards_are_shared(load, make_engine, cache_max_bytes):
+    engine = make_engine(load(), cache_max_bytes=cache_max_bytes)
+    [result] = run(engine, several(beside=region("a tree"), num_inference_steps=3))
     counters = engine.stats()["counters"]
+    assert result.cache["vae_moments"] == "miss"
     assert (counters["vae_encodes"], counters["vae_decodes"]) == (1, 1)
     assert (counters["unet_forwards"], counters["unet_rows"]) == (3, 12)
