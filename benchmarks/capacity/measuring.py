@@ -42,18 +42,22 @@ class FamilyBench:
     clock: Callable[[], float] = time.perf_counter
 
     def costs(
-        self, shapes: Mapping[str, tuple[int, int]], *, about: str, around_s: float, with_controls: bool
+        self,
+        shapes: Mapping[str, tuple[int, int]],
+        *,
+        about: str,
+        around_s: float,
+        with_controls: bool,
+        with_references: bool,
     ) -> Costs:
-        """Of the shapes given as name -> latent size."""
+        """Of the shapes given as name -> latent size; with ControlNets and references where the models have them."""
         some = next(iter(shapes))
         measured = {name: self._shape(name, size, with_controls=with_controls) for name, size in shapes.items()}
-        with_reference = self._median(lambda: self.family.encode(self.ask(some, steps=1, reference=True)))
-        return Costs(
-            about=about,
-            shapes=measured,
-            around_s=around_s,
-            reference_s=max(0.0, with_reference - measured[some].encode_s),
-        )
+        reference_s = 0.0
+        if with_references:
+            both_s = self._median(lambda: self.family.encode(self.ask(some, steps=1, reference=True)))
+            reference_s = max(0.0, both_s - measured[some].encode_s)
+        return Costs(about=about, shapes=measured, around_s=around_s, reference_s=reference_s)
 
     def _shape(self, name: str, latent_size: tuple[int, int], *, with_controls: bool) -> ShapeCosts:
         plain = {rows: self._step_s(name, rows) for rows in ROWS}
@@ -107,4 +111,10 @@ def measure_profile(profile: str, *, rounds: int) -> Costs:
     bench = FamilyBench(family=models.family, ask=models.ask, rounds=rounds, wait=models.wait)
     around_s = models.around_s(rounds)
     with models.inference():
-        return bench.costs(models.shapes, about=models.about, around_s=around_s, with_controls=models.has_controls)
+        return bench.costs(
+            models.shapes,
+            about=models.about,
+            around_s=around_s,
+            with_controls=models.has_controls,
+            with_references=models.has_references,
+        )

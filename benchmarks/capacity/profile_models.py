@@ -24,12 +24,15 @@ from models_store.store import ModelSet
 from runners.device import choose_device, choose_dtype
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.sd15.build import SD15
+from runners.diffusion.families.sdxl.build import SDXL
 from runners.diffusion.families.stable_diffusion.build import build_family
 from runners.diffusion.families.stable_diffusion.components import load_components
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.torch_device import TorchDevice
 
+KINDS = {"sd15": SD15, "sdxl": SDXL}
+"""By the family that serves a profile."""
 SD15_CELLS = 64
 """Latent cells of a native image's side, that the shapes of `cards.SHAPES` are given in."""
 
@@ -55,11 +58,12 @@ class ProfileModels:
         settings = StableDiffusionSettings.from_config(
             config, on_cuda=self._device.type == "cuda", native_size=models.native_size
         )
-        paths = profile_paths(SD15, models)
+        paths = profile_paths(KINDS[models.family], models)
         self._profile, self._native_px, self._numbers = profile, models.native_size, itertools.count(1)
         components = load_components(paths, settings, self._device, dtype)
         self.family = build_family(components, dataclasses.replace(settings, cache_max_bytes=0), Counters())
         self.has_controls = CONTROL_TYPES[0] in paths.controlnets
+        self.has_references = paths.ip_adapter is not None
         name = (
             torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else f"{os.cpu_count()} CPU cores"
         )

@@ -107,7 +107,7 @@ def measure_stand_in(*, rounds: int, real: bool, seed: int = 1) -> Costs:
     bench = FamilyBench(family=family, ask=ask, rounds=rounds, clock=clock)
     sizes = {name: shape.latent_size for name, shape in TRUTH.shapes.items()}
     # What is around the diffusion is part of the stand-in's encoding, and measured with it.
-    return bench.costs(sizes, about="measured of a stand-in", around_s=0.0, with_controls=True)
+    return bench.costs(sizes, about="measured of a stand-in", around_s=0.0, with_controls=True, with_references=True)
 
 
 def foretell(costs: Costs, requests: Sequence[Request]) -> Outcome:
