@@ -279,11 +279,11 @@ async def test_however_many_ask_only_a_few_results_are_in_memory_at_once(edge: E
         nonlocal reading, most
         reading += 1
         most = max(most, reading)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)
         reading -= 1
         return await get(key)
 
     edge.blobs.get = slow_get
     answers = await asyncio.gather(*(edge.client.get(path.format(job_id)) for _ in range(5 * DELIVERIES_AT_ONCE)))
     assert {answer.status_code for answer in answers} == {200}
-    assert most == DELIVERIES_AT_ONCE
+    assert 1 < most <= DELIVERIES_AT_ONCE
