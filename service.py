@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 from typing import Any
 
 import bentoml
@@ -186,6 +187,7 @@ class ImageComposition:
             preview_codec=codec,
             observer=JobMetrics(registry, concurrency=config.limits.max_concurrent_requests),
             on_webhook=WebhookMetrics(registry),
+            ready=partial(_are_loaded, assembly.health),
         )
         return queue, blobs, assembly.health
 
@@ -205,6 +207,10 @@ class ImageComposition:
     async def compose_task(self, request: dict[str, Any]) -> dict[str, Any]:
         """POST /api/v1/generate/async for BentoML clients: the task is a durable job, its result that of /compose."""
         raise NotImplementedError
+
+
+async def _are_loaded(models: ModelHealth) -> bool:
+    return bool((await models.health())["ready"])
 
 
 def _be_seen() -> None:

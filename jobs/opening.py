@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pydantic import SecretStr
 
@@ -27,10 +27,13 @@ def open_embedded_queue(
     preview_codec: ImageCodec | None = None,
     observer: JobObserver = NO_JOB_OBSERVER,
     on_webhook: WebhookListener = nobody_listens,
+    ready: Callable[[], Awaitable[bool]],
 ) -> tuple[EmbeddedJobQueue, BlobStore]:
     """The queue of a single machine, with the blobs that its jobs' images live in; start it before use.
 
-    `make_handler` builds what runs a job, over the blobs. Raises: ConfigError when the storage cannot be used.
+    `make_handler` builds what runs a job, over the blobs; `ready` says whether the models are loaded.
+
+    Raises: ConfigError when the storage cannot be used.
     """
     store, blobs = _stores(config)
     queue = EmbeddedJobQueue(
@@ -44,6 +47,7 @@ def open_embedded_queue(
         webhooks=webhook_sender(config, store, fetcher, on_webhook),
         preview_codec=preview_codec,
         observer=observer,
+        ready=ready,
     )
     return queue, blobs
 

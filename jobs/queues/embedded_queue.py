@@ -13,7 +13,7 @@ import math
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from composition.errors import NotReady, QueueFull
 from composition.jobs import Job
@@ -35,6 +35,10 @@ IDLE_POLL_S = 1.0
 """How late a delayed retry may start; new jobs start at once."""
 
 
+async def _always() -> bool:
+    return True
+
+
 class EmbeddedJobQueue(StoreJobQueue):
     """Runs up to `concurrency` jobs at a time in this process; 0 accepts without running."""
 
@@ -51,14 +55,19 @@ class EmbeddedJobQueue(StoreJobQueue):
         webhooks: WebhookSender | None = None,
         preview_codec: ImageCodec | None = None,
         observer: JobObserver = NO_JOB_OBSERVER,
+        ready: Callable[[], Awaitable[bool]] = _always,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """The times are seconds; `webhooks` None leaves callbacks unsent, `preview_codec` None drops previews."""
+        """The times are seconds; `webhooks` None leaves callbacks unsent, `preview_codec` None drops previews.
+
+        Until `ready` has once been true no job is started: models that are still being loaded would take of its time.
+        """
         super().__init__(store, blobs, recheck_s=None)
         self._concurrency = concurrency
         self._work = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
         self._webhooks = webhooks
+        self._ready = ready
         self._housekeeping = Housekeeping(
             store, blobs, result_ttl_s=result_ttl_s, interval_s=min(lease_s / 3, 5.0), grace_after_outage_s=lease_s,
             on_ended=self._on_swept,
@@ -136,6 +145,7 @@ class EmbeddedJobQueue(StoreJobQueue):
         return self._worker.runs(job_id)
 
     async def _dispatch(self) -> None:
+        await self._until_ready()
         away = False
         while self._accepting:
             self._work.clear()
@@ -150,9 +160,23 @@ class EmbeddedJobQueue(StoreJobQueue):
                 away = True
             except Exception:  # nothing may end the only task that starts jobs
                 logger.exception("no job could be started")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_POLL_S):
-                    await self._work.wait()
+            await self._until_work()
+
+    async def _until_ready(self) -> None:
+        while self._accepting:
+            self._work.clear()
+            try:
+                if await self._ready():
+                    return
+            except Exception:  # nothing may end the only task that starts jobs
+                logger.exception("whether the models are loaded cannot be told")
+            await self._until_work()
+
+    async def _until_work(self) -> None:
+        """Until something may be to do, at most a poll's time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_POLL_S):
+                await self._work.wait()
 
     def _on_attempt_ended(self, job_id: str) -> None:
         self._waited_for.discard(job_id)

@@ -20,6 +20,10 @@ from tests.fakes.fake_job_handler import FakeJobHandler
 from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result
 
 
+async def loaded() -> bool:
+    return True
+
+
 def opened(config: Config, *, held: bool = False) -> tuple[EmbeddedJobQueue, BlobStore, FakeJobHandler]:
     handlers: list[FakeJobHandler] = []
 
@@ -27,7 +31,7 @@ def opened(config: Config, *, held: bool = False) -> tuple[EmbeddedJobQueue, Blo
         handlers.append(FakeJobHandler(blobs, held=held))
         return handlers[0]
 
-    queue, blobs = open_embedded_queue(config, make_handler=make_handler, fetcher=FakeFetcher())
+    queue, blobs = open_embedded_queue(config, make_handler=make_handler, fetcher=FakeFetcher(), ready=loaded)
     return queue, blobs, handlers[0]
 
 

@@ -21,13 +21,16 @@ from tests.unit.jobs.job_samples import sample_job
 class Bench:
     """A queue over memory with everything in reach."""
 
-    def __init__(self, *, concurrency: int = 1, max_pending: int = 100, lease_s: float = 15.0) -> None:
+    def __init__(
+        self, *, concurrency: int = 1, max_pending: int = 100, lease_s: float = 15.0, **options: object
+    ) -> None:
         self.blobs = MemoryBlobStore()
         self.store = MemoryJobStore(max_pending=max_pending)
         self.handler = FakeJobHandler(self.blobs)
         self.queue = EmbeddedJobQueue(
-            self.store, self.handler, self.blobs, concurrency=concurrency, lease_s=lease_s, retry_delay_s=0.0
-        )
+            self.store, self.handler, self.blobs,
+            concurrency=concurrency, lease_s=lease_s, retry_delay_s=0.0, **options,
+        )  # fmt: skip
 
     async def submit(self, prompt: str = "blue car", *, interactive: bool = False, **fields: object) -> Job:
         key = await self.blobs.put(b"image")
@@ -52,6 +55,54 @@ async def test_a_submitted_job_runs_and_its_waiter_gets_the_result():
         assert done.progress == 1.0
         assert done.attempt == 1
         assert await bench.blobs.get(done.result.image_key) == b"image of a teapot"
+
+
+async def test_no_job_is_started_while_the_models_are_loaded_and_none_is_lost_to_it():
+    answers: list[bool | Exception] = [False, RuntimeError("no answer"), False, True]
+    asked = []
+
+    async def loaded() -> bool:
+        asked.append(list(bench.handler.started))
+        answer = answers[min(len(asked), len(answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    bench = Bench(ready=loaded)
+    async with running(bench):
+        job = await bench.submit("a teapot")
+        done = await asyncio.wait_for(bench.queue.wait(job.id), 60)
+        assert (done.status, done.attempt) == (JobStatus.COMPLETED, 1)
+        assert asked == [[]] * len(answers), "nothing was started before; it is not asked again"
+
+
+async def test_a_job_of_before_keeps_its_attempt_and_its_time_while_the_models_are_loaded():
+    gate = asyncio.Event()
+
+    async def loaded() -> bool:
+        return gate.is_set()
+
+    bench = Bench(ready=loaded)
+    async with running(bench):
+        job = await bench.submit("a teapot")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        waiting = await bench.store.get(job.id)
+        assert (waiting.status, waiting.attempt) == (JobStatus.PENDING, 0)
+        gate.set()
+        done = await asyncio.wait_for(bench.queue.wait(job.id), 60)
+        assert done.attempt == 1
+
+
+async def test_a_queue_whose_models_never_come_can_be_stopped():
+    async def loaded() -> bool:
+        return False
+
+    bench = Bench(ready=loaded)
+    async with asyncio.timeout(30):
+        async with running(bench):
+            job = await bench.submit("a teapot")
+    assert (await bench.store.get(job.id)).status is JobStatus.PENDING
 
 
 async def test_a_waiter_is_woken_without_polling():
