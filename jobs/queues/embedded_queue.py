@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from composition.errors import NotReady, QueueFull
-from composition.jobs import Job
+from composition.jobs import Job, Priority
 from composition.ports.codec import ImageCodec
 from composition.ports.observation import NO_JOB_OBSERVER, JobObserver
 from composition.ports.queue import BlobStore, JobHandler
@@ -35,10 +35,6 @@ IDLE_POLL_S = 1.0
 """How late a delayed retry may start; new jobs start at once."""
 
 
-async def _always() -> bool:
-    return True
-
-
 class EmbeddedJobQueue(StoreJobQueue):
     """Runs up to `concurrency` jobs at a time in this process; 0 accepts without running."""
 
@@ -55,19 +51,21 @@ class EmbeddedJobQueue(StoreJobQueue):
         webhooks: WebhookSender | None = None,
         preview_codec: ImageCodec | None = None,
         observer: JobObserver = NO_JOB_OBSERVER,
-        ready: Callable[[], Awaitable[bool]] = _always,
+        ready: Callable[[], Awaitable[bool]] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """The times are seconds; `webhooks` None leaves callbacks unsent, `preview_codec` None drops previews.
 
-        Until `ready` has once been true no job is started: models that are still being loaded would take of its time.
+        Until `ready`, if given, has once been true no job is started: models that are still being loaded would take of
+        its time.
+        Who would wait for an answer is refused until then.
         """
         super().__init__(store, blobs, recheck_s=None)
         self._concurrency = concurrency
         self._work = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
         self._webhooks = webhooks
-        self._ready = ready
+        self._ready, self._loaded = ready, ready is None
         self._housekeeping = Housekeeping(
             store, blobs, result_ttl_s=result_ttl_s, interval_s=min(lease_s / 3, 5.0), grace_after_outage_s=lease_s,
             on_ended=self._on_swept,
@@ -107,7 +105,12 @@ class EmbeddedJobQueue(StoreJobQueue):
         await self._store.close()
 
     async def submit(self, job: Job) -> Job:
-        """As `StoreJobQueue.submit`; a refusal says when a place is likely to be free."""
+        """As `StoreJobQueue.submit`; a refusal says when a place is likely to be free.
+
+        Raises: NotReady: an interactive job, and the models are still being loaded.
+        """
+        if job.priority is Priority.INTERACTIVE and not self._loaded:
+            raise NotReady("the models are still being loaded")
         try:
             return await super().submit(job)
         except QueueFull as full:
@@ -163,14 +166,14 @@ class EmbeddedJobQueue(StoreJobQueue):
             await self._until_work()
 
     async def _until_ready(self) -> None:
-        while self._accepting:
+        while self._accepting and self._ready is not None and not self._loaded:
             self._work.clear()
             try:
-                if await self._ready():
-                    return
+                self._loaded = await self._ready()
             except Exception:  # nothing may end the only task that starts jobs
                 logger.exception("whether the models are loaded cannot be told")
-            await self._until_work()
+            if not self._loaded:
+                await self._until_work()
 
     async def _until_work(self) -> None:
         """Until something may be to do, at most a poll's time."""

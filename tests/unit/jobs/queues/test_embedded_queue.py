@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from composition.errors import Cancelled, InvalidInput, ModelError, NotFound, NotReady, OutOfMemory, QueueFull
-from composition.jobs import Job, JobEvent, JobStatus
+from composition.jobs import Job, JobEvent, JobStatus, Priority
 from composition.result import Progress
 from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.protocol.claims import Claim
@@ -87,11 +87,14 @@ async def test_a_job_of_before_keeps_its_attempt_and_its_time_while_the_models_a
         job = await bench.submit("a teapot")
         for _ in range(50):
             await asyncio.sleep(0)
+        with pytest.raises(NotReady):
+            await bench.submit("who waits for it", interactive=True)
         waiting = await bench.store.get(job.id)
         assert (waiting.status, waiting.attempt) == (JobStatus.PENDING, 0)
         gate.set()
         done = await asyncio.wait_for(bench.queue.wait(job.id), 60)
         assert done.attempt == 1
+        assert (await bench.submit("now", interactive=True)).priority is Priority.INTERACTIVE
 
 
 async def test_a_queue_whose_models_never_come_can_be_stopped():
