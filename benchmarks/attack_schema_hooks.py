@@ -15,9 +15,12 @@ import schemathesis
 from benchmarks.attack_outcome import smallest_edit, smallest_lora
 
 _PHOTO = smallest_edit()["base_image"]
-_FILES = {"base_image": _PHOTO, "image": base64.b64decode(_PHOTO), "file": smallest_lora()}
-"""By the field in which a body has it."""
-_LORAS, _DRAIN = "/api/v1/loras", "/api/v1/admin/drain"
+_LORAS, _DRAIN, _IMAGE_EDITS = "/api/v1/loras", "/api/v1/admin/drain", "/v1/images/edits"
+_FILES: dict[str, dict[str, Any]] = {
+    _IMAGE_EDITS: {"image": base64.b64decode(_PHOTO)},
+    _LORAS: {"file": smallest_lora()},
+}
+"""What forms of files have in which field, by their path; every other body has a photograph as text."""
 
 
 @schemathesis.hook  # type: ignore[untyped-decorator]
@@ -34,8 +37,9 @@ def map_body(context: Any, body: Any) -> Any:
     edit = body.get("request") if isinstance(body, dict) and "request" in body else body
     if not isinstance(edit, dict) or zlib.crc32(repr(body).encode()) % 2:
         return body
-    for field in _FILES.keys() & edit.keys():
-        edit[field] = _FILES[field]
+    files = _FILES.get(context.operation.path, {"base_image": _PHOTO})
+    for field in files.keys() & edit.keys():
+        edit[field] = files[field]
     if isinstance(config := edit.get("config"), dict) and isinstance(config.get("num_inference_steps"), int):
         config["num_inference_steps"] = min(config["num_inference_steps"], 2)
     return body

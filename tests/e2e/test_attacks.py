@@ -17,7 +17,7 @@ SHORT = {
     "forged_log_lines": attack.forged_log_lines,
     "tasks": attack.tasks,
     "native_bodies": lambda target: attack.native_bodies(target, megabytes=6),
-    "hoarded_answers": lambda target: attack.hoarded_answers(target, count=40, side_px=1024),
+    "hoarded_answers": lambda target: attack.hoarded_answers(target, count=60, side_px=1024),
     "refusals_of_a_full_queue": lambda target: attack.refusals_of_a_full_queue(target, tries=9, timed=False),
     "slow_heads": lambda target: attack.slow_heads(target, count=5, within_s=120),
     "websocket_wishes": lambda target: attack.websocket_wishes(target, count=attack.MAX_FILES),

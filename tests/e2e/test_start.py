@@ -58,9 +58,9 @@ def life(tmp_path_factory) -> Life:
         server.wait_until_healthy()
         with httpx.Client(base_url=server.url, headers={"X-API-Key": "s3cret-key-of-ann"}, timeout=120) as client:
             seen |= answers_of(client, log)
-        analyzer = runner_of(server, "analyzer")
-        analyzer.kill()
-        analyzer.wait()
+        perception = runner_of(server, "perception")
+        perception.kill()
+        perception.wait()
         seen["answers_after_a_kill"] = answers_until_ready(server.url)
         seen["runners"] = server.wait_until_healthy()["runners"]
         config.write_text("fetch: {timeout_s: 0}", encoding="utf-8")
@@ -110,8 +110,8 @@ def test_nothing_shows_a_secret_at_the_level_debug(life):
 def test_readiness_is_yes_or_no_while_runners_load_and_come_back_and_health_says_that_one_did(life):
     assert life.first_answers <= {503, 200}
     assert life.answers_after_a_kill <= {503, 200}
-    assert life.runners["analyzer"] == {"ready": True, "restarts": 1, "failure": None}
-    assert {name for name, runner in life.runners.items() if runner["restarts"]} == {"analyzer"}
+    assert life.runners["perception"] == {"ready": True, "restarts": 1, "failure": None}
+    assert {name for name, runner in life.runners.items() if runner["restarts"]} == {"perception"}
 
 
 def test_a_configuration_that_is_spoilt_while_it_serves_ends_the_server_when_a_runner_reads_it(life):

@@ -12,9 +12,10 @@ from runners.refusal import _NOTE_VARIABLE
 
 ROOT = Path(__file__).parents[3]
 CHILD = """
-import signal, sys
+import os, signal, sys
 from runners.refusal import refusing_to_start
-signal.signal(signal.SIGTERM, lambda *_: print("told", flush=True))  # as the server does before it starts a runner
+# as the server does before it starts a runner; a signal may come while something is printed
+signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"told\\n"))
 with refusing_to_start():
     print("loads", flush=True)
     sys.stdin.readline()

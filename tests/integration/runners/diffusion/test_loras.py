@@ -221,11 +221,11 @@ def test_sets_are_kept_within_their_bytes_and_one_in_use_lives_on(load, files):
     assert sizes["old"] == stored
     family = family_of(load(), lora_max_bytes=sizes["kohya"] + sizes["new"])
     state = family.encode(request(loras=(files["kohya"],)))
-    before = family.predict([state])[0]
+    before = family.predict([state])[0].noise
     for name in names[1:]:
         family.encode(request(loras=(files[name],)))
     assert family.loras.stats() == {"sets": 2, "bytes": sizes["new"] + sizes["old"]}
-    assert torch.equal(family.predict([state])[0], before)
+    assert torch.equal(family.predict([state])[0].noise, before)
     family.release_memory()
     assert family.loras.stats() == {"sets": 0, "bytes": 0}
     assert family.preprocessor._counters.snapshot()["lora_sets_dropped"] == 3
