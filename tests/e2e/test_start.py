@@ -64,7 +64,7 @@ def life(tmp_path_factory) -> Life:
         seen["answers_after_a_kill"] = answers_until_ready(server.url)
         seen["runners"] = server.wait_until_healthy()["runners"]
         config.write_text("fetch: {timeout_s: 0}", encoding="utf-8")
-        runner_of(server, "structure").kill()
+        runner_of(server, "perception").kill()
         with pytest.raises(RuntimeError) as ended:
             server.wait_until_ended(timeout_s=START_LIMIT_S)
         return Life(**seen, end=str(ended.value), exit_status=server.exit_status)
