@@ -37,7 +37,8 @@ class Scene:
         found: the instances of what the target names, best first.
         protected: the instances of everything that may not change, by its phrase.
         poses: of the people among `objects`, in their order; empty when no pose was estimated.
-        depth: estimates the photograph's depth, asked only where something may stand in front of the thing.
+        look: what the analyzer sees, asked of it where the route needed none of that; and `depth`, the photograph's:
+            both only where something may stand in front of the thing.
     """
 
     image: Image
@@ -47,6 +48,7 @@ class Scene:
     found: Sequence[Detection] = ()
     protected: Mapping[str, Sequence[Detection]] = field(default_factory=dict)
     poses: Sequence[Pose] = ()
+    look: Callable[[], Awaitable[Sequence[Detection]]] | None = None
     depth: Callable[[], Awaitable[DepthMap]] | None = None
 
     @property
@@ -84,8 +86,10 @@ async def make_region(scene: Scene, plan: EditPlan, *, segmenter: Segmenter, jou
             protected leaves nothing to repaint.
     """
     region = await _region(scene, plan, segmenter, journal)
-    if plan.spares_front and scene.depth is not None and not region.outlined:
-        return await _behind(region, scene, scene.depth, segmenter, journal)
+    if plan.spares_front and scene.look is not None and scene.depth is not None and not region.outlined:
+        objects = occlusion.over(region.thing, region.detections, await scene.look())
+        if objects:
+            return await _behind(region, scene.image, objects, await scene.depth(), segmenter, journal)
     return region
 
 
@@ -148,22 +152,16 @@ async def _named(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jo
 
 
 async def _behind(
-    region: Region, scene: Scene, depth: Callable[[], Awaitable[DepthMap]], segmenter: Segmenter, journal: Journal
+    region: Region, image: Image, objects: Sequence[Detection], depth: DepthMap, segmenter: Segmenter, journal: Journal
 ) -> Region:
-    """The region without what stands in front of the thing, of what the analyzer saw over it."""
-    objects = occlusion.over(region.thing, region.detections, scene.objects)
-    if not objects:
-        return region
+    """The region without what stands in front of the thing, of some objects over it."""
+    count, asked = len(region.detections), [*region.detections, *objects]
     with journal.timed("refine"):
-        drawn = await segmenter.segment(scene.image, [*region.detections, *objects])
+        drawn = await segmenter.segment(image, asked)
     journal.used("sam")
-    outlines = [
-        masks.solid(_near(outline, item.box))
-        for outline, item in zip(drawn, [*region.detections, *objects], strict=True)
-    ]
-    count = len(region.detections)
+    outlines = [masks.solid(_near(outline, item.box)) for outline, item in zip(drawn, asked, strict=True)]
     own = masks.union(outlines[:count]) if count else None
-    front = occlusion.in_front(region.thing, own, outlines[count:], await depth())
+    front = occlusion.in_front(region.thing, own, outlines[count:], depth)
     if front is None:
         return region
     hidden = masks.area_fraction(np.minimum(front, region.thing)) / masks.area_fraction(region.thing)

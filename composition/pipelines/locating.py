@@ -59,6 +59,16 @@ async def find_target(ctx: EditContext) -> Found:
     return Found(target=found, protected=protected)
 
 
+async def objects_in(ctx: EditContext) -> Sequence[Detection]:
+    """What the analyzer sees; where the route was decided without it, it is asked now."""
+    if ctx.signals.objects:
+        return ctx.signals.objects
+    with ctx.journal.timed("analyze"):
+        objects = await ctx.models.analyzer.detect_objects(ctx.request.base)
+    ctx.journal.used("yolox")
+    return objects
+
+
 async def depth_of(ctx: EditContext) -> DepthMap:
     """The photograph's depth; a second question is answered by the cache."""
     with ctx.journal.timed("depth"):
@@ -81,6 +91,7 @@ async def mask_of(ctx: EditContext, found: Found, poses: Sequence[Pose] = ()) ->
         found=found.target,
         protected=found.protected,
         poses=poses,
+        look=partial(objects_in, ctx),
         depth=partial(depth_of, ctx),
     )
     return await make_edit_mask(
