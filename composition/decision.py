@@ -93,11 +93,13 @@ class Signals:
 
     Attributes:
         objects: what YOLOX found in the base image.
+        looked: whether it was asked; without need it is not.
         references: of each reference the probability (0..1) per kind of what it shows.
         prompt_structural: CLIP's probability that the prompt is about a body, a vehicle or furniture.
     """
 
     objects: tuple[Detection, ...] = ()
+    looked: bool = False
     references: tuple[Mapping[ReferenceKind, float], ...] = ()
     prompt_structural: float | None = None
 

@@ -197,7 +197,7 @@ class Editor:
             journal.used("clip")
         with journal.timed("analyze"):
             answers = await asyncio.gather(*calls.values())
-        return Signals(**dict(zip(calls, answers, strict=True)))
+        return Signals(**dict(zip(calls, answers, strict=True)), looked=needed.objects)
 
 
 async def _all(calls: Iterable[Awaitable[T]]) -> tuple[T, ...]:

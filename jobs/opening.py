@@ -27,11 +27,12 @@ def open_embedded_queue(
     preview_codec: ImageCodec | None = None,
     observer: JobObserver = NO_JOB_OBSERVER,
     on_webhook: WebhookListener = nobody_listens,
-    ready: Callable[[], Awaitable[bool]],
+    ready: Callable[[], Awaitable[bool]] | None = None,
 ) -> tuple[EmbeddedJobQueue, BlobStore]:
     """The queue of a single machine, with the blobs that its jobs' images live in; start it before use.
 
-    `make_handler` builds what runs a job, over the blobs; `ready` says whether the models are loaded.
+    `make_handler` builds what runs a job, over the blobs; `ready` says whether the models are loaded (None: there are
+    none to wait for).
 
     Raises: ConfigError when the storage cannot be used.
     """

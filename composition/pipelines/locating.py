@@ -61,7 +61,7 @@ async def find_target(ctx: EditContext) -> Found:
 
 async def objects_in(ctx: EditContext) -> Sequence[Detection]:
     """What the analyzer sees; where the route was decided without it, it is asked now."""
-    if ctx.signals.objects:
+    if ctx.signals.looked:
         return ctx.signals.objects
     with ctx.journal.timed("analyze"):
         objects = await ctx.models.analyzer.detect_objects(ctx.request.base)
