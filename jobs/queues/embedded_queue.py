@@ -66,6 +66,7 @@ class EmbeddedJobQueue(StoreJobQueue):
         self._dispatcher: asyncio.Task[None] | None = None
         self._webhooks = webhooks
         self._ready, self._loaded = ready, ready is None
+        self._looking: asyncio.Task[bool] | None = None
         self._housekeeping = Housekeeping(
             store, blobs, result_ttl_s=result_ttl_s, interval_s=min(lease_s / 3, 5.0), grace_after_outage_s=lease_s,
             on_ended=self._on_swept,
@@ -109,7 +110,7 @@ class EmbeddedJobQueue(StoreJobQueue):
 
         Raises: NotReady: an interactive job, and the models are still being loaded.
         """
-        if job.priority is Priority.INTERACTIVE and not self._loaded:
+        if job.priority is Priority.INTERACTIVE and not await self._are_loaded():
             raise NotReady("the models are still being loaded")
         try:
             return await super().submit(job)
@@ -166,14 +167,28 @@ class EmbeddedJobQueue(StoreJobQueue):
             await self._until_work()
 
     async def _until_ready(self) -> None:
-        while self._accepting and self._ready is not None and not self._loaded:
+        while self._accepting:
             self._work.clear()
-            try:
-                self._loaded = await self._ready()
-            except Exception:  # nothing may end the only task that starts jobs
-                logger.exception("whether the models are loaded cannot be told")
-            if not self._loaded:
-                await self._until_work()
+            if await self._are_loaded():
+                return
+            await self._until_work()
+
+    async def _are_loaded(self) -> bool:
+        """Whether the models have been ready; who asks while it is being found out shares that look."""
+        if self._loaded:
+            return True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        return await asyncio.shield(self._looking)
+
+    async def _look(self) -> bool:
+        try:
+            self._loaded = self._ready is None or await self._ready()
+        except Exception:  # nothing may end the only task that starts jobs
+            logger.exception("whether the models are loaded cannot be told")
+        if self._loaded:
+            self._work.set()
+        return self._loaded
 
     async def _until_work(self) -> None:
         """Until something may be to do, at most a poll's time."""

@@ -92,9 +92,28 @@ async def test_a_job_of_before_keeps_its_attempt_and_its_time_while_the_models_a
         waiting = await bench.store.get(job.id)
         assert (waiting.status, waiting.attempt) == (JobStatus.PENDING, 0)
         gate.set()
+        now = await bench.submit("who asks as soon as they are loaded", interactive=True)
+        assert now.priority is Priority.INTERACTIVE
         done = await asyncio.wait_for(bench.queue.wait(job.id), 60)
         assert done.attempt == 1
-        assert (await bench.submit("now", interactive=True)).priority is Priority.INTERACTIVE
+
+
+async def test_a_crowd_that_asks_while_the_models_are_loaded_asks_them_once():
+    asked, gate = [], asyncio.Event()
+
+    async def loaded() -> bool:
+        asked.append(1)
+        await gate.wait()
+        return False
+
+    bench = Bench(ready=loaded)
+    async with running(bench):
+        crowd = [asyncio.create_task(bench.submit(str(number), interactive=True)) for number in range(20)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(asked) == 1
+        gate.set()
+        assert {type(error) for error in await asyncio.gather(*crowd, return_exceptions=True)} == {NotReady}
 
 
 async def test_a_queue_whose_models_never_come_can_be_stopped():
