@@ -30,6 +30,7 @@ from runners.diffusion.families.stable_diffusion.loras import LoraSets
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
+from runners.diffusion.families.stable_diffusion.text import TEXT
 from runners.diffusion.torch_device import TorchDevice
 from runners.int8 import quantise
 from runners.visits import ModelVisits
@@ -153,7 +154,7 @@ def _build_runner(
             # A graph compiled for ordinary tensors does not serve inference-mode ones: both must be made in here.
             with torch.inference_mode():
                 sample = torch.zeros(1, config.in_channels, side, side).to(components.device, components.dtype)
-                conditioning = {"encoder_hidden_states": sample.new_zeros(1, 77, config.cross_attention_dim)}
+                conditioning = {TEXT: sample.new_zeros(1, 77, config.cross_attention_dim)}
                 added = components.text.added_widths
                 conditioning |= {name: sample.new_zeros(1, width) for name, width in added.items()}
                 runner.warm_up(sample, conditioning, _residuals(unet, sample, controlnets))

@@ -16,6 +16,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,12 +24,12 @@ import torch
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
 from runners.diffusion.families.stable_diffusion.deep_features import UNetRows, full_pass, shallow_pass
 from runners.diffusion.families.stable_diffusion.precision import full_precision
+from runners.diffusion.families.stable_diffusion.text import TEXT
 from runners.errors import is_device_lost, is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
 ROW_COUNTS = (1, 2, 4, 6, 8, 12, 16)
-_TEXT = "encoder_hidden_states"
 
 
 class RowRunner:
@@ -59,42 +60,27 @@ class RowRunner:
         """(rows, channels, h, w) and "with residuals" of every compiled graph."""
         return frozenset(self._warm)
 
-    def run(
-        self,
-        *,
-        sample: torch.Tensor,
-        timesteps: torch.Tensor,
-        conditioning: Mapping[str, torch.Tensor],
-        reference: ReferenceRows | None,
-        down: list[torch.Tensor] | None,
-        mid: torch.Tensor | None,
-        instead: Any = None,
-    ) -> torch.Tensor:
-        """Predicted noise (rows, 4, h, w) from samples (rows, 9, h, w).
-
-        `conditioning` has "encoder_hidden_states" and whatever else the model takes as added conditions, by rows;
-        `down` and `mid` are ControlNet residuals of the skip connections and of the middle block. `instead` of the
-        UNet another one with the same inputs runs, which is not compiled.
-        """
-        rows = sample.shape[0]
-        target = next((n for n in self._row_counts if n >= rows), rows)
-        unet, as_held = instead or self._unet, sample.dtype == self._dtype
+    def run(self, rows: UNetRows, instead: Any = None) -> torch.Tensor:
+        """Predicted noise (rows, 4, h, w). `instead` of the UNet another one of the same inputs runs, not compiled."""
+        count = len(rows.sample)
+        target = next((n for n in self._row_counts if n >= count), count)
+        unet, as_held, reference = instead or self._unet, rows.sample.dtype == self._dtype, rows.reference
         warm = instead is None and as_held and (reference is None or reference.masks is None)
-        warm = warm and ((target, *sample.shape[1:]), down is not None) in self._warm
-        warm = warm and conditioning[_TEXT].shape[1] == self._warm_tokens
+        warm = warm and ((target, *rows.sample.shape[1:]), rows.down is not None) in self._warm
+        warm = warm and rows.text.shape[1] == self._warm_tokens
         warm = warm and (reference is None or reference.tokens.shape[1:] == self._reference_shape)
         self.forwards["compiled" if warm else "eager"] += 1
         if not warm:
             with nullcontext() if as_held else full_precision(unet):
-                return _call(unet, sample, timesteps, conditioning, reference, down, mid)
+                return _call(unet, rows)
         try:
             with torch.compiler.set_stance("eager_on_recompile"):
-                return self._run_compiled(target, sample, timesteps, conditioning, reference, down, mid)
+                return _call(self._compiled, self._padded(rows, target - count))[:count]
         except Exception as error:
             if is_out_of_memory(error) or is_device_lost(error):
                 raise
             self._give_up(error)
-            return _call(self._unet, sample, timesteps, conditioning, reference, down, mid)
+            return _call(self._unet, rows)
 
     def run_full(
         self, rows: UNetRows, layers: Sequence[int], instead: Any = None
@@ -112,29 +98,15 @@ class RowRunner:
         with nullcontext() if rows.sample.dtype == self._dtype else full_precision(unet):
             return shallow_pass(unet, rows, deep, layers)
 
-    def _run_compiled(
-        self,
-        target: int,
-        sample: torch.Tensor,
-        timesteps: torch.Tensor,
-        conditioning: Mapping[str, torch.Tensor],
-        reference: ReferenceRows | None,
-        down: list[torch.Tensor] | None,
-        mid: torch.Tensor | None,
-    ) -> torch.Tensor:
-        rows = sample.shape[0]
-        spare = target - rows
-        padded = {name: _pad(tensor, spare) for name, tensor in conditioning.items()}
-        noise = _call(
-            self._compiled,
-            _pad(sample, spare),
-            _pad(timesteps, spare),
-            padded,
-            self._pad_reference(reference, sample, spare),
-            None if down is None else [_pad(tensor, spare) for tensor in down],
-            None if mid is None else _pad(mid, spare),
+    def _padded(self, rows: UNetRows, spare: int) -> UNetRows:
+        return UNetRows(
+            sample=_pad(rows.sample, spare),
+            timesteps=_pad(rows.timesteps, spare),
+            conditioning={name: _pad(tensor, spare) for name, tensor in rows.conditioning.items()},
+            reference=self._pad_reference(rows.reference, rows.sample, spare),
+            down=None if rows.down is None else [_pad(tensor, spare) for tensor in rows.down],
+            mid=None if rows.mid is None else _pad(rows.mid, spare),
         )
-        return noise[:rows]
 
     def warm_up(
         self, sample: torch.Tensor, conditioning: Mapping[str, torch.Tensor], residuals: Callable[[int], Any] | None
@@ -149,7 +121,7 @@ class RowRunner:
         except Exception as error:
             self._give_up(error)
             return
-        self._warm_tokens = conditioning[_TEXT].shape[1]
+        self._warm_tokens = conditioning[TEXT].shape[1]
         self._warm = warm
         logger.info("the UNet is compiled for %d shapes and takes over", len(warm))
 
@@ -166,11 +138,15 @@ class RowRunner:
         for rows in self._row_counts if self._compiled is not None else ():
             for controlled in (False, True) if residuals else (False,):
                 down, mid = residuals(rows) if controlled and residuals else (None, None)
-                many = _pad(sample, rows - 1)
-                text = {name: _pad(tensor, rows - 1) for name, tensor in conditioning.items()}
-                timesteps = torch.zeros(rows, dtype=torch.int64, device=sample.device)
-                _call(self._compiled, many, timesteps, text, self._pad_reference(None, many, 0), down, mid)
-                warm.add((tuple(many.shape), controlled))
+                one = UNetRows(
+                    sample=sample,
+                    timesteps=torch.zeros(1, dtype=torch.int64, device=sample.device),
+                    conditioning=conditioning,
+                    reference=None,
+                )
+                many = replace(self._padded(one, rows - 1), down=down, mid=mid)
+                _call(self._compiled, many)
+                warm.add((tuple(many.sample.shape), controlled))
         return warm
 
     def _pad_reference(self, reference: ReferenceRows | None, sample: torch.Tensor, spare: int) -> ReferenceRows | None:
@@ -194,24 +170,15 @@ def _pad(tensor: torch.Tensor, spare: int) -> torch.Tensor:
     return tensor if spare == 0 else torch.cat([tensor, tensor[:1].expand(spare, *tensor.shape[1:])])
 
 
-def _call(
-    unet: Any,
-    sample: torch.Tensor,
-    timesteps: torch.Tensor,
-    conditioning: Mapping[str, torch.Tensor],
-    reference: ReferenceRows | None,
-    down: list[torch.Tensor] | None,
-    mid: torch.Tensor | None,
-) -> torch.Tensor:
-    added = {name: tensor for name, tensor in conditioning.items() if name != _TEXT}
+def _call(unet: Any, rows: UNetRows) -> torch.Tensor:
     noise: torch.Tensor = unet(
-        sample,
-        timesteps,
-        encoder_hidden_states=conditioning[_TEXT],
-        cross_attention_kwargs=None if reference is None else {"ip_hidden_states": reference},
-        added_cond_kwargs=added or None,
-        down_block_additional_residuals=down,
-        mid_block_additional_residual=mid,
+        rows.sample,
+        rows.timesteps,
+        encoder_hidden_states=rows.text,
+        cross_attention_kwargs=rows.attention,
+        added_cond_kwargs=rows.added or None,
+        down_block_additional_residuals=rows.down,
+        mid_block_additional_residual=rows.mid,
         return_dict=False,
     )[0]
     return noise

@@ -13,13 +13,20 @@ from typing import Any
 import torch
 
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
-
-_TEXT = "encoder_hidden_states"
+from runners.diffusion.families.stable_diffusion.text import TEXT
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class UNetRows:
-    """What the UNet is given, by rows; see `RowRunner.run`."""
+    """What the UNet is given, by rows.
+
+    Attributes:
+        sample: (rows, 9, h, w), or as many channels as the UNet takes.
+        timesteps: (rows,).
+        conditioning: "encoder_hidden_states" and whatever else the model takes as added conditions.
+        reference: None when no row has one that acts.
+        down, mid: ControlNet residuals of the skip connections and of the middle block; None without ControlNets.
+    """
 
     sample: torch.Tensor
     timesteps: torch.Tensor
@@ -27,6 +34,20 @@ class UNetRows:
     reference: ReferenceRows | None
     down: Sequence[torch.Tensor] | None = None
     mid: torch.Tensor | None = None
+
+    @property
+    def text(self) -> torch.Tensor:
+        return self.conditioning[TEXT]
+
+    @property
+    def added(self) -> dict[str, torch.Tensor]:
+        """The conditions beside the text; empty for a model that takes none."""
+        return {name: tensor for name, tensor in self.conditioning.items() if name != TEXT}
+
+    @property
+    def attention(self) -> dict[str, Any] | None:
+        """What the IP-Adapter's layers are given; None without a reference."""
+        return None if self.reference is None else {"ip_hidden_states": self.reference}
 
 
 def most_layers(unet: Any) -> int:
@@ -86,13 +107,10 @@ def shallow_pass(unet: Any, rows: UNetRows, deep: torch.Tensor, layers: int) -> 
 
 def _embedded(unet: Any, rows: UNetRows) -> tuple[torch.Tensor, dict[str, Any]]:
     """The embedding of timestep and added conditions, and what the layers that attend are given."""
-    text = rows.conditioning[_TEXT]
-    added = {name: tensor for name, tensor in rows.conditioning.items() if name != _TEXT}
     embedding = unet.time_embedding(unet.get_time_embed(sample=rows.sample, timestep=rows.timesteps), None)
-    more = unet.get_aug_embed(emb=embedding, encoder_hidden_states=text, added_cond_kwargs=added)
+    more = unet.get_aug_embed(emb=embedding, encoder_hidden_states=rows.text, added_cond_kwargs=rows.added)
     embedding = embedding if more is None else embedding + more
-    kwargs = None if rows.reference is None else {"ip_hidden_states": rows.reference}
-    return embedding, {_TEXT: text, "cross_attention_kwargs": kwargs}
+    return embedding, {TEXT: rows.text, "cross_attention_kwargs": rows.attention}
 
 
 def _attends(block: Any) -> bool:

@@ -56,15 +56,7 @@ class BatchForward:
             rows = replace(rows, down=residuals.down, mid=residuals.mid)
         leaving = {place: state for place, state in enumerate(states) if state.leaves_features}
         if not leaving:
-            noise = self._unet.run(
-                sample=rows.sample,
-                timesteps=rows.timesteps,
-                conditioning=rows.conditioning,
-                reference=rows.reference,
-                down=None if residuals is None else residuals.down,
-                mid=rows.mid,
-                instead=states[0].unet,
-            )
+            noise = self._unet.run(rows, instead=states[0].unet)
             return [Prediction(noise=one) for one in _guide(noise, states, layout.guided)]
         wanted = sorted({state.economy.layers for state in leaving.values()})
         noise, features = self._unet.run_full(rows, wanted, instead=states[0].unet)

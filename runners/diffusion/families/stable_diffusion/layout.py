@@ -20,8 +20,8 @@ from composition.controls import CONTROLS
 from composition.request import ControlType
 from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
 from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
+from runners.diffusion.families.stable_diffusion.text import TEXT
 
-_TEXT = "encoder_hidden_states"
 _KEPT = 4
 """Batches that take turns, of other sizes or checkpoints."""
 
@@ -147,7 +147,7 @@ def _control_rows(wanting: Mapping[int, Control], conditioning: Mapping[str, tor
     numbers = tuple(wanting)
     images = torch.cat([control.image for control in wanting.values()])
     added = {name: taken(tensor, numbers) for name, tensor in conditioning.items()}
-    text = added.pop(_TEXT)
+    text = added.pop(TEXT)
     return ControlRows(
         numbers=numbers,
         images=images,

@@ -36,10 +36,9 @@ from runners.diffusion.families.stable_diffusion.precision import full_precision
 from runners.diffusion.families.stable_diffusion.scheduler import Schedule, build_schedule
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.families.stable_diffusion.state import Area, Control, Reference, StableDiffusionState
-from runners.diffusion.families.stable_diffusion.text import EncodedPrompt
+from runners.diffusion.families.stable_diffusion.text import TEXT, EncodedPrompt
 from runners.visits import ModelVisits
 
-_TEXT = "encoder_hidden_states"
 _INPAINTING_CHANNELS = 9
 
 
@@ -143,7 +142,7 @@ class Preprocessor:
         controls = self._controls(request)
         return StableDiffusionState(
             bucket=Bucket(
-                latent_size=tuple(start.latents.shape[2:]), shared=loras.key, text_tokens=conditioning[_TEXT].shape[1]
+                latent_size=tuple(start.latents.shape[2:]), shared=loras.key, text_tokens=conditioning[TEXT].shape[1]
             ),
             steps=len(schedule.timesteps),
             models_used=self._models_used(reference, controls, loras),
@@ -192,7 +191,7 @@ class Preprocessor:
         height, width = request.mask.shape
         sizes = self._parts.text.sizes((height, width))
         return {
-            _TEXT: torch.cat([text.states for text in texts]),
+            TEXT: torch.cat([text.states for text in texts]),
             **{name: torch.cat([text.added[name] for text in texts]) for name in texts[0].added},
             **{name: torch.cat([size] * len(texts)) for name, size in sizes.items()},
         }

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import nn
+
+TEXT: Final = "encoder_hidden_states"
+"""What diffusers' networks call the text conditioning."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,6 +15,7 @@ from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
 from runners.diffusion.families.stable_diffusion.build import build_family
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.components import load_components
+from runners.diffusion.families.stable_diffusion.deep_features import UNetRows
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
 from tests.integration.runners.diffusion.requests import both_controls, photo, request
@@ -157,11 +158,11 @@ def test_several_references_run_eager_as_their_tokens_are_more_than_the_graph_s(
     for count in (0, 1, 2):
         tokens = ReferenceRows(tokens=torch.zeros(2, 4 * count, 8), scales=torch.ones(2, 1, 1)) if count else None
         runner.run(
-            sample=sample.repeat(2, 1, 1, 1),
-            timesteps=torch.zeros(2, dtype=torch.int64),
-            conditioning={"encoder_hidden_states": torch.zeros(2, 77, 8)},
-            reference=tokens,
-            down=None,
-            mid=None,
+            UNetRows(
+                sample=sample.repeat(2, 1, 1, 1),
+                timesteps=torch.zeros(2, dtype=torch.int64),
+                conditioning={"encoder_hidden_states": torch.zeros(2, 77, 8)},
+                reference=tokens,
+            )
         )
     assert ran == ["compiled", "compiled", "eager"]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from runners.diffusion.families.stable_diffusion.compilation import RowRunner
+from runners.diffusion.families.stable_diffusion.deep_features import UNetRows
 
 pytestmark = pytest.mark.integration
 
@@ -32,16 +33,13 @@ def runner() -> RowRunner:
 
 
 def run(runner: RowRunner, *, rows: int = 3, side: int = 8, tokens: int = 77, instead: Any = None) -> torch.Size:
-    noise = runner.run(
+    given = UNetRows(
         sample=torch.ones(rows, 9, side, side),
         timesteps=torch.zeros(rows),
         conditioning={"encoder_hidden_states": torch.zeros(rows, tokens, 4)},
         reference=None,
-        down=None,
-        mid=None,
-        instead=instead,
     )
-    return noise.shape
+    return runner.run(given, instead=instead).shape
 
 
 def test_a_forward_is_counted_by_how_it_ran_and_the_warm_up_is_not(runner):
