@@ -15,22 +15,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.demo_judge import Verdict, judge
 from benchmarks.demo_painters import PAINTERS
+from benchmarks.demo_settings import Settings, parsed, with_options
 from benchmarks.demo_world import LocalEditor, local_editor, refused, request_for, summary
 from composition.errors import ContentPolicy
-from composition.request import EditRequest, Scheduler
-from demo_models.world.edits import KINDS, sample_edit
+from composition.request import Scheduler
+from demo_models.world.edits import sample_edit
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {
+SETTINGS: Settings = {
     "defaults": {},
     "karras": {"scheduler": Scheduler.DPM_SOLVER_KARRAS},
     "unipc": {"scheduler": Scheduler.UNIPC},
@@ -46,7 +44,6 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "crop-close": {"crop_context": 1.3},
     "crop-wide": {"crop_context": 3.0},
 }
-"""Options of a request by the name of the setting."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +60,6 @@ class Measured:
             f"{self.setting:18} {self.successes}; colour {self.colour:.2f} ({self.colour - defaults.colour:+.2f}), "
             f"shape {self.shape:.3f} ({self.shape - defaults.shape:+.3f})"
         )
-
-
-def with_setting(request: EditRequest, setting: str) -> EditRequest:
-    """The request with a setting's options on top of its own."""
-    return replace(request, options=replace(request.options, **SETTINGS[setting]))
 
 
 def figures(setting: str, verdicts: Sequence[Verdict]) -> Measured:
@@ -87,7 +79,9 @@ async def measure(local: LocalEditor, setting: str, seeds: Sequence[int], kinds:
         for seed in seeds:
             pair = sample_edit(seed, kind)
             try:
-                painted = await PAINTERS["model"](local.editor, pair, with_setting(request_for(pair, seed), setting))
+                painted = await PAINTERS["model"](
+                    local.editor, pair, with_options(request_for(pair, seed), SETTINGS[setting])
+                )
             except ContentPolicy:
                 verdicts.append(refused(pair, seed))
                 continue
@@ -113,19 +107,7 @@ async def run(options: argparse.Namespace) -> list[Measured]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="benchmarks.knobs", description=__doc__)
-    parser.add_argument("--first-seed", type=int, required=True)
-    parser.add_argument("--scenes", type=int, required=True, help="scenes of each kind")
-    parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
-    parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help="default: all four")
-    parser.add_argument("--settings", type=lambda text: text.split(","), default=tuple(SETTINGS), help="default: all")
-    parser.add_argument("--out", type=Path, default=Path("out/knobs"))
-    options = parser.parse_args()
-    if unknown := set(options.settings) - set(SETTINGS):
-        parser.error(f"there is no setting {', '.join(sorted(unknown))}; there are {', '.join(SETTINGS)}")
-    # The runners read the configuration when they are imported.
-    os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
-    asyncio.run(run(options))
+    asyncio.run(run(parsed("knobs", __doc__, SETTINGS)))
 
 
 if __name__ == "__main__":

@@ -16,34 +16,31 @@ import argparse
 import asyncio
 import itertools
 import json
-import os
 import statistics
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.demo_judge import judge
 from benchmarks.demo_painters import PAINTERS
+from benchmarks.demo_settings import Settings, parsed, with_options
 from benchmarks.demo_world import LocalEditor, local_editor, request_for
 from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
 from composition.errors import ContentPolicy, InvalidInput
 from composition.images import Image, Mask
 from composition.ports.diffuser import Diffuser
-from composition.request import EditRequest, Quality, Speed
-from demo_models.world.edits import KINDS, EditPair, sample_edit
+from composition.request import Quality, Speed
+from demo_models.world.edits import EditPair, sample_edit
 from prompt_reading.reader import GrammarPromptReader
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {
+SETTINGS: Settings = {
     "exact": {},
     "balanced": {"quality": Quality.BALANCED},
     "draft": {"quality": Quality.DRAFT},
     "fast": {"speed": Speed.FAST, "num_inference_steps": None},
 }
-"""Options of a request by the name of the setting."""
 PEAK = 255.0
 
 
@@ -125,11 +122,6 @@ class FlopCount:
         return int(counter.get_total_flops())
 
 
-def with_setting(request: EditRequest, setting: str) -> EditRequest:
-    """The request with a setting's options on top of its own."""
-    return replace(request, options=replace(request.options, **SETTINGS[setting]))
-
-
 def psnr_db(one: Image, other: Image, mask: Mask) -> float:
     """Peak signal-to-noise ratio of two images (H, W, 3) where the mask is white; infinite where they are equal."""
     inside = mask == 255
@@ -172,7 +164,9 @@ class Studio:
         """One scene with one setting. Raises: InvalidInput: the profile cannot."""
         self._recorder.image = None
         try:
-            painted = await PAINTERS["model"](self._editor, pair, with_setting(request_for(pair, seed), setting))
+            painted = await PAINTERS["model"](
+                self._editor, pair, with_options(request_for(pair, seed), SETTINGS[setting])
+            )
             success = judge(pair, seed, painted.image, routed=True).success
         except ContentPolicy:
             success = False
@@ -236,19 +230,7 @@ async def run(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="benchmarks.quality_dial", description=__doc__)
-    parser.add_argument("--first-seed", type=int, required=True)
-    parser.add_argument("--scenes", type=int, required=True, help="scenes of each kind")
-    parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
-    parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help="default: all four")
-    parser.add_argument("--settings", type=lambda text: text.split(","), default=tuple(SETTINGS), help="default: all")
-    parser.add_argument("--out", type=Path, default=Path("out/quality_dial"))
-    options = parser.parse_args()
-    if unknown := set(options.settings) - set(SETTINGS):
-        parser.error(f"there is no setting {', '.join(sorted(unknown))}; there are {', '.join(SETTINGS)}")
-    # The runners read the configuration when they are imported.
-    os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
-    asyncio.run(run(options))
+    asyncio.run(run(parsed("quality_dial", __doc__, SETTINGS)))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,20 @@ def kill_all(family: Sequence[psutil.Process]) -> None:
     psutil.wait_procs(family)
 
 
+def end_family(process: subprocess.Popen[bytes]) -> None:
+    """SIGINT, as Ctrl-C does; SIGKILL for what is left of it and its descendants after the grace time."""
+    family = family_of(process)
+    try:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(STOP_GRACE_S)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        kill_all(family)
+        process.wait()
+
+
 class Server:
     """`bentoml serve service:ImageComposition` on 127.0.0.1, stopped with everything it started on exit.
 
@@ -141,20 +155,10 @@ class Server:
         raise RuntimeError(f"the server has ended; the end of {self._log}:\n{self._log_tail()}")
 
     def stop(self) -> None:
-        """SIGINT, as Ctrl-C does; SIGKILL for what is left of it after the grace time."""
-        if self._process is None:
-            return
-        family = family_of(self._process)
-        try:
-            if self._process.poll() is None:
-                self._process.send_signal(signal.SIGINT)
-                self._process.wait(STOP_GRACE_S)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            kill_all(family)
-            self._process.wait()
-            self._process = None
+        """See `end_family`."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            end_family(process)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

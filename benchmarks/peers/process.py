@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import threading
 import time
@@ -14,7 +13,7 @@ import psutil
 
 from benchmarks.footprint import MB
 from benchmarks.peers.adapters import Peer, PeerFailed, own_environment
-from benchmarks.server import STOP_GRACE_S, family_of, free_port, kill_all
+from benchmarks.server import end_family, family_of, free_port, kill_all
 
 HEALTHY_LIMIT_S = 600.0
 SAMPLE_S = 0.5
@@ -81,20 +80,10 @@ class PeerProcess:
             self._process.wait()
 
     def stop(self) -> None:
-        """As Ctrl-C does; what is left after the grace time is killed."""
-        if self._process is None:
-            return
-        family = family_of(self._process)
-        try:
-            if self._process.poll() is None:
-                self._process.send_signal(signal.SIGINT)
-                self._process.wait(STOP_GRACE_S)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            kill_all(family)
-            self._process.wait()
-            self._process = None
+        """See `end_family`."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            end_family(process)
 
     def _last_words(self) -> str:
         lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()]

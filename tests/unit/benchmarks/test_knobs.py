@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.demo_judge import judge
+from benchmarks.demo_settings import with_options
 from benchmarks.demo_world import request_for
-from benchmarks.knobs import SETTINGS, figures, with_setting
+from benchmarks.knobs import SETTINGS, figures
 from composition.request import OPTIONS
 from demo_models.world.edits import sample_edit
 
@@ -14,7 +15,7 @@ from demo_models.world.edits import sample_edit
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_setting_changes_its_own_options_and_nothing_else(setting):
     plain = request_for(sample_edit(1, "recolour"), 1)
-    changed = with_setting(plain, setting)
+    changed = with_options(plain, SETTINGS[setting])
     differing = {name for name in OPTIONS if getattr(plain.options, name) != getattr(changed.options, name)}
     assert differing == set(SETTINGS[setting])
     assert (changed.prompt, changed.options.seed) == (plain.prompt, plain.options.seed)

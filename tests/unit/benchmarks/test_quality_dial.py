@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.demo_settings import with_options
 from benchmarks.demo_world import request_for
-from benchmarks.quality_dial import SETTINGS, Shot, line, psnr_db, with_setting
+from benchmarks.quality_dial import SETTINGS, Shot, line, psnr_db
 from composition.request import OPTIONS, Quality
 from demo_models.world.edits import sample_edit
 
@@ -16,7 +17,7 @@ from demo_models.world.edits import sample_edit
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_setting_changes_its_own_options_and_nothing_else(setting):
     plain = request_for(sample_edit(1, "recolour"), 1)
-    changed = with_setting(plain, setting)
+    changed = with_options(plain, SETTINGS[setting])
     differing = {name for name in OPTIONS if getattr(plain.options, name) != getattr(changed.options, name)}
     assert differing == set(SETTINGS[setting])
 
