@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Final
 
 from composition.images import Image, Mask
 from composition.lora import LoraUse
 from composition.request import ControlType, Quality, Scheduler, Speed
+
+IP_ADAPTER: Final = "ip-adapter"
+"""What the diffusion model calls the network that a reference image acts through, in `DiffusionResult.models_used`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

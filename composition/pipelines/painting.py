@@ -6,12 +6,18 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 
 from composition.controls import CONTROLS, ControlSource
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, RegionRequest
+from composition.diffusion import (
+    IP_ADAPTER,
+    ControlInput,
+    DiffusionProgress,
+    DiffusionRequest,
+    DiffusionResult,
+    RegionRequest,
+)
 from composition.errors import ModelError
 from composition.images import Image, Mask
 from composition.imaging import masks
@@ -23,9 +29,6 @@ from composition.pipelines.locating import Located
 from composition.pipelines.overlaying import laid_over
 from composition.pipelines.parallel import all_of
 from composition.request import ControlType
-
-IP_ADAPTER: Final = "ip-adapter"
-"""What the diffusion model calls the network that a reference image acts through."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from composition.diffusion import IP_ADAPTER
 from runners.diffusion.families.stable_diffusion.attention import (
     adopt_reference_attention,
     use_xformers_for_self_attention,
@@ -28,8 +29,8 @@ from runners.diffusion.families.stable_diffusion.text import PromptEncoder
 
 logger = logging.getLogger(__name__)
 
-IP_ADAPTER, SAFETY_CHECKER = "ip-adapter", "safety-checker"
-"""The names that responses and /health report; the base model's is its kind's."""
+SAFETY_CHECKER = "safety-checker"
+"""A name that responses and /health report; the base model's is its kind's."""
 IMAGE_ENCODER = "models/image_encoder"
 """In the h94/IP-Adapter repository: the ViT-H that the adapters of every kind in use here take."""
 SAFETY_CHECKER_FOLDER = "safety_checker"

@@ -20,14 +20,14 @@ from PIL import Image as PilImage
 from composition.caching.content_cache import CacheCounts, ContentCache
 from composition.caching.content_key import content_key
 from composition.controls import CONTROLS
-from composition.diffusion import DiffusionRequest
+from composition.diffusion import IP_ADAPTER, DiffusionRequest
 from composition.errors import InvalidInput
 from composition.images import Image, Mask
 from composition.pipelines.planning import fast_pace
 from composition.request import ControlType, Quality, Speed
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Bucket
-from runners.diffusion.families.stable_diffusion.components import IP_ADAPTER, SAFETY_CHECKER, Components
+from runners.diffusion.families.stable_diffusion.components import SAFETY_CHECKER, Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.economy import ECONOMIES, Economy
 from runners.diffusion.families.stable_diffusion.kept_latents import KeptLatents
