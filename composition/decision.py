@@ -149,12 +149,12 @@ class EditPlan:
     """Everything the pipelines execute, with every default resolved: no field means "default".
 
     `guidance_scale`, `strength` and the scales are as diffusers defines them; `blend` (0..1) is how much of what is
-    painted is laid over the photograph. `controls` holds the effective
-    ControlNet scale per type (user's scale x the type's weight) of those that act: an image is drawn and sent for each
-    of them, and for no other; they act in `control_window` of the steps, references in `ip_adapter_window`. `model` is
-    a checkpoint, "" the base model. `seeds` has one for each candidate. `keep_light` and `keep_parts`: see
-    `composition.imaging.keeping`; `keep_surroundings`: `composition.pipelines.matting`; `spares_front`:
-    `composition.masking.occlusion`. `loras` has those that act.
+    painted is laid over the photograph. `controls` holds the effective ControlNet scale per type (user's scale x the
+    type's weight) of those that act: an image is drawn and sent for each of them, and for no other; they act in
+    `control_window` of the steps, references in `ip_adapter_window`. `model` is a checkpoint, "" the base model.
+    `seeds` has one for each candidate. `keep_light` and `keep_parts`: see `composition.imaging.keeping`;
+    `keep_surroundings`: `composition.pipelines.matting`; `spares_front`: `composition.masking.occlusion`. `loras` has
+    those that act.
     """
 
     decision: Decision

@@ -84,7 +84,10 @@ class Editor:
         )
 
     async def analyze(self, request: EditRequest, *, request_id: str) -> Analysis:
-        """A dry run: decision, target, boxes and the mask that an edit would blend with; without depth, diffusion."""
+        """A dry run: decision, target, boxes and the mask that an edit would blend with, without diffusion.
+
+        Depth is estimated only where something may stand in front of the thing.
+        """
         journal = self._journal(request, lambda _: None)
         contexts = await self._prepare(request, journal, request_id=request_id, deadline=None)
         edits = await all_of([_located(ctx, several=len(contexts) > 1) for ctx in contexts])
