@@ -63,8 +63,8 @@ class Renderer:
         models = ModelSet(config.models)
         device = choose_device(config.models.device)
         dtype = choose_dtype(config.models.dtype, device)
-        self._settings = StableDiffusionSettings.from_config(
-            config, on_cuda=device.type == "cuda", native_size=models.native_size
+        self._settings = dataclasses.replace(
+            StableDiffusionSettings.from_config(config, on_cuda=device.type == "cuda"), compile_blocks=False
         )
         self._components = load_components(profile_paths(SD15, models), self._settings, device, dtype)
         self._side = models.native_size

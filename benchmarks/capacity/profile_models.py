@@ -55,13 +55,13 @@ class ProfileModels:
         models = ModelSet(config.models)
         self._device = choose_device(config.models.device)
         dtype = choose_dtype(config.models.dtype, self._device)
-        settings = StableDiffusionSettings.from_config(
-            config, on_cuda=self._device.type == "cuda", native_size=models.native_size
-        )
+        settings = StableDiffusionSettings.from_config(config, on_cuda=self._device.type == "cuda")
         paths = profile_paths(KINDS[models.family], models)
         self._profile, self._native_px, self._numbers = profile, models.native_size, itertools.count(1)
         components = load_components(paths, settings, self._device, dtype)
-        self.family = build_family(components, dataclasses.replace(settings, cache_max_bytes=0), Counters())
+        self.family = build_family(
+            components, dataclasses.replace(settings, cache_max_bytes=0, compile_blocks=False), Counters()
+        )
         self.has_controls = CONTROL_TYPES[0] in paths.controlnets
         self.has_references = paths.ip_adapter is not None
         name = (

@@ -29,6 +29,8 @@ def test_the_tiny_profile_fills_every_row_and_is_marked(tiny_models, tmp_path, c
         assert row["ours, s"] > 0
         assert row["stock diffusers, s"] > 0
         assert row["floor, s"] == pytest.approx(row["TFLOP"] / report["tflops"])
+        assert (row["steps compiled"], row["ours eager, s"]) == ("0 of 2", None)
+    assert report["compilation"]["on"] is False
     plain, controlled = (row["TFLOP"] for row in report["latency"])
     assert controlled > plain
     assert [row["at once"] for row in report["throughput"]] == [1, 2]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from composition.controls import CONTROLS
 from composition.errors import InvalidInput
@@ -23,6 +24,8 @@ class ControlNetPool:
 
     Those that the last batch used are not dropped before the next one begins: the thread that encodes would otherwise
     take away what a forward computes with, which frees nothing and is loaded again at the next step.
+
+    `adopt` is shown each one that was loaded.
     """
 
     def __init__(
@@ -33,9 +36,10 @@ class ControlNetPool:
         device: torch.device,
         dtype: torch.dtype,
         int8: bool = False,
+        adopt: Callable[[nn.Module], None] = lambda _: None,
     ) -> None:
         self._paths, self._max_loaded = dict(paths), max_loaded
-        self._device, self._dtype, self._int8 = device, dtype, int8
+        self._device, self._dtype, self._int8, self._adopt = device, dtype, int8, adopt
         self._loaded: OrderedDict[ControlType, Any] = OrderedDict()
         self._in_use: frozenset[ControlType] = frozenset()
         self._lock = threading.Lock()
@@ -110,4 +114,6 @@ class ControlNetPool:
             )
             if self._int8:
                 quantise(network)
-            return network.to(self._device).eval()
+            network = network.to(self._device).eval()
+            self._adopt(network)
+            return network
