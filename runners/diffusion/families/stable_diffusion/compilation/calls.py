@@ -47,6 +47,8 @@ def _form(value: Any, rows: int) -> Form:
     if value is None:
         return (_PLAIN, None)
     if isinstance(value, torch.Tensor):
+        if not value.is_inference():
+            raise OddCall("torch compiles tensors of inference mode and others apart")
         shape = tuple(value.shape)
         if rows > 1 and shape and shape[0] == rows:
             shape = (ROWS, *shape[1:])

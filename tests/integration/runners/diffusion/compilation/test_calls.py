@@ -33,11 +33,12 @@ def test_any_number_of_rows_from_two_on_has_one_form():
 
 @pytest.mark.parametrize(
     "other",
-    [call(side=4), call(tokens=154), call(dtype=torch.float16), call(of=reference(2)), call(of=reference(2, tokens=8))],
+    [{"side": 4}, {"tokens": 154}, {"dtype": torch.float16}, {"references": 4}, {"references": 8}],
     ids=["size", "text", "format", "reference", "references"],
 )
 def test_whatever_else_differs_makes_another_form(other):
-    assert other != call()
+    references = other.pop("references", None)
+    assert call(**other, of=references and reference(2, references)) != call()
 
 
 def test_tensors_that_lie_otherwise_in_memory_are_another_form():
@@ -68,6 +69,13 @@ def test_an_example_has_the_form_that_it_is_made_of(rows):
 def test_what_no_compiled_block_is_made_for_has_no_form(arguments, named):
     with pytest.raises(OddCall):
         form_of(arguments, named)
+
+
+def test_tensors_of_inference_mode_alone_have_a_form():
+    with torch.inference_mode(mode=False):
+        ordinary = torch.zeros(2, 4)
+    with pytest.raises(OddCall, match="inference mode"):
+        form_of([ordinary], {})
 
 
 def test_a_form_survives_being_written_down():
