@@ -16,6 +16,7 @@ from typing import Any
 
 import bentoml
 
+from api.answer_limit import limit_answers
 from api.app import VERSION, create_app
 from api.codec import PillowCodec, make_codec
 from api.connections import bound_connections
@@ -79,6 +80,7 @@ RESPONSE_MARGIN_S = 30.0
 set_up_logging(config.logging.level)
 format_logs(config.logging.format, "server")
 bound_connections()
+limit_answers()
 with config_errors_end_the_process():
     app = create_app(
         metrics=HttpMetrics(process_registry()),
