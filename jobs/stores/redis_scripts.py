@@ -45,11 +45,19 @@ for _, range in ipairs({{'-inf', ARGV[1]}, {ARGV[3], '+inf'}}) do
         redis.call('ZADD', KEYS[1], redis.call('HGET', ARGV[2] .. id, 'rank'), id)
     end
 end
-return redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+while true do
+    local id = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+    if not id then return false end
+    local not_before = cjson.decode(redis.call('HGET', ARGV[2] .. id, 'document')).record.not_before
+    if not_before <= tonumber(ARGV[1]) or not_before > tonumber(ARGV[4]) then return id end
+    redis.call('ZREM', KEYS[1], id)
+    redis.call('ZADD', KEYS[2], string.format('%.17g', not_before), id)
+end
 """
-"""KEYS: waiting, delayed. ARGV: now, prefix of job keys, '(' and the latest moment that a job may wait for.
+"""KEYS: waiting, delayed. ARGV: now, prefix of job keys, '(' and the latest moment that a job may wait for, and that.
 
-The first due job; a delayed one joins the line in time.
+The first due job; a delayed one joins the line in time, and leaves it when the clock was set to before that, or it would
+hold up those behind it.
 """
 
 TAKE_DELIVERIES = """

@@ -207,10 +207,11 @@ class RedisJobStore(RecordJobStore):
         return record.job if verdict == "done" else None
 
     async def _waiting(self, now: float) -> str | None:
+        latest = repr(now + lifecycle.MAX_DELAY_S)
         async with translated():
             job_id = await self._next_script(
                 keys=[self.keys.waiting, self.keys.delayed],
-                args=[repr(now), self.keys.job_prefix, f"({now + lifecycle.MAX_DELAY_S!r}"],
+                args=[repr(now), self.keys.job_prefix, f"({latest}", latest],
             )
         return None if job_id is None else job_id.decode()
 
