@@ -236,6 +236,11 @@ class RedisJobStore(RecordJobStore):
     async def _unfinished(self) -> tuple[str, ...]:
         return (*await self._leased(), *await self._scores(self.keys.waited_for))
 
+    async def _of_session(self, owner: str, session: str) -> Sequence[str]:
+        async with translated():
+            found = await reply(self._redis.zrange(self.keys.session(owner, session), 0, -1))
+        return [job_id.decode() for job_id in found]
+
     async def _finished_before(self, moment: float) -> tuple[str, ...]:
         async with translated():
             found = await reply(self._redis.zrangebyscore(self.keys.finished, "-inf", moment))
