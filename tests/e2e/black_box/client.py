@@ -19,7 +19,7 @@ MODEL_NAMES = frozenset(
     {
         "sd-inpainting", "sdxl-inpainting", "grounding-dino", "sam", "ip-adapter", "controlnet-pose",
         "controlnet-depth", "controlnet-canny", "controlnet-tile",
-        "dwpose", "depth-anything", "clip", "yolox", "safety-checker", "lcm-lora",
+        "dwpose", "depth-anything", "clip", "yolox", "safety-checker", "lcm-lora", "tcd-lora",
     }
 )  # fmt: skip
 RULES = frozenset(

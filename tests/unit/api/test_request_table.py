@@ -65,7 +65,7 @@ ACCEPTED = [
     ("blend", [0, 0.5, 1]),
     ("crop", ["auto", "off"]),
     ("crop_context", [1, 2.5, 8]),
-    ("speed", ["normal", "fast"]),
+    ("speed", ["normal", "fast", "turbo"]),
     ("quality", ["exact", "balanced", "draft"]),
     ("color_match", [True, False]),
     ("keep_parts", ["auto", "off"]),
