@@ -12,6 +12,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from api.drain import DrainSwitch
+from api.sessions import Sessions
 from composition.config import Config
 from composition.errors import NotReady
 from composition.loras.library import LoraLibrary
@@ -39,6 +40,7 @@ class ApiContext:
         served: the models, for GET /models.
         drain: refuses new work while it is on.
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
+        sessions: the order of those requests of a session that are being read.
         delivery_slots: bounds how many results are read and made into an answer at once.
     """
 
@@ -52,6 +54,7 @@ class ApiContext:
     served: Sequence[ServedModel] = ()
     drain: DrainSwitch = field(default_factory=DrainSwitch)
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
+    sessions: Sessions = field(default_factory=Sessions)
     delivery_slots: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DELIVERIES_AT_ONCE))
 
 

@@ -49,6 +49,7 @@ T = TypeVar("T")
 
 MAX_PROMPT_CHARS = 1000
 MAX_URL_CHARS = 8192
+MAX_SESSION_CHARS = 64
 
 
 def _without_repetition(types: list[str] | None) -> list[str] | None:
@@ -266,6 +267,15 @@ class GenerateRequest(BaseModel):
         Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_URL_CHARS), AfterValidator(_http_url)]
         | None,
         Field(description="Webhook that is told when the job ends; only for /generate/async."),
+        BlankIsAbsent,
+    ] = None
+    session: Annotated[
+        Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SESSION_CHARS, pattern=r"^[!-~]+$")]
+        | None,
+        Field(
+            description="A name of your own choosing for a line of requests of which only the newest is wanted: "
+            "those that came before and have not ended end with SUPERSEDED."
+        ),
         BlankIsAbsent,
     ] = None
     n: Annotated[

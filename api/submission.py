@@ -29,6 +29,7 @@ from composition.errors import (
     InvalidInput,
     NotFound,
     NotReady,
+    Superseded,
     Timeout,
     UnprocessableImage,
     from_code,
@@ -89,26 +90,33 @@ async def submit(
             await context.fetcher.check(request.callback_url)
     options = to_options(request.config)
     lora_digests = await context.loras.check(owner, options.loras)
-    images = await _load_images(context, request, options)
-    payload = replace(await _store(context, request, images, options), lora_digests=lora_digests)
-    limit_s = context.config.limits.request_timeout_seconds
-    job = Job(
-        id=str(uuid.uuid4()),
-        kind=kind,
-        owner=owner,
-        priority=priority,
-        payload=payload,
-        max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
-        schema_version=payload.schema_version,
-        time_limit_s=limit_s * payload.size if deadline is None else _left_s(deadline),
-        callback_url=request.callback_url,
-        idempotency_key=idempotency_key,
-        body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
-        request_id=current_ids().get("request_id", ""),
-        traceparent=current_traceparent(),
-    )
-    # From here on the queue owns the images: a refused or repeated submission's it deletes itself.
-    return await context.queue.submit(job)
+    with context.sessions.arrived(owner, request.session) as hand_over:
+        images = await _load_images(context, request, options)
+        payload = replace(await _store(context, request, images, options), lora_digests=lora_digests)
+        limit_s = context.config.limits.request_timeout_seconds
+        job = Job(
+            id=str(uuid.uuid4()),
+            kind=kind,
+            owner=owner,
+            priority=priority,
+            payload=payload,
+            max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
+            schema_version=payload.schema_version,
+            time_limit_s=limit_s * payload.size if deadline is None else _left_s(deadline),
+            callback_url=request.callback_url,
+            idempotency_key=idempotency_key,
+            body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
+            session=request.session,
+            request_id=current_ids().get("request_id", ""),
+            traceparent=current_traceparent(),
+        )
+        try:
+            hand_over()
+        except Superseded:
+            await context.blobs.delete(payload.blob_keys)
+            raise
+        # From here on the queue owns the images: a refused or repeated submission's it deletes itself.
+        return await context.queue.submit(job)
 
 
 async def run_interactive(
@@ -120,6 +128,7 @@ async def run_interactive(
 
     Raises:
         Cancelled: somebody cancelled the job.
+        Superseded: a newer request of its session came.
         Timeout: it did not end within the time limit; it is cancelled.
         NotReady: the service stops before it can end; it is cancelled.
         CompositionError: the job's own error.
@@ -153,7 +162,7 @@ async def wait_for_end(context: ApiContext, job: Job, *, deadline: float) -> Job
     except (asyncio.CancelledError, NotReady):
         await asyncio.shield(_abandon(context, job))
         raise
-    if ended.status is JobStatus.CANCELLED:
+    if ended.error is None and ended.status is JobStatus.CANCELLED:
         raise Cancelled("the job was cancelled")
     if ended.error is not None:
         failure = from_code(ended.error.code, ended.error.message, ended.error.details)

@@ -215,11 +215,12 @@ async def run(
 
 @dataclass(frozen=True, kw_only=True)
 class LocalEditor:
-    """The editor over runners in this process, its models by themselves, and what stops them."""
+    """The editor over runners in this process, its models by themselves, the runners, and what stops them."""
 
     editor: Editor
     models: Models
     native_size: int
+    runners: Sequence[Any]
     stop: Callable[[], None]
 
 
@@ -241,7 +242,13 @@ def local_editor() -> LocalEditor:
     editor = Editor(
         config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
     )
-    return LocalEditor(editor=editor, models=assembly.models, native_size=assembly.native_size, stop=diffusion.stop)
+    return LocalEditor(
+        editor=editor,
+        models=assembly.models,
+        native_size=assembly.native_size,
+        runners=(analyzer, detector, structure, diffusion),
+        stop=diffusion.stop,
+    )
 
 
 def _in_process(runner: Any) -> Any:

@@ -9,7 +9,13 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
-from diffusers import ControlNetModel, DPMSolverMultistepScheduler, LCMScheduler, UniPCMultistepScheduler
+from diffusers import (
+    ControlNetModel,
+    DPMSolverMultistepScheduler,
+    LCMScheduler,
+    TCDScheduler,
+    UniPCMultistepScheduler,
+)
 from diffusers.image_processor import IPAdapterMaskProcessor
 from PIL import Image as PilImage
 from safetensors.torch import load_file
@@ -21,6 +27,9 @@ from composition.request import Scheduler, Speed
 from runners.diffusion.families.stable_diffusion.components import IMAGE_ENCODER
 from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
 from runners.diffusion.families.stable_diffusion.preprocess import pad_to_square
+
+TCD_ETA = 0.3
+"""Of the TCD-LoRA's model cards; the stock pipelines would take 0."""
 
 
 class StockPipelines:
@@ -78,6 +87,8 @@ class StockPipelines:
         if conditioning is not None:
             del options["prompt"], options["negative_prompt"]
             options |= _in_place_of_words(conditioning)
+        if request.speed is Speed.TURBO:
+            options["eta"] = TCD_ETA
         pipe = self._base(ip_variant)
         if ip_variant is not None:
             options |= _reference_options(pipe, request)
@@ -98,7 +109,7 @@ class StockPipelines:
         return pipe(**options).images
 
     def add_lora(self, ip_variant: str | None, folder: Any) -> None:
-        """Put the LCM-LoRA on one of the pipelines, for good."""
+        """Put the LoRA of a speed on one of the pipelines, for good."""
         self._base(ip_variant).load_lora_weights(str(folder), weight_name="pytorch_lora_weights.safetensors")
 
     def wear(self, ip_variant: str | None, loras: Sequence[LoraUse]) -> None:
@@ -165,6 +176,8 @@ def _scheduler(request: DiffusionRequest, saved: Any) -> Any:
     """From the saved configuration: of the last one used, its settings would stay."""
     if request.speed is Speed.FAST:
         return LCMScheduler.from_config(saved)
+    if request.speed is Speed.TURBO:
+        return TCDScheduler.from_config(saved)
     if request.scheduler is Scheduler.UNIPC:
         return UniPCMultistepScheduler.from_config(saved, timestep_spacing="linspace")
     karras = request.scheduler is Scheduler.DPM_SOLVER_KARRAS

@@ -27,7 +27,7 @@ from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
 from composition.reading import Reading
-from composition.request import EditRequest, OnNoDetection
+from composition.request import EditRequest, OnNoDetection, Speed
 from composition.result import Analysis, EditResult
 from composition.routing import Router
 
@@ -158,6 +158,7 @@ class Editor:
         self._observer.decided(decision)
         plan = make_plan(request, decision, self._config)
         self._refuse_absent_controls(request, plan)
+        self._refuse_absent_speed(plan)
         self._refuse_unknown_checkpoint(plan)
         self._refuse_points_in_vain(request, plan)
         return signals, plan
@@ -168,6 +169,16 @@ class Editor:
         for name in (*request.options.control_types, *plan.controls):
             if name in absent:
                 raise InvalidInput(f"control type {name} is not available: {absent[name]}")
+
+    def _refuse_absent_speed(self, plan: EditPlan) -> None:
+        """Raises: InvalidInput: the weights of a speed of few steps are not there."""
+        absent = self._models.absent_speeds
+        if plan.speed in absent:
+            available = [speed.value for speed in Speed if speed not in absent]
+            raise InvalidInput(
+                f"speed {plan.speed} is not available: {absent[plan.speed]}; available: {', '.join(available)}",
+                details={"field": "config.speed", "available": available},
+            )
 
     def _refuse_unknown_checkpoint(self, plan: EditPlan) -> None:
         """Raises: InvalidInput: the service has no checkpoint of that name."""

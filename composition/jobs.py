@@ -143,6 +143,7 @@ class Job:
         stage: the stage it is in, one of the flow's verbs, or "".
         time_limit_s: seconds that one attempt may take, without the time in the queue; decided at acceptance.
         body_digest: SHA-256 of the submission, for `idempotency_key`.
+        session: the owner's name for a line of requests of which only the newest is wanted; None: of no such line.
         request_id: of the request that submitted it, for the log; may be empty.
         traceparent: the trace that it was submitted in, as in the W3C header; empty for none.
     """
@@ -167,6 +168,7 @@ class Job:
     callback_url: str | None = None
     idempotency_key: str | None = None
     body_digest: str | None = None
+    session: str | None = None
     request_id: str = ""
     traceparent: str = ""
 

@@ -59,6 +59,7 @@ class Crop(StrEnum):
 class Speed(StrEnum):
     NORMAL = "normal"
     FAST = "fast"
+    TURBO = "turbo"
 
 
 class Quality(StrEnum):
@@ -230,7 +231,7 @@ class EditOptions:
         le=8.0,
         description="How many times as long as the mask the crop is that a small region is painted from.",
     )
-    speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM).")
+    speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM), turbo fewer (TCD), without guidance.")
     quality: Quality = option(
         Quality.EXACT,
         description="How much of the computation is saved: exact none of it; balanced reuses some from step to step; "

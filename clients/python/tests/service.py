@@ -200,6 +200,6 @@ class Service:
             "created_at": 1.0,
             "finished_at": None,
             "result": result if status == "completed" else None,
-            "error": message if status == "failed" else None,
-            "error_code": code if status == "failed" else None,
+            "error": message if status in ("failed", "cancelled") else None,
+            "error_code": code if status in ("failed", "cancelled") else None,
         }

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from composition_client import (
     AsyncClient,
+    Cancelled,
     Client,
     ComposeError,
     IdempotencyConflict,
@@ -22,6 +23,7 @@ from composition_client import (
     NotFound,
     OutOfTime,
     RateLimited,
+    Superseded,
     Unauthorized,
     UnexpectedAnswer,
     Unreachable,
@@ -341,6 +343,17 @@ def test_a_cancelled_task_cancels_its_edit(service):
 
     anyio.run(run)
     assert [job["status"] for job in service.jobs.values()] == ["cancelled"]
+
+
+def test_a_session_is_sent_and_whose_place_is_taken_hears_so(client, service):
+    service.life = Life(end="cancelled", error=("SUPERSEDED", "a newer request took its place"))
+    with pytest.raises(Superseded, match="SUPERSEDED: a newer request") as caught:
+        client.edit(PIXEL, "blue car", session="tab/photo")
+    assert isinstance(caught.value, Cancelled)
+    assert service.called("DELETE") == []
+    client.submit(PIXEL, "blue car", session="tab/photo")
+    client.analyze(PIXEL, "blue car", session="tab/photo")
+    assert [sent(request)["session"] for request in service.called("POST")] == ["tab/photo"] * 3
 
 
 def test_the_other_operations(client, service):

@@ -72,7 +72,7 @@ def test_every_option_is_what_the_service_says_it_is(schemas):
         assert meaning(ours[name], {}, without={"title"}) == meaning(theirs[name], schemas, without={"title"}), name
 
 
-OTHERS = {"negative_prompt": "n", "callback_url": "https://a.example", "n": 2, "config": {"seed": 1}}
+OTHERS = {"negative_prompt": "n", "callback_url": "https://a.example", "session": "s", "n": 2, "config": {"seed": 1}}
 
 
 def test_the_request_has_every_field_of_the_service_s(schemas):

@@ -41,7 +41,7 @@ ROWS = {
     "strength": ([0.1, 1], [0.05, 1.1, "1"]),
     "crop": (["auto", "off"], ["on", True]),
     "crop_context": ([1, 8], [0.9, 8.1, "2"]),
-    "speed": (["normal", "fast"], ["slow", 1]),
+    "speed": (["normal", "fast", "turbo"], ["slow", 1]),
     "quality": (["exact", "draft"], ["best", 1]),
     "color_match": ([True, False], ["false", 1]),
     "keep_parts": (["auto", "off"], ["on", False]),

@@ -118,6 +118,7 @@ async def test_delivered_images_of_a_blocking_edit_are_deleted(edge: Edge):
         ("TIMEOUT", 504),
         ("NOT_READY", 503),
         ("CANCELLED", 409),
+        ("SUPERSEDED", 409),
     ],
 )
 async def test_a_failed_job_answers_its_own_error(code: str, status: int):

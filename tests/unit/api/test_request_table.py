@@ -65,7 +65,7 @@ ACCEPTED = [
     ("blend", [0, 0.5, 1]),
     ("crop", ["auto", "off"]),
     ("crop_context", [1, 2.5, 8]),
-    ("speed", ["normal", "fast"]),
+    ("speed", ["normal", "fast", "turbo"]),
     ("quality", ["exact", "balanced", "draft"]),
     ("color_match", [True, False]),
     ("keep_parts", ["auto", "off"]),
@@ -405,13 +405,13 @@ def test_what_is_required_cannot_be_left_out_or_null(field: str):
 
 
 def test_what_is_optional_may_be_null():
-    sent = request(reference_image=None, mask_image=None, negative_prompt=None, callback_url=None)
+    sent = request(reference_image=None, mask_image=None, negative_prompt=None, callback_url=None, session=None)
     assert sent == request()
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n"])
 def test_what_is_optional_and_blank_counts_as_absent(blank: str):
-    names = ("reference_image", "mask_image", "negative_prompt", "callback_url")
+    names = ("reference_image", "mask_image", "negative_prompt", "callback_url", "session")
     sent = request(**dict.fromkeys(names, blank), config={"target": blank})
     assert sent.model_dump() == request().model_dump()
 
@@ -426,6 +426,14 @@ def test_an_unknown_key_is_refused():
 def test_a_callback_must_be_an_http_url(value: object):
     with pytest.raises(ValidationError):
         request(callback_url=value)
+
+
+def test_a_session_is_a_short_name_of_visible_characters():
+    assert request(session=" photo-7:tab/2 ").session == "photo-7:tab/2"
+    assert request(session="!" * 64).session == "!" * 64
+    for value in ("!" * 65, "two words", "a\x00", "\u00e9", 5, ["a"]):
+        with pytest.raises(ValidationError):
+            request(session=value)
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1])

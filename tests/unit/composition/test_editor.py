@@ -11,7 +11,7 @@ import pytest
 from composition.config import Config
 from composition.decision import BodyRegion, ReferenceKind, Target
 from composition.diffusion import DiffusionResult
-from composition.errors import EmptyMask, ModelError, NoDetection, UnprocessableImage
+from composition.errors import EmptyMask, InvalidInput, ModelError, NoDetection, UnprocessableImage
 from composition.imaging.masks import dilate
 from composition.masking.body import protected_mask
 from composition.reading import Reading
@@ -420,6 +420,25 @@ async def test_a_fast_edit_takes_the_few_steps_that_the_lcm_lora_is_trained_for(
     paces = [(asked.num_inference_steps, asked.guidance_scale) for asked in b.diffuser.requests]
     assert paces == [(6, 1.5), (8, 2.0)]
     assert all(asked.speed is Speed.FAST for asked in b.diffuser.requests)
+
+
+async def test_a_turbo_edit_takes_four_steps_or_fewer_and_no_guidance(bench, photo):
+    b = bench()
+    await b.edit(request(photo, speed=Speed.TURBO))
+    await b.edit(request(photo, speed=Speed.TURBO, num_inference_steps=2, guidance_scale=7.5))
+    assert [(asked.num_inference_steps, asked.guidance_scale) for asked in b.diffuser.requests] == [(4, 1.0), (2, 1.0)]
+
+
+async def test_a_speed_without_its_weights_is_refused_and_told_which_there_are(bench, photo):
+    b = bench(absent_speeds={Speed.TURBO: "tcd-lora is not imported; run: import it"})
+    with pytest.raises(InvalidInput) as caught:
+        await b.edit(request(photo, speed=Speed.TURBO))
+    assert caught.value.message == (
+        "speed turbo is not available: tcd-lora is not imported; run: import it; available: normal, fast"
+    )
+    assert caught.value.details == {"field": "config.speed", "available": ["normal", "fast"]}
+    assert b.diffuser.requests == []
+    await b.edit(request(photo, speed=Speed.FAST))
 
 
 async def test_a_garment_that_is_named_is_looked_for_by_its_name(bench, photo):

@@ -63,6 +63,7 @@ def lora(name, weight, token=None):
 
 
 FAST = {"speed": Speed.FAST}
+TURBO = {"speed": Speed.TURBO}
 IDLE = {
     "pipeline": (
         case({"pipeline": PipelineChoice.SIMPLE, "force_controlnet": True}),
@@ -95,6 +96,18 @@ IDLE = {
     "guidance_scale": (
         case({**FAST, "guidance_scale": 9.0}),
         "speed fast takes guidance up to 2: guidance_scale 9 is taken as 2",
+    ),
+    "num_inference_steps, turbo": (
+        case({**TURBO, "num_inference_steps": 8}),
+        "speed turbo takes 1 to 4 steps: num_inference_steps 8 is taken as 4",
+    ),
+    "guidance_scale, turbo": (
+        case({**TURBO, "guidance_scale": 3.0}),
+        "speed turbo takes guidance up to 1: guidance_scale 3 is taken as 1",
+    ),
+    "negative_prompt, turbo": (
+        case(TURBO, negative_prompt="rust"),
+        "negative_prompt has no effect at guidance_scale 1",
     ),
     "negative_prompt": (
         case({"guidance_scale": 1.0}, negative_prompt="rust"),
@@ -149,6 +162,14 @@ IDLE = {
     "quality": (
         case({**FAST, "quality": Quality.BALANCED}),
         "quality has no effect: speed fast takes few steps, and computes all of each",
+    ),
+    "scheduler, turbo": (
+        case({**TURBO, "scheduler": Scheduler.UNIPC}),
+        "scheduler has no effect: speed turbo steps with its own",
+    ),
+    "quality, turbo": (
+        case({**TURBO, "quality": Quality.DRAFT}),
+        "quality has no effect: speed turbo takes few steps, and computes all of each",
     ),
     "quality, one step": (
         case({"quality": Quality.DRAFT, "num_inference_steps": 2, "strength": 0.6}),
@@ -260,6 +281,8 @@ ACTING = {
     "num_inference_steps": case({"num_inference_steps": 30}),
     "num_inference_steps, fast": case({**FAST, "num_inference_steps": 5}),
     "num_inference_steps, the default": case({**FAST, "num_inference_steps": 25}),
+    "num_inference_steps, turbo": case({**TURBO, "num_inference_steps": 1}),
+    "turbo alone": case(TURBO),
     "guidance_scale": case({"guidance_scale": 9.0}),
     "guidance_scale, fast": case({**FAST, "guidance_scale": 1.2}),
     "negative_prompt": case({"guidance_scale": 1.1}, negative_prompt="rust"),

@@ -39,6 +39,7 @@ def body_of(
     mask: ImageLike | None = None,
     negative_prompt: str | None = None,
     callback_url: str | None = None,
+    session: str | None = None,
     n: int | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Body:
@@ -48,7 +49,9 @@ def body_of(
     images["mask_image"] = mask
     read = {name: _read(given) for name, given in images.items() if given is not None}
     sentence = prompt if isinstance(prompt, str) else None
-    texts = {"prompt": sentence, "negative_prompt": negative_prompt, "callback_url": callback_url}
+    texts = {
+        "prompt": sentence, "negative_prompt": negative_prompt, "callback_url": callback_url, "session": session,
+    }  # fmt: skip
     plain: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
     if not isinstance(prompt, str):
         plain["edits"] = [_edit(one) for one in prompt]

@@ -73,6 +73,7 @@ class Client:
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
         n: int | None = None,
+        session: str | None = None,
         on_progress: OnProgress | None = None,
         on_preview: OnPreview | None = None,
         timeout_s: float | None = None,
@@ -88,6 +89,8 @@ class Client:
             mask: of the photo's size, white (True) = repaint.
             negative_prompt: what must not be painted.
             n: so many candidates, 1..8, of the seeds seed, seed + 1 ...
+            session: a name of one's own, 1..64 characters: of its requests only the newest goes on, others raise
+                Superseded.
             on_progress: told what the service tells; what it raises cancels the edit.
             on_preview: shown what is being painted, where the service has `generation.previews`; so is what it raises.
             timeout_s: instead of the client's.
@@ -102,7 +105,14 @@ class Client:
         return self._run(
             self._operations.edit(
                 body_of(
-                    image, prompt, reference=reference, mask=mask, negative_prompt=negative_prompt, n=n, config=config
+                    image,
+                    prompt,
+                    reference=reference,
+                    mask=mask,
+                    negative_prompt=negative_prompt,
+                    n=n,
+                    session=session,
+                    config=config,
                 ),
                 key=idempotency_key,
                 ears=Ears(on_progress=on_progress, on_preview=on_preview),
@@ -119,6 +129,7 @@ class Client:
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
         n: int | None = None,
+        session: str | None = None,
         callback_url: str | None = None,
         timeout_s: float | None = None,
         idempotency_key: str | None = None,
@@ -132,6 +143,7 @@ class Client:
             mask=mask,
             negative_prompt=negative_prompt,
             n=n,
+            session=session,
             callback_url=callback_url,
             config=config,
         )
@@ -160,11 +172,20 @@ class Client:
         reference: References | None = None,
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
+        session: str | None = None,
         timeout_s: float | None = None,
         **config: Unpack[Config],
     ) -> Analysis:
         """What `edit` would repaint, and why, without painting. Raises: as `edit`."""
-        body = body_of(image, prompt, reference=reference, mask=mask, negative_prompt=negative_prompt, config=config)
+        body = body_of(
+            image,
+            prompt,
+            reference=reference,
+            mask=mask,
+            negative_prompt=negative_prompt,
+            session=session,
+            config=config,
+        )
         return self._run(self._operations.analyze(body, timeout_s=timeout_s))
 
     def job(self, job_id: str, *, timeout_s: float | None = None) -> Job:

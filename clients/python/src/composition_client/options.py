@@ -141,7 +141,10 @@ class Config(TypedDict, total=False):
             le=8,
         ),
     ]
-    speed: Annotated[Literal["normal", "fast"], _option("fast takes few steps (LCM).", default="normal")]
+    speed: Annotated[
+        Literal["normal", "fast", "turbo"],
+        _option("fast takes few steps (LCM), turbo fewer (TCD), without guidance.", default="normal"),
+    ]
     quality: Annotated[
         Literal["exact", "balanced", "draft"],
         _option(

@@ -22,9 +22,9 @@ from composition.caching.content_key import content_key
 from composition.controls import CONTROLS
 from composition.diffusion import IP_ADAPTER, DiffusionRequest
 from composition.errors import InvalidInput
+from composition.few_steps import FEW_STEPS
 from composition.images import Image, Mask
-from composition.pipelines.planning import fast_pace
-from composition.request import ControlType, Quality, Speed
+from composition.request import ControlType, Quality
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Bucket
 from runners.diffusion.families.stable_diffusion.components import SAFETY_CHECKER, Components
@@ -107,7 +107,7 @@ class Preprocessor:
         if request.num_inference_steps < 1 or not 0.0 < request.strength <= 1.0:
             raise InvalidInput("at least one step and a strength above 0, up to 1, are needed")
         self._controlnets.check(tuple(request.controls))
-        self._loras.check(request.loras, fast=request.speed is Speed.FAST)
+        self._loras.check(request.loras, request.speed)
 
     def encode(self, request: DiffusionRequest) -> StableDiffusionState:
         """Encode everything that a request needs.
@@ -118,23 +118,23 @@ class Preprocessor:
         parts, lookups = self._parts, _Lookups()
         if request.request_id != self._of_request[0]:  # its regions have one image, whether or not anything is cached
             self._of_request = (request.request_id, {})
-        fast = request.speed is Speed.FAST
         steps, guidance = request.num_inference_steps, request.guidance_scale
-        if fast:
-            steps, guidance = fast_pace(steps, guidance)
+        few = FEW_STEPS.get(request.speed)
+        if few is not None:
+            steps, guidance = few.pace(steps, guidance)
         schedule = build_schedule(
             parts.pipe.scheduler.config,
             num_inference_steps=steps,
             strength=request.strength,
-            fast=fast,
+            speed=request.speed,
             device=parts.device,
             dtype=parts.dtype,
             scheduler=request.scheduler,
         )
         guided = guidance > 1.0
-        economy = ECONOMIES[Quality.EXACT if fast else request.quality]
+        economy = ECONOMIES[Quality.EXACT if few is not None else request.quality]
         guidance_start, guidance_end = self._guidance_window(len(schedule.timesteps), economy) if guided else (0, 0)
-        loras = self._loras.get(request.loras, fast=fast)
+        loras = self._loras.get(request.loras, request.speed)
         conditioning = self._conditioning(request, loras, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
         start = self._latents(request, schedule, generator, lookups)
