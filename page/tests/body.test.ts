@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { MAX_SEED, type Parts, bodyOf, forCandidates, seedsOf } from "../src/edit/body";
 
-const PARTS: Parts = { base: "data:photo", prompt: " blue car ", negative: " ", references: [], mask: null, points: [], box: null, settings: {} };
+const PARTS: Parts = { base: "data:photo", prompt: " blue car ", negative: " ", references: [], mask: null, points: [], box: null, config: {} };
 
 test("nothing is sent that was not chosen", () => {
   expect(bodyOf(PARTS)).toEqual({ base_image: "data:photo", prompt: "blue car" });
@@ -20,7 +20,7 @@ test("one reference has the name that every version of the service knows, severa
 });
 
 test("clicks and boxes are whole pixels of the photo", () => {
-  const body = bodyOf({ ...PARTS, points: [{ x: 1.4, y: 2.6 }, { x: 5, y: 6, apart: true }], box: [1, 2, 9, 9], settings: { num_inference_steps: 30 } });
+  const body = bodyOf({ ...PARTS, points: [{ x: 1.4, y: 2.6 }, { x: 5, y: 6, apart: true }], box: [1, 2, 9, 9], config: { num_inference_steps: 30 } });
   expect(body["config"]).toEqual({ num_inference_steps: 30, points: [[1, 3], [5, 6, 0]], box: [1, 2, 9, 9] });
 });
 
@@ -32,6 +32,11 @@ test("candidates have seeds that follow one another, from the one that was chose
   expect(seedsOf(2, -1, () => 0)).toEqual([0, 1]);
   const [, last] = seedsOf(2, undefined, () => 0.999999999999);
   expect(last).toBeLessThanOrEqual(MAX_SEED);
+});
+
+test("LoRAs stand beside the settings", () => {
+  const loras = { ink: 0.8, glass: -1 };
+  expect(bodyOf({ ...PARTS, config: { sharpen: true, loras } })["config"]).toEqual({ sharpen: true, loras });
 });
 
 test("a seed is added to the settings, not put in their place", () => {

@@ -15,7 +15,7 @@ const DOCUMENT = {
           control_types: { anyOf: [{ type: "array", items: { type: "string", enum: ["pose", "depth"] } }, { type: "null" }] },
           mask_blur_px: { type: "integer", default: 21, description: "In pixels, see `mask`." },
           sharpen: { type: "boolean", default: false },
-          loras: { anyOf: [{ type: "object" }, { type: "null" }] },
+          loras: { anyOf: [{ type: "object", additionalProperties: { type: "number", minimum: -2, maximum: 2 }, maxProperties: 5 }, { type: "null" }] },
           mask_mode: { type: "string", enum: ["auto"] },
           points: { type: "array" },
         },
@@ -37,7 +37,7 @@ test("settings come from the service's document, with bounds, default and explan
 });
 
 test("what a service can do beside is read there too", () => {
-  expect(abilitiesOf(DOCUMENT)).toMatchObject({ clicks: true, boxes: false, candidates: 8 });
+  expect(abilitiesOf(DOCUMENT)).toMatchObject({ clicks: true, boxes: false, candidates: 8, loras: { most: 5, least: -2, highest: 2 } });
   expect(abilitiesOf({})).toEqual(NO_ABILITIES);
 });
 

@@ -20,12 +20,14 @@ export interface Abilities {
   boxes: boolean;
   candidates: number;
   references: number;
+  /** How many LoRAs an edit may name, with weights from where to where; null where it may name none. */
+  loras: { most: number; least: number; highest: number } | null;
 }
 
 /** Said by the page itself, by what is drawn and clicked. */
 const SAID_BY_THE_PAGE = new Set(["mask_mode", "return_mask", "points", "box"]);
 
-export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1, references: 1 };
+export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1, references: 1, loras: null };
 
 interface Schema {
   $ref?: string;
@@ -39,6 +41,8 @@ interface Schema {
   minimum?: number;
   maximum?: number;
   maxItems?: number;
+  maxProperties?: number;
+  additionalProperties?: Schema;
 }
 
 export function abilitiesOf(document: unknown): Abilities {
@@ -55,7 +59,10 @@ export function abilitiesOf(document: unknown): Abilities {
     .filter((setting) => setting !== null);
   const candidates = request["n"] ? (resolved(request["n"]).maximum ?? 1) : 1;
   const references = request["reference_images"] ? (resolved(request["reference_images"]).maxItems ?? 1) : 1;
-  return { settings, clicks: "points" in options, boxes: "box" in options, candidates, references };
+  const named = options["loras"] && resolved(options["loras"]);
+  const { minimum = 0, maximum = 1 } = named?.additionalProperties ?? {};
+  const loras = named ? { most: named.maxProperties ?? 1, least: minimum, highest: maximum } : null;
+  return { settings, clicks: "points" in options, boxes: "box" in options, candidates, references, loras };
 }
 
 function without({ $ref: _ref, anyOf: _anyOf, ...rest }: Schema): Schema {

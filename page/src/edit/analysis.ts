@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 
 import { type Analysis, isAbort } from "../api/client";
 import { client } from "../api/service";
-import { draft, settingsOf } from "./draft";
+import { configOf, draft } from "./draft";
 import { requestBody, missing } from "./parts";
 
 export const analysis = signal<Analysis | null>(null);
@@ -22,8 +22,8 @@ const BESIDE_THE_DECISION = ["seed", "num_inference_steps", "guidance_scale", "o
 /** What the decision depends on; a change of anything else asks nothing. */
 const asked = computed(() => {
   const { photo, references, prompt, negative, mask, points, box } = draft.value;
-  const settings = Object.entries(settingsOf(draft.value)).filter(([name]) => !BESIDE_THE_DECISION.includes(name));
-  return [photo, references, mask, points, box, prompt.trim(), negative.trim(), JSON.stringify(settings)] as const;
+  const config = Object.entries(configOf(draft.value)).filter(([name]) => !BESIDE_THE_DECISION.includes(name));
+  return [photo, references, mask, points, box, prompt.trim(), negative.trim(), JSON.stringify(config)] as const;
 });
 /** The first so many of these come from one move of the hand, the others are typed. */
 const DRAWN = 5;

@@ -11,14 +11,14 @@ export interface Parts {
   mask: string | null;
   points: readonly Click[];
   box: Box | null;
-  settings: Record<string, unknown>;
+  config: Record<string, unknown>;
 }
 
 export const MAX_SEED = 2 ** 32 - 1;
 
 /** Nothing is sent that was not chosen: what is left out has the service's own default. */
 export function bodyOf(parts: Parts): Body {
-  const config: Record<string, unknown> = { ...parts.settings };
+  const config: Record<string, unknown> = { ...parts.config };
   if (parts.mask) config["mask_mode"] = "luminance";
   else {
     if (parts.points.length > 0) config["points"] = parts.points.map(({ x, y, apart }) => [Math.round(x), Math.round(y), ...(apart ? [0] : [])]);

@@ -15,6 +15,8 @@ export interface Draft {
   prompt: string;
   negative: string;
   chosen: Record<string, unknown>;
+  /** LoRAs and embeddings by name, with their weights. */
+  loras: Record<string, number>;
   count: number;
   mask: MaskHistory;
   points: Click[];
@@ -22,7 +24,7 @@ export interface Draft {
 }
 
 export const EMPTY: Draft = {
-  photo: null, references: [], prompt: "", negative: "", chosen: {}, count: 1, mask: NO_MASK, points: [], box: null,
+  photo: null, references: [], prompt: "", negative: "", chosen: {}, loras: {}, count: 1, mask: NO_MASK, points: [], box: null,
 };
 
 export const draft = signal<Draft>(EMPTY);
@@ -32,6 +34,12 @@ export const isSelected = computed(() => draft.value.points.length > 0 || draft.
 
 /** What was really set, of a draft. */
 export const settingsOf = (of: Draft) => differing(abilities.value.settings, of.chosen);
+
+/** The same with what is not a setting of its own: `config` of the request, but for what is drawn and clicked. */
+export function configOf(of: Draft): Record<string, unknown> {
+  const { loras } = of;
+  return { ...settingsOf(of), ...(abilities.value.loras && Object.keys(loras).length > 0 ? { loras } : {}) };
+}
 
 export function change(part: Partial<Draft>): void {
   draft.value = { ...draft.value, ...part };

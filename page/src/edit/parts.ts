@@ -4,7 +4,7 @@ import { maskImage } from "../mask/drawing";
 import { present } from "../mask/history";
 import type { Body } from "../api/client";
 import { bodyOf } from "./body";
-import { type Draft, settingsOf } from "./draft";
+import { type Draft, configOf } from "./draft";
 import { dataUrl } from "./photo";
 
 /** Why the draft cannot be sent yet, in words; null when it can. */
@@ -37,6 +37,6 @@ export async function requestBody(draft: Draft): Promise<Body> {
     mask,
     points: draft.points,
     box: draft.box,
-    settings: settingsOf(draft),
+    config: configOf(draft),
   });
 }

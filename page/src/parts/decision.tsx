@@ -1,7 +1,7 @@
 import type { Analysis } from "../api/client";
 import { modelsLoaded } from "../api/service";
 import { analysing, analysis, analysisError } from "../edit/analysis";
-import { draft, ownMask, photo, select, takePhoto } from "../edit/draft";
+import { change, draft, ownMask, photo, select, takePhoto } from "../edit/draft";
 import { missing } from "../edit/parts";
 import { scaledDown } from "../edit/photo";
 import { tool } from "../mask/tools";
@@ -16,7 +16,7 @@ export function Decision() {
     <section class="decision" aria-labelledby="decision-title" aria-busy={analysing.value}>
       <h2 id="decision-title">What will happen <span class="working" data-on={analysing.value} aria-hidden="true" /></h2>
       <div aria-live="polite">{found ? <Account found={found} /> : !analysisError.value && <p class="quiet">{waiting()}</p>}</div>
-      <Trouble error={analysisError.value}><Fitting /><BoxInstead /></Trouble>
+      <Trouble error={analysisError.value}><Fitting /><BoxInstead /><WithoutLoras /></Trouble>
     </section>
   );
 }
@@ -53,6 +53,12 @@ function BoxInstead() {
     tool.value = "box";
   };
   return <button type="button" onClick={change}>Draw a box instead</button>;
+}
+
+/** One that was chosen may be deleted since, or be for other models. */
+function WithoutLoras() {
+  if (told(analysisError.value).details["field"] !== "config.loras") return null;
+  return <button type="button" onClick={() => change({ loras: {} })}>Edit without LoRAs</button>;
 }
 
 /** The service says how large a photo may be; the page can make it so. */

@@ -11,7 +11,7 @@ type Case = { title: string; prompt: string; photo: string; reference?: string }
 const fetched = async (name: string) => (await fetch(addressOf(name))).blob();
 
 async function load(example: Case): Promise<void> {
-  change({ references: [], prompt: "", chosen: {}, negative: "" });
+  change({ references: [], prompt: "", chosen: {}, loras: {}, negative: "" });
   await take(await fetched(example.photo), "photo", example.photo);
   if (example.reference) await take(await fetched(example.reference), "reference", example.reference);
   change({ prompt: example.prompt });

@@ -2,7 +2,7 @@ import { type Draft, draft, restore } from "../edit/draft";
 import { take } from "../edit/taking";
 import { type Candidate, type Run, isOver, isRunning, progressOf } from "../runs/run";
 import { cancel, shown, start } from "../runs/running";
-import { durationOf, paintedOf, percent, stageOf } from "../words";
+import { durationOf, lorasOf, paintedOf, percent, stageOf } from "../words";
 import { Comparison } from "./comparison";
 import { Warnings } from "./facts";
 import { Icon } from "./icon";
@@ -126,10 +126,10 @@ function Account({ candidate }: { candidate: Candidate }) {
   const { account, failure } = candidate;
   if (failure?.code === "CANCELLED") return <p class="quiet" role="status">Cancelled. The photo and everything you set are still there.</p>;
   if (!account) return null;
-  const { warnings = [] } = account.metadata;
+  const { loras = [], warnings = [] } = account.metadata;
   return (
     <>
-      <p class="quiet" role="status" title={account.models.join(", ")}>Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {candidate.seed}</p>
+      <p class="quiet" role="status" title={account.models.join(", ")}>Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {candidate.seed}{loras.length > 0 && ` · with ${lorasOf(loras)}`}</p>
       <Warnings warnings={warnings} />
     </>
   );
