@@ -17,6 +17,7 @@ SHARED: Mapping[str, Collection[str]] = {
     "demo_url": (
         f"{E2E}/page/test_editing.py",
         f"{E2E}/page/test_for_everybody.py",
+        f"{E2E}/page/test_several_edits.py",
         f"{E2E}/test_demo_profile.py",
     ),
     "keyed_url": (

@@ -39,7 +39,22 @@ export interface Metadata {
   output_resolution?: string;
   timings_ms?: Record<string, number>;
   loras?: LoraUse[];
+  edits?: EditAccount[];
   warnings?: string[];
+}
+
+/** What is made of one of several edits. */
+export interface EditAccount {
+  prompt: string;
+  routing: Routing;
+  /** Around its thing; null where it was not found, and is left out. */
+  region: [number, number, number, number] | null;
+  covered_by: { edit: number; share: number }[];
+  detections: Detection[];
+  mask_area: number;
+  strength: number;
+  blend: number;
+  warnings: string[];
 }
 
 /** A LoRA or an embedding that an edit may name; what callers uploaded themselves is theirs alone. */

@@ -1,11 +1,12 @@
 import type { Analysis } from "../api/client";
 import { modelsLoaded } from "../api/service";
 import { analysing, analysis, analysisError } from "../edit/analysis";
-import { change, draft, ownMask, photo, select, takePhoto } from "../edit/draft";
+import { change, draft, editsOf, ownMask, photo, select, takePhoto } from "../edit/draft";
 import { missing } from "../edit/parts";
 import { scaledDown } from "../edit/photo";
 import { tool } from "../mask/tools";
 import { foundOf, paintersOf, percent, targetOf, told } from "../words";
+import { EditAccounts } from "./edits";
 import { ModelNames, Row, Warnings, Way } from "./facts";
 import { Trouble } from "./trouble";
 
@@ -27,20 +28,21 @@ function waiting(): string {
 }
 
 function Account({ found }: { found: Analysis }) {
-  const { routing, detections = [], mask_area: area = 0, warnings = [] } = found.metadata;
+  const { routing, detections = [], mask_area: area = 0, edits = [], warnings = [] } = found.metadata;
+  const several = edits.length > 1;
   const painters = paintersOf(found, modelsLoaded.value ?? [], draft.value.references.length > 0);
   return (
     <>
-      {routing && <Way routing={routing} />}
+      {several ? <EditAccounts said={edits} warnings={warnings} asked={editsOf(draft.value)} /> : routing && <Way routing={routing} />}
       <dl>
-        {ownMask.value ? <Row name="Changes">your mask</Row> : routing && <Row name="Changes">{targetOf(routing)}</Row>}
-        {detections.length > 0 && <Row name="Found">{foundOf(detections)}</Row>}
+        {!several && routing && <Row name="Changes">{ownMask.value ? "your mask" : targetOf(routing)}</Row>}
+        {!several && detections.length > 0 && <Row name="Found">{foundOf(detections)}</Row>}
         <Row name="Area">{percent(area)} of the photo</Row>
-        {routing && <Row name="Paints">“{routing.generation_prompt}”</Row>}
+        {!several && routing && <Row name="Paints">“{routing.generation_prompt}”</Row>}
         <Row name="Looked"><ModelNames names={found.models_used} /></Row>
         <Row name="Will paint"><ModelNames names={painters} paints /></Row>
       </dl>
-      <Warnings warnings={warnings} />
+      {!several && <Warnings warnings={warnings} />}
     </>
   );
 }

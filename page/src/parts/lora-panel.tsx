@@ -6,7 +6,6 @@ import { change, draft } from "../edit/draft";
 import { choose, leaveOut, sizeOf, says, withWord } from "../edit/lora-choice";
 import { learnLoras, shelf } from "../edit/loras";
 import { Icon } from "./icon";
-import "./lora-panel.css";
 import { LoraDeletion, deleting, outcome } from "./lora-deletion";
 import { LoraUpload } from "./lora-upload";
 

@@ -250,15 +250,15 @@ def test_the_panel_is_there_only_where_the_service_has_loras_and_its_script_only
     visit.page.unroute_all()
     visit.page.reload()
     summary(visit).wait_for()
-    assert [one.url for one in visit.asked if "lora-panel" in one.url] == []
+    assert [one.url for one in visit.asked if "on-demand" in one.url] == []
     open_loras(visit)
-    assert sorted({one.url.rpartition(".")[2] for one in visit.asked if "lora-panel" in one.url}) == ["css", "js"]
+    assert sorted({one.url.rpartition(".")[2] for one in visit.asked if "on-demand" in one.url}) == ["css", "js"]
     assert visit.page.evaluate("() => window.shifts") == []
 
 
 def test_a_script_that_does_not_come_is_said(visits, service_url):
     visit = visits(service_url)
-    visit.page.route("**/lora-panel*.js", lambda route: route.abort())
+    visit.page.route("**/on-demand*.js", lambda route: route.abort())
     visit.open()
     summary(visit).click()
     visit.page.get_by_role("alert").get_by_text("This part of the page could not be loaded.").wait_for()
