@@ -14,7 +14,7 @@ const ADVICE: Record<string, string> = {
   PAYLOAD_TOO_LARGE: "Delete one of yours, or take a smaller file.",
   QUEUE_FULL: "Try again in a moment.",
   NOT_READY: "Try again in a moment.",
-  INVALID_INPUT: "Change the name, or take another file.",
+  INVALID_INPUT: "", // the service says which of name, file and room it is
 };
 
 interface Limits {
@@ -46,6 +46,7 @@ export function LoraUpload({ uploads, loras }: Limits) {
       outcome.tell(`“${lora.name}” is there and can be chosen.`);
     } catch (error) {
       if (!isAbort(error)) fail(error);
+      await learnLoras(); // what there is may be why
     }
     tell(null);
   };
