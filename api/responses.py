@@ -125,9 +125,18 @@ class LoraResponse(_Wire):
     lora: LoraInfo
 
 
+class LoraUploads(_Wire):
+    """What POST /loras takes: of one file, and of all that a caller keeps."""
+
+    max_size_bytes: int = Field(description="Of one file.", examples=[536870912])
+    max_per_owner: int = Field(description="So many a caller may keep.", examples=[20])
+    max_bytes_per_owner: int = Field(description="Of all of a caller's files together.", examples=[4294967296])
+
+
 class LoraListResponse(_Wire):
     success: Literal[True] = True
     loras: list[LoraInfo] = Field(description="By name.")
+    uploads: LoraUploads | None = Field(description="The limits of uploads; null where the service takes none.")
 
 
 class RunnerHealth(_Wire):

@@ -366,6 +366,9 @@ class EditRequest:
         """A request for each edit alone; the only edit of most is the request itself."""
         if not self.edits:
             return (self,)
+        # How masks are read is of those that have one.
+        masked = any(edit.mask is not None for edit in self.edits)
+        unread: Mapping[str, Any] = {"mask_mode": MaskMode.AUTO} if masked else {}
         return tuple(
             replace(
                 self,
@@ -373,7 +376,7 @@ class EditRequest:
                 negative_prompt=edit.negative_prompt,
                 references=edit.references,
                 mask=edit.mask,
-                options=replace(self.options, **edit.options),
+                options=replace(self.options, **(unread if edit.mask is None else {}), **edit.options),
                 edits=(),
             )
             for edit in self.edits

@@ -115,10 +115,11 @@ async def upload(request: Request, context: Context, owner: Owner) -> Any:
     summary="The LoRAs and embeddings that a request may name",
 )
 async def list_loras(context: Context, owner: Owner) -> dict[str, Any]:
-    """The caller's own and the operator's, by name."""
+    """The caller's own and the operator's, by name; and how much an upload may bring."""
     return {
         "success": True,
         "loras": [described(lora, context.loras) for lora in await context.loras.available(owner)],
+        "uploads": upload_limits(context.config.loras),
     }
 
 
@@ -132,6 +133,17 @@ async def delete_lora(name: Name, context: Context, owner: Owner) -> dict[str, A
     """Edits that were accepted before and have not started yet fail with NOT_FOUND."""
     lora = await context.loras.remove(owner, name)
     return {"success": True, "lora": described(lora, context.loras)}
+
+
+def upload_limits(config: LorasConfig) -> dict[str, int] | None:
+    """As the list tells them; None where uploads are closed."""
+    if not config.uploads:
+        return None
+    return {
+        "max_size_bytes": config.max_size_mb * MEGABYTE,
+        "max_per_owner": config.max_per_owner,
+        "max_bytes_per_owner": config.max_mb_per_owner * MEGABYTE,
+    }
 
 
 def described(lora: Lora, library: LoraLibrary) -> dict[str, Any]:

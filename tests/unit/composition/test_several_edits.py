@@ -14,7 +14,7 @@ from composition.diffusion import DiffusionResult
 from composition.errors import EmptyMask, ModelError, NoDetection
 from composition.imaging.masks import boxes_to_mask
 from composition.lora import LoraUse
-from composition.request import Crop, EditOptions, EditRequest, Keep, OneOfSeveral, OnNoDetection
+from composition.request import Crop, EditOptions, EditRequest, Keep, MaskMode, OneOfSeveral, OnNoDetection
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_depth_estimator import FakeDepthEstimator
 from tests.fakes.fake_detector import FakeDetector, detection
@@ -185,6 +185,13 @@ async def test_each_edit_is_told_with_its_own_region_models_and_warnings(bench, 
     assert "edits.1: ip_adapter_scale has no effect without reference_image" in warnings
     assert sum("mask_mode" in text for text in warnings) == 1
     assert [item["label"] for item in result.metadata["detections"]] == ["mug", "plate"]
+
+
+async def test_how_masks_are_read_is_without_effect_only_where_no_edit_has_one(bench, photo):
+    """That nothing has a mask is seen above."""
+    drawn = one("a bowl", mask=boxes_to_mask([PLATE.box], SIZE))
+    result = await desk(bench).edit(several(photo, TEAPOT, drawn, mask_mode=MaskMode.LUMINANCE))
+    assert not any("mask_mode" in text for text in result.metadata["warnings"])
 
 
 async def test_an_analysis_answers_the_same_edits_and_the_same_mask(bench, photo):
