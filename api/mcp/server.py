@@ -22,7 +22,8 @@ from api.context import current_charge, current_context, current_owner
 from api.conversion import in_base64
 from api.errors import error_body, unexpected
 from api.json_reader import JsonReader
-from api.mcp.tools import TOOLS, Caller, ToolAnswer
+from api.mcp.edits import TOOLS
+from api.mcp.tool import Caller, ToolAnswer
 from composition.errors import CompositionError, InvalidInput, NotFound
 
 PATH = "/mcp"

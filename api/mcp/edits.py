@@ -1,4 +1,4 @@
-"""What the tools do, apart from the protocol: arguments -> the same jobs as over REST -> **answer**.
+"""Edits and their jobs as tools: arguments -> the same jobs as over REST -> **answer**.
 
 An edit may take longer than a caller may wait, so `edit` answers the job, and `job` waits for it a little at a time.
 """
@@ -6,15 +6,15 @@ An edit may take longer than a caller may wait, so `edit` answers the job, and `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.context import ApiContext, Charge
+from api.context import ApiContext
 from api.conversion import to_status
 from api.errors import about_field, validated
+from api.mcp.tool import Caller, Schema, Tool, ToolAnswer
 from api.routes.jobs import known_form
 from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
 from api.submission import delivered_images, for_who_waits, forget_images, run_interactive, stored_image, submit
@@ -24,41 +24,6 @@ MAX_WAIT_S: Final = 30.0
 _MASK_TYPE: Final = "image/png"
 _NOT_HERE: Final = ("callback_url", "response_format")
 """Fields of a request that say how its answer is delivered over HTTP."""
-
-Schema = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Whose jobs they are, and who pays for them."""
-
-    owner: str
-    charge: Charge
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolAnswer:
-    """What a tool answers: JSON-serialisable facts, and images, each with its media type."""
-
-    facts: Mapping[str, Any]
-    images: tuple[tuple[bytes, str], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tool:
-    """One tool.
-
-    Attributes:
-        description: for the model that chooses among tools.
-        schema: of its arguments.
-        reads_only: whether it changes nothing.
-        run: does it, for a caller. Raises CompositionError.
-    """
-
-    description: str
-    schema: Schema
-    reads_only: bool
-    run: Callable[[ApiContext, Caller, Mapping[str, Any]], Awaitable[ToolAnswer]]
 
 
 class JobArguments(BaseModel):
