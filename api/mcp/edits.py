@@ -102,15 +102,24 @@ async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...
 
 def _request(arguments: Mapping[str, Any]) -> GenerateRequest:
     """Raises: InvalidInput."""
-    body = dict(arguments)
-    for name, value in arguments.items():
+    for name in arguments:
         if name in _NOT_HERE:
             raise about_field(name, "", "extra_forbidden")
+    body = _with_images_as_text(arguments)
+    if isinstance(body.get("edits"), list):
+        body["edits"] = [_with_images_as_text(one) if isinstance(one, dict) else one for one in body["edits"]]
+    return validated(GenerateRequest, body)
+
+
+def _with_images_as_text(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request, or of one of its edits, as REST has them."""
+    body = dict(fields)
+    for name, value in fields.items():
         if name in IMAGE_FIELDS:
             body[name] = _image_text(value)
         elif name in IMAGE_LISTS and isinstance(value, list):
             body[name] = [_image_text(image) for image in value]
-    return validated(GenerateRequest, body)
+    return body
 
 
 def _image_text(value: Any) -> Any:
@@ -123,19 +132,26 @@ def _image_text(value: Any) -> Any:
 def _edit_schema() -> Schema:
     schema = GenerateRequest.model_json_schema()
     schema.pop("example")
-    properties = {name: part for name, part in schema["properties"].items() if name not in _NOT_HERE}
-    for name in IMAGE_FIELDS:
-        properties[name] = _or_as_content(properties[name])
-    for name in IMAGE_LISTS:
-        listed, absent = properties[name]["anyOf"]
-        properties[name]["anyOf"] = [{**listed, "items": _or_as_content(listed["items"])}, absent]
-    image = {
+    for name in _NOT_HERE:
+        del schema["properties"][name]
+    for model in (schema, schema["$defs"]["RegionEdit"]):
+        _take_content(model["properties"])
+    schema["$defs"]["ImageContent"] = {
         "type": "object",
         "description": "An image as the protocol has it.",
         "properties": {"type": {"const": "image"}, "data": {"type": "string"}, "mimeType": {"type": "string"}},
         "required": ["type", "data"],
     }
-    return {**schema, "properties": properties, "$defs": {**schema["$defs"], "ImageContent": image}}
+    return schema
+
+
+def _take_content(properties: Schema) -> None:
+    """Let the images among a model's properties be the protocol's as well."""
+    for name in properties.keys() & set(IMAGE_FIELDS):
+        properties[name] = _or_as_content(properties[name])
+    for name in properties.keys() & set(IMAGE_LISTS):
+        listed, absent = properties[name]["anyOf"]
+        properties[name]["anyOf"] = [{**listed, "items": _or_as_content(listed["items"])}, absent]
 
 
 def _or_as_content(image: Schema) -> Schema:
@@ -155,8 +171,9 @@ TOOLS: Final[Mapping[str, Tool]] = {
     ),
     "edit": Tool(
         description="Repaint just the part of a photo that a sentence is about, e.g. 'blue car', or 'person wearing "
-        "this jacket' with a reference image; every other pixel stays. Answers a job_id at once: call job with it "
-        "until its status is completed.",
+        "this jacket' with a reference image; every other pixel stays. `edits` makes several edits of the photo in one "
+        "pass. Answers a job_id at once: call job with it until its status is completed; `result.metadata.warnings` "
+        "says what did not act.",
         schema=_EDIT_SCHEMA,
         reads_only=False,
         run=edit,

@@ -84,7 +84,11 @@ async def test_the_tools_say_what_they_take():
     assert schema["required"] == ["base_image"]
     assert "edits" in schema["properties"]
     assert "num_inference_steps" in schema["$defs"]["GenerateConfig"]["properties"]
-    assert "blend" in schema["$defs"]["RegionEdit"]["properties"]
+    of_one = schema["$defs"]["RegionEdit"]["properties"]
+    assert "blend" in of_one
+    content = {"$ref": "#/$defs/ImageContent"}
+    assert content in of_one["mask_image"]["anyOf"]
+    assert content in of_one["reference_images"]["anyOf"][0]["items"]["anyOf"]
     assert tools["analyze"].annotations.read_only_hint
 
 
@@ -97,6 +101,28 @@ async def test_images_come_as_the_protocol_has_them_or_by_url():
         arguments = {"base_image": "https://shop.example/car.jpg", "prompt": "x", "mask_image": image, **references}
         await facts(client, "edit", arguments)
         assert [edge.blobs.blobs[key] for key in edge.only_job.payload.blob_keys] == [sent, painted, sent, painted]
+
+
+async def test_several_edits_have_images_of_their_own():
+    painted, garment = encoded(mask()), encoded(gradient(), "WEBP")
+    async with opened() as edge, connected(edge) as client:
+        edge.fetcher.files["https://shop.example/jacket.webp"] = garment
+        image = {"type": "image", "data": base64_of(painted), "mimeType": "image/png"}
+        edits = [
+            {"prompt": "red car", "mask_image": image, "blend": 0.5},
+            {
+                "prompt": "this jacket",
+                "target": "coat",
+                "reference_images": [image, "https://shop.example/jacket.webp"],
+            },
+        ]
+        await facts(client, "edit", {"base_image": photo(), "edits": edits, "config": {"seed": 7}})
+        payload = edge.only_job.payload
+    first, second = payload.edits
+    assert (first.prompt, second.prompt, payload.options.seed) == ("red car", "this jacket", 7)
+    assert (first.options, second.options) == ({"blend": 0.5}, {"target": "coat"})
+    assert edge.blobs.blobs[first.mask_key] == painted
+    assert [edge.blobs.blobs[key] for key in second.reference_keys] == [painted, garment]
 
 
 async def test_an_analysis_shows_its_mask_and_leaves_no_image():
@@ -140,6 +166,10 @@ async def test_images_that_are_gone_are_told_as_over_rest():
 BAD = {
     "no prompt": ("edit", {"base_image": photo()}, "INVALID_INPUT"),
     "an unknown option": ("edit", {**EDIT, "config": {"steps": 3}}, "INVALID_INPUT"),
+    "a prompt beside edits": ("edit", {**EDIT, "edits": [{"prompt": "red car"}]}, "INVALID_INPUT"),
+    "too many edits": ("edit", {"base_image": photo(), "edits": [{"prompt": "red car"}] * 9}, "INVALID_INPUT"),
+    "an edit that is none": ("edit", {"base_image": photo(), "edits": ["red car"]}, "INVALID_INPUT"),
+    "an unknown LoRA": ("edit", {**EDIT, "config": {"loras": {"ink": 0.5}}}, "INVALID_INPUT"),
     "a way to deliver": ("edit", {**EDIT, "callback_url": "https://shop.example/hook"}, "INVALID_INPUT"),
     "no image": ("edit", {**EDIT, "base_image": base64_of(b"text")}, "UNPROCESSABLE_IMAGE"),
     "an address inside": ("edit", {**EDIT, "base_image": "http://nowhere.example/x"}, "UNPROCESSABLE_URL"),
