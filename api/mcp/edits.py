@@ -171,9 +171,9 @@ TOOLS: Final[Mapping[str, Tool]] = {
     ),
     "edit": Tool(
         description="Repaint just the part of a photo that a sentence is about, e.g. 'blue car', or 'person wearing "
-        "this jacket' with a reference image; every other pixel stays. `edits` makes several edits of the photo in one "
-        "pass. Answers a job_id at once: call job with it until its status is completed; `result.metadata.warnings` "
-        "says what did not act.",
+        "this jacket' with a reference image; every other pixel stays. `edits` makes several edits of the photo in "
+        "one pass. Answers a job_id at once: call job with it until its status is completed; the result's "
+        "metadata.warnings say what did not act.",
         schema=_EDIT_SCHEMA,
         reads_only=False,
         run=edit,
