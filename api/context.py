@@ -11,6 +11,7 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from api.budgets import STREAMS_AT_ONCE, SharedBudget
 from api.drain import DrainSwitch
 from composition.config import Config
 from composition.errors import NotReady
@@ -40,6 +41,7 @@ class ApiContext:
         drain: refuses new work while it is on.
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
         delivery_slots: bounds how many results are read and made into an answer at once.
+        lora_downloads: bounds how many LoRAs are fetched at once.
     """
 
     config: Config
@@ -53,6 +55,7 @@ class ApiContext:
     drain: DrainSwitch = field(default_factory=DrainSwitch)
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
     delivery_slots: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DELIVERIES_AT_ONCE))
+    lora_downloads: SharedBudget = field(default_factory=lambda: SharedBudget(STREAMS_AT_ONCE))
 
 
 def require_context(context: ApiContext | None) -> ApiContext:

@@ -13,9 +13,10 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Whose jobs they are, and who pays for them."""
+    """Whose jobs they are, and who pays for them; `client` is who shares limits, as the guards know it."""
 
     owner: str
+    client: str
     charge: Charge
 
 

@@ -19,6 +19,8 @@ from api.security import install_guards
 from composition.config import ApiConfig, Config
 from composition.errors import QueueFull
 from composition.jobs import Job, JobError, JobKind, JobResult, JobStatus, Priority
+from composition.loras.library import LoraLibrary
+from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_queue import Outcome
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
 from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
@@ -32,9 +34,16 @@ KEYS = {"ann": "key-of-ann", "bob": "key-of-bob"}
 
 
 @asynccontextmanager
-async def opened(api: ApiConfig | None = None, outcome: Callable[[Job], Outcome] | None = None) -> AsyncIterator[Edge]:
-    config = Config(api=(api or ApiConfig()).model_copy(update={"mcp": True}))
-    async with open_edge(config, outcome=outcome) as edge:
+async def opened(
+    api: ApiConfig | None = None,
+    outcome: Callable[[Job], Outcome] | None = None,
+    *,
+    config: Config | None = None,
+    loras: LoraLibrary | None = None,
+    fetcher: FakeFetcher | None = None,
+) -> AsyncIterator[Edge]:
+    config = (config or Config()).model_copy(update={"api": (api or ApiConfig()).model_copy(update={"mcp": True})})
+    async with open_edge(config, outcome=outcome, loras=loras, fetcher=fetcher) as edge:
         app = create_app(edge.context, mcp=True)
         install_guards(app, config.api)
         edge.client._transport.app = app
@@ -74,7 +83,7 @@ async def test_an_edit_is_submitted_followed_and_delivered(mode: str):
 async def test_the_tools_say_what_they_take():
     async with opened() as edge, connected(edge) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {"analyze", "edit", "job", "cancel"}
+    assert set(tools) == {"analyze", "edit", "job", "cancel", "loras", "add_lora", "delete_lora"}
     schema = tools["edit"].input_schema
     assert {"base_image", "reference_image", "mask_image", "prompt", "config"} <= set(schema["properties"])
     listed, absent = schema["properties"]["reference_images"]["anyOf"]
