@@ -1,6 +1,6 @@
 """A client of the image composition service: `Client`, `AsyncClient`, and what they take, answer and raise."""
 
-from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora
+from composition_client.answers import Analysis, Edit, EditAccount, Health, Job, JobPage, JobStatus, JobSummary, Lora
 from composition_client.async_client import AsyncClient
 from composition_client.client import Client
 from composition_client.errors import (
@@ -45,6 +45,7 @@ __all__ = [
     "Config",
     "ContentPolicy",
     "Edit",
+    "EditAccount",
     "EmptyMask",
     "Forbidden",
     "Health",

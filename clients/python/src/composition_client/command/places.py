@@ -41,12 +41,17 @@ class Pipe:
                 raise typer.BadParameter(f"{given}: there is no such file")
             return given
         if self._read:
-            raise typer.BadParameter("only one image can come from stdin")
+            raise typer.BadParameter("only one file can come from stdin")
         self._read = True
         data = sys.stdin.buffer.read()
         if not data:
             raise typer.BadParameter("nothing came from stdin")
         return data
+
+    def content(self, given: str) -> bytes:
+        """Of a file that is no image, or of stdin. Raises: typer.BadParameter."""
+        found = self.image(given)
+        return found if isinstance(found, bytes) else Path(given).read_bytes()
 
     def maybe(self, given: str | None) -> ImageLike | None:
         return None if given is None else self.image(given)
