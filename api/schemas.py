@@ -6,7 +6,6 @@ Unknown keys, NaN, numbers as text and booleans as numbers are refused; everythi
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
@@ -17,11 +16,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     StringConstraints,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     create_model,
     model_validator,
 )
@@ -29,6 +25,7 @@ from pydantic_core import PydanticKnownError
 
 from api.examples import EXAMPLE_REQUEST
 from api.multipart import Upload
+from api.wire_types import BlankIsAbsent, Flag, Image, Integer, Number
 from composition.controls import CONTROLS
 from composition.images import Box
 from composition.marks import Point
@@ -89,11 +86,6 @@ def _with_steps_to_act_in(config: GenerateConfig) -> GenerateConfig:
     return config
 
 
-def _none_if_blank(value: object) -> object:
-    """Forms and client libraries send "" for what was left out."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
 def _required_without_edits(value: object, info: ValidationInfo) -> object:
     """Only where the edits are there or wrong by themselves may a prompt be absent."""
     if value is None and info.data.get("edits", ()) is None:
@@ -107,32 +99,11 @@ def _http_url(url: str) -> str:
     return url
 
 
-def _upload_or(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
-    """A file of a form is there already; JSON cannot say one."""
-    return value if isinstance(value, Upload) else handler(value)
-
-
-def _digest_of_upload(value: Any) -> Any:
-    return f"sha256:{hashlib.sha256(value.data).hexdigest()}" if isinstance(value, Upload) else value
-
-
 if TYPE_CHECKING:
     ControlName = str
-    Image = str | Upload
 else:
     ControlName = Literal[tuple(CONTROLS)]
-    Image = Annotated[
-        str,
-        StringConstraints(min_length=1),
-        Field(description="A JPEG, PNG or WebP image: base64, a data URL, or an http(s) URL that the service fetches."),
-        WrapValidator(_upload_or),
-        PlainSerializer(_digest_of_upload, return_type=str),
-    ]
-BlankIsAbsent = BeforeValidator(_none_if_blank)
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
-Flag = Annotated[bool, Field(strict=True)]
-Integer = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 LoraName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.0)]
 LoraWeight = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-2.0, le=2.0)]
