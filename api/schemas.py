@@ -25,6 +25,7 @@ from pydantic_core import PydanticKnownError
 
 from api.examples import EXAMPLE_REQUEST
 from api.multipart import Upload
+from api.references import Reference, images_of
 from api.wire_types import BlankIsAbsent, Flag, Image, Integer, Number
 from composition.controls import CONTROLS
 from composition.images import Box
@@ -161,8 +162,11 @@ else:
 
 
 References = Annotated[
-    list[Image] | None,
-    Field(max_length=MAX_REFERENCES, description="Images whose look is taken over, all together."),
+    list[Reference] | None,
+    Field(
+        max_length=MAX_REFERENCES,
+        description="Images whose look is taken over; those of one part and one weight all together.",
+    ),
     AfterValidator(_or_none),
 ]
 MaskImage = Annotated[
@@ -281,12 +285,10 @@ class GenerateRequest(BaseModel):
     def images(self) -> Mapping[str, str | Upload]:
         """Every image by the name that an error calls it: base_image, reference_images.0 ..., edits.0.mask_image."""
         named: dict[str, str | Upload | None] = {name: getattr(self, name) for name in IMAGE_FIELDS}
-        for name in IMAGE_LISTS:
-            named |= {f"{name}.{place}": image for place, image in enumerate(getattr(self, name) or ())}
+        named |= images_of(self.reference_images, "")
         for number, edit in enumerate(self.edits or ()):
             named[f"edits.{number}.mask_image"] = edit.mask_image
-            for place, image in enumerate(edit.reference_images or ()):
-                named[f"edits.{number}.reference_images.{place}"] = image
+            named |= images_of(edit.reference_images, f"edits.{number}.")
         return {name: image for name, image in named.items() if image is not None}
 
     @model_validator(mode="after")

@@ -118,8 +118,18 @@ def _with_images_as_text(fields: Mapping[str, Any]) -> dict[str, Any]:
         if name in IMAGE_FIELDS:
             body[name] = _image_text(value)
         elif name in IMAGE_LISTS and isinstance(value, list):
-            body[name] = [_image_text(image) for image in value]
+            body[name] = [_reference(one) for one in value]
     return body
+
+
+def _reference(value: Any) -> Any:
+    """An image, or an object with one and, where the part that it is for is drawn, with another one."""
+    if not isinstance(value, dict) or "image" not in value:
+        return _image_text(value)
+    reference = {**value, "image": _image_text(value["image"])}
+    if isinstance(part := value.get("for"), dict) and "mask_image" in part:
+        reference["for"] = {**part, "mask_image": _image_text(part["mask_image"])}
+    return reference
 
 
 def _image_text(value: Any) -> Any:
@@ -134,8 +144,8 @@ def _edit_schema() -> Schema:
     schema.pop("example")
     for name in _NOT_HERE:
         del schema["properties"][name]
-    for model in (schema, schema["$defs"]["RegionEdit"]):
-        _take_content(model["properties"])
+    for model in (schema, *schema["$defs"].values()):
+        _take_content(model.get("properties", {}))
     schema["$defs"]["ImageContent"] = {
         "type": "object",
         "description": "An image as the protocol has it.",
@@ -147,7 +157,7 @@ def _edit_schema() -> Schema:
 
 def _take_content(properties: Schema) -> None:
     """Let the images among a model's properties be the protocol's as well."""
-    for name in properties.keys() & set(IMAGE_FIELDS):
+    for name in properties.keys() & {*IMAGE_FIELDS, "image"}:
         properties[name] = _or_as_content(properties[name])
     for name in properties.keys() & set(IMAGE_LISTS):
         listed, absent = properties[name]["anyOf"]

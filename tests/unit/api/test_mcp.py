@@ -87,7 +87,10 @@ async def test_the_tools_say_what_they_take():
     schema = tools["edit"].input_schema
     assert {"base_image", "reference_image", "mask_image", "prompt", "config"} <= set(schema["properties"])
     listed, absent = schema["properties"]["reference_images"]["anyOf"]
-    assert [choice.get("type") for choice in listed["items"]["anyOf"]] == ["string", None]
+    content = {"$ref": "#/$defs/ImageContent"}
+    assert listed["items"]["anyOf"][1:] == [{"$ref": "#/$defs/ReferenceImage"}, content]
+    assert content in schema["$defs"]["ReferenceImage"]["properties"]["image"]["anyOf"]
+    assert content in schema["$defs"]["DrawnPart"]["properties"]["mask_image"]["anyOf"]
     assert (listed["maxItems"], absent) == (4, {"type": "null"})
     assert not {"callback_url", "response_format"} & set(schema["properties"])
     assert schema["required"] == ["base_image"]
@@ -95,7 +98,6 @@ async def test_the_tools_say_what_they_take():
     assert "num_inference_steps" in schema["$defs"]["GenerateConfig"]["properties"]
     of_one = schema["$defs"]["RegionEdit"]["properties"]
     assert "blend" in of_one
-    content = {"$ref": "#/$defs/ImageContent"}
     assert content in of_one["mask_image"]["anyOf"]
     assert content in of_one["reference_images"]["anyOf"][0]["items"]["anyOf"]
     assert tools["analyze"].annotations.read_only_hint
@@ -117,12 +119,14 @@ async def test_several_edits_have_images_of_their_own():
     async with opened() as edge, connected(edge) as client:
         edge.fetcher.files["https://shop.example/jacket.webp"] = garment
         image = {"type": "image", "data": base64_of(painted), "mimeType": "image/png"}
+        drawn = {"mask_image": image}
+        said = {"image": "https://shop.example/jacket.webp", "weight": 0.5, "for": drawn}
         edits = [
             {"prompt": "red car", "mask_image": image, "blend": 0.5},
             {
                 "prompt": "this jacket",
                 "target": "coat",
-                "reference_images": [image, "https://shop.example/jacket.webp"],
+                "reference_images": [image, said],
             },
         ]
         await facts(client, "edit", {"base_image": photo(), "edits": edits, "config": {"seed": 7}})
@@ -132,6 +136,8 @@ async def test_several_edits_have_images_of_their_own():
     assert (first.options, second.options) == ({"blend": 0.5}, {"target": "coat"})
     assert edge.blobs.blobs[first.mask_key] == painted
     assert [edge.blobs.blobs[key] for key in second.reference_keys] == [painted, garment]
+    plain, part = second.reference_uses
+    assert (plain.weight, part.weight, edge.blobs.blobs[part.mask_key]) == (1.0, 0.5, painted)
 
 
 async def test_an_analysis_shows_its_mask_and_leaves_no_image():
