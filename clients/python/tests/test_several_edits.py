@@ -30,7 +30,12 @@ mask_image = "masks/car.png"
 
 [[edits]]
 prompt = "this jacket"
-reference_images = ["jacket.webp", "https://a.example/b.png"]
+reference_images = [
+    "jacket.webp",
+    "https://a.example/b.png",
+    {image = "jacket.webp", weight = 0.5, for = "sleeves"},
+    {image = "https://a.example/b.png", for = {mask_image = "masks/car.png"}},
+]
 """
 
 
@@ -56,7 +61,15 @@ def plans(desk):
 
 EXPECTED = [
     {"prompt": "make the car red", "blend": 0.8, "mask_image": in_base64(b"a mask")},
-    {"prompt": "this jacket", "reference_images": [in_base64(b"a jacket"), "https://a.example/b.png"]},
+    {
+        "prompt": "this jacket",
+        "reference_images": [
+            in_base64(b"a jacket"),
+            "https://a.example/b.png",
+            {"image": in_base64(b"a jacket"), "weight": 0.5, "for": "sleeves"},
+            {"image": "https://a.example/b.png", "for": {"mask_image": in_base64(b"a mask")}},
+        ],
+    },
 ]
 
 
@@ -104,6 +117,7 @@ def test_what_only_the_service_knows_of_an_edit_is_sent_as_it_is(compose, desk, 
         ('["red"]', "a list of edits is needed"),
         ('{"prompt": "red"}', "a list of edits is needed"),
         ('[{"prompt": "x", "mask_image": "no.png"}]', "no.png: there is no such file"),
+        ('[{"prompt": "x", "reference_images": [{"image": "no.png"}]}]', "no.png: there is no such file"),
         ('[{"prompt": "x", "reference_images": [3]}]', "an image is a path or a URL, not 3"),
     ],
 )
@@ -139,7 +153,12 @@ def test_a_batch_makes_all_edits_of_every_photo_and_knows_them_again(compose, de
     mask, jacket = (f"data:;base64,{in_base64(data)}" for data in (b"a mask", b"a jacket"))
     first, second = sent(service)["edits"]
     assert first == {"prompt": "make the car red", "blend": 0.8, "mask_image": mask}
-    assert second == {"prompt": "this jacket", "reference_images": [jacket, "https://a.example/b.png"]}
+    assert second["reference_images"] == [
+        jacket,
+        "https://a.example/b.png",
+        {"image": jacket, "weight": 0.5, "for": "sleeves"},
+        {"image": "https://a.example/b.png", "for": {"mask_image": mask}},
+    ]
     assert "0 edited, 1 done before" in compose(*command).stderr
     (plans / "jacket.webp").write_bytes(b"another jacket")
     assert "a batch with another prompt, image or option" in " ".join(compose(*command).stderr.replace("│", "").split())
@@ -203,3 +222,30 @@ def test_what_the_service_refuses_of_an_edit_is_said(compose, desk, service):
     service.before = lambda request: httpx.Response(400, json={"success": False, "error": error})
     refused = compose("edit", "photo.jpg", "red", "--and", "blue")
     assert (refused.exit_code, "edits.0.blend: must be at most 1" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["edit", "analyze"])
+def test_a_reference_may_be_for_a_part(compose, desk, service, command):
+    (desk / "jacket.webp").write_bytes(b"a jacket")
+    both = ("-r", "https://a.example/b.png", "--reference-for", "the sleeves=jacket.webp")
+    assert compose(command, "photo.jpg", "this jacket", *both).exit_code == 0
+    part = {"image": in_base64(b"a jacket"), "for": "the sleeves"}
+    assert sent(service)["reference_images"] == ["https://a.example/b.png", part]
+    alone = ("--reference-for", "sleeves=https://a.example/b.png?x=1", *(("--force",) if command == "edit" else ()))
+    assert compose(command, "photo.jpg", "this jacket", *alone).exit_code == 0
+    assert sent(service)["reference_images"] == [{"image": "https://a.example/b.png?x=1", "for": "sleeves"}]
+
+
+def test_a_batch_has_references_for_parts_as_well(compose, desk, service):
+    (desk / "shop").mkdir()
+    (desk / "shop" / "a.jpg").write_bytes(b"a")
+    (desk / "jacket.webp").write_bytes(b"a jacket")
+    assert compose("batch", "shop", "this jacket", "--reference-for", "sleeves=jacket.webp").exit_code == 0
+    jacket = f"data:;base64,{in_base64(b'a jacket')}"
+    assert sent(service)["reference_images"] == [{"image": jacket, "for": "sleeves"}]
+
+
+@pytest.mark.parametrize("given", ["jacket.webp", "=jacket.webp", "sleeves=", "sleeves=no.png"])
+def test_a_part_without_an_image_is_refused(compose, desk, service, given):
+    assert compose("edit", "photo.jpg", "this jacket", "--reference-for", given).exit_code == 2
+    assert service.requests == []

@@ -34,7 +34,7 @@ from composition_client.errors import (
     Unreachable,
 )
 from composition_client.operations import Preview, Progress
-from composition_client.options import Config, OneEdit
+from composition_client.options import Config, DrawnPart, OneEdit, OneReference
 
 __all__ = [
     "Analysis",
@@ -44,6 +44,7 @@ __all__ = [
     "ComposeError",
     "Config",
     "ContentPolicy",
+    "DrawnPart",
     "Edit",
     "EditAccount",
     "EmptyMask",
@@ -64,6 +65,7 @@ __all__ = [
     "NotFound",
     "NotReady",
     "OneEdit",
+    "OneReference",
     "OutOfMemory",
     "OutOfTime",
     "PayloadTooLarge",

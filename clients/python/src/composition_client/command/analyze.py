@@ -29,6 +29,7 @@ def analyze(
     also: several.Also = None,
     edits: several.File = None,
     reference: flags.Reference = None,
+    reference_for: flags.ReferenceFor = None,
     mask: flags.MaskImage = None,
     negative_prompt: flags.NegativePrompt = None,
     show: Annotated[
@@ -54,7 +55,7 @@ def analyze(
         found = client.analyze(
             given[0].image,
             several.prompt_of(prompt, also, edits, pipe),
-            reference=pipe.references(reference),
+            reference=pipe.references(reference, reference_for),
             mask=pipe.maybe(mask),
             negative_prompt=negative_prompt,
             **config,

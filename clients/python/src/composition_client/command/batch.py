@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from composition_client.async_client import AsyncClient
+from composition_client.body import References
 from composition_client.command import flags, several
 from composition_client.command.exits import DONE, FAILED, concerns_all, exits
 from composition_client.command.journal import Journal, OtherSettings
@@ -25,9 +26,10 @@ from composition_client.command.places import SUFFIX_OF, Pipe, check_free, write
 from composition_client.command.report import account, complain, described, print_json, print_table, say, table_of
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
-from composition_client.images import SUFFIXES, ImageLike, to_base64, to_bytes_or_url
+from composition_client.images import SUFFIXES, to_base64, to_bytes_or_url
 from composition_client.options import Config, OneEdit
 
+_IMAGES = ("image", "mask_image")
 Tell = Callable[["Outcome"], None]
 
 
@@ -52,6 +54,7 @@ def batch(
     also: several.Also = None,
     edits: several.File = None,
     reference: flags.Reference = None,
+    reference_for: flags.ReferenceFor = None,
     mask: flags.MaskImage = None,
     negative_prompt: flags.NegativePrompt = None,
     output: Annotated[
@@ -73,7 +76,10 @@ def batch(
     if not outputs:
         raise typer.BadParameter(f"{folder}: there is no photo ({', '.join(SUFFIXES)}) in it")
     pipe = Pipe()
-    images = {"reference": pipe.references(reference), "mask": pipe.maybe(mask)}
+    images: dict[str, References | None] = {
+        "reference": pipe.references(reference, reference_for),
+        "mask": pipe.maybe(mask),
+    }
     said = several.prompt_of(prompt, also, edits, pipe)
     asked: dict[str, Any] = {
         "prompt": said if isinstance(said, str) else [_with_read_images(edit) for edit in said],
@@ -97,13 +103,20 @@ def batch(
     raise typer.Exit(FAILED if any(outcome.error for outcome in outcomes) else DONE)
 
 
-def _read(image: ImageLike | list[ImageLike]) -> str | list[str]:
+def _read(image: References) -> Any:
     return [_read_one(one) for one in image] if isinstance(image, list) else _read_one(image)
 
 
-def _read_one(image: ImageLike) -> str:
+def _read_one(image: Any) -> Any:
+    """A data URL, or a reference with those."""
+    if isinstance(image, dict):
+        return {name: _read_one(value) if name in _IMAGES else _read_part(value) for name, value in image.items()}
     given = to_bytes_or_url(image)
     return given if isinstance(given, str) else f"data:;base64,{to_base64(given)}"
+
+
+def _read_part(said: Any) -> Any:
+    return _read_one(said) if isinstance(said, dict) else said
 
 
 def _with_read_images(edit: OneEdit) -> OneEdit:

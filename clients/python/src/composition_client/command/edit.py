@@ -52,6 +52,7 @@ def edit(
     also: several.Also = None,
     edits: several.File = None,
     reference: flags.Reference = None,
+    reference_for: flags.ReferenceFor = None,
     mask: flags.MaskImage = None,
     negative_prompt: flags.NegativePrompt = None,
     n: Annotated[
@@ -96,7 +97,7 @@ def edit(
     asked: dict[str, Any] = {
         "prompt": several.prompt_of(sentence, also, edits, pipe),
         "negative_prompt": negative_prompt,
-        "reference": pipe.references(reference),
+        "reference": pipe.references(reference, reference_for),
         "mask": pipe.maybe(mask),
         "n": n if n > 1 else None,
     }

@@ -11,7 +11,7 @@ import typer
 
 from composition_client.command.places import PIPE, Pipe
 from composition_client.images import SENT_AS_THEY_ARE, ImageLike
-from composition_client.options import OneEdit
+from composition_client.options import OneEdit, OneReference
 
 ITEMS = "edits"
 TOML = ".toml"
@@ -64,8 +64,19 @@ def _with_images(edit: dict[str, Any], folder: Path) -> OneEdit:
     if found.get("mask_image") is not None:
         found["mask_image"] = _image(found["mask_image"], folder)
     if isinstance(found.get("reference_images"), list):
-        found["reference_images"] = [_image(given, folder) for given in found["reference_images"]]
+        found["reference_images"] = [_reference(given, folder) for given in found["reference_images"]]
     return cast(OneEdit, found)
+
+
+def _reference(given: Any, folder: Path) -> ImageLike | OneReference:
+    if not isinstance(given, dict):
+        return _image(given, folder)
+    found = dict(given)
+    if "image" in found:
+        found["image"] = _image(found["image"], folder)
+    if isinstance(part := found.get("for"), dict) and "mask_image" in part:
+        found["for"] = {**part, "mask_image": _image(part["mask_image"], folder)}
+    return cast(OneReference, found)
 
 
 def _image(given: Any, folder: Path) -> ImageLike:
