@@ -24,8 +24,9 @@ from api.context import ApiContext
 from api.documentation import serve_whole_document
 from api.drain import DrainSwitch
 from api.fetcher import GuardedFetcher
+from api.loras import UPLOAD_TIMEOUT_S
 from api.readiness import ReadinessProbe
-from api.routes.loras import UPLOAD_TIMEOUT_S, streamed_paths
+from api.routes.loras import streamed_paths
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
 from composition.config import load_config

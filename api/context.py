@@ -11,6 +11,7 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from api.budgets import STREAMS_AT_ONCE, SharedBudget
 from api.drain import DrainSwitch
 from api.sessions import Sessions
 from composition.config import Config
@@ -42,6 +43,7 @@ class ApiContext:
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
         sessions: the order of those requests of a session that are being read.
         delivery_slots: bounds how many results are read and made into an answer at once.
+        lora_downloads: bounds how many LoRAs are fetched at once.
     """
 
     config: Config
@@ -56,6 +58,7 @@ class ApiContext:
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
     sessions: Sessions = field(default_factory=Sessions)
     delivery_slots: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DELIVERIES_AT_ONCE))
+    lora_downloads: SharedBudget = field(default_factory=lambda: SharedBudget(STREAMS_AT_ONCE))
 
 
 def require_context(context: ApiContext | None) -> ApiContext:

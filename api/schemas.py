@@ -6,7 +6,6 @@ Unknown keys, NaN, numbers as text and booleans as numbers are refused; everythi
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
@@ -17,11 +16,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     StringConstraints,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     create_model,
     model_validator,
 )
@@ -29,6 +25,8 @@ from pydantic_core import PydanticKnownError
 
 from api.examples import EXAMPLE_REQUEST
 from api.multipart import Upload
+from api.references import Reference, images_of
+from api.wire_types import BlankIsAbsent, Flag, Image, Integer, Number
 from composition.controls import CONTROLS
 from composition.images import Box
 from composition.marks import Point
@@ -90,11 +88,6 @@ def _with_steps_to_act_in(config: GenerateConfig) -> GenerateConfig:
     return config
 
 
-def _none_if_blank(value: object) -> object:
-    """Forms and client libraries send "" for what was left out."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
 def _required_without_edits(value: object, info: ValidationInfo) -> object:
     """Only where the edits are there or wrong by themselves may a prompt be absent."""
     if value is None and info.data.get("edits", ()) is None:
@@ -108,32 +101,11 @@ def _http_url(url: str) -> str:
     return url
 
 
-def _upload_or(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
-    """A file of a form is there already; JSON cannot say one."""
-    return value if isinstance(value, Upload) else handler(value)
-
-
-def _digest_of_upload(value: Any) -> Any:
-    return f"sha256:{hashlib.sha256(value.data).hexdigest()}" if isinstance(value, Upload) else value
-
-
 if TYPE_CHECKING:
     ControlName = str
-    Image = str | Upload
 else:
     ControlName = Literal[tuple(CONTROLS)]
-    Image = Annotated[
-        str,
-        StringConstraints(min_length=1),
-        Field(description="A JPEG, PNG or WebP image: base64, a data URL, or an http(s) URL that the service fetches."),
-        WrapValidator(_upload_or),
-        PlainSerializer(_digest_of_upload, return_type=str),
-    ]
-BlankIsAbsent = BeforeValidator(_none_if_blank)
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
-Flag = Annotated[bool, Field(strict=True)]
-Integer = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 LoraName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.0)]
 LoraWeight = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-2.0, le=2.0)]
@@ -191,8 +163,11 @@ else:
 
 
 References = Annotated[
-    list[Image] | None,
-    Field(max_length=MAX_REFERENCES, description="Images whose look is taken over, all together."),
+    list[Reference] | None,
+    Field(
+        max_length=MAX_REFERENCES,
+        description="Images whose look is taken over; those of one part and one weight all together.",
+    ),
     AfterValidator(_or_none),
 ]
 MaskImage = Annotated[
@@ -320,12 +295,10 @@ class GenerateRequest(BaseModel):
     def images(self) -> Mapping[str, str | Upload]:
         """Every image by the name that an error calls it: base_image, reference_images.0 ..., edits.0.mask_image."""
         named: dict[str, str | Upload | None] = {name: getattr(self, name) for name in IMAGE_FIELDS}
-        for name in IMAGE_LISTS:
-            named |= {f"{name}.{place}": image for place, image in enumerate(getattr(self, name) or ())}
+        named |= images_of(self.reference_images, "")
         for number, edit in enumerate(self.edits or ()):
             named[f"edits.{number}.mask_image"] = edit.mask_image
-            for place, image in enumerate(edit.reference_images or ()):
-                named[f"edits.{number}.reference_images.{place}"] = image
+            named |= images_of(edit.reference_images, f"edits.{number}.")
         return {name: image for name, image in named.items() if image is not None}
 
     @model_validator(mode="after")

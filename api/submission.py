@@ -22,6 +22,7 @@ from api.context import STARTING_RETRY_AFTER_S, ApiContext, Charge
 from api.conversion import own_options, to_options, to_result
 from api.images import decode_inline, is_url, naming
 from api.multipart import Upload
+from api.references import uses_of
 from api.schemas import GenerateRequest
 from composition.errors import (
     Cancelled,
@@ -58,7 +59,8 @@ class _Images:
 
     def references(self, prefix: str = "") -> list[str]:
         """The names of a request's references, or of one of its edits, whose names begin with the prefix."""
-        return [name for name in self.named if name.startswith(f"{prefix}reference_image")]
+        names = [name for name in self.named if name.startswith(f"{prefix}reference_image")]
+        return [name for name in names if not name.endswith("mask_image")]
 
 
 async def submit(
@@ -336,6 +338,7 @@ async def _store(context: ApiContext, request: GenerateRequest, images: _Images,
             prompt=edit.prompt,
             negative_prompt=edit.negative_prompt,
             reference_keys=tuple(keys[name] for name in images.references(f"edits.{number}.")),
+            reference_uses=uses_of(edit.reference_images, keys, f"edits.{number}."),
             mask_key=keys.get(f"edits.{number}.mask_image"),
             options=own_options(edit),
         )
@@ -346,6 +349,7 @@ async def _store(context: ApiContext, request: GenerateRequest, images: _Images,
         base_key=keys["base_image"],
         negative_prompt=request.negative_prompt,
         reference_keys=tuple(keys[name] for name in images.references()),
+        reference_uses=uses_of(request.reference_images, keys, ""),
         mask_key=keys.get("mask_image"),
         n=request.n,
         response_format=request.response_format,

@@ -34,7 +34,7 @@ from benchmarks.demo_painters import PAINTERS, Painted
 from composition.decision import Pipeline
 from composition.errors import ContentPolicy
 from composition.images import Box, Detection
-from composition.request import EditOptions, EditRequest, RefineMask
+from composition.request import EditOptions, EditRequest, Reference, RefineMask
 from demo_models.world.edits import ALL_KINDS, KINDS, OCCLUSION, REFERENCE, STRUCTURE, EditPair, sample_edit
 from demo_models.world.scenes import LabelledBox
 from demo_models.world.scoring import keypoint_similarity
@@ -92,7 +92,7 @@ def request_for(pair: EditPair, seed: int, *, conditioned: bool = True, rough: b
             options |= {"force_controlnet": True, "control_types": ("depth",)}
     if not conditioned:
         options |= {"ip_adapter_scale": 0.0, "controlnet_conditioning_scale": 0.0}
-    references = () if pair.reference is None else (pair.reference,)
+    references = () if pair.reference is None else (Reference(image=pair.reference),)
     return EditRequest(
         base=pair.before.image,
         prompt=pair.prompt,

@@ -20,8 +20,8 @@ from diffusers.image_processor import IPAdapterMaskProcessor
 from PIL import Image as PilImage
 from safetensors.torch import load_file
 
-from composition.diffusion import DiffusionRequest
-from composition.images import Image
+from composition.diffusion import DiffusionRequest, ReferenceInput
+from composition.images import Image, Mask
 from composition.lora import LoraKind, LoraUse
 from composition.request import Scheduler, Speed
 from runners.diffusion.families.stable_diffusion.components import IMAGE_ENCODER
@@ -185,27 +185,42 @@ def _scheduler(request: DiffusionRequest, saved: Any) -> Any:
 
 
 def _reference_options(pipe: Any, request: DiffusionRequest) -> dict[str, Any]:
-    """The reference, where and when it acts: the scale is set from step to step, as stock has no window for it."""
-    steps = max(1, min(int(request.num_inference_steps * request.strength), request.num_inference_steps))
+    """The references, where and when they act: scales are set from step to step, as stock has no window for them.
 
-    def scale(step: int) -> float:
+    Where one has a mask, or there are several, each has one image: stock has one mask and one scale for each.
+    """
+    steps = max(1, min(int(request.num_inference_steps * request.strength), request.num_inference_steps))
+    masked = request.ip_adapter_mask or any(one.mask is not None for one in request.references)
+    apart = len(request.references) > 1 or masked
+    assert not apart or all(len(one.images) == 1 for one in request.references)
+    scales = [one.scale for one in request.references]
+
+    def scale(step: int) -> Any:
         acts = step / steps >= request.ip_adapter_start and (step + 1) / steps <= request.ip_adapter_end
-        return request.ip_adapter_scale if acts else 0.0
+        now = scales if acts else [0.0] * len(scales)
+        return [now] if apart else sum(now)
 
     def after_step(pipe: Any, step: int, timestep: Any, kept: dict[str, Any]) -> dict[str, Any]:
         pipe.set_ip_adapter_scale(scale(step + 1))
         return kept
 
     pipe.set_ip_adapter_scale(scale(0))
-    images = [PilImage.fromarray(pad_to_square(image)) for image in request.references]
+    images = [PilImage.fromarray(pad_to_square(image)) for one in request.references for image in one.images]
     options: dict[str, Any] = {"ip_adapter_image": [images]}
     if (request.ip_adapter_start, request.ip_adapter_end) != (0.0, 1.0):
         options["callback_on_step_end"] = after_step
-    if request.ip_adapter_mask:
+    if apart:
         height, width = request.mask.shape
-        masks = IPAdapterMaskProcessor().preprocess([PilImage.fromarray(request.mask)], height=height, width=width)
-        options["cross_attention_kwargs"] = {"ip_adapter_masks": [masks.reshape(1, 1, height, width)]}
+        drawn = [PilImage.fromarray(_acts(request, one)) for one in request.references]
+        masks = IPAdapterMaskProcessor().preprocess(drawn, height=height, width=width)
+        options["cross_attention_kwargs"] = {"ip_adapter_masks": [masks.reshape(1, len(drawn), height, width)]}
     return options
+
+
+def _acts(request: DiffusionRequest, reference: ReferenceInput) -> Mask:
+    """Where a reference acts."""
+    acts = np.full_like(request.mask, 255) if reference.mask is None else reference.mask
+    return np.minimum(acts, request.mask) if request.ip_adapter_mask else acts
 
 
 def _in_place_of_words(conditioning: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

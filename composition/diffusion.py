@@ -25,18 +25,29 @@ class ControlInput:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class ReferenceInput:
+    """Reference images whose look is taken over all together, at `scale`, inside `mask` (H, W, 0/255) at model size.
+
+    Without a mask they act everywhere. The images (H, W, 3) have any size.
+    """
+
+    images: tuple[Image, ...]
+    scale: float
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RegionRequest:
     """What is painted in one region.
 
     `area` (H, W, strictly 0/255, whole latent cells) is where it counts what this region's text and references make of
-    the image; None: everywhere. `controls` are at model size.
+    the image; None: everywhere. `controls` are at model size. What each of the `references` gives adds up.
     """
 
     prompt: str
     negative_prompt: str
     strength: float = 1.0
-    references: tuple[Image, ...] = ()
-    ip_adapter_scale: float = 0.0
+    references: tuple[ReferenceInput, ...] = ()
     controls: Mapping[ControlType, ControlInput] = field(default_factory=dict)
     area: Mask | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from composition.caching.single_flight import recorded_outcomes
@@ -23,6 +24,7 @@ from composition.pipelines.locating import Located, Undone
 from composition.pipelines.painting import Scene, paint, scene_of
 from composition.pipelines.parallel import all_of
 from composition.pipelines.planning import alike, make_plan
+from composition.pipelines.referring import references_of
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
@@ -204,7 +206,7 @@ class Editor:
             calls["objects"] = analyzer.detect_objects(request.base)
             journal.used("yolox")
         if needed.reference and request.references:
-            calls["references"] = _all(analyzer.classify_reference(image) for image in request.references)
+            calls["references"] = _all(analyzer.classify_reference(one.image) for one in request.references)
         if needed.prompt:
             calls["prompt_structural"] = analyzer.classify_prompt(reading.asked or request.prompt)
         if calls.keys() - {"objects"}:
@@ -222,20 +224,31 @@ def _check_region(request: EditRequest) -> None:
     """Raises: UnprocessableImage, InvalidInput: what says where to repaint is of another image."""
     if request.mask is not None and request.mask.shape != request.base.shape[:2]:
         raise UnprocessableImage("mask_image must have the size of base_image")
+    for number, one in enumerate(request.references):
+        if one.part_mask is not None and one.part_mask.shape != request.base.shape[:2]:
+            raise UnprocessableImage(f"reference_images.{number}.for.mask_image must have the size of base_image")
     mark = request.options.mark
     if mark is not None:
         mark.check_inside((request.base.shape[1], request.base.shape[0]))
 
 
 async def _prepared(ctx: EditContext, *, several: bool) -> Located | Undone:
-    return await _or_undone(ctx, PIPELINES[ctx.plan.decision.pipeline].prepare(ctx), several=several)
+    async def prepared() -> Located:
+        return await _referring(await PIPELINES[ctx.plan.decision.pipeline].prepare(ctx))
+
+    return await _or_undone(ctx, prepared(), several=several)
 
 
 async def _located(ctx: EditContext, *, several: bool) -> Located | Undone:
     async def located() -> Located:
-        return Located(ctx=ctx, mask=await PIPELINES[ctx.plan.decision.pipeline].locate(ctx))
+        mask = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
+        return await _referring(Located(ctx=ctx, mask=mask))
 
     return await _or_undone(ctx, located(), several=several)
+
+
+async def _referring(edit: Located) -> Located:
+    return replace(edit, references=await references_of(edit.ctx, edit.mask))
 
 
 async def _or_undone(ctx: EditContext, work: Awaitable[Located], *, several: bool) -> Located | Undone:

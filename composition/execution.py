@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from composition.deadline import Deadline
 from composition.editor import Editor
 from composition.errors import NotFound
 from composition.images import Image, Mask
-from composition.jobs import EditOfPayload, Job, JobKind, JobResult
+from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, JobResult, UseOfReference
 from composition.lora import LoraUse
 from composition.loras.library import LoraLibrary
 from composition.pipelines.account import resolution
@@ -23,7 +23,7 @@ from composition.ports.codec import ImageCodec
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.queue import BlobStore, ProgressListener
 from composition.provenance import parameters_of
-from composition.request import EditOptions, EditRequest, OneOfSeveral, Oversize
+from composition.request import EditOptions, EditRequest, OneOfSeveral, Oversize, Reference
 from composition.result import EditResult
 
 REDUCED: Final = (
@@ -79,6 +79,7 @@ class EditJobHandler:
         )
         notes: list[str] = []
         mask = await self._load_mask(payload.mask_key, options, notes)
+        used = await self._used(references, payload, options, notes)
         edits = [await self._load_edit(edit, options, notes) for edit in payload.edits]
         size = sent_size = (base.shape[1], base.shape[0])
         if options.oversize is Oversize.DOWNSCALE:
@@ -90,7 +91,7 @@ class EditJobHandler:
             base=base,
             prompt=payload.prompt,
             negative_prompt=payload.negative_prompt,
-            references=tuple(references),
+            references=used,
             mask=mask,
             n=payload.n,
             sent_size=sent_size,
@@ -100,12 +101,30 @@ class EditJobHandler:
         )
 
     async def _load_edit(self, edit: EditOfPayload, options: EditOptions, notes: list[str]) -> OneOfSeveral:
+        references = [await self._load_reference(key, options) for key in edit.reference_keys]
         return OneOfSeveral(
             prompt=edit.prompt,
             negative_prompt=edit.negative_prompt,
-            references=tuple([await self._load_reference(key, options) for key in edit.reference_keys]),
+            references=await self._used(references, edit, options, notes),
             mask=await self._load_mask(edit.mask_key, options, notes),
             options=edit.options,
+        )
+
+    async def _used(
+        self, images: Sequence[Image], edit: EditPayload | EditOfPayload, options: EditOptions, notes: list[str]
+    ) -> tuple[Reference, ...]:
+        """References with what is said of them."""
+        uses = edit.reference_uses or (UseOfReference(),) * len(images)
+        return tuple(
+            [
+                Reference(
+                    image=image,
+                    weight=use.weight,
+                    part=use.part,
+                    part_mask=await self._load_mask(use.mask_key, options, notes),
+                )
+                for image, use in zip(images, uses, strict=True)
+            ]
         )
 
     async def _load_mask(self, key: str | None, options: EditOptions, notes: list[str]) -> Mask | None:

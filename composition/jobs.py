@@ -13,8 +13,8 @@ from typing import Any
 
 from composition.request import EditOptions, ResponseFormat
 
-SCHEMA_VERSION, SEVERAL_EDITS_VERSION = 1, 2
-KNOWN_VERSIONS = frozenset({SCHEMA_VERSION, SEVERAL_EDITS_VERSION})
+SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION = 1, 2, 3
+KNOWN_VERSIONS = frozenset({SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION})
 """Of `Job.payload`. A worker refuses a job of a version that it does not know; a job is of the first that knows it."""
 
 
@@ -43,32 +43,46 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UseOfReference:
+    """`Reference` without its image, its mask as a blob key."""
+
+    weight: float = 1.0
+    part: str | None = None
+    mask_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EditOfPayload:
-    """`OneOfSeveral` with its images as blob keys."""
+    """`OneOfSeveral` with its images as blob keys.
+
+    `reference_uses` are of each of the `reference_keys`; none: they are used as images that nothing is said of.
+    """
 
     prompt: str
     negative_prompt: str | None = None
     reference_keys: tuple[str, ...] = ()
+    reference_uses: tuple[UseOfReference, ...] = ()
     mask_key: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def blob_keys(self) -> tuple[str, ...]:
-        return (*self.reference_keys, *((self.mask_key,) if self.mask_key else ()))
+        return _present(*self.reference_keys, self.mask_key, *(use.mask_key for use in self.reference_uses))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EditPayload:
     """What a job executes: `EditRequest` with its images as blob keys, and how its images are to be delivered.
 
-    With `edits` it has no prompt of its own. `lora_digests` has the SHA-256 of the file that each name of
-    `options.loras` meant when the job was accepted.
+    With `edits` it has no prompt of its own. `reference_uses` are as those of an edit. `lora_digests` has the SHA-256
+    of the file that each name of `options.loras` meant when the job was accepted.
     """
 
     prompt: str
     base_key: str
     negative_prompt: str | None = None
     reference_keys: tuple[str, ...] = ()
+    reference_uses: tuple[UseOfReference, ...] = ()
     mask_key: str | None = None
     n: int = 1
     response_format: ResponseFormat = ResponseFormat.JSON
@@ -79,7 +93,7 @@ class EditPayload:
     @property
     def blob_keys(self) -> tuple[str, ...]:
         """Every input blob, for deletion when the job ends."""
-        own = (*self.reference_keys, *((self.mask_key,) if self.mask_key else ()))
+        own = _present(*self.reference_keys, self.mask_key, *(use.mask_key for use in self.reference_uses))
         return (self.base_key, *own, *(key for edit in self.edits for key in edit.blob_keys))
 
     @property
@@ -95,7 +109,13 @@ class EditPayload:
     @property
     def schema_version(self) -> int:
         """The first that understands it."""
+        if self.reference_uses or any(edit.reference_uses for edit in self.edits):
+            return USED_REFERENCES_VERSION
         return SEVERAL_EDITS_VERSION if self.edits else SCHEMA_VERSION
+
+
+def _present(*keys: str | None) -> tuple[str, ...]:
+    return tuple(key for key in keys if key is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

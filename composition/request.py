@@ -328,12 +328,29 @@ OF_EACH_EDIT: Final = ("target", "strength", "blend", "control_types", "ip_adapt
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Reference:
+    """An image whose look is taken over.
+
+    Attributes:
+        image: (H, W, 3), of any size.
+        weight: 0..1, of `ip_adapter_scale`.
+        part: words for the part of the region that it is for ("sleeves").
+        part_mask: (H, W) of the photograph, 128 and above is that part. Without either it is for all of the region.
+    """
+
+    image: Image
+    weight: float = 1.0
+    part: str | None = None
+    part_mask: Mask | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class OneOfSeveral:
     """One of several edits of a photograph; `options` are those of `OF_EACH_EDIT` that it has of its own."""
 
     prompt: str
     negative_prompt: str | None = None
-    references: tuple[Image, ...] = ()
+    references: tuple[Reference, ...] = ()
     mask: Mask | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -343,7 +360,7 @@ class EditRequest:
     """One edit as the user asked for it, or several of one photograph, with decoded images.
 
     With `edits`, `prompt`, `negative_prompt`, `references` and `mask` are each edit's, and the request has none.
-    The look of all `references` together is taken over.
+    The look of all `references` is taken over.
     `n` is the number of candidates, `sent_size` (width, height) that of the photo before it was reduced, where it was;
     `notes` is what decoding has to say about the images; `loras` are the files that `options.loras` names, with those
     of weight 0.
@@ -352,7 +369,7 @@ class EditRequest:
     base: Image
     prompt: str = ""
     negative_prompt: str | None = None
-    references: tuple[Image, ...] = ()
+    references: tuple[Reference, ...] = ()
     mask: Mask | None = None
     n: int = 1
     sent_size: tuple[int, int] | None = None

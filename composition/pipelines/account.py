@@ -17,6 +17,7 @@ from composition.pipelines.effects import Edit, without_effect
 from composition.pipelines.locating import Located, Undone
 from composition.pipelines.painting import Scene
 from composition.pipelines.planning import region_source
+from composition.pipelines.referring import References
 
 
 def resolution(size: tuple[int, int]) -> str:
@@ -42,6 +43,16 @@ def _describe_lora(lora: LoraUse) -> dict[str, Any]:
         "weight": lora.weight,
         "sha256": lora.sha256,
         "trigger_words": list(lora.trigger_words),
+    }
+
+
+def _describe_references(together: References) -> dict[str, Any]:
+    """Those that are taken together, by their numbers; `area` is the share of the image that they are for."""
+    place = together.place
+    return {
+        "images": list(together.numbers),
+        "scale": round(together.scale, 4),
+        "area": None if place is None else round(masks.area_fraction(place), 4),
     }
 
 
@@ -84,6 +95,7 @@ def describe_edits(edits: Sequence[Located | Undone], scene: Scene) -> list[dict
             "detections": [describe_detection(item) for item in edit.mask.detections],
             "mask_area": masks.area_fraction(edit.mask.weights),
             "kept": edit.ctx.journal.kept,
+            "references": [_describe_references(one) for one in edit.references],
             "warnings": warnings_of(edit.ctx, edit.mask),
         }
     return [
@@ -102,7 +114,7 @@ def describe_edits(edits: Sequence[Located | Undone], scene: Scene) -> list[dict
 def _not_made(ctx: EditContext) -> dict[str, Any]:
     warnings = [*ctx.plan.decision.warnings, *ctx.journal.warnings]
     nothing: dict[str, Any] = {"region": None, "crop": None, "covered_by": [], "detections": [], "mask_area": 0.0}
-    return {**nothing, "kept": {}, "warnings": warnings}
+    return {**nothing, "kept": {}, "references": [], "warnings": warnings}
 
 
 def _bounds(thing: Mask) -> list[int] | None:

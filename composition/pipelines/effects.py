@@ -142,7 +142,16 @@ def _asked_of(edit: Edit, options: tuple[str, ...]) -> list[str]:
 
 
 def _paints_from_reference(edit: Edit) -> bool:
-    return bool(edit.request.references) and edit.plan.ip_adapter_scale > 0.0
+    return any(one.weight > 0.0 for one in edit.request.references) and edit.plan.ip_adapter_scale > 0.0
+
+
+def _weightless(edit: Edit) -> list[str]:
+    """References of weight 0, as the request names them."""
+    return [f"reference_images.{number}" for number, one in enumerate(edit.request.references) if one.weight == 0.0]
+
+
+def _masks_sent(edit: Edit) -> bool:
+    return edit.request.mask is not None or any(one.part_mask is not None for one in edit.request.references)
 
 
 def _unspoken(edit: Edit) -> list[LoraUse]:
@@ -218,6 +227,11 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         of=("references",),
         holds=lambda e: bool(e.request.references) and e.plan.ip_adapter_scale == 0.0,
         text=lambda e: "reference_image is not painted from: ip_adapter_scale is 0",
+    ),
+    WithoutEffect(
+        of=("references",),
+        holds=lambda e: e.plan.ip_adapter_scale > 0.0 and _weightless(e) != [],
+        text=lambda e: f"a reference of weight 0 is not painted from: {', '.join(_weightless(e))}",
     ),
     WithoutEffect(
         of=("ip_adapter_scale",),
@@ -312,7 +326,7 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
     ),
     WithoutEffect(
         of=("mask_mode",),
-        holds=lambda e: e.request.mask is None and e.request.options.mask_mode is not MaskMode.AUTO,
+        holds=lambda e: not _masks_sent(e) and e.request.options.mask_mode is not MaskMode.AUTO,
         text=lambda e: "mask_mode has no effect without mask_image",
     ),
     WithoutEffect(

@@ -16,6 +16,7 @@ from composition.diffusion import (
     DiffusionProgress,
     DiffusionRequest,
     DiffusionResult,
+    ReferenceInput,
     RegionRequest,
 )
 from composition.errors import ModelError
@@ -28,6 +29,7 @@ from composition.pipelines.context import EditContext
 from composition.pipelines.locating import Located
 from composition.pipelines.overlaying import laid_over
 from composition.pipelines.parallel import all_of
+from composition.pipelines.referring import References
 from composition.request import ControlType
 
 
@@ -133,16 +135,20 @@ def _areas(canvas: Sequence[Located]) -> list[Mask | None]:
 
 def _region(edit: Located, image: Image, hole: Mask, area: Mask | None) -> RegionRequest:
     plan = edit.ctx.plan
-    references = edit.ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
     return RegionRequest(
         prompt=plan.prompt,
         negative_prompt=plan.negative_prompt,
         strength=plan.strength,
-        references=references,
-        ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
+        references=tuple(_reference(edit, one) for one in edit.references),
         controls=_controls(edit, image, hole),
         area=area,
     )
+
+
+def _reference(edit: Located, references: References) -> ReferenceInput:
+    place, mask = references.place, edit.mask
+    shown = None if place is None else mask.fit.mask_to_model(mask.view(place))
+    return ReferenceInput(images=references.images, scale=references.scale, mask=shown)
 
 
 def _controls(edit: Located, image: Image, hole: Mask) -> dict[ControlType, ControlInput]:

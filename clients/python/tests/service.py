@@ -37,7 +37,8 @@ def body_of(request: httpx.Request) -> dict:
         else:
             value = data
         if name == "reference_images":
-            body.setdefault(name, []).append(value)
+            said = isinstance(value, str) and value.startswith("{")
+            body.setdefault(name, []).append(json.loads(value) if said else value)
         else:
             body[name] = value
     return body

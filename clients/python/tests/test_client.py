@@ -259,6 +259,18 @@ def test_an_answer_that_was_lost_does_not_start_the_edit_twice(client, service, 
     assert len(service.jobs) == 1
 
 
+@pytest.mark.parametrize("size", [0, 2**20], ids=["as JSON", "as a form"])
+def test_what_is_said_of_references_is_sent_with_them(client, service, size):
+    said = {"image": PIXEL, "weight": 0.5, "for": {"mask_image": PIXEL}}
+    client.edit(PIXEL + bytes(size), "this jacket", reference=[PIXEL, {"image": PIXEL, "for": "sleeves"}, said])
+    client.edit(PIXEL + bytes(size), "this jacket", reference=said)
+    text = base64.b64encode(PIXEL).decode()
+    first, second = (body_of(request)["reference_images"] for request in service.called("POST"))
+    wired = {"image": text, "weight": 0.5, "for": {"mask_image": text}}
+    assert first[1:] == [{"image": text, "for": "sleeves"}, wired]
+    assert second == [wired]
+
+
 def test_two_edits_have_two_keys_and_a_key_of_ones_own_is_sent(client, service):
     client.edit(PIXEL, "blue car")
     client.edit(PIXEL, "blue car")

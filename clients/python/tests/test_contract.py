@@ -9,7 +9,7 @@ import pytest
 from composition_client import answers
 from composition_client.body import body_of
 from composition_client.errors import BY_CODE
-from composition_client.options import Config, OneEdit
+from composition_client.options import Config, DrawnPart, OneEdit, OneReference
 from pydantic import BaseModel, create_model
 
 from api.app import create_app
@@ -85,6 +85,11 @@ def test_the_request_has_every_field_of_the_service_s(schemas):
 
 def test_one_of_several_edits_has_every_field_of_the_service_s(schemas):
     assert get_type_hints(OneEdit).keys() == schemas["RegionEdit"]["properties"].keys()
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(OneReference, "ReferenceImage"), (DrawnPart, "DrawnPart")])
+def test_a_reference_has_every_field_of_the_service_s(ours, theirs, schemas):
+    assert get_type_hints(ours).keys() == schemas[theirs]["properties"].keys()
 
 
 @pytest.mark.parametrize("name", MODELS)

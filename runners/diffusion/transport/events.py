@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, RegionRequest
+from composition.diffusion import (
+    ControlInput,
+    DiffusionProgress,
+    DiffusionRequest,
+    DiffusionResult,
+    ReferenceInput,
+    RegionRequest,
+)
 from composition.errors import CompositionError, from_code
 from composition.images import Image
 from composition.lora import LoraKind, LoraUse
@@ -30,9 +37,10 @@ Event: TypeAlias = Accepted | Alive | DiffusionProgress | DiffusionResult | Comp
 
 
 def request_to_frame(request: DiffusionRequest) -> Frame:
-    """Header: every scalar; arrays: image, mask, and of each region area, reference<i>, control-<type>.
+    """Header: every scalar; arrays: image, mask, and of each region area, control-<type>, reference<i>-<j>.
 
-    The names of the arrays of regions beside the request's own begin with their number: "1-area".
+    That is the j-th image of its i-th reference, whose mask is reference<i>-mask. The names of the arrays of regions
+    beside the request's own begin with their number: "1-area".
     """
     header: dict[str, Any] = {name: value for name, value in vars(request).items() if name not in ("image", "mask")}
     header |= {
@@ -73,7 +81,10 @@ def _region_header(region: RegionRequest) -> dict[str, Any]:
     """What stands in the header for a region's arrays."""
     return {
         "area": region.area is not None,
-        "references": len(region.references),
+        "references": [
+            {"images": len(reference.images), "scale": reference.scale, "mask": reference.mask is not None}
+            for reference in region.references
+        ],
         "controls": {
             kind: {"scale": control.scale, "start": control.start, "end": control.end}
             for kind, control in region.controls.items()
@@ -83,21 +94,34 @@ def _region_header(region: RegionRequest) -> dict[str, Any]:
 
 def _region_arrays(region: RegionRequest) -> dict[str, Any]:
     arrays: dict[str, Any] = {} if region.area is None else {"area": region.area}
-    arrays |= {f"reference{index}": image for index, image in enumerate(region.references)}
+    for number, reference in enumerate(region.references):
+        arrays |= {f"reference{number}-{place}": image for place, image in enumerate(reference.images)}
+        arrays |= {} if reference.mask is None else {f"reference{number}-mask": reference.mask}
     return arrays | {f"control-{kind}": control.image for kind, control in region.controls.items()}
 
 
 def _region(header: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The header's fields with a region's arrays, whose names begin with `prefix`, in their places."""
-    count, controls = header["references"], header["controls"]
+    controls = header["controls"]
     return {
         **header,
         "area": arrays[f"{prefix}area"] if header["area"] else None,
-        "references": tuple(arrays[f"{prefix}reference{index}"] for index in range(count)),
+        "references": tuple(
+            _reference(values, arrays, f"{prefix}reference{number}-")
+            for number, values in enumerate(header["references"])
+        ),
         "controls": {
             kind: ControlInput(image=arrays[f"{prefix}control-{kind}"], **values) for kind, values in controls.items()
         },
     }
+
+
+def _reference(values: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> ReferenceInput:
+    return ReferenceInput(
+        images=tuple(arrays[f"{prefix}{place}"] for place in range(values["images"])),
+        scale=values["scale"],
+        mask=arrays[f"{prefix}mask"] if values["mask"] else None,
+    )
 
 
 def _lora(values: Any) -> LoraUse:

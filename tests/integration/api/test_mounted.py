@@ -20,12 +20,10 @@ from _bentoml_impl.client import AsyncHTTPClient
 from _bentoml_impl.tasks import ResultStatus, Sqlite3Store
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.server.http import traffic
-from bentoml._internal.server.http import traffic
 from bentoml.exceptions import BentoMLException
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from api.answer_limit import AnswerLimit, limit_answers
 from api.answer_limit import AnswerLimit, limit_answers
 from api.app import create_app
 from api.codec import PillowCodec
@@ -104,13 +102,6 @@ async def client(task_store: Path) -> AsyncIterator[httpx.AsyncClient]:
 async def megabytes(count: int) -> AsyncIterator[bytes]:
     for _ in range(count):
         yield bytes(2**20)
-
-
-def test_bentomls_limit_on_answers_is_ours(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(traffic, "TimeoutMiddleware", traffic.TimeoutMiddleware)  # undone at the end
-    limit_answers()
-    limits = [one.cls for one in MountedEdge.to_asgi().user_middleware if "timeout" in one.kwargs]
-    assert limits == [AnswerLimit]
 
 
 def test_bentomls_limit_on_answers_is_ours(monkeypatch: pytest.MonkeyPatch):

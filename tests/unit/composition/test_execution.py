@@ -15,7 +15,7 @@ from api.codec import PillowCodec
 from composition.errors import NotFound
 from composition.execution import EditJobHandler
 from composition.images import Box
-from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, Priority
+from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, Priority, UseOfReference
 from composition.marks import Mark, Point
 from composition.request import EditOptions, Oversize
 from tests.fakes.fake_blob_store import FakeBlobStore
@@ -90,7 +90,16 @@ async def test_several_edits_are_loaded_each_with_its_own_mask_references_and_op
     reference_key = await blobs.put(codec.encode_mask(drawn[:40, :40]))
     edits = (
         EditOfPayload(prompt="a red box", mask_key=mask_key, options={"strength": 0.5, "blend": 0.25}),
-        EditOfPayload(prompt="a tree", reference_keys=(reference_key,), options={"target": "mug"}),
+        EditOfPayload(
+            prompt="a tree",
+            reference_keys=(reference_key, reference_key, reference_key),
+            reference_uses=(
+                UseOfReference(),
+                UseOfReference(weight=0.5, part="rim"),
+                UseOfReference(mask_key=mask_key),
+            ),
+            options={"target": "mug"},
+        ),
     )
     job = await accepted(blobs, photo)
     job = replace(job, payload=replace(job.payload, prompt="", edits=edits))
@@ -105,7 +114,12 @@ async def test_several_edits_are_loaded_each_with_its_own_mask_references_and_op
     )
     assert np.array_equal(first.mask, drawn)
     assert (second.mask, second.options.target, second.options.strength) == (None, "mug", None)
-    assert (first.references, len(second.references)) == ((), 1)
+    assert first.references == ()
+    assert [(one.weight, one.part, one.part_mask is None) for one in second.references] == [
+        (1.0, None, True), (0.5, "rim", True), (1.0, None, False)
+    ]  # fmt: skip
+    assert np.array_equal(second.references[2].part_mask, drawn)
+    assert second.references[1].image.shape == (40, 40, 3)
     assert len(loaded.notes) <= 1
 
 

@@ -34,6 +34,27 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
 
+class EditAccount(_Answer):
+    """What was made of one of a request's edits.
+
+    Attributes:
+        routing: the decision, as that of the whole answer.
+        region: [x0, y0, x1, y1] around its thing in pixels of the photo; None: it was not done.
+        covered_by: of each edit that lies over its thing, `edit`, its number, and `share`, how much of the thing.
+        mask_area: share of the photo, 0..1.
+        warnings: those that concern all edits too.
+    """
+
+    prompt: str
+    routing: dict[str, Any] = {}
+    region: list[int] | None = None
+    covered_by: list[dict[str, Any]] = []
+    detections: list[dict[str, Any]] = []
+    mask_area: float = 0.0
+    models_used: list[str] = []
+    warnings: list[str] = []
+
+
 class _Result(_Answer):
     metadata: dict[str, Any]
 
@@ -46,6 +67,11 @@ class _Result(_Answer):
     def routing(self) -> dict[str, Any]:
         """The decision: rule, reason, signals, controls, target, generation prompt."""
         return dict(self.metadata.get("routing", {}))
+
+    @property
+    def edits(self) -> list[EditAccount]:
+        """What was made of each edit, in the order in which they were asked for; of a single one, too."""
+        return [EditAccount.model_validate(edit) for edit in self.metadata.get("edits", [])]
 
 
 class Edit(_Result):

@@ -85,7 +85,7 @@ class AsyncClient:
         Args:
             image: the photo, as `composition_client.images.to_bytes_or_url` takes it; so are `reference` and `mask`.
             prompt: the sentence; or several edits of the photo, each with its own.
-            reference: an image whose look is taken over, or a list of up to four that are together.
+            reference: an image whose look is taken over, or a list of up to four; each may be a `OneReference`.
             mask: of the photo's size, white (True) = repaint.
             negative_prompt: what must not be painted.
             n: so many candidates, 1..8, of the seeds seed, seed + 1 ...

@@ -9,6 +9,7 @@ Formula: IP-Adapter, arXiv 2308.06721, equation 5.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReferenceRows:
-    """The references of one batch.
+    """A reference of each row of one batch: images that are attended to all together.
 
     Attributes:
         tokens: projected IP-Adapter tokens, shape (rows, tokens, channels), zeros for a row without a reference.
@@ -51,7 +52,7 @@ class ReferenceRows:
 
 
 class ReferenceAttention(nn.Module):
-    """Cross-attention to the text plus, per row, scale x cross-attention to the reference's tokens."""
+    """Cross-attention to the text plus, per row and reference, scale x cross-attention to the reference's tokens."""
 
     def __init__(self, to_k: nn.Module, to_v: nn.Module) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ class ReferenceAttention(nn.Module):
         encoder_hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         temb: torch.Tensor | None = None,
-        ip_hidden_states: ReferenceRows | None = None,
+        ip_hidden_states: Sequence[ReferenceRows] = (),
     ) -> torch.Tensor:
         """Attend from the image to the conditioning.
 
@@ -75,18 +76,16 @@ class ReferenceAttention(nn.Module):
             encoder_hidden_states: the text, (rows, tokens, channels).
             attention_mask: always None for these models.
             temb: unused here, part of the processor's call.
-            ip_hidden_states: None when no row has a reference. The name is one of two that diffusers hands
-                through to processors silently.
+            ip_hidden_states: the references, in the order in which what they give is added. The name is one of two
+                that diffusers hands through to processors silently.
         """
         heads = attn.heads
         query = _split_heads(attn.to_q(hidden_states), heads)
         key, value = attn.to_k(encoder_hidden_states), attn.to_v(encoder_hidden_states)
         attended = _attend(query, key, value, heads, attention_mask)
-        if ip_hidden_states is not None:
-            tokens = ip_hidden_states.tokens
-            reference = _attend(query, self.to_k_ip(tokens), self.to_v_ip(tokens), heads, None)
-            reference = ip_hidden_states.masked(reference)
-            attended = attended + (ip_hidden_states.scales * reference).to(attended.dtype)
+        for rows in ip_hidden_states:
+            reference = _attend(query, self.to_k_ip(rows.tokens), self.to_v_ip(rows.tokens), heads, None)
+            attended = attended + (rows.scales * rows.masked(reference)).to(attended.dtype)
         projected: torch.Tensor = attn.to_out[1](attn.to_out[0](attended))
         rescaled: torch.Tensor = projected / attn.rescale_output_factor
         return rescaled

@@ -64,11 +64,10 @@ class RowRunner:
         """Predicted noise (rows, 4, h, w). `instead` of the UNet another one of the same inputs runs, not compiled."""
         count = len(rows.sample)
         target = next((n for n in self._row_counts if n >= count), count)
-        unet, as_held, reference = instead or self._unet, rows.sample.dtype == self._dtype, rows.reference
-        warm = instead is None and as_held and (reference is None or reference.masks is None)
+        unet, as_held = instead or self._unet, rows.sample.dtype == self._dtype
+        warm = instead is None and as_held and self._takes(rows.references)
         warm = warm and ((target, *rows.sample.shape[1:]), rows.down is not None) in self._warm
         warm = warm and rows.text.shape[1] == self._warm_tokens
-        warm = warm and (reference is None or reference.tokens.shape[1:] == self._reference_shape)
         self.forwards["compiled" if warm else "eager"] += 1
         if not warm:
             with nullcontext() if as_held else full_precision(unet):
@@ -103,7 +102,7 @@ class RowRunner:
             sample=_pad(rows.sample, spare),
             timesteps=_pad(rows.timesteps, spare),
             conditioning={name: _pad(tensor, spare) for name, tensor in rows.conditioning.items()},
-            reference=self._pad_reference(rows.reference, rows.sample, spare),
+            references=self._pad_references(rows.references, rows.sample, spare),
             down=None if rows.down is None else [_pad(tensor, spare) for tensor in rows.down],
             mid=None if rows.mid is None else _pad(rows.mid, spare),
         )
@@ -142,23 +141,31 @@ class RowRunner:
                     sample=sample,
                     timesteps=torch.zeros(1, dtype=torch.int64, device=sample.device),
                     conditioning=conditioning,
-                    reference=None,
+                    references=(),
                 )
                 many = replace(self._padded(one, rows - 1), down=down, mid=mid)
                 _call(self._compiled, many)
                 warm.add((tuple(many.sample.shape), controlled))
         return warm
 
-    def _pad_reference(self, reference: ReferenceRows | None, sample: torch.Tensor, spare: int) -> ReferenceRows | None:
-        if reference is not None:
-            return ReferenceRows(tokens=_pad(reference.tokens, spare), scales=_pad(reference.scales, spare))
-        if self._reference_shape is None:
-            return None
+    def _takes(self, references: Sequence[ReferenceRows]) -> bool:
+        """Whether the graph has a place for them: for one, everywhere, of one image."""
+        shapes = [one.tokens.shape[1:] for one in references if one.masks is None]
+        return len(shapes) == len(references) and shapes in ([], [self._reference_shape])
+
+    def _pad_references(
+        self, references: Sequence[ReferenceRows], sample: torch.Tensor, spare: int
+    ) -> tuple[ReferenceRows, ...]:
+        if references or self._reference_shape is None:
+            return tuple(
+                ReferenceRows(tokens=_pad(one.tokens, spare), scales=_pad(one.scales, spare)) for one in references
+            )
         rows = sample.shape[0] + spare
-        return ReferenceRows(
+        none = ReferenceRows(
             tokens=sample.new_zeros((rows, *self._reference_shape)),
             scales=torch.zeros((rows, 1, 1), dtype=torch.float32, device=sample.device),
         )
+        return (none,)
 
 
 def warm_up_in_background(compile_shapes: Callable[[], None]) -> None:

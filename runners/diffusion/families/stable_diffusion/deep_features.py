@@ -24,14 +24,14 @@ class UNetRows:
         sample: (rows, 9, h, w), or as many channels as the UNet takes.
         timesteps: (rows,).
         conditioning: "encoder_hidden_states" and whatever else the model takes as added conditions.
-        reference: None when no row has one that acts.
+        references: empty when no row has one that acts.
         down, mid: ControlNet residuals of the skip connections and of the middle block; None without ControlNets.
     """
 
     sample: torch.Tensor
     timesteps: torch.Tensor
     conditioning: Mapping[str, torch.Tensor]
-    reference: ReferenceRows | None
+    references: tuple[ReferenceRows, ...]
     down: Sequence[torch.Tensor] | None = None
     mid: torch.Tensor | None = None
 
@@ -47,7 +47,7 @@ class UNetRows:
     @property
     def attention(self) -> dict[str, Any] | None:
         """What the IP-Adapter's layers are given; None without a reference."""
-        return None if self.reference is None else {"ip_hidden_states": self.reference}
+        return {"ip_hidden_states": self.references} if self.references else None
 
 
 def most_layers(unet: Any) -> int:

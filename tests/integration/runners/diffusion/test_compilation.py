@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -137,7 +138,7 @@ def test_a_graph_that_fails_later_is_given_up_and_the_request_is_not(load, monke
     assert sum("runs eager" in record.message for record in caplog.records) == 1
 
 
-def test_several_references_run_eager_as_their_tokens_are_more_than_the_graph_s():
+def test_what_the_graph_has_no_place_for_runs_eager_more_images_more_references_masks():
     ran: list[str] = []
 
     class Network(torch.nn.Module):
@@ -155,14 +156,15 @@ def test_several_references_run_eager_as_their_tokens_are_more_than_the_graph_s(
     sample, text = torch.zeros(1, 9, 8, 8), {"encoder_hidden_states": torch.zeros(1, 77, 8)}
     runner.warm_up(sample, text, None)
     ran.clear()
-    for count in (0, 1, 2):
-        tokens = ReferenceRows(tokens=torch.zeros(2, 4 * count, 8), scales=torch.ones(2, 1, 1)) if count else None
+    one, two = (ReferenceRows(tokens=torch.zeros(2, 4 * count, 8), scales=torch.ones(2, 1, 1)) for count in (1, 2))
+    masked = replace(one, masks=(torch.ones(1, 64, 64), None))
+    for references in ((), (one,), (two,), (one, one), (masked,)):
         runner.run(
             UNetRows(
                 sample=sample.repeat(2, 1, 1, 1),
                 timesteps=torch.zeros(2, dtype=torch.int64),
                 conditioning={"encoder_hidden_states": torch.zeros(2, 77, 8)},
-                reference=tokens,
+                references=references,
             )
         )
-    assert ran == ["compiled", "compiled", "eager"]
+    assert ran == ["compiled", "compiled", "eager", "eager", "eager"]

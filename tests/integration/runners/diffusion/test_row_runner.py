@@ -37,7 +37,7 @@ def run(runner: RowRunner, *, rows: int = 3, side: int = 8, tokens: int = 77, in
         sample=torch.ones(rows, 9, side, side),
         timesteps=torch.zeros(rows),
         conditioning={"encoder_hidden_states": torch.zeros(rows, tokens, 4)},
-        reference=None,
+        references=(),
     )
     return runner.run(given, instead=instead).shape
 
