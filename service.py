@@ -16,7 +16,6 @@ from typing import Any
 
 import bentoml
 
-from api.answer_limit import limit_answers
 from api.app import VERSION, create_app
 from api.codec import PillowCodec, make_codec
 from api.connections import bound_connections
@@ -53,6 +52,7 @@ from observability.processes import BuildMetrics, ProcessMetrics, keep_sampling
 from observability.series import process_registry, server_folder, share_series
 from observability.tracing import set_up_tracing
 from prompt_reading.reader import GrammarPromptReader
+from runners.answer_limit import limit_answers
 from runners.refusal import hear_refusals, refusing_to_be_imported, refusing_to_start
 
 with refusing_to_be_imported():  # the runners read the configuration as they are declared

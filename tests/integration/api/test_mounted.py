@@ -24,7 +24,6 @@ from bentoml.exceptions import BentoMLException
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from api.answer_limit import AnswerLimit, limit_answers
 from api.app import create_app
 from api.codec import PillowCodec
 from api.context import ApiContext
@@ -32,6 +31,7 @@ from api.documentation import serve_whole_document
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
 from composition.config import ApiConfig, Config
+from runners.answer_limit import AnswerLimit, limit_answers
 from tests.fakes.fake_blob_store import FakeBlobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_queue import FakeJobQueue

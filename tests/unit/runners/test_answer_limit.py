@@ -13,7 +13,7 @@ import pytest
 from bentoml._internal.server.http import traffic
 from starlette.types import Receive, Scope, Send
 
-from api.answer_limit import AnswerLimit, limit_answers
+from runners.answer_limit import AnswerLimit, limit_answers
 
 LONG_S = 3600.0
 _kept: ContextVar[Any] = ContextVar("_kept")
