@@ -83,6 +83,7 @@ ACTS_ALWAYS: Final = frozenset(
     {
         "base",
         "edits",
+        "views",
         "mask",
         "n",
         "model",

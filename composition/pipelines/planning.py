@@ -30,7 +30,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         config: the service's defaults.
     """
     options, generation = request.options, config.generation
-    steps, guidance_scale = _pace(request, config)
+    steps, guidance_scale = pace(options, config)
     prompt, negative_prompt = _prompt(request, decision), _negative_prompt(request, decision, config)
     return EditPlan(
         decision=decision,
@@ -134,9 +134,9 @@ def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, flo
     )
 
 
-def _pace(request: EditRequest, config: Config) -> tuple[int, float]:
+def pace(options: EditOptions, config: Config) -> tuple[int, float]:
     """Steps and guidance scale; a fast edit stays within what the LCM-LoRA is trained for."""
-    options, generation = request.options, config.generation
+    generation = config.generation
     if options.speed is Speed.FAST:
         steps = _given(options.num_inference_steps, FAST_STEPS)
         guidance_scale = _given(options.guidance_scale, FAST_GUIDANCE_SCALE)

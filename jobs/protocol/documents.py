@@ -108,6 +108,7 @@ def _names_only(payload: dict[str, Any]) -> EditPayload:
         base_key=payload["base_key"],
         reference_keys=tuple(payload.get("reference_keys", ())),
         mask_key=payload.get("mask_key"),
+        view_keys=tuple(payload.get("view_keys", ())),
         edits=tuple(
             EditOfPayload(
                 prompt=str(edit.get("prompt", "")),
@@ -124,8 +125,9 @@ def dump_payload(payload: EditPayload) -> dict[str, Any]:
     document = asdict(payload)
     document["options"]["loras"] = dict(payload.options.loras)
     document["lora_digests"] = dict(payload.lora_digests)
-    if not payload.edits:
-        del document["edits"]
+    for name in ("edits", "view_keys"):
+        if not document[name]:
+            del document[name]
     return document
 
 
@@ -149,6 +151,7 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
         options=EditOptions(**options),
         lora_digests=document.get("lora_digests", {}),
         edits=tuple(_load_edit(edit) for edit in edits),
+        view_keys=tuple(document.get("view_keys", ())),
     )
 
 

@@ -18,7 +18,7 @@ import torch
 
 from composition.controls import CONTROLS
 from composition.request import ControlType
-from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.attention import ReferenceRows, ViewRows
 from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import TEXT
 
@@ -55,6 +55,7 @@ class Layout:
         conditioning: see `StableDiffusionState`, each (rows, ...).
         inpainting: (rows, 5, h, w); None for a UNet that was not made for inpainting.
         reference: None when no row has one that acts.
+        views: None when no request is one of several views of a thing.
         controls: in the order of `CONTROLS`, those that act.
     """
 
@@ -63,6 +64,7 @@ class Layout:
     conditioning: Mapping[str, torch.Tensor]
     inpainting: torch.Tensor | None
     reference: ReferenceRows | None
+    views: ViewRows | None
     controls: Mapping[ControlType, ControlRows]
 
     def of_each(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -131,6 +133,7 @@ def _build(states: Sequence[StableDiffusionState]) -> Layout:
         conditioning=conditioning,
         inpainting=torch.cat(extra) if extra else None,
         reference=_reference(rows),
+        views=_views(rows),
         controls={
             kind: _control_rows(wanting, conditioning)
             for kind in CONTROLS
@@ -178,6 +181,15 @@ def _column(numbers: Sequence[float], device: torch.device, axes: int) -> torch.
     """float32 (n, 1, ...), filled in on the device."""
     shape = (1,) * axes
     return torch.cat([torch.full(shape, number, dtype=torch.float32, device=device) for number in numbers])
+
+
+def _views(rows: Sequence[_Row]) -> ViewRows | None:
+    """Which rows see one another: with guidance the unconditional ones of a group, and the conditional ones."""
+    members: dict[Hashable, list[int]] = {}
+    for number, row in enumerate(rows):
+        if row.state.group is not None:
+            members.setdefault((id(row.state.group), row.positive), []).append(number)
+    return ViewRows(groups=tuple(tuple(numbers) for numbers in members.values())) if members else None
 
 
 def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
