@@ -97,4 +97,3 @@ async def test_the_same_key_and_body_is_the_same_job_and_another_body_a_conflict
 async def test_a_callback_is_for_who_does_not_wait(edge: Edge):
     answer = await edge.client.post(VIEWS, json=body(callback_url="https://example.com/done"))
     assert (answer.status_code, answer.json()["error"]["details"]) == (400, {"field": "callback_url"})
-
