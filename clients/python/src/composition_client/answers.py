@@ -54,7 +54,7 @@ class Edit(_Result):
     Attributes:
         job_id: whose result it is.
         image: the file's bytes, in `output_format`; of several candidates the first one's.
-        images: every candidate's, where there are several.
+        images: every candidate's or every view's, where there are several.
         mask: bytes of the feathered mask, a greyscale PNG, with `return_mask`; where it is 0, no pixel was changed.
         metadata: `input_resolution`, `seed_used`, `routing`, `detections`, `mask_area`, `timings_ms`, `warnings` ...
     """
