@@ -169,11 +169,10 @@ class Editor:
                 seen += await all_of([models.analyzer.detect_objects(view.base) for view in views[1:]])
             whole = replace(signals, objects=tuple(item for objects in seen for item in objects))
             plan = replace(self._plan(one, whole), on_no_detection=OnNoDetection.ERROR)
+        each = [replace(signals, objects=objects) for objects in seen] if signals.looked else [signals] * len(views)
         return [
-            self._context(
-                view, plan, replace(signals, objects=own), models, journal, request_id=request_id, deadline=deadline
-            )
-            for view, journal, own in zip(views, journals, seen if signals.looked else [()] * len(views), strict=True)
+            self._context(view, plan, own, models, journals[place], request_id=request_id, deadline=deadline)
+            for place, (view, own) in enumerate(zip(views, each, strict=True))
         ]
 
     def _context(
