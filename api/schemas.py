@@ -25,7 +25,7 @@ from pydantic_core import PydanticKnownError
 
 from api.examples import EXAMPLE_REQUEST
 from api.multipart import Upload
-from api.references import Reference, images_of
+from api.references import Reference, ReferenceImage, images_of
 from api.wire_types import BlankIsAbsent, Flag, Image, Integer, Number
 from composition.controls import CONTROLS
 from composition.images import Box
@@ -35,6 +35,8 @@ from composition.request import (
     MAX_EDITS,
     MAX_REFERENCES,
     MAX_SEED,
+    MAX_VIEWS,
+    MIN_VIEWS,
     OF_EACH_EDIT,
     OPTIONS,
     ControlType,
@@ -170,6 +172,17 @@ References = Annotated[
     ),
     AfterValidator(_or_none),
 ]
+OneReference = Annotated[
+    Image | None,
+    Field(description="An image whose look is taken over; several as `reference_images`."),
+    BlankIsAbsent,
+]
+CallbackUrl = Annotated[
+    Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_URL_CHARS), AfterValidator(_http_url)]
+    | None,
+    Field(description="Webhook that is told when the job ends; only for the asynchronous endpoints."),
+    BlankIsAbsent,
+]
 MaskImage = Annotated[
     Image | None,
     Field(description="White = repaint (see config.mask_mode), same size as the base image; overrides detection."),
@@ -210,6 +223,11 @@ else:
     )
 
 
+def _check_given_once(request: GenerateRequest | ViewsRequest) -> None:
+    if request.reference_image is not None and request.reference_images is not None:
+        raise ValueError("reference_image and reference_images are the same thing: send one of them")
+
+
 class GenerateRequest(BaseModel):
     """One edit: a photo, a sentence and, optionally, a reference image. Or several of one photo, as `edits`."""
 
@@ -230,20 +248,11 @@ class GenerateRequest(BaseModel):
         Field(validate_default=True, description="What is to be done; required unless there are `edits`."),
         BeforeValidator(_required_without_edits),
     ] = None
-    reference_image: Annotated[
-        Image | None,
-        Field(description="An image whose look is taken over; several as `reference_images`."),
-        BlankIsAbsent,
-    ] = None
+    reference_image: OneReference = None
     reference_images: References = None
     mask_image: MaskImage = None
     negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
-    callback_url: Annotated[
-        Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_URL_CHARS), AfterValidator(_http_url)]
-        | None,
-        Field(description="Webhook that is told when the job ends; only for /generate/async."),
-        BlankIsAbsent,
-    ] = None
+    callback_url: CallbackUrl = None
     session: Annotated[
         Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SESSION_CHARS, pattern=r"^[!-~]+$")]
         | None,
@@ -273,8 +282,7 @@ class GenerateRequest(BaseModel):
 
     @model_validator(mode="after")
     def _with_references_given_once(self) -> Self:
-        if self.reference_image is not None and self.reference_images is not None:
-            raise ValueError("reference_image and reference_images are the same thing: send one of them")
+        _check_given_once(self)
         return self
 
     @model_validator(mode="after")
@@ -301,6 +309,11 @@ class GenerateRequest(BaseModel):
             named |= images_of(edit.reference_images, f"edits.{number}.")
         return {name: image for name, image in named.items() if image is not None}
 
+    @property
+    def photographs(self) -> tuple[str, ...]:
+        """The names of those of `images` that are edited."""
+        return ("base_image",)
+
     @model_validator(mode="after")
     def _that_can_be_delivered(self) -> Self:
         if self.response_format is ResponseFormat.BINARY:
@@ -313,6 +326,74 @@ class GenerateRequest(BaseModel):
                 f"the last of n candidates has the seed config.seed + n - 1, which may be at most {MAX_SEED}"
             )
         return self
+
+
+class ViewsRequest(BaseModel):
+    """One edit of several photographs of one thing, which gets one look in all of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_images: Annotated[
+        list[Image],
+        Field(
+            min_length=MIN_VIEWS,
+            max_length=MAX_VIEWS,
+            description="The photographs; each keeps its size, and every pixel outside its own mask.",
+        ),
+    ]
+    prompt: Annotated[Prompt, Field(description="What is to be done, in all of them.")]
+    reference_image: OneReference = None
+    reference_images: References = None
+    negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
+    callback_url: CallbackUrl = None
+    response_format: Annotated[
+        Literal[ResponseFormat.JSON, ResponseFormat.URL],
+        Field(description="json: the images in base64; url: `result.image_urls` in their place."),
+    ] = ResponseFormat.JSON
+    config: GenerateConfig = GenerateConfig()
+
+    @model_validator(mode="after")
+    def _with_references_given_once(self) -> Self:
+        _check_given_once(self)
+        return self
+
+    @model_validator(mode="after")
+    def _with_nothing_of_one_photo(self) -> Self:
+        for name in ("points", "box"):
+            if getattr(self.config, name) is not None:
+                raise ValueError(f"config.{name} is of one photograph: views take config.target")
+        if self.config.return_mask:
+            raise ValueError("config.return_mask is of one photograph: views have none")
+        if any(isinstance(one, ReferenceImage) and one.part is not None for one in self.reference_images or ()):
+            raise ValueError("reference_images.for is of one photograph: views have none")
+        return self
+
+    @property
+    def images(self) -> Mapping[str, str | Upload]:
+        """As those of a `GenerateRequest`: base_images.0 ..., reference_image."""
+        named = {f"base_images.{place}": image for place, image in enumerate(self.base_images)}
+        named |= {} if self.reference_image is None else {"reference_image": self.reference_image}
+        return named | images_of(self.reference_images, "")
+
+    @property
+    def photographs(self) -> tuple[str, ...]:
+        """The names of those of `images` that are edited."""
+        return tuple(f"base_images.{place}" for place in range(len(self.base_images)))
+
+    @property
+    def n(self) -> int:
+        """Of each photograph there is one result."""
+        return 1
+
+    @property
+    def edits(self) -> list[RegionEdit] | None:
+        """There is one edit."""
+        return None
+
+    @property
+    def session(self) -> str | None:
+        """It is in no line of requests."""
+        return None
 
 
 OF_ONE_EDIT = ("prompt", "negative_prompt", "mask_image", "reference_image", "reference_images")

@@ -13,8 +13,8 @@ from typing import Any
 
 from composition.request import EditOptions, ResponseFormat
 
-SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION = 1, 2, 3
-KNOWN_VERSIONS = frozenset({SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION})
+SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION, VIEWS_VERSION = 1, 2, 3, 4
+KNOWN_VERSIONS = frozenset({SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION, VIEWS_VERSION})
 """Of `Job.payload`. A worker refuses a job of a version that it does not know; a job is of the first that knows it."""
 
 
@@ -74,8 +74,9 @@ class EditOfPayload:
 class EditPayload:
     """What a job executes: `EditRequest` with its images as blob keys, and how its images are to be delivered.
 
-    With `edits` it has no prompt of its own. `reference_uses` are as those of an edit. `lora_digests` has the SHA-256
-    of the file that each name of `options.loras` meant when the job was accepted.
+    With `edits` it has no prompt of its own. `reference_uses` are as those of an edit. `view_keys` are of the
+    photographs beside the base. `lora_digests` has the SHA-256 of the file that each name of `options.loras` meant when
+    the job was accepted.
     """
 
     prompt: str
@@ -89,11 +90,13 @@ class EditPayload:
     options: EditOptions = field(default_factory=EditOptions)
     lora_digests: Mapping[str, str] = field(default_factory=dict)
     edits: tuple[EditOfPayload, ...] = ()
+    view_keys: tuple[str, ...] = ()
 
     @property
     def blob_keys(self) -> tuple[str, ...]:
         """Every input blob, for deletion when the job ends."""
-        own = _present(*self.reference_keys, self.mask_key, *(use.mask_key for use in self.reference_uses))
+        uses = (use.mask_key for use in self.reference_uses)
+        own = (*self.view_keys, *_present(*self.reference_keys, self.mask_key, *uses))
         return (self.base_key, *own, *(key for edit in self.edits for key in edit.blob_keys))
 
     @property
@@ -103,12 +106,14 @@ class EditPayload:
 
     @property
     def size(self) -> int:
-        """What it costs, in edits: every region of every candidate is denoised."""
-        return self.n * max(1, len(self.edits))
+        """What it costs, in edits: every region of every candidate is denoised, or every view."""
+        return self.n * max(1, len(self.edits)) * (1 + len(self.view_keys))
 
     @property
     def schema_version(self) -> int:
         """The first that understands it."""
+        if self.view_keys:
+            return VIEWS_VERSION
         if self.reference_uses or any(edit.reference_uses for edit in self.edits):
             return USED_REFERENCES_VERSION
         return SEVERAL_EDITS_VERSION if self.edits else SCHEMA_VERSION
@@ -122,7 +127,8 @@ def _present(*keys: str | None) -> tuple[str, ...]:
 class JobResult:
     """What a completed job holds: blob keys of its images and the JSON account of the edit.
 
-    `image_key` is the first candidate's, `other_image_keys` are those of the rest in the order of their seeds.
+    `image_key` is the first candidate's, `other_image_keys` are those of the rest in the order of their seeds; of an
+    edit of several views the first one's, and those of the rest as they were sent.
     `account` has pipeline_used, models_used, processing_time_ms and metadata of the API's result object.
     """
 
@@ -134,7 +140,7 @@ class JobResult:
 
     @property
     def image_keys(self) -> tuple[str, ...]:
-        """Of every candidate, in the order of their seeds; empty for an analysis."""
+        """Of every candidate in the order of their seeds, or of every view; empty for an analysis."""
         return (() if self.image_key is None else (self.image_key,)) + self.other_image_keys
 
     @property

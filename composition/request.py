@@ -112,6 +112,7 @@ MAX_CANDIDATES = 8
 MAX_REFERENCES = 4
 MAX_EDITS = 16
 """That a request may ever name; `generation.max_edits` may allow fewer."""
+MIN_VIEWS, MAX_VIEWS = 2, 8
 MAX_POINTS = 32
 
 
@@ -356,10 +357,21 @@ class OneOfSeveral:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """A photograph of a thing that another one shows too; `sent_size` and `notes` as of an `EditRequest`."""
+
+    image: Image
+    sent_size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class EditRequest:
     """One edit as the user asked for it, or several of one photograph, with decoded images.
 
-    With `edits`, `prompt`, `negative_prompt`, `references` and `mask` are each edit's, and the request has none.
+    With `edits`, `prompt`, `negative_prompt`, `references` and `mask` are each edit's, and the request has none. With
+    `views`, other photographs of what the base shows, its one edit is of all of them; there are then no `edits`, no
+    mask, no mark and one candidate.
     The look of all `references` is taken over.
     `n` is the number of candidates, `sent_size` (width, height) that of the photo before it was reduced, where it was;
     `notes` is what decoding has to say about the images; `loras` are the files that `options.loras` names, with those
@@ -377,6 +389,14 @@ class EditRequest:
     loras: tuple[LoraUse, ...] = ()
     options: EditOptions = field(default_factory=EditOptions)
     edits: tuple[OneOfSeveral, ...] = ()
+    views: tuple[View, ...] = ()
+
+    @property
+    def each_view(self) -> tuple[EditRequest, ...]:
+        """A request for each photograph alone, the base first."""
+        alone = replace(self, views=())
+        others = (replace(alone, base=view.image, sent_size=view.sent_size, notes=view.notes) for view in self.views)
+        return (alone, *others)
 
     @property
     def each(self) -> tuple[EditRequest, ...]:

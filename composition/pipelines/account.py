@@ -143,6 +143,30 @@ def metadata_of(edits: Sequence[Located | Undone], scene: Scene, journal: Journa
     }
 
 
+def describe_view(view: Located | Undone, scene: Scene | None) -> dict[str, Any]:
+    """Of one photograph of several what was made of it and where, and how the edit was routed."""
+    ctx = view.ctx
+    height, width = ctx.request.base.shape[:2]
+    if scene is None:
+        own: dict[str, Any] = {"region": None, "detections": [], "mask_area": 0.0, "kept": {}}
+        own["warnings"] = [*ctx.plan.decision.warnings, *ctx.journal.warnings]
+    else:
+        mask = scene.edits[0].mask
+        own = {
+            "region": _bounds(mask.thing),
+            "detections": [describe_detection(item) for item in mask.detections],
+            "mask_area": masks.area_fraction(scene.arrangement.weights),
+            "kept": ctx.journal.kept,
+            "warnings": warnings_of(ctx, mask),
+        }
+    return {
+        "routing": describe_routing(ctx),
+        "input_resolution": resolution(ctx.request.sent_size or (width, height)),
+        "output_resolution": resolution((width, height)),
+        **own,
+    }
+
+
 def painting_of(scene: Scene, journal: Journal) -> dict[str, Any]:
     """What the metadata of an edit has beside `metadata_of`."""
     ctx = scene.edits[0].ctx
@@ -159,10 +183,13 @@ def painting_of(scene: Scene, journal: Journal) -> dict[str, Any]:
 
 
 def _all_warnings(journal: Journal, each: Sequence[Sequence[str]]) -> list[str]:
-    """Of one edit its own; of several what holds for all of them once, and what holds for one with its number."""
+    """Of one edit its own; of several as `warnings_of_several`."""
+    return list(each[0]) if len(each) == 1 else warnings_of_several(journal, each, "edits")
+
+
+def warnings_of_several(journal: Journal, each: Sequence[Sequence[str]], name: str) -> list[str]:
+    """What holds for all of them once, and what holds for one with its number, as in "edits.1: not done"."""
     first, *others = each
-    if not others:
-        return list(first)
     common = [text for text in first if all(text in own for own in others)]
-    numbered = [f"edits.{number}: {text}" for number, own in enumerate(each) for text in own if text not in common]
+    numbered = [f"{name}.{number}: {text}" for number, own in enumerate(each) for text in own if text not in common]
     return [*journal.warnings, *common, *numbered]

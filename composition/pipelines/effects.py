@@ -82,6 +82,7 @@ ACTS_ALWAYS: Final = frozenset(
     {
         "base",
         "edits",
+        "views",
         "mask",
         "n",
         "model",

@@ -27,7 +27,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         config: the service's defaults.
     """
     options, generation = request.options, config.generation
-    steps, guidance_scale = _pace(request, config)
+    steps, guidance_scale = pace(options, config)
     prompt, negative_prompt = _prompt(request, decision), _negative_prompt(request, decision, config)
     return EditPlan(
         decision=decision,
@@ -123,9 +123,9 @@ def _spares_front(options: EditOptions, decision: Decision) -> bool:
     return options.occlusion is Keep.AUTO and a_thing
 
 
-def _pace(request: EditRequest, config: Config) -> tuple[int, float]:
+def pace(options: EditOptions, config: Config) -> tuple[int, float]:
     """Steps and guidance scale; a speed of few steps stays within what its weights are trained for."""
-    options, generation = request.options, config.generation
+    generation = config.generation
     if options.speed in FEW_STEPS:
         return FEW_STEPS[options.speed].pace(options.num_inference_steps, options.guidance_scale)
     return (

@@ -110,6 +110,7 @@ def _names_only(payload: dict[str, Any]) -> EditPayload:
         reference_keys=tuple(payload.get("reference_keys", ())),
         reference_uses=_masks_only(payload),
         mask_key=payload.get("mask_key"),
+        view_keys=tuple(payload.get("view_keys", ())),
         edits=tuple(
             EditOfPayload(
                 prompt=str(edit.get("prompt", "")),
@@ -127,7 +128,7 @@ def dump_payload(payload: EditPayload) -> dict[str, Any]:
     document = asdict(payload)
     document["options"]["loras"] = dict(payload.options.loras)
     document["lora_digests"] = dict(payload.lora_digests)
-    for name in ("edits", "reference_uses"):
+    for name in ("edits", "reference_uses", "view_keys"):
         if not document[name]:
             del document[name]
     for edit in document.get("edits", ()):
@@ -157,6 +158,7 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
         options=EditOptions(**options),
         lora_digests=document.get("lora_digests", {}),
         edits=tuple(_load_edit(edit) for edit in edits),
+        view_keys=tuple(document.get("view_keys", ())),
     )
 
 

@@ -23,6 +23,7 @@ MODELS = {
     "JobSummary": "JobSummary",
     "JobPage": "JobListResponse",
     "Lora": "LoraInfo",
+    "LoraUploads": "LoraUploads",
     "LoraList": "LoraListResponse",
     "RunnerHealth": "RunnerHealth",
     "Health": "HealthResponse",
@@ -48,12 +49,14 @@ def meaning(node: Any, schemas: dict[str, Any], *, without: set[str] = SHOWN_ONL
         return [meaning(part, schemas, without=without) for part in node]
     if not isinstance(node, dict):
         return node
+    parts = [part for part in node.get("anyOf", []) if part != {"type": "null"}]
+    if parts:
+        node = {key: value for key, value in node.items() if key != "anyOf"}
+        node |= parts[0] if len(parts) == 1 else {"anyOf": parts}
     if "$ref" in node:
         target = schemas[node["$ref"].rpartition("/")[2]]
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
     node = {key: value for key, value in node.items() if key not in without}
-    parts = [part for part in node.pop("anyOf", []) if part != {"type": "null"}]
-    node |= parts[0] if len(parts) == 1 else {"anyOf": parts} if parts else {}
     if "properties" in node:  # an object of our own: its own test compares it
         return {"type": "object"}
     return {key: meaning(value, schemas, without=without) for key, value in node.items() if key != "const"} | (

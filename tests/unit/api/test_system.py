@@ -21,6 +21,8 @@ from tests.unit.api.images import photo
 
 EDIT = {"base_image": photo(), "prompt": "blue car"}
 ROUTES = {
+    ("post", "/api/v1/views"),
+    ("post", "/api/v1/views/async"),
     ("post", "/api/v1/generate"),
     ("post", "/api/v1/generate/async"),
     ("post", "/api/v1/analyze"),

@@ -80,7 +80,7 @@ class Edit(_Result):
     Attributes:
         job_id: whose result it is.
         image: the file's bytes, in `output_format`; of several candidates the first one's.
-        images: every candidate's, where there are several.
+        images: every candidate's or every view's, where there are several.
         mask: bytes of the feathered mask, a greyscale PNG, with `return_mask`; where it is 0, no pixel was changed.
         metadata: `input_resolution`, `seed_used`, `routing`, `detections`, `mask_area`, `timings_ms`, `warnings` ...
     """
@@ -205,10 +205,19 @@ class Lora(_Answer):
     created_at: float
 
 
+class LoraUploads(_Answer):
+    """What an upload may bring."""
+
+    max_size_bytes: int
+    max_per_owner: int
+    max_bytes_per_owner: int
+
+
 class LoraList(_Answer):
-    """By name."""
+    """By name; `uploads` None where the service takes none."""
 
     loras: list[Lora]
+    uploads: LoraUploads | None = None
 
 
 class RunnerHealth(_Answer):

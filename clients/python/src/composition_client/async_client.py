@@ -11,7 +11,7 @@ import anyio
 import httpx
 
 from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora
-from composition_client.body import References, body_of, lora_upload
+from composition_client.body import References, body_of, lora_upload, views_body_of
 from composition_client.calls import Effect, Flow, Follow, Outcome, Pause, Retrying, Send
 from composition_client.connection import Connection, arguments
 from composition_client.events import EventReader
@@ -119,6 +119,27 @@ class AsyncClient:
                 timeout_s=timeout_s,
             )
         )
+
+    async def edit_views(
+        self,
+        images: Sequence[ImageLike],
+        prompt: str,
+        *,
+        reference: References | None = None,
+        negative_prompt: str | None = None,
+        on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **config: Unpack[Config],
+    ) -> Edit:
+        """Edit 2 to 8 photographs of one thing in one look and wait for it: `images` of the answer, in their order.
+
+        Else as `edit`; `points`, `box` and `return_mask` are refused.
+        """
+        body = views_body_of(images, prompt, reference=reference, negative_prompt=negative_prompt, config=config)
+        ears = Ears(on_progress=on_progress, on_preview=on_preview)
+        return await self._run(self._operations.edit(body, key=idempotency_key, ears=ears, timeout_s=timeout_s))
 
     async def submit(
         self,

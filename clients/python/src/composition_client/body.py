@@ -25,10 +25,11 @@ References: TypeAlias = ImageLike | OneReference | Sequence[ImageLike | OneRefer
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """Complete, since it may be sent several times."""
+    """Complete, since it may be sent several times; `path` is where an edit is submitted."""
 
     content: bytes
     content_type: str
+    path: str = "generate/async"
 
 
 def body_of(
@@ -65,6 +66,25 @@ def body_of(
     wired = {name: [_wired(part) for part in parts] for name, parts in read.items()}
     body = {name: parts if name == "reference_images" else parts[0] for name, parts in wired.items()}
     return Body(content=_json(body | plain), content_type="application/json")
+
+
+def views_body_of(
+    images: Sequence[ImageLike],
+    prompt: str,
+    *,
+    reference: References | None = None,
+    negative_prompt: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Body:
+    """One edit of several photographs, without what was not asked for. Raises: NotAnImage."""
+    body: dict[str, Any] = {"base_images": [_wired(image) for image in _read(images)], "prompt": prompt}
+    if reference is not None:
+        body["reference_images"] = [_wired(image) for image in _read(reference)]
+    if negative_prompt is not None:
+        body["negative_prompt"] = negative_prompt
+    if config:
+        body["config"] = dict(config)
+    return Body(content=_json(body), content_type="application/json", path="views/async")
 
 
 def _edit(one: OneEdit) -> dict[str, Any]:

@@ -5,9 +5,9 @@ run eager, and what it made takes over when all of it is done. Where it fails, e
 
 A compiled graph holds for one number of rows, one latent shape, one length of text, one reference a row, with or
 without ControlNet residuals. Rows are padded up to a warmed-up number (by repeating the first; the extra outputs are
-dropped), and a reference is always passed (zeros at scale 0). CUDA graphs (mode "reduce-overhead") keep their state per
-thread and reuse their output memory, which does not go with an engine thread whose batch changes at every step: the
-default mode is used.
+dropped), and a reference is always passed (zeros at scale 0). Views of one thing run eager. CUDA graphs (mode
+"reduce-overhead") keep their state per thread and reuse their output memory, which does not go with an engine thread
+whose batch changes at every step: the default mode is used.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class RowRunner:
         count = len(rows.sample)
         target = next((n for n in self._row_counts if n >= count), count)
         unet, as_held = instead or self._unet, rows.sample.dtype == self._dtype
-        warm = instead is None and as_held and self._takes(rows.references)
+        warm = instead is None and as_held and rows.views is None and self._takes(rows.references)
         warm = warm and ((target, *rows.sample.shape[1:]), rows.down is not None) in self._warm
         warm = warm and rows.text.shape[1] == self._warm_tokens
         self.forwards["compiled" if warm else "eager"] += 1

@@ -41,6 +41,7 @@ class BatchForward:
             timesteps=torch.stack(layout.of_each([state.timestep for state in states])),
             conditioning=layout.conditioning,
             references=layout.references,
+            views=layout.views,
         )
         self._counters.add("unet_forwards")
         self._counters.add("unet_rows", layout.rows)

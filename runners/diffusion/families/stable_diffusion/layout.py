@@ -18,7 +18,7 @@ import torch
 
 from composition.controls import CONTROLS
 from composition.request import ControlType
-from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.attention import ReferenceRows, ViewRows
 from runners.diffusion.families.stable_diffusion.state import Control, Reference, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import TEXT
 
@@ -55,6 +55,7 @@ class Layout:
         conditioning: see `StableDiffusionState`, each (rows, ...).
         inpainting: (rows, 5, h, w); None for a UNet that was not made for inpainting.
         references: those that act, in the order in which what they give is added; empty when no row has one.
+        views: None when no request is one of several views of a thing.
         controls: in the order of `CONTROLS`, those that act.
     """
 
@@ -63,6 +64,7 @@ class Layout:
     conditioning: Mapping[str, torch.Tensor]
     inpainting: torch.Tensor | None
     references: tuple[ReferenceRows, ...]
+    views: ViewRows | None
     controls: Mapping[ControlType, ControlRows]
 
     def of_each(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -131,6 +133,7 @@ def _build(states: Sequence[StableDiffusionState]) -> Layout:
         conditioning=conditioning,
         inpainting=torch.cat(extra) if extra else None,
         references=_references(rows),
+        views=_views(rows),
         controls={
             kind: _control_rows(wanting, conditioning)
             for kind in CONTROLS
@@ -187,6 +190,15 @@ def _references(rows: Sequence[_Row]) -> tuple[ReferenceRows, ...]:
         _reference(rows, [own[place] if place < len(own) else None for own in acting])
         for place in range(max(map(len, acting)))
     )
+
+
+def _views(rows: Sequence[_Row]) -> ViewRows | None:
+    """Which rows see one another: with guidance the unconditional ones of a group, and the conditional ones."""
+    members: dict[Hashable, list[int]] = {}
+    for number, row in enumerate(rows):
+        if row.state.group is not None:
+            members.setdefault((id(row.state.group), row.positive), []).append(number)
+    return ViewRows(groups=tuple(tuple(numbers) for numbers in members.values())) if members else None
 
 
 def _reference(rows: Sequence[_Row], references: Sequence[Reference | None]) -> ReferenceRows:

@@ -116,9 +116,16 @@ def test_several_edits_survive_the_store_and_name_every_image():
     assert (payload.words, payload.size, payload.schema_version) == ("red car; a tree", 4, 2)
 
 
+def test_views_survive_the_store_cost_one_each_and_name_every_photograph():
+    payload = EditPayload(prompt="red car", base_key="a", view_keys=("b", "c"), reference_keys=("r",))
+    assert load_payload(json.loads(json.dumps(dump_payload(payload)))) == payload
+    assert payload.blob_keys == ("a", "b", "c", "r")
+    assert (payload.size, payload.schema_version) == (3, 4)
+
+
 def test_a_job_of_one_edit_is_written_as_every_version_reads_it():
     payload = EditPayload(prompt="blue car", base_key="a", n=3)
-    assert "edits" not in dump_payload(payload)
+    assert {"edits", "view_keys"}.isdisjoint(dump_payload(payload))
     assert (payload.words, payload.size, payload.schema_version) == ("blue car", 3, 1)
 
 

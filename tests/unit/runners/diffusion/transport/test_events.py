@@ -12,6 +12,7 @@ from composition.diffusion import (
     DiffusionResult,
     ReferenceInput,
     RegionRequest,
+    ViewRequest,
 )
 from composition.errors import ContentPolicy, InvalidInput
 from composition.lora import LoraKind, LoraUse
@@ -81,6 +82,14 @@ def full_request():
             ),
             RegionRequest(prompt="a tree", negative_prompt="", controls={}),
         ),
+        views=(
+            ViewRequest(image=image(11), mask=np.full((16, 24), 9, np.uint8)),
+            ViewRequest(
+                image=image(12),
+                mask=np.full((16, 24), 10, np.uint8),
+                controls={"depth": ControlInput(image=image(13), scale=0.3, start=0.0, end=0.5)},
+            ),
+        ),
     )
 
 
@@ -120,6 +129,7 @@ def test_every_field_of_a_request_is_sent():
         DiffusionProgress(step=3, total=25),
         DiffusionProgress(step=3, total=25, preview=image(9)),
         DiffusionResult(image=image(7), models_used=("sd-inpainting",), cache={"vae_moments": "hit"}),
+        DiffusionResult(image=image(7), models_used=("sd-inpainting",), others=(image(8), image(9))),
     ],
     ids=lambda event: type(event).__name__,
 )
