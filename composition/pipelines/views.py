@@ -1,7 +1,7 @@
 """One edit of several photographs of a thing: found in each, painted in all of them at once, laid over each.
 
 detect -> mask -> condition -> **diffuse** -> blend, with one decision, one plan and one request to the diffusion model,
-which gives all views one look (docs/adr/0013).
+which gives all views one look (docs/adr/0014).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from torch import nn
 logger = logging.getLogger(__name__)
 
 VIEW_BLOCKS: Final = ("down_blocks", "mid_block")
-"""Those in which views see one another (docs/adr/0013 has the measurement)."""
+"""Those in which views see one another (docs/adr/0014 has the measurement)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
