@@ -23,8 +23,9 @@ from api.context import ApiContext
 from api.documentation import serve_whole_document
 from api.drain import DrainSwitch
 from api.fetcher import GuardedFetcher
+from api.loras import UPLOAD_TIMEOUT_S
 from api.readiness import ReadinessProbe
-from api.routes.loras import UPLOAD_TIMEOUT_S, streamed_paths
+from api.routes.loras import streamed_paths
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
 from composition.config import load_config
@@ -51,6 +52,7 @@ from observability.processes import BuildMetrics, ProcessMetrics, keep_sampling
 from observability.series import process_registry, server_folder, share_series
 from observability.tracing import set_up_tracing
 from prompt_reading.reader import GrammarPromptReader
+from runners.answer_limit import limit_answers
 from runners.refusal import hear_refusals, refusing_to_be_imported, refusing_to_start
 
 with refusing_to_be_imported():  # the runners read the configuration as they are declared
@@ -79,6 +81,7 @@ RESPONSE_MARGIN_S = 30.0
 set_up_logging(config.logging.level)
 format_logs(config.logging.format, "server")
 bound_connections()
+limit_answers()
 with config_errors_end_the_process():
     app = create_app(
         metrics=HttpMetrics(process_registry()),

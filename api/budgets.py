@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
+
+STREAMS_AT_ONCE: Final = 4
+"""Files that go to the disk as they come, on each way in; half of them of one client."""
 
 
 class ByteBudget:

@@ -11,7 +11,9 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from api.budgets import STREAMS_AT_ONCE, SharedBudget
 from api.drain import DrainSwitch
+from api.sessions import Sessions
 from composition.config import Config
 from composition.errors import NotReady
 from composition.loras.library import LoraLibrary
@@ -39,7 +41,9 @@ class ApiContext:
         served: the models, for GET /models.
         drain: refuses new work while it is on.
         decode_slots: bounds how many images are decoded or encoded at once, and with them the memory that takes.
+        sessions: the order of those requests of a session that are being read.
         delivery_slots: bounds how many results are read and made into an answer at once.
+        lora_downloads: bounds how many LoRAs are fetched at once.
     """
 
     config: Config
@@ -52,7 +56,9 @@ class ApiContext:
     served: Sequence[ServedModel] = ()
     drain: DrainSwitch = field(default_factory=DrainSwitch)
     decode_slots: anyio.CapacityLimiter = field(default_factory=_decode_slots)
+    sessions: Sessions = field(default_factory=Sessions)
     delivery_slots: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DELIVERIES_AT_ONCE))
+    lora_downloads: SharedBudget = field(default_factory=lambda: SharedBudget(STREAMS_AT_ONCE))
 
 
 def require_context(context: ApiContext | None) -> ApiContext:

@@ -22,6 +22,7 @@ from api.downloads import BrokenCompression, Cookies, Inflater
 from api.resolver import BoundedResolver
 from composition.config import FetchConfig
 from composition.errors import PayloadTooLarge, QueueFull, UnprocessableUrl
+from composition.ports.network import Sink
 
 logger = logging.getLogger(__name__)
 
@@ -66,17 +67,29 @@ class GuardedFetcher:
             PayloadTooLarge: larger than the limit.
             QueueFull: all downloads together are larger than theirs.
         """
-        async with self._deadline():
-            target, cookies = _parse(url), Cookies()
-            for _ in range(self._max_redirects + 1):
-                headers = {"Accept": "image/*", "Accept-Encoding": "identity", **cookies.header_for(target)}
-                async with self._send("GET", target, headers=headers) as r:
-                    if r.status_code in _REDIRECTS and "location" in r.headers:
-                        cookies.keep(target, r.headers.get_list("set-cookie"))
-                        target = _parse_redirect(target, r.headers["location"])
-                        continue
-                    return await self._read(r)
-            raise UnprocessableUrl("the URL redirects too often", details={"max_redirects": self._max_redirects})
+        received = bytearray()
+        async with self._deadline(self._timeout_s), self._opened(url, accept="image/*") as response:
+            try:
+                async for piece in _unfolded(response, self._max_bytes):
+                    if not self._budget.take(len(piece)):
+                        raise QueueFull("too many downloads at once", retry_after_s=BUSY_RETRY_AFTER_S)
+                    received += piece
+            finally:
+                self._budget.give_back(len(received))
+        return bytes(received)
+
+    async def fetch_into(self, url: str, sink: Sink, *, max_bytes: int, timeout_s: float) -> None:
+        """Download a file of at most `max_bytes` to where its bytes go as they come.
+
+        A server that says nothing for the configured time is given up long before `timeout_s`, the time for all of it.
+
+        Raises: as `fetch`, without QueueFull: it takes no memory. What the sink raises.
+        """
+        async with self._deadline(timeout_s), self._opened(url, accept="*/*") as response:
+            async for piece in _unfolded(response, max_bytes):
+                sink.write(piece)
+                await sink.drain()
+            await sink.drain(finish=True)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Send a webhook; redirects are not followed and the answer's body is not read.
@@ -87,7 +100,10 @@ class GuardedFetcher:
         Raises:
             UnprocessableUrl: forbidden, unreachable or too slow.
         """
-        async with self._deadline(), self._send("POST", _parse(url), headers=headers, body=body) as response:
+        async with (
+            self._deadline(self._timeout_s),
+            self._send("POST", _parse(url), headers=headers, body=body) as response,
+        ):
             return response.status_code
 
     async def check(self, url: str) -> None:
@@ -97,19 +113,34 @@ class GuardedFetcher:
             UnprocessableUrl: malformed, or its host has an address that is not public.
         """
         target = _parse(url)
-        async with self._deadline():
+        async with self._deadline(self._timeout_s):
             try:
                 await self._addresses(target)
             except _UnknownHost:
                 return
 
     @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
+    async def _deadline(self, timeout_s: float) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(timeout_s):
                 yield
         except TimeoutError as error:
-            raise UnprocessableUrl(f"the URL did not answer within {self._timeout_s:g} s") from error
+            raise UnprocessableUrl(f"the URL did not answer within {timeout_s:g} s") from error
+
+    @asynccontextmanager
+    async def _opened(self, url: str, *, accept: str) -> AsyncIterator[httpx.Response]:
+        """The answer that is no redirect any more."""
+        target, cookies = _parse(url), Cookies()
+        for _ in range(self._max_redirects + 1):
+            headers = {"Accept": accept, "Accept-Encoding": "identity", **cookies.header_for(target)}
+            async with self._send("GET", target, headers=headers) as r:
+                if r.status_code in _REDIRECTS and "location" in r.headers:
+                    cookies.keep(target, r.headers.get_list("set-cookie"))
+                    target = _parse_redirect(target, r.headers["location"])
+                    continue
+                yield r
+                return
+        raise UnprocessableUrl("the URL redirects too often", details={"max_redirects": self._max_redirects})
 
     async def _addresses(self, url: httpx.URL) -> list[IpAddress]:
         """Every address of a URL's host, all of them checked: one private address refuses the host."""
@@ -156,44 +187,39 @@ class GuardedFetcher:
                     await response.aclose()
                 return
 
-    async def _read(self, response: httpx.Response) -> bytes:
-        """The body, counted while it arrives, and while it unfolds when it was compressed without being asked for."""
-        if response.status_code not in _FILES:
-            raise UnprocessableUrl(
-                f"the URL was answered with status {response.status_code}", details={"status": response.status_code}
-            )
-        encoding = response.headers.get("content-encoding", "").strip().lower()
-        try:
-            inflater = None if encoding in ("", "identity") else Inflater(encoding)
-        except KeyError as error:
-            raise UnprocessableUrl("the URL gave an answer compressed in an unknown way") from error
-        declared = response.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._max_bytes:
-            raise self._too_large()
-        received = bytearray()
-        try:
-            async for chunk in response.aiter_raw():
-                room = self._max_bytes + 1 - len(received)
-                unfolded = inflater.inflate(chunk, room) if inflater else chunk
-                if len(received) + len(unfolded) > self._max_bytes:
-                    raise self._too_large()
-                if not self._budget.take(len(unfolded)):
-                    raise QueueFull("too many downloads at once", retry_after_s=BUSY_RETRY_AFTER_S)
-                received += unfolded
-        except httpx.HTTPError as error:
-            raise UnprocessableUrl("the URL's answer broke off") from error
-        except BrokenCompression as error:
-            raise UnprocessableUrl("the URL's answer is not compressed as it says") from error
-        finally:
-            self._budget.give_back(len(received))
-        if inflater is not None and not inflater.complete:
-            raise UnprocessableUrl("the URL's answer broke off")
-        return bytes(received)
 
-    def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(
-            f"the URL's file is larger than {self._max_bytes // 2**20} MB", details={"max_bytes": self._max_bytes}
+async def _unfolded(response: httpx.Response, max_bytes: int) -> AsyncIterator[bytes]:
+    """The body, counted while it arrives, and while it unfolds when it was compressed without being asked for."""
+    if response.status_code not in _FILES:
+        raise UnprocessableUrl(
+            f"the URL was answered with status {response.status_code}", details={"status": response.status_code}
         )
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    try:
+        inflater = None if encoding in ("", "identity") else Inflater(encoding)
+    except KeyError as error:
+        raise UnprocessableUrl("the URL gave an answer compressed in an unknown way") from error
+    declared = response.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+    received_bytes = 0
+    try:
+        async for chunk in response.aiter_raw():
+            piece = inflater.inflate(chunk, max_bytes + 1 - received_bytes) if inflater else chunk
+            received_bytes += len(piece)
+            if received_bytes > max_bytes:
+                raise _too_large(max_bytes)
+            yield piece
+    except httpx.HTTPError as error:
+        raise UnprocessableUrl("the URL's answer broke off") from error
+    except BrokenCompression as error:
+        raise UnprocessableUrl("the URL's answer is not compressed as it says") from error
+    if inflater is not None and not inflater.complete:
+        raise UnprocessableUrl("the URL's answer broke off")
+
+
+def _too_large(max_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the URL's file is larger than {max_bytes // 2**20} MB", details={"max_bytes": max_bytes})
 
 
 def _anything(address: IpAddress) -> bool:

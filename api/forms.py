@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Coroutine, Mapping, Set
 from typing import Any, Final
 
+import anyio.to_thread
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
@@ -16,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from api.bodies import BoundedJsonRoute, max_body_bytes
 from api.context import current_context
 from api.errors import about_field
-from api.json_reader import JsonReader
+from api.json_reader import BLOCK_BYTES, JsonReader
 from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
 from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
 from api.security.answers import refuse
@@ -35,7 +36,7 @@ class EditRoute(BoundedJsonRoute):
             if not is_form(request):
                 return await from_json(request)
             form = await form_of(request, files=_FILE_PARTS, texts=_TEXT_PARTS)
-            return await from_value(_ReadRequest(request, to_body(form)))
+            return await from_value(_ReadRequest(request, await anyio.to_thread.run_sync(to_body, form)))
 
         return handler
 
@@ -85,7 +86,7 @@ class _ReadRequest(Request):
 
 
 def to_body(form: Form) -> dict[str, Any]:
-    """What the JSON body would have been; fields that are no text are sent as JSON.
+    """What the JSON body would have been; fields that are no text are sent as JSON. Of large ones it takes a while.
 
     Raises:
         InvalidInput: a field is given twice, or is not valid JSON.
@@ -93,7 +94,8 @@ def to_body(form: Form) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for name, values in form.items():
         if name in IMAGE_LISTS:
-            body[name] = [value for value in values if isinstance(value, Upload) or value.strip()]
+            given = [value for value in values if isinstance(value, Upload) or value.strip()]
+            body[name] = [_object_or(name, value) for value in given]
             continue
         if len(values) > 1:
             raise about_field(name, f"is given {len(values)} times", "repeated")
@@ -106,13 +108,19 @@ def to_body(form: Form) -> dict[str, Any]:
 
 
 def _parsed(name: str, text: str) -> Any:
-    reader = JsonReader()
-    reader.feed(text.encode())
+    reader, data = JsonReader(), text.encode()
+    for begin in range(0, len(data), BLOCK_BYTES):
+        reader.feed(data[begin : begin + BLOCK_BYTES])
     try:
         return reader.value()
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise about_field(name, f"is not valid JSON: {reason}", "json_type") from error
+
+
+def _object_or(name: str, value: str | Upload) -> Any:
+    """One of a list of images, as which an object may stand: no image's text looks like one."""
+    return _parsed(name, value) if isinstance(value, str) and value.lstrip().startswith("{") else value
 
 
 def _is_text(schema: Schema) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -19,6 +19,7 @@ from starlette.requests import Request
 from api.bodies import pieces_of
 from api.errors import about_field
 from composition.errors import CompositionError, InvalidInput, PayloadTooLarge
+from composition.ports.network import Sink
 
 MEDIA_TYPE = "multipart/form-data"
 MAX_HEADERS = 8
@@ -46,18 +47,6 @@ class FormLimits:
     max_file_bytes: int
     max_text_bytes: int = 64 * 1024
     max_parts: int = 64
-
-
-class Sink(Protocol):
-    """Where a file goes that is not to be in memory."""
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Take the next bytes; quick."""
-        ...
-
-    async def drain(self, *, finish: bool = False) -> None:
-        """Called after every piece of the body, and with `finish` at its end: time for what is slow."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +146,7 @@ class _Reading:
     def feed(self, piece: bytes) -> None:
         self._total_bytes += len(piece)
         if self._total_bytes > self._limits.max_total_bytes:
-            raise _too_large("the form", self._limits.max_total_bytes)
+            raise too_large("the form", self._limits.max_total_bytes)
         # Where the delimiter stands in a file without ending it, the parser is slow: that is no form.
         self._delimiters += piece.count(self._delimiter)
         if self._delimiters > self._limits.max_parts:
@@ -213,7 +202,7 @@ class _Reading:
         max_bytes = limits.max_file_bytes if self._name in limits.files else limits.max_text_bytes
         self._received_bytes += end - start
         if self._received_bytes > max_bytes:
-            raise _too_large(self._name, max_bytes)
+            raise too_large(self._name, max_bytes)
         target = self._into if self._streams and self._into is not None else self._data
         target.write(memoryview(data)[start:end])
 
@@ -240,6 +229,7 @@ class _Reading:
         )
 
 
-def _too_large(what: str, max_bytes: int) -> PayloadTooLarge:
+def too_large(what: str, max_bytes: int) -> PayloadTooLarge:
+    """The error for a body, or a field of it, of more bytes than are taken."""
     size = f"{max_bytes / 2**20:g} MB" if max_bytes >= 2**20 else f"{max_bytes / 2**10:g} KB"
     return PayloadTooLarge(f"{what} is larger than {size}", details={"max_bytes": max_bytes})

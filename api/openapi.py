@@ -28,6 +28,7 @@ from composition.errors import (
     PayloadTooLarge,
     QueueFull,
     RateLimited,
+    Superseded,
     Timeout,
     Unauthorized,
     UnprocessableImage,
@@ -41,6 +42,7 @@ _MESSAGES: dict[type[CompositionError], str] = {
     Forbidden: "a page of another site may not use this service; api.cors_origins lists those that may",
     NotFound: "there is no such job",
     Cancelled: "the job was cancelled",
+    Superseded: Superseded.MESSAGE,
     PayloadTooLarge: "the request body is larger than 50 MB",
     UnprocessableImage: "base_image: is not a JPEG, PNG or WebP image",
     UnprocessableUrl: "base_image: the URL points to an address that is not public",
@@ -63,7 +65,7 @@ _DESCRIPTIONS = {
     401: "No valid API key.",
     403: "A page of another site asks and no API keys are configured, or uploads are closed.",
     404: "Unknown, expired, or another owner's.",
-    409: "The job was cancelled while the caller waited.",
+    409: "The job was cancelled while the caller waited, or a newer request of its session took its place.",
     413: "Body or pixels over the limit.",
     422: "Well-formed but unusable.",
     429: "Too many requests; Retry-After says when to come back.",
@@ -87,7 +89,7 @@ SUBMITTING = (
     RateLimited,
     QueueFull,
 )
-WAITING = (*SUBMITTING, NoDetection, Cancelled, ModelError, OutOfMemory, Timeout)
+WAITING = (*SUBMITTING, NoDetection, Cancelled, Superseded, ModelError, OutOfMemory, Timeout)
 GENERATING = (*WAITING, ContentPolicy)
 
 Responses = dict[int | str, dict[str, Any]]

@@ -41,6 +41,27 @@ class GenerateResponse(_Wire):
     result: GenerateResult
 
 
+class ViewsResult(_Wire):
+    image: str | None = Field(None, description="The first photograph, edited, base64, in `config.output_format`.")
+    images: list[str] | None = Field(
+        None, description="Every photograph in the order in which they were sent; one without the thing as it was."
+    )
+    image_url: str | None = Field(None, description="With `response_format` url, in the place of `image`: its path.")
+    image_urls: list[str] | None = Field(None, description="With `response_format` url, in the place of `images`.")
+    pipeline_used: Pipeline
+    models_used: list[str] = Field(examples=[["grounding-dino", "sd-inpainting"]])
+    processing_time_ms: int = Field(examples=[12840])
+    metadata: dict[str, Any] = Field(
+        description="seed_used, seeds, routing, loras, timings_ms, cache, warnings; views: of each photograph "
+        "input_resolution, output_resolution, region, detections, mask_area, kept, warnings.",
+    )
+
+
+class ViewsResponse(_Wire):
+    success: Literal[True] = True
+    result: ViewsResult
+
+
 class AnalyzeResult(_Wire):
     """A dry run: what would be repainted, and why."""
 
@@ -125,9 +146,18 @@ class LoraResponse(_Wire):
     lora: LoraInfo
 
 
+class LoraUploads(_Wire):
+    """What POST /loras takes: of one file, and of all that a caller keeps."""
+
+    max_size_bytes: int = Field(description="Of one file.", examples=[536870912])
+    max_per_owner: int = Field(description="So many a caller may keep.", examples=[20])
+    max_bytes_per_owner: int = Field(description="Of all of a caller's files together.", examples=[4294967296])
+
+
 class LoraListResponse(_Wire):
     success: Literal[True] = True
     loras: list[LoraInfo] = Field(description="By name.")
+    uploads: LoraUploads | None = Field(description="The limits of uploads; null where the service takes none.")
 
 
 class RunnerHealth(_Wire):

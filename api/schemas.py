@@ -6,7 +6,6 @@ Unknown keys, NaN, numbers as text and booleans as numbers are refused; everythi
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
@@ -17,11 +16,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     StringConstraints,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     create_model,
     model_validator,
 )
@@ -29,6 +25,8 @@ from pydantic_core import PydanticKnownError
 
 from api.examples import EXAMPLE_REQUEST
 from api.multipart import Upload
+from api.references import Reference, ReferenceImage, images_of
+from api.wire_types import BlankIsAbsent, Flag, Image, Integer, Number
 from composition.controls import CONTROLS
 from composition.images import Box
 from composition.marks import Point
@@ -37,6 +35,8 @@ from composition.request import (
     MAX_EDITS,
     MAX_REFERENCES,
     MAX_SEED,
+    MAX_VIEWS,
+    MIN_VIEWS,
     OF_EACH_EDIT,
     OPTIONS,
     ControlType,
@@ -49,6 +49,7 @@ T = TypeVar("T")
 
 MAX_PROMPT_CHARS = 1000
 MAX_URL_CHARS = 8192
+MAX_SESSION_CHARS = 64
 
 
 def _without_repetition(types: list[str] | None) -> list[str] | None:
@@ -89,11 +90,6 @@ def _with_steps_to_act_in(config: GenerateConfig) -> GenerateConfig:
     return config
 
 
-def _none_if_blank(value: object) -> object:
-    """Forms and client libraries send "" for what was left out."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
 def _required_without_edits(value: object, info: ValidationInfo) -> object:
     """Only where the edits are there or wrong by themselves may a prompt be absent."""
     if value is None and info.data.get("edits", ()) is None:
@@ -107,32 +103,11 @@ def _http_url(url: str) -> str:
     return url
 
 
-def _upload_or(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
-    """A file of a form is there already; JSON cannot say one."""
-    return value if isinstance(value, Upload) else handler(value)
-
-
-def _digest_of_upload(value: Any) -> Any:
-    return f"sha256:{hashlib.sha256(value.data).hexdigest()}" if isinstance(value, Upload) else value
-
-
 if TYPE_CHECKING:
     ControlName = str
-    Image = str | Upload
 else:
     ControlName = Literal[tuple(CONTROLS)]
-    Image = Annotated[
-        str,
-        StringConstraints(min_length=1),
-        Field(description="A JPEG, PNG or WebP image: base64, a data URL, or an http(s) URL that the service fetches."),
-        WrapValidator(_upload_or),
-        PlainSerializer(_digest_of_upload, return_type=str),
-    ]
-BlankIsAbsent = BeforeValidator(_none_if_blank)
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
-Flag = Annotated[bool, Field(strict=True)]
-Integer = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 LoraName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.0)]
 LoraWeight = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-2.0, le=2.0)]
@@ -190,9 +165,23 @@ else:
 
 
 References = Annotated[
-    list[Image] | None,
-    Field(max_length=MAX_REFERENCES, description="Images whose look is taken over, all together."),
+    list[Reference] | None,
+    Field(
+        max_length=MAX_REFERENCES,
+        description="Images whose look is taken over; those of one part and one weight all together.",
+    ),
     AfterValidator(_or_none),
+]
+OneReference = Annotated[
+    Image | None,
+    Field(description="An image whose look is taken over; several as `reference_images`."),
+    BlankIsAbsent,
+]
+CallbackUrl = Annotated[
+    Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_URL_CHARS), AfterValidator(_http_url)]
+    | None,
+    Field(description="Webhook that is told when the job ends; only for the asynchronous endpoints."),
+    BlankIsAbsent,
 ]
 MaskImage = Annotated[
     Image | None,
@@ -234,6 +223,11 @@ else:
     )
 
 
+def _check_given_once(request: GenerateRequest | ViewsRequest) -> None:
+    if request.reference_image is not None and request.reference_images is not None:
+        raise ValueError("reference_image and reference_images are the same thing: send one of them")
+
+
 class GenerateRequest(BaseModel):
     """One edit: a photo, a sentence and, optionally, a reference image. Or several of one photo, as `edits`."""
 
@@ -254,18 +248,18 @@ class GenerateRequest(BaseModel):
         Field(validate_default=True, description="What is to be done; required unless there are `edits`."),
         BeforeValidator(_required_without_edits),
     ] = None
-    reference_image: Annotated[
-        Image | None,
-        Field(description="An image whose look is taken over; several as `reference_images`."),
-        BlankIsAbsent,
-    ] = None
+    reference_image: OneReference = None
     reference_images: References = None
     mask_image: MaskImage = None
     negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
-    callback_url: Annotated[
-        Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_URL_CHARS), AfterValidator(_http_url)]
+    callback_url: CallbackUrl = None
+    session: Annotated[
+        Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SESSION_CHARS, pattern=r"^[!-~]+$")]
         | None,
-        Field(description="Webhook that is told when the job ends; only for /generate/async."),
+        Field(
+            description="A name of your own choosing for a line of requests of which only the newest is wanted: "
+            "those that came before and have not ended end with SUPERSEDED."
+        ),
         BlankIsAbsent,
     ] = None
     n: Annotated[
@@ -288,8 +282,7 @@ class GenerateRequest(BaseModel):
 
     @model_validator(mode="after")
     def _with_references_given_once(self) -> Self:
-        if self.reference_image is not None and self.reference_images is not None:
-            raise ValueError("reference_image and reference_images are the same thing: send one of them")
+        _check_given_once(self)
         return self
 
     @model_validator(mode="after")
@@ -310,13 +303,16 @@ class GenerateRequest(BaseModel):
     def images(self) -> Mapping[str, str | Upload]:
         """Every image by the name that an error calls it: base_image, reference_images.0 ..., edits.0.mask_image."""
         named: dict[str, str | Upload | None] = {name: getattr(self, name) for name in IMAGE_FIELDS}
-        for name in IMAGE_LISTS:
-            named |= {f"{name}.{place}": image for place, image in enumerate(getattr(self, name) or ())}
+        named |= images_of(self.reference_images, "")
         for number, edit in enumerate(self.edits or ()):
             named[f"edits.{number}.mask_image"] = edit.mask_image
-            for place, image in enumerate(edit.reference_images or ()):
-                named[f"edits.{number}.reference_images.{place}"] = image
+            named |= images_of(edit.reference_images, f"edits.{number}.")
         return {name: image for name, image in named.items() if image is not None}
+
+    @property
+    def photographs(self) -> tuple[str, ...]:
+        """The names of those of `images` that are edited."""
+        return ("base_image",)
 
     @model_validator(mode="after")
     def _that_can_be_delivered(self) -> Self:
@@ -330,6 +326,74 @@ class GenerateRequest(BaseModel):
                 f"the last of n candidates has the seed config.seed + n - 1, which may be at most {MAX_SEED}"
             )
         return self
+
+
+class ViewsRequest(BaseModel):
+    """One edit of several photographs of one thing, which gets one look in all of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_images: Annotated[
+        list[Image],
+        Field(
+            min_length=MIN_VIEWS,
+            max_length=MAX_VIEWS,
+            description="The photographs; each keeps its size, and every pixel outside its own mask.",
+        ),
+    ]
+    prompt: Annotated[Prompt, Field(description="What is to be done, in all of them.")]
+    reference_image: OneReference = None
+    reference_images: References = None
+    negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
+    callback_url: CallbackUrl = None
+    response_format: Annotated[
+        Literal[ResponseFormat.JSON, ResponseFormat.URL],
+        Field(description="json: the images in base64; url: `result.image_urls` in their place."),
+    ] = ResponseFormat.JSON
+    config: GenerateConfig = GenerateConfig()
+
+    @model_validator(mode="after")
+    def _with_references_given_once(self) -> Self:
+        _check_given_once(self)
+        return self
+
+    @model_validator(mode="after")
+    def _with_nothing_of_one_photo(self) -> Self:
+        for name in ("points", "box"):
+            if getattr(self.config, name) is not None:
+                raise ValueError(f"config.{name} is of one photograph: views take config.target")
+        if self.config.return_mask:
+            raise ValueError("config.return_mask is of one photograph: views have none")
+        if any(isinstance(one, ReferenceImage) and one.part is not None for one in self.reference_images or ()):
+            raise ValueError("reference_images.for is of one photograph: views have none")
+        return self
+
+    @property
+    def images(self) -> Mapping[str, str | Upload]:
+        """As those of a `GenerateRequest`: base_images.0 ..., reference_image."""
+        named = {f"base_images.{place}": image for place, image in enumerate(self.base_images)}
+        named |= {} if self.reference_image is None else {"reference_image": self.reference_image}
+        return named | images_of(self.reference_images, "")
+
+    @property
+    def photographs(self) -> tuple[str, ...]:
+        """The names of those of `images` that are edited."""
+        return tuple(f"base_images.{place}" for place in range(len(self.base_images)))
+
+    @property
+    def n(self) -> int:
+        """Of each photograph there is one result."""
+        return 1
+
+    @property
+    def edits(self) -> list[RegionEdit] | None:
+        """There is one edit."""
+        return None
+
+    @property
+    def session(self) -> str | None:
+        """It is in no line of requests."""
+        return None
 
 
 OF_ONE_EDIT = ("prompt", "negative_prompt", "mask_image", "reference_image", "reference_images")

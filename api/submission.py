@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import anyio.to_thread
 
@@ -22,13 +22,17 @@ from api.context import STARTING_RETRY_AFTER_S, ApiContext, Charge
 from api.conversion import own_options, to_options, to_result
 from api.images import decode_inline, is_url, naming
 from api.multipart import Upload
-from api.schemas import GenerateRequest
+from api.references import uses_of
+from api.schemas import GenerateRequest, ViewsRequest
+from composition.config import Config
+from composition.diffusion import rows_of
 from composition.errors import (
     Cancelled,
     InternalError,
     InvalidInput,
     NotFound,
     NotReady,
+    Superseded,
     Timeout,
     UnprocessableImage,
     from_code,
@@ -36,6 +40,7 @@ from composition.errors import (
 from composition.images import Mask
 from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, JobStatus, Priority
 from composition.logs import current_ids
+from composition.pipelines.planning import pace
 from composition.request import EditOptions, ResponseFormat
 from observability.tracing import current_traceparent
 
@@ -43,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 IMAGES_GONE = "the job completed, but its images are not in the image storage any more"
 
+Submitted: TypeAlias = GenerateRequest | ViewsRequest
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -51,18 +57,20 @@ T = TypeVar("T")
 class _Images:
     """The files of a request, each known to decode."""
 
-    base: bytes
+    photographs: tuple[str, ...]
+    """The names of those that are edited."""
     named: Mapping[str, bytes]
-    """By the name that an error calls them; `base` is not among them."""
+    """By the name that an error calls them."""
 
     def references(self, prefix: str = "") -> list[str]:
         """The names of a request's references, or of one of its edits, whose names begin with the prefix."""
-        return [name for name in self.named if name.startswith(f"{prefix}reference_image")]
+        names = [name for name in self.named if name.startswith(f"{prefix}reference_image")]
+        return [name for name in names if not name.endswith("mask_image")]
 
 
 async def submit(
     context: ApiContext,
-    request: GenerateRequest,
+    request: Submitted,
     *,
     kind: JobKind,
     owner: str,
@@ -82,37 +90,45 @@ async def submit(
     context.drain.check()
     _check_delivery(request, kind, priority)
     _check_edits(request, context.config.generation.max_edits)
+    _check_views(request, context.config)
     if kind is JobKind.EDIT:
-        charge(request.n * max(1, len(request.edits or ())))
+        charge(request.n * max(1, len(request.edits or ())) * len(request.photographs))
     if request.callback_url is not None:
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
     options = to_options(request.config)
     lora_digests = await context.loras.check(owner, options.loras)
-    images = await _load_images(context, request, options)
-    payload = replace(await _store(context, request, images, options), lora_digests=lora_digests)
-    limit_s = context.config.limits.request_timeout_seconds
-    job = Job(
-        id=str(uuid.uuid4()),
-        kind=kind,
-        owner=owner,
-        priority=priority,
-        payload=payload,
-        max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
-        schema_version=payload.schema_version,
-        time_limit_s=limit_s * payload.size if deadline is None else _left_s(deadline),
-        callback_url=request.callback_url,
-        idempotency_key=idempotency_key,
-        body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
-        request_id=current_ids().get("request_id", ""),
-        traceparent=current_traceparent(),
-    )
-    # From here on the queue owns the images: a refused or repeated submission's it deletes itself.
-    return await context.queue.submit(job)
+    with context.sessions.arrived(owner, request.session) as hand_over:
+        images = await _load_images(context, request, options)
+        payload = replace(await _store(context, request, images, options), lora_digests=lora_digests)
+        limit_s = context.config.limits.request_timeout_seconds
+        job = Job(
+            id=str(uuid.uuid4()),
+            kind=kind,
+            owner=owner,
+            priority=priority,
+            payload=payload,
+            max_attempts=1 if priority is Priority.INTERACTIVE else context.config.queue.max_attempts,
+            schema_version=payload.schema_version,
+            time_limit_s=limit_s * payload.size if deadline is None else _left_s(deadline),
+            callback_url=request.callback_url,
+            idempotency_key=idempotency_key,
+            body_digest=await anyio.to_thread.run_sync(_digest, request) if idempotency_key else None,
+            session=request.session,
+            request_id=current_ids().get("request_id", ""),
+            traceparent=current_traceparent(),
+        )
+        try:
+            hand_over()
+        except Superseded:
+            await context.blobs.delete(payload.blob_keys)
+            raise
+        # From here on the queue owns the images: a refused or repeated submission's it deletes itself.
+        return await context.queue.submit(job)
 
 
 async def run_interactive(
-    context: ApiContext, request: GenerateRequest, *, kind: JobKind, owner: str, charge: Charge, spent_s: float = 0.0
+    context: ApiContext, request: Submitted, *, kind: JobKind, owner: str, charge: Charge, spent_s: float = 0.0
 ) -> Job:
     """Submit and wait; a caller that stops waiting (its task is cancelled) cancels the job.
 
@@ -120,12 +136,13 @@ async def run_interactive(
 
     Raises:
         Cancelled: somebody cancelled the job.
+        Superseded: a newer request of its session came.
         Timeout: it did not end within the time limit; it is cancelled.
         NotReady: the service stops before it can end; it is cancelled.
         CompositionError: the job's own error.
     """
     if request.callback_url is not None:
-        raise InvalidInput("callback_url is only for /generate/async", details={"field": "callback_url"})
+        raise InvalidInput("callback_url is only for the asynchronous endpoints", details={"field": "callback_url"})
     deadline = deadline_of(context, spent_s)
     job = await submit(
         context, request, kind=kind, owner=owner, priority=Priority.INTERACTIVE, charge=charge, deadline=deadline
@@ -153,7 +170,7 @@ async def wait_for_end(context: ApiContext, job: Job, *, deadline: float) -> Job
     except (asyncio.CancelledError, NotReady):
         await asyncio.shield(_abandon(context, job))
         raise
-    if ended.status is JobStatus.CANCELLED:
+    if ended.error is None and ended.status is JobStatus.CANCELLED:
         raise Cancelled("the job was cancelled")
     if ended.error is not None:
         failure = from_code(ended.error.code, ended.error.message, ended.error.details)
@@ -228,7 +245,7 @@ async def forget_images(context: ApiContext, job: Job) -> None:
             logger.warning("job %s: its images stay until the job expires: %s", job.id, error)
 
 
-def _check_delivery(request: GenerateRequest, kind: JobKind, priority: Priority) -> None:
+def _check_delivery(request: Submitted, kind: JobKind, priority: Priority) -> None:
     """Raises: InvalidInput: the images cannot be delivered as asked."""
     asked = request.response_format
     if kind is JobKind.ANALYZE and asked is not ResponseFormat.JSON:
@@ -243,13 +260,25 @@ def _check_delivery(request: GenerateRequest, kind: JobKind, priority: Priority)
         )
 
 
-def _check_edits(request: GenerateRequest, most: int) -> None:
+def _check_edits(request: Submitted, most: int) -> None:
     """Raises: InvalidInput: they are more than the operator allows."""
     count = len(request.edits or ())
     if count > most:
         raise InvalidInput(
             f"edits: {count} are more than the {most} that are allowed here (generation.max_edits)",
             details={"field": "edits", "max_edits": most},
+        )
+
+
+def _check_views(request: Submitted, config: Config) -> None:
+    """Raises: InvalidInput: they would not fit into one step of the diffusion model, which they take together."""
+    count, most = len(request.photographs), config.generation.rows
+    rows = rows_of(count, pace(to_options(request.config), config)[1])
+    if count > 1 and rows > most:
+        raise InvalidInput(
+            f"base_images: {count} views take {rows} rows of a forward, and {most} are allowed here "
+            "(generation.max_rows): send fewer, or a guidance_scale of 1, which halves the rows",
+            details={"field": "base_images", "rows": rows, "max_rows": most},
         )
 
 
@@ -260,26 +289,26 @@ async def _abandon(context: ApiContext, job: Job) -> None:
         return
 
 
-async def _load_images(context: ApiContext, request: GenerateRequest, options: EditOptions) -> _Images:
+async def _load_images(context: ApiContext, request: Submitted, options: EditOptions) -> _Images:
     given = request.images
     loaded = await _all(*(_load(context, name, image) for name, image in given.items()))
     files = dict(zip(given, loaded, strict=True))
     measure = partial(context.codec.measure, oversize=options.oversize)
-    size = await _decode(context, "base_image", measure, files["base_image"])
-    with naming("base_image"):
-        _check_minimum(size, context.config.limits.min_resolution)
-    if options.mark is not None:
-        options.mark.check_inside(await _decode(context, "base_image", context.codec.size_as_sent, files["base_image"]))
+    for name in request.photographs:
+        size = await _decode(context, name, measure, files[name])
+        with naming(name):
+            _check_minimum(size, context.config.limits.min_resolution)
+        if options.mark is not None:
+            options.mark.check_inside(await _decode(context, name, context.codec.size_as_sent, files[name]))
     read = partial(context.codec.decode_mask, mode=options.mask_mode, oversize=options.oversize)
-    base = files.pop("base_image")
     for name, file in files.items():
         if name.endswith("mask_image"):
             reading = await _decode(context, name, read, file)
             with naming(name):
                 _check_mask(reading.mask, size)
-        else:
+        elif name not in request.photographs:
             await _decode(context, name, measure, file)
-    return _Images(base=base, named=files)
+    return _Images(photographs=request.photographs, named=files)
 
 
 async def _load(context: ApiContext, field: str, image: str | Upload) -> bytes:
@@ -313,11 +342,11 @@ def _check_mask(mask: Mask, base_size: tuple[int, int]) -> None:
         raise UnprocessableImage(f"the mask is {sizes['mask']} pixels, the base image {sizes['base']}", details=sizes)
 
 
-async def _store(context: ApiContext, request: GenerateRequest, images: _Images, options: EditOptions) -> EditPayload:
+async def _store(context: ApiContext, request: Submitted, images: _Images, options: EditOptions) -> EditPayload:
     """Put the files into blobs; those already stored are deleted again when one fails."""
     keys: dict[str, str] = {}
     try:
-        for name, data in {"base_image": images.base, **images.named}.items():
+        for name, data in images.named.items():
             keys[name] = await context.blobs.put(data)
     except BaseException:
         await asyncio.shield(context.blobs.delete(list(keys.values())))
@@ -327,21 +356,25 @@ async def _store(context: ApiContext, request: GenerateRequest, images: _Images,
             prompt=edit.prompt,
             negative_prompt=edit.negative_prompt,
             reference_keys=tuple(keys[name] for name in images.references(f"edits.{number}.")),
+            reference_uses=uses_of(edit.reference_images, keys, f"edits.{number}."),
             mask_key=keys.get(f"edits.{number}.mask_image"),
             options=own_options(edit),
         )
         for number, edit in enumerate(request.edits or ())
     )
+    base, *views = images.photographs
     return EditPayload(
         prompt=request.prompt or "",
-        base_key=keys["base_image"],
+        base_key=keys[base],
         negative_prompt=request.negative_prompt,
         reference_keys=tuple(keys[name] for name in images.references()),
+        reference_uses=uses_of(request.reference_images, keys, ""),
         mask_key=keys.get("mask_image"),
         n=request.n,
         response_format=request.response_format,
         options=options,
         edits=edits,
+        view_keys=tuple(keys[name] for name in views),
     )
 
 
@@ -349,7 +382,7 @@ def _left_s(deadline: float) -> float:
     return max(0.0, deadline - asyncio.get_running_loop().time())
 
 
-def _digest(request: GenerateRequest) -> str:
+def _digest(request: Submitted) -> str:
     """Of what the request means, not of how it was spelled: key order, white space and defaults do not matter.
 
     So it is the same after an upgrade that brings new fields.

@@ -214,12 +214,14 @@ class EngineBench:
         fixed = few - 2 * step
         normal = fixed + USUAL_STEPS * step
         fast = self._count_ours(make_request(3, side, num_inference_steps=4, guidance_scale=1.5, speed=Speed.FAST))
+        turbo = self._count_ours(make_request(3, side, num_inference_steps=4, guidance_scale=1.0, speed=Speed.TURBO))
         window = self._count_ours(make_request(3, side, num_inference_steps=4), guidance_end=0.5)
         small = crop_side(side)
         cropped = self._count_ours(make_request(3, small, num_inference_steps=4))
         cropped_step = (cropped - self._count_ours(make_request(3, small, num_inference_steps=2))) / 2
         return {
             "fast (4 LCM steps)": fast / normal,
+            "turbo (4 TCD steps)": turbo / normal,
             "guidance_end 0.5": (fixed + USUAL_STEPS * (window - fixed) / 4) / normal,
             f"crop (region 1/8 as wide, painted at {small} px)": (cropped + 16 * cropped_step) / normal,
         }

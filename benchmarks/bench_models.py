@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.bench_requests import CONTROL_TYPES
 from composition.controls import CONTROLS
+from composition.few_steps import FEW_STEPS
 from models_store.tiny.dimensions import CLIP_PREPROCESSOR
 from models_store.tiny.saving import prefix_names, save_tensors
 from models_store.tiny.vocabulary import write_clip_tokenizer, write_json
@@ -94,9 +95,9 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> StableDif
         ip_adapter=folder / "ip-adapter",
         ip_adapter_variant="sd15",
         controlnets={kind: folder / CONTROLS[kind].role for kind in CONTROL_TYPES},
-        lcm_lora=folder / "lcm-lora",
+        speed_loras={speed: folder / few.role for speed, few in FEW_STEPS.items()},
     )
-    stamp, identity = folder / "size.json", json.dumps({**asdict(size), "dtype": str(dtype)})
+    stamp, identity = folder / "size.json", json.dumps({**asdict(size), "dtype": str(dtype), "speeds": list(FEW_STEPS)})
     if stamp.is_file() and stamp.read_text() == identity:
         return paths
     torch.manual_seed(0)
@@ -106,7 +107,8 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> StableDif
         unet = _unet(size)
         _save_pipeline(size, unet, paths.base)
         _save_ip_adapter(size, unet, folder / "ip-adapter")
-        _save_lora(unet, folder / "lcm-lora")
+        for lora_folder in paths.speed_loras.values():
+            _save_lora(unet, lora_folder)
         for control_folder in paths.controlnets.values():
             _controlnet(size).save_pretrained(control_folder)
     finally:

@@ -25,9 +25,10 @@ from skimage.metrics import structural_similarity
 from benchmarks.bench_requests import Arrival
 from composition.config import Config
 from composition.diffusion import DiffusionRequest, DiffusionResult
+from composition.few_steps import FEW_STEPS
 from composition.images import Image, Mask
 from composition.imaging import geometry
-from composition.request import Quality, Speed
+from composition.request import Quality
 from models_store.store import ModelSet
 from runners.device import choose_device, choose_dtype
 from runners.diffusion.engine.counters import Counters
@@ -95,9 +96,10 @@ class Renderer:
             ("guidance_end 0.5", self._request, {"guidance_end": 0.5}),
             ("half the steps", self._with_steps(self._request.num_inference_steps // 2), {}),
         ]
-        if self._components.paths.lcm_lora is not None:
-            fast = dataclasses.replace(self._with_steps(6), speed=Speed.FAST, guidance_scale=1.5)
-            variants.append(("speed fast, 6 steps", fast, {}))
+        for speed in self._components.paths.speed_loras:
+            steps, guidance_scale = FEW_STEPS[speed].pace(None, None)
+            few = dataclasses.replace(self._with_steps(steps), speed=speed, guidance_scale=guidance_scale)
+            variants.append((f"speed {speed}, {steps} steps", few, {}))
         for name, request, settings in variants:
             image, seconds = self._paint(request, **settings)
             renderings.append(self._compare(name, image, seconds, usual))

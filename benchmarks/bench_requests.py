@@ -12,7 +12,7 @@ import numpy as np
 from composition.controls import CONTROLS
 from composition.controls.depth import DEPTH
 from composition.controls.pose import POSE
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, ReferenceInput
 from composition.errors import CompositionError
 from composition.images import Image
 from composition.request import ControlType
@@ -52,7 +52,7 @@ def controls(side: int, *kinds: ControlType) -> dict[ControlType, ControlInput]:
 
 
 def reference(seed: int, side: int) -> dict[str, Any]:
-    return {"references": (image(seed, side),), "ip_adapter_scale": 0.6}
+    return {"references": (ReferenceInput(images=(image(seed, side),), scale=0.6),)}
 
 
 def mixed_requests(first_seed: int, side: int, steps: int) -> list[DiffusionRequest]:

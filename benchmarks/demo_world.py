@@ -34,7 +34,7 @@ from benchmarks.demo_painters import PAINTERS, Painted
 from composition.decision import Pipeline
 from composition.errors import ContentPolicy
 from composition.images import Box, Detection
-from composition.request import EditOptions, EditRequest, RefineMask
+from composition.request import EditOptions, EditRequest, Reference, RefineMask
 from demo_models.world.edits import ALL_KINDS, KINDS, OCCLUSION, REFERENCE, STRUCTURE, EditPair, sample_edit
 from demo_models.world.scenes import LabelledBox
 from demo_models.world.scoring import keypoint_similarity
@@ -92,7 +92,7 @@ def request_for(pair: EditPair, seed: int, *, conditioned: bool = True, rough: b
             options |= {"force_controlnet": True, "control_types": ("depth",)}
     if not conditioned:
         options |= {"ip_adapter_scale": 0.0, "controlnet_conditioning_scale": 0.0}
-    references = () if pair.reference is None else (pair.reference,)
+    references = () if pair.reference is None else (Reference(image=pair.reference),)
     return EditRequest(
         base=pair.before.image,
         prompt=pair.prompt,
@@ -215,11 +215,12 @@ async def run(
 
 @dataclass(frozen=True, kw_only=True)
 class LocalEditor:
-    """The editor over runners in this process, its models by themselves, and what stops them."""
+    """The editor over runners in this process, its models by themselves, the runners, and what stops them."""
 
     editor: Editor
     models: Models
     native_size: int
+    runners: Sequence[Any]
     stop: Callable[[], None]
 
 
@@ -241,7 +242,13 @@ def local_editor() -> LocalEditor:
     editor = Editor(
         config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
     )
-    return LocalEditor(editor=editor, models=assembly.models, native_size=assembly.native_size, stop=diffusion.stop)
+    return LocalEditor(
+        editor=editor,
+        models=assembly.models,
+        native_size=assembly.native_size,
+        runners=(analyzer, detector, structure, diffusion),
+        stop=diffusion.stop,
+    )
 
 
 def _in_process(runner: Any) -> Any:

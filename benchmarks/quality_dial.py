@@ -96,9 +96,9 @@ class FlopCount:
             request.num_inference_steps,
             request.strength,
             request.guidance_scale > 1.0,
-            len(request.references),
+            tuple((len(one.images), one.scale == 0.0, one.mask is None) for one in request.references),
             tuple((kind, one.scale == 0.0, one.start, one.end) for kind, one in request.controls.items()),
-            (request.ip_adapter_scale == 0.0, request.ip_adapter_start, request.ip_adapter_end),
+            (request.ip_adapter_start, request.ip_adapter_end),
             (request.speed, request.quality),
         )
         if key not in self._counted:

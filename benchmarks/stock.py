@@ -9,18 +9,27 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
-from diffusers import ControlNetModel, DPMSolverMultistepScheduler, LCMScheduler, UniPCMultistepScheduler
+from diffusers import (
+    ControlNetModel,
+    DPMSolverMultistepScheduler,
+    LCMScheduler,
+    TCDScheduler,
+    UniPCMultistepScheduler,
+)
 from diffusers.image_processor import IPAdapterMaskProcessor
 from PIL import Image as PilImage
 from safetensors.torch import load_file
 
-from composition.diffusion import DiffusionRequest
-from composition.images import Image
+from composition.diffusion import DiffusionRequest, ReferenceInput
+from composition.images import Image, Mask
 from composition.lora import LoraKind, LoraUse
 from composition.request import Scheduler, Speed
 from runners.diffusion.families.stable_diffusion.components import IMAGE_ENCODER
 from runners.diffusion.families.stable_diffusion.paths import StableDiffusionPaths
 from runners.diffusion.families.stable_diffusion.preprocess import pad_to_square
+
+TCD_ETA = 0.3
+"""Of the TCD-LoRA's model cards; the stock pipelines would take 0."""
 
 
 class StockPipelines:
@@ -78,6 +87,8 @@ class StockPipelines:
         if conditioning is not None:
             del options["prompt"], options["negative_prompt"]
             options |= _in_place_of_words(conditioning)
+        if request.speed is Speed.TURBO:
+            options["eta"] = TCD_ETA
         pipe = self._base(ip_variant)
         if ip_variant is not None:
             options |= _reference_options(pipe, request)
@@ -98,7 +109,7 @@ class StockPipelines:
         return pipe(**options).images
 
     def add_lora(self, ip_variant: str | None, folder: Any) -> None:
-        """Put the LCM-LoRA on one of the pipelines, for good."""
+        """Put the LoRA of a speed on one of the pipelines, for good."""
         self._base(ip_variant).load_lora_weights(str(folder), weight_name="pytorch_lora_weights.safetensors")
 
     def wear(self, ip_variant: str | None, loras: Sequence[LoraUse]) -> None:
@@ -165,6 +176,8 @@ def _scheduler(request: DiffusionRequest, saved: Any) -> Any:
     """From the saved configuration: of the last one used, its settings would stay."""
     if request.speed is Speed.FAST:
         return LCMScheduler.from_config(saved)
+    if request.speed is Speed.TURBO:
+        return TCDScheduler.from_config(saved)
     if request.scheduler is Scheduler.UNIPC:
         return UniPCMultistepScheduler.from_config(saved, timestep_spacing="linspace")
     karras = request.scheduler is Scheduler.DPM_SOLVER_KARRAS
@@ -172,27 +185,42 @@ def _scheduler(request: DiffusionRequest, saved: Any) -> Any:
 
 
 def _reference_options(pipe: Any, request: DiffusionRequest) -> dict[str, Any]:
-    """The reference, where and when it acts: the scale is set from step to step, as stock has no window for it."""
-    steps = max(1, min(int(request.num_inference_steps * request.strength), request.num_inference_steps))
+    """The references, where and when they act: scales are set from step to step, as stock has no window for them.
 
-    def scale(step: int) -> float:
+    Where one has a mask, or there are several, each has one image: stock has one mask and one scale for each.
+    """
+    steps = max(1, min(int(request.num_inference_steps * request.strength), request.num_inference_steps))
+    masked = request.ip_adapter_mask or any(one.mask is not None for one in request.references)
+    apart = len(request.references) > 1 or masked
+    assert not apart or all(len(one.images) == 1 for one in request.references)
+    scales = [one.scale for one in request.references]
+
+    def scale(step: int) -> Any:
         acts = step / steps >= request.ip_adapter_start and (step + 1) / steps <= request.ip_adapter_end
-        return request.ip_adapter_scale if acts else 0.0
+        now = scales if acts else [0.0] * len(scales)
+        return [now] if apart else sum(now)
 
     def after_step(pipe: Any, step: int, timestep: Any, kept: dict[str, Any]) -> dict[str, Any]:
         pipe.set_ip_adapter_scale(scale(step + 1))
         return kept
 
     pipe.set_ip_adapter_scale(scale(0))
-    images = [PilImage.fromarray(pad_to_square(image)) for image in request.references]
+    images = [PilImage.fromarray(pad_to_square(image)) for one in request.references for image in one.images]
     options: dict[str, Any] = {"ip_adapter_image": [images]}
     if (request.ip_adapter_start, request.ip_adapter_end) != (0.0, 1.0):
         options["callback_on_step_end"] = after_step
-    if request.ip_adapter_mask:
+    if apart:
         height, width = request.mask.shape
-        masks = IPAdapterMaskProcessor().preprocess([PilImage.fromarray(request.mask)], height=height, width=width)
-        options["cross_attention_kwargs"] = {"ip_adapter_masks": [masks.reshape(1, 1, height, width)]}
+        drawn = [PilImage.fromarray(_acts(request, one)) for one in request.references]
+        masks = IPAdapterMaskProcessor().preprocess(drawn, height=height, width=width)
+        options["cross_attention_kwargs"] = {"ip_adapter_masks": [masks.reshape(1, len(drawn), height, width)]}
     return options
+
+
+def _acts(request: DiffusionRequest, reference: ReferenceInput) -> Mask:
+    """Where a reference acts."""
+    acts = np.full_like(request.mask, 255) if reference.mask is None else reference.mask
+    return np.minimum(acts, request.mask) if request.ip_adapter_mask else acts
 
 
 def _in_place_of_words(conditioning: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

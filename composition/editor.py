@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from composition.caching.single_flight import recorded_outcomes
@@ -23,11 +24,13 @@ from composition.pipelines.locating import Located, Undone
 from composition.pipelines.painting import Scene, paint, scene_of
 from composition.pipelines.parallel import all_of
 from composition.pipelines.planning import alike, make_plan
+from composition.pipelines.referring import references_of
+from composition.pipelines.views import account_of_views, find_in_each, paint_views
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.prompt_reader import PromptReader
 from composition.ports.queue import ProgressListener
 from composition.reading import Reading
-from composition.request import EditRequest, OnNoDetection
+from composition.request import EditRequest, OnNoDetection, Speed
 from composition.result import Analysis, EditResult
 from composition.routing import Router
 
@@ -57,7 +60,7 @@ class Editor:
     async def edit(
         self, request: EditRequest, *, request_id: str, listener: ProgressListener, deadline: Deadline | None = None
     ) -> EditResult:
-        """Edit an image.
+        """Edit an image, or every view of a thing; the result has then an image for each.
 
         Args:
             request: what is asked for, with decoded images.
@@ -65,6 +68,8 @@ class Editor:
             listener: called with every `Progress`, on the event loop.
             deadline: of the whole edit; the diffusion model is told what is left of it.
         """
+        if request.views:
+            return await self._edit_views(request, request_id=request_id, listener=listener, deadline=deadline)
         start = time.perf_counter()
         journal = self._journal(request, listener)
         with recorded_outcomes() as outcomes:
@@ -81,6 +86,25 @@ class Editor:
             models_used=tuple(journal.models_used),
             processing_time_ms=elapsed_ms,
             metadata={**painting_of(scene, journal), **metadata_of(edits, scene, journal)},
+        )
+
+    async def _edit_views(
+        self, request: EditRequest, *, request_id: str, listener: ProgressListener, deadline: Deadline | None
+    ) -> EditResult:
+        start = time.perf_counter()
+        journal = Journal(listener=listener, observer=self._observer)
+        with recorded_outcomes() as outcomes:
+            contexts = await self._prepare_views(request, journal, request_id=request_id, deadline=deadline)
+            views = await find_in_each(contexts, PIPELINES)
+            images = await paint_views(views, journal)
+        journal.cache.update(outcomes)
+        return EditResult(
+            images=images,
+            mask=views.mask,
+            pipeline=contexts[0].plan.decision.pipeline,
+            models_used=tuple(journal.models_used),
+            processing_time_ms=round((time.perf_counter() - start) * 1000),
+            metadata=account_of_views(views, journal),
         )
 
     async def analyze(self, request: EditRequest, *, request_id: str) -> Analysis:
@@ -119,20 +143,62 @@ class Editor:
             decided = await all_of([self._decide(one, models, own) for one, own in zip(asked, journals, strict=True)])
         plans = alike([plan for _, plan in decided])
         return [
-            EditContext(
-                request_id=request_id,
-                request=one.request,
-                plan=plan,
-                signals=signals,
-                models=models,
-                journal=own,
-                native_size=self._native_size,
-                candidates_at_once=self._config.limits.max_concurrent_requests,
-                previews=self._config.generation.previews,
-                deadline=deadline,
-            )
+            self._context(one.request, plan, signals, models, own, request_id=request_id, deadline=deadline)
             for one, own, plan, (signals, _) in zip(asked, journals, plans, decided, strict=True)
         ]
+
+    async def _prepare_views(
+        self, request: EditRequest, journal: Journal, *, request_id: str, deadline: Deadline | None
+    ) -> list[EditContext]:
+        """route: one reading, one decision and one plan, from what is seen in any of the photographs."""
+        views, models = request.each_view, asked_once(self._models)
+        journals = [journal.of_one() for _ in views]
+        for view, own in zip(views, journals, strict=True):
+            own.warnings.extend(view.notes)
+        with journal.stage("route"):
+            asked = self._read(views[0])
+            if len(asked) > 1:
+                raise InvalidInput(
+                    "prompt: asks for several edits, which views cannot have together: send them one after the other",
+                    details={"field": "prompt"},
+                )
+            (one,) = asked
+            journal.warnings.extend(one.notes)
+            signals = await self._signals(one.request, one.reading, models, journals[0])
+            seen = [signals.objects]
+            if signals.looked:
+                seen += await all_of([models.analyzer.detect_objects(view.base) for view in views[1:]])
+            whole = replace(signals, objects=tuple(item for objects in seen for item in objects))
+            plan = replace(self._plan(one, whole), on_no_detection=OnNoDetection.ERROR)
+        each = [replace(signals, objects=objects) for objects in seen] if signals.looked else [signals] * len(views)
+        return [
+            self._context(view, plan, own, models, journals[place], request_id=request_id, deadline=deadline)
+            for place, (view, own) in enumerate(zip(views, each, strict=True))
+        ]
+
+    def _context(
+        self,
+        request: EditRequest,
+        plan: EditPlan,
+        signals: Signals,
+        models: Models,
+        journal: Journal,
+        *,
+        request_id: str,
+        deadline: Deadline | None,
+    ) -> EditContext:
+        return EditContext(
+            request_id=request_id,
+            request=request,
+            plan=plan,
+            signals=signals,
+            models=models,
+            journal=journal,
+            native_size=self._native_size,
+            candidates_at_once=self._config.limits.max_concurrent_requests,
+            previews=self._config.generation.previews,
+            deadline=deadline,
+        )
 
     def _read(self, request: EditRequest) -> list[Asked]:
         """The edits that a prompt asks for: several where it names several and nothing else says where to repaint."""
@@ -150,17 +216,21 @@ class Editor:
 
     async def _decide(self, asked: Asked, models: Models, journal: Journal) -> tuple[Signals, EditPlan]:
         """Gather the signals that can still matter, decide, and resolve the plan."""
-        request, reading = asked.request, asked.reading
-        signals = await self._signals(request, reading, models, journal)
+        signals = await self._signals(asked.request, asked.reading, models, journal)
+        return signals, self._plan(asked, signals)
+
+    def _plan(self, asked: Asked, signals: Signals) -> EditPlan:
+        request = asked.request
         decision = self._router.decide(
-            reading, options=request.options, signals=signals, has_reference=bool(request.references)
+            asked.reading, options=request.options, signals=signals, has_reference=bool(request.references)
         )
         self._observer.decided(decision)
         plan = make_plan(request, decision, self._config)
         self._refuse_absent_controls(request, plan)
+        self._refuse_absent_speed(plan)
         self._refuse_unknown_checkpoint(plan)
         self._refuse_points_in_vain(request, plan)
-        return signals, plan
+        return plan
 
     def _refuse_absent_controls(self, request: EditRequest, plan: EditPlan) -> None:
         """Raises: InvalidInput: a control type that was asked for or that the edit takes has no ControlNet."""
@@ -168,6 +238,16 @@ class Editor:
         for name in (*request.options.control_types, *plan.controls):
             if name in absent:
                 raise InvalidInput(f"control type {name} is not available: {absent[name]}")
+
+    def _refuse_absent_speed(self, plan: EditPlan) -> None:
+        """Raises: InvalidInput: the weights of a speed of few steps are not there."""
+        absent = self._models.absent_speeds
+        if plan.speed in absent:
+            available = [speed.value for speed in Speed if speed not in absent]
+            raise InvalidInput(
+                f"speed {plan.speed} is not available: {absent[plan.speed]}; available: {', '.join(available)}",
+                details={"field": "config.speed", "available": available},
+            )
 
     def _refuse_unknown_checkpoint(self, plan: EditPlan) -> None:
         """Raises: InvalidInput: the service has no checkpoint of that name."""
@@ -193,7 +273,7 @@ class Editor:
             calls["objects"] = analyzer.detect_objects(request.base)
             journal.used("yolox")
         if needed.reference and request.references:
-            calls["references"] = _all(analyzer.classify_reference(image) for image in request.references)
+            calls["references"] = _all(analyzer.classify_reference(one.image) for one in request.references)
         if needed.prompt:
             calls["prompt_structural"] = analyzer.classify_prompt(reading.asked or request.prompt)
         if calls.keys() - {"objects"}:
@@ -211,20 +291,31 @@ def _check_region(request: EditRequest) -> None:
     """Raises: UnprocessableImage, InvalidInput: what says where to repaint is of another image."""
     if request.mask is not None and request.mask.shape != request.base.shape[:2]:
         raise UnprocessableImage("mask_image must have the size of base_image")
+    for number, one in enumerate(request.references):
+        if one.part_mask is not None and one.part_mask.shape != request.base.shape[:2]:
+            raise UnprocessableImage(f"reference_images.{number}.for.mask_image must have the size of base_image")
     mark = request.options.mark
     if mark is not None:
         mark.check_inside((request.base.shape[1], request.base.shape[0]))
 
 
 async def _prepared(ctx: EditContext, *, several: bool) -> Located | Undone:
-    return await _or_undone(ctx, PIPELINES[ctx.plan.decision.pipeline].prepare(ctx), several=several)
+    async def prepared() -> Located:
+        return await _referring(await PIPELINES[ctx.plan.decision.pipeline].prepare(ctx))
+
+    return await _or_undone(ctx, prepared(), several=several)
 
 
 async def _located(ctx: EditContext, *, several: bool) -> Located | Undone:
     async def located() -> Located:
-        return Located(ctx=ctx, mask=await PIPELINES[ctx.plan.decision.pipeline].locate(ctx))
+        mask = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
+        return await _referring(Located(ctx=ctx, mask=mask))
 
     return await _or_undone(ctx, located(), several=several)
+
+
+async def _referring(edit: Located) -> Located:
+    return replace(edit, references=await references_of(edit.ctx, edit.mask))
 
 
 async def _or_undone(ctx: EditContext, work: Awaitable[Located], *, several: bool) -> Located | Undone:

@@ -7,6 +7,7 @@ CompositionError
 |-- NotFound                   404 NOT_FOUND
 |-- MethodNotAllowed           405 METHOD_NOT_ALLOWED
 |-- Cancelled                  409 CANCELLED
+|   `-- Superseded                 SUPERSEDED             a newer request of its session took its place
 |-- PayloadTooLarge            413 PAYLOAD_TOO_LARGE      bytes or pixels over the limit
 |-- Unprocessable              422 (abstract)             well-formed but unusable
 |   |-- UnprocessableImage         UNPROCESSABLE_IMAGE
@@ -76,6 +77,13 @@ class MethodNotAllowed(CompositionError):
 
 class Cancelled(CompositionError):
     code, status = "CANCELLED", 409
+
+
+class Superseded(Cancelled):
+    """A client that asks again before it has its answer wants the newer one."""
+
+    code = "SUPERSEDED"
+    MESSAGE: ClassVar[str] = "a newer request of the same session took this one's place"
 
 
 class PayloadTooLarge(CompositionError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from composition.deadline import Deadline
 from composition.editor import Editor
 from composition.errors import NotFound
 from composition.images import Image, Mask
-from composition.jobs import EditOfPayload, Job, JobKind, JobResult
+from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, JobResult, UseOfReference
 from composition.lora import LoraUse
 from composition.loras.library import LoraLibrary
 from composition.pipelines.account import resolution
@@ -23,11 +23,11 @@ from composition.ports.codec import ImageCodec
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.queue import BlobStore, ProgressListener
 from composition.provenance import parameters_of
-from composition.request import EditOptions, EditRequest, OneOfSeveral, Oversize
+from composition.request import EditOptions, EditRequest, OneOfSeveral, Oversize, Reference, View
 from composition.result import EditResult
 
 REDUCED: Final = (
-    "base_image: {sent} pixels are more than are allowed; it was reduced to {size}, and so is the result (oversize "
+    "{name}: {sent} pixels are more than are allowed; it was reduced to {size}, and so is the result (oversize "
     "downscale)"
 )
 
@@ -77,35 +77,69 @@ class EditJobHandler:
         base, *references = await asyncio.gather(
             self._decode(photo, options), *(self._load_reference(key, options) for key in payload.reference_keys)
         )
+        views = [await self._load_view(key, number, options) for number, key in enumerate(payload.view_keys, start=1)]
         notes: list[str] = []
         mask = await self._load_mask(payload.mask_key, options, notes)
+        used = await self._used(references, payload, options, notes)
         edits = [await self._load_edit(edit, options, notes) for edit in payload.edits]
-        size = sent_size = (base.shape[1], base.shape[0])
-        if options.oversize is Oversize.DOWNSCALE:
-            sent_size = await asyncio.to_thread(self._codec.size_as_sent, photo)
+        size = (base.shape[1], base.shape[0])
+        sent_size = await self._sent_size(photo, base, options)
         if sent_size != size:
-            notes.append(REDUCED.format(sent=resolution(sent_size), size=resolution(size)))
+            name = "base_images.0" if views else "base_image"
+            notes.append(REDUCED.format(name=name, sent=resolution(sent_size), size=resolution(size)))
             options = _scaled(options, size[0] / sent_size[0], size[1] / sent_size[1])
         return EditRequest(
             base=base,
             prompt=payload.prompt,
             negative_prompt=payload.negative_prompt,
-            references=tuple(references),
+            references=used,
             mask=mask,
             n=payload.n,
             sent_size=sent_size,
             notes=tuple(dict.fromkeys(notes)),
             options=options,
             edits=tuple(edits),
+            views=tuple(views),
         )
 
+    async def _load_view(self, key: str, number: int, options: EditOptions) -> View:
+        photo = await self._blobs.get(key)
+        image = await self._decode(photo, options)
+        size, sent_size = (image.shape[1], image.shape[0]), await self._sent_size(photo, image, options)
+        note = REDUCED.format(name=f"base_images.{number}", sent=resolution(sent_size), size=resolution(size))
+        return View(image=image, sent_size=sent_size, notes=(note,) if sent_size != size else ())
+
+    async def _sent_size(self, photo: bytes, image: Image, options: EditOptions) -> tuple[int, int]:
+        """(width, height) of a photograph before it was reduced, where it was."""
+        if options.oversize is Oversize.DOWNSCALE:
+            return await asyncio.to_thread(self._codec.size_as_sent, photo)
+        return image.shape[1], image.shape[0]
+
     async def _load_edit(self, edit: EditOfPayload, options: EditOptions, notes: list[str]) -> OneOfSeveral:
+        references = [await self._load_reference(key, options) for key in edit.reference_keys]
         return OneOfSeveral(
             prompt=edit.prompt,
             negative_prompt=edit.negative_prompt,
-            references=tuple([await self._load_reference(key, options) for key in edit.reference_keys]),
+            references=await self._used(references, edit, options, notes),
             mask=await self._load_mask(edit.mask_key, options, notes),
             options=edit.options,
+        )
+
+    async def _used(
+        self, images: Sequence[Image], edit: EditPayload | EditOfPayload, options: EditOptions, notes: list[str]
+    ) -> tuple[Reference, ...]:
+        """References with what is said of them."""
+        uses = edit.reference_uses or (UseOfReference(),) * len(images)
+        return tuple(
+            [
+                Reference(
+                    image=image,
+                    weight=use.weight,
+                    part=use.part,
+                    part_mask=await self._load_mask(use.mask_key, options, notes),
+                )
+                for image, use in zip(images, uses, strict=True)
+            ]
         )
 
     async def _load_mask(self, key: str | None, options: EditOptions, notes: list[str]) -> Mask | None:
@@ -151,7 +185,7 @@ class EditJobHandler:
     async def _keep_images(
         self, job: Job, result: EditResult, account: Mapping[str, Any]
     ) -> tuple[list[str], str | None, str | None]:
-        """Keys of the candidates' files, their media type, and the key of the mask's if it was asked for."""
+        """Keys of the candidates' or views' files, their media type, and the key of the mask's if it was asked for."""
         options = job.payload.options
         keys, media_type = [], None
         for image, seed in zip(result.images, result.metadata["seeds"], strict=True):

@@ -13,8 +13,8 @@ from typing import Any
 
 from composition.request import EditOptions, ResponseFormat
 
-SCHEMA_VERSION, SEVERAL_EDITS_VERSION = 1, 2
-KNOWN_VERSIONS = frozenset({SCHEMA_VERSION, SEVERAL_EDITS_VERSION})
+SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION, VIEWS_VERSION = 1, 2, 3, 4
+KNOWN_VERSIONS = frozenset({SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION, VIEWS_VERSION})
 """Of `Job.payload`. A worker refuses a job of a version that it does not know; a job is of the first that knows it."""
 
 
@@ -43,43 +43,60 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UseOfReference:
+    """`Reference` without its image, its mask as a blob key."""
+
+    weight: float = 1.0
+    part: str | None = None
+    mask_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EditOfPayload:
-    """`OneOfSeveral` with its images as blob keys."""
+    """`OneOfSeveral` with its images as blob keys.
+
+    `reference_uses` are of each of the `reference_keys`; none: they are used as images that nothing is said of.
+    """
 
     prompt: str
     negative_prompt: str | None = None
     reference_keys: tuple[str, ...] = ()
+    reference_uses: tuple[UseOfReference, ...] = ()
     mask_key: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def blob_keys(self) -> tuple[str, ...]:
-        return (*self.reference_keys, *((self.mask_key,) if self.mask_key else ()))
+        return _present(*self.reference_keys, self.mask_key, *(use.mask_key for use in self.reference_uses))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EditPayload:
     """What a job executes: `EditRequest` with its images as blob keys, and how its images are to be delivered.
 
-    With `edits` it has no prompt of its own. `lora_digests` has the SHA-256 of the file that each name of
-    `options.loras` meant when the job was accepted.
+    With `edits` it has no prompt of its own. `reference_uses` are as those of an edit. `view_keys` are of the
+    photographs beside the base. `lora_digests` has the SHA-256 of the file that each name of `options.loras` meant when
+    the job was accepted.
     """
 
     prompt: str
     base_key: str
     negative_prompt: str | None = None
     reference_keys: tuple[str, ...] = ()
+    reference_uses: tuple[UseOfReference, ...] = ()
     mask_key: str | None = None
     n: int = 1
     response_format: ResponseFormat = ResponseFormat.JSON
     options: EditOptions = field(default_factory=EditOptions)
     lora_digests: Mapping[str, str] = field(default_factory=dict)
     edits: tuple[EditOfPayload, ...] = ()
+    view_keys: tuple[str, ...] = ()
 
     @property
     def blob_keys(self) -> tuple[str, ...]:
         """Every input blob, for deletion when the job ends."""
-        own = (*self.reference_keys, *((self.mask_key,) if self.mask_key else ()))
+        uses = (use.mask_key for use in self.reference_uses)
+        own = (*self.view_keys, *_present(*self.reference_keys, self.mask_key, *uses))
         return (self.base_key, *own, *(key for edit in self.edits for key in edit.blob_keys))
 
     @property
@@ -89,20 +106,29 @@ class EditPayload:
 
     @property
     def size(self) -> int:
-        """What it costs, in edits: every region of every candidate is denoised."""
-        return self.n * max(1, len(self.edits))
+        """What it costs, in edits: every region of every candidate is denoised, or every view."""
+        return self.n * max(1, len(self.edits)) * (1 + len(self.view_keys))
 
     @property
     def schema_version(self) -> int:
         """The first that understands it."""
+        if self.view_keys:
+            return VIEWS_VERSION
+        if self.reference_uses or any(edit.reference_uses for edit in self.edits):
+            return USED_REFERENCES_VERSION
         return SEVERAL_EDITS_VERSION if self.edits else SCHEMA_VERSION
+
+
+def _present(*keys: str | None) -> tuple[str, ...]:
+    return tuple(key for key in keys if key is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobResult:
     """What a completed job holds: blob keys of its images and the JSON account of the edit.
 
-    `image_key` is the first candidate's, `other_image_keys` are those of the rest in the order of their seeds.
+    `image_key` is the first candidate's, `other_image_keys` are those of the rest in the order of their seeds; of an
+    edit of several views the first one's, and those of the rest as they were sent.
     `account` has pipeline_used, models_used, processing_time_ms and metadata of the API's result object.
     """
 
@@ -114,7 +140,7 @@ class JobResult:
 
     @property
     def image_keys(self) -> tuple[str, ...]:
-        """Of every candidate, in the order of their seeds; empty for an analysis."""
+        """Of every candidate in the order of their seeds, or of every view; empty for an analysis."""
         return (() if self.image_key is None else (self.image_key,)) + self.other_image_keys
 
     @property
@@ -143,6 +169,7 @@ class Job:
         stage: the stage it is in, one of the flow's verbs, or "".
         time_limit_s: seconds that one attempt may take, without the time in the queue; decided at acceptance.
         body_digest: SHA-256 of the submission, for `idempotency_key`.
+        session: the owner's name for a line of requests of which only the newest is wanted; None: of no such line.
         request_id: of the request that submitted it, for the log; may be empty.
         traceparent: the trace that it was submitted in, as in the W3C header; empty for none.
     """
@@ -167,6 +194,7 @@ class Job:
     callback_url: str | None = None
     idempotency_key: str | None = None
     body_digest: str | None = None
+    session: str | None = None
     request_id: str = ""
     traceparent: str = ""
 

@@ -59,6 +59,7 @@ class Crop(StrEnum):
 class Speed(StrEnum):
     NORMAL = "normal"
     FAST = "fast"
+    TURBO = "turbo"
 
 
 class Quality(StrEnum):
@@ -111,6 +112,7 @@ MAX_CANDIDATES = 8
 MAX_REFERENCES = 4
 MAX_EDITS = 16
 """That a request may ever name; `generation.max_edits` may allow fewer."""
+MIN_VIEWS, MAX_VIEWS = 2, 8
 MAX_POINTS = 32
 
 
@@ -230,7 +232,7 @@ class EditOptions:
         le=8.0,
         description="How many times as long as the mask the crop is that a small region is painted from.",
     )
-    speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM).")
+    speed: Speed = option(Speed.NORMAL, description="fast takes few steps (LCM), turbo fewer (TCD), without guidance.")
     quality: Quality = option(
         Quality.EXACT,
         description="How much of the computation is saved: exact none of it; balanced reuses some from step to step; "
@@ -327,22 +329,50 @@ OF_EACH_EDIT: Final = ("target", "strength", "blend", "control_types", "ip_adapt
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Reference:
+    """An image whose look is taken over.
+
+    Attributes:
+        image: (H, W, 3), of any size.
+        weight: 0..1, of `ip_adapter_scale`.
+        part: words for the part of the region that it is for ("sleeves").
+        part_mask: (H, W) of the photograph, 128 and above is that part. Without either it is for all of the region.
+    """
+
+    image: Image
+    weight: float = 1.0
+    part: str | None = None
+    part_mask: Mask | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class OneOfSeveral:
     """One of several edits of a photograph; `options` are those of `OF_EACH_EDIT` that it has of its own."""
 
     prompt: str
     negative_prompt: str | None = None
-    references: tuple[Image, ...] = ()
+    references: tuple[Reference, ...] = ()
     mask: Mask | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """A photograph of a thing that another one shows too; `sent_size` and `notes` as of an `EditRequest`."""
+
+    image: Image
+    sent_size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EditRequest:
     """One edit as the user asked for it, or several of one photograph, with decoded images.
 
-    With `edits`, `prompt`, `negative_prompt`, `references` and `mask` are each edit's, and the request has none.
-    The look of all `references` together is taken over.
+    With `edits`, `prompt`, `negative_prompt`, `references` and `mask` are each edit's, and the request has none. With
+    `views`, other photographs of what the base shows, its one edit is of all of them; there are then no `edits`, no
+    mask, no mark and one candidate.
+    The look of all `references` is taken over.
     `n` is the number of candidates, `sent_size` (width, height) that of the photo before it was reduced, where it was;
     `notes` is what decoding has to say about the images; `loras` are the files that `options.loras` names, with those
     of weight 0.
@@ -351,7 +381,7 @@ class EditRequest:
     base: Image
     prompt: str = ""
     negative_prompt: str | None = None
-    references: tuple[Image, ...] = ()
+    references: tuple[Reference, ...] = ()
     mask: Mask | None = None
     n: int = 1
     sent_size: tuple[int, int] | None = None
@@ -359,12 +389,23 @@ class EditRequest:
     loras: tuple[LoraUse, ...] = ()
     options: EditOptions = field(default_factory=EditOptions)
     edits: tuple[OneOfSeveral, ...] = ()
+    views: tuple[View, ...] = ()
+
+    @property
+    def each_view(self) -> tuple[EditRequest, ...]:
+        """A request for each photograph alone, the base first."""
+        alone = replace(self, views=())
+        others = (replace(alone, base=view.image, sent_size=view.sent_size, notes=view.notes) for view in self.views)
+        return (alone, *others)
 
     @property
     def each(self) -> tuple[EditRequest, ...]:
         """A request for each edit alone; the only edit of most is the request itself."""
         if not self.edits:
             return (self,)
+        # How masks are read is of those that have one.
+        masked = any(edit.mask is not None for edit in self.edits)
+        unread: Mapping[str, Any] = {"mask_mode": MaskMode.AUTO} if masked else {}
         return tuple(
             replace(
                 self,
@@ -372,7 +413,7 @@ class EditRequest:
                 negative_prompt=edit.negative_prompt,
                 references=edit.references,
                 mask=edit.mask,
-                options=replace(self.options, **edit.options),
+                options=replace(self.options, **(unread if edit.mask is None else {}), **edit.options),
                 edits=(),
             )
             for edit in self.edits

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from composition.controls import CONTROLS
+from composition.few_steps import FEW_STEPS
 from models_store.checkpoints import Widths, widths_of
 from models_store.safetensors_header import NotSafetensors, Shapes, read_shapes
 
@@ -49,7 +50,7 @@ def reason_lora_misfits(folder: Path, base: Widths) -> str | None:
 CHECKS: Mapping[str, Callable[[Path, Widths], str | None]] = {
     **{control.role: reason_controlnet_misfits for control in CONTROLS.values()},
     "ip-adapter": reason_ip_adapter_misfits,
-    "lcm-lora": reason_lora_misfits,
+    **{few.role: reason_lora_misfits for few in FEW_STEPS.values()},
 }
 """By role: of which its path, of the IP-Adapter the weights' file, is asked."""
 

@@ -40,6 +40,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from composition.controls import CONTROLS
+from composition.few_steps import FEW_STEPS
 from models_store.completeness import adapter_faults, networks_of
 from models_store.store import ModelSet
 
@@ -209,8 +210,8 @@ def _lora(models: ModelSet, role: str) -> Iterator[str]:
     yield f"{len(load_file(models.part(role, 'weights')))} tensors"
     pipeline = _pipeline(models, models.base_role)
     weights = models.part(role, "weights")
-    pipeline.load_lora_weights(str(weights.parent), weight_name=weights.name, adapter_name="lcm")
-    layers = sum(name.endswith("lora_A.lcm") for name, _ in pipeline.unet.named_modules())
+    pipeline.load_lora_weights(str(weights.parent), weight_name=weights.name, adapter_name="speed")
+    layers = sum(name.endswith("lora_A.speed") for name, _ in pipeline.unet.named_modules())
     yield f"{layers} layers adapted"
 
 
@@ -227,5 +228,5 @@ _SMOKE_TESTS: Mapping[str, SmokeTest] = {
     "depth-anything": _depth,
     "clip": _clip,
     "taesd": _taesd,
-    "lcm-lora": _lora,
+    **{few.role: _lora for few in FEW_STEPS.values()},
 }

@@ -12,10 +12,11 @@ from composition.caching.frozen import size_bytes
 from composition.caching.single_flight import SingleFlight
 from composition.config import Config
 from composition.controls import CONTROLS
+from composition.few_steps import FEW_STEPS
 from composition.pipelines.asking import cached
 from composition.pipelines.context import Models
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
-from composition.request import ControlType
+from composition.request import ControlType, Speed
 from models_store.store import ModelSet
 from runners.analyzer.client import BentoAnalyzer
 from runners.detector.client import BentoDetector
@@ -70,6 +71,7 @@ def assemble(
         diffuser=cards[0] if len(cards) == 1 else SpreadDiffuser(cards),
         latent_cell_px=store.latent_cell_px,
         absent_controls=_absent_controls(store),
+        absent_speeds=_absent_speeds(store),
         checkpoints=frozenset(store.checkpoints),
         no_points=store.reason_untrained("sam", "points"),
     )
@@ -96,6 +98,11 @@ def assemble(
 def _absent_controls(store: ModelSet) -> dict[ControlType, str]:
     reasons = {name: store.reason_for_absence(control.role) for name, control in CONTROLS.items()}
     return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _absent_speeds(store: ModelSet) -> dict[Speed, str]:
+    reasons = {speed: store.reason_for_absence(few.role) for speed, few in FEW_STEPS.items()}
+    return {speed: reason for speed, reason in reasons.items() if reason is not None}
 
 
 def _cached(models: Models, config: Config, observer: EditObserver) -> Models:

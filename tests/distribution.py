@@ -17,6 +17,7 @@ SHARED: Mapping[str, Collection[str]] = {
     "demo_url": (
         f"{E2E}/page/test_editing.py",
         f"{E2E}/page/test_for_everybody.py",
+        f"{E2E}/page/test_several_edits.py",
         f"{E2E}/test_demo_profile.py",
     ),
     "keyed_url": (
@@ -30,6 +31,7 @@ SHARED: Mapping[str, Collection[str]] = {
         f"{E2E}/black_box/test_request_table.py",
         f"{E2E}/black_box/test_status_codes.py",
         f"{E2E}/page/test_every_way.py",
+        f"{E2E}/page/test_loras.py",
         f"{E2E}/test_client.py",
         f"{E2E}/test_documentation.py",
         f"{E2E}/test_documented_commands.py",

@@ -1,1 +1,1 @@
-"""The Model Context Protocol: edits as tools. `tools` is what they do, `server` what the SDK makes of it."""
+"""The Model Context Protocol. `edits` and `loras` are what its tools do, `server` what the SDK makes of them."""

@@ -7,6 +7,8 @@ is lost with one. Who asks, how often, and how much is the guards' business, as 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Final
 
 from fastapi import APIRouter, Request
 from mcp import types
@@ -22,14 +24,17 @@ from api.context import current_charge, current_context, current_owner
 from api.conversion import in_base64
 from api.errors import error_body, unexpected
 from api.json_reader import JsonReader
-from api.mcp.tools import TOOLS, Caller, ToolAnswer
+from api.mcp import edits, loras
+from api.mcp.tool import Caller, Tool, ToolAnswer
+from api.security.rate_limit import client_of
 from composition.errors import CompositionError, InvalidInput, NotFound
 
 PATH = "/mcp"
 INSTRUCTIONS = (
     "Edits photos by a sentence. edit answers a job_id; job waits for it and gives the image. analyze shows beforehand "
-    "what would be repainted."
+    "what would be repainted. loras lists styles that an edit may name."
 )
+TOOLS: Final[Mapping[str, Tool]] = {**edits.TOOLS, **loras.TOOLS}
 
 router = APIRouter(include_in_schema=False)
 
@@ -96,7 +101,7 @@ async def _call_tool(context: ServerRequestContext, params: types.CallToolReques
         tool = TOOLS.get(params.name)
         if tool is None:
             raise NotFound(f"there is no tool {params.name[:100]!r}")
-        caller = Caller(owner=current_owner(request), charge=current_charge(request))
+        caller = Caller(owner=current_owner(request), client=client_of(request.scope), charge=current_charge(request))
         return _told(await tool.run(current_context(request), caller, params.arguments or {}))
     except CompositionError as error:
         return _failed(error)

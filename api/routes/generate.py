@@ -18,7 +18,15 @@ from api.conversion import API_PREFIX, PRIVATE, rendered, status_url
 from api.forms import FORM_SCHEMA, EditRoute, form_body
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
-from api.submission import delivered_images, delivered_result, for_who_waits, forget_images, run_interactive, submit
+from api.submission import (
+    Submitted,
+    delivered_images,
+    delivered_result,
+    for_who_waits,
+    forget_images,
+    run_interactive,
+    submit,
+)
 from composition.errors import Cancelled, IdempotencyConflict
 from composition.jobs import Job, JobKind, Priority
 from composition.request import ResponseFormat
@@ -88,7 +96,7 @@ async def analyze(body: GenerateRequest, request: Request, context: Context, own
 
 
 async def run_while_connected(
-    request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str
+    request: Request, context: ApiContext, body: Submitted, *, kind: JobKind, owner: str
 ) -> Response:
     """Run an edit or an analysis for a caller that waits, and answer its result."""
     job = await finished_while_connected(request, context, body, kind=kind, owner=owner)
@@ -107,7 +115,7 @@ async def run_while_connected(
 
 
 async def finished_while_connected(
-    request: Request, context: ApiContext, body: GenerateRequest, *, kind: JobKind, owner: str
+    request: Request, context: ApiContext, body: Submitted, *, kind: JobKind, owner: str
 ) -> Job:
     """The job of a caller that waits; a caller that leaves cancels it. Raises: as `run_interactive`."""
     charge, spent = current_charge(request), spent_s(request)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
@@ -12,6 +11,7 @@ from api.context import Context, Owner
 from api.conversion import API_PREFIX
 from api.errors import about_field
 from api.forms import form_body
+from api.loras import NAME_TEXT, TRIGGER_WORDS_TEXT, LoraLabel, described, keep_lora, max_file_bytes
 from api.multipart import Form, FormLimits, Upload, is_form, read_form
 from api.responses import LoraListResponse, LoraResponse
 from composition.config import LorasConfig
@@ -25,8 +25,8 @@ from composition.errors import (
     Timeout,
     UnusableLora,
 )
-from composition.lora import Lora
-from composition.loras.library import MEGABYTE, LoraLibrary
+from composition.loras.library import MEGABYTE
+from composition.ports.lora_store import Incoming
 
 router = APIRouter(prefix=API_PREFIX, tags=["loras"])
 
@@ -34,8 +34,6 @@ LORAS_PATH: Final = f"{API_PREFIX}/loras"
 SUFFIX: Final = ".safetensors"
 FORM_ROOM_BYTES: Final = MEGABYTE
 """Of a body, for what is not the file."""
-UPLOAD_TIMEOUT_S: Final = 1800.0
-"""For all of a file: 512 MB at 2.4 Mbit/s. A sender that stalls is given up long before."""
 FORM_SCHEMA: Final[dict[str, Any]] = {
     "title": "LoraForm",
     "description": "A LoRA (kohya, diffusers or PEFT layout) or a textual inversion, as .safetensors.",
@@ -45,14 +43,13 @@ FORM_SCHEMA: Final[dict[str, Any]] = {
         "name": {
             "title": "Name",
             "type": "string",
-            "description": "What requests call it; otherwise the file's name without .safetensors. Letters, digits, "
-            "dots, dashes and underscores.",
+            "description": f"{NAME_TEXT} Otherwise the file's name without .safetensors.",
             "examples": ["pixel-art"],
         },
         "trigger_words": {
             "title": "Trigger Words",
             "type": "string",
-            "description": "Separated by commas; otherwise what the file says of itself.",
+            "description": TRIGGER_WORDS_TEXT,
             "examples": ["pixel art, 8 bit"],
         },
     },
@@ -83,29 +80,20 @@ async def upload(request: Request, context: Context, owner: Owner) -> Any:
     The header is checked before anything else of the file is looked at, and nothing of it is ever run: .safetensors
     has numbers only.
     """
-    config = context.config
-    if not config.loras.uploads:
-        raise Forbidden("this service takes no uploads of LoRAs; GET /api/v1/loras lists those that there are")
-    if not is_form(request):
-        raise InvalidInput("body: must be sent as multipart/form-data, with the file in the field file")
-    await context.loras.check_room(owner)
     limits = FormLimits(
         files=frozenset({"file"}),
         texts=frozenset({"name", "trigger_words"}),
-        max_total_bytes=streamed_paths(config.loras)[LORAS_PATH],
-        max_file_bytes=config.loras.max_size_mb * MEGABYTE,
+        max_total_bytes=streamed_paths(context.config.loras)[LORAS_PATH],
+        max_file_bytes=max_file_bytes(context),
     )
-    async with context.loras.receive() as incoming:
-        try:
-            async with asyncio.timeout(UPLOAD_TIMEOUT_S):
-                form = await read_form(request, limits, into=incoming)
-        except TimeoutError as error:
-            raise Timeout(f"the upload took longer than {UPLOAD_TIMEOUT_S:g} s") from error
-        words = _text(form, "trigger_words")
-        lora = await context.loras.add(
-            owner, _name(form), incoming, trigger_words=words.split(",") if words is not None else ()
-        )
-    return {"success": True, "lora": described(lora, context.loras)}
+
+    async def read(incoming: Incoming) -> LoraLabel:
+        if not is_form(request):
+            raise InvalidInput("body: must be sent as multipart/form-data, with the file in the field file")
+        form = await read_form(request, limits, into=incoming)
+        return LoraLabel(name=_name(form), trigger_words=_text(form, "trigger_words"))
+
+    return {"success": True, "lora": described(await keep_lora(context, owner, read), context.loras)}
 
 
 @router.get(
@@ -115,10 +103,11 @@ async def upload(request: Request, context: Context, owner: Owner) -> Any:
     summary="The LoRAs and embeddings that a request may name",
 )
 async def list_loras(context: Context, owner: Owner) -> dict[str, Any]:
-    """The caller's own and the operator's, by name."""
+    """The caller's own and the operator's, by name; and how much an upload may bring."""
     return {
         "success": True,
         "loras": [described(lora, context.loras) for lora in await context.loras.available(owner)],
+        "uploads": upload_limits(context.config.loras),
     }
 
 
@@ -134,21 +123,14 @@ async def delete_lora(name: Name, context: Context, owner: Owner) -> dict[str, A
     return {"success": True, "lora": described(lora, context.loras)}
 
 
-def described(lora: Lora, library: LoraLibrary) -> dict[str, Any]:
-    facts = lora.facts
+def upload_limits(config: LorasConfig) -> dict[str, int] | None:
+    """As the list tells them; None where uploads are closed."""
+    if not config.uploads:
+        return None
     return {
-        "name": lora.name,
-        "kind": facts.kind.value,
-        "source": "operator" if lora.owner is None else "upload",
-        "family": facts.family,
-        "fits": library.fits(lora),
-        "layout": facts.layout.value,
-        "ranks": list(facts.ranks),
-        "parts": list(facts.parts),
-        "trigger_words": list(facts.trigger_words),
-        "size_bytes": lora.size_bytes,
-        "sha256": lora.sha256,
-        "created_at": lora.created_at,
+        "max_size_bytes": config.max_size_mb * MEGABYTE,
+        "max_per_owner": config.max_per_owner,
+        "max_bytes_per_owner": config.max_mb_per_owner * MEGABYTE,
     }
 
 

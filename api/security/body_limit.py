@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.budgets import BudgetPart, SharedBudget
+from api.budgets import STREAMS_AT_ONCE, BudgetPart, SharedBudget
 from api.security.answers import refuse
 from api.security.rate_limit import client_of
 from composition.errors import CompositionError, PayloadTooLarge, QueueFull, Timeout
@@ -27,8 +27,6 @@ STALL_TIMEOUT_S = 20.0
 SLOWEST_BYTES_PER_S = 1024
 """Slower than any line that a photo is sent over: a byte every few seconds holds a connection, and no more."""
 BUSY_RETRY_AFTER_S = 5
-STREAMS_AT_ONCE = 4
-"""Bodies that go to the disk as they come, of each path that takes them; half of them of one client."""
 
 
 class BodyLimitGuard:

@@ -18,7 +18,7 @@ from benchmarks.capacity.cards import SHAPES
 from benchmarks.demo_cases import photo_cases, world_cases
 from composition.config import load_config
 from composition.controls import CONTROLS
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, ReferenceInput
 from models_store.plan.decided import decide, resolve
 from models_store.store import ModelSet
 from runners.device import choose_device, choose_dtype
@@ -95,8 +95,7 @@ class ProfileModels:
             num_inference_steps=steps,
             guidance_scale=7.5 if guided else 1.0,
             controls={kind: control} if controlled else {},
-            references=(photo,) if reference else (),
-            ip_adapter_scale=0.6 if reference else 0.0,
+            references=(ReferenceInput(images=(photo,), scale=0.6),) if reference else (),
         )
 
     def around_s(self, rounds: int) -> float:

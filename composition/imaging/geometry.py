@@ -8,7 +8,7 @@ starts at the far corner only, so cell (0, 0) of the latent grid is the image's 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,6 +102,14 @@ def fit(size_hw: tuple[int, int], *, native_size: int, multiple: int = 64) -> Fi
     height, width = (max(1, (2 * side * native_size + long_side) // (2 * long_side)) for side in size_hw)
     model = (_round_up(height, multiple), _round_up(width, multiple))
     return Fit(size=size_hw, content_size=(height, width), model_size=model)
+
+
+def alike(fits: Sequence[Fit], *, multiple: int = 64) -> list[Fit]:
+    """Those of several images on canvases of one size, each as large as the largest of them shows its own."""
+    native_size = max(max(one.content_size) for one in fits)
+    again = [fit(one.size, native_size=native_size, multiple=multiple) for one in fits]
+    height, width = (max(one.model_size[axis] for one in again) for axis in (0, 1))
+    return [replace(one, model_size=(height, width)) for one in again]
 
 
 def crop_box(mask: Mask, *, native_size: int, size: tuple[int, int], context: float = CONTEXT) -> Box | None:

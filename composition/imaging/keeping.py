@@ -17,7 +17,8 @@ import numpy as np
 from composition.images import Image, Mask
 from composition.imaging.guided import enlarged
 from composition.imaging.masks import scale_px, window
-from composition.imaging.material import NEAR_PX, find_material
+from composition.imaging.material import NEAR_PX, Look, Plane, find_material
+from composition.imaging.one_look import Rgb, Surface
 
 WORKING_PX = 384
 """The material is looked for with at most this many pixels along the long side; its edges are the photograph's own."""
@@ -38,7 +39,22 @@ class Kept:
     parts: float
 
 
-def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True, surface: bool = False) -> Kept:
+def material_surface(painted: Image, photo: Image, thing: Mask) -> Surface | None:
+    """What colour `keep` would give the material that changes; None where it takes all as painted. As there."""
+    around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
+    found = None if around is None else _found(painted[around], photo[around], thing[around], _size(thing), plain=True)
+    return None if found is None else Surface(colour=found[1].colour, brightness=found[1].brightness)
+
+
+def keep(
+    painted: Image,
+    photo: Image,
+    thing: Mask,
+    *,
+    parts: bool = True,
+    surface: bool = False,
+    colour: Rgb | None = None,
+) -> Kept:
     """The painted colour on the material that changes, under the photograph's light; the rest as photographed.
 
     Args:
@@ -47,21 +63,17 @@ def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True, surfa
         thing: (H, W), > 0 is what changes colour; the painted image is only believed in and close around it.
         parts: whether what is of another material stays; else all of the thing takes the new colour.
         surface: not only the colour changes: the painted surface is taken as it is, with its own light.
+        colour: that the material becomes, under its mean light; None: the painted one.
     """
     around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
     if around is None:
         return Kept(image=painted.copy(), light=0.0, parts=0.0)
-    shrink = min(1.0, WORKING_PX / max(thing.shape))
-    found = find_material(
-        _shrunk(photo[around], shrink),
-        _shrunk(painted[around], shrink),
-        _solid(thing[around], shrink),
-        scale=scale_px(shrink, thing.shape),
-        plain=not surface,
-    )
+    found = _found(painted[around], photo[around], thing[around], _size(thing), plain=not surface)
     if found is None:
         return Kept(image=painted.copy(), light=0.0, parts=0.0)
     share, look = found
+    look = look if colour is None else replace(look, colour=colour)
+    shrink = _working_scale(_size(thing))
     seen = photo[around].astype(np.float32)
     if shrink < 1.0:
         height, width = seen.shape[:2]
@@ -76,6 +88,28 @@ def keep(painted: Image, photo: Image, thing: Mask, *, parts: bool = True, surfa
     image = painted.copy()
     image[around] = np.rint(np.clip(mixed, 0.0, 255.0)).astype(np.uint8)
     return Kept(image=image, light=0.0 if surface else look.follows, parts=kept_share)
+
+
+def _size(mask: Mask) -> tuple[int, int]:
+    return mask.shape[0], mask.shape[1]
+
+
+def _working_scale(shape: tuple[int, int]) -> float:
+    return min(1.0, WORKING_PX / max(shape))
+
+
+def _found(
+    painted: Image, photo: Image, thing: Mask, shape: tuple[int, int], *, plain: bool
+) -> tuple[Plane, Look] | None:
+    """`find_material` of a part of images of a shape, at the working size."""
+    shrink = _working_scale(shape)
+    return find_material(
+        _shrunk(photo, shrink),
+        _shrunk(painted, shrink),
+        _solid(thing, shrink),
+        scale=scale_px(shrink, shape),
+        plain=plain,
+    )
 
 
 def _shrunk(image: Image, share: float) -> Image:

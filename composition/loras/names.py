@@ -6,10 +6,11 @@ import re
 from typing import Final
 
 from composition.errors import UnusableLora
+from composition.few_steps import FEW_STEPS
 
 NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 NAME_RULE: Final = "1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or a digit"
-RESERVED: Final = frozenset({"lcm-lora"})
+RESERVED: Final = frozenset(few.role for few in FEW_STEPS.values())
 """What responses call models of the service."""
 
 

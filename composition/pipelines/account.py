@@ -17,6 +17,7 @@ from composition.pipelines.effects import Edit, without_effect
 from composition.pipelines.locating import Located, Undone
 from composition.pipelines.painting import Scene
 from composition.pipelines.planning import region_source
+from composition.pipelines.referring import References
 
 
 def resolution(size: tuple[int, int]) -> str:
@@ -42,6 +43,16 @@ def _describe_lora(lora: LoraUse) -> dict[str, Any]:
         "weight": lora.weight,
         "sha256": lora.sha256,
         "trigger_words": list(lora.trigger_words),
+    }
+
+
+def _describe_references(together: References) -> dict[str, Any]:
+    """Those that are taken together, by their numbers; `area` is the share of the image that they are for."""
+    place = together.place
+    return {
+        "images": list(together.numbers),
+        "scale": round(together.scale, 4),
+        "area": None if place is None else round(masks.area_fraction(place), 4),
     }
 
 
@@ -84,6 +95,7 @@ def describe_edits(edits: Sequence[Located | Undone], scene: Scene) -> list[dict
             "detections": [describe_detection(item) for item in edit.mask.detections],
             "mask_area": masks.area_fraction(edit.mask.weights),
             "kept": edit.ctx.journal.kept,
+            "references": [_describe_references(one) for one in edit.references],
             "warnings": warnings_of(edit.ctx, edit.mask),
         }
     return [
@@ -102,7 +114,7 @@ def describe_edits(edits: Sequence[Located | Undone], scene: Scene) -> list[dict
 def _not_made(ctx: EditContext) -> dict[str, Any]:
     warnings = [*ctx.plan.decision.warnings, *ctx.journal.warnings]
     nothing: dict[str, Any] = {"region": None, "crop": None, "covered_by": [], "detections": [], "mask_area": 0.0}
-    return {**nothing, "kept": {}, "warnings": warnings}
+    return {**nothing, "kept": {}, "references": [], "warnings": warnings}
 
 
 def _bounds(thing: Mask) -> list[int] | None:
@@ -131,6 +143,30 @@ def metadata_of(edits: Sequence[Located | Undone], scene: Scene, journal: Journa
     }
 
 
+def describe_view(view: Located | Undone, scene: Scene | None) -> dict[str, Any]:
+    """Of one photograph of several what was made of it and where, and how the edit was routed."""
+    ctx = view.ctx
+    height, width = ctx.request.base.shape[:2]
+    if scene is None:
+        own: dict[str, Any] = {"region": None, "detections": [], "mask_area": 0.0, "kept": {}}
+        own["warnings"] = [*ctx.plan.decision.warnings, *ctx.journal.warnings]
+    else:
+        mask = scene.edits[0].mask
+        own = {
+            "region": _bounds(mask.thing),
+            "detections": [describe_detection(item) for item in mask.detections],
+            "mask_area": masks.area_fraction(scene.arrangement.weights),
+            "kept": ctx.journal.kept,
+            "warnings": warnings_of(ctx, mask),
+        }
+    return {
+        "routing": describe_routing(ctx),
+        "input_resolution": resolution(ctx.request.sent_size or (width, height)),
+        "output_resolution": resolution((width, height)),
+        **own,
+    }
+
+
 def painting_of(scene: Scene, journal: Journal) -> dict[str, Any]:
     """What the metadata of an edit has beside `metadata_of`."""
     ctx = scene.edits[0].ctx
@@ -147,10 +183,13 @@ def painting_of(scene: Scene, journal: Journal) -> dict[str, Any]:
 
 
 def _all_warnings(journal: Journal, each: Sequence[Sequence[str]]) -> list[str]:
-    """Of one edit its own; of several what holds for all of them once, and what holds for one with its number."""
+    """Of one edit its own; of several as `warnings_of_several`."""
+    return list(each[0]) if len(each) == 1 else warnings_of_several(journal, each, "edits")
+
+
+def warnings_of_several(journal: Journal, each: Sequence[Sequence[str]], name: str) -> list[str]:
+    """What holds for all of them once, and what holds for one with its number, as in "edits.1: not done"."""
     first, *others = each
-    if not others:
-        return list(first)
     common = [text for text in first if all(text in own for own in others)]
-    numbered = [f"edits.{number}: {text}" for number, own in enumerate(each) for text in own if text not in common]
+    numbered = [f"{name}.{number}: {text}" for number, own in enumerate(each) for text in own if text not in common]
     return [*journal.warnings, *common, *numbered]

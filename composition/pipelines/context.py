@@ -10,7 +10,7 @@ from composition.decision import EditPlan, Signals
 from composition.journal import Journal
 from composition.ports.diffuser import Diffuser
 from composition.ports.vision import Analyzer, DepthEstimator, Detector, PoseEstimator, Segmenter
-from composition.request import ControlType, EditRequest
+from composition.request import ControlType, EditRequest, Speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class Models:
     Attributes:
         latent_cell_px: pixels per latent cell and side of the diffusion model.
         absent_controls: control types that the diffuser has no ControlNet for, with the reason in words.
+        absent_speeds: speeds of few steps that the diffuser has no weights for, with the reason in words.
         checkpoints: those that an edit may name beside the diffuser's base model.
         no_points: why the segmenter can make nothing of points, in words; None: it can.
     """
@@ -32,6 +33,7 @@ class Models:
     diffuser: Diffuser
     latent_cell_px: int
     absent_controls: Mapping[ControlType, str] = field(default_factory=dict)
+    absent_speeds: Mapping[Speed, str] = field(default_factory=dict)
     checkpoints: frozenset[str] = frozenset()
     no_points: str | None = None
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from composition.decision import EditPlan, Pipeline, Target
+from composition.few_steps import FEW_STEPS, FewSteps
 from composition.lora import LoraUse
 from composition.masking.edit_mask import EditMask
 from composition.masking.find import names_nothing, side_of
 from composition.masking.grow import LEAST_BLUR_PX, SEAM_BLUR_PX
-from composition.pipelines.planning import MAX_FAST_GUIDANCE_SCALE, MAX_FAST_STEPS, MIN_FAST_STEPS
 from composition.request import (
     OPTIONS,
     EditRequest,
@@ -24,7 +24,6 @@ from composition.request import (
     OutputFormat,
     PipelineChoice,
     RefineMask,
-    Speed,
 )
 
 
@@ -83,6 +82,7 @@ ACTS_ALWAYS: Final = frozenset(
     {
         "base",
         "edits",
+        "views",
         "mask",
         "n",
         "model",
@@ -104,8 +104,14 @@ ACTS_ALWAYS: Final = frozenset(
 """Whatever the rest of the request says, they act or, where they only switch something off, are obeyed."""
 
 
-def _fast(edit: Edit, option: str) -> bool:
-    return edit.plan.speed is Speed.FAST and edit.asked(option) and _given(edit, option) != getattr(edit.plan, option)
+def _out_of_pace(edit: Edit, option: str) -> bool:
+    """Whether a speed of few steps takes another value than was asked for."""
+    few = edit.plan.speed in FEW_STEPS
+    return few and edit.asked(option) and _given(edit, option) != getattr(edit.plan, option)
+
+
+def _few(edit: Edit) -> FewSteps:
+    return FEW_STEPS[edit.plan.speed]
 
 
 def _steps(edit: Edit) -> int:
@@ -137,7 +143,16 @@ def _asked_of(edit: Edit, options: tuple[str, ...]) -> list[str]:
 
 
 def _paints_from_reference(edit: Edit) -> bool:
-    return bool(edit.request.references) and edit.plan.ip_adapter_scale > 0.0
+    return any(one.weight > 0.0 for one in edit.request.references) and edit.plan.ip_adapter_scale > 0.0
+
+
+def _weightless(edit: Edit) -> list[str]:
+    """References of weight 0, as the request names them."""
+    return [f"reference_images.{number}" for number, one in enumerate(edit.request.references) if one.weight == 0.0]
+
+
+def _masks_sent(edit: Edit) -> bool:
+    return edit.request.mask is not None or any(one.part_mask is not None for one in edit.request.references)
 
 
 def _unspoken(edit: Edit) -> list[LoraUse]:
@@ -178,17 +193,17 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
     ),
     WithoutEffect(
         of=("num_inference_steps",),
-        holds=lambda e: _fast(e, "num_inference_steps"),
+        holds=lambda e: _out_of_pace(e, "num_inference_steps"),
         text=lambda e: (
-            f"speed fast takes {MIN_FAST_STEPS} to {MAX_FAST_STEPS} steps: num_inference_steps "
+            f"speed {e.plan.speed} takes {_few(e).least_steps} to {_few(e).most_steps} steps: num_inference_steps "
             f"{_given(e, 'num_inference_steps')} is taken as {e.plan.num_inference_steps}"
         ),
     ),
     WithoutEffect(
         of=("guidance_scale",),
-        holds=lambda e: _fast(e, "guidance_scale"),
+        holds=lambda e: _out_of_pace(e, "guidance_scale"),
         text=lambda e: (
-            f"speed fast takes guidance up to {MAX_FAST_GUIDANCE_SCALE:g}: guidance_scale "
+            f"speed {e.plan.speed} takes guidance up to {_few(e).most_guidance_scale:g}: guidance_scale "
             f"{_given(e, 'guidance_scale'):g} is taken as {e.plan.guidance_scale:g}"
         ),
     ),
@@ -213,6 +228,11 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
         of=("references",),
         holds=lambda e: bool(e.request.references) and e.plan.ip_adapter_scale == 0.0,
         text=lambda e: "reference_image is not painted from: ip_adapter_scale is 0",
+    ),
+    WithoutEffect(
+        of=("references",),
+        holds=lambda e: e.plan.ip_adapter_scale > 0.0 and _weightless(e) != [],
+        text=lambda e: f"a reference of weight 0 is not painted from: {', '.join(_weightless(e))}",
     ),
     WithoutEffect(
         of=("ip_adapter_scale",),
@@ -243,17 +263,17 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
     ),
     WithoutEffect(
         of=("scheduler",),
-        holds=lambda e: e.plan.speed is Speed.FAST and e.request.options.scheduler is not None,
-        text=lambda e: "scheduler has no effect: speed fast steps with its own",
+        holds=lambda e: e.plan.speed in FEW_STEPS and e.request.options.scheduler is not None,
+        text=lambda e: f"scheduler has no effect: speed {e.plan.speed} steps with its own",
     ),
     WithoutEffect(
         of=("quality",),
-        holds=lambda e: e.asked("quality") and e.plan.speed is Speed.FAST,
-        text=lambda e: "quality has no effect: speed fast takes few steps, and computes all of each",
+        holds=lambda e: e.asked("quality") and e.plan.speed in FEW_STEPS,
+        text=lambda e: f"quality has no effect: speed {e.plan.speed} takes few steps, and computes all of each",
     ),
     WithoutEffect(
         of=("quality",),
-        holds=lambda e: e.asked("quality") and e.plan.speed is not Speed.FAST and _steps(e) < LEAST_STEPS_TO_REUSE,
+        holds=lambda e: e.asked("quality") and e.plan.speed not in FEW_STEPS and _steps(e) < LEAST_STEPS_TO_REUSE,
         text=lambda e: "quality has no effect: of a single step nothing can be reused",
     ),
     WithoutEffect(
@@ -307,7 +327,7 @@ WITHOUT_EFFECT: Final[tuple[WithoutEffect, ...]] = (
     ),
     WithoutEffect(
         of=("mask_mode",),
-        holds=lambda e: e.request.mask is None and e.request.options.mask_mode is not MaskMode.AUTO,
+        holds=lambda e: not _masks_sent(e) and e.request.options.mask_mode is not MaskMode.AUTO,
         text=lambda e: "mask_mode has no effect without mask_image",
     ),
     WithoutEffect(

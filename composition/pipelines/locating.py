@@ -12,6 +12,7 @@ from composition.masking.find import find, find_protected
 from composition.masking.region import Scene
 from composition.pipelines.context import EditContext
 from composition.pipelines.parallel import together
+from composition.pipelines.referring import References
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,11 +33,12 @@ class Structure:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Located:
-    """An edit with its mask and the structure that it preserves: all that painting needs."""
+    """An edit with its mask, the structure that it preserves and its references: all that painting needs."""
 
     ctx: EditContext
     mask: EditMask
     structure: Structure = Structure()
+    references: tuple[References, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

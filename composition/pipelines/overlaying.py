@@ -11,6 +11,7 @@ import numpy as np
 from composition.images import Image, Mask
 from composition.imaging import blending, geometry, masks
 from composition.imaging.keeping import keep
+from composition.imaging.one_look import Rgb
 from composition.masking.arranging import Arrangement
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
@@ -37,7 +38,18 @@ async def laid_over(
         arrangement: which of them share a canvas, and which lies over which.
         painted: of each candidate the image of each canvas, at model size.
     """
-    candidates = [await asyncio.to_thread(_layers, edits, arrangement, images) for images in painted]
+    seen = [await asyncio.to_thread(_all_at_own_size, edits, arrangement, images) for images in painted]
+    return await laid_over_from_own_size(edits, arrangement, seen)
+
+
+async def laid_over_from_own_size(
+    edits: Sequence[Located],
+    arrangement: Arrangement,
+    painted: Sequence[Sequence[Image]],
+    colour: Rgb | None = None,
+) -> tuple[Image, ...]:
+    """As `laid_over`, of what `at_own_size` has made of the images; what is only recoloured becomes of `colour`."""
+    candidates = [await asyncio.to_thread(_layers, edits, arrangement, images, colour) for images in painted]
     tight = [
         edits[place]
         for place in arrangement.order
@@ -54,12 +66,20 @@ async def laid_over(
     return tuple([await asyncio.to_thread(_composed, layers) for layers in candidates])
 
 
-def _layers(edits: Sequence[Located], arrangement: Arrangement, images: Sequence[Image]) -> list[Layer]:
+def _all_at_own_size(edits: Sequence[Located], arrangement: Arrangement, images: Sequence[Image]) -> list[Image]:
+    return [
+        at_own_size([edits[place] for place in canvas], image)
+        for canvas, image in zip(arrangement.canvases, images, strict=True)
+    ]
+
+
+def _layers(
+    edits: Sequence[Located], arrangement: Arrangement, images: Sequence[Image], colour: Rgb | None
+) -> list[Layer]:
     """From the lowest to the topmost."""
     own: dict[int, Image] = {}
     for canvas, image in zip(arrangement.canvases, images, strict=True):
-        generated = _at_own_size([edits[place] for place in canvas], image)
-        own |= {place: _kept(edits[place], generated) for place in canvas}
+        own |= {place: _kept(edits[place], image, colour) for place in canvas}
     return [Layer(edit=edits[place], image=own[place], alpha=edits[place].mask.alpha) for place in arrangement.order]
 
 
@@ -100,7 +120,7 @@ async def _mattes(ctx: EditContext, mask: EditMask, blended: Sequence[Image]) ->
     return mattes
 
 
-def _at_own_size(edits: Sequence[Located], model_image: Image) -> Image:
+def at_own_size(edits: Sequence[Located], model_image: Image) -> Image:
     """What the model painted of edits that share a canvas, at the size of what it saw, in the photograph's colours."""
     ctx, mask = edits[0].ctx, edits[0].mask
     generated = mask.fit.from_model(model_image)
@@ -110,12 +130,13 @@ def _at_own_size(edits: Sequence[Located], model_image: Image) -> Image:
     return generated
 
 
-def _kept(edit: Located, generated: Image) -> Image:
+def _kept(edit: Located, generated: Image, colour: Rgb | None) -> Image:
     """What was painted, with what is kept of the photograph."""
     plan, mask, journal = edit.ctx.plan, edit.mask, edit.ctx.journal
     if plan.keep_light or (plan.keep_parts and not mask.thing.all()):
         original = mask.view(edit.ctx.request.base)
-        kept = keep(generated, original, mask.view(mask.thing), parts=plan.keep_parts, surface=not plan.keep_light)
+        thing, surface = mask.view(mask.thing), not plan.keep_light
+        kept = keep(generated, original, thing, parts=plan.keep_parts, surface=surface, colour=colour)
         if "light" not in journal.kept:  # of several candidates, the first one's
             journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
         return kept.image

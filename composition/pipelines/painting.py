@@ -16,6 +16,7 @@ from composition.diffusion import (
     DiffusionProgress,
     DiffusionRequest,
     DiffusionResult,
+    ReferenceInput,
     RegionRequest,
 )
 from composition.errors import ModelError
@@ -28,6 +29,7 @@ from composition.pipelines.context import EditContext
 from composition.pipelines.locating import Located
 from composition.pipelines.overlaying import laid_over
 from composition.pipelines.parallel import all_of
+from composition.pipelines.referring import References
 from composition.request import ControlType
 
 
@@ -63,21 +65,28 @@ async def paint(scene: Scene, journal: Journal) -> tuple[Image, ...]:
         journal: of the request.
     """
     with journal.stage("condition"):
-        requests = [await asyncio.to_thread(_make_request, canvas) for canvas in scene.canvases]
+        requests = [await asyncio.to_thread(make_request, canvas) for canvas in scene.canvases]
     with journal.stage("diffuse"):
-        results = await _diffuse_all(scene.edits[0].ctx, journal, requests)
+        results = await diffuse_all(scene.edits[0].ctx, journal, requests)
     for canvas, request, candidates in zip(scene.canvases, requests, results, strict=True):
-        for result in candidates:
-            for edit, region in zip(canvas, request.regions, strict=True):
-                edit.ctx.journal.used(*_of_region(result.models_used, region))
-            for note in result.notes:
-                journal.warn(note)
-            missed = {name: outcome for name, outcome in journal.cache.items() if outcome == "miss"}
-            journal.cache.update({**result.cache, **missed})
+        note_results(canvas, request, candidates, journal)
     with journal.stage("blend"):
         seeds = range(len(results[0]))
         painted = [[candidates[seed].image for candidates in results] for seed in seeds]
         return await laid_over(scene.edits, scene.arrangement, painted)
+
+
+def note_results(
+    edits: Sequence[Located], request: DiffusionRequest, results: Sequence[DiffusionResult], journal: Journal
+) -> None:
+    """Tell the journals of a request's edits, one of each region, and the whole's which models ran and their notes."""
+    for result in results:
+        for edit, region in zip(edits, request.regions, strict=True):
+            edit.ctx.journal.used(*_of_region(result.models_used, region))
+        for note in result.notes:
+            journal.warn(note)
+        missed = {name: outcome for name, outcome in journal.cache.items() if outcome == "miss"}
+        journal.cache.update({**result.cache, **missed})
 
 
 def _of_region(models_used: Sequence[str], region: DiffusionRequest) -> list[str]:
@@ -87,7 +96,7 @@ def _of_region(models_used: Sequence[str], region: DiffusionRequest) -> list[str
     return [name for name in models_used if name not in others]
 
 
-def _make_request(canvas: Sequence[Located]) -> DiffusionRequest:
+def make_request(canvas: Sequence[Located]) -> DiffusionRequest:
     """The edits that share a crop: the first one's request, with the others beside it."""
     ctx, fit, view = canvas[0].ctx, canvas[0].mask.fit, canvas[0].mask.view
     plan = ctx.plan
@@ -133,16 +142,20 @@ def _areas(canvas: Sequence[Located]) -> list[Mask | None]:
 
 def _region(edit: Located, image: Image, hole: Mask, area: Mask | None) -> RegionRequest:
     plan = edit.ctx.plan
-    references = edit.ctx.request.references if plan.ip_adapter_scale > 0.0 else ()
     return RegionRequest(
         prompt=plan.prompt,
         negative_prompt=plan.negative_prompt,
         strength=plan.strength,
-        references=references,
-        ip_adapter_scale=plan.ip_adapter_scale if references else 0.0,
+        references=tuple(_reference(edit, one) for one in edit.references),
         controls=_controls(edit, image, hole),
         area=area,
     )
+
+
+def _reference(edit: Located, references: References) -> ReferenceInput:
+    place, mask = references.place, edit.mask
+    shown = None if place is None else mask.fit.mask_to_model(mask.view(place))
+    return ReferenceInput(images=references.images, scale=references.scale, mask=shown)
 
 
 def _controls(edit: Located, image: Image, hole: Mask) -> dict[ControlType, ControlInput]:
@@ -158,7 +171,7 @@ def _controls(edit: Located, image: Image, hole: Mask) -> dict[ControlType, Cont
     }
 
 
-async def _diffuse_all(
+async def diffuse_all(
     ctx: EditContext, journal: Journal, requests: Sequence[DiffusionRequest]
 ) -> list[list[DiffusionResult]]:
     """Of each request the results for every seed.

@@ -10,15 +10,12 @@ from typing import TypeVar
 from composition.config import Config
 from composition.controls import CONTROLS
 from composition.decision import Decision, EditPlan, RegionSource, Window
+from composition.few_steps import FEW_STEPS
 from composition.imaging.geometry import CONTEXT
 from composition.lora import LoraUse
-from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, Keep, OnNoDetection, RefineMask, Speed
+from composition.request import MAX_SEED, ControlType, EditOptions, EditRequest, Keep, OnNoDetection, RefineMask
 
 T = TypeVar("T")
-
-FAST_STEPS, MIN_FAST_STEPS, MAX_FAST_STEPS = 6, 4, 8
-FAST_GUIDANCE_SCALE, MAX_FAST_GUIDANCE_SCALE = 1.5, 2.0
-"""Of the LCM-LoRA, as its model card says: 4 to 8 steps, guidance 1 to 2."""
 
 
 def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditPlan:
@@ -30,7 +27,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         config: the service's defaults.
     """
     options, generation = request.options, config.generation
-    steps, guidance_scale = _pace(request, config)
+    steps, guidance_scale = pace(options, config)
     prompt, negative_prompt = _prompt(request, decision), _negative_prompt(request, decision, config)
     return EditPlan(
         decision=decision,
@@ -126,21 +123,11 @@ def _spares_front(options: EditOptions, decision: Decision) -> bool:
     return options.occlusion is Keep.AUTO and a_thing
 
 
-def fast_pace(num_inference_steps: int, guidance_scale: float) -> tuple[int, float]:
-    """Steps and guidance scale within what the LCM-LoRA is trained for."""
-    return (
-        min(max(num_inference_steps, MIN_FAST_STEPS), MAX_FAST_STEPS),
-        min(max(guidance_scale, 1.0), MAX_FAST_GUIDANCE_SCALE),
-    )
-
-
-def _pace(request: EditRequest, config: Config) -> tuple[int, float]:
-    """Steps and guidance scale; a fast edit stays within what the LCM-LoRA is trained for."""
-    options, generation = request.options, config.generation
-    if options.speed is Speed.FAST:
-        steps = _given(options.num_inference_steps, FAST_STEPS)
-        guidance_scale = _given(options.guidance_scale, FAST_GUIDANCE_SCALE)
-        return fast_pace(steps, guidance_scale)
+def pace(options: EditOptions, config: Config) -> tuple[int, float]:
+    """Steps and guidance scale; a speed of few steps stays within what its weights are trained for."""
+    generation = config.generation
+    if options.speed in FEW_STEPS:
+        return FEW_STEPS[options.speed].pace(options.num_inference_steps, options.guidance_scale)
     return (
         _given(options.num_inference_steps, generation.default_steps),
         _given(options.guidance_scale, generation.default_guidance_scale),

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 from composition.lora import Lora
+from composition.ports.network import Sink
 
 
-class Incoming(Protocol):
+class Incoming(Sink, Protocol):
     """A file on its way in. It is gone when its context ends, and with its process, however that ends."""
 
     @property
@@ -19,10 +20,6 @@ class Incoming(Protocol):
     @property
     def sha256(self) -> str:
         """Of what was written so far, in hexadecimal."""
-        ...
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Take the next bytes; they are in memory until `drain`."""
         ...
 
     async def drain(self, *, finish: bool = False) -> None:

@@ -52,7 +52,8 @@ class JobQueue(Protocol):
     async def submit(self, job: Job) -> Job:
         """Accept a job with its input blobs, which are the queue's from here on: it deletes those of a refusal too.
 
-        After NotReady the job may have been accepted; its blobs must not be touched.
+        After NotReady the job may have been accepted; its blobs must not be touched. Once a job of a session is
+        accepted, the older ones of its owner's session end.
 
         Raises: QueueFull, IdempotencyConflict, NotReady.
         """

@@ -103,12 +103,13 @@ def sample_edit(seed: int, kind: str) -> EditPair:
     for attempt in range(SCENES_PER_EDIT):
         number = edit_scene(seed, attempt)
         pair = draw(np.random.default_rng(number), number)
-        if pair is not None and _visible(pair):
+        if pair is not None and visible(pair):
             return pair
     raise AssertionError(f"no visible {kind} edit for seed {seed}")
 
 
-def _visible(pair: EditPair) -> bool:
+def visible(pair: EditPair) -> bool:
+    """Whether an edit changes enough to be judged."""
     inside = pair.region > 200
     if inside.sum() < 60:
         return False
@@ -121,9 +122,10 @@ def with_look(spec: SceneSpec, look: Appearance) -> SceneSpec:
     return dataclasses.replace(spec, subject=dataclasses.replace(spec.subject, appearance=look))
 
 
-def _pair(
+def edit_pair(
     kind: str, prompt: str, before: SceneSpec, after: SceneSpec, noun: str, reference: NDArray[np.uint8] | None = None
 ) -> EditPair:
+    """Renders a scene and what it should become."""
     first, second = render(before), render(after)
     region = first.masks["rims"] if noun == "rims" else first.named_mask
     return EditPair(
@@ -151,7 +153,7 @@ def _recolour(rng: np.random.Generator, number: int) -> EditPair | None:
     orders = (f"make the {noun} {colour}", f"change the {noun} color to {colour}")
     wordings = (f"{colour} {noun}", f"a {colour} {noun}", *orders)
     look = Appearance.sample(rng, (PLAIN,), colour)
-    return _pair(RECOLOUR, str(rng.choice(wordings)), spec, with_look(spec, look), noun)
+    return edit_pair(RECOLOUR, str(rng.choice(wordings)), spec, with_look(spec, look), noun)
 
 
 def _material(rng: np.random.Generator, number: int) -> EditPair | None:
@@ -161,7 +163,7 @@ def _material(rng: np.random.Generator, number: int) -> EditPair | None:
     material = str(rng.choice([m for m in SURFACES if m != spec.subject.appearance.material]))
     wordings = (f"{material} table", f"table with {material} texture", f"make the table {material}")
     look = Appearance.sample(rng, (material,))
-    return _pair(MATERIAL, str(rng.choice(wordings)), spec, with_look(spec, look), "table")
+    return edit_pair(MATERIAL, str(rng.choice(wordings)), spec, with_look(spec, look), "table")
 
 
 def _reference(rng: np.random.Generator, number: int) -> EditPair | None:
@@ -173,11 +175,11 @@ def _reference(rng: np.random.Generator, number: int) -> EditPair | None:
             return None
         rim = dataclasses.replace(rim, turn_rad=old.turn_rad)
         after = dataclasses.replace(spec, subject=dataclasses.replace(spec.subject, rim=rim))
-        return _pair(REFERENCE, "car with these sport rims", spec, after, "rims", rim_reference(rim))
+        return edit_pair(REFERENCE, "car with these sport rims", spec, after, "rims", rim_reference(rim))
     spec = sample_spec(number, Person.FAMILY)
     noun = spec.subject.noun
     look = Appearance.sample(rng, (PLAIN, *PATTERNS))
-    return _pair(REFERENCE, f"person wearing this {noun}", spec, with_look(spec, look), noun, swatch(look))
+    return edit_pair(REFERENCE, f"person wearing this {noun}", spec, with_look(spec, look), noun, swatch(look))
 
 
 def _structure(rng: np.random.Generator, number: int) -> EditPair | None:
@@ -197,4 +199,4 @@ def _replacement(kind: str, rng: np.random.Generator, spec: SceneSpec) -> EditPa
     noun = spec.subject.noun
     colour = _other_colour(rng, spec.subject.appearance)
     look = Appearance.sample(rng, (PLAIN,), colour)
-    return _pair(kind, f"replace the {noun} with a {colour} {noun}", spec, with_look(spec, look), noun)
+    return edit_pair(kind, f"replace the {noun} with a {colour} {noun}", spec, with_look(spec, look), noun)

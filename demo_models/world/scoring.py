@@ -121,6 +121,13 @@ def texture_difference(result: NDArray[np.uint8], truth: NDArray[np.uint8], regi
     return float(np.abs(_band_contrasts(result, region) - _band_contrasts(truth, region)).sum())
 
 
+def texture_distance(
+    first: NDArray[np.uint8], of_first: NDArray[np.bool_], second: NDArray[np.uint8], of_second: NDArray[np.bool_]
+) -> float:
+    """Returns how unlike the textures of a region of one image and a region of another are, as `texture_difference`."""
+    return float(np.abs(_band_contrasts(first, of_first) - _band_contrasts(second, of_second)).sum())
+
+
 def _band_contrasts(image: NDArray[np.uint8], region: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Root mean square of every band-passed L*a*b* channel inside the region, (12,); what is outside does not count."""
     weight = region.astype(np.float64)

@@ -20,6 +20,7 @@ from composition.jobs import (
     JobResult,
     JobStatus,
     Priority,
+    UseOfReference,
 )
 from composition.marks import Point
 from composition.request import OF_EACH_EDIT, OPTIONS, ControlType, EditOptions, ResponseFormat
@@ -107,11 +108,14 @@ def _names_only(payload: dict[str, Any]) -> EditPayload:
         prompt=str(payload.get("prompt", "")),
         base_key=payload["base_key"],
         reference_keys=tuple(payload.get("reference_keys", ())),
+        reference_uses=_masks_only(payload),
         mask_key=payload.get("mask_key"),
+        view_keys=tuple(payload.get("view_keys", ())),
         edits=tuple(
             EditOfPayload(
                 prompt=str(edit.get("prompt", "")),
                 reference_keys=tuple(edit.get("reference_keys", ())),
+                reference_uses=_masks_only(edit),
                 mask_key=edit.get("mask_key"),
             )
             for edit in payload.get("edits", ())
@@ -124,8 +128,12 @@ def dump_payload(payload: EditPayload) -> dict[str, Any]:
     document = asdict(payload)
     document["options"]["loras"] = dict(payload.options.loras)
     document["lora_digests"] = dict(payload.lora_digests)
-    if not payload.edits:
-        del document["edits"]
+    for name in ("edits", "reference_uses", "view_keys"):
+        if not document[name]:
+            del document[name]
+    for edit in document.get("edits", ()):
+        if not edit["reference_uses"]:
+            del edit["reference_uses"]
     return document
 
 
@@ -143,12 +151,14 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
         base_key=document["base_key"],
         negative_prompt=document["negative_prompt"],
         reference_keys=tuple(document["reference_keys"]),
+        reference_uses=_load_uses(document),
         mask_key=document["mask_key"],
         n=document.get("n", 1),
         response_format=ResponseFormat(document.get("response_format", ResponseFormat.JSON)),
         options=EditOptions(**options),
         lora_digests=document.get("lora_digests", {}),
         edits=tuple(_load_edit(edit) for edit in edits),
+        view_keys=tuple(document.get("view_keys", ())),
     )
 
 
@@ -159,9 +169,18 @@ def _load_edit(document: Mapping[str, Any]) -> EditOfPayload:
         prompt=document["prompt"],
         negative_prompt=document["negative_prompt"],
         reference_keys=tuple(document["reference_keys"]),
+        reference_uses=_load_uses(document),
         mask_key=document["mask_key"],
         options={name: _option(name, value) for name, value in document["options"].items()},
     )
+
+
+def _load_uses(document: Mapping[str, Any]) -> tuple[UseOfReference, ...]:
+    return tuple(UseOfReference(**use) for use in document.get("reference_uses", ()))
+
+
+def _masks_only(document: Mapping[str, Any]) -> tuple[UseOfReference, ...]:
+    return tuple(UseOfReference(mask_key=use.get("mask_key")) for use in document.get("reference_uses", ()))
 
 
 def _option(name: str, stored: Any) -> Any:

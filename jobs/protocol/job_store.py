@@ -83,6 +83,14 @@ class JobStore(Protocol):
         """
         ...
 
+    async def supersede(self, newest: Job) -> tuple[Job, ...]:
+        """Of a session only the job that was accepted last goes on; those that end, as by `cancel`, for it.
+
+        `newest` is an accepted job of a session: of its owner and session every other one that has not ended ends.
+        Where one was accepted after it, it ends itself.
+        """
+        ...
+
     async def sweep(self, *, result_ttl_s: float) -> tuple[Job, ...]:
         """Requeue or fail jobs whose lease lapsed, drop expired ones; the jobs that are gone or ended, for clean-up."""
         ...

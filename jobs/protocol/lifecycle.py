@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from composition.errors import Superseded
 from composition.jobs import Job, JobError, JobEvent, JobResult, JobStatus, Priority
 from composition.result import Progress
 from jobs.protocol.claims import Delivery
@@ -171,6 +172,14 @@ def cancel(record: Record, *, now: float) -> Change | None:
     if record.job.status.terminal:
         return None
     return _move(replace(record, job=replace(record.job, cancel_requested=True)), JobStatus.CANCELLED, now)
+
+
+def supersede(record: Record, *, by: str, now: float) -> Change | None:
+    """End, whoever runs it, as the job `by` is a newer one of its session; None when it has ended already."""
+    if record.job.status.terminal:
+        return None
+    error = JobError(code=Superseded.code, message=Superseded.MESSAGE, details={"superseded_by": by})
+    return _move(replace(record, job=replace(record.job, cancel_requested=True, error=error)), JobStatus.CANCELLED, now)
 
 
 def lapse(record: Record, *, seen_until: float, silent_s: float, now: float) -> Change | None:

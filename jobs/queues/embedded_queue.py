@@ -128,11 +128,8 @@ class EmbeddedJobQueue(StoreJobQueue):
         wait_s = max(1, math.ceil(self._worker.mean_run_s / max(1, self._concurrency)))
         return QueueFull(full.message, details=full.details, retry_after_s=wait_s)
 
-    async def cancel(self, job_id: str, *, owner: str) -> Job:
-        """Idempotent; a running handler is stopped at once. Raises: NotFound."""
-        job = await super().cancel(job_id, owner=owner)
-        self._worker.stop_job(job_id)
-        return job
+    def _stop(self, job: Job) -> None:
+        self._worker.stop_job(job.id)
 
     def _accepted(self, job: Job) -> None:
         self._work.set()

@@ -124,6 +124,7 @@ class StoreJobQueue:
         await self.get(job_id, owner=owner)
         job = await self._store.cancel(job_id)
         self._announce(job)
+        self._stop(job)
         return job
 
     async def events(self, job_id: str, *, owner: str, after: int) -> AsyncIterator[JobEvent]:
@@ -162,6 +163,9 @@ class StoreJobQueue:
             self._waited_for.discard(job.id)
         self._signals.changed(job.id)
 
+    def _stop(self, job: Job) -> None:
+        """A job was ended from outside: what runs it here stops at once, elsewhere at its next sign of life."""
+
     def _accepted(self, job: Job) -> None:
         """A job was added: get it run."""
         raise NotImplementedError
@@ -190,8 +194,21 @@ class StoreJobQueue:
             return accepted
         if job.priority is Priority.INTERACTIVE:
             self._waited_for.add(job.id)
+        if accepted.session is not None:
+            await self._supersede(accepted)
         self._accepted(accepted)
         return accepted
+
+    async def _supersede(self, newest: Job) -> None:
+        """End the older jobs of its session."""
+        try:
+            older = await self._store.supersede(newest)
+        except NotReady as error:
+            logger.warning("job %s: the older ones of its session go on: %s", newest.id, error)
+            return
+        for job in older:
+            self._announce(job)
+            self._stop(job)
 
     async def _discard_inputs(self, job: Job) -> None:
         try:
@@ -202,7 +219,9 @@ class StoreJobQueue:
     def _spawn_cancel(self, adding: asyncio.Future[Job]) -> None:
         async def cancel_when_added() -> None:
             with contextlib.suppress(CompositionError):
-                self._announce(await self._store.cancel((await adding).id))
+                job = await self._store.cancel((await adding).id)
+                self._announce(job)
+                self._stop(job)
 
         task = asyncio.create_task(cancel_when_added())
         self._background.add(task)

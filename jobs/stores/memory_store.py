@@ -131,6 +131,10 @@ class MemoryJobStore(RecordJobStore):
     async def _unfinished(self) -> tuple[str, ...]:
         return self._ids(lambda r: not r.job.status.terminal)
 
+    async def _of_session(self, owner: str, session: str) -> Sequence[str]:
+        found = self._ids(lambda r: (r.job.owner, r.job.session) == (owner, session) and not r.job.status.terminal)
+        return sorted(found, key=lambda job_id: self._records[job_id].order)
+
     async def _finished_before(self, moment: float) -> tuple[str, ...]:
         return self._ids(lambda r: r.job.finished_at is not None and r.job.finished_at <= moment)
 

@@ -78,6 +78,10 @@ class RecordJobStore(JobStore, ABC):
         """Every pending or processing job."""
 
     @abstractmethod
+    async def _of_session(self, owner: str, session: str) -> Sequence[str]:
+        """The owner's jobs of a session that have not ended, in the order of their acceptance."""
+
+    @abstractmethod
     async def _finished_before(self, moment: float) -> tuple[str, ...]: ...
 
     @abstractmethod
@@ -163,6 +167,14 @@ class RecordJobStore(JobStore, ABC):
         now = await self._now()
         change = await self._change(job_id, lambda record: lifecycle.cancel(record, now=now))
         return change.record.job if change else await self.get(job_id)
+
+    async def supersede(self, newest: Job) -> tuple[Job, ...]:
+        assert newest.session is not None
+        line, now = await self._of_session(newest.owner, newest.session), await self._now()
+        changes = [
+            await self._change(job_id, partial(lifecycle.supersede, by=line[-1], now=now)) for job_id in line[:-1]
+        ]
+        return tuple(change.record.job for change in changes if change is not None)
 
     async def sweep(self, *, result_ttl_s: float) -> tuple[Job, ...]:
         now = await self._now()

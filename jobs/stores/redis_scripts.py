@@ -45,11 +45,19 @@ for _, range in ipairs({{'-inf', ARGV[1]}, {ARGV[3], '+inf'}}) do
         redis.call('ZADD', KEYS[1], redis.call('HGET', ARGV[2] .. id, 'rank'), id)
     end
 end
-return redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+while true do
+    local id = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+    if not id then return false end
+    local not_before = cjson.decode(redis.call('HGET', ARGV[2] .. id, 'document')).record.not_before
+    if not_before <= tonumber(ARGV[1]) or not_before > tonumber(ARGV[4]) then return id end
+    redis.call('ZREM', KEYS[1], id)
+    redis.call('ZADD', KEYS[2], string.format('%.17g', not_before), id)
+end
 """
-"""KEYS: waiting, delayed. ARGV: now, prefix of job keys, '(' and the latest moment that a job may wait for.
+"""KEYS: waiting, delayed. ARGV: now, prefix of job keys, '(' and the latest moment that a job may wait for, and that.
 
-The first due job; a delayed one joins the line in time.
+The first due job; a delayed one joins the line in time, and leaves it when the clock was set to before that, or it
+would hold up those behind it.
 """
 
 TAKE_DELIVERIES = """
@@ -107,10 +115,11 @@ class RedisKeys:
 
     def accepted(self, job: Job) -> str:
         """The job id that an idempotency key stands for; '' without a key."""
-        if job.idempotency_key is None:
-            return ""
-        pair = json.dumps([job.owner, job.idempotency_key]).encode()
-        return f"{self.prefix}accepted:{hashlib.sha256(pair).hexdigest()}"
+        return "" if job.idempotency_key is None else f"{self.prefix}accepted:{_digest(job.owner, job.idempotency_key)}"
+
+    def session(self, owner: str, session: str) -> str:
+        """Sorted set by order: the ids of its jobs that have not ended."""
+        return f"{self.prefix}session:{_digest(owner, session)}"
 
 
 def rank(record: Record) -> int:
@@ -173,6 +182,8 @@ def _admission(keys: RedisKeys, record: Record, waited_until: float) -> Iterator
     yield ["ZADD", keys.owner(job.owner, None), record.order, job.id]
     if accepted := keys.accepted(job):
         yield ["SET", accepted, job.id]
+    if job.session is not None:
+        yield ["ZADD", keys.session(job.owner, job.session), record.order, job.id]
     if job.priority is Priority.INTERACTIVE:
         yield ["ZADD", keys.waited_for, waited_until, job.id]
     for key in job.payload.blob_keys:
@@ -201,6 +212,8 @@ def _move(keys: RedisKeys, old: Record | None, record: Record, now: float) -> It
     else:
         yield ["ZADD", keys.finished, now, job.id]
         yield ["ZREM", keys.waited_for, job.id]
+        if job.session is not None:
+            yield ["ZREM", keys.session(job.owner, job.session), job.id]
         for key in job.payload.blob_keys:
             yield ["HDEL", keys.blobs, key]
         for key in lifecycle.result_keys(job):
@@ -215,6 +228,11 @@ def _event(keys: RedisKeys, event: JobEvent) -> Iterator[list[object]]:
     if horizon > 0:
         yield ["ZREMRANGEBYSCORE", keys.events(event.job_id, "progress"), "-inf", horizon]
     yield ["ZADD", key, event.sequence, f"{event.sequence}:{dump_event_data(event)}"]
+
+
+def _digest(*names: str) -> str:
+    """Of names that callers choose, for a key of bounded length."""
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
 def _text(command: Sequence[object]) -> Command:

@@ -207,10 +207,11 @@ class RedisJobStore(RecordJobStore):
         return record.job if verdict == "done" else None
 
     async def _waiting(self, now: float) -> str | None:
+        latest = repr(now + lifecycle.MAX_DELAY_S)
         async with translated():
             job_id = await self._next_script(
                 keys=[self.keys.waiting, self.keys.delayed],
-                args=[repr(now), self.keys.job_prefix, f"({now + lifecycle.MAX_DELAY_S!r}"],
+                args=[repr(now), self.keys.job_prefix, f"({latest}", latest],
             )
         return None if job_id is None else job_id.decode()
 
@@ -234,6 +235,11 @@ class RedisJobStore(RecordJobStore):
 
     async def _unfinished(self) -> tuple[str, ...]:
         return (*await self._leased(), *await self._scores(self.keys.waited_for))
+
+    async def _of_session(self, owner: str, session: str) -> Sequence[str]:
+        async with translated():
+            found = await reply(self._redis.zrange(self.keys.session(owner, session), 0, -1))
+        return [job_id.decode() for job_id in found]
 
     async def _finished_before(self, moment: float) -> tuple[str, ...]:
         async with translated():

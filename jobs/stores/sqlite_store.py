@@ -156,6 +156,9 @@ class SqliteJobStore(RecordJobStore):
     async def _unfinished(self) -> tuple[str, ...]:
         return await self._read(sqlite_tables.unfinished)
 
+    async def _of_session(self, owner: str, session: str) -> Sequence[str]:
+        return await self._read(sqlite_tables.of_session, owner, session)
+
     async def _finished_before(self, moment: float) -> tuple[str, ...]:
         return await self._read(sqlite_tables.finished_before, moment)
 

@@ -99,6 +99,15 @@ def unfinished(db: sqlite3.Connection) -> tuple[str, ...]:
     return _column(db, "SELECT id FROM jobs WHERE status = 'processing' OR (status = 'pending' AND priority = 0)")
 
 
+def of_session(db: sqlite3.Connection, owner: str, session: str) -> tuple[str, ...]:
+    """Those that have not ended are few enough to look into: at most as many as may wait and run."""
+    query = (
+        "SELECT id FROM jobs WHERE owner = ? AND status IN ('pending', 'processing')"
+        " AND json_extract(document, '$.session') = ? ORDER BY position"
+    )
+    return _column(db, query, owner, session)
+
+
 def finished_before(db: sqlite3.Connection, moment: float) -> tuple[str, ...]:
     return _column(db, "SELECT id FROM jobs WHERE finished_at <= ? ORDER BY finished_at LIMIT 500", moment)
 

@@ -17,14 +17,15 @@ import torch
 import transformers
 
 from composition.controls import CONTROLS
+from composition.few_steps import FEW_STEPS
 from models_store.tiny.clip import build_clip
 from models_store.tiny.conditioning import (
     build_controlnet,
     build_ip_adapter,
-    build_lcm_lora,
     build_sdxl_controlnet,
     build_sdxl_ip_adapter,
-    build_sdxl_lcm_lora,
+    build_sdxl_speed_lora,
+    build_speed_lora,
 )
 from models_store.tiny.depth import build_depth_anything
 from models_store.tiny.dwpose import build_dwpose
@@ -49,7 +50,7 @@ BUILDERS: Mapping[str, Mapping[str, Builder]] = {
     "tiny": {
         "sd-inpainting": build_sd_inpainting,
         "ip-adapter": build_ip_adapter,
-        "lcm-lora": build_lcm_lora,
+        **{few.role: build_speed_lora for few in FEW_STEPS.values()},
         **{control.role: build_controlnet for control in CONTROLS.values()},
         **_WHATEVER_THE_BASE,
     },
@@ -57,7 +58,7 @@ BUILDERS: Mapping[str, Mapping[str, Builder]] = {
         "sdxl-inpainting": build_sdxl_inpainting,
         "safety-checker": build_safety_checker,
         "ip-adapter": build_sdxl_ip_adapter,
-        "lcm-lora": build_sdxl_lcm_lora,
+        **{few.role: build_sdxl_speed_lora for few in FEW_STEPS.values()},
         **{control.role: build_sdxl_controlnet for control in CONTROLS.values()},
         **_WHATEVER_THE_BASE,
     },

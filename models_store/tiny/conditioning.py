@@ -148,13 +148,13 @@ def _resampler(cross_dim: int) -> Tensors:
     return tensors
 
 
-def build_lcm_lora(folder: Path) -> None:
-    """latent-consistency/lcm-lora-sdv1-5: one file, layers named as in kohya's scripts."""
+def build_speed_lora(folder: Path) -> None:
+    """latent-consistency/lcm-lora-sdv1-5, h1t/TCD-SD15-LoRA: one file, layers named as in kohya's scripts."""
     _save_lora(make_unet(), folder)
 
 
-def build_sdxl_lcm_lora(folder: Path) -> None:
-    """latent-consistency/lcm-lora-sdxl: the same for SDXL's layers."""
+def build_sdxl_speed_lora(folder: Path) -> None:
+    """latent-consistency/lcm-lora-sdxl, h1t/TCD-SDXL-LoRA: the same for SDXL's layers."""
     _save_lora(make_sdxl_unet(), folder)
 
 

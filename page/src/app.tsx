@@ -10,6 +10,7 @@ import { History } from "./parts/history";
 import { KeyDialog } from "./parts/key-dialog";
 import { Result } from "./parts/result";
 import { Sentence } from "./parts/sentence";
+import { Loras } from "./parts/loras";
 import { Settings } from "./parts/settings";
 import { Stage } from "./parts/stage";
 import { Start } from "./parts/start";
@@ -35,6 +36,7 @@ export function App() {
           <Sentence />
           <Decision />
           <Settings />
+          <Loras />
         </section>
       </main>
       <section class="below" aria-label="Examples and history">

@@ -4,6 +4,7 @@ import { learnAbilities, watchHealth } from "./api/service";
 import { App } from "./app";
 import { keepAnalysing } from "./edit/analysis";
 import { restoreDraft } from "./edit/draft";
+import { learnLoras } from "./edit/loras";
 import { lookForOtherJobs, resumeRuns } from "./runs/running";
 
 const place = document.getElementById("app");
@@ -14,5 +15,5 @@ void restoreDraft().then(async () => {
   await learnAbilities();
   keepAnalysing();
   await resumeRuns();
-  await lookForOtherJobs();
+  await Promise.all([lookForOtherJobs(), learnLoras()]);
 });

@@ -1,6 +1,6 @@
 /** What the service says, in a person's words. */
 
-import { ApiError, type Analysis, type Detection, type Routing } from "./api/client";
+import { ApiError, type Analysis, type Detection, type LoraUse, type Routing } from "./api/client";
 import type { Progress } from "./api/following";
 
 /** What to do about an error of the service's table; its own message says what happened. */
@@ -108,6 +108,11 @@ export function paintersOf(analysis: Analysis, loaded: readonly string[], withRe
   const controls = Object.keys(analysis.metadata.routing?.controls ?? {}).map((control) => `controlnet-${control}`);
   const others = ["ip-adapter", "safety-checker"].filter((name) => loaded.includes(name) && (name !== "ip-adapter" || withReference));
   return [...loaded.filter((name) => name.endsWith("-inpainting")), ...controls, ...others];
+}
+
+/** The LoRAs that acted: "ink × 0.8, glass"; an embedding acts fully. */
+export function lorasOf(loras: readonly LoraUse[]): string {
+  return loras.map(({ name, kind, weight }) => (kind === "embedding" ? name : `${name} × ${weight}`)).join(", ");
 }
 
 export function durationOf(milliseconds: number): string {

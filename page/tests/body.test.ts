@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 
-import { MAX_SEED, type Parts, bodyOf, forCandidates, seedsOf } from "../src/edit/body";
+import { type EachParts, MAX_SEED, type Parts, bodyOf, bodyOfSeveral, forCandidates, seedsOf } from "../src/edit/body";
 
-const PARTS: Parts = { base: "data:photo", prompt: " blue car ", negative: " ", references: [], mask: null, points: [], box: null, settings: {} };
+const PARTS: Parts = { base: "data:photo", prompt: " blue car ", negative: " ", references: [], mask: null, points: [], box: null, config: {} };
 
 test("nothing is sent that was not chosen", () => {
   expect(bodyOf(PARTS)).toEqual({ base_image: "data:photo", prompt: "blue car" });
@@ -20,7 +20,7 @@ test("one reference has the name that every version of the service knows, severa
 });
 
 test("clicks and boxes are whole pixels of the photo", () => {
-  const body = bodyOf({ ...PARTS, points: [{ x: 1.4, y: 2.6 }, { x: 5, y: 6, apart: true }], box: [1, 2, 9, 9], settings: { num_inference_steps: 30 } });
+  const body = bodyOf({ ...PARTS, points: [{ x: 1.4, y: 2.6 }, { x: 5, y: 6, apart: true }], box: [1, 2, 9, 9], config: { num_inference_steps: 30 } });
   expect(body["config"]).toEqual({ num_inference_steps: 30, points: [[1, 3], [5, 6, 0]], box: [1, 2, 9, 9] });
 });
 
@@ -32,6 +32,26 @@ test("candidates have seeds that follow one another, from the one that was chose
   expect(seedsOf(2, -1, () => 0)).toEqual([0, 1]);
   const [, last] = seedsOf(2, undefined, () => 0.999999999999);
   expect(last).toBeLessThanOrEqual(MAX_SEED);
+});
+
+const EACH: EachParts = { prompt: " blue car ", negative: " ", references: [], mask: null, own: {} };
+
+test("several edits say each for itself what, where and after what, and share the rest", () => {
+  const lamp: EachParts = { prompt: "a tree", negative: "rust", references: ["data:a"], mask: "data:mask", own: { strength: 0.9 } };
+  expect(bodyOfSeveral("data:photo", [EACH, lamp], { seed: 7 })).toEqual({
+    base_image: "data:photo",
+    edits: [{ prompt: "blue car" }, { prompt: "a tree", negative_prompt: "rust", mask_image: "data:mask", reference_images: ["data:a"], strength: 0.9 }],
+    config: { seed: 7, mask_mode: "luminance" },
+  });
+});
+
+test("where one edit is is not said for all of several", () => {
+  expect(bodyOfSeveral("data:photo", [EACH, EACH], { target: "lamp" })).toEqual({ base_image: "data:photo", edits: [{ prompt: "blue car" }, { prompt: "blue car" }] });
+});
+
+test("LoRAs stand beside the settings", () => {
+  const loras = { ink: 0.8, glass: -1 };
+  expect(bodyOf({ ...PARTS, config: { sharpen: true, loras } })["config"]).toEqual({ sharpen: true, loras });
 });
 
 test("a seed is added to the settings, not put in their place", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { boxBetween, fitted, photoPoint } from "../src/mask/geometry";
+import { boxBetween, fitted, photoPoint, shareOf } from "../src/mask/geometry";
 
 const PHOTO = { width: 400, height: 200 };
 const SHOWN = { left: 10, top: 20, width: 200, height: 100 };
@@ -24,6 +24,16 @@ test("a box may be drawn from any corner and holds both of them", () => {
 test("a slip of the hand is no box", () => {
   expect(boxBetween({ x: 10, y: 10 }, { x: 13, y: 90 }, PHOTO)).toBeNull();
   expect(boxBetween({ x: 10, y: 10 }, { x: 14, y: 14 }, PHOTO)).toEqual([10, 10, 14, 14]);
+});
+
+test("of a mask of several things, one has what lies in its box, and a rim that is no other's", () => {
+  const mask = Uint8ClampedArray.from({ length: 20 }, (_, at) => at + 1);
+  const size = { width: 10, height: 2 };
+  const row = (values: Uint8ClampedArray) => [...values].slice(0, 10);
+  expect(row(shareOf(mask, [3, 0, 5, 1], [], size))).toEqual([0, 0, 3, 4, 5, 6, 0, 0, 0, 0]);
+  expect(row(shareOf(mask, [3, 0, 5, 1], [[5, 0, 8, 1]], size))).toEqual([0, 0, 3, 4, 5, 0, 0, 0, 0, 0]);
+  expect(row(shareOf(mask, [3, 0, 5, 1], [[4, 0, 8, 1]], size))).toEqual([0, 0, 3, 4, 5, 0, 0, 0, 0, 0]);
+  expect([...shareOf(mask, [3, 0, 5, 1], [], size)].slice(10)).toEqual([0, 0, 13, 14, 15, 16, 0, 0, 0, 0]);
 });
 
 test("a photo is scaled to the limit by its longer side, and never up", () => {

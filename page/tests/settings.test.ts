@@ -6,7 +6,13 @@ const DOCUMENT = {
   components: {
     schemas: {
       Speed: { type: "string", enum: ["normal", "fast"] },
-      GenerateRequest: { properties: { n: { type: "integer", minimum: 1, maximum: 8 } } },
+      GenerateRequest: {
+        properties: {
+          n: { type: "integer", minimum: 1, maximum: 8 },
+          edits: { anyOf: [{ type: "array", items: { $ref: "#/components/schemas/RegionEdit" }, maxItems: 16 }, { type: "null" }] },
+        },
+      },
+      RegionEdit: { properties: { prompt: { type: "string" }, strength: { anyOf: [{ type: "number" }, { type: "null" }] } } },
       GenerateConfig: {
         properties: {
           speed: { $ref: "#/components/schemas/Speed", description: "fast takes few steps.", default: "normal" },
@@ -15,7 +21,7 @@ const DOCUMENT = {
           control_types: { anyOf: [{ type: "array", items: { type: "string", enum: ["pose", "depth"] } }, { type: "null" }] },
           mask_blur_px: { type: "integer", default: 21, description: "In pixels, see `mask`." },
           sharpen: { type: "boolean", default: false },
-          loras: { anyOf: [{ type: "object" }, { type: "null" }] },
+          loras: { anyOf: [{ type: "object", additionalProperties: { type: "number", minimum: -2, maximum: 2 }, maxProperties: 5 }, { type: "null" }] },
           mask_mode: { type: "string", enum: ["auto"] },
           points: { type: "array" },
         },
@@ -37,7 +43,9 @@ test("settings come from the service's document, with bounds, default and explan
 });
 
 test("what a service can do beside is read there too", () => {
-  expect(abilitiesOf(DOCUMENT)).toMatchObject({ clicks: true, boxes: false, candidates: 8 });
+  expect(abilitiesOf(DOCUMENT)).toMatchObject({ clicks: true, boxes: false, candidates: 8, loras: { most: 5, least: -2, highest: 2 } });
+  const { edits, settings } = abilitiesOf(DOCUMENT);
+  expect(edits).toEqual({ most: 16, own: [{ ...settings[2], usual: null }] });
   expect(abilitiesOf({})).toEqual(NO_ABILITIES);
 });
 

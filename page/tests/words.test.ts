@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { ApiError, type Analysis, type Routing } from "../src/api/client";
 import { STARTING } from "../src/api/following";
-import { foundOf, paintedOf, paintersOf, sentence, stageOf, targetOf, told } from "../src/words";
+import { foundOf, lorasOf, paintedOf, paintersOf, sentence, stageOf, targetOf, told } from "../src/words";
 
 const routing = (target: Routing["target"]): Routing => ({ pipeline: "simple", rule: "default", reason: "", controls: { depth: 0.8 }, target, generation_prompt: "" });
 
@@ -35,6 +35,10 @@ test("the models that will paint are those that the service has and the decision
   const loaded = ["yolox", "sd-inpainting", "ip-adapter"];
   expect(paintersOf(analysis, loaded, false)).toEqual(["sd-inpainting", "controlnet-depth"]);
   expect(paintersOf(analysis, loaded, true)).toEqual(["sd-inpainting", "controlnet-depth", "ip-adapter"]);
+});
+
+test("the LoRAs that acted are told with their weights; an embedding has none", () => {
+  expect(lorasOf([{ name: "ink", kind: "lora", weight: -0.5 }, { name: "glass", kind: "embedding", weight: 1 }])).toBe("ink × -0.5, glass");
 });
 
 test("a job's stage is a sentence", () => {

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.demo import run_case
+from benchmarks.demo import run_case, to_base64
 from benchmarks.demo_cases import Case, photo_recolours, world_cases
+from demo_models.world.edits import REFERENCE, sample_edit
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,29 @@ def test_the_gold_rims_of_the_reference_are_on_the_car(edits):
     case, result = edits[1]
     red, _, blue = mean_inside(case, result)
     assert red > blue + 20
+
+
+def test_each_half_of_a_jacket_takes_the_look_of_the_reference_that_is_for_it(demo_url):
+    pairs = [sample_edit(seed, REFERENCE) for seed in range(9000, 9020)]
+    pair, other = [one for one in pairs if one.prompt == "person wearing this jacket"][:2]
+    jacket = pair.region > 127
+    columns = np.flatnonzero(jacket.any(axis=0))
+    left = np.zeros(jacket.shape, np.uint8)
+    left[:, : (columns[0] + columns[-1]) // 2] = 255
+    halves = (left, 255 - left)
+    looks = [to_base64(one.reference) for one in (pair, other)]
+    parts = [{"image": look, "for": {"mask_image": to_base64(half)}} for look, half in zip(looks, halves, strict=True)]
+    edit = {"base_image": to_base64(pair.before.image), "prompt": pair.prompt}
+    config = {"seed": 5, "num_inference_steps": 10}
+    means = []
+    with httpx.Client(base_url=demo_url, timeout=300) as client:
+        for references in ([looks[0]], [looks[1]], parts):
+            body = {**edit, "reference_images": references, "config": config}
+            answer = client.post("/api/v1/generate", json=body).raise_for_status().json()["result"]
+            image = photo(answer["image"]).astype(float)
+            means.append([image[jacket & (half > 0)].mean(axis=0) for half in halves])
+        assert [one["images"] for one in answer["metadata"]["edits"][0]["references"]] == [[0], [1]]
+    first, second, both = means
+    for half, (own, others) in enumerate(((first, second), (second, first))):
+        near, far = (np.abs(both[half] - look[half]).mean() for look in (own, others))
+        assert near < far / 2

@@ -186,6 +186,8 @@ def test_the_commands_of_the_client_page_work(service_url, installed, tmp_path):
         photo(256, 320).save(tmp_path / name)
     Image.fromarray(np.eye(256, 320, dtype=np.uint8) * 255).save(tmp_path / "mask.png")
     (tmp_path / "ink.safetensors").write_bytes(lora_for_the_served_model(2))
+    (edits,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/client.md").read_text(), re.DOTALL)
+    (tmp_path / "edits.toml").write_text(edits)
     lines = "\n".join(command.text for command in of("docs/client.md", "compose"))
     path = f"{installed}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
     try:
@@ -195,6 +197,7 @@ def test_the_commands_of_the_client_page_work(service_url, installed, tmp_path):
     assert "photo.edited.png" in said
     assert "ink: lora for models of another width" in said
     written = ("photo.edited.png", "piped.png", "out.webp", "photo.overlay.png", "photos.edited/a.png", "ink.png")
+    written += ("both.png", "planned.png")
     assert {size_of(tmp_path / name) for name in written} == {(320, 256)}
     assert (tmp_path / "piped.png").read_bytes() != (tmp_path / "photo.jpg").read_bytes()
 

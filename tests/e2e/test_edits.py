@@ -159,9 +159,10 @@ def test_an_analysis_shows_the_mask_that_the_edit_was_blended_with(client, case)
     assert shown["metadata"]["mask_area"] == edit["metadata"]["mask_area"] == (mask > 0).mean()
 
 
-def test_a_fast_edit_uses_the_lcm_lora(client):
-    body = {"base_image": b64(encoded(photo(256, 256), "png")), "prompt": "red hat", "config": {"speed": "fast"}}
-    assert "lcm-lora" in generate(client, **body)["models_used"]
+@pytest.mark.parametrize(("speed", "role"), [("fast", "lcm-lora"), ("turbo", "tcd-lora")])
+def test_an_edit_of_few_steps_uses_the_lora_of_its_speed(client, speed, role):
+    body = {"base_image": b64(encoded(photo(256, 256), "png")), "prompt": "red hat", "config": {"speed": speed}}
+    assert role in generate(client, **body)["models_used"]
 
 
 def test_the_same_photo_again_asks_no_extractor_again(client):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from composition.errors import UnprocessableUrl
+from composition.errors import PayloadTooLarge, UnprocessableUrl
+from composition.ports.network import Sink
 
 
 class FakeFetcher:
@@ -20,6 +21,13 @@ class FakeFetcher:
         if url not in self.files:
             raise UnprocessableUrl("the URL could not be reached")
         return self.files[url]
+
+    async def fetch_into(self, url: str, sink: Sink, *, max_bytes: int, timeout_s: float) -> None:
+        data = await self.fetch(url)
+        if len(data) > max_bytes:
+            raise PayloadTooLarge("the URL's file is larger", details={"max_bytes": max_bytes})
+        sink.write(data)
+        await sink.drain(finish=True)
 
     async def check(self, url: str) -> None:
         if url in self.forbidden:

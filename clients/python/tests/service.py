@@ -37,7 +37,8 @@ def body_of(request: httpx.Request) -> dict:
         else:
             value = data
         if name == "reference_images":
-            body.setdefault(name, []).append(value)
+            said = isinstance(value, str) and value.startswith("{")
+            body.setdefault(name, []).append(json.loads(value) if said else value)
         else:
             body[name] = value
     return body
@@ -200,6 +201,6 @@ class Service:
             "created_at": 1.0,
             "finished_at": None,
             "result": result if status == "completed" else None,
-            "error": message if status == "failed" else None,
-            "error_code": code if status == "failed" else None,
+            "error": message if status in ("failed", "cancelled") else None,
+            "error_code": code if status in ("failed", "cancelled") else None,
         }

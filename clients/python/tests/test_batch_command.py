@@ -184,3 +184,9 @@ def test_wrong_usage_is_exit_status_2(compose, shop, service, arguments):
     (shop / "empty").mkdir()
     assert compose("batch", *arguments).exit_code == 2
     assert service.requests == []
+
+
+def test_the_folder_that_one_is_in_is_edited_beside_itself(compose, shop, monkeypatch):
+    monkeypatch.chdir(shop / "shop")
+    assert compose("batch", ".", "blue car").exit_code == 0
+    assert edited(shop) == ["a.png", "b.png", "c.png"]

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from composition_client import (
     AsyncClient,
+    Cancelled,
     Client,
     ComposeError,
     IdempotencyConflict,
@@ -22,6 +23,7 @@ from composition_client import (
     NotFound,
     OutOfTime,
     RateLimited,
+    Superseded,
     Unauthorized,
     UnexpectedAnswer,
     Unreachable,
@@ -257,6 +259,18 @@ def test_an_answer_that_was_lost_does_not_start_the_edit_twice(client, service, 
     assert len(service.jobs) == 1
 
 
+@pytest.mark.parametrize("size", [0, 2**20], ids=["as JSON", "as a form"])
+def test_what_is_said_of_references_is_sent_with_them(client, service, size):
+    said = {"image": PIXEL, "weight": 0.5, "for": {"mask_image": PIXEL}}
+    client.edit(PIXEL + bytes(size), "this jacket", reference=[PIXEL, {"image": PIXEL, "for": "sleeves"}, said])
+    client.edit(PIXEL + bytes(size), "this jacket", reference=said)
+    text = base64.b64encode(PIXEL).decode()
+    first, second = (body_of(request)["reference_images"] for request in service.called("POST"))
+    wired = {"image": text, "weight": 0.5, "for": {"mask_image": text}}
+    assert first[1:] == [{"image": text, "for": "sleeves"}, wired]
+    assert second == [wired]
+
+
 def test_two_edits_have_two_keys_and_a_key_of_ones_own_is_sent(client, service):
     client.edit(PIXEL, "blue car")
     client.edit(PIXEL, "blue car")
@@ -341,6 +355,17 @@ def test_a_cancelled_task_cancels_its_edit(service):
 
     anyio.run(run)
     assert [job["status"] for job in service.jobs.values()] == ["cancelled"]
+
+
+def test_a_session_is_sent_and_whose_place_is_taken_hears_so(client, service):
+    service.life = Life(end="cancelled", error=("SUPERSEDED", "a newer request took its place"))
+    with pytest.raises(Superseded, match="SUPERSEDED: a newer request") as caught:
+        client.edit(PIXEL, "blue car", session="tab/photo")
+    assert isinstance(caught.value, Cancelled)
+    assert service.called("DELETE") == []
+    client.submit(PIXEL, "blue car", session="tab/photo")
+    client.analyze(PIXEL, "blue car", session="tab/photo")
+    assert [sent(request)["session"] for request in service.called("POST")] == ["tab/photo"] * 3
 
 
 def test_the_other_operations(client, service):

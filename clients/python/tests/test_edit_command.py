@@ -208,10 +208,10 @@ def test_one_photo_s_error_leaves_the_others_alone(compose, desk, service):
     ("arguments", "stdin", "said"),
     [
         (["no.jpg", "x"], None, "no.jpg: there is no such file"),
-        (["photo.jpg"], None, "Missing argument"),
+        (["photo.jpg"], None, "a photo and a PROMPT are needed"),
         (["photo.jpg", "x", "-r", "no.png"], None, "no.png: there is no such file"),
         (["-", "x"], b"", "nothing came from stdin"),
-        (["-", "x", "-m", "-"], b"a", "only one image can come from stdin"),
+        (["-", "x", "-m", "-"], b"a", "only one file can come from stdin"),
         (["photo.jpg", "photo.jpg", "x"], None, "several images would be written to"),
         (["photo.jpg", "other.jpg", "x", "-o", "-"], None, "do not fit into one pipe"),
         (["photo.jpg", "x", "-o", "-", "--json"], None, "cannot both go to stdout"),

@@ -38,7 +38,44 @@ export interface Metadata {
   seeds?: number[];
   output_resolution?: string;
   timings_ms?: Record<string, number>;
+  loras?: LoraUse[];
+  edits?: EditAccount[];
   warnings?: string[];
+}
+
+/** What is made of one of several edits. */
+export interface EditAccount {
+  prompt: string;
+  routing: Routing;
+  /** Around its thing; null where it was not found, and is left out. */
+  region: [number, number, number, number] | null;
+  covered_by: { edit: number; share: number }[];
+  detections: Detection[];
+  mask_area: number;
+  strength: number;
+  blend: number;
+  warnings: string[];
+}
+
+/** A LoRA or an embedding that an edit may name; what callers uploaded themselves is theirs alone. */
+export interface Lora {
+  name: string;
+  kind: "lora" | "embedding";
+  source: "upload" | "operator";
+  family: string | null;
+  /** Null: only a try tells. */
+  fits: boolean | null;
+  trigger_words: string[];
+  size_bytes: number;
+}
+
+/** One that acted in an edit. */
+export type LoraUse = Pick<Lora, "name" | "kind"> & { weight: number };
+
+export interface LoraShelf {
+  loras: Lora[];
+  /** Null where the service takes none; absent where it does not say. */
+  uploads?: { max_size_bytes: number; max_per_owner: number; max_bytes_per_owner: number } | null;
 }
 
 export interface Analysis {
@@ -134,6 +171,19 @@ export class Client {
     return this.json<{ jobs: JobSummary[] }>("GET", "/api/v1/jobs?limit=100").then((answer) => answer.jobs);
   }
 
+  loras(): Promise<LoraShelf> {
+    return this.json("GET", "/api/v1/loras");
+  }
+
+  /** `fetched` sends it in the place of `fetch`, which does not say how far an upload is. */
+  async addLora(form: FormData, fetched: typeof fetch, signal: AbortSignal): Promise<Lora> {
+    return (await new Client(this.keys, fetched).json<{ lora: Lora }>("POST", "/api/v1/loras", { form, signal })).lora;
+  }
+
+  deleteLora(name: string): Promise<unknown> {
+    return this.json("DELETE", `/api/v1/loras/${encodeURIComponent(name)}`);
+  }
+
   health(): Promise<{ models_loaded: string[] }> {
     return this.json("GET", "/api/v1/health");
   }
@@ -173,7 +223,7 @@ export class Client {
       return await this.fetched(path, {
         method,
         headers,
-        body: asked.body ? JSON.stringify(asked.body) : null,
+        body: asked.form ?? (asked.body ? JSON.stringify(asked.body) : null),
         signal: asked.signal ?? null,
         cache: "no-store",
       });
@@ -186,6 +236,7 @@ export class Client {
 
 interface Asked {
   body?: Body;
+  form?: FormData;
   headers?: Record<string, string>;
   signal?: AbortSignal;
 }

@@ -34,8 +34,16 @@ export const client = new Client({
 const LOADING_MS = 3000;
 const READY_MS = 30_000;
 
+let told: () => void;
+
+/** Settled when `abilities` are the service's own. */
+export const abilitiesLearnt = new Promise<void>((done) => {
+  told = done;
+});
+
 export async function learnAbilities(): Promise<void> {
   abilities.value = abilitiesOf(await client.document().catch(() => ({})));
+  told();
 }
 
 /** Ask whether the models are there, again and again while somebody looks: a service that was just started needs a while. */

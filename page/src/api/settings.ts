@@ -20,12 +20,16 @@ export interface Abilities {
   boxes: boolean;
   candidates: number;
   references: number;
+  /** How many LoRAs an edit may name, with weights from where to where; null where it may name none. */
+  loras: { most: number; least: number; highest: number } | null;
+  /** How many edits of a photo may be made at once, and the settings that each may have of its own; null where only one may. */
+  edits: { most: number; own: Setting[] } | null;
 }
 
 /** Said by the page itself, by what is drawn and clicked. */
 const SAID_BY_THE_PAGE = new Set(["mask_mode", "return_mask", "points", "box"]);
 
-export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1, references: 1 };
+export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1, references: 1, loras: null, edits: null };
 
 interface Schema {
   $ref?: string;
@@ -39,6 +43,8 @@ interface Schema {
   minimum?: number;
   maximum?: number;
   maxItems?: number;
+  maxProperties?: number;
+  additionalProperties?: Schema;
 }
 
 export function abilitiesOf(document: unknown): Abilities {
@@ -55,7 +61,14 @@ export function abilitiesOf(document: unknown): Abilities {
     .filter((setting) => setting !== null);
   const candidates = request["n"] ? (resolved(request["n"]).maximum ?? 1) : 1;
   const references = request["reference_images"] ? (resolved(request["reference_images"]).maxItems ?? 1) : 1;
-  return { settings, clicks: "points" in options, boxes: "box" in options, candidates, references };
+  const named = options["loras"] && resolved(options["loras"]);
+  const { minimum = 0, maximum = 1 } = named?.additionalProperties ?? {};
+  const loras = named ? { most: named.maxProperties ?? 1, least: minimum, highest: maximum } : null;
+  const several = request["edits"] && resolved(request["edits"]);
+  const each = several?.items ? Object.keys(resolved(several.items).properties ?? {}) : [];
+  const own = settings.filter(({ name }) => each.includes(name)).map((setting) => ({ ...setting, usual: null }));
+  const edits = several ? { most: several.maxItems ?? 1, own } : null;
+  return { settings, clicks: "points" in options, boxes: "box" in options, candidates, references, loras, edits };
 }
 
 function without({ $ref: _ref, anyOf: _anyOf, ...rest }: Schema): Schema {

@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 
 import { type Analysis, isAbort } from "../api/client";
 import { client } from "../api/service";
-import { draft, settingsOf } from "./draft";
+import { configOf, draft, editsOf } from "./draft";
 import { requestBody, missing } from "./parts";
 
 export const analysis = signal<Analysis | null>(null);
@@ -19,14 +19,16 @@ const DRAWING_MS = 50;
 /** Of the settings, these decide nothing about the region and the way. */
 const BESIDE_THE_DECISION = ["seed", "num_inference_steps", "guidance_scale", "output_format", "sharpen", "color_match"];
 
-/** What the decision depends on; a change of anything else asks nothing. */
-const asked = computed(() => {
-  const { photo, references, prompt, negative, mask, points, box } = draft.value;
-  const settings = Object.entries(settingsOf(draft.value)).filter(([name]) => !BESIDE_THE_DECISION.includes(name));
-  return [photo, references, mask, points, box, prompt.trim(), negative.trim(), JSON.stringify(settings)] as const;
+/** Of several edits: what was found for the one in the hand; null for a single one. */
+export const inHand = computed(() => (draft.value.others.length > 0 ? (analysis.value?.metadata.edits?.[draft.value.place] ?? null) : null));
+
+/** What the decision depends on: what is typed, the photo, and what else comes from one move of the hand. A change of anything else asks nothing. */
+const asked = computed((): unknown[] => {
+  const edits = editsOf(draft.value);
+  const config = Object.entries(configOf(draft.value)).filter(([name]) => !BESIDE_THE_DECISION.includes(name));
+  const typed = JSON.stringify([config, edits.map(({ prompt, negative, own }) => [prompt.trim(), negative.trim(), own])]);
+  return [typed, draft.value.photo, ...edits.flatMap(({ references, mask, points, box }) => [references, mask, points, box])];
 });
-/** The first so many of these come from one move of the hand, the others are typed. */
-const DRAWN = 5;
 
 /** Ask again whenever the draft has come to rest, and drop what is no longer asked for. */
 export function keepAnalysing(): void {
@@ -35,9 +37,9 @@ export function keepAnalysing(): void {
   let running = new AbortController();
   effect(() => {
     const now = asked.value;
-    if (now.every((part, index) => part === before[index])) return;
-    const samePhoto = now[0] === before[0];
-    const drawn = now.slice(0, DRAWN).some((part, index) => part !== before[index]);
+    if (now.length === before.length && now.every((part, index) => part === before[index])) return;
+    const samePhoto = now[1] === before[1];
+    const drawn = now[0] === before[0] || !samePhoto;
     before = now;
     clearTimeout(timer);
     running.abort();

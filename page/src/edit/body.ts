@@ -11,14 +11,17 @@ export interface Parts {
   mask: string | null;
   points: readonly Click[];
   box: Box | null;
-  settings: Record<string, unknown>;
+  config: Record<string, unknown>;
 }
+
+/** One of several edits, whose mask is drawn or the outline of what was clicked. */
+export type EachParts = Pick<Parts, "prompt" | "negative" | "references" | "mask"> & { own: Record<string, unknown> };
 
 export const MAX_SEED = 2 ** 32 - 1;
 
 /** Nothing is sent that was not chosen: what is left out has the service's own default. */
 export function bodyOf(parts: Parts): Body {
-  const config: Record<string, unknown> = { ...parts.settings };
+  const config: Record<string, unknown> = { ...parts.config };
   if (parts.mask) config["mask_mode"] = "luminance";
   else {
     if (parts.points.length > 0) config["points"] = parts.points.map(({ x, y, apart }) => [Math.round(x), Math.round(y), ...(apart ? [0] : [])]);
@@ -31,6 +34,23 @@ export function bodyOf(parts: Parts): Body {
     ...(parts.references.length > 1 ? { reference_images: parts.references } : {}),
     ...(parts.references.length === 1 ? { reference_image: parts.references[0] } : {}),
     ...(parts.mask ? { mask_image: parts.mask } : {}),
+    ...(Object.keys(config).length > 0 ? { config } : {}),
+  };
+}
+
+/** Several edits of one photo; where each of them is, it says itself. */
+export function bodyOfSeveral(base: string, edits: readonly EachParts[], settings: Record<string, unknown>): Body {
+  const { target: _ofOne, ...config } = settings;
+  if (edits.some(({ mask }) => mask)) config["mask_mode"] = "luminance";
+  return {
+    base_image: base,
+    edits: edits.map(({ prompt, negative, references, mask, own }) => ({
+      prompt: prompt.trim(),
+      ...(negative.trim() ? { negative_prompt: negative.trim() } : {}),
+      ...(mask ? { mask_image: mask } : {}),
+      ...(references.length > 0 ? { reference_images: references } : {}),
+      ...own,
+    })),
     ...(Object.keys(config).length > 0 ? { config } : {}),
   };
 }

@@ -1,4 +1,4 @@
-/** The edit that is being made: photo, sentence, reference, region and settings. Kept across a reload. */
+/** What is being made of a photo: one edit or several, and their settings. Kept across a reload. */
 
 import { batch, computed, effect, signal } from "@preact/signals";
 
@@ -9,29 +9,54 @@ import { type MaskHistory, NO_MASK, present } from "../mask/history";
 import { loadDraft, saveDraft } from "../runs/store";
 import type { Photo } from "./photo";
 
-export interface Draft {
-  photo: Photo | null;
+/** One edit of the photo: what changes, where, and after what example. */
+export interface Edit {
   references: Photo[];
   prompt: string;
   negative: string;
-  chosen: Record<string, unknown>;
-  count: number;
   mask: MaskHistory;
   points: Click[];
   box: Box | null;
+  /** Of several edits: the settings that this one has of its own. */
+  own: Record<string, unknown>;
 }
 
-export const EMPTY: Draft = {
-  photo: null, references: [], prompt: "", negative: "", chosen: {}, count: 1, mask: NO_MASK, points: [], box: null,
-};
+/** The photo, with the edit that is in the hand. */
+export interface Draft extends Edit {
+  photo: Photo | null;
+  chosen: Record<string, unknown>;
+  /** LoRAs and embeddings by name, with their weights. */
+  loras: Record<string, number>;
+  count: number;
+  /** The other edits, in order; the one in the hand comes after `place` of them. */
+  others: Edit[];
+  place: number;
+}
+
+export const EMPTY_EDIT: Edit = { references: [], prompt: "", negative: "", mask: NO_MASK, points: [], box: null, own: {} };
+export const EMPTY: Draft = { ...EMPTY_EDIT, photo: null, chosen: {}, loras: {}, count: 1, others: [], place: 0 };
 
 export const draft = signal<Draft>(EMPTY);
 export const photo = computed(() => draft.value.photo);
 export const ownMask = computed(() => present(draft.value.mask));
 export const isSelected = computed(() => draft.value.points.length > 0 || draft.value.box !== null);
 
+/** All edits of a draft, in order. */
+export function editsOf({ others, place, references, prompt, negative, mask, points, box, own }: Draft): Edit[] {
+  return others.toSpliced(place, 0, { references, prompt, negative, mask, points, box, own });
+}
+
+/** In words, for a list of drafts. */
+export const titleOf = (of: Draft) => editsOf(of).map(({ prompt }) => prompt.trim()).join(" · ");
+
 /** What was really set, of a draft. */
 export const settingsOf = (of: Draft) => differing(abilities.value.settings, of.chosen);
+
+/** The same with what is not a setting of its own: `config` of the request, but for what is drawn and clicked. */
+export function configOf(of: Draft): Record<string, unknown> {
+  const { loras } = of;
+  return { ...settingsOf(of), ...(abilities.value.loras && Object.keys(loras).length > 0 ? { loras } : {}) };
+}
 
 export function change(part: Partial<Draft>): void {
   draft.value = { ...draft.value, ...part };
@@ -44,7 +69,8 @@ export function restore(before: Draft): void {
 
 /** Another photo: what was drawn on the one before means nothing on it. */
 export function takePhoto(taken: Photo | null): void {
-  change({ photo: taken, mask: NO_MASK, points: [], box: null });
+  const undrawn = { mask: NO_MASK, points: [], box: null };
+  change({ photo: taken, ...undrawn, others: draft.value.others.map((edit) => ({ ...edit, ...undrawn })) });
 }
 
 export function changeMask(mask: MaskHistory): void {

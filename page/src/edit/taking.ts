@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-import { abilities } from "../api/service";
+import { abilities, abilitiesLearnt } from "../api/service";
 import { shown } from "../runs/running";
 import { change, draft, takePhoto } from "./draft";
 import { photoFrom } from "./photo";
@@ -14,8 +14,10 @@ export async function take(blob: Blob, as: "photo" | "reference", name = blob in
   takingError.value = null;
   try {
     const taken = await photoFrom(blob, name || "pasted image");
-    if (as === "reference") change({ references: [...draft.value.references, taken].slice(-abilities.value.references) });
-    else {
+    if (as === "reference") {
+      await abilitiesLearnt;
+      change({ references: [...draft.value.references, taken].slice(-abilities.value.references) });
+    } else {
       takePhoto(taken);
       shown.value = null;
     }

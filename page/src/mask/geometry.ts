@@ -42,6 +42,21 @@ export function boxBetween(one: Point, other: Point, photo: Size): Box | null {
   return box[2] - box[0] < LEAST_BOX_PX || box[3] - box[1] < LEAST_BOX_PX ? null : box;
 }
 
+/** How far a mask reaches beyond its thing, of the photo's longer side: as much as it is dilated by default, and a little more. */
+const RIM = 0.04;
+
+/** Of a mask of several things, given by rows, what belongs to the one in `box`: what lies in it, and its rim beside the boxes of the others. */
+export function shareOf(values: Uint8ClampedArray, [left, top, right, bottom]: Box, others: readonly Box[], { width, height }: Size): Uint8ClampedArray {
+  const rim = Math.ceil(RIM * Math.max(width, height));
+  const around: Box = [left - rim, top - rim, right + rim, bottom + rim];
+  return values.map((value, at) => {
+    const [x, y] = [at % width, Math.floor(at / width)];
+    return holds([left, top, right, bottom], x, y) || (holds(around, x, y) && !others.some((other) => holds(other, x, y))) ? value : 0;
+  });
+}
+
+const holds = ([left, top, right, bottom]: Box, x: number, y: number) => x >= left && x < right && y >= top && y < bottom;
+
 /** A size scaled down so that no side is longer than `longest`; a smaller one stays as it is. */
 export function fitted(size: Size, longest: number): Size {
   const scale = Math.min(1, longest / Math.max(size.width, size.height));

@@ -1,11 +1,12 @@
 import type { Analysis } from "../api/client";
 import { modelsLoaded } from "../api/service";
 import { analysing, analysis, analysisError } from "../edit/analysis";
-import { draft, ownMask, photo, select, takePhoto } from "../edit/draft";
+import { change, draft, editsOf, ownMask, photo, select, takePhoto } from "../edit/draft";
 import { missing } from "../edit/parts";
 import { scaledDown } from "../edit/photo";
 import { tool } from "../mask/tools";
 import { foundOf, paintersOf, percent, targetOf, told } from "../words";
+import { EditAccounts } from "./edits";
 import { ModelNames, Row, Warnings, Way } from "./facts";
 import { Trouble } from "./trouble";
 
@@ -16,7 +17,7 @@ export function Decision() {
     <section class="decision" aria-labelledby="decision-title" aria-busy={analysing.value}>
       <h2 id="decision-title">What will happen <span class="working" data-on={analysing.value} aria-hidden="true" /></h2>
       <div aria-live="polite">{found ? <Account found={found} /> : !analysisError.value && <p class="quiet">{waiting()}</p>}</div>
-      <Trouble error={analysisError.value}><Fitting /><BoxInstead /></Trouble>
+      <Trouble error={analysisError.value}><Fitting /><BoxInstead /><WithoutLoras /></Trouble>
     </section>
   );
 }
@@ -27,20 +28,21 @@ function waiting(): string {
 }
 
 function Account({ found }: { found: Analysis }) {
-  const { routing, detections = [], mask_area: area = 0, warnings = [] } = found.metadata;
+  const { routing, detections = [], mask_area: area = 0, edits = [], warnings = [] } = found.metadata;
+  const several = edits.length > 1;
   const painters = paintersOf(found, modelsLoaded.value ?? [], draft.value.references.length > 0);
   return (
     <>
-      {routing && <Way routing={routing} />}
+      {several ? <EditAccounts said={edits} warnings={warnings} asked={editsOf(draft.value)} /> : routing && <Way routing={routing} />}
       <dl>
-        {ownMask.value ? <Row name="Changes">your mask</Row> : routing && <Row name="Changes">{targetOf(routing)}</Row>}
-        {detections.length > 0 && <Row name="Found">{foundOf(detections)}</Row>}
+        {!several && routing && <Row name="Changes">{ownMask.value ? "your mask" : targetOf(routing)}</Row>}
+        {!several && detections.length > 0 && <Row name="Found">{foundOf(detections)}</Row>}
         <Row name="Area">{percent(area)} of the photo</Row>
-        {routing && <Row name="Paints">“{routing.generation_prompt}”</Row>}
+        {!several && routing && <Row name="Paints">“{routing.generation_prompt}”</Row>}
         <Row name="Looked"><ModelNames names={found.models_used} /></Row>
         <Row name="Will paint"><ModelNames names={painters} paints /></Row>
       </dl>
-      <Warnings warnings={warnings} />
+      {!several && <Warnings warnings={warnings} />}
     </>
   );
 }
@@ -53,6 +55,12 @@ function BoxInstead() {
     tool.value = "box";
   };
   return <button type="button" onClick={change}>Draw a box instead</button>;
+}
+
+/** One that was chosen may be deleted since, or be for other models. */
+function WithoutLoras() {
+  if (told(analysisError.value).details["field"] !== "config.loras") return null;
+  return <button type="button" onClick={() => change({ loras: {} })}>Edit without LoRAs</button>;
 }
 
 /** The service says how large a photo may be; the page can make it so. */

@@ -1,5 +1,5 @@
 import cases from "../cases/cases.json";
-import { change, photo } from "../edit/draft";
+import { EMPTY_EDIT, change, photo } from "../edit/draft";
 import { take } from "../edit/taking";
 import { shown } from "../runs/running";
 
@@ -11,7 +11,7 @@ type Case = { title: string; prompt: string; photo: string; reference?: string }
 const fetched = async (name: string) => (await fetch(addressOf(name))).blob();
 
 async function load(example: Case): Promise<void> {
-  change({ references: [], prompt: "", chosen: {}, negative: "" });
+  change({ ...EMPTY_EDIT, chosen: {}, loras: {}, others: [], place: 0 });
   await take(await fetched(example.photo), "photo", example.photo);
   if (example.reference) await take(await fetched(example.reference), "reference", example.reference);
   change({ prompt: example.prompt });

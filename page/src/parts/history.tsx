@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { JobSummary } from "../api/client";
 import { client } from "../api/service";
+import { titleOf } from "../edit/draft";
 import { type Run, isRunning, progressOf } from "../runs/run";
 import { otherJobs, openOther, remove, runs, show, shown } from "../runs/running";
 import { percent, timeOf } from "../words";
@@ -31,6 +32,7 @@ function stateOf(run: Run): string {
 
 function Entry({ run }: { run: Run }) {
   const image = useObjectUrl(run.candidates.find((candidate) => candidate.image)?.image ?? run.draft.photo?.blob);
+  const title = titleOf(run.draft);
   const open = () => {
     show(run);
     document.querySelector(".stage-column")?.scrollIntoView({ block: "nearest" });
@@ -39,11 +41,11 @@ function Entry({ run }: { run: Run }) {
     <>
       <button type="button" class="entry" aria-current={shown.value?.run === run.id || undefined} onClick={open}>
         <span class="thumb">{image && <img src={image} alt="" />}</span>
-        <span class="what">{run.draft.prompt}</span>
+        <span class="what">{title}</span>
         <span class="quiet">{stateOf(run)}{run.candidates.length > 1 && ` · ${run.candidates.length}`}</span>
       </button>
       {!isRunning(run) && (
-        <button type="button" class="icon-only remove" aria-label={`Forget “${run.draft.prompt}”`} onClick={() => remove(run)}><Icon name="close" /></button>
+        <button type="button" class="icon-only remove" aria-label={`Forget “${title}”`} onClick={() => remove(run)}><Icon name="close" /></button>
       )}
     </>
   );

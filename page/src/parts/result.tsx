@@ -1,9 +1,10 @@
-import { type Draft, draft, restore } from "../edit/draft";
+import { type Draft, draft, editsOf, restore, titleOf } from "../edit/draft";
 import { take } from "../edit/taking";
 import { type Candidate, type Run, isOver, isRunning, progressOf } from "../runs/run";
 import { cancel, shown, start } from "../runs/running";
-import { durationOf, paintedOf, percent, stageOf } from "../words";
+import { durationOf, lorasOf, paintedOf, percent, stageOf } from "../words";
 import { Comparison } from "./comparison";
+import { EditAccounts } from "./edits";
 import { Warnings } from "./facts";
 import { Icon } from "./icon";
 import { useObjectUrl } from "./object-url";
@@ -22,7 +23,7 @@ export function Result({ run }: { run: Run }) {
         {candidate ? <One run={run} candidate={candidate} /> : <All run={run} />}
       </div>
       <div class="under">
-        {isRunning(run) ? <Running run={run} /> : <Account candidate={spoken} />}
+        {isRunning(run) ? <Running run={run} /> : <Account run={run} candidate={spoken} />}
         {spoken.failure && spoken.failure.code !== "CANCELLED" && <Trouble error={spoken.failure} />}
       </div>
     </>
@@ -44,7 +45,7 @@ function Head({ run, candidate }: { run: Run; candidate: Candidate | null }) {
 
 function Actions({ run, candidate, image }: { run: Run; candidate: Candidate; image: Blob }) {
   const url = useObjectUrl(image);
-  const name = `${run.draft.prompt.trim().replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${candidate.seed ?? ""}.${image.type.split("/")[1]}`;
+  const name = `${titleOf(run.draft).replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${candidate.seed ?? ""}.${image.type.split("/")[1]}`;
   return (
     <div class="group last">
       {run.draft.photo && <button type="button" onClick={() => void anotherTry(run.draft)}><Icon name="again" beside /> Another try</button>}
@@ -122,15 +123,15 @@ function Running({ run }: { run: Run }) {
   );
 }
 
-function Account({ candidate }: { candidate: Candidate }) {
+function Account({ run, candidate }: { run: Run; candidate: Candidate }) {
   const { account, failure } = candidate;
   if (failure?.code === "CANCELLED") return <p class="quiet" role="status">Cancelled. The photo and everything you set are still there.</p>;
   if (!account) return null;
-  const { warnings = [] } = account.metadata;
+  const { loras = [], edits = [], warnings = [] } = account.metadata;
   return (
     <>
-      <p class="quiet" role="status" title={account.models.join(", ")}>Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {candidate.seed}</p>
-      <Warnings warnings={warnings} />
+      <p class="quiet" role="status" title={account.models.join(", ")}>Done in {durationOf(account.milliseconds)} · {account.pipeline} pipeline · seed {candidate.seed}{loras.length > 0 && ` · with ${lorasOf(loras)}`}</p>
+      {edits.length > 1 ? <EditAccounts said={edits} warnings={warnings} asked={editsOf(run.draft)} /> : <Warnings warnings={warnings} />}
     </>
   );
 }

@@ -4,6 +4,7 @@ import { missing } from "../edit/parts";
 import type { Photo } from "../edit/photo";
 import { start, submissionError } from "../runs/running";
 import { useDropping } from "./dropping";
+import { Edits } from "./edits";
 import { FileButton } from "./file-button";
 import { Icon } from "./icon";
 import { useObjectUrl } from "./object-url";
@@ -13,12 +14,12 @@ const MOST_CANDIDATES = 4;
 
 /** What should change, after what example, how often; and the button that does it. */
 export function Sentence() {
-  const { prompt, count } = draft.value;
+  const { prompt, count, others, place } = draft.value;
   const reason = missing(draft.value);
   const run = () => void (reason ?? start());
   return (
     <form class="sentence" onSubmit={(event) => { event.preventDefault(); run(); }}>
-      <label for="sentence">What should change?</label>
+      <label for="sentence">{others.length > 0 ? `Edit ${place + 1}: what should change?` : "What should change?"}</label>
       <textarea
         id="sentence" rows={2} maxLength={1000} value={prompt} placeholder="blue car" aria-describedby="sentence-hint"
         onInput={(event) => change({ prompt: event.currentTarget.value })}
@@ -30,6 +31,7 @@ export function Sentence() {
         }}
       />
       <References />
+      <Edits />
       <fieldset class="count">
         <legend>Candidates</legend>
         {Array.from({ length: MOST_CANDIDATES }, (_, index) => index + 1).map((number) => (

@@ -1,12 +1,13 @@
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
-import { SHOWN, analysis } from "../edit/analysis";
+import type { Analysis } from "../api/client";
+import { SHOWN, analysis, inHand } from "../edit/analysis";
 import { changeMask, draft, ownMask } from "../edit/draft";
 import type { Photo } from "../edit/photo";
 import { takingError } from "../edit/taking";
 import { draw, drawAlpha, drawStroke, valuesOfMask } from "../mask/drawing";
-import { type Point, type Size, boxBetween, photoPoint } from "../mask/geometry";
+import { type Point, type Size, boxBetween, photoPoint, shareOf } from "../mask/geometry";
 import { type Runs, redo, runsOf, undo } from "../mask/history";
 import { addPoint, addStroke, isBrush, maskShown, radiusOn, setBox, tool } from "../mask/tools";
 import { useDropping } from "./dropping";
@@ -28,7 +29,7 @@ export function Stage({ photo }: { photo: Photo }) {
       <div class="stage" {...useDropping("photo")}>
         <div class="sheet" style={{ "--ratio": photo.width / photo.height }}>
           <img src={url} alt={`The photo, ${photo.width} by ${photo.height} pixels`} draggable={false} />
-          <Surface key={url} photo={photo} />
+          <Surface key={`${url} ${draft.value.place}`} photo={photo} />
         </div>
       </div>
       <div class="under">
@@ -94,7 +95,10 @@ function Surface({ photo }: { photo: Photo }) {
       onPointerLeave={() => setCursor(null)} onKeyDown={keys} onBlur={() => setCursor(null)}
     >
       <canvas ref={canvas} class="mask" width={photo.width} height={photo.height} hidden={!maskShown.value} />
-      {!ownMask.value && maskShown.value && <Detections detections={answer?.metadata.detections ?? []} photo={photo} />}
+      {!ownMask.value && maskShown.value && <Detections detections={(inHand.value ?? answer?.metadata)?.detections ?? []} photo={photo} />}
+      {inHand.value && maskShown.value && answer?.metadata.edits?.map(({ region }, index) => (
+        index !== draft.value.place && region && <Frame key={index} box={region} photo={photo} look="selection" label={`Edit ${index + 1}`} />
+      ))}
       {chosen && <Frame box={chosen} photo={photo} look="selection" />}
       {draft.value.points.map((point, index) => <span key={index} class="point" data-apart={point.apart} style={placeOf(point, photo)} />)}
       {cursor && <Cursor at={cursor} photo={photo} />}
@@ -121,12 +125,22 @@ function useMask(canvas: RefObject<HTMLCanvasElement | null>, photo: Photo): Ref
     void valuesOfMask(answer.mask, photo).then((values) => {
       if (stale || !canvas.current) return;
       drawAlpha(canvas.current, values);
-      if ((answer.metadata.mask_area ?? 0) < NEARLY_ALL) found.current = runsOf(values);
+      const own = ofTheOneInHand(values, answer, photo);
+      if (own) found.current = runsOf(own);
       performance.mark(SHOWN);
     });
     return () => void (stale = true);
   }, [answer, steps]);
   return found;
+}
+
+/** What of a found mask a stroke can start from; null where there is nothing to correct, or nothing left to add. */
+function ofTheOneInHand(values: Uint8ClampedArray, { metadata }: Analysis, photo: Photo): Uint8ClampedArray | null {
+  const one = inHand.peek();
+  if (((one ?? metadata).mask_area ?? 0) >= NEARLY_ALL) return null;
+  if (!one) return values;
+  const others = metadata.edits?.filter((edit) => edit !== one).flatMap(({ region }) => (region ? [region] : [])) ?? [];
+  return one.region && shareOf(values, one.region, others, photo);
 }
 
 interface Hand {

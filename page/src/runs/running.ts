@@ -6,7 +6,7 @@ import { ApiError, type Body, type EditResult, type JobSummary, isAbort } from "
 import { type Progress, follow } from "../api/following";
 import { abilities, client } from "../api/service";
 import { forCandidates, seedsOf } from "../edit/body";
-import { type Draft, draft, settingsOf } from "../edit/draft";
+import { type Draft, EMPTY_EDIT, draft, settingsOf } from "../edit/draft";
 import { requestBody } from "../edit/parts";
 import { blobOf } from "../edit/photo";
 import { type Candidate, type Failure, type Run, isOver, isRunning, jobsOf, newCandidate } from "./run";
@@ -145,7 +145,7 @@ export async function openOther(job: JobSummary): Promise<void> {
     const { result } = state;
     const images = imagesOf(result);
     const candidates = images.map((_, index) => ({ ...newCandidate(null, job.job_id), jobId: job.job_id, ...delivered(result, images, index) }));
-    const empty: Draft = { ...draft.value, photo: null, references: [], prompt: job.prompt, mask: { done: [], undone: [] }, points: [], box: null };
+    const empty: Draft = { ...draft.value, ...EMPTY_EDIT, photo: null, prompt: job.prompt, others: [], place: 0 };
     const run: Run = { id: job.job_id, createdAt: job.created_at * 1000, draft: empty, candidates };
     runs.value = [run, ...runs.value.filter((other) => other.id !== run.id)];
     otherJobs.value = otherJobs.value.filter((other) => other.job_id !== job.job_id);

@@ -69,19 +69,21 @@ def joined(regions: Sequence[RequestState]) -> RequestState:
     if len(regions) == 1:
         return regions[0]
     longest = max(regions, key=lambda region: region.steps)
-    cache: dict[str, str] = {}
-    for region in regions:
-        cache |= {name: outcome for name, outcome in region.cache.items() if cache.get(name) != "miss"}
-    state = JoinedState(
-        bucket=longest.bucket,
-        steps=longest.steps,
-        models_used=_each_once(region.models_used for region in regions),
-        notes=_each_once(region.notes for region in regions),
-        cache=cache,
-        several=tuple(regions),
-    )
+    state = JoinedState(bucket=longest.bucket, steps=longest.steps, several=tuple(regions), **in_common(regions))
     state.join()
     return state
+
+
+def in_common(states: Sequence[RequestState]) -> dict[str, Any]:
+    """What is told of a request's states once: `models_used`, `notes`, and in `cache` a miss where any has one."""
+    cache: dict[str, str] = {}
+    for state in states:
+        cache |= {name: outcome for name, outcome in state.cache.items() if cache.get(name) != "miss"}
+    return {
+        "models_used": _each_once(state.models_used for state in states),
+        "notes": _each_once(state.notes for state in states),
+        "cache": cache,
+    }
 
 
 def _each_once(lists: Any) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class RequestState(ABC):
         models_used: every model that works for it, by the names that responses report.
         notes: what the caller should know, such as what of it could not act.
         cache: "hit" or "miss" per encoding, for the response.
+        group: those of one group are predicted in one forward or not at all, and may see one another there; None: it
+            sees itself alone.
     """
 
     bucket: Bucket
@@ -50,6 +52,7 @@ class RequestState(ABC):
     models_used: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     cache: Mapping[str, str] = field(default_factory=dict)
+    group: object | None = None
 
     @property
     def done(self) -> bool:
@@ -57,7 +60,7 @@ class RequestState(ABC):
 
     @property
     def regions(self) -> tuple[RequestState, ...]:
-        """Of each region of the request the state; most have one, which is the state itself."""
+        """Of each region or view of the request the state; most have one, which is the state itself."""
         return (self,)
 
     @property
@@ -67,8 +70,13 @@ class RequestState(ABC):
 
     @property
     def canvas(self) -> RequestState:
-        """The one of the regions that holds what all have painted."""
+        """The one of the regions that holds what all have painted; of several views the first."""
         return self
+
+    @property
+    def canvases(self) -> tuple[RequestState, ...]:
+        """Those that an image is made of in the end."""
+        return (self.canvas,)
 
     @property
     @abstractmethod

@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult
+from composition.diffusion import DiffusionProgress, DiffusionRequest, DiffusionResult, rows_of
+from composition.errors import InvalidInput
+from composition.images import Image
 from runners.diffusion.engine.batcher import Candidate, next_batch
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.device import Device
@@ -24,6 +26,7 @@ from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.side_work import InlineSideWork, SideWork, ThreadSideWork, Urgency
 from runners.diffusion.engine.state import Bucket, RequestState
 from runners.diffusion.engine.stepping import Stepper
+from runners.diffusion.engine.views import side_by_side
 from runners.errors import is_device_lost, is_out_of_memory, translate, translated
 
 logger = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class StepEngine:
         own_thread: bool = True,
     ) -> None:
         self._family, self._device, self._counters = family, device, counters
+        self._max_rows = settings.max_rows
         self._budget = RowBudget(settings.max_rows, device.free_bytes)
         self._registry = RequestRegistry(
             lease_s=settings.lease_s, timeout_s=settings.timeout_s, clock=clock, counters=counters
@@ -80,10 +84,11 @@ class StepEngine:
         """Take a request: `listener` hears `Accepted`, progress and exactly one result or error.
 
         Raises:
-            InvalidInput: it can never be served here.
+            InvalidInput: it can never be served here, or its views are more than a forward may have rows for.
             Cancelled: it was cancelled before it came.
             NotReady: the engine is shutting down.
         """
+        self._check_room(request)
         for region in request.regions:
             self._family.check(region)
         ticket = self._registry.open(request, listener)
@@ -165,6 +170,13 @@ class StepEngine:
         for ticket in self._registry.running(Phase.DENOISING):
             self._registry.end(ticket, translate(error, "denoising"))
 
+    def _check_room(self, request: DiffusionRequest) -> None:
+        """Raises: InvalidInput: its views cannot be in one forward."""
+        views = len(request.regions)
+        rows = rows_of(views, request.guidance_scale)
+        if request.views and rows > self._max_rows:
+            raise InvalidInput(f"{views} views take {rows} rows of a forward, {self._max_rows} are allowed here")
+
     def _denoise(self) -> bool:
         """Give one batch its next step; False when nobody waits for one."""
         tickets = {t.arrival: (t, t.state) for t in self._registry.running(Phase.DENOISING)}
@@ -238,7 +250,7 @@ class StepEngine:
         if ticket.ended:
             return
         try:
-            state = joined([self._encoded(region) for region in ticket.request.regions])
+            state = _together(ticket.request, [self._encoded(region) for region in ticket.request.regions])
         except Exception as error:
             self._registry.end(ticket, translate(error, "encoding the request"))
             return
@@ -256,11 +268,11 @@ class StepEngine:
         if ticket.ended:
             return
         try:
-            image = self._with_retry("decoding the image", lambda: self._family.decode(state.canvas))
+            images = [self._decoded(canvas) for canvas in state.canvases]
         except StartOver as again:
             logger.warning("a request is computed once more: %s", again)
             self._counters.add("starts_over")
-            ticket.state = joined([again.anew(region) for region in state.regions])
+            ticket.state = _together(ticket.request, [again.anew(region) for region in state.regions])
             ticket.last_served = self._turn
             ticket.phase = Phase.DENOISING  # from here on the engine's thread may take it
             self._notify()
@@ -270,8 +282,17 @@ class StepEngine:
             return
         self._registry.end(
             ticket,
-            DiffusionResult(image=image, models_used=state.models_used, cache=state.cache, notes=state.notes),
+            DiffusionResult(
+                image=images[0],
+                others=tuple(images[1:]),
+                models_used=state.models_used,
+                cache=state.cache,
+                notes=state.notes,
+            ),
         )
+
+    def _decoded(self, canvas: RequestState) -> Image:
+        return self._with_retry("decoding the image", lambda: self._family.decode(canvas))
 
     def _with_retry(self, doing: str, work: Callable[[], _Result]) -> _Result:
         """Once more, with all that can be freed freed, when memory runs out."""
@@ -288,3 +309,8 @@ class StepEngine:
         self._family.release_memory()
         with translated(doing):
             return work()
+
+
+def _together(request: DiffusionRequest, states: Sequence[RequestState]) -> RequestState:
+    """The state of a request whose regions or views have these."""
+    return side_by_side(states) if request.views else joined(states)

@@ -1,7 +1,7 @@
 """One denoising step for a batch, and what happens when memory runs out in it.
 
-Out of memory: all that can be freed is freed and the batch is split in halves, down to single regions of requests; a
-single one is retried once, alone; only then its request fails, and only it.
+Out of memory: all that can be freed is freed and the batch is split in halves, down to single regions of requests (or
+to a group of them that stays together); a single one is retried once, alone; only then its request fails, and only it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from composition.errors import CompositionError
@@ -74,7 +75,7 @@ class Stepper:
         except CompositionError as error:
             return [error] * len(regions)
         limit = self._budget.limit(bucket.latent_size)
-        return [answer for batch in _batches(regions, limit) for answer in self._predict(batch)]
+        return [answer for batch in _batches(_inseparable(regions), limit) for answer in self._predict(batch)]
 
     def _outcome(self, state: RequestState, failed: Mapping[int, CompositionError]) -> StepOutcome:
         """`failed`: of the regions that have not taken the step the reason, by their identity."""
@@ -111,20 +112,22 @@ class Stepper:
 
     def _with_less(self, regions: Sequence[RequestState], *, last_try: bool) -> list[Any]:
         self._free()
-        if len(regions) > 1:
+        parts = _inseparable(regions)
+        if len(parts) > 1:
             self._counters.add("out_of_memory_splits")
-            half = len(regions) // 2
-            return self._predict(regions[:half]) + self._predict(regions[half:])
+            half = len(parts) // 2
+            return [answer for some in (parts[:half], parts[half:]) for answer in self._predict(_all_of(some))]
         if not last_try:
             self._counters.add("out_of_memory_retries")
             return self._predict(regions, last_try=True)
-        return [translate(MemoryError(), "denoising")]
+        return [translate(MemoryError(), "denoising")] * len(regions)
 
     def _isolate(self, regions: Sequence[RequestState], error: Exception) -> list[Any]:
         """A failure that is not about memory may be one region's own: run each alone, so the others go on."""
-        if len(regions) == 1:
-            return [translate(error, "denoising")]
-        return [answer for region in regions for answer in self._predict([region])]
+        parts = _inseparable(regions)
+        if len(parts) == 1:
+            return [translate(error, "denoising")] * len(regions)
+        return [answer for part in parts for answer in self._predict(part)]
 
     def _advance(self, regions: Sequence[RequestState], predictions: Sequence[Any]) -> dict[int, CompositionError]:
         """All in one update; where that fails each alone, and what finds no memory once more. Returns what failed."""
@@ -172,14 +175,23 @@ class Stepper:
         self._device.release()
 
 
-def _batches(regions: Sequence[RequestState], max_rows: int) -> Iterator[list[RequestState]]:
+def _inseparable(regions: Sequence[RequestState]) -> list[list[RequestState]]:
+    """In order, those of one group together and each of the others by itself."""
+    return [list(part) for _, part in groupby(regions, key=lambda region: region.group or region)]
+
+
+def _all_of(parts: Sequence[Sequence[RequestState]]) -> list[RequestState]:
+    return [region for part in parts for region in part]
+
+
+def _batches(parts: Sequence[Sequence[RequestState]], max_rows: int) -> Iterator[list[RequestState]]:
     """In order, as many at a time as `max_rows` holds, at least one: a request of several regions may take more."""
     batch: list[RequestState] = []
-    for region in regions:
-        if batch and sum(one.rows for one in batch) + region.rows > max_rows:
+    for part in parts:
+        if batch and sum(one.rows for one in (*batch, *part)) > max_rows:
             yield batch
             batch = []
-        batch.append(region)
+        batch += part
     yield batch
 
 

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, RegionRequest
+from composition.diffusion import (
+    ControlInput,
+    DiffusionProgress,
+    DiffusionRequest,
+    DiffusionResult,
+    ReferenceInput,
+    RegionRequest,
+    ViewRequest,
+)
 from composition.errors import CompositionError, from_code
 from composition.images import Image
 from composition.lora import LoraKind, LoraUse
@@ -30,9 +38,11 @@ Event: TypeAlias = Accepted | Alive | DiffusionProgress | DiffusionResult | Comp
 
 
 def request_to_frame(request: DiffusionRequest) -> Frame:
-    """Header: every scalar; arrays: image, mask, and of each region area, reference<i>, control-<type>.
+    """Header: every scalar; arrays: image, mask, and of each region area, control-<type>, reference<i>-<j>.
 
-    The names of the arrays of regions beside the request's own begin with their number: "1-area".
+    That is the j-th image of its i-th reference, whose mask is reference<i>-mask. The names of the arrays of regions
+    beside the request's own begin with their number: "1-area". So do those of its other views, whose header has their
+    controls alone: "1-image", "1-mask".
     """
     header: dict[str, Any] = {name: value for name, value in vars(request).items() if name not in ("image", "mask")}
     header |= {
@@ -41,10 +51,14 @@ def request_to_frame(request: DiffusionRequest) -> Frame:
         "scheduler": request.scheduler.value,
         **_region_header(request),
         "beside": [{**vars(region), **_region_header(region)} for region in request.beside],
+        "views": [_controls_header(view.controls) for view in request.views],
     }
     arrays = {"image": request.image, "mask": request.mask, **_region_arrays(request)}
     for number, region in enumerate(request.beside, start=1):
         arrays |= {f"{number}-{name}": array for name, array in _region_arrays(region).items()}
+    for number, view in enumerate(request.views, start=1):
+        own = {"image": view.image, "mask": view.mask, **_control_arrays(view.controls)}
+        arrays |= {f"{number}-{name}": array for name, array in own.items()}
     return Frame(kind=FrameKind.REQUEST, header=header, arrays=arrays)
 
 
@@ -59,10 +73,12 @@ def request_from_frame(frame: Frame) -> DiffusionRequest:
         fields["scheduler"] = Scheduler(fields["scheduler"])
         fields["loras"] = tuple(_lora(values) for values in fields["loras"])
         beside = enumerate(fields.pop("beside"), start=1)
+        views = enumerate(fields.pop("views"), start=1)
         return DiffusionRequest(
             image=frame.arrays["image"],
             mask=frame.arrays["mask"],
             beside=tuple(RegionRequest(**_region(values, frame.arrays, f"{number}-")) for number, values in beside),
+            views=tuple(_view(controls, frame.arrays, f"{number}-") for number, controls in views),
             **_region(fields, frame.arrays, ""),
         )
     except (KeyError, ValueError, TypeError) as error:
@@ -73,31 +89,61 @@ def _region_header(region: RegionRequest) -> dict[str, Any]:
     """What stands in the header for a region's arrays."""
     return {
         "area": region.area is not None,
-        "references": len(region.references),
-        "controls": {
-            kind: {"scale": control.scale, "start": control.start, "end": control.end}
-            for kind, control in region.controls.items()
-        },
+        "references": [
+            {"images": len(reference.images), "scale": reference.scale, "mask": reference.mask is not None}
+            for reference in region.references
+        ],
+        "controls": _controls_header(region.controls),
+    }
+
+
+def _controls_header(controls: Mapping[str, ControlInput]) -> dict[str, Any]:
+    return {
+        kind: {"scale": control.scale, "start": control.start, "end": control.end} for kind, control in controls.items()
     }
 
 
 def _region_arrays(region: RegionRequest) -> dict[str, Any]:
     arrays: dict[str, Any] = {} if region.area is None else {"area": region.area}
-    arrays |= {f"reference{index}": image for index, image in enumerate(region.references)}
-    return arrays | {f"control-{kind}": control.image for kind, control in region.controls.items()}
+    for number, reference in enumerate(region.references):
+        arrays |= {f"reference{number}-{place}": image for place, image in enumerate(reference.images)}
+        arrays |= {} if reference.mask is None else {f"reference{number}-mask": reference.mask}
+    return arrays | _control_arrays(region.controls)
+
+
+def _control_arrays(controls: Mapping[str, ControlInput]) -> dict[str, Any]:
+    return {f"control-{kind}": control.image for kind, control in controls.items()}
 
 
 def _region(header: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The header's fields with a region's arrays, whose names begin with `prefix`, in their places."""
-    count, controls = header["references"], header["controls"]
     return {
         **header,
         "area": arrays[f"{prefix}area"] if header["area"] else None,
-        "references": tuple(arrays[f"{prefix}reference{index}"] for index in range(count)),
-        "controls": {
-            kind: ControlInput(image=arrays[f"{prefix}control-{kind}"], **values) for kind, values in controls.items()
-        },
+        "references": tuple(
+            _reference(values, arrays, f"{prefix}reference{number}-")
+            for number, values in enumerate(header["references"])
+        ),
+        "controls": _controls(header["controls"], arrays, prefix),
     }
+
+
+def _reference(values: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> ReferenceInput:
+    return ReferenceInput(
+        images=tuple(arrays[f"{prefix}{place}"] for place in range(values["images"])),
+        scale=values["scale"],
+        mask=arrays[f"{prefix}mask"] if values["mask"] else None,
+    )
+
+
+def _view(controls: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> ViewRequest:
+    return ViewRequest(
+        image=arrays[f"{prefix}image"], mask=arrays[f"{prefix}mask"], controls=_controls(controls, arrays, prefix)
+    )
+
+
+def _controls(header: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> dict[str, ControlInput]:
+    return {kind: ControlInput(image=arrays[f"{prefix}control-{kind}"], **values) for kind, values in header.items()}
 
 
 def _lora(values: Any) -> LoraUse:
@@ -115,7 +161,8 @@ def event_to_frame(event: Event) -> Frame:
         return Frame(kind=FrameKind.PROGRESS, header={"step": event.step, "total": event.total}, arrays=arrays)
     if isinstance(event, DiffusionResult):
         header = {"models_used": list(event.models_used), "cache": dict(event.cache), "notes": list(event.notes)}
-        return Frame(kind=FrameKind.RESULT, header=header, arrays={"image": event.image})
+        images = {"image": event.image, **{f"{number}-image": one for number, one in enumerate(event.others, start=1)}}
+        return Frame(kind=FrameKind.RESULT, header=header, arrays=images)
     details = {"code": event.code, "message": event.message, "details": event.details}
     return Frame(kind=FrameKind.ERROR, header=details)
 
@@ -135,6 +182,7 @@ def event_from_frame(frame: Frame) -> Event:
             case FrameKind.RESULT:
                 return DiffusionResult(
                     image=frame.arrays["image"],
+                    others=tuple(frame.arrays[f"{n}-image"] for n in range(1, len(frame.arrays))),
                     models_used=tuple(header["models_used"]),
                     cache=dict(header["cache"]),
                     notes=tuple(header["notes"]),

@@ -12,6 +12,7 @@ import bentoml
 from composition.config import load_config
 from composition.controls import CONTROLS
 from composition.errors import CompositionError, InvalidInput
+from composition.few_steps import FEW_STEPS
 from models_store.plan.decided import decide, planned, without_card
 from models_store.store import ModelSet
 from runners.diffusion.counting import MeasuredCounters
@@ -62,7 +63,6 @@ class DiffusionRunner(StaysForFront):
 
     base_model = _packed(_MODELS.base_role)
     ip_adapter_model = _packed("ip-adapter")
-    lcm_lora_model = _packed("lcm-lora")
     taesd_model = _packed("taesd")
     card = 0
 
@@ -152,8 +152,9 @@ class DiffusionRunner(StaysForFront):
         self._engine.stop()
 
 
+_ROLES = [control.role for control in CONTROLS.values()] + [few.role for few in FEW_STEPS.values()]
 _service: Any = DiffusionRunner
-_service.models.extend(model for control in CONTROLS.values() if (model := _packed(control.role)))
+_service.models.extend(model for role in _ROLES if (model := _packed(role)))
 
 
 def runner_on(card: int) -> Any:

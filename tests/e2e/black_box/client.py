@@ -19,7 +19,7 @@ MODEL_NAMES = frozenset(
     {
         "sd-inpainting", "sdxl-inpainting", "grounding-dino", "sam", "ip-adapter", "controlnet-pose",
         "controlnet-depth", "controlnet-canny", "controlnet-tile",
-        "dwpose", "depth-anything", "clip", "yolox", "safety-checker", "lcm-lora",
+        "dwpose", "depth-anything", "clip", "yolox", "safety-checker", "lcm-lora", "tcd-lora",
     }
 )  # fmt: skip
 RULES = frozenset(
@@ -33,7 +33,7 @@ CODES_BY_STATUS = {
     401: {"UNAUTHORIZED"},
     404: {"NOT_FOUND"},
     405: {"METHOD_NOT_ALLOWED"},
-    409: {"CANCELLED"},
+    409: {"CANCELLED", "SUPERSEDED"},
     413: {"PAYLOAD_TOO_LARGE"},
     422: {
         "UNPROCESSABLE_IMAGE", "UNPROCESSABLE_URL", "EMPTY_MASK", "NO_DETECTION", "CONTENT_POLICY", "INVALID_INPUT",

@@ -19,6 +19,7 @@ from tests.e2e.conftest import KEYS, PER_MINUTE, WEBHOOK_SECRET
 from tests.e2e.images import b64, encoded, photo
 
 QUICK = {"num_inference_steps": 2, "seed": 7, "pipeline": "simple"}
+WRONG_KEYS_PER_MINUTE = 60
 MOST_REQUESTS = 1000
 """The rate gives a request back every second: any machine sends them faster than that."""
 
@@ -157,6 +158,20 @@ def test_a_burst_over_the_rate_is_a_429_for_its_client_alone(keyed_url: str, ann
     assert len(statuses) > PER_MINUTE
     assert set(statuses[:-1]) == {400}
     assert ann.analyze(**edit)
+
+
+def test_callers_behind_a_trusted_proxy_are_told_apart(keyed_url: str):
+    def refused(address: str) -> int:
+        headers = {"X-Forwarded-For": address, "X-API-Key": "guess"}
+        return httpx.get(f"{keyed_url}/api/v1/jobs", headers=headers, timeout=600).status_code
+
+    def guesses_until_the_429(address: str) -> int:
+        return next(guesses for guesses in range(MOST_REQUESTS) if refused(address) == 429)
+
+    assert guesses_until_the_429("198.51.100.7") >= WRONG_KEYS_PER_MINUTE
+    assert refused("198.51.100.8") == 401
+    claimed = "203.0.113.9, 198.51.100.7"  # what a client wrote stands before the proxy's own entry
+    assert guesses_until_the_429(claimed) < WRONG_KEYS_PER_MINUTE
 
 
 def test_a_browser_of_an_allowed_origin_may_ask(keyed_url: str):

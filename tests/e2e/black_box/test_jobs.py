@@ -60,6 +60,17 @@ def test_a_job_that_runs_can_be_cancelled_again_and_again(client: Client, edit):
     assert caught.value.status == 404
 
 
+def test_a_newer_request_of_a_session_takes_the_older_one_s_place_and_gives_what_it_gives_alone(client: Client, edit):
+    alone = client.generate(**edit, config=QUICK)
+    older = client.submit(**edit, config=LONG, session="tab-1/photo")
+    eventually(lambda: client.status(older)["status"] == "processing")
+    newer = client.generate(**edit, config=QUICK, session="tab-1/photo")
+    assert newer["image"] == alone["image"]
+    status = client.status(older)
+    assert (status["status"], status["result"], status["error_code"]) == ("cancelled", None, "SUPERSEDED")
+    assert client.events(older)[-1].data["error_code"] == "SUPERSEDED"
+
+
 def test_cancelling_a_completed_job_changes_nothing(client: Client, edit):
     job_id = client.submit(**edit, config=QUICK)
     before = client.wait(job_id)

@@ -41,7 +41,7 @@ ROWS = {
     "strength": ([0.1, 1], [0.05, 1.1, "1"]),
     "crop": (["auto", "off"], ["on", True]),
     "crop_context": ([1, 8], [0.9, 8.1, "2"]),
-    "speed": (["normal", "fast"], ["slow", 1]),
+    "speed": (["normal", "fast", "turbo"], ["slow", 1]),
     "quality": (["exact", "draft"], ["best", 1]),
     "color_match": ([True, False], ["false", 1]),
     "keep_parts": (["auto", "off"], ["on", False]),
@@ -97,6 +97,48 @@ def test_a_reference_image_is_used(client: Client, edit):
     result = client.generate(**edit, reference_image=reference, config=QUICK)
     assert "ip-adapter" in result["models_used"]
     assert "ip-adapter" not in client.generate(**edit, config=QUICK)["models_used"]
+
+
+SAID = {"image": b64(encoded(photo(200, 150), "jpeg"))}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"weight": 0.5},
+        {"weight": 0},
+        {"for": "hat"},
+        {"for": {"mask_image": b64(corner_mask(SIDE, SIDE))}},
+    ],
+    ids=str,
+)
+def test_something_may_be_said_of_a_reference(client: Client, edit, said):
+    config = {**QUICK, "refine_mask": "off"}
+    result = client.generate(**edit, reference_images=[SAID, {**SAID, **said}], config=config)
+    assert "ip-adapter" in result["models_used"]
+    acting = [number for one in result["metadata"]["edits"][0]["references"] for number in one["images"]]
+    warned = [text for text in result["metadata"]["warnings"] if "reference" in text]
+    assert (0 in acting) != any("reference_images.0" in text for text in warned)
+    assert (1 in acting) != any("reference_images.1" in text for text in warned)
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ({"weight": 1.1}, "weight"),
+        ({"weight": "1"}, "weight"),
+        ({"for": 3}, "for"),
+        ({"for": {}}, "for.mask_image"),
+        ({"part": "x"}, "part"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_a_reference_is_a_400_that_names_it(client: Client, edit, said, path):
+    with pytest.raises(Refused) as caught:
+        client.generate(**edit, reference_images=[{**SAID, **said}])
+    assert caught.value.status == 400
+    assert [item["field"] for item in caught.value.details["fields"]] == [f"reference_images.0.{path}"]
 
 
 def test_a_mask_overrides_detection_and_keeps_the_rest_bit_for_bit(client: Client, edit):

@@ -92,21 +92,22 @@ class Visit:
         self.set_number("Seed", str(SEED))
 
     def decided(self) -> None:
-        self.page.locator(".decision[aria-busy=false] dl").wait_for()
+        self.page.locator(".decision[aria-busy=false] dl").first.wait_for()
 
     def edit(self) -> None:
         self.page.get_by_role("button", name="Edit the photo").click()
 
     def result(self) -> bytes:
         """The file that the person downloads, once it is there; of an edit that comes out alike every time."""
-        assert "seed" in self.bodies("generate/async")[-1]["config"], "what is painted would depend on luck"
         with self.page.expect_download(timeout=WAIT_MS) as download:
             self.page.get_by_role("link", name="Download").click(timeout=WAIT_MS)
+        assert "seed" in self.bodies("generate/async")[-1]["config"], "what is painted would depend on luck"
         return Path(download.value.path()).read_bytes()
 
     def open_settings(self) -> None:
         if not self.page.get_by_label("Seed").is_visible():
             self.page.locator("summary").filter(has_text="Settings").click()
+            self.page.get_by_label("Seed").wait_for()
 
     def set_number(self, name: str, value: str) -> None:
         self.open_settings()

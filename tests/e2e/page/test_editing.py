@@ -332,6 +332,20 @@ def test_several_references_are_sent_and_each_can_be_taken_away(visit):
     visit.page.get_by_alt_text("Reference 2").wait_for()
 
 
+def test_references_are_kept_that_come_before_the_page_knows_how_many_there_may_be(visits, demo_url):
+    visit, held = visits(demo_url), []
+    visit.page.route("**/openapi.json", lambda route: held.append(route))
+    visit.open()
+    field = visit.page.locator(".reference input[type=file]")
+    for colour in ("red", "blue"):
+        image = encoded(Image.new("RGB", (64, 64), colour), "png")
+        field.set_input_files({"name": f"{colour}.png", "mimeType": "image/png", "buffer": image})
+    for route in held:
+        route.continue_()
+    assert held
+    visit.page.get_by_alt_text("Reference 2").wait_for()
+
+
 def test_what_another_program_has_made_is_seen_in_the_history(visits, demo_url):
     image = base64.b64encode(encoded(Image.fromarray(CASES["Colour change"].base), "png")).decode()
     body = {"base_image": image, "prompt": "a car from elsewhere", "config": {"seed": SEED, "num_inference_steps": 2}}

@@ -19,6 +19,7 @@ import pytest
 from _bentoml_impl.client import AsyncHTTPClient
 from _bentoml_impl.tasks import ResultStatus, Sqlite3Store
 from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.server.http import traffic
 from bentoml.exceptions import BentoMLException
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -30,6 +31,7 @@ from api.documentation import serve_whole_document
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
 from composition.config import ApiConfig, Config
+from runners.answer_limit import AnswerLimit, limit_answers
 from tests.fakes.fake_blob_store import FakeBlobStore
 from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_queue import FakeJobQueue
@@ -100,6 +102,13 @@ async def client(task_store: Path) -> AsyncIterator[httpx.AsyncClient]:
 async def megabytes(count: int) -> AsyncIterator[bytes]:
     for _ in range(count):
         yield bytes(2**20)
+
+
+def test_bentomls_limit_on_answers_is_ours(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(traffic, "TimeoutMiddleware", traffic.TimeoutMiddleware)  # undone at the end
+    limit_answers()
+    limits = [one.cls for one in MountedEdge.to_asgi().user_middleware if "timeout" in one.kwargs]
+    assert limits == [AnswerLimit]
 
 
 async def test_routes_of_both_kinds_answer_with_a_key(client: httpx.AsyncClient):

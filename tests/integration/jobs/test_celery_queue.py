@@ -188,6 +188,22 @@ async def test_cancelling_reaches_the_worker_before_any_heartbeat(redis_server, 
         await until(lambda: len(workers.lines("stopped")) == 1)
 
 
+async def test_a_newer_job_at_another_node_stops_the_older_one_of_its_session_before_any_heartbeat(
+    redis_server, workers
+):
+    workers.start(job_s=6000.0, lease_s=600.0, concurrency=1)
+    async with node_of(redis_server) as here, node_of(redis_server) as there:
+        older = await here.submit("older", session="photo")
+        waiting = asyncio.create_task(here.queue.wait(older.id))
+        await until(lambda: len(workers.lines("start")) == 1)
+        newer = await there.submit("newer", session="photo")
+        ended = await asyncio.wait_for(waiting, 300)
+        assert (ended.status, ended.error.code) == (JobStatus.CANCELLED, "SUPERSEDED")
+        await until(lambda: len(workers.lines("start")) == 2)
+        assert [job_id for _, job_id in workers.lines("stopped")] == [older.id]
+        assert workers.lines("start")[1][1] == newer.id
+
+
 async def test_a_worker_that_is_asked_to_stop_hands_back_what_it_cannot_finish(redis_server, workers):
     stopped = workers.start(job_s=30.0, grace_s=0.2)
     async with node_of(redis_server) as node:

@@ -19,6 +19,7 @@ from PIL import Image
 from transformers import CLIPImageProcessor, CLIPTextModel
 
 from composition.controls import CONTROLS
+from composition.few_steps import FEW_STEPS
 from models_store.store import ModelSet
 from tests.integration.models_store.images import PLAIN_IMAGES, photographs
 
@@ -109,10 +110,11 @@ def test_an_ip_adapter_carries_the_reference(pipeline: Any, tiny_models: ModelSe
     assert apart(coffee, brick) > 1
 
 
-def test_the_lcm_lora_fits_the_unet_and_changes_it(pipeline: Any, tiny_models: ModelSet) -> None:
-    weights = tiny_models.part("lcm-lora", "weights")
+@pytest.mark.parametrize("role", [few.role for few in FEW_STEPS.values()])
+def test_the_lora_of_a_speed_fits_the_unet_and_changes_it(pipeline: Any, tiny_models: ModelSet, role: str) -> None:
+    weights = tiny_models.part(role, "weights")
     before = paint(pipeline)
-    pipeline.load_lora_weights(str(weights.parent), weight_name=weights.name, adapter_name="lcm")
+    pipeline.load_lora_weights(str(weights.parent), weight_name=weights.name, adapter_name="speed")
     assert apart(before, paint(pipeline)) > 1
 
 

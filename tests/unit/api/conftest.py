@@ -92,9 +92,10 @@ async def open_edge(
     *,
     outcome: Callable[[Job], Outcome] | None = None,
     loras: LoraLibrary | None = None,
+    fetcher: FakeFetcher | None = None,
 ) -> AsyncIterator[Edge]:
     config = config or Config()
-    blobs, fetcher, health = FakeBlobStore(), FakeFetcher(), FakeModelHealth()
+    blobs, fetcher, health = FakeBlobStore(), fetcher or FakeFetcher(), FakeModelHealth()
     queue = FakeJobQueue(outcome or completing(blobs), blobs=blobs)
     context = ApiContext(
         config=config,

@@ -573,3 +573,66 @@ async def test_downloads_share_a_budget_that_is_given_back(site: Site):
     go_on.set()
     assert [len(file) for file in await asyncio.gather(*downloads)] == [size] * DOWNLOADS_AT_ONCE
     assert len(await fetching.fetch(site.url("/one-more"))) == size
+
+
+@dataclass
+class Gathered:
+    """A sink that remembers what it was given, in the pieces of its drains."""
+
+    pieces: list[bytes] = field(default_factory=list)
+    finished: bool = False
+    _fresh: bytes = b""
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._fresh += bytes(data)
+
+    async def drain(self, *, finish: bool = False) -> None:
+        self.pieces.append(self._fresh)
+        self._fresh, self.finished = b"", finish
+
+
+async def test_a_file_with_limits_of_its_own_is_given_on_as_it_comes(site: Site):
+    go_on = asyncio.Event()
+
+    async def in_two_pieces(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (3 * 2**20) + bytes(2**20))
+        await writer.drain()
+        await go_on.wait()
+        writer.write(b"x" * 2**21)
+        await writer.drain()
+
+    class GoesOn(Gathered):
+        async def drain(self, *, finish: bool = False) -> None:
+            await super().drain(finish=finish)
+            go_on.set()
+
+    site.answers["/moved"] = b"HTTP/1.1 302 Found\r\nLocation: /large\r\nContent-Length: 0\r\n\r\n"
+    site.answers["/large"] = in_two_pieces
+    sink = GoesOn()
+    await fetcher(max_size_mb=1).fetch_into(site.url("/moved"), sink, max_bytes=3 * 2**20, timeout_s=5)
+    assert (b"".join(sink.pieces), sink.finished) == (bytes(2**20) + b"x" * 2**21, True)
+    assert b"accept: */*" in site.requests[0].lower()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_file_above_its_own_limit_is_not_read_on(site: Site, declared: bool):
+    length = b"Content-Length: %d\r\n" % (2**20 + 1) if declared else b"Connection: close\r\n"
+    site.answers["/large"] = b"HTTP/1.1 200 OK\r\n" + length + b"\r\n" + bytes(2**20 + 1)
+    sink = Gathered()
+    with pytest.raises(PayloadTooLarge, match="larger than 1 MB") as caught:
+        await fetcher().fetch_into(site.url("/large"), sink, max_bytes=2**20, timeout_s=5)
+    assert (caught.value.details, sink.finished) == ({"max_bytes": 2**20}, False)
+
+
+async def test_a_file_has_its_own_time_and_a_private_address_is_as_closed_to_it(site: Site):
+    async def silent(writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    site.answers["/silent"] = silent
+    with pytest.raises(UnprocessableUrl, match=r"within 0\.05 s"):
+        await fetcher(timeout_s=60).fetch_into(site.url("/silent"), Gathered(), max_bytes=10, timeout_s=0.05)
+    with pytest.raises(UnprocessableUrl, match="not public"):
+        await GuardedFetcher(FetchConfig()).fetch_into(
+            site.url(host="127.0.0.1"), Gathered(), max_bytes=10, timeout_s=5
+        )
+    assert len(site.requests) == 1

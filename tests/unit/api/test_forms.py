@@ -57,6 +57,19 @@ async def test_several_references_are_as_many_parts(edge: Edge):
         assert len(job.payload.reference_keys) == 2
 
 
+async def test_what_is_said_of_a_reference_is_json_in_a_form(edge: Edge):
+    said = {"image": base64_of(REFERENCE), "weight": 0.5, "for": {"mask_image": base64_of(PAINTED)}}
+    parts = [*FILES.items(), ("reference_images", ("a", REFERENCE)), ("reference_images", (None, json.dumps(said)))]
+    answer = await edge.client.post(PATHS[1], data={"prompt": "x"}, files=parts)
+    assert answer.status_code == 200, answer.text
+    payload = edge.only_job.payload
+    assert [edge.blobs.blobs[key] for key in payload.blob_keys] == [PHOTO, REFERENCE, REFERENCE, PAINTED]
+    assert [use.weight for use in payload.reference_uses] == [1.0, 0.5]
+    parts[-1] = ("reference_images", (None, "{"))
+    answer = await edge.client.post(PATHS[1], data={"prompt": "x"}, files=parts)
+    assert (answer.status_code, "reference_images: is not valid JSON" in answer.text) == (400, True)
+
+
 async def test_an_image_may_be_a_url_or_base64_in_a_form_too(edge: Edge):
     edge.fetcher.files["https://shop.example/car.jpg"] = PHOTO
     fields = {"base_image": "https://shop.example/car.jpg", "prompt": "x", "mask_image": base64_of(PAINTED)}

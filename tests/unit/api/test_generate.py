@@ -118,6 +118,7 @@ async def test_delivered_images_of_a_blocking_edit_are_deleted(edge: Edge):
         ("TIMEOUT", 504),
         ("NOT_READY", 503),
         ("CANCELLED", 409),
+        ("SUPERSEDED", 409),
     ],
 )
 async def test_a_failed_job_answers_its_own_error(code: str, status: int):
@@ -332,3 +333,27 @@ async def test_an_empty_mask_says_how_it_was_read(edge: Edge):
         "mask_image: the mask has no pixel to repaint: read as luminance, its light part is, and its lightest grey "
         "value is 0 of 255"
     )
+
+
+async def test_what_is_said_of_references_goes_into_the_job(edge: Edge):
+    said = [
+        photo(),
+        {"image": photo(), "weight": 0.25, "for": "sleeves"},
+        {"image": photo(), "for": {"mask_image": base64_of(encoded(mask()))}},
+    ]
+    edits = [{"prompt": "red car"}, {"prompt": "this jacket", "reference_images": said}]
+    for body in ({**EDIT, "reference_images": said}, {"base_image": photo(), "edits": edits}):
+        edge.queue.jobs.clear()
+        assert (await edge.client.post(ASYNC, json=body)).status_code == 200
+        payload = edge.only_job.payload
+        uses = (payload.edits[1] if payload.edits else payload).reference_uses
+        assert [(use.weight, use.part, use.mask_key is None) for use in uses] == [
+            (1.0, None, True), (0.25, "sleeves", True), (1.0, None, False)
+        ]  # fmt: skip
+        assert edge.only_job.schema_version == 3
+    assert uses[2].mask_key in edge.only_job.payload.blob_keys
+
+
+async def test_references_as_objects_that_say_nothing_are_a_job_that_every_version_runs(edge: Edge):
+    await edge.client.post(ASYNC, json={**EDIT, "reference_images": [{"image": photo(), "weight": 1}]})
+    assert (edge.only_job.payload.reference_uses, edge.only_job.schema_version) == ((), 1)

@@ -56,7 +56,7 @@ async def test_an_upload_says_what_it_is_and_is_listed(edge, files):
         "ranks": [4], "parts": ["unet"],
     }  # fmt: skip
     assert (lora["size_bytes"], lora["trigger_words"]) == (len(INK), ["ink wash"])
-    assert (await edge.client.get(PATH)).json() == {"success": True, "loras": [lora]}
+    assert (await edge.client.get(PATH)).json()["loras"] == [lora]
     assert list(files.files.values()) == [INK]
 
 
@@ -74,9 +74,12 @@ async def test_of_a_files_name_only_the_last_part_counts(edge, files, filename, 
     assert (await send(edge, filename=filename)).json()["lora"]["name"] == name
 
 
-async def test_nothing_there_is_an_empty_list(edge):
-    answer = await edge.client.get(PATH)
-    assert (answer.status_code, answer.json()) == (200, {"success": True, "loras": []})
+async def test_nothing_there_is_an_empty_list_with_what_an_upload_may_bring(files, tmp_path):
+    settings = config(max_per_owner=3, max_mb_per_owner=100)
+    async with open_edge(settings, loras=lora_library(files, folder=tmp_path, config=settings.loras)) as edge:
+        answer = await edge.client.get(PATH)
+    limits = {"max_size_bytes": LORA_LIMIT_MB << 20, "max_per_owner": 3, "max_bytes_per_owner": 100 << 20}
+    assert (answer.status_code, answer.json()) == (200, {"success": True, "loras": [], "uploads": limits})
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,8 @@ async def test_uploads_can_be_closed_and_the_list_stays(files, tmp_path):
     async with open_edge(settings, loras=lora_library(files, folder=tmp_path, config=settings.loras)) as edge:
         answer = await send(edge)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
-        assert (await edge.client.get(PATH)).status_code == 200
+        listed = await edge.client.get(PATH)
+        assert (listed.status_code, listed.json()) == (200, {"success": True, "loras": [], "uploads": None})
 
 
 async def test_one_is_deleted_by_its_owner(edge, files):

@@ -19,6 +19,8 @@ from api.security import install_guards
 from composition.config import ApiConfig, Config
 from composition.errors import QueueFull
 from composition.jobs import Job, JobError, JobKind, JobResult, JobStatus, Priority
+from composition.loras.library import LoraLibrary
+from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_queue import Outcome
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
 from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
@@ -32,9 +34,16 @@ KEYS = {"ann": "key-of-ann", "bob": "key-of-bob"}
 
 
 @asynccontextmanager
-async def opened(api: ApiConfig | None = None, outcome: Callable[[Job], Outcome] | None = None) -> AsyncIterator[Edge]:
-    config = Config(api=(api or ApiConfig()).model_copy(update={"mcp": True}))
-    async with open_edge(config, outcome=outcome) as edge:
+async def opened(
+    api: ApiConfig | None = None,
+    outcome: Callable[[Job], Outcome] | None = None,
+    *,
+    config: Config | None = None,
+    loras: LoraLibrary | None = None,
+    fetcher: FakeFetcher | None = None,
+) -> AsyncIterator[Edge]:
+    config = (config or Config()).model_copy(update={"api": (api or ApiConfig()).model_copy(update={"mcp": True})})
+    async with open_edge(config, outcome=outcome, loras=loras, fetcher=fetcher) as edge:
         app = create_app(edge.context, mcp=True)
         install_guards(app, config.api)
         edge.client._transport.app = app
@@ -74,17 +83,23 @@ async def test_an_edit_is_submitted_followed_and_delivered(mode: str):
 async def test_the_tools_say_what_they_take():
     async with opened() as edge, connected(edge) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {"analyze", "edit", "job", "cancel"}
+    assert set(tools) == {"analyze", "edit", "job", "cancel", "loras", "add_lora", "delete_lora"}
     schema = tools["edit"].input_schema
     assert {"base_image", "reference_image", "mask_image", "prompt", "config"} <= set(schema["properties"])
     listed, absent = schema["properties"]["reference_images"]["anyOf"]
-    assert [choice.get("type") for choice in listed["items"]["anyOf"]] == ["string", None]
+    content = {"$ref": "#/$defs/ImageContent"}
+    assert listed["items"]["anyOf"][1:] == [{"$ref": "#/$defs/ReferenceImage"}, content]
+    assert content in schema["$defs"]["ReferenceImage"]["properties"]["image"]["anyOf"]
+    assert content in schema["$defs"]["DrawnPart"]["properties"]["mask_image"]["anyOf"]
     assert (listed["maxItems"], absent) == (4, {"type": "null"})
     assert not {"callback_url", "response_format"} & set(schema["properties"])
     assert schema["required"] == ["base_image"]
     assert "edits" in schema["properties"]
     assert "num_inference_steps" in schema["$defs"]["GenerateConfig"]["properties"]
-    assert "blend" in schema["$defs"]["RegionEdit"]["properties"]
+    of_one = schema["$defs"]["RegionEdit"]["properties"]
+    assert "blend" in of_one
+    assert content in of_one["mask_image"]["anyOf"]
+    assert content in of_one["reference_images"]["anyOf"][0]["items"]["anyOf"]
     assert tools["analyze"].annotations.read_only_hint
 
 
@@ -97,6 +112,32 @@ async def test_images_come_as_the_protocol_has_them_or_by_url():
         arguments = {"base_image": "https://shop.example/car.jpg", "prompt": "x", "mask_image": image, **references}
         await facts(client, "edit", arguments)
         assert [edge.blobs.blobs[key] for key in edge.only_job.payload.blob_keys] == [sent, painted, sent, painted]
+
+
+async def test_several_edits_have_images_of_their_own():
+    painted, garment = encoded(mask()), encoded(gradient(), "WEBP")
+    async with opened() as edge, connected(edge) as client:
+        edge.fetcher.files["https://shop.example/jacket.webp"] = garment
+        image = {"type": "image", "data": base64_of(painted), "mimeType": "image/png"}
+        drawn = {"mask_image": image}
+        said = {"image": "https://shop.example/jacket.webp", "weight": 0.5, "for": drawn}
+        edits = [
+            {"prompt": "red car", "mask_image": image, "blend": 0.5},
+            {
+                "prompt": "this jacket",
+                "target": "coat",
+                "reference_images": [image, said],
+            },
+        ]
+        await facts(client, "edit", {"base_image": photo(), "edits": edits, "config": {"seed": 7}})
+        payload = edge.only_job.payload
+    first, second = payload.edits
+    assert (first.prompt, second.prompt, payload.options.seed) == ("red car", "this jacket", 7)
+    assert (first.options, second.options) == ({"blend": 0.5}, {"target": "coat"})
+    assert edge.blobs.blobs[first.mask_key] == painted
+    assert [edge.blobs.blobs[key] for key in second.reference_keys] == [painted, garment]
+    plain, part = second.reference_uses
+    assert (plain.weight, part.weight, edge.blobs.blobs[part.mask_key]) == (1.0, 0.5, painted)
 
 
 async def test_an_analysis_shows_its_mask_and_leaves_no_image():
@@ -140,6 +181,10 @@ async def test_images_that_are_gone_are_told_as_over_rest():
 BAD = {
     "no prompt": ("edit", {"base_image": photo()}, "INVALID_INPUT"),
     "an unknown option": ("edit", {**EDIT, "config": {"steps": 3}}, "INVALID_INPUT"),
+    "a prompt beside edits": ("edit", {**EDIT, "edits": [{"prompt": "red car"}]}, "INVALID_INPUT"),
+    "too many edits": ("edit", {"base_image": photo(), "edits": [{"prompt": "red car"}] * 9}, "INVALID_INPUT"),
+    "an edit that is none": ("edit", {"base_image": photo(), "edits": ["red car"]}, "INVALID_INPUT"),
+    "an unknown LoRA": ("edit", {**EDIT, "config": {"loras": {"ink": 0.5}}}, "INVALID_INPUT"),
     "a way to deliver": ("edit", {**EDIT, "callback_url": "https://shop.example/hook"}, "INVALID_INPUT"),
     "no image": ("edit", {**EDIT, "base_image": base64_of(b"text")}, "UNPROCESSABLE_IMAGE"),
     "an address inside": ("edit", {**EDIT, "base_image": "http://nowhere.example/x"}, "UNPROCESSABLE_URL"),

@@ -20,6 +20,12 @@ TEXT = base64_of(b"this is a sentence, not an image")
         ({"reference_image": TEXT}, "reference_image"),
         ({"reference_images": [photo(), TEXT]}, "reference_images.1"),
         ({"reference_images": [photo(), "@@"]}, "reference_images.1"),
+        ({"reference_images": [photo(), {"image": TEXT}]}, "reference_images.1"),
+        ({"reference_images": [{"image": photo(), "for": {"mask_image": "@@"}}]}, "reference_images.0.for.mask_image"),
+        (
+            {"reference_images": [{"image": photo(), "for": {"mask_image": base64_of(encoded(mask(300, 300)))}}]},
+            "reference_images.0.for.mask_image",
+        ),
         ({"mask_image": TEXT}, "mask_image"),
         ({"mask_image": base64_of(encoded(mask(300, 300)))}, "mask_image"),
     ],

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.conversion import to_options
+from api.references import DrawnPart
 from api.schemas import GenerateConfig, GenerateRequest
 from composition.images import Box
 from composition.marks import Point
@@ -65,7 +66,7 @@ ACCEPTED = [
     ("blend", [0, 0.5, 1]),
     ("crop", ["auto", "off"]),
     ("crop_context", [1, 2.5, 8]),
-    ("speed", ["normal", "fast"]),
+    ("speed", ["normal", "fast", "turbo"]),
     ("quality", ["exact", "balanced", "draft"]),
     ("color_match", [True, False]),
     ("keep_parts", ["auto", "off"]),
@@ -381,12 +382,69 @@ def test_a_image_must_be_text(field: str, value: object):
     assert caught.value.errors()[0]["loc"] == (field,)
 
 
-@pytest.mark.parametrize("value", [5, "aGk=", ["aGk="] * 5, [None], [""], [{"image": "aGk="}]])
+@pytest.mark.parametrize("value", [5, "aGk=", ["aGk="] * 5, [None], [""], [{"url": "aGk="}]])
 def test_references_are_up_to_four_images(value: object):
     assert request(reference_images=["aGk="] * 4).reference_images == ["aGk="] * 4
     with pytest.raises(ValidationError) as caught:
         request(reference_images=value)
     assert caught.value.errors()[0]["loc"][0] == "reference_images"
+
+
+@pytest.mark.parametrize(
+    ("said", "part"),
+    [
+        ({}, None),
+        ({"weight": 0}, None),
+        ({"weight": 0.5, "for": None}, None),
+        ({"for": "  "}, None),
+        ({"weight": 1, "for": " the sleeves "}, "the sleeves"),
+        ({"for": "s" * 200}, "s" * 200),
+        ({"for": {"mask_image": "bWE="}}, DrawnPart(mask_image="bWE=")),
+    ],
+)
+def test_something_may_be_said_of_a_reference(said: dict, part: object):
+    plain, one = request(reference_images=["aGk=", {"image": "aGk=", **said}]).reference_images
+    assert (plain, one.image, one.weight, one.part) == ("aGk=", "aGk=", said.get("weight", 1.0), part)
+    edit = request(prompt=None, edits=[{"prompt": "x", "reference_images": [{"image": "aGk=", **said}]}]).edits[0]
+    assert edit.reference_images == [one]
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ({"weight": 1.1}, "weight"),
+        ({"weight": -0.1}, "weight"),
+        ({"weight": "1"}, "weight"),
+        ({"weight": True}, "weight"),
+        ({"weight": None}, "weight"),
+        ({"weight": float("nan")}, "weight"),
+        ({"image": ""}, "image"),
+        ({"image": None}, "image"),
+        ({"for": "s" * 201}, "for"),
+        ({"for": "???"}, "for"),
+        ({"for": 3}, "for"),
+        ({"for": ["sleeves"]}, "for"),
+        ({"for": {}}, "for.mask_image"),
+        ({"for": {"mask_image": ""}}, "for.mask_image"),
+        ({"for": {"mask_image": "bWE=", "words": "x"}}, "for.words"),
+        ({"part": "sleeves"}, "part"),
+        ({"scale": 0.5}, "scale"),
+    ],
+)
+def test_what_is_wrong_with_a_reference_is_named_by_its_path(said: dict, path: str):
+    with pytest.raises(ValidationError) as caught:
+        request(reference_images=["aGk=", {"image": "aGk=", **said}])
+    (error,) = caught.value.errors()
+    assert error["loc"] == ("reference_images", 1, *path.split("."))
+
+
+def test_references_that_nothing_is_said_of_have_the_digest_that_they_always_had():
+    assert '"reference_images":["aGk="]' in request(reference_images=["aGk="]).model_dump_json(exclude_defaults=True)
+    one, other = (
+        request(reference_images=[{"image": "aGk=", "for": part}]).model_dump_json(exclude_defaults=True)
+        for part in ("sleeves", {"mask_image": "bWE="})
+    )
+    assert one != other
 
 
 def test_references_are_given_once():
@@ -405,13 +463,13 @@ def test_what_is_required_cannot_be_left_out_or_null(field: str):
 
 
 def test_what_is_optional_may_be_null():
-    sent = request(reference_image=None, mask_image=None, negative_prompt=None, callback_url=None)
+    sent = request(reference_image=None, mask_image=None, negative_prompt=None, callback_url=None, session=None)
     assert sent == request()
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n"])
 def test_what_is_optional_and_blank_counts_as_absent(blank: str):
-    names = ("reference_image", "mask_image", "negative_prompt", "callback_url")
+    names = ("reference_image", "mask_image", "negative_prompt", "callback_url", "session")
     sent = request(**dict.fromkeys(names, blank), config={"target": blank})
     assert sent.model_dump() == request().model_dump()
 
@@ -426,6 +484,14 @@ def test_an_unknown_key_is_refused():
 def test_a_callback_must_be_an_http_url(value: object):
     with pytest.raises(ValidationError):
         request(callback_url=value)
+
+
+def test_a_session_is_a_short_name_of_visible_characters():
+    assert request(session=" photo-7:tab/2 ").session == "photo-7:tab/2"
+    assert request(session="!" * 64).session == "!" * 64
+    for value in ("!" * 65, "two words", "a\x00", "\u00e9", 5, ["a"]):
+        with pytest.raises(ValidationError):
+            request(session=value)
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1])

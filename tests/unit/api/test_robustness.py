@@ -52,6 +52,7 @@ bodies = st.fixed_dictionaries(
         "mask_image": images,
         "negative_prompt": anything,
         "callback_url": st.text(max_size=20) | anything,
+        "session": st.text(max_size=20) | anything,
         "config": st.dictionaries(st.sampled_from(CONFIG_FIELDS), anything, max_size=4) | anything,
         "extra": anything,
     },

@@ -21,6 +21,8 @@ from tests.unit.api.images import photo
 
 EDIT = {"base_image": photo(), "prompt": "blue car"}
 ROUTES = {
+    ("post", "/api/v1/views"),
+    ("post", "/api/v1/views/async"),
     ("post", "/api/v1/generate"),
     ("post", "/api/v1/generate/async"),
     ("post", "/api/v1/analyze"),
@@ -217,7 +219,7 @@ def test_generate_documents_every_status_of_the_contract():
     assert codes == {
         "INVALID_INPUT", "UNAUTHORIZED", "CANCELLED", "PAYLOAD_TOO_LARGE", "UNPROCESSABLE_IMAGE", "UNPROCESSABLE_URL",
         "EMPTY_MASK", "NO_DETECTION", "CONTENT_POLICY", "RATE_LIMITED", "MODEL_ERROR", "OUT_OF_MEMORY", "INTERNAL",
-        "NOT_READY", "QUEUE_FULL", "TIMEOUT", "FORBIDDEN",
+        "NOT_READY", "QUEUE_FULL", "TIMEOUT", "FORBIDDEN", "SUPERSEDED",
     }  # fmt: skip
 
 

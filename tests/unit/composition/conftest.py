@@ -44,6 +44,7 @@ class Bench:
             diffuser=self.diffuser,
             latent_cell_px=fakes.get("latent_cell_px", 8),
             absent_controls=fakes.get("absent_controls", {}),
+            absent_speeds=fakes.get("absent_speeds", {}),
             checkpoints=frozenset(fakes.get("checkpoints", ())),
             no_points=fakes.get("no_points"),
         )

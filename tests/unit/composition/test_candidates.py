@@ -11,13 +11,17 @@ from composition.config import Config
 from composition.diffusion import DiffusionResult
 from composition.errors import ContentPolicy
 from composition.images import Box
-from composition.request import EditOptions, EditRequest
+from composition.request import (
+    EditOptions,
+    EditRequest,
+    Reference,
+)
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.seed_diffuser import SeedDiffuser
 
 MUG = detection("mug", 120, 80, 220, 200)
 PERSON = detection("person", 100, 10, 300, 290)
-REFERENCE = (np.full((64, 64, 3), 90, np.uint8),)
+REFERENCE = (Reference(image=np.full((64, 64, 3), 90, np.uint8)),)
 
 
 def asked(photo, n=1, seed=7, references=(), **options):

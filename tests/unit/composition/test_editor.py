@@ -11,7 +11,7 @@ import pytest
 from composition.config import Config
 from composition.decision import BodyRegion, ReferenceKind, Target
 from composition.diffusion import DiffusionResult
-from composition.errors import EmptyMask, ModelError, NoDetection, UnprocessableImage
+from composition.errors import EmptyMask, InvalidInput, ModelError, NoDetection, UnprocessableImage
 from composition.imaging.masks import dilate
 from composition.masking.body import protected_mask
 from composition.reading import Reading
@@ -23,6 +23,7 @@ from composition.request import (
     MaskFeather,
     OnNoDetection,
     PipelineChoice,
+    Reference,
     RefineMask,
     Speed,
 )
@@ -224,14 +225,14 @@ async def test_try_on_runs_pose_control_on_the_garment_and_never_the_face(bench,
     jacket = detection("jacket", 130, 10, 270, 170)
     b = bench(analyzer=FakeAnalyzer(objects=[PERSON]), detector=FakeDetector({"*": [jacket]}))
     result = await b.edit(
-        request(photo, "person wearing this designer jacket", references=(photo[:100, :100],), **PLAIN)
+        request(photo, "person wearing this designer jacket", references=(Reference(image=photo[:100, :100]),), **PLAIN)
     )
     asked = b.diffuser.requests[0]
     assert result.pipeline.value == "complex"
     assert set(asked.controls) == {"pose"}
     assert b.pose.calls == 1
     assert b.depth.calls == 0
-    assert asked.ip_adapter_scale == pytest.approx(0.6)
+    assert [one.scale for one in asked.references] == [0.6]
     assert result.mask[70:150, 180:220].any(), "the chest"
     assert not result.mask[25:45, 190:210].any(), "the face"
     assert result.metadata["routing"]["target"]["region"] == BodyRegion.UPPER
@@ -246,21 +247,24 @@ async def test_every_reference_is_looked_at_and_painted_from(bench, photo):
 
     dark, bright = np.zeros((64, 64, 3), np.uint8), np.full((64, 48, 3), 255, np.uint8)
     b = bench(analyzer=ByBrightness(), detector=FakeDetector({"*": [MUG]}))
-    result = await b.edit(request(photo, "use this", references=(dark, bright)))
+    result = await b.edit(request(photo, "use this", references=(Reference(image=dark), Reference(image=bright))))
     routing = result.metadata["routing"]
     assert routing["rule"] == "clothing_reference"
     assert routing["signals"]["clothing_reference"] == pytest.approx(0.96)
     assert [max(kinds, key=kinds.get) for kinds in routing["signals"]["references"]] == ["texture", "garment"]
     assert routing["signals"]["reference"] == routing["signals"]["references"][0]
     (asked,) = b.diffuser.requests
-    assert len(asked.references) == 2
-    assert np.array_equal(asked.references[1], bright)
+    (together,) = asked.references
+    assert len(together.images) == 2
+    assert np.array_equal(together.images[1], bright)
 
 
 async def test_a_mask_that_grows_still_spares_the_face_and_the_hands(bench, photo):
     jacket = detection("jacket", 110, 10, 290, 280)
     b = bench(analyzer=FakeAnalyzer(objects=[PERSON]), detector=FakeDetector({"*": [jacket]}))
-    result = await b.edit(request(photo, "person wearing this jacket", references=(photo[:100, :100],)))
+    result = await b.edit(
+        request(photo, "person wearing this jacket", references=(Reference(image=photo[:100, :100]),))
+    )
     pose = (await b.pose.estimate_pose(photo, [PERSON]))[0]
     protected = protected_mask(pose, (300, 400), BodyRegion.UPPER) > 0
     assert protected.any()
@@ -273,7 +277,7 @@ async def test_rims_run_depth_control_alone(bench, photo):
     rims = [detection("rims", 40, 200, 90, 250), detection("rims", 300, 200, 350, 250)]
     car = detection("car", 20, 100, 380, 260)
     b = bench(analyzer=FakeAnalyzer(objects=[car]), detector=FakeDetector({"*": rims}))
-    result = await b.edit(request(photo, "car with these sport rims", references=(photo[:64, :64],)))
+    result = await b.edit(request(photo, "car with these sport rims", references=(Reference(image=photo[:64, :64]),)))
     asked = b.diffuser.requests[0]
     assert set(asked.controls) == {"depth"}
     assert asked.controls["depth"].scale == pytest.approx(0.8)
@@ -420,6 +424,25 @@ async def test_a_fast_edit_takes_the_few_steps_that_the_lcm_lora_is_trained_for(
     paces = [(asked.num_inference_steps, asked.guidance_scale) for asked in b.diffuser.requests]
     assert paces == [(6, 1.5), (8, 2.0)]
     assert all(asked.speed is Speed.FAST for asked in b.diffuser.requests)
+
+
+async def test_a_turbo_edit_takes_four_steps_or_fewer_and_no_guidance(bench, photo):
+    b = bench()
+    await b.edit(request(photo, speed=Speed.TURBO))
+    await b.edit(request(photo, speed=Speed.TURBO, num_inference_steps=2, guidance_scale=7.5))
+    assert [(asked.num_inference_steps, asked.guidance_scale) for asked in b.diffuser.requests] == [(4, 1.0), (2, 1.0)]
+
+
+async def test_a_speed_without_its_weights_is_refused_and_told_which_there_are(bench, photo):
+    b = bench(absent_speeds={Speed.TURBO: "tcd-lora is not imported; run: import it"})
+    with pytest.raises(InvalidInput) as caught:
+        await b.edit(request(photo, speed=Speed.TURBO))
+    assert caught.value.message == (
+        "speed turbo is not available: tcd-lora is not imported; run: import it; available: normal, fast"
+    )
+    assert caught.value.details == {"field": "config.speed", "available": ["normal", "fast"]}
+    assert b.diffuser.requests == []
+    await b.edit(request(photo, speed=Speed.FAST))
 
 
 async def test_a_garment_that_is_named_is_looked_for_by_its_name(bench, photo):

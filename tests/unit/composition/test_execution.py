@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from api.codec import PillowCodec
+from composition.diffusion import DiffusionResult
 from composition.errors import NotFound
 from composition.execution import EditJobHandler
 from composition.images import Box
-from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, Priority
+from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, Priority, UseOfReference
 from composition.marks import Mark, Point
 from composition.request import EditOptions, Oversize
 from tests.fakes.fake_blob_store import FakeBlobStore
@@ -90,7 +91,16 @@ async def test_several_edits_are_loaded_each_with_its_own_mask_references_and_op
     reference_key = await blobs.put(codec.encode_mask(drawn[:40, :40]))
     edits = (
         EditOfPayload(prompt="a red box", mask_key=mask_key, options={"strength": 0.5, "blend": 0.25}),
-        EditOfPayload(prompt="a tree", reference_keys=(reference_key,), options={"target": "mug"}),
+        EditOfPayload(
+            prompt="a tree",
+            reference_keys=(reference_key, reference_key, reference_key),
+            reference_uses=(
+                UseOfReference(),
+                UseOfReference(weight=0.5, part="rim"),
+                UseOfReference(mask_key=mask_key),
+            ),
+            options={"target": "mug"},
+        ),
     )
     job = await accepted(blobs, photo)
     job = replace(job, payload=replace(job.payload, prompt="", edits=edits))
@@ -105,7 +115,12 @@ async def test_several_edits_are_loaded_each_with_its_own_mask_references_and_op
     )
     assert np.array_equal(first.mask, drawn)
     assert (second.mask, second.options.target, second.options.strength) == (None, "mug", None)
-    assert (first.references, len(second.references)) == ((), 1)
+    assert first.references == ()
+    assert [(one.weight, one.part, one.part_mask is None) for one in second.references] == [
+        (1.0, None, True), (0.5, "rim", True), (1.0, None, False)
+    ]  # fmt: skip
+    assert np.array_equal(second.references[2].part_mask, drawn)
+    assert second.references[1].image.shape == (40, 40, 3)
     assert len(loaded.notes) <= 1
 
 
@@ -173,6 +188,33 @@ async def test_every_candidate_leaves_its_image(bench, photo):
     for seed, key in zip((7, 8, 9), result.image_keys, strict=True):
         alone = await handle(await accepted(blobs, photo, seed=seed), b.progress.append)
         assert blobs.blobs[key] == blobs.blobs[alone.image_key]
+
+
+async def test_every_view_leaves_its_image_in_the_order_in_which_they_were_sent(bench, photo):
+    """The second is too large and is reduced, which is said of it alone; the third does not show the thing."""
+
+    class BySize(FakeDetector):
+        async def detect(self, image, phrase):
+            return [] if image.shape[1] == 320 else await super().detect(image, phrase)
+
+    class Views(SeedDiffuser):
+        async def diffuse(self, request):
+            async for event in super().diffuse(request):
+                yield replace(event, others=(event.image,)) if isinstance(event, DiffusionResult) else event
+
+    b, blobs = bench(detector=BySize({"*": (MUG,)}), diffuser=Views()), FakeBlobStore()
+    handle = EditJobHandler(editor=b.editor, blobs=blobs, codec=PillowCodec(max_side_px=400))
+    others = [cv2.resize(photo, (800, 600)), cv2.resize(photo, (320, 240))]
+    keys = [await blobs.put(PngCodec().encode_mask(one)) for one in others]
+    job = await accepted(blobs, photo, oversize=Oversize.DOWNSCALE)
+    result = await handle(replace(job, payload=replace(job.payload, view_keys=tuple(keys))), b.progress.append)
+    images = [PngCodec().decode(blobs.blobs[key]) for key in result.image_keys]
+    assert [image.shape[:2] for image in images] == [(300, 400), (300, 400), (240, 320)]
+    assert np.array_equal(images[2], PngCodec().decode(blobs.blobs[keys[1]]))
+    metadata = result.account["metadata"]
+    assert [one["input_resolution"] for one in metadata["views"]] == ["400x300", "800x600", "320x240"]
+    assert any(text.startswith("views.1: base_images.1: 800x600 pixels") for text in metadata["warnings"])
+    assert metadata["seeds"] == [7, 7, 7]
 
 
 async def test_a_photo_that_is_too_large_is_edited_reduced_with_what_was_pointed_at_in_its_place(bench, photo):

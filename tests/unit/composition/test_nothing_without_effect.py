@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from composition.request import (
     Oversize,
     PipelineChoice,
     Quality,
+    Reference,
     RefineMask,
     Scheduler,
     Speed,
@@ -31,7 +32,7 @@ from composition.request import (
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 
-MUG = detection("mug", 120, 80, 220, 200)
+MUG, HANDLE = detection("mug", 120, 80, 220, 200), detection("handle", 190, 100, 220, 160)
 REPLACE, REMOVE, RECOLOUR = "replace the mug with a teapot", "remove the mug", "make the mug blue"
 EVERYWHERE = "in the style of Monet"
 INSERT = "put a vase on the table"
@@ -44,13 +45,19 @@ def spot():
     return mask
 
 
+def corner():
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[-20:, -20:] = 255
+    return mask
+
+
 def full():
     return np.full(SHAPE, 255, np.uint8)
 
 
 CLICKS = (Point(170.0, 140.0),)
 BOX = Box(x0=120.0, y0=80.0, x1=220.0, y1=200.0)
-REFERENCE = (np.full((64, 64, 3), 90, np.uint8),)
+REFERENCE = (Reference(image=np.full((64, 64, 3), 90, np.uint8)),)
 
 
 def case(options=None, prompt=REPLACE, **request):
@@ -63,6 +70,7 @@ def lora(name, weight, token=None):
 
 
 FAST = {"speed": Speed.FAST}
+TURBO = {"speed": Speed.TURBO}
 IDLE = {
     "pipeline": (
         case({"pipeline": PipelineChoice.SIMPLE, "force_controlnet": True}),
@@ -96,6 +104,18 @@ IDLE = {
         case({**FAST, "guidance_scale": 9.0}),
         "speed fast takes guidance up to 2: guidance_scale 9 is taken as 2",
     ),
+    "num_inference_steps, turbo": (
+        case({**TURBO, "num_inference_steps": 8}),
+        "speed turbo takes 1 to 4 steps: num_inference_steps 8 is taken as 4",
+    ),
+    "guidance_scale, turbo": (
+        case({**TURBO, "guidance_scale": 3.0}),
+        "speed turbo takes guidance up to 1: guidance_scale 3 is taken as 1",
+    ),
+    "negative_prompt, turbo": (
+        case(TURBO, negative_prompt="rust"),
+        "negative_prompt has no effect at guidance_scale 1",
+    ),
     "negative_prompt": (
         case({"guidance_scale": 1.0}, negative_prompt="rust"),
         "negative_prompt has no effect at guidance_scale 1",
@@ -121,6 +141,26 @@ IDLE = {
     "ip_adapter_end": (
         case({"ip_adapter_end": 0.5, "ip_adapter_mask": True}),
         "ip_adapter_end, ip_adapter_mask without effect: no reference image is painted from",
+    ),
+    "references, weight 0": (
+        case({}, references=(*REFERENCE, replace(*REFERENCE, weight=0.0))),
+        "a reference of weight 0 is not painted from: reference_images.1",
+    ),
+    "references, no such part": (
+        case({}, references=(*REFERENCE, replace(*REFERENCE, part="sleeves"))),
+        "reference_images.1 is left out: nothing like 'sleeves' was found in what is repainted",
+    ),
+    "references, a mask elsewhere": (
+        case({}, references=(replace(*REFERENCE, part_mask=corner()),)),
+        "reference_images.0 is left out: its mask has nothing of what is repainted",
+    ),
+    "references, all of it another's": (
+        case({}, references=(*REFERENCE, replace(*REFERENCE, part_mask=full()))),
+        "reference_images.0 is left out: others are for all of what is repainted",
+    ),
+    "ip_adapter_start, no reference of any weight": (
+        case({"ip_adapter_start": 0.5}, references=(replace(*REFERENCE, weight=0.0),)),
+        "ip_adapter_start without effect: no reference image is painted from",
     ),
     "ip_adapter_mask": (
         case({"ip_adapter_mask": True, "ip_adapter_scale": 0.0}, references=REFERENCE),
@@ -149,6 +189,14 @@ IDLE = {
     "quality": (
         case({**FAST, "quality": Quality.BALANCED}),
         "quality has no effect: speed fast takes few steps, and computes all of each",
+    ),
+    "scheduler, turbo": (
+        case({**TURBO, "scheduler": Scheduler.UNIPC}),
+        "scheduler has no effect: speed turbo steps with its own",
+    ),
+    "quality, turbo": (
+        case({**TURBO, "quality": Quality.DRAFT}),
+        "quality has no effect: speed turbo takes few steps, and computes all of each",
     ),
     "quality, one step": (
         case({"quality": Quality.DRAFT, "num_inference_steps": 2, "strength": 0.6}),
@@ -260,6 +308,8 @@ ACTING = {
     "num_inference_steps": case({"num_inference_steps": 30}),
     "num_inference_steps, fast": case({**FAST, "num_inference_steps": 5}),
     "num_inference_steps, the default": case({**FAST, "num_inference_steps": 25}),
+    "num_inference_steps, turbo": case({**TURBO, "num_inference_steps": 1}),
+    "turbo alone": case(TURBO),
     "guidance_scale": case({"guidance_scale": 9.0}),
     "guidance_scale, fast": case({**FAST, "guidance_scale": 1.2}),
     "negative_prompt": case({"guidance_scale": 1.1}, negative_prompt="rust"),
@@ -268,6 +318,12 @@ ACTING = {
     "prompt": case({}, REMOVE),
     "blend": case({"blend": 0.1}),
     "references": case({"ip_adapter_scale": 0.9}, references=REFERENCE),
+    "references, weights": case({}, references=(*REFERENCE, replace(*REFERENCE, weight=0.5))),
+    "references, a part": case({}, references=(*REFERENCE, replace(*REFERENCE, part="handle"))),
+    "references, a drawn part": case({}, references=(*REFERENCE, replace(*REFERENCE, part_mask=spot()))),
+    "mask_mode, of a part": case(
+        {"mask_mode": MaskMode.LUMINANCE}, references=(*REFERENCE, replace(*REFERENCE, part_mask=spot()))
+    ),
     "ip_adapter_scale 0 without a reference": case({"ip_adapter_scale": 0.0}),
     "ip_adapter_start": case({"ip_adapter_start": 0.2}, references=REFERENCE),
     "ip_adapter_end": case({"ip_adapter_end": 0.8}, references=REFERENCE),
@@ -330,7 +386,7 @@ def asked(photo, prompt, options, **request):
 
 @pytest.fixture
 def b(bench):
-    return bench(analyzer=FakeAnalyzer(), detector=FakeDetector({"*": [MUG]}))
+    return bench(analyzer=FakeAnalyzer(), detector=FakeDetector({"*": [MUG], "handle": [HANDLE], "sleeves": []}))
 
 
 @pytest.mark.parametrize("name", IDLE)

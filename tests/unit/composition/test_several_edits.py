@@ -14,7 +14,16 @@ from composition.diffusion import DiffusionResult
 from composition.errors import EmptyMask, ModelError, NoDetection
 from composition.imaging.masks import boxes_to_mask
 from composition.lora import LoraUse
-from composition.request import Crop, EditOptions, EditRequest, Keep, OneOfSeveral, OnNoDetection
+from composition.request import (
+    Crop,
+    EditOptions,
+    EditRequest,
+    Keep,
+    MaskMode,
+    OneOfSeveral,
+    OnNoDetection,
+    Reference,
+)
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_depth_estimator import FakeDepthEstimator
 from tests.fakes.fake_detector import FakeDetector, detection
@@ -27,7 +36,7 @@ LAMP = detection("lamp", 660, 420, 720, 540)
 FOUND = {"mug": [MUG], "plate": [PLATE], "lamp": [LAMP]}
 EXACT = {"mask_dilation_px": 0, "mask_blur_px": 0, "color_match": False, "keep_surroundings": Keep.OFF}
 TEAPOT, BOWL, TREE = "replace the mug with a teapot", "replace the plate with a bowl", "replace the lamp with a tree"
-REFERENCE = (np.full((64, 64, 3), 90, np.uint8),)
+REFERENCE = (Reference(image=np.full((64, 64, 3), 90, np.uint8)),)
 
 
 @pytest.fixture
@@ -131,8 +140,8 @@ async def test_each_region_has_its_own_words_references_strength_and_controls(be
     )
     (asked,) = b.diffuser.requests
     first, second = asked.regions
-    assert (first.strength, first.ip_adapter_scale, first.negative_prompt) == (0.5, 0.3, "text")
-    assert (second.strength, second.ip_adapter_scale, second.negative_prompt) == (0.9, 0.0, "")
+    assert (first.strength, first.references[0].scale, first.negative_prompt) == (0.5, 0.3, "text")
+    assert (second.strength, second.references, second.negative_prompt) == (0.9, (), "")
     assert (len(first.references), len(second.references)) == (1, 0)
     assert (list(first.controls), list(second.controls)) == ([], ["depth"])
 
@@ -185,6 +194,13 @@ async def test_each_edit_is_told_with_its_own_region_models_and_warnings(bench, 
     assert "edits.1: ip_adapter_scale has no effect without reference_image" in warnings
     assert sum("mask_mode" in text for text in warnings) == 1
     assert [item["label"] for item in result.metadata["detections"]] == ["mug", "plate"]
+
+
+async def test_how_masks_are_read_is_without_effect_only_where_no_edit_has_one(bench, photo):
+    """That nothing has a mask is seen above."""
+    drawn = one("a bowl", mask=boxes_to_mask([PLATE.box], SIZE))
+    result = await desk(bench).edit(several(photo, TEAPOT, drawn, mask_mode=MaskMode.LUMINANCE))
+    assert not any("mask_mode" in text for text in result.metadata["warnings"])
 
 
 async def test_an_analysis_answers_the_same_edits_and_the_same_mask(bench, photo):

@@ -54,6 +54,14 @@ def test_the_proxy_and_redis_outlast_what_goes_through_them(services):
     assert seconds(services["redis"]["stop_grace_period"]) >= 30
 
 
+def test_a_node_believes_the_proxy_about_who_asks_and_is_reached_by_nobody_else(services):
+    assert services["api"]["environment"]["FORWARDED_ALLOW_IPS"] == "*"
+    assert "ports" not in services["api"]
+    assert "FORWARDED_ALLOW_IPS" not in services["single"]["environment"]  # its port is open to everybody
+    written = (DEPLOY / "nginx" / "nginx.conf").read_text(encoding="utf-8")
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in written  # in place of what the client sent
+
+
 def test_ports_are_those_that_the_service_and_the_proxy_listen_on(services):
     port = Config().api.port
     assert services["single"]["ports"] == [f"8000:{port}"]

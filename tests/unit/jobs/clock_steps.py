@@ -61,6 +61,20 @@ async def a_delayed_job_starts_within_five_minutes(store: JobStore, clock: Manua
         await store.complete(again, sample_result())
 
 
+async def a_job_that_has_to_wait_again_holds_up_no_other(store: JobStore, clock: ManualClock) -> None:
+    first = await store.add(sample_job())
+    claim = await store.claim(worker_id="w", lease_s=10)
+    await store.fail(claim, ERROR, retry=True, delay_s=20)
+    clock.advance(21)
+    assert await store.oldest_wait_s() > 0.0
+    clock.set_by(-10)
+    other = await store.add(sample_job())
+    claims = [await store.claim(worker_id="w", lease_s=10) for _ in range(2)]
+    assert [claim and claim.job.id for claim in claims] == [other.id, None]
+    clock.advance(9)
+    assert (await store.claim(worker_id="w", lease_s=10)).job.id == first.id
+
+
 async def a_result_is_kept_for_its_time(store: JobStore, clock: ManualClock) -> None:
     for step_s in STEPS_S:
         job = await store.add(sample_job())
@@ -109,6 +123,7 @@ STEPS: Mapping[str, Step] = {
         a_running_job_keeps_its_lease,
         a_lost_worker_is_found_out_in_time,
         a_delayed_job_starts_within_five_minutes,
+        a_job_that_has_to_wait_again_holds_up_no_other,
         a_result_is_kept_for_its_time,
         a_step_forward_keeps_nothing_for_ever,
         a_webhook_is_due_at_once_and_again_within_an_hour,

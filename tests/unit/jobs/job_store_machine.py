@@ -44,7 +44,7 @@ class Expected:
     """What the model knows of one job."""
 
     job: Job
-    number: int
+    number: float
     status: JobStatus = P
     attempt: int = 0
     interruptions: int = 0
@@ -129,11 +129,39 @@ class Steps(RuleBasedStateMachine):
             with pytest.raises(IdempotencyConflict):
                 self.run(self.store.add(replace(job, id=f"another-{number}", body_digest="two")))
 
+    @rule(owner=st.sampled_from(["alice", "bob"]), session=st.sampled_from(["s", "t"]), beside=st.booleans())
+    def submit_in_a_session(self, owner: str, session: str, beside: bool) -> None:
+        """With `beside` two are accepted before either has looked for the other, and the older one looks first."""
+        number = next(self.numbers)
+        jobs = [
+            sample_job(id=f"job-{number}-{place}", base_key=f"in-{number}-{place}", owner=owner, session=session)
+            for place in range(1 + beside)
+        ]
+        before = self.of_a_session(owner, session)
+        for place, job in enumerate(jobs):
+            self.accept(job, number + place / 2)
+        accepted = [job for job in jobs if job.id in self.model]
+        if not accepted:
+            return
+        older = [*before, *(self.model[job.id] for job in accepted[:-1])]
+        ended = self.run(self.store.supersede(accepted[0]))
+        assert [job.id for job in ended] == [expected.job.id for expected in older]
+        for job, expected in zip(ended, older, strict=True):
+            assert (job.status, job.error.code) == (X, "SUPERSEDED")
+            assert job.error.details == {"superseded_by": accepted[-1].id}
+            self.end(expected, X)
+        assert self.run(self.store.supersede(accepted[-1])) == ()
+
+    def of_a_session(self, owner: str, session: str) -> list[Expected]:
+        """What has not ended of it, the first accepted first."""
+        jobs = [e for e in self.model.values() if (e.job.owner, e.job.session) == (owner, session)]
+        return sorted((e for e in jobs if not e.status.terminal), key=lambda e: e.number)
+
     def under_a_key(self, owner: str) -> list[Expected]:
         """The job of an owner's key, while there is one."""
         return [e for e in self.model.values() if e.job.owner == owner and e.job.idempotency_key]
 
-    def accept(self, job: Job, number: int) -> None:
+    def accept(self, job: Job, number: float) -> None:
         """A new job, or its refusal where it has no room."""
         candidates = job.payload.n
         taken = sum(e.job.payload.n for e in self.model.values() if e.status is P)

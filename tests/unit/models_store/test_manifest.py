@@ -8,11 +8,13 @@ from pydantic import ValidationError
 
 from composition.config import PROFILES
 from composition.controls import CONTROLS
+from composition.few_steps import FEW_STEPS
 from models_store.manifest import Manifest, Model, Source, load_manifest, profiles, repository_tag
 
 REPORTED_NAMES = {
     "sd-inpainting", "sdxl-inpainting", "grounding-dino", "sam", "ip-adapter", "dwpose", "depth-anything", "clip",
-    "yolox", "safety-checker", "lcm-lora", "taesd", *(control.role for control in CONTROLS.values()),
+    "yolox", "safety-checker", "taesd", *(few.role for few in FEW_STEPS.values()),
+    *(control.role for control in CONTROLS.values()),
 }  # fmt: skip
 """The names of `models_used`, and the preview decoder, which makes no result."""
 

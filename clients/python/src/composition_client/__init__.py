@@ -1,6 +1,6 @@
 """A client of the image composition service: `Client`, `AsyncClient`, and what they take, answer and raise."""
 
-from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora
+from composition_client.answers import Analysis, Edit, EditAccount, Health, Job, JobPage, JobStatus, JobSummary, Lora
 from composition_client.async_client import AsyncClient
 from composition_client.client import Client
 from composition_client.errors import (
@@ -24,6 +24,7 @@ from composition_client.errors import (
     QueueFull,
     RateLimited,
     ServiceError,
+    Superseded,
     Timeout,
     TryLater,
     Unauthorized,
@@ -34,7 +35,7 @@ from composition_client.errors import (
     Unreachable,
 )
 from composition_client.operations import Preview, Progress
-from composition_client.options import Config, OneEdit
+from composition_client.options import Config, DrawnPart, OneEdit, OneReference
 
 __all__ = [
     "Analysis",
@@ -44,7 +45,9 @@ __all__ = [
     "ComposeError",
     "Config",
     "ContentPolicy",
+    "DrawnPart",
     "Edit",
+    "EditAccount",
     "EmptyMask",
     "Forbidden",
     "Health",
@@ -63,6 +66,7 @@ __all__ = [
     "NotFound",
     "NotReady",
     "OneEdit",
+    "OneReference",
     "OutOfMemory",
     "OutOfTime",
     "PayloadTooLarge",
@@ -71,6 +75,7 @@ __all__ = [
     "QueueFull",
     "RateLimited",
     "ServiceError",
+    "Superseded",
     "Timeout",
     "TryLater",
     "Unauthorized",

@@ -34,6 +34,27 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
 
+class EditAccount(_Answer):
+    """What was made of one of a request's edits.
+
+    Attributes:
+        routing: the decision, as that of the whole answer.
+        region: [x0, y0, x1, y1] around its thing in pixels of the photo; None: it was not done.
+        covered_by: of each edit that lies over its thing, `edit`, its number, and `share`, how much of the thing.
+        mask_area: share of the photo, 0..1.
+        warnings: those that concern all edits too.
+    """
+
+    prompt: str
+    routing: dict[str, Any] = {}
+    region: list[int] | None = None
+    covered_by: list[dict[str, Any]] = []
+    detections: list[dict[str, Any]] = []
+    mask_area: float = 0.0
+    models_used: list[str] = []
+    warnings: list[str] = []
+
+
 class _Result(_Answer):
     metadata: dict[str, Any]
 
@@ -47,6 +68,11 @@ class _Result(_Answer):
         """The decision: rule, reason, signals, controls, target, generation prompt."""
         return dict(self.metadata.get("routing", {}))
 
+    @property
+    def edits(self) -> list[EditAccount]:
+        """What was made of each edit, in the order in which they were asked for; of a single one, too."""
+        return [EditAccount.model_validate(edit) for edit in self.metadata.get("edits", [])]
+
 
 class Edit(_Result):
     """An edited image with its account.
@@ -54,7 +80,7 @@ class Edit(_Result):
     Attributes:
         job_id: whose result it is.
         image: the file's bytes, in `output_format`; of several candidates the first one's.
-        images: every candidate's, where there are several.
+        images: every candidate's or every view's, where there are several.
         mask: bytes of the feathered mask, a greyscale PNG, with `return_mask`; where it is 0, no pixel was changed.
         metadata: `input_resolution`, `seed_used`, `routing`, `detections`, `mask_area`, `timings_ms`, `warnings` ...
     """
@@ -179,10 +205,19 @@ class Lora(_Answer):
     created_at: float
 
 
+class LoraUploads(_Answer):
+    """What an upload may bring."""
+
+    max_size_bytes: int
+    max_per_owner: int
+    max_bytes_per_owner: int
+
+
 class LoraList(_Answer):
-    """By name."""
+    """By name; `uploads` None where the service takes none."""
 
     loras: list[Lora]
+    uploads: LoraUploads | None = None
 
 
 class RunnerHealth(_Answer):

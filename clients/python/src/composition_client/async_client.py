@@ -11,7 +11,7 @@ import anyio
 import httpx
 
 from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora
-from composition_client.body import References, body_of, lora_upload
+from composition_client.body import References, body_of, lora_upload, views_body_of
 from composition_client.calls import Effect, Flow, Follow, Outcome, Pause, Retrying, Send
 from composition_client.connection import Connection, arguments
 from composition_client.events import EventReader
@@ -73,6 +73,7 @@ class AsyncClient:
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
         n: int | None = None,
+        session: str | None = None,
         on_progress: OnProgress | None = None,
         on_preview: OnPreview | None = None,
         timeout_s: float | None = None,
@@ -84,10 +85,12 @@ class AsyncClient:
         Args:
             image: the photo, as `composition_client.images.to_bytes_or_url` takes it; so are `reference` and `mask`.
             prompt: the sentence; or several edits of the photo, each with its own.
-            reference: an image whose look is taken over, or a list of up to four that are together.
+            reference: an image whose look is taken over, or a list of up to four; each may be a `OneReference`.
             mask: of the photo's size, white (True) = repaint.
             negative_prompt: what must not be painted.
             n: so many candidates, 1..8, of the seeds seed, seed + 1 ...
+            session: a name of one's own, 1..64 characters: of its requests only the newest goes on, others raise
+                Superseded.
             on_progress: told what the service tells; what it raises cancels the edit.
             on_preview: shown what is being painted, where the service has `generation.previews`; so is what it raises.
             timeout_s: instead of the client's.
@@ -102,13 +105,41 @@ class AsyncClient:
         return await self._run(
             self._operations.edit(
                 body_of(
-                    image, prompt, reference=reference, mask=mask, negative_prompt=negative_prompt, n=n, config=config
+                    image,
+                    prompt,
+                    reference=reference,
+                    mask=mask,
+                    negative_prompt=negative_prompt,
+                    n=n,
+                    session=session,
+                    config=config,
                 ),
                 key=idempotency_key,
                 ears=Ears(on_progress=on_progress, on_preview=on_preview),
                 timeout_s=timeout_s,
             )
         )
+
+    async def edit_views(
+        self,
+        images: Sequence[ImageLike],
+        prompt: str,
+        *,
+        reference: References | None = None,
+        negative_prompt: str | None = None,
+        on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **config: Unpack[Config],
+    ) -> Edit:
+        """Edit 2 to 8 photographs of one thing in one look and wait for it: `images` of the answer, in their order.
+
+        Else as `edit`; `points`, `box` and `return_mask` are refused.
+        """
+        body = views_body_of(images, prompt, reference=reference, negative_prompt=negative_prompt, config=config)
+        ears = Ears(on_progress=on_progress, on_preview=on_preview)
+        return await self._run(self._operations.edit(body, key=idempotency_key, ears=ears, timeout_s=timeout_s))
 
     async def submit(
         self,
@@ -119,6 +150,7 @@ class AsyncClient:
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
         n: int | None = None,
+        session: str | None = None,
         callback_url: str | None = None,
         timeout_s: float | None = None,
         idempotency_key: str | None = None,
@@ -132,6 +164,7 @@ class AsyncClient:
             mask=mask,
             negative_prompt=negative_prompt,
             n=n,
+            session=session,
             callback_url=callback_url,
             config=config,
         )
@@ -160,11 +193,20 @@ class AsyncClient:
         reference: References | None = None,
         mask: ImageLike | None = None,
         negative_prompt: str | None = None,
+        session: str | None = None,
         timeout_s: float | None = None,
         **config: Unpack[Config],
     ) -> Analysis:
         """What `edit` would repaint, and why, without painting. Raises: as `edit`."""
-        body = body_of(image, prompt, reference=reference, mask=mask, negative_prompt=negative_prompt, config=config)
+        body = body_of(
+            image,
+            prompt,
+            reference=reference,
+            mask=mask,
+            negative_prompt=negative_prompt,
+            session=session,
+            config=config,
+        )
         return await self._run(self._operations.analyze(body, timeout_s=timeout_s))
 
     async def job(self, job_id: str, *, timeout_s: float | None = None) -> Job:

@@ -8,27 +8,28 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import httpx
 
 from composition_client.images import ImageLike, to_base64, to_bytes_or_url
-from composition_client.options import OneEdit
+from composition_client.options import OneEdit, OneReference
 
 FORM_FROM_BYTES = 2**20
 """Images of together so many bytes go as the files of a form: base64 in JSON would be a third more."""
 
 LORA_SUFFIX = ".safetensors"
 
-References: TypeAlias = ImageLike | Sequence[ImageLike]
+References: TypeAlias = ImageLike | OneReference | Sequence[ImageLike | OneReference]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """Complete, since it may be sent several times."""
+    """Complete, since it may be sent several times; `path` is where an edit is submitted."""
 
     content: bytes
     content_type: str
+    path: str = "generate/async"
 
 
 def body_of(
@@ -39,16 +40,19 @@ def body_of(
     mask: ImageLike | None = None,
     negative_prompt: str | None = None,
     callback_url: str | None = None,
+    session: str | None = None,
     n: int | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Body:
     """The request without what was not asked for; several edits in the place of a prompt. Raises: NotAnImage."""
-    several = isinstance(reference, list | tuple)
+    several = isinstance(reference, list | tuple | dict)
     images: dict[str, Any] = {"base_image": image, "reference_images" if several else "reference_image": reference}
     images["mask_image"] = mask
     read = {name: _read(given) for name, given in images.items() if given is not None}
     sentence = prompt if isinstance(prompt, str) else None
-    texts = {"prompt": sentence, "negative_prompt": negative_prompt, "callback_url": callback_url}
+    texts = {
+        "prompt": sentence, "negative_prompt": negative_prompt, "callback_url": callback_url, "session": session,
+    }  # fmt: skip
     plain: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
     if not isinstance(prompt, str):
         plain["edits"] = [_edit(one) for one in prompt]
@@ -59,9 +63,28 @@ def body_of(
     size_bytes = sum(len(part) for parts in read.values() for part in parts if isinstance(part, bytes))
     if size_bytes >= FORM_FROM_BYTES:
         return _form(read, plain)
-    wired = {name: [to_base64(part) for part in parts] for name, parts in read.items()}
+    wired = {name: [_wired(part) for part in parts] for name, parts in read.items()}
     body = {name: parts if name == "reference_images" else parts[0] for name, parts in wired.items()}
     return Body(content=_json(body | plain), content_type="application/json")
+
+
+def views_body_of(
+    images: Sequence[ImageLike],
+    prompt: str,
+    *,
+    reference: References | None = None,
+    negative_prompt: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Body:
+    """One edit of several photographs, without what was not asked for. Raises: NotAnImage."""
+    body: dict[str, Any] = {"base_images": [_wired(image) for image in _read(images)], "prompt": prompt}
+    if reference is not None:
+        body["reference_images"] = [_wired(image) for image in _read(reference)]
+    if negative_prompt is not None:
+        body["negative_prompt"] = negative_prompt
+    if config:
+        body["config"] = dict(config)
+    return Body(content=_json(body), content_type="application/json", path="views/async")
 
 
 def _edit(one: OneEdit) -> dict[str, Any]:
@@ -70,8 +93,23 @@ def _edit(one: OneEdit) -> dict[str, Any]:
     if "mask_image" in edit:
         edit["mask_image"] = to_base64(to_bytes_or_url(edit["mask_image"]))
     if "reference_images" in edit:
-        edit["reference_images"] = [to_base64(to_bytes_or_url(image)) for image in edit["reference_images"]]
+        edit["reference_images"] = [_wired(part) for part in _read(edit["reference_images"])]
     return edit
+
+
+def _said(reference: OneReference) -> dict[str, Any]:
+    """A reference with its images as text."""
+    said: dict[str, Any] = {name: value for name, value in reference.items() if value is not None}
+    if "image" in said:
+        said["image"] = to_base64(to_bytes_or_url(said["image"]))
+    part = said.get("for")
+    if isinstance(part, dict) and "mask_image" in part:
+        said["for"] = {**part, "mask_image": to_base64(to_bytes_or_url(part["mask_image"]))}
+    return said
+
+
+def _wired(part: bytes | str | dict[str, Any]) -> str | dict[str, Any]:
+    return part if isinstance(part, dict) else to_base64(part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +150,14 @@ def lora_upload(
     )
 
 
-def _read(given: Any) -> list[bytes | str]:
-    return [to_bytes_or_url(one) for one in (given if isinstance(given, list | tuple) else [given])]
+def _read(given: Any) -> list[bytes | str | dict[str, Any]]:
+    several = given if isinstance(given, list | tuple) else [given]
+    return [_said(cast(OneReference, one)) if isinstance(one, dict) else to_bytes_or_url(one) for one in several]
 
 
-def _form(images: Mapping[str, list[bytes | str]], plain: Mapping[str, Any]) -> Body:
+def _form(images: Mapping[str, list[bytes | str | dict[str, Any]]], plain: Mapping[str, Any]) -> Body:
     parts: list[tuple[str, Any]] = [
-        (name, (name, part) if isinstance(part, bytes) else (None, part))
+        (name, (name, part) if isinstance(part, bytes) else (None, part if isinstance(part, str) else _json(part)))
         for name, parts in images.items()
         for part in parts
     ]

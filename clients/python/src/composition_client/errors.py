@@ -13,6 +13,7 @@ ComposeError
     |-- NotFound                   NOT_FOUND
     |-- MethodNotAllowed           METHOD_NOT_ALLOWED
     |-- Cancelled                  CANCELLED
+    |   `-- Superseded             SUPERSEDED
     |-- PayloadTooLarge            PAYLOAD_TOO_LARGE
     |-- Unprocessable              (abstract)
     |   |-- UnprocessableImage     UNPROCESSABLE_IMAGE
@@ -124,6 +125,12 @@ class MethodNotAllowed(ServiceError):
 
 class Cancelled(ServiceError):
     known_code = "CANCELLED"
+
+
+class Superseded(Cancelled):
+    """A newer request of its session took its place."""
+
+    known_code = "SUPERSEDED"
 
 
 class PayloadTooLarge(ServiceError):

@@ -274,7 +274,7 @@ def _path(*parts: str) -> str:
 
 def _submission(body: Body, key: str | None) -> Call:
     headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-    return Call(method="POST", path=f"{API}/generate/async", body=body, headers=headers)
+    return Call(method="POST", path=f"{API}/{body.path}", body=body, headers=headers)
 
 
 def _edit(job: Job) -> Edit:

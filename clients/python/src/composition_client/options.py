@@ -25,6 +25,18 @@ LoraName = Annotated[str, Field(min_length=1, max_length=100)]
 LoraWeight = Annotated[float, Field(ge=-2.0, le=2.0)]
 
 
+class DrawnPart(TypedDict):
+    """A part of what is repainted, as a mask of the photo's size: white (True) = the part."""
+
+    mask_image: ImageLike
+
+
+OneReference = TypedDict(
+    "OneReference", {"image": Required[ImageLike], "weight": float, "for": str | DrawnPart}, total=False
+)
+"""A reference image with what is said of it: its weight, 0..1, and the part that it is for, in words or drawn."""
+
+
 class OneEdit(TypedDict, total=False):
     """One of several edits of a photo; what it leaves out is as the config has it for all of them.
 
@@ -34,7 +46,7 @@ class OneEdit(TypedDict, total=False):
     prompt: Required[str]
     negative_prompt: str
     mask_image: ImageLike
-    reference_images: list[ImageLike]
+    reference_images: list[ImageLike | OneReference]
     target: str
     strength: float
     blend: float
@@ -141,7 +153,10 @@ class Config(TypedDict, total=False):
             le=8,
         ),
     ]
-    speed: Annotated[Literal["normal", "fast"], _option("fast takes few steps (LCM).", default="normal")]
+    speed: Annotated[
+        Literal["normal", "fast", "turbo"],
+        _option("fast takes few steps (LCM), turbo fewer (TCD), without guidance.", default="normal"),
+    ]
     quality: Annotated[
         Literal["exact", "balanced", "draft"],
         _option(

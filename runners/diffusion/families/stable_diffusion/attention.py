@@ -1,4 +1,4 @@
-"""Attention of the UNet: which kernel, and the IP-Adapter's own attention with a scale per batch row.
+"""Attention of the UNet: which kernel, the IP-Adapter's with a scale per batch row, and views' of one another.
 
 The stock IP-Adapter processor keeps its scale on the module, where every request of a batch would share it, and the
 stock UNet projects the reference anew in every forward. Here each request brings its projected reference tokens and
@@ -9,8 +9,9 @@ Formula: IP-Adapter, arXiv 2308.06721, equation 5.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812  the name that every reader of torch code expects
@@ -18,10 +19,13 @@ from torch import nn
 
 logger = logging.getLogger(__name__)
 
+VIEW_BLOCKS: Final = ("down_blocks", "mid_block")
+"""Those in which views see one another (docs/adr/0014 has the measurement)."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReferenceRows:
-    """The references of one batch.
+    """A reference of each row of one batch: images that are attended to all together.
 
     Attributes:
         tokens: projected IP-Adapter tokens, shape (rows, tokens, channels), zeros for a row without a reference.
@@ -51,7 +55,7 @@ class ReferenceRows:
 
 
 class ReferenceAttention(nn.Module):
-    """Cross-attention to the text plus, per row, scale x cross-attention to the reference's tokens."""
+    """Cross-attention to the text plus, per row and reference, scale x cross-attention to the reference's tokens."""
 
     def __init__(self, to_k: nn.Module, to_v: nn.Module) -> None:
         super().__init__()
@@ -65,7 +69,7 @@ class ReferenceAttention(nn.Module):
         encoder_hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         temb: torch.Tensor | None = None,
-        ip_hidden_states: ReferenceRows | None = None,
+        ip_hidden_states: Sequence[ReferenceRows] = (),
     ) -> torch.Tensor:
         """Attend from the image to the conditioning.
 
@@ -75,21 +79,102 @@ class ReferenceAttention(nn.Module):
             encoder_hidden_states: the text, (rows, tokens, channels).
             attention_mask: always None for these models.
             temb: unused here, part of the processor's call.
-            ip_hidden_states: None when no row has a reference. The name is one of two that diffusers hands
-                through to processors silently.
+            ip_hidden_states: the references, in the order in which what they give is added. The name is one of two
+                that diffusers hands through to processors silently.
         """
         heads = attn.heads
         query = _split_heads(attn.to_q(hidden_states), heads)
         key, value = attn.to_k(encoder_hidden_states), attn.to_v(encoder_hidden_states)
         attended = _attend(query, key, value, heads, attention_mask)
-        if ip_hidden_states is not None:
-            tokens = ip_hidden_states.tokens
-            reference = _attend(query, self.to_k_ip(tokens), self.to_v_ip(tokens), heads, None)
-            reference = ip_hidden_states.masked(reference)
-            attended = attended + (ip_hidden_states.scales * reference).to(attended.dtype)
+        for rows in ip_hidden_states:
+            reference = _attend(query, self.to_k_ip(rows.tokens), self.to_v_ip(rows.tokens), heads, None)
+            attended = attended + (rows.scales * rows.masked(reference)).to(attended.dtype)
         projected: torch.Tensor = attn.to_out[1](attn.to_out[0](attended))
         rescaled: torch.Tensor = projected / attn.rescale_output_factor
         return rescaled
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewRows:
+    """Which rows of a batch see one another: `groups` of row numbers, rising; rows of none see themselves alone."""
+
+    groups: tuple[tuple[int, ...], ...]
+
+
+class ViewAttention:
+    """Self-attention in which the views of one thing attend to each other's pixels as to their own.
+
+    Where there are no views, `alone` does what it does without them.
+    """
+
+    def __init__(self, alone: Any) -> None:
+        self.alone = alone
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        temb: torch.Tensor | None = None,
+        ip_adapter_masks: ViewRows | None = None,
+    ) -> torch.Tensor:
+        """Attend from pixels to pixels.
+
+        Args:
+            attn: the diffusers attention layer that owns the projections.
+            hidden_states: (rows, pixels, channels).
+            encoder_hidden_states: always None: these are the pixels' own.
+            attention_mask: always None for these models.
+            temb: unused here, part of the processor's call.
+            ip_adapter_masks: None when no row has views. The name is the other one that diffusers hands through to
+                processors silently.
+        """
+        if ip_adapter_masks is None:
+            own: torch.Tensor = self.alone(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+            return own
+        heads = attn.heads
+        query, key, value = (_split_heads(to(hidden_states), heads) for to in (attn.to_q, attn.to_k, attn.to_v))
+        attended: dict[int, torch.Tensor] = {}
+        in_groups = {row for group in ip_adapter_masks.groups for row in group}
+        alone = tuple(row for row in range(len(query)) if row not in in_groups)
+        for group in ip_adapter_masks.groups:
+            all_keys, all_values = _all_pixels(_rows(key, group)), _all_pixels(_rows(value, group))
+            seen = F.scaled_dot_product_attention(_rows(query, group), all_keys, all_values)
+            attended |= _by_row(group, seen)
+        if alone:
+            own_rows = F.scaled_dot_product_attention(_rows(query, alone), _rows(key, alone), _rows(value, alone))
+            attended |= _by_row(alone, own_rows)
+        joined = torch.cat([attended[row] for row in range(len(query))])
+        merged = joined.transpose(1, 2).reshape(hidden_states.shape)
+        projected: torch.Tensor = attn.to_out[1](attn.to_out[0](merged))
+        rescaled: torch.Tensor = projected / attn.rescale_output_factor
+        return rescaled
+
+
+def _rows(states: torch.Tensor, numbers: tuple[int, ...]) -> torch.Tensor:
+    if len(numbers) == len(states):
+        return states
+    return torch.cat([states[number : number + 1] for number in numbers])
+
+
+def _by_row(numbers: tuple[int, ...], states: torch.Tensor) -> dict[int, torch.Tensor]:
+    return dict(zip(numbers, states.chunk(len(numbers)), strict=True))
+
+
+def _all_pixels(states: torch.Tensor) -> torch.Tensor:
+    """(views, heads, pixels, channels) -> for each view the pixels of all, (views, heads, views x pixels, channels)."""
+    views, heads, _, channels = states.shape
+    return states.transpose(0, 1).reshape(1, heads, -1, channels).expand(views, -1, -1, -1)
+
+
+def share_between_views(unet: Any) -> None:
+    """Let views attend to one another in the self-attention of these blocks, whatever computes it now."""
+    processors = {
+        name: ViewAttention(processor) if ".attn1." in name and name.startswith(VIEW_BLOCKS) else processor
+        for name, processor in unet.attn_processors.items()
+    }
+    unet.set_attn_processor(processors)
 
 
 def _shrunk(mask: torch.Tensor | None, row: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runners.diffusion.families.stable_diffusion.attention import (
+    share_between_views,
     share_reference_attention,
     use_xformers_for_self_attention,
 )
@@ -29,5 +30,6 @@ def load_checkpoint(name: str, path: Path, base: Components, settings: StableDif
         share_reference_attention(base.unet, pipe.unet)
     if base.attention == "xformers":
         use_xformers_for_self_attention(pipe.unet)
+    share_between_views(pipe.unet)
     names = (name, *base.names[1:])
     return replace(base, pipe=pipe, text=base.kind.encoder(pipe, base.device), paths=paths, names=names)

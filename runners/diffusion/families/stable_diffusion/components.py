@@ -18,6 +18,7 @@ from torch import nn
 from composition.diffusion import IP_ADAPTER
 from runners.diffusion.families.stable_diffusion.attention import (
     adopt_reference_attention,
+    share_between_views,
     use_xformers_for_self_attention,
     xformers_works,
 )
@@ -119,6 +120,7 @@ def load_components(
     use_xformers = settings.use_xformers and xformers_works(device, dtype)
     if use_xformers:
         use_xformers_for_self_attention(pipe.unet)
+    share_between_views(pipe.unet)
     attention = "xformers" if use_xformers else "sdpa"
     compiled = "compiled as it is used" if settings.compile_blocks else "not compiled"
     logger.info("diffusion on %s in %s, attention %s, %s, from %s", device, dtype, attention, compiled, paths.base)

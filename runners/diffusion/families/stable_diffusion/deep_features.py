@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
+from runners.diffusion.families.stable_diffusion.attention import ReferenceRows, ViewRows
 from runners.diffusion.families.stable_diffusion.text import TEXT
 
 
@@ -24,14 +24,16 @@ class UNetRows:
         sample: (rows, 9, h, w), or as many channels as the UNet takes.
         timesteps: (rows,).
         conditioning: "encoder_hidden_states" and whatever else the model takes as added conditions.
-        reference: None when no row has one that acts.
+        references: empty when no row has one that acts.
+        views: None when no row has others of the same thing beside it.
         down, mid: ControlNet residuals of the skip connections and of the middle block; None without ControlNets.
     """
 
     sample: torch.Tensor
     timesteps: torch.Tensor
     conditioning: Mapping[str, torch.Tensor]
-    reference: ReferenceRows | None
+    references: tuple[ReferenceRows, ...]
+    views: ViewRows | None = None
     down: Sequence[torch.Tensor] | None = None
     mid: torch.Tensor | None = None
 
@@ -46,8 +48,9 @@ class UNetRows:
 
     @property
     def attention(self) -> dict[str, Any] | None:
-        """What the IP-Adapter's layers are given; None without a reference."""
-        return None if self.reference is None else {"ip_hidden_states": self.reference}
+        """What the attention layers are given beside pixels and text; None where there is nothing."""
+        given = {"ip_hidden_states": self.references or None, "ip_adapter_masks": self.views}
+        return {name: rows for name, rows in given.items() if rows is not None} or None
 
 
 def most_layers(unet: Any) -> int:

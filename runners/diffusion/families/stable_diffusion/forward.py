@@ -40,7 +40,8 @@ class BatchForward:
             sample=latents if layout.inpainting is None else torch.cat([latents, layout.inpainting], dim=1),
             timesteps=torch.stack(layout.of_each([state.timestep for state in states])),
             conditioning=layout.conditioning,
-            reference=layout.reference,
+            references=layout.references,
+            views=layout.views,
         )
         self._counters.add("unet_forwards")
         self._counters.add("unet_rows", layout.rows)

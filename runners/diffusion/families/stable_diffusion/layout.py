@@ -12,14 +12,14 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from composition.controls import CONTROLS
 from composition.request import ControlType
-from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
-from runners.diffusion.families.stable_diffusion.state import Control, StableDiffusionState
+from runners.diffusion.families.stable_diffusion.attention import ReferenceRows, ViewRows
+from runners.diffusion.families.stable_diffusion.state import Control, Reference, StableDiffusionState
 from runners.diffusion.families.stable_diffusion.text import TEXT
 
 _KEPT = 4
@@ -54,7 +54,8 @@ class Layout:
         guided: the places among the requests of those that run with guidance; theirs are the first rows.
         conditioning: see `StableDiffusionState`, each (rows, ...).
         inpainting: (rows, 5, h, w); None for a UNet that was not made for inpainting.
-        reference: None when no row has one that acts.
+        references: those that act, in the order in which what they give is added; empty when no row has one.
+        views: None when no request is one of several views of a thing.
         controls: in the order of `CONTROLS`, those that act.
     """
 
@@ -62,7 +63,8 @@ class Layout:
     guided: tuple[int, ...]
     conditioning: Mapping[str, torch.Tensor]
     inpainting: torch.Tensor | None
-    reference: ReferenceRows | None
+    references: tuple[ReferenceRows, ...]
+    views: ViewRows | None
     controls: Mapping[ControlType, ControlRows]
 
     def of_each(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -130,7 +132,8 @@ def _build(states: Sequence[StableDiffusionState]) -> Layout:
         guided=guided,
         conditioning=conditioning,
         inpainting=torch.cat(extra) if extra else None,
-        reference=_reference(rows),
+        references=_references(rows),
+        views=_views(rows),
         controls={
             kind: _control_rows(wanting, conditioning)
             for kind in CONTROLS
@@ -180,15 +183,30 @@ def _column(numbers: Sequence[float], device: torch.device, axes: int) -> torch.
     return torch.cat([torch.full(shape, number, dtype=torch.float32, device=device) for number in numbers])
 
 
-def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
-    """Tokens, scales and masks of every row; None when no row has a reference that acts at its step.
+def _references(rows: Sequence[_Row]) -> tuple[ReferenceRows, ...]:
+    """Of each row its first reference that acts at its step, then its second, as far as any row has one."""
+    acting = [row.state.acting_references for row in rows]
+    return tuple(
+        _reference(rows, [own[place] if place < len(own) else None for own in acting])
+        for place in range(max(map(len, acting)))
+    )
 
-    Rows with fewer references than others have their tokens several times over, which changes no mean over them.
+
+def _views(rows: Sequence[_Row]) -> ViewRows | None:
+    """Which rows see one another: with guidance the unconditional ones of a group, and the conditional ones."""
+    members: dict[Hashable, list[int]] = {}
+    for number, row in enumerate(rows):
+        if row.state.group is not None:
+            members.setdefault((id(row.state.group), row.positive), []).append(number)
+    return ViewRows(groups=tuple(tuple(numbers) for numbers in members.values())) if members else None
+
+
+def _reference(rows: Sequence[_Row], references: Sequence[Reference | None]) -> ReferenceRows:
+    """Tokens, scales and masks of one reference of every row, of which at least one has it.
+
+    Rows with fewer images than others have their tokens several times over, which changes no mean over them.
     """
-    references = [row.state.acting_reference for row in rows]
     given = [reference.tokens for reference in references if reference is not None]
-    if not given:
-        return None
     length = math.lcm(*(own.shape[1] for own in given))
     sample = given[0]
     blank = sample.new_zeros((1, length, sample.shape[2]))
@@ -197,8 +215,8 @@ def _reference(rows: Sequence[_Row]) -> ReferenceRows | None:
         for row, own in zip(rows, references, strict=True)
     ]
     masks = tuple(None if own is None else own.mask for own in references)
-    whole = ReferenceRows(
+    return ReferenceRows(
         tokens=torch.cat(tokens),
         scales=_column([0.0 if own is None else own.scale for own in references], sample.device, 3),
+        masks=masks if any(mask is not None for mask in masks) else None,
     )
-    return replace(whole, masks=masks) if any(mask is not None for mask in masks) else whole

@@ -23,7 +23,9 @@ from typing import Any, Final, TypeAlias
 from torch import nn
 
 from composition.errors import InvalidInput
+from composition.few_steps import FEW_STEPS
 from composition.lora import LoraKind, LoraUse
+from composition.request import Speed
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.stable_diffusion.components import Components, ordinary_tensors
 from runners.diffusion.families.stable_diffusion.text import PromptEncoder
@@ -34,8 +36,7 @@ logger = logging.getLogger(__name__)
 SetKey: TypeAlias = tuple[tuple[str, float, str | None], ...]
 """Of each file, in the order of their names: digest, weight, token. Empty for the plain model."""
 
-LCM: Final = "lcm-lora"
-_LCM_FILE: Final = "pytorch_lora_weights.safetensors"
+_SPEED_FILE: Final = "pytorch_lora_weights.safetensors"
 _PEFT_PREFIX: Final = "base_model.model."
 _LEAST_RANK: Final = 16
 _TEXT_ENCODERS: Final = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
@@ -81,7 +82,7 @@ class LoraSets:
     ) -> None:
         self._parts, self._counters, self._max_bytes = components, counters, max_bytes
         self._fused, self._compiled = fused, compiled
-        self._lcm = components.paths.lcm_lora
+        self._speeds = components.paths.speed_loras
         self._sets: OrderedDict[SetKey, LoraSet] = OrderedDict()
         self._lock = threading.Lock()
         self.loads = 0
@@ -91,23 +92,24 @@ class LoraSets:
     def loaded(self) -> tuple[str, ...]:
         """Those of the service that are in memory; what users call theirs is nobody else's business."""
         with self._lock:
-            return (LCM,) if any(LCM in one.names for one in self._sets.values()) else ()
+            held = {name for one in self._sets.values() for name in one.names}
+        return tuple(few.role for few in FEW_STEPS.values() if few.role in held)
 
     def stats(self) -> Mapping[str, int]:
         """How many sets are held, and their bytes."""
         with self._lock:
             return {"sets": len(self._sets), "bytes": sum(one.size_bytes for one in self._sets.values())}
 
-    def check(self, loras: Sequence[LoraUse], *, fast: bool) -> None:
-        """Raises: InvalidInput: this profile has no LCM-LoRA for a fast request."""
-        self._wanted(loras, fast=fast)
+    def check(self, loras: Sequence[LoraUse], speed: Speed) -> None:
+        """Raises: InvalidInput: this profile has no weights for the speed."""
+        self._wanted(loras, speed)
 
-    def get(self, loras: Sequence[LoraUse], *, fast: bool) -> LoraSet:
+    def get(self, loras: Sequence[LoraUse], speed: Speed = Speed.NORMAL) -> LoraSet:
         """The set that a request asks for, made when it is not there.
 
         Raises: InvalidInput: one does not fit the model, or its file is gone.
         """
-        wanted = self._wanted(loras, fast=fast)
+        wanted = self._wanted(loras, speed)
         key = tuple((lora.sha256, lora.weight, lora.token) for lora in wanted)
         if not key:
             return self.plain
@@ -133,13 +135,14 @@ class LoraSets:
             self._counters.add("lora_sets_dropped", len(self._sets))
             self._sets.clear()
 
-    def _wanted(self, loras: Sequence[LoraUse], *, fast: bool) -> list[LoraUse]:
+    def _wanted(self, loras: Sequence[LoraUse], speed: Speed) -> list[LoraUse]:
         wanted = list(loras)
-        if fast:
-            if self._lcm is None:
-                raise InvalidInput("speed fast is not available with this model profile")
-            path = self._lcm if self._lcm.is_file() else self._lcm / _LCM_FILE
-            wanted.append(LoraUse(name=LCM, weight=1.0, path=str(path), sha256=LCM))
+        if speed in FEW_STEPS:
+            place, role = self._speeds.get(speed), FEW_STEPS[speed].role
+            if place is None:
+                raise InvalidInput(f"speed {speed} is not available with this model profile: it has no {role}")
+            path = place if place.is_file() else place / _SPEED_FILE
+            wanted.append(LoraUse(name=role, weight=1.0, path=str(path), sha256=role))
         return sorted(wanted, key=lambda lora: lora.name)
 
 

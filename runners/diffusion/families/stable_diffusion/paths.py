@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from composition.controls import CONTROLS
-from composition.request import ControlType
+from composition.few_steps import FEW_STEPS
+from composition.request import ControlType, Speed
 from models_store.store import ModelSet
 from runners.diffusion.families.stable_diffusion.kind import PipelineKind
 
@@ -24,7 +25,8 @@ class StableDiffusionPaths:
         ip_adapter: has the kind's weight files and `models/image_encoder` (h94/IP-Adapter).
         ip_adapter_variant: a key of the kind's `adapters`; None takes the first that is there.
         controlnets: one folder per control type.
-        lcm_lora: has `pytorch_lora_weights.safetensors` (latent-consistency/lcm-lora-sdv1-5).
+        speed_loras: of each speed of few steps, has `pytorch_lora_weights.safetensors`
+            (latent-consistency/lcm-lora-sdv1-5, h1t/TCD-SD15-LoRA).
         taesd: the tiny autoencoder for previews (madebyollin/taesd).
     """
 
@@ -35,7 +37,7 @@ class StableDiffusionPaths:
     ip_adapter: Path | None = None
     ip_adapter_variant: str | None = None
     controlnets: Mapping[ControlType, Path] = field(default_factory=dict)
-    lcm_lora: Path | None = None
+    speed_loras: Mapping[Speed, Path] = field(default_factory=dict)
     taesd: Path | None = None
 
 
@@ -54,6 +56,6 @@ def profile_paths(kind: PipelineKind, models: ModelSet) -> StableDiffusionPaths:
         ip_adapter=path("ip-adapter"),
         ip_adapter_variant=models.ip_adapter_variant,
         controlnets={name: folder for name, folder in controlnets.items() if folder is not None},
-        lcm_lora=path("lcm-lora"),
+        speed_loras={speed: folder for speed, few in FEW_STEPS.items() if (folder := path(few.role)) is not None},
         taesd=path("taesd"),
     )

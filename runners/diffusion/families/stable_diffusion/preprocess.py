@@ -20,11 +20,11 @@ from PIL import Image as PilImage
 from composition.caching.content_cache import CacheCounts, ContentCache
 from composition.caching.content_key import content_key
 from composition.controls import CONTROLS
-from composition.diffusion import IP_ADAPTER, DiffusionRequest
+from composition.diffusion import IP_ADAPTER, DiffusionRequest, ReferenceInput
 from composition.errors import InvalidInput
+from composition.few_steps import FEW_STEPS
 from composition.images import Image, Mask
-from composition.pipelines.planning import fast_pace
-from composition.request import ControlType, Quality, Speed
+from composition.request import ControlType, Quality
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.state import Bucket
 from runners.diffusion.families.stable_diffusion.components import SAFETY_CHECKER, Components
@@ -102,12 +102,14 @@ class Preprocessor:
             raise InvalidInput("a control image must have the image's size")
         if request.area is not None and request.area.shape != (height, width):
             raise InvalidInput("a region's area must have the image's size")
+        if any(one.mask is not None and one.mask.shape != (height, width) for one in request.references):
+            raise InvalidInput("a reference's mask must have the image's size")
         if request.references and self._parts.reference_projection is None:
             raise InvalidInput("a reference image needs an IP-Adapter, which this model profile does not have")
         if request.num_inference_steps < 1 or not 0.0 < request.strength <= 1.0:
             raise InvalidInput("at least one step and a strength above 0, up to 1, are needed")
         self._controlnets.check(tuple(request.controls))
-        self._loras.check(request.loras, fast=request.speed is Speed.FAST)
+        self._loras.check(request.loras, request.speed)
 
     def encode(self, request: DiffusionRequest) -> StableDiffusionState:
         """Encode everything that a request needs.
@@ -118,34 +120,34 @@ class Preprocessor:
         parts, lookups = self._parts, _Lookups()
         if request.request_id != self._of_request[0]:  # its regions have one image, whether or not anything is cached
             self._of_request = (request.request_id, {})
-        fast = request.speed is Speed.FAST
         steps, guidance = request.num_inference_steps, request.guidance_scale
-        if fast:
-            steps, guidance = fast_pace(steps, guidance)
+        few = FEW_STEPS.get(request.speed)
+        if few is not None:
+            steps, guidance = few.pace(steps, guidance)
         schedule = build_schedule(
             parts.pipe.scheduler.config,
             num_inference_steps=steps,
             strength=request.strength,
-            fast=fast,
+            speed=request.speed,
             device=parts.device,
             dtype=parts.dtype,
             scheduler=request.scheduler,
         )
         guided = guidance > 1.0
-        economy = ECONOMIES[Quality.EXACT if fast else request.quality]
+        economy = ECONOMIES[Quality.EXACT if few is not None else request.quality]
         guidance_start, guidance_end = self._guidance_window(len(schedule.timesteps), economy) if guided else (0, 0)
-        loras = self._loras.get(request.loras, fast=fast)
+        loras = self._loras.get(request.loras, request.speed)
         conditioning = self._conditioning(request, loras, guided, lookups)
         generator = torch.Generator().manual_seed(request.seed)
         start = self._latents(request, schedule, generator, lookups)
-        reference = self._reference(request, guided, lookups)
+        references = self._references(request, guided, lookups)
         controls = self._controls(request)
         return StableDiffusionState(
             bucket=Bucket(
                 latent_size=tuple(start.latents.shape[2:]), shared=loras.key, text_tokens=conditioning[TEXT].shape[1]
             ),
             steps=len(schedule.timesteps),
-            models_used=self._models_used(reference, controls, loras),
+            models_used=self._models_used(references, controls, loras),
             cache=lookups.outcome,
             notes=loras.notes,
             unet=None if loras is self._loras.plain else loras.unet,
@@ -162,7 +164,7 @@ class Preprocessor:
             guidance_end=guidance_end,
             economy=economy,
             guidance_rescale=request.guidance_rescale,
-            reference=reference,
+            references=references,
             controls=controls,
         )
 
@@ -301,28 +303,44 @@ class Preprocessor:
         scaling: float = parts.vae.config.scaling_factor
         return (scaling * sample).contiguous()
 
-    def _reference(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> Reference | None:
-        """What the IP-Adapter makes of all references; None without one or at scale 0."""
-        if not request.references or request.ip_adapter_scale == 0.0:
-            return None
-        key = content_key("references", *request.references, "guided" if guided else "alone")
+    def _references(self, request: DiffusionRequest, guided: bool, lookups: _Lookups) -> tuple[Reference, ...]:
+        """What the IP-Adapter makes of the references, without those at scale 0."""
+        acting = [one for one in request.references if one.scale != 0.0]
+        if not acting:
+            return ()
+        images = [image for one in acting for image in one.images]
+        key = content_key("references", *images, "guided" if guided else "alone")
         tokens: torch.Tensor
-        tokens, hit = self._cache.get(key, lambda: self._encode_references(request.references, guided))
+        tokens, hit = self._cache.get(key, lambda: self._encode_references(images, guided))
         lookups.note("reference_embeddings", hit)
-        mask = None
-        if request.ip_adapter_mask:
-            acts = request.mask if request.area is None else np.minimum(request.mask, request.area)
-            mask = torch.from_numpy((acts >= 128).astype(np.float32))[None].to(self._parts.device)
-        return Reference(
-            tokens=tokens,
-            scale=request.ip_adapter_scale,
-            start=request.ip_adapter_start,
-            end=request.ip_adapter_end,
-            mask=mask,
+        own = torch.split(tokens, [len(one.images) for one in acting], dim=1)
+        return tuple(
+            Reference(
+                tokens=part.flatten(1, 2),
+                scale=one.scale,
+                start=request.ip_adapter_start,
+                end=request.ip_adapter_end,
+                mask=self._reference_mask(request, one),
+            )
+            for one, part in zip(acting, own, strict=True)
         )
 
+    def _reference_mask(self, request: DiffusionRequest, one: ReferenceInput) -> torch.Tensor | None:
+        """Where one of a request's references acts, (1, H, W), 0 or 1; None: everywhere."""
+        limits = [] if one.mask is None else [one.mask]
+        if request.ip_adapter_mask:
+            limits += [request.mask] if request.area is None else [request.mask, request.area]
+        if not limits:
+            return None
+        acts = np.minimum.reduce(limits)
+        return torch.from_numpy((acts >= 128).astype(np.float32))[None].to(self._parts.device)
+
     def _encode_references(self, images: Sequence[Image], guided: bool) -> torch.Tensor:
-        """All in one go, as the stock pipeline does it (`ip_adapter_image=[[one, other]]`): their tokens in a row."""
+        """All in one go, as the stock pipeline does it (`ip_adapter_image=[[one, other]]`).
+
+        Returns:
+            (1 or 2, images, tokens, channels), the unconditional row first.
+        """
         parts = self._parts
         self._counters.add("reference_encodes")
         projection: Any = parts.reference_projection
@@ -335,7 +353,7 @@ class Preprocessor:
             )
             rows = torch.cat([blank[None], embeds[None]]) if guided else embeds[None]
             tokens: torch.Tensor = projection([rows])[0]
-        return tokens.flatten(1, 2)
+        return tokens
 
     def _controls(self, request: DiffusionRequest) -> dict[ControlType, Control]:
         """In the order of `CONTROLS`, without those that contribute nothing."""
@@ -355,9 +373,9 @@ class Preprocessor:
         return controls
 
     def _models_used(
-        self, reference: Reference | None, controls: Mapping[ControlType, Control], loras: LoraSet
+        self, references: Sequence[Reference], controls: Mapping[ControlType, Control], loras: LoraSet
     ) -> tuple[str, ...]:
-        names = [self._parts.names[0]] + [IP_ADAPTER] * (reference is not None)
+        names = [self._parts.names[0]] + [IP_ADAPTER] * bool(references)
         names += [CONTROLS[kind].role for kind in controls]
         names += loras.names
         return (*names, *[SAFETY_CHECKER] * (self._parts.safety_checker is not None))

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from composition.request import Scheduler
-from runners.diffusion.families.stable_diffusion.schedulers import BUILDERS, lcm
+from composition.request import Scheduler, Speed
+from runners.diffusion.families.stable_diffusion.schedulers import BUILDERS, OF_FEW_STEPS
 from runners.diffusion.families.stable_diffusion.solvers.moves import SolverStep
 from runners.diffusion.families.stable_diffusion.solvers.registry import solver_steps
 
@@ -74,17 +74,18 @@ def build_schedule(
     *,
     num_inference_steps: int,
     strength: float,
-    fast: bool,
+    speed: Speed = Speed.NORMAL,
     device: torch.device,
     dtype: torch.dtype,
     scheduler: Scheduler = Scheduler.DPM_SOLVER,
 ) -> Schedule:
     """A fresh scheduler with a saved one's configuration (betas, prediction type), advanced to where `strength` starts.
 
-    Of `num_inference_steps` that share runs, as diffusers defines it, but at least one step. `fast` takes LCM instead
-    of `scheduler`. Latents are of `dtype`.
+    Of `num_inference_steps` that share runs, as diffusers defines it, but at least one step. A speed of few steps takes
+    its own instead of `scheduler`. Latents are of `dtype`.
     """
-    chosen = lcm.build(config) if fast else BUILDERS[scheduler](config)
+    of_speed = OF_FEW_STEPS.get(speed)
+    chosen = (of_speed or BUILDERS[scheduler])(config)
     chosen.set_timesteps(num_inference_steps, device=device)
     kept = max(1, min(int(num_inference_steps * strength), num_inference_steps))
     start = num_inference_steps - kept
@@ -95,7 +96,7 @@ def build_schedule(
         timesteps=chosen.timesteps[start:],
         steps=steps,
         noise_shares=_noise_shares(chosen, start, dtype),
-        draws=steps is not None and fast,
+        draws=steps is not None and of_speed is not None,
     )
 
 

@@ -34,7 +34,7 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reference:
-    """What the IP-Adapter makes of a reference image, and when and where it acts.
+    """What the IP-Adapter makes of reference images that are taken together, and when and where they act.
 
     Attributes:
         tokens: like `StableDiffusionState.conditioning`, (1 or 2, tokens, channels).
@@ -116,7 +116,7 @@ class StableDiffusionState(RequestState):
         area: where the region is that this state is of; None: the request has one region only.
         conditioning: named rows of text conditioning, each (1 or 2, ...): without guidance only the prompt, with it
             the negative prompt first. "encoder_hidden_states" is always there, others are added conditions.
-        reference: None without a reference image.
+        references: in the order in which what they give is added.
         unet: that of its set of LoRAs; None: the plain one.
         generator: the request's own randomness, on the CPU, so that its draws do not depend on the device.
         past: what its solver remembers of earlier steps.
@@ -138,7 +138,7 @@ class StableDiffusionState(RequestState):
     guidance_end: int
     unet: Any = None
     guidance_rescale: float = 0.0
-    reference: Reference | None = None
+    references: tuple[Reference, ...] = ()
     kept: KeptLatents | None = None
     area: Area | None = None
     controls: Mapping[ControlType, Control] = field(default_factory=dict)
@@ -154,7 +154,6 @@ class StableDiffusionState(RequestState):
     def again_in_float32(self) -> StableDiffusionState:
         """The request before its first step, with the same noise, to be computed in float32."""
         latents, random, schedule = self._start
-        reference = self.reference
 
         def wide(tensor: torch.Tensor | None) -> torch.Tensor | None:
             return None if tensor is None else tensor.float()
@@ -173,7 +172,7 @@ class StableDiffusionState(RequestState):
             conditioning={name: rows.float() for name, rows in self.conditioning.items()},
             schedule=schedule.before_its_first_step(torch.float32),
             generator=torch.Generator().set_state(random),
-            reference=None if reference is None else replace(reference, tokens=reference.tokens.float()),
+            references=tuple(replace(one, tokens=one.tokens.float()) for one in self.references),
             controls={kind: replace(control, image=control.image.float()) for kind, control in self.controls.items()},
         )
 
@@ -200,12 +199,9 @@ class StableDiffusionState(RequestState):
         return self.economy.every > 1 and self.step + 1 < self.steps
 
     @property
-    def acting_reference(self) -> Reference | None:
-        """The reference, at the steps at which it acts."""
-        reference = self.reference
-        if reference is None or not within(self.step, self.steps, reference.start, reference.end):
-            return None
-        return reference
+    def acting_references(self) -> tuple[Reference, ...]:
+        """Those that act at the next step."""
+        return tuple(one for one in self.references if within(self.step, self.steps, one.start, one.end))
 
     @property
     def acting_controls(self) -> tuple[ControlType, ...]:
@@ -214,7 +210,7 @@ class StableDiffusionState(RequestState):
 
     @property
     def workload(self) -> Hashable:
-        return self.rows, self.acting_controls, self.acting_reference is not None
+        return self.rows, self.acting_controls, len(self.acting_references)
 
     @property
     def rows(self) -> int:

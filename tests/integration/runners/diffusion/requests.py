@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from composition.diffusion import ControlInput, DiffusionRequest, DiffusionResult
+from composition.diffusion import ControlInput, DiffusionRequest, DiffusionResult, ReferenceInput
 from composition.request import ControlType
 from runners.diffusion.engine.step_engine import StepEngine
 from tests.fakes.fake_listener import FakeListener
@@ -24,7 +24,13 @@ def photo(seed: int, height: int = SIDE, width: int = SIDE) -> Any:
 
 
 def request(seed: int = 1, *, height: int = SIDE, width: int = SIDE, **changes: Any) -> DiffusionRequest:
-    """A small edit of the image's middle; `changes` replace fields."""
+    """A small edit of the image's middle; `changes` replace fields.
+
+    References that are images are taken together, at `ip_adapter_scale`.
+    """
+    scale, images = changes.pop("ip_adapter_scale", 0.0), changes.get("references", ())
+    if images and not isinstance(images[0], ReferenceInput):
+        changes["references"] = (ReferenceInput(images=images, scale=scale),)
     mask = np.zeros((height, width), dtype=np.uint8)
     mask[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = 255
     values: dict[str, Any] = {

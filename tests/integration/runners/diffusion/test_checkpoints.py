@@ -128,7 +128,7 @@ def test_a_fast_request_of_such_a_checkpoint_draws_what_the_stock_pipeline_draws
     fast = request(speed=Speed.FAST, num_inference_steps=4, guidance_scale=1.5)
     plain = plain_of(served)
     stock = StockPipelines(plain.paths, torch.float32)
-    stock.add_lora(None, plain.paths.lcm_lora)
+    stock.add_lora(None, plain.paths.speed_loras[Speed.FAST])
     assert torch.equal(denoise_alone(family_of(plain.load()), fast), stock.latents(fast, None))
 
 

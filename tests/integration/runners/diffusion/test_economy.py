@@ -47,7 +47,7 @@ def rows_for(unet, height, width, *, controlled, reference):
             hooks = [block.register_forward_hook(lambda _, __, out: skips.extend(out[1])) for block in unet.down_blocks]
             first = unet.conv_in.register_forward_hook(lambda _, __, out: skips.append(out))
             last = unet.mid_block.register_forward_hook(lambda _, __, out: skips.append(out))
-            whole(unet, UNetRows(sample=sample, timesteps=timesteps, conditioning=conditioning, reference=None))
+            whole(unet, UNetRows(sample=sample, timesteps=timesteps, conditioning=conditioning, references=()))
             for hook in (*hooks, first, last):
                 hook.remove()
         *down, mid = [random(*skip.shape) for skip in skips]
@@ -56,7 +56,7 @@ def rows_for(unet, height, width, *, controlled, reference):
         sample=sample,
         timesteps=timesteps,
         conditioning=conditioning,
-        reference=tokens if reference else None,
+        references=(tokens,) if reference else (),
         down=down,
         mid=mid,
     )
@@ -69,7 +69,7 @@ def whole(unet, rows):
         rows.sample,
         rows.timesteps,
         encoder_hidden_states=rows.conditioning["encoder_hidden_states"],
-        cross_attention_kwargs=None if rows.reference is None else {"ip_hidden_states": rows.reference},
+        cross_attention_kwargs=rows.attention,
         added_cond_kwargs=added or None,
         down_block_additional_residuals=rows.down,
         mid_block_additional_residual=rows.mid,

@@ -128,9 +128,11 @@ def test_requests_of_different_sizes_and_speeds_are_served_side_by_side(make_eng
         request(1, num_inference_steps=6),
         request(2, height=64, width=128, num_inference_steps=6),
         request(3, speed=Speed.FAST, guidance_scale=7.5, num_inference_steps=25),
+        request(4, speed=Speed.TURBO, guidance_scale=7.5, num_inference_steps=25),
     )
-    assert [result.image.shape for result in results] == [(64, 64, 3), (64, 128, 3), (64, 64, 3)]
+    assert [result.image.shape for result in results] == [(64, 64, 3), (64, 128, 3), (64, 64, 3), (64, 64, 3)]
     assert results[2].models_used == ("sd-inpainting", "lcm-lora", "safety-checker")
+    assert results[3].models_used == ("sd-inpainting", "tcd-lora", "safety-checker")
 
 
 def test_a_fast_request_leaves_the_plain_weights_as_they_were(make_engine):

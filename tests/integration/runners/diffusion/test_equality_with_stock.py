@@ -70,7 +70,8 @@ def test_several_references_are_bit_equal_to_the_stock_pipeline_with_as_many_ima
     family = family_of(served.load(variant=variant))
     latents = denoise_alone(family, one)
     assert torch.equal(latents, served.stock(torch.float32).latents(one, served.variant(variant)))
-    fewer = dataclasses.replace(one, references=one.references[:-1])
+    (together,) = one.references
+    fewer = dataclasses.replace(one, references=(dataclasses.replace(together, images=together.images[:-1]),))
     assert not torch.equal(latents, denoise_alone(family, fewer))
 
 
@@ -93,14 +94,39 @@ def test_a_request_without_a_reference_is_bit_equal_whether_or_not_an_ip_adapter
     assert torch.equal(*latents)
 
 
-def test_a_fast_request_is_bit_equal_to_the_stock_pipeline_with_the_lcm_lora(served):
-    fast = request(height=128, width=128, speed=Speed.FAST, num_inference_steps=4, guidance_scale=1.5)
+FEW = {
+    "fast": {"speed": Speed.FAST, "num_inference_steps": 4, "guidance_scale": 1.5},
+    "turbo": {"speed": Speed.TURBO, "num_inference_steps": 4, "guidance_scale": 1.0},
+    "turbo, a single step": {"speed": Speed.TURBO, "num_inference_steps": 1, "guidance_scale": 1.0},
+    "turbo, from the photo": {"speed": Speed.TURBO, "num_inference_steps": 4, "guidance_scale": 1.0, "strength": 0.6},
+}
+
+
+@pytest.mark.parametrize("options", FEW.values(), ids=FEW)
+def test_a_request_of_few_steps_is_bit_equal_to_the_stock_pipeline_with_the_lora_of_its_speed(served, options):
+    few = request(height=128, width=128, **options)
     family = family_of(served.fresh())
     pipelines = StockPipelines(served.paths, torch.float32)
     plain = pipelines.latents(request(seed=3), None)
-    pipelines.add_lora(None, served.paths.lcm_lora)
-    assert torch.equal(denoise_alone(family, fast), pipelines.latents(fast, None))
+    pipelines.add_lora(None, served.paths.speed_loras[few.speed])
+    assert torch.equal(denoise_alone(family, few), pipelines.latents(few, None))
     assert torch.equal(denoise_alone(family, request(seed=3)), plain)
+
+
+def test_requests_of_all_speeds_beside_one_another_equal_the_stock_pipeline(served):
+    family = family_of(served.load())
+    requests = [
+        request(seed, **options, controls=controls)
+        for seed, (options, controls) in enumerate(
+            [*zip([*FEW.values(), *FEW.values()], [{}] * 4 + [CONTROLS["both"]] * 4, strict=True), ({}, {})], start=20
+        )
+    ]
+    together = denoise_together(family, requests, arrive_every=1)
+    pipelines = {speed: StockPipelines(served.paths, torch.float32) for speed in Speed}
+    for speed, folder in served.paths.speed_loras.items():
+        pipelines[speed].add_lora(None, folder)
+    for one, latents in zip(requests, together, strict=True):
+        assert (latents - pipelines[one.speed].latents(one, None)).abs().max() <= 1e-3
 
 
 def mixed_requests():

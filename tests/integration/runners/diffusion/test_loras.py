@@ -11,7 +11,6 @@ import torch
 from benchmarks.stock import StockPipelines
 from composition.errors import InvalidInput
 from composition.request import Speed
-from runners.diffusion.families.stable_diffusion.loras import LCM
 from tests.fakes.fake_listener import FakeListener
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
 from tests.integration.runners.diffusion.lora_files import (
@@ -105,7 +104,7 @@ def test_fused_is_what_the_stock_pipeline_gives_fused(load, paths, files, names)
 def test_fusing_leaves_no_adapters_behind_takes_what_it_changes_and_leaves_plain_requests_alone(load, files):
     plain = denoise_alone(family_of(load()), request())
     family = family_of(load(), fused_loras=True)
-    made = family.loras.get((files["old"],), fast=False)
+    made = family.loras.get((files["old"],))
     assert not any("lora" in name for name, _ in made.unet.named_modules())
     changed = matrices(load().pipe.unet, ATTENTION, 4, 5)
     layers = dict(made.unet.named_modules())
@@ -143,7 +142,7 @@ def test_an_embedding_of_several_vectors_in_a_long_prompt_stands_for_all_of_them
     )
     plain = family.components.pipe
     assert plain.text_encoder.get_input_embeddings().weight.shape[0] == len(plain.tokenizer)
-    tokenizer = family.loras.get((files["sumi"],), fast=False).text._pipe.tokenizer
+    tokenizer = family.loras.get((files["sumi"],)).text._pipe.tokenizer
     ids = tokenizer(plain.maybe_convert_prompt(f"{long} sumi", tokenizer)).input_ids
     assert ids[-4:-1] == tokenizer.convert_tokens_to_ids(["sumi", "sumi_1", "sumi_2"])
     assert not torch.equal(with_token, without)
@@ -215,7 +214,7 @@ def test_an_encoding_is_shared_with_plain_requests_only_where_the_lora_leaves_th
 
 def test_sets_are_kept_within_their_bytes_and_one_in_use_lives_on(load, files):
     names = ["kohya", "new", "old"]
-    sizes = {name: family_of(load()).loras.get((files[name],), fast=False).size_bytes for name in names}
+    sizes = {name: family_of(load()).loras.get((files[name],)).size_bytes for name in names}
     stored = sum(parameter.numel() * 4 for layers in (matrices(load().pipe.unet, ATTENTION, 4, 5),)
                  for pair in layers.values() for parameter in pair)  # fmt: skip
     assert sizes["old"] == stored
@@ -238,7 +237,7 @@ def test_many_switches_leave_nothing_behind(load, files):
     family = family_of(load(), lora_max_bytes=1)
     left = []
     for turn in range(6):
-        made = family.loras.get((dataclasses.replace(files["old"], weight=0.1 + turn),), fast=False)
+        made = family.loras.get((dataclasses.replace(files["old"], weight=0.1 + turn),))
         left.append(weakref.ref(made.unet))
     del made
     gc.collect()
@@ -253,7 +252,7 @@ def test_a_set_holds_no_second_copy_of_a_weight(load, files):
     plain = {
         parameter.data_ptr() for module in family.components.modules().values() for parameter in module.parameters()
     }
-    made = family.loras.get((files["kohya"],), fast=False)
+    made = family.loras.get((files["kohya"],))
     own = [name for name, p in made.unet.named_parameters() if p.data_ptr() not in plain]
     assert own
     assert all(".lora_" in name for name in own)
@@ -321,6 +320,6 @@ def test_layers_that_find_no_place_are_named_and_the_rest_acts(load, folder, fil
 def test_a_fast_request_has_the_lcm_lora_beside_the_users(make_engine, files):
     engine = make_engine(lease_s=600)
     (fast,) = run(engine, request(speed=Speed.FAST, loras=(files["old"],)))
-    assert {LCM, "old"} <= set(fast.models_used)
-    assert engine.stats()["models_loaded"][-1] == LCM
+    assert {"lcm-lora", "old"} <= set(fast.models_used)
+    assert engine.stats()["models_loaded"][-1] == "lcm-lora"
     assert "old" not in engine.stats()["models_loaded"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from composition.diffusion import RegionRequest
+from composition.diffusion import ReferenceInput, RegionRequest
 from composition.request import Scheduler, Speed
 from runners.diffusion.engine.joined import joined
 from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
@@ -39,7 +39,8 @@ def test_two_regions_that_ask_for_the_same_are_one(load, guidance_scale):
 
 def test_after_one_step_each_region_has_what_its_own_text_reference_and_control_give(load):
     family = family_of(load())
-    own = {"strength": 1.0, "references": (photo(7),), "ip_adapter_scale": 0.6, "controls": {"depth": control(3, 0.8)}}
+    reference = ReferenceInput(images=(photo(7),), scale=0.6, mask=RIGHT)
+    own = {"strength": 1.0, "references": (reference,), "controls": {"depth": control(3, 0.8)}}
     both = denoise_alone(family, several(beside=region("a tree", **own), num_inference_steps=1))
     left = denoise_alone(family, request(prompt="a red car", num_inference_steps=1))
     right = denoise_alone(family, request(prompt="a tree", num_inference_steps=1, **own))

@@ -30,7 +30,7 @@ def rows(dtype):
         sample=torch.ones(3, 9, 8, 8, dtype=dtype),
         timesteps=torch.zeros(3),
         conditioning={"encoder_hidden_states": torch.zeros(3, 77, 4)},
-        reference=None,
+        references=(),
     )
 
 

@@ -35,6 +35,7 @@ CASES = {
     "controlnets": [{"controls": both_controls()}],
     "controlnet-in-its-window": [{"controls": {"pose": control(1, 0.8, 0.25, 0.75)}}],
     "fast": [{"speed": Speed.FAST, "guidance_scale": 1.5, "height": 128, "width": 128}],
+    "turbo": [{"speed": Speed.TURBO, "num_inference_steps": 4, "height": 128, "width": 128}],
     **{str(scheduler): [{"scheduler": scheduler}] for scheduler in Scheduler},
     "balanced": [{"quality": Quality.BALANCED, "controls": both_controls(), **REFERENCE}],
     "draft": [{"quality": Quality.DRAFT}, {"quality": Quality.DRAFT, "controls": {"depth": control(2)}}],

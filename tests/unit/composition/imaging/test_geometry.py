@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composition.images import Box, Pose
-from composition.imaging.geometry import crop, crop_box, crop_native_size, crop_pose, fit, paste
+from composition.imaging.geometry import alike, crop, crop_box, crop_native_size, crop_pose, fit, paste
 
 any_side = st.integers(1, 2048)
 natives = st.sampled_from([256, 512, 768, 1024])
@@ -241,6 +241,17 @@ def test_a_crop_holds_the_mask_with_context_on_whole_pixels(height, width, nativ
 def test_a_crop_is_diffused_at_the_size_that_loses_nothing(side, image, native):
     box = Box(x0=0, y0=0, x1=side, y1=side / 2)
     assert crop_native_size(box, size=(image, image), native_size=512) == native
+
+
+def test_images_alike_have_one_canvas_and_each_is_as_large_in_it_as_the_largest():
+    fits = alike([fit((300, 400), native_size=192), fit((500, 200), native_size=256), fit((90, 100), native_size=256)])
+    assert {one.model_size for one in fits} == {(256, 256)}
+    assert [max(one.content_size) for one in fits] == [256, 256, 256]
+    for one in fits:
+        image = noise(*one.size)
+        assert one.to_model(image).shape == (256, 256, 3)
+        assert one.from_model(one.to_model(image)).shape == image.shape
+        assert not one.mask_to_model(np.full(one.size, 255, np.uint8))[one.content_size[0] :].any()
 
 
 def test_pasting_is_the_inverse_of_cropping():

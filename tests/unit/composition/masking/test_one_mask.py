@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from composition.request import Crop, EditOptions, EditRequest, Keep, MaskFeather, PipelineChoice, RefineMask
+from composition.request import (
+    Crop,
+    EditOptions,
+    EditRequest,
+    Keep,
+    MaskFeather,
+    PipelineChoice,
+    Reference,
+    RefineMask,
+)
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
@@ -188,7 +197,7 @@ async def test_an_analysis_shows_the_mask_that_the_edit_blends_with(bench, photo
     request = EditRequest(
         base=image,
         prompt=case.prompt,
-        references=(photo[:64, :64],) if "this" in case.prompt else (),
+        references=(Reference(image=photo[:64, :64]),) if "this" in case.prompt else (),
         mask=case.mask,
         options=EditOptions(seed=7, num_inference_steps=2, keep_surroundings=Keep.OFF, **case.options),
     )

@@ -7,12 +7,18 @@ import pytest
 
 from composition.config import Config
 from composition.errors import InvalidInput
-from composition.request import EditOptions, EditRequest, Quality, Scheduler
+from composition.request import (
+    EditOptions,
+    EditRequest,
+    Quality,
+    Reference,
+    Scheduler,
+)
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 
 MUG = detection("mug", 120, 80, 220, 200)
-REFERENCE = (np.full((64, 64, 3), 90, np.uint8),)
+REFERENCE = (Reference(image=np.full((64, 64, 3), 90, np.uint8)),)
 
 
 @pytest.fixture

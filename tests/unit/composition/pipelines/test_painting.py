@@ -24,7 +24,14 @@ from composition.pipelines.context import EditContext
 from composition.pipelines.locating import Located, Structure
 from composition.pipelines.painting import paint, scene_of
 from composition.pipelines.planning import make_plan
-from composition.request import Crop, EditOptions, EditRequest, Keep, Speed
+from composition.request import (
+    Crop,
+    EditOptions,
+    EditRequest,
+    Keep,
+    Reference,
+    Speed,
+)
 from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
@@ -81,13 +88,12 @@ def smooth():
 async def test_references_and_their_scale_reach_the_diffusion_model(bench, photo):
     b = bench(detector=FakeDetector({"mug": [MUG]}))
     reference = photo[:64, :48]
-    await b.edit(request(photo, references=(reference,), ip_adapter_scale=0.35))
-    await b.edit(request(photo, references=(reference,)))
+    await b.edit(request(photo, references=(Reference(image=reference),), ip_adapter_scale=0.35))
+    await b.edit(request(photo, references=(Reference(image=reference),)))
     await b.edit(request(photo, ip_adapter_scale=0.35))
-    given, default, without = b.diffuser.requests
-    assert np.array_equal(given.references[0], reference)
-    assert [given.ip_adapter_scale, default.ip_adapter_scale] == [0.35, 0.6]
-    assert (without.references, without.ip_adapter_scale) == ((), 0.0)
+    (given,), (default,), without = (asked.references for asked in b.diffuser.requests)
+    assert np.array_equal(given.images[0], reference)
+    assert [given.scale, default.scale, given.mask, without] == [0.35, 0.6, None, ()]
 
 
 async def test_what_the_user_asks_for_reaches_the_diffusion_model(bench, photo):

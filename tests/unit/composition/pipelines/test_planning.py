@@ -157,6 +157,19 @@ def test_a_fast_edit_stays_within_what_the_lcm_lora_is_trained_for(given, pace):
     assert (plan.num_inference_steps, plan.guidance_scale) == pace
 
 
+@pytest.mark.parametrize(
+    ("given", "pace"),
+    [
+        ({}, (4, 1.0)),
+        ({"num_inference_steps": 1}, (1, 1.0)),
+        ({"num_inference_steps": 25, "guidance_scale": 7.5}, (4, 1.0)),
+    ],
+)
+def test_a_turbo_edit_takes_at_most_four_steps_and_no_guidance(given, pace):
+    plan = plan_of(options={"speed": Speed.TURBO, **given})
+    assert (plan.num_inference_steps, plan.guidance_scale) == pace
+
+
 def test_a_normal_edit_takes_the_users_pace_then_the_services():
     config = config_of(default_steps=31, default_guidance_scale=5.5)
     plan = plan_of(config=config)

@@ -79,6 +79,7 @@ jobs = st.builds(
     error=st.none() | st.builds(JobError, code=text, message=text, details=details),
     callback_url=st.none() | text,
     idempotency_key=st.none() | text,
+    session=st.none() | text,
 )
 records = st.builds(
     Record, job=jobs, order=st.integers(0, 2**50), token=st.integers(0), worker_id=text, lease_until=numbers
@@ -95,9 +96,9 @@ def test_fields_that_a_later_version_adds_are_ignored_and_missing_ones_get_their
     document = json.loads(dump_record(record))
     document["of_a_later_version"] = 1
     document["record"]["of_a_later_version"] = 1
-    del document["callback_url"], document["record"]["not_before"]
+    del document["callback_url"], document["session"], document["record"]["not_before"]
     loaded = load_record(json.dumps(document))
-    assert loaded.job.callback_url is None
+    assert (loaded.job.callback_url, loaded.job.session) == (None, None)
     assert loaded.job.payload == record.job.payload
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from composition.images import Box
-from composition.jobs import EditOfPayload, EditPayload
+from composition.jobs import EditOfPayload, EditPayload, UseOfReference
 from composition.marks import Point
 from composition.request import (
     OPTIONS,
@@ -116,10 +116,38 @@ def test_several_edits_survive_the_store_and_name_every_image():
     assert (payload.words, payload.size, payload.schema_version) == ("red car; a tree", 4, 2)
 
 
+def test_views_survive_the_store_cost_one_each_and_name_every_photograph():
+    payload = EditPayload(prompt="red car", base_key="a", view_keys=("b", "c"), reference_keys=("r",))
+    assert load_payload(json.loads(json.dumps(dump_payload(payload)))) == payload
+    assert payload.blob_keys == ("a", "b", "c", "r")
+    assert (payload.size, payload.schema_version) == (3, 4)
+
+
 def test_a_job_of_one_edit_is_written_as_every_version_reads_it():
     payload = EditPayload(prompt="blue car", base_key="a", n=3)
-    assert "edits" not in dump_payload(payload)
+    assert {"edits", "view_keys"}.isdisjoint(dump_payload(payload))
     assert (payload.words, payload.size, payload.schema_version) == ("blue car", 3, 1)
+
+
+def test_how_references_are_used_survives_the_store_and_names_every_mask():
+    uses = (UseOfReference(), UseOfReference(weight=0.5, part="sleeves"), UseOfReference(mask_key="p"))
+    payload = EditPayload(prompt="p", base_key="a", reference_keys=("r", "s", "t"), reference_uses=uses)
+    document = json.loads(json.dumps(dump_payload(payload)))
+    assert load_payload(document) == payload
+    assert (payload.blob_keys, payload.schema_version) == (("a", "r", "s", "t", "p"), 3)
+    edits = (EditOfPayload(prompt="p", reference_keys=("r", "s", "t"), reference_uses=uses), EditOfPayload(prompt="q"))
+    several = EditPayload(prompt="", base_key="a", edits=edits)
+    document = json.loads(json.dumps(dump_payload(several)))
+    assert load_payload(document) == several
+    assert (several.blob_keys, several.schema_version) == (("a", "r", "s", "t", "p"), 3)
+
+
+def test_references_that_nothing_is_said_of_are_written_as_every_version_reads_them():
+    payload = EditPayload(prompt="p", base_key="a", reference_keys=("r",))
+    assert "reference_uses" not in dump_payload(payload)
+    assert payload.schema_version == 1
+    several = dump_payload(EditPayload(prompt="", base_key="a", edits=(EditOfPayload(prompt="p"),)))
+    assert "reference_uses" not in several["edits"][0]
 
 
 def test_an_option_that_is_not_one_edits_own_is_not_read():

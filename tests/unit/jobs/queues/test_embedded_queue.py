@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from composition.errors import Cancelled, InvalidInput, ModelError, NotFound, NotReady, OutOfMemory, QueueFull
-from composition.jobs import Job, JobEvent, JobStatus, Priority
+from composition.jobs import Job, JobError, JobEvent, JobStatus, Priority
 from composition.result import Progress
 from jobs.blobs.memory_blobs import MemoryBlobStore
 from jobs.protocol.claims import Claim
@@ -22,10 +22,16 @@ class Bench:
     """A queue over memory with everything in reach."""
 
     def __init__(
-        self, *, concurrency: int = 1, max_pending: int = 100, lease_s: float = 15.0, **options: object
+        self,
+        *,
+        concurrency: int = 1,
+        max_pending: int = 100,
+        lease_s: float = 15.0,
+        store: MemoryJobStore | None = None,
+        **options: object,
     ) -> None:
         self.blobs = MemoryBlobStore()
-        self.store = MemoryJobStore(max_pending=max_pending)
+        self.store = store or MemoryJobStore(max_pending=max_pending)
         self.handler = FakeJobHandler(self.blobs)
         self.queue = EmbeddedJobQueue(
             self.store, self.handler, self.blobs,
@@ -134,6 +140,68 @@ async def test_a_waiter_is_woken_without_polling():
         for _ in range(20):
             await bench.queue.wait((await bench.submit(interactive=True)).id)
         assert loop.time() - began < 1.0
+
+
+async def test_a_newer_job_of_a_session_stops_the_older_one_and_is_run_in_its_place():
+    async with running(Bench(concurrency=1, max_pending=1)) as bench:
+        bench.handler.held = True
+        older = await bench.submit("a teapot", interactive=True, session="photo")
+        waiting = asyncio.create_task(bench.queue.wait(older.id))
+        await bench.handler.until_started(1)
+        newer = await bench.submit("a glass teapot", interactive=True, session="photo")
+        ended = await asyncio.wait_for(waiting, 60)
+        assert (ended.status, ended.error) == (
+            JobStatus.CANCELLED,
+            JobError(
+                code="SUPERSEDED",
+                message="a newer request of the same session took this one's place",
+                details={"superseded_by": newer.id},
+            ),
+        )
+        await bench.handler.until_started(2)
+        assert bench.handler.stopped == [older.id], "at once, not at its next heartbeat"
+        bench.handler.gate.set()
+        done = await asyncio.wait_for(bench.queue.wait(newer.id), 60)
+        assert await bench.blobs.get(done.result.image_key) == b"image of a glass teapot"
+        events = [event async for event in bench.queue.events(older.id, owner="anonymous", after=0)]
+        assert (events[-1].data["status"], events[-1].data["error_code"]) == ("cancelled", "SUPERSEDED")
+
+
+async def test_a_session_is_its_owner_s_alone_and_a_job_of_none_is_nobody_s():
+    async with running(Bench(concurrency=9)) as bench:
+        bench.handler.held = True
+        others = [
+            await bench.submit(session="photo", owner="bob"),
+            await bench.submit(session="another", owner="alice"),
+            await bench.submit(owner="alice"),
+            await bench.submit(owner="alice"),
+        ]
+        mine = await bench.submit(session="photo", owner="alice")
+        await bench.handler.until_started(5)
+        assert [(await bench.store.get(job.id)).status for job in [*others, mine]] == [JobStatus.PROCESSING] * 5
+
+
+async def test_a_refused_job_supersedes_none_and_neither_does_a_repeated_one():
+    async with running(Bench(concurrency=0, max_pending=2)) as bench:
+        first = await bench.submit(session="photo", idempotency_key="one", body_digest="d")
+        second = await bench.submit(session="photo", idempotency_key="two", body_digest="d")
+        assert (await bench.submit(session="photo", idempotency_key="one", body_digest="d")).id == first.id
+        assert (await bench.store.get(second.id)).status is JobStatus.PENDING
+        await bench.submit()
+        with pytest.raises(QueueFull):
+            await bench.submit(session="photo")
+        assert (await bench.store.get(second.id)).status is JobStatus.PENDING
+
+
+async def test_a_job_that_cannot_end_the_older_ones_is_run_all_the_same():
+    class Away(MemoryJobStore):
+        async def supersede(self, newest: Job) -> tuple[Job, ...]:
+            raise NotReady("the store is away")
+
+    async with running(Bench(concurrency=2, store=Away())) as bench:
+        jobs = [await bench.submit(session="photo") for _ in range(2)]
+        done = [await asyncio.wait_for(bench.queue.wait(job.id), 60) for job in jobs]
+        assert [job.status for job in done] == [JobStatus.COMPLETED] * 2
 
 
 async def test_input_images_are_deleted_when_the_job_ends_and_the_result_stays():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from composition_client.answers import Analysis
+from composition_client.answers import Analysis, EditAccount
 from composition_client.client import Client
-from composition_client.command import flags
+from composition_client.command import flags, several
 from composition_client.command.exits import exits
 from composition_client.command.places import Photo, Pipe, check_free, photos_of, write_whole
-from composition_client.command.report import print_json, say
+from composition_client.command.report import of_each, print_json, say
 from composition_client.connection import DEFAULT_URL
 from composition_client.images import overlaid
 from composition_client.options import Config
@@ -23,10 +23,13 @@ from composition_client.options import Config
 @exits
 def analyze(
     photo: Annotated[str, typer.Argument(metavar="PHOTO", help="A file, a URL, or - for stdin.")],
-    prompt: Annotated[str, typer.Argument(help="As for an edit.")],
+    prompt: Annotated[str | None, typer.Argument(help="As for an edit.")] = None,
     *,
     config: Config,
+    also: several.Also = None,
+    edits: several.File = None,
     reference: flags.Reference = None,
+    reference_for: flags.ReferenceFor = None,
     mask: flags.MaskImage = None,
     negative_prompt: flags.NegativePrompt = None,
     show: Annotated[
@@ -51,8 +54,8 @@ def analyze(
     with Client(url, timeout_s=timeout) as client:
         found = client.analyze(
             given[0].image,
-            prompt,
-            reference=pipe.references(reference),
+            several.prompt_of(prompt, also, edits, pipe),
+            reference=pipe.references(reference, reference_for),
             mask=pipe.maybe(mask),
             negative_prompt=negative_prompt,
             **config,
@@ -93,21 +96,36 @@ POINTED_OUT = {
 
 
 def in_words(found: Analysis) -> list[str]:
-    """The decision, a line for each thing it says."""
-    routing, metadata = found.routing, found.metadata
-    lines = [f"{found.pipeline} pipeline, rule {routing.get('rule')}: {routing.get('reason')}"]
+    """The decision, a line for each thing it says; of several edits each one's."""
+    if len(found.edits) > 1:
+        return of_each(found.edits, found.warnings, more=_decision_on)
+    metadata = found.metadata
+    lines = _decision(found.pipeline, found.routing, metadata.get("mask_area", 0), metadata.get("detections", []))
+    return lines + [f"warning: {warning}" for warning in found.warnings]
+
+
+def _decision_on(edit: EditAccount) -> list[str]:
+    if edit.region is None:
+        return []
+    return _decision(edit.routing.get("pipeline", ""), edit.routing, edit.mask_area, edit.detections)
+
+
+def _decision(
+    pipeline: str, routing: Mapping[str, Any], mask_area: float, detections: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    lines = [f"{pipeline} pipeline, rule {routing.get('rule')}: {routing.get('reason')}"]
     region = POINTED_OUT.get(routing.get("region_from", "")) or _target(routing.get("target") or {})
-    lines.append(f"repaints {region}, {metadata.get('mask_area', 0):.1%} of the image")
+    lines.append(f"repaints {region}, {mask_area:.1%} of the image")
     lines += [
         f"  found {thing['label']} ({thing['score']:.2f}) at {', '.join(f'{edge:.0f}' for edge in thing['box'])}"
-        for thing in metadata.get("detections", [])[:5]
+        for thing in detections[:5]
     ]
     controls = routing.get("controls", {})
     if controls:
         lines.append("structure kept by " + ", ".join(f"{name} ({weight:g})" for name, weight in controls.items()))
     if routing.get("generation_prompt"):
         lines.append(f"paints “{routing['generation_prompt']}”")
-    return lines + [f"warning: {warning}" for warning in found.warnings]
+    return lines
 
 
 def _target(target: dict[str, Any]) -> str:

@@ -18,16 +18,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from composition_client.async_client import AsyncClient
-from composition_client.command import flags
+from composition_client.body import References
+from composition_client.command import flags, several
 from composition_client.command.exits import DONE, FAILED, concerns_all, exits
 from composition_client.command.journal import Journal, OtherSettings
 from composition_client.command.places import SUFFIX_OF, Pipe, check_free, write_whole
 from composition_client.command.report import account, complain, described, print_json, print_table, say, table_of
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
-from composition_client.images import SUFFIXES, ImageLike, to_base64, to_bytes_or_url
-from composition_client.options import Config
+from composition_client.images import SUFFIXES, to_base64, to_bytes_or_url
+from composition_client.options import Config, OneEdit
 
+_IMAGES = ("image", "mask_image")
 Tell = Callable[["Outcome"], None]
 
 
@@ -46,10 +48,13 @@ class Outcome:
 @exits
 def batch(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="With the photos.")],
-    prompt: Annotated[str, typer.Argument(help="What shall be there instead, in all of them.")],
+    prompt: Annotated[str | None, typer.Argument(help="What shall be there instead, in all of them.")] = None,
     *,
     config: Config,
+    also: several.Also = None,
+    edits: several.File = None,
     reference: flags.Reference = None,
+    reference_for: flags.ReferenceFor = None,
     mask: flags.MaskImage = None,
     negative_prompt: flags.NegativePrompt = None,
     output: Annotated[
@@ -66,14 +71,18 @@ def batch(
     """Edit every photo of a folder. It notes there what is done: the same command goes on after a stop."""
     if config.get("return_mask"):
         raise typer.BadParameter("--return-mask is for compose edit")
-    target = output or folder.with_name(f"{folder.resolve().name}.edited")
+    target = output or folder.absolute().with_name(f"{folder.resolve().name}.edited")
     outputs = _outputs(folder, target, SUFFIX_OF[config.get("output_format", "png")], recursive=recursive)
     if not outputs:
         raise typer.BadParameter(f"{folder}: there is no photo ({', '.join(SUFFIXES)}) in it")
     pipe = Pipe()
-    images = {"reference": pipe.references(reference), "mask": pipe.maybe(mask)}
+    images: dict[str, References | None] = {
+        "reference": pipe.references(reference, reference_for),
+        "mask": pipe.maybe(mask),
+    }
+    said = several.prompt_of(prompt, also, edits, pipe)
     asked: dict[str, Any] = {
-        "prompt": prompt,
+        "prompt": said if isinstance(said, str) else [_with_read_images(edit) for edit in said],
         "negative_prompt": negative_prompt,
         # As data URLs they are read once, and are part of the settings.
         **{name: _read(image) for name, image in images.items() if image is not None},
@@ -94,10 +103,29 @@ def batch(
     raise typer.Exit(FAILED if any(outcome.error for outcome in outcomes) else DONE)
 
 
-def _read(image: ImageLike | list[ImageLike]) -> str | list[str]:
-    if isinstance(image, list):
-        return [f"data:;base64,{to_base64(to_bytes_or_url(one))}" for one in image]
-    return f"data:;base64,{to_base64(to_bytes_or_url(image))}"
+def _read(image: References) -> Any:
+    return [_read_one(one) for one in image] if isinstance(image, list) else _read_one(image)
+
+
+def _read_one(image: Any) -> Any:
+    """A data URL, or a reference with those."""
+    if isinstance(image, dict):
+        return {name: _read_one(value) if name in _IMAGES else _read_part(value) for name, value in image.items()}
+    given = to_bytes_or_url(image)
+    return given if isinstance(given, str) else f"data:;base64,{to_base64(given)}"
+
+
+def _read_part(said: Any) -> Any:
+    return _read_one(said) if isinstance(said, dict) else said
+
+
+def _with_read_images(edit: OneEdit) -> OneEdit:
+    read = edit.copy()
+    if (mask := edit.get("mask_image")) is not None:
+        read["mask_image"] = _read_one(mask)
+    if references := edit.get("reference_images"):
+        read["reference_images"] = [_read_one(image) for image in references]
+    return read
 
 
 def _outputs(folder: Path, target: Path, suffix: str, *, recursive: bool) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from composition_client.client import Client
-from composition_client.command import flags
+from composition_client.command import flags, several
 from composition_client.command.exits import DONE, concerns_all, exit_status, exits
 from composition_client.command.places import (
     Output,
@@ -40,11 +40,19 @@ from composition_client.options import Config
 @flags.takes_config
 @exits
 def edit(
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Files, patterns, URLs, or - for stdin.")],
-    prompt: Annotated[str, typer.Argument(help="What shall be there instead.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PHOTO... [PROMPT]",
+            help="Files, patterns, URLs, or - for stdin; then what shall be there instead, unless --edits says it.",
+        ),
+    ],
     *,
     config: Config,
+    also: several.Also = None,
+    edits: several.File = None,
     reference: flags.Reference = None,
+    reference_for: flags.ReferenceFor = None,
     mask: flags.MaskImage = None,
     negative_prompt: flags.NegativePrompt = None,
     n: Annotated[
@@ -78,15 +86,18 @@ def edit(
     if detach and (output is not None or open_ or force or config.get("return_mask")):
         raise typer.BadParameter("--detach waits for no image: -o, --force, --open and --return-mask need one")
     pipe = Pipe()
+    photos, sentence = (words, None) if edits is not None else (words[:-1], words[-1])
+    if not photos:
+        raise typer.BadParameter(f"{sentence}: a photo and a PROMPT are needed")
     given = photos_of(photos, pipe)
     if preview is not None:
         if detach or len(given) > 1:
             raise typer.BadParameter("--preview is for one photo that is waited for")
         check_free([preview], force=force)
     asked: dict[str, Any] = {
-        "prompt": prompt,
+        "prompt": several.prompt_of(sentence, also, edits, pipe),
         "negative_prompt": negative_prompt,
-        "reference": pipe.references(reference),
+        "reference": pipe.references(reference, reference_for),
         "mask": pipe.maybe(mask),
         "n": n if n > 1 else None,
     }

@@ -31,6 +31,14 @@ Reference = Annotated[
     list[str] | None,
     typer.Option("--reference", "-r", metavar="IMAGE", help="An image whose look is taken over; up to four of them."),
 ]
+ReferenceFor = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference-for",
+        metavar="PART=IMAGE",
+        help="An image whose look is taken over there alone, such as sleeves=sleeves.png; counts as a --reference.",
+    ),
+]
 MaskImage = Annotated[
     str | None, typer.Option("--mask", "-m", metavar="IMAGE", help="Of the photo's size, white = repaint.")
 ]

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from composition_client.answers import Job, JobStatus
+from composition_client.answers import EditAccount, Job, JobStatus
 from composition_client.client import Client
 from composition_client.command import flags
 from composition_client.command.exits import exits
 from composition_client.command.places import PIPE, SUFFIX_OF, Output, check_free, write_whole
-from composition_client.command.report import print_json, print_table, table_of
+from composition_client.command.report import of_each, print_json, print_table, table_of
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
 from composition_client.images import kind_of
@@ -109,8 +109,9 @@ def _show(job: Job, *, json_: bool) -> None:
     if job.result is not None:
         metadata = job.result.get("metadata", {})
         print(f"{job.result.get('pipeline_used')} pipeline, seed {metadata.get('seed_used')}")
-        for warning in metadata.get("warnings", []):
-            print(f"warning: {warning}")
+        edits = [EditAccount.model_validate(edit) for edit in metadata.get("edits", [])]
+        for line in of_each(edits, metadata.get("warnings", [])):
+            print(line)
 
 
 def _clock(seconds: float) -> str:

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 import typer
 
+from composition_client.body import References
 from composition_client.images import SENT_AS_THEY_ARE, SUFFIXES, ImageLike
+from composition_client.options import OneReference
 
 PIPE = "-"
 SUFFIX_OF = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
@@ -41,20 +43,32 @@ class Pipe:
                 raise typer.BadParameter(f"{given}: there is no such file")
             return given
         if self._read:
-            raise typer.BadParameter("only one image can come from stdin")
+            raise typer.BadParameter("only one file can come from stdin")
         self._read = True
         data = sys.stdin.buffer.read()
         if not data:
             raise typer.BadParameter("nothing came from stdin")
         return data
 
+    def content(self, given: str) -> bytes:
+        """Of a file that is no image, or of stdin. Raises: typer.BadParameter."""
+        found = self.image(given)
+        return found if isinstance(found, bytes) else Path(given).read_bytes()
+
     def maybe(self, given: str | None) -> ImageLike | None:
         return None if given is None else self.image(given)
 
-    def references(self, given: Sequence[str] | None) -> ImageLike | list[ImageLike] | None:
-        """One as itself, several as a list."""
-        images = [self.image(one) for one in given or ()]
+    def references(self, given: Sequence[str] | None, parts: Sequence[str] | None = None) -> References | None:
+        """One as itself, several as a list; `parts` are PART=IMAGE. Raises: typer.BadParameter."""
+        images: list[ImageLike | OneReference] = [self.image(one) for one in given or ()]
+        images += [self._for_part(one) for one in parts or ()]
         return images if len(images) > 1 else next(iter(images), None)
+
+    def _for_part(self, given: str) -> OneReference:
+        part, _, image = given.partition("=")
+        if not part.strip() or not image:
+            raise typer.BadParameter(f"{given}: PART=IMAGE is needed, such as sleeves=sleeves.png")
+        return {"image": self.image(image), "for": part.strip()}
 
 
 def photos_of(arguments: list[str], pipe: Pipe) -> list[Photo]:

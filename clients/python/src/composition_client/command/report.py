@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,12 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from composition_client.answers import Edit
+from composition_client.answers import Edit, EditAccount
 from composition_client.errors import ComposeError, ServiceError
 from composition_client.operations import OnProgress
 from composition_client.operations import Progress as JobProgress
 
 UNBOUNDED = 10_000
+_TOLD = {"prompt", "region", "covered_by", "mask_area", "warnings"}
+"""Of each edit, where an account is JSON."""
 
 
 def complain(message: str) -> None:
@@ -51,6 +53,7 @@ def account(edit: Edit) -> dict[str, Any]:
         "rule": edit.routing.get("rule"),
         "processing_time_ms": edit.processing_time_ms,
         "warnings": edit.warnings,
+        "edits": [one.model_dump(include=_TOLD) for one in edit.edits],
     }
 
 
@@ -60,7 +63,40 @@ def in_words(edit: Edit) -> list[str]:
     how = f"{edit.pipeline_used} pipeline" + (f" ({rule})" if rule else "")
     seeds = ("seed " if len(edit.seeds) == 1 else "seeds ") + ", ".join(map(str, edit.seeds))
     line = f"{how}, {seeds}, {edit.processing_time_ms / 1000:.1f} s, job {edit.job_id}"
-    return [line, *(f"warning: {warning}" for warning in edit.warnings)]
+    return [line, *of_each(edit.edits, edit.warnings)]
+
+
+def of_each(
+    edits: Sequence[EditAccount],
+    warnings: Sequence[str],
+    *,
+    more: Callable[[EditAccount], list[str]] = lambda edit: [],
+) -> list[str]:
+    """What became of each of several edits, what `more` there is to say of it, and its own warnings.
+
+    Then the warnings that concern all of them, or the only one.
+    """
+    lines, rest = [], list(warnings)
+    for number, edit in enumerate(edits if len(edits) > 1 else ()):
+        lines.append(f"{_number(number)} {edit.prompt}: {_where_made(edit)}")
+        lines += [f"  {line}" for line in more(edit)]
+        own = [warning for warning in rest if warning.startswith(_number(number))]
+        lines += [f"  warning: {warning.removeprefix(_number(number)).strip()}" for warning in own]
+        rest = [warning for warning in rest if warning not in own]
+    return lines + [f"warning: {warning}" for warning in rest]
+
+
+def _number(number: int) -> str:
+    """As the service's warnings begin."""
+    return f"edits.{number}:"
+
+
+def _where_made(edit: EditAccount) -> str:
+    if edit.region is None:
+        return "not done"
+    place = f"at {', '.join(map(str, edit.region))}, {edit.mask_area:.1%} of the image"
+    over = [f"{other['share']:.0%} of it under edits.{other['edit']}" for other in edit.covered_by]
+    return ", ".join([place, *over])
 
 
 def table_of(*columns: str) -> Table:

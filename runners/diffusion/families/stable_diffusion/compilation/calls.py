@@ -19,7 +19,7 @@ Form: TypeAlias = tuple[Any, ...]
 ROWS: Final = 0
 LEAST_ROWS: Final = 2
 """That `ROWS` stands for; one row is a case of its own."""
-_TENSOR, _NAMED, _REFERENCE, _PLAIN = "tensor", "named", "reference", "plain"
+_TENSOR, _NAMED, _REFERENCE, _SEVERAL, _PLAIN = "tensor", "named", "reference", "several", "plain"
 _DTYPES: Final = {str(dtype): dtype for dtype in (torch.float32, torch.float16, torch.bfloat16)}
 _MOST_VALUES: Final = 1 << 28
 _MOST_ARGUMENTS: Final = 32
@@ -57,6 +57,8 @@ def _form(value: Any, rows: int) -> Form:
         if value.masks is not None:
             raise OddCall("masks of references differ from row to row")
         return _REFERENCE, _form(value.tokens, rows), _form(value.scales, rows)
+    if isinstance(value, tuple) and len(value) <= _MOST_ARGUMENTS:
+        return _SEVERAL, tuple([_form(one, rows) for one in value])
     if isinstance(value, dict):
         return _NAMED, tuple([(name, _form(one, rows)) for name, one in value.items()])
     if isinstance(value, bool | int | float | str):
@@ -86,6 +88,8 @@ def _example(form: Form, generator: torch.Generator, rows: int) -> Any:
         return rest[0]
     if what == _NAMED:
         return {name: _example(one, generator, rows) for name, one in rest[0]}
+    if what == _SEVERAL:
+        return tuple([_example(one, generator, rows) for one in rest[0]])
     if what == _REFERENCE:
         return ReferenceRows(tokens=_example(rest[0], generator, rows), scales=_example(rest[1], generator, rows))
     dtype, shape, strides = rest
@@ -112,6 +116,8 @@ def _read(written: Any) -> Form:
             return (_PLAIN, value)
         case ["named", list(named)]:
             return _NAMED, _read_named(named)
+        case ["several", list(parts)] if all(isinstance(one, list) and one[:1] == ["reference"] for one in parts):
+            return _SEVERAL, tuple(_read(one) for one in parts[:_MOST_ARGUMENTS])
         case ["reference", ["tensor", *_] as tokens, ["tensor", *_] as scales]:
             return _REFERENCE, _read(tokens), _read(scales)
         case ["tensor", str(dtype), list(shape), list(strides)] if dtype in _DTYPES and len(shape) == len(strides) <= 4:

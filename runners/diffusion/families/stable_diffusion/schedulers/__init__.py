@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from composition.request import Scheduler
+from composition.request import Scheduler, Speed
 from runners.diffusion.families.stable_diffusion.schedulers import (
     dpm_solver_multistep,
     dpm_solver_multistep_karras,
+    lcm,
+    tcd,
     unipc_multistep,
 )
 
@@ -22,3 +24,6 @@ BUILDERS: Mapping[Scheduler, Callable[[Any], Any]] = {
     Scheduler.UNIPC: unipc_multistep.build,
 }
 """Everyone takes latents as they are (no input scaling), which a batch of requests relies on."""
+
+OF_FEW_STEPS: Mapping[Speed, Callable[[Any], Any]] = {Speed.FAST: lcm.build, Speed.TURBO: tcd.build}
+"""In the place of the one that a request names; both add noise in every step but the last."""

@@ -17,7 +17,7 @@ TENSOR = ["tensor", "torch.float32", [0, 4], [4, 1]]
 
 
 def reference(rows, tokens=4, masks=None):
-    return ReferenceRows(tokens=torch.ones(rows, tokens, 16), scales=torch.ones(rows, 1, 1), masks=masks)
+    return (ReferenceRows(tokens=torch.ones(rows, tokens, 16), scales=torch.ones(rows, 1, 1), masks=masks),)
 
 
 def call(rows=2, side=8, tokens=77, of=None, dtype=torch.float32):
@@ -39,6 +39,10 @@ def test_any_number_of_rows_from_two_on_has_one_form():
 def test_whatever_else_differs_makes_another_form(other):
     references = other.pop("references", None)
     assert call(**other, of=references and reference(2, references)) != call()
+
+
+def test_two_references_are_another_form_than_one():
+    assert call(of=reference(2) * 2) != call(of=reference(2))
 
 
 def test_tensors_that_lie_otherwise_in_memory_are_another_form():
@@ -79,7 +83,13 @@ def test_tensors_of_inference_mode_alone_have_a_form():
 
 
 def test_a_form_survives_being_written_down():
-    for form in (call(), call(rows=1), call(of=reference(2)), form_of([torch.zeros(1, 4), True, 0.5, "x"], {})):
+    for form in (
+        call(),
+        call(rows=1),
+        call(of=reference(2)),
+        call(of=reference(2) * 2),
+        form_of([torch.zeros(1, 4), True, 0.5, "x"], {}),
+    ):
         assert read_form(json.loads(json.dumps(form))) == form
 
 
@@ -102,6 +112,8 @@ def test_a_form_survives_being_written_down():
         [[["tensor", "torch.float32", [2, 4], [1 << 28, 1 << 28]]], []],
         [[["tensor", "torch.float32", [1] * 9, [1] * 9]], []],
         [[TENSOR, ["reference", TENSOR, ["plain", 1]]], []],
+        [[TENSOR, ["several", [["several", []]]]], []],
+        [[TENSOR, ["several", ["reference"]]], []],
         [[TENSOR], [["name", ["code", "import os"]]]],
         [[TENSOR], [[1, TENSOR]]],
         [[TENSOR] * 100, []],

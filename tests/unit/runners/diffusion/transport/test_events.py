@@ -5,7 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, RegionRequest
+from composition.diffusion import (
+    ControlInput,
+    DiffusionProgress,
+    DiffusionRequest,
+    DiffusionResult,
+    ReferenceInput,
+    RegionRequest,
+    ViewRequest,
+)
 from composition.errors import ContentPolicy, InvalidInput
 from composition.lora import LoraKind, LoraUse
 from composition.request import Quality, Scheduler, Speed
@@ -35,8 +43,10 @@ def full_request():
         guidance_scale=7.5,
         seed=2**32 - 1,
         strength=0.8,
-        references=(image(2), image(3)),
-        ip_adapter_scale=0.6,
+        references=(
+            ReferenceInput(images=(image(2), image(3)), scale=0.6),
+            ReferenceInput(images=(image(9),), scale=0.2, mask=np.full((16, 24), 9, np.uint8)),
+        ),
         controls={"depth": ControlInput(image=image(4), scale=0.5, start=0.1, end=0.9)},
         loras=(
             LoraUse(
@@ -66,12 +76,19 @@ def full_request():
                 prompt="a red car",
                 negative_prompt="",
                 strength=0.6,
-                references=(image(5),),
-                ip_adapter_scale=0.4,
+                references=(ReferenceInput(images=(image(5),), scale=0.4),),
                 controls={"pose": ControlInput(image=image(6), scale=0.2, start=0.2, end=0.7)},
                 area=np.full((16, 24), 8, np.uint8),
             ),
             RegionRequest(prompt="a tree", negative_prompt="", controls={}),
+        ),
+        views=(
+            ViewRequest(image=image(11), mask=np.full((16, 24), 9, np.uint8)),
+            ViewRequest(
+                image=image(12),
+                mask=np.full((16, 24), 10, np.uint8),
+                controls={"depth": ControlInput(image=image(13), scale=0.3, start=0.0, end=0.5)},
+            ),
         ),
     )
 
@@ -112,6 +129,7 @@ def test_every_field_of_a_request_is_sent():
         DiffusionProgress(step=3, total=25),
         DiffusionProgress(step=3, total=25, preview=image(9)),
         DiffusionResult(image=image(7), models_used=("sd-inpainting",), cache={"vae_moments": "hit"}),
+        DiffusionResult(image=image(7), models_used=("sd-inpainting",), others=(image(8), image(9))),
     ],
     ids=lambda event: type(event).__name__,
 )

@@ -13,12 +13,13 @@ from composition.errors import ModelError, NotReady
 from runners.diffusion.transport.spread import AWAY_S, SpreadDiffuser
 from tests.fakes.fake_diffuser import FakeDiffuser
 
-SIDE = np.zeros((8, 8, 3), np.uint8)
+WHOLE = np.full((8, 8), 255, np.uint8)
 
 
 def request(number: int = 0) -> DiffusionRequest:
+    """Of a photo of its own."""
     return DiffusionRequest(
-        request_id=str(number), image=SIDE, mask=SIDE[:, :, 0] + 255, prompt="a", negative_prompt="",
+        request_id=str(number), image=np.full((8, 8, 3), number, np.uint8), mask=WHOLE, prompt="a", negative_prompt="",
         num_inference_steps=2, guidance_scale=1.0, seed=0,
     )  # fmt: skip
 
@@ -81,6 +82,21 @@ async def test_one_after_the_other_they_take_turns():
     for number in range(4):
         await run(spread, number)
     assert [ids(card) for card in cards] == [["0", "2"], ["1", "3"]]
+
+
+async def test_a_photo_goes_to_the_card_that_saw_it_last_unless_that_is_busier():
+    cards = [FakeDiffuser(), FakeDiffuser()]
+    spread = SpreadDiffuser(cards)
+    for number in (0, 0, 0, 1, 1, 0):
+        await run(spread, number)
+    assert [ids(card) for card in cards] == [["0", "0", "0", "0"], ["1", "1"]]
+    cards[0].gate = asyncio.Event()
+    long = asyncio.create_task(run(spread, 0))
+    await cards[0].waiting.wait()
+    await run(spread, 0)
+    assert ids(cards[1]) == ["1", "1", "0"]
+    cards[0].gate.set()
+    await long
 
 
 async def test_a_runner_that_is_away_costs_the_request_nothing_and_is_left_alone_for_a_while():

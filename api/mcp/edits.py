@@ -1,4 +1,4 @@
-"""What the tools do, apart from the protocol: arguments -> the same jobs as over REST -> **answer**.
+"""Edits and their jobs as tools: arguments -> the same jobs as over REST -> **answer**.
 
 An edit may take longer than a caller may wait, so `edit` answers the job, and `job` waits for it a little at a time.
 """
@@ -6,15 +6,15 @@ An edit may take longer than a caller may wait, so `edit` answers the job, and `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.context import ApiContext, Charge
+from api.context import ApiContext
 from api.conversion import to_status
 from api.errors import about_field, validated
+from api.mcp.tool import Caller, Schema, Tool, ToolAnswer
 from api.routes.jobs import known_form
 from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
 from api.submission import delivered_images, for_who_waits, forget_images, run_interactive, stored_image, submit
@@ -24,41 +24,6 @@ MAX_WAIT_S: Final = 30.0
 _MASK_TYPE: Final = "image/png"
 _NOT_HERE: Final = ("callback_url", "response_format")
 """Fields of a request that say how its answer is delivered over HTTP."""
-
-Schema = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Whose jobs they are, and who pays for them."""
-
-    owner: str
-    charge: Charge
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolAnswer:
-    """What a tool answers: JSON-serialisable facts, and images, each with its media type."""
-
-    facts: Mapping[str, Any]
-    images: tuple[tuple[bytes, str], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tool:
-    """One tool.
-
-    Attributes:
-        description: for the model that chooses among tools.
-        schema: of its arguments.
-        reads_only: whether it changes nothing.
-        run: does it, for a caller. Raises CompositionError.
-    """
-
-    description: str
-    schema: Schema
-    reads_only: bool
-    run: Callable[[ApiContext, Caller, Mapping[str, Any]], Awaitable[ToolAnswer]]
 
 
 class JobArguments(BaseModel):
@@ -137,15 +102,34 @@ async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...
 
 def _request(arguments: Mapping[str, Any]) -> GenerateRequest:
     """Raises: InvalidInput."""
-    body = dict(arguments)
-    for name, value in arguments.items():
+    for name in arguments:
         if name in _NOT_HERE:
             raise about_field(name, "", "extra_forbidden")
+    body = _with_images_as_text(arguments)
+    if isinstance(body.get("edits"), list):
+        body["edits"] = [_with_images_as_text(one) if isinstance(one, dict) else one for one in body["edits"]]
+    return validated(GenerateRequest, body)
+
+
+def _with_images_as_text(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request, or of one of its edits, as REST has them."""
+    body = dict(fields)
+    for name, value in fields.items():
         if name in IMAGE_FIELDS:
             body[name] = _image_text(value)
         elif name in IMAGE_LISTS and isinstance(value, list):
-            body[name] = [_image_text(image) for image in value]
-    return validated(GenerateRequest, body)
+            body[name] = [_reference(one) for one in value]
+    return body
+
+
+def _reference(value: Any) -> Any:
+    """An image, or an object with one and, where the part that it is for is drawn, with another one."""
+    if not isinstance(value, dict) or "image" not in value:
+        return _image_text(value)
+    reference = {**value, "image": _image_text(value["image"])}
+    if isinstance(part := value.get("for"), dict) and "mask_image" in part:
+        reference["for"] = {**part, "mask_image": _image_text(part["mask_image"])}
+    return reference
 
 
 def _image_text(value: Any) -> Any:
@@ -158,19 +142,26 @@ def _image_text(value: Any) -> Any:
 def _edit_schema() -> Schema:
     schema = GenerateRequest.model_json_schema()
     schema.pop("example")
-    properties = {name: part for name, part in schema["properties"].items() if name not in _NOT_HERE}
-    for name in IMAGE_FIELDS:
-        properties[name] = _or_as_content(properties[name])
-    for name in IMAGE_LISTS:
-        listed, absent = properties[name]["anyOf"]
-        properties[name]["anyOf"] = [{**listed, "items": _or_as_content(listed["items"])}, absent]
-    image = {
+    for name in _NOT_HERE:
+        del schema["properties"][name]
+    for model in (schema, *schema["$defs"].values()):
+        _take_content(model.get("properties", {}))
+    schema["$defs"]["ImageContent"] = {
         "type": "object",
         "description": "An image as the protocol has it.",
         "properties": {"type": {"const": "image"}, "data": {"type": "string"}, "mimeType": {"type": "string"}},
         "required": ["type", "data"],
     }
-    return {**schema, "properties": properties, "$defs": {**schema["$defs"], "ImageContent": image}}
+    return schema
+
+
+def _take_content(properties: Schema) -> None:
+    """Let the images among a model's properties be the protocol's as well."""
+    for name in properties.keys() & {*IMAGE_FIELDS, "image"}:
+        properties[name] = _or_as_content(properties[name])
+    for name in properties.keys() & set(IMAGE_LISTS):
+        listed, absent = properties[name]["anyOf"]
+        properties[name]["anyOf"] = [{**listed, "items": _or_as_content(listed["items"])}, absent]
 
 
 def _or_as_content(image: Schema) -> Schema:
@@ -190,8 +181,9 @@ TOOLS: Final[Mapping[str, Tool]] = {
     ),
     "edit": Tool(
         description="Repaint just the part of a photo that a sentence is about, e.g. 'blue car', or 'person wearing "
-        "this jacket' with a reference image; every other pixel stays. Answers a job_id at once: call job with it "
-        "until its status is completed.",
+        "this jacket' with a reference image; every other pixel stays. `edits` makes several edits of the photo in "
+        "one pass. Answers a job_id at once: call job with it until its status is completed; the result's "
+        "metadata.warnings say what did not act.",
         schema=_EDIT_SCHEMA,
         reads_only=False,
         run=edit,

@@ -1,0 +1,56 @@
+"""POST /views and /views/async: one edit of several photographs of one thing."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api import openapi
+from api.bodies import BoundedJsonRoute
+from api.context import Charging, Context, Owner
+from api.conversion import API_PREFIX, status_url
+from api.responses import SubmitResponse, ViewsResponse
+from api.routes.generate import IdempotencyKey, run_while_connected
+from api.schemas import ViewsRequest
+from api.submission import submit
+from composition.errors import IdempotencyConflict
+from composition.jobs import JobKind, Priority
+
+router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRoute)
+
+
+@router.post(
+    "/views",
+    response_model=ViewsResponse,
+    responses=openapi.errors(*openapi.GENERATING),
+    summary="Edit several photographs of one thing alike, and wait for it",
+)
+async def views(body: ViewsRequest, request: Request, context: Context, owner: Owner) -> Response:
+    """The same target in each photograph, in one look. Blocks until all are done; closing the connection cancels it."""
+    return await run_while_connected(request, context, body, kind=JobKind.EDIT, owner=owner)
+
+
+@router.post(
+    "/views/async",
+    response_model=SubmitResponse,
+    responses=openapi.errors(*openapi.SUBMITTING, IdempotencyConflict),
+    summary="Edit several photographs of one thing alike, in the background",
+)
+async def views_async(
+    body: ViewsRequest,
+    context: Context,
+    owner: Owner,
+    charging: Charging,
+    idempotency_key: IdempotencyKey = None,
+) -> SubmitResponse:
+    """As /generate/async; the job's `result` is that of /views."""
+    job = await submit(
+        context,
+        body,
+        kind=JobKind.EDIT,
+        owner=owner,
+        priority=Priority.BATCH,
+        charge=charging,
+        idempotency_key=idempotency_key,
+    )
+    return SubmitResponse(job_id=job.id, status_url=status_url(job.id))
