@@ -20,11 +20,10 @@ from composition.pipelines.account import metadata_of, painting_of
 from composition.pipelines.asking import asked_once
 from composition.pipelines.compound import Asked, asked_in_one_prompt
 from composition.pipelines.context import EditContext, Models
-from composition.pipelines.locating import Located, Undone
+from composition.pipelines.locating import Located, Undone, with_references
 from composition.pipelines.painting import Scene, paint, scene_of
 from composition.pipelines.parallel import all_of
 from composition.pipelines.planning import alike, make_plan
-from composition.pipelines.referring import references_of
 from composition.pipelines.views import account_of_views, find_in_each, paint_views
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.prompt_reader import PromptReader
@@ -301,7 +300,7 @@ def _check_region(request: EditRequest) -> None:
 
 async def _prepared(ctx: EditContext, *, several: bool) -> Located | Undone:
     async def prepared() -> Located:
-        return await _referring(await PIPELINES[ctx.plan.decision.pipeline].prepare(ctx))
+        return await with_references(await PIPELINES[ctx.plan.decision.pipeline].prepare(ctx))
 
     return await _or_undone(ctx, prepared(), several=several)
 
@@ -309,13 +308,9 @@ async def _prepared(ctx: EditContext, *, several: bool) -> Located | Undone:
 async def _located(ctx: EditContext, *, several: bool) -> Located | Undone:
     async def located() -> Located:
         mask = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
-        return await _referring(Located(ctx=ctx, mask=mask))
+        return await with_references(Located(ctx=ctx, mask=mask))
 
     return await _or_undone(ctx, located(), several=several)
-
-
-async def _referring(edit: Located) -> Located:
-    return replace(edit, references=await references_of(edit.ctx, edit.mask))
 
 
 async def _or_undone(ctx: EditContext, work: Awaitable[Located], *, several: bool) -> Located | Undone:

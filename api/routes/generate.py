@@ -13,7 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from api import openapi
-from api.context import ApiContext, Charging, Context, Owner, current_charge
+from api.context import ApiContext, Charge, Charging, Context, Owner, current_charge
 from api.conversion import API_PREFIX, PRIVATE, rendered, status_url
 from api.forms import FORM_SCHEMA, EditRoute, form_body
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
@@ -71,16 +71,7 @@ async def generate_async(
     idempotency_key: IdempotencyKey = None,
 ) -> SubmitResponse:
     """Answers as soon as the job is accepted durably; ask `status_url` or give a `callback_url` to learn its end."""
-    job = await submit(
-        context,
-        body,
-        kind=JobKind.EDIT,
-        owner=owner,
-        priority=Priority.BATCH,
-        charge=charging,
-        idempotency_key=idempotency_key,
-    )
-    return SubmitResponse(job_id=job.id, status_url=status_url(job.id))
+    return await in_background(context, body, owner=owner, charge=charging, idempotency_key=idempotency_key)
 
 
 @router.post(
@@ -93,6 +84,22 @@ async def generate_async(
 async def analyze(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """The same request as /generate: decision, target, boxes and mask; no diffusion."""
     return await run_while_connected(request, context, body, kind=JobKind.ANALYZE, owner=owner)
+
+
+async def in_background(
+    context: ApiContext, body: Submitted, *, owner: str, charge: Charge, idempotency_key: str | None
+) -> SubmitResponse:
+    """Accept an edit for a caller that does not wait. Raises: as `submit`."""
+    job = await submit(
+        context,
+        body,
+        kind=JobKind.EDIT,
+        owner=owner,
+        priority=Priority.BATCH,
+        charge=charge,
+        idempotency_key=idempotency_key,
+    )
+    return SubmitResponse(job_id=job.id, status_url=status_url(job.id))
 
 
 async def run_while_connected(

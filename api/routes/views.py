@@ -8,13 +8,12 @@ from starlette.responses import Response
 from api import openapi
 from api.bodies import BoundedJsonRoute
 from api.context import Charging, Context, Owner
-from api.conversion import API_PREFIX, status_url
+from api.conversion import API_PREFIX
 from api.responses import SubmitResponse, ViewsResponse
-from api.routes.generate import IdempotencyKey, run_while_connected
+from api.routes.generate import IdempotencyKey, in_background, run_while_connected
 from api.schemas import ViewsRequest
-from api.submission import submit
 from composition.errors import IdempotencyConflict
-from composition.jobs import JobKind, Priority
+from composition.jobs import JobKind
 
 router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRoute)
 
@@ -44,13 +43,4 @@ async def views_async(
     idempotency_key: IdempotencyKey = None,
 ) -> SubmitResponse:
     """As /generate/async; the job's `result` is that of /views."""
-    job = await submit(
-        context,
-        body,
-        kind=JobKind.EDIT,
-        owner=owner,
-        priority=Priority.BATCH,
-        charge=charging,
-        idempotency_key=idempotency_key,
-    )
-    return SubmitResponse(job_id=job.id, status_url=status_url(job.id))
+    return await in_background(context, body, owner=owner, charge=charging, idempotency_key=idempotency_key)

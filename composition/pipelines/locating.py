@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from composition.images import DepthMap, Detection, Pose
@@ -12,7 +12,7 @@ from composition.masking.find import find, find_protected
 from composition.masking.region import Scene
 from composition.pipelines.context import EditContext
 from composition.pipelines.parallel import together
-from composition.pipelines.referring import References
+from composition.pipelines.referring import References, references_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,11 @@ class Located:
     mask: EditMask
     structure: Structure = Structure()
     references: tuple[References, ...] = ()
+
+
+async def with_references(edit: Located) -> Located:
+    """The edit with the references that act where it is. Raises: as `references_of`."""
+    return replace(edit, references=await references_of(edit.ctx, edit.mask))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

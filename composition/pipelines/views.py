@@ -23,11 +23,10 @@ from composition.imaging.one_look import Rgb, common_colours, recoloured, surfac
 from composition.journal import Journal
 from composition.pipelines.account import describe_view, painting_of, warnings_of_several
 from composition.pipelines.context import EditContext
-from composition.pipelines.locating import Located, Undone
+from composition.pipelines.locating import Located, Undone, with_references
 from composition.pipelines.overlaying import at_own_size, laid_over_from_own_size
 from composition.pipelines.painting import Scene, diffuse_all, make_request, note_results, scene_of
 from composition.pipelines.parallel import all_of
-from composition.pipelines.referring import references_of
 from composition.request import OnNoDetection
 
 
@@ -68,8 +67,7 @@ async def find_in_each(contexts: Sequence[EditContext], pipelines: Mapping[Pipel
 
 async def _found(ctx: EditContext, number: int, pipelines: Mapping[Pipeline, _Prepares]) -> Located | Undone:
     try:
-        located = await pipelines[ctx.plan.decision.pipeline].prepare(ctx)
-        return replace(located, references=await references_of(ctx, located.mask))
+        return await with_references(await pipelines[ctx.plan.decision.pipeline].prepare(ctx))
     except (NoDetection, EmptyMask) as error:
         if ctx.request.options.on_no_detection is OnNoDetection.ERROR:
             raise type(error)(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import httpx
+
 from tests.e2e.conftest import KEYS
+from tests.e2e.images import b64, encoded, photo
 from tests.e2e.page.conftest import SEED, WAIT_MS
 
 KEY = KEYS["page"]
 STORE_IT = f"sessionStorage.setItem('image-composition-key', '{KEY}')"
+OTHERS_AT_WORK = 3
+"""So many edits before one's own: it is not over before the page has heard of it."""
 
 
 def test_a_key_is_asked_for_once_and_kept_in_the_tab(visits, keyed_url):
@@ -38,6 +43,12 @@ def test_what_is_being_painted_is_shown_where_the_service_sends_it(visits, keyed
     visit.open()
     visit.take("Colour change")
     visit.set_number("Num inference steps", "100")
+    for seed in range(OTHERS_AT_WORK):
+        body = {"base_image": b64(encoded(photo(256, 256), "png")), "prompt": "a blue car"}
+        config = {"num_inference_steps": 100, "seed": seed, "pipeline": "simple"}
+        headers = {"X-API-Key": KEY}
+        answer = httpx.post(f"{keyed_url}/api/v1/generate/async", json={**body, "config": config}, headers=headers)
+        assert answer.status_code == 200, answer.text
     visit.edit()
     visit.page.get_by_alt_text("What is being painted").wait_for(timeout=WAIT_MS)
 

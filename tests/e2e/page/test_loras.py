@@ -203,6 +203,7 @@ def test_one_is_deleted_only_after_a_question(visit, service, ink):
     delete = panel.get_by_role("button", name="Delete wash")
     delete.click()
     dialog = visit.page.get_by_role("dialog", name="Delete “wash”?")
+    dialog.wait_for()
     assert visit.serious() == []
     visit.page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")

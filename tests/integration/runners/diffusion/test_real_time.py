@@ -22,7 +22,7 @@ from composition.caching.single_flight import SingleFlight
 from composition.config import load_config
 from composition.editor import Editor
 from composition.images import Box, Detection, Image, Mask
-from composition.request import Crop, EditOptions, EditRequest
+from composition.request import Crop, EditOptions, EditRequest, Reference
 from composition.result import EditResult
 from demo_models.world.edits import REFERENCE, EditPair, sample_edit
 from models_store.store import ModelSet
@@ -57,7 +57,7 @@ class Counted:
         request = EditRequest(
             base=self._pair.before.image,
             prompt=prompt,
-            references=(self._reference,),
+            references=(Reference(image=self._reference),),
             mask=mask,
             options=EditOptions(**asked),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -20,6 +21,21 @@ class DataPrediction:
     prediction_type: str
     alpha: float
     sigma: float
+
+    @classmethod
+    def at(cls, scheduler: Any, timestep: Any) -> DataPrediction:
+        """At one of the moments that a consistency model's scheduler was trained at."""
+        alpha = scheduler.alphas_cumprod[timestep]
+        return cls(
+            prediction_type=scheduler.config.prediction_type,
+            alpha=float(alpha.sqrt()),
+            sigma=float((1 - alpha).sqrt()),
+        )
+
+
+def is_plain(config: Any) -> bool:
+    """Whether a consistency model's scheduler does to the data nothing but what `predicted_data` does."""
+    return config.prediction_type in PREDICTION_TYPES and not (config.thresholding or config.clip_sample)
 
 
 def predicted_data(steps: Sequence[DataPrediction], places: Sequence[Place]) -> list[torch.Tensor]:

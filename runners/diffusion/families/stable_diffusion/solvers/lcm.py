@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from runners.diffusion.families.stable_diffusion.solvers.data_prediction import (
-    PREDICTION_TYPES,
     DataPrediction,
+    is_plain,
     predicted_data,
 )
 from runners.diffusion.families.stable_diffusion.solvers.lists import added, scaled
-from runners.diffusion.families.stable_diffusion.solvers.moves import Past, Place
+from runners.diffusion.families.stable_diffusion.solvers.moves import Past, Place, new_noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,7 @@ class LcmStep:
         denoised = added(data, scaled([place.latents for place in places], [step.skip for step in steps]))
         if self.last:
             return [(after, ()) for after in denoised]
-        noise = [place.noise for place in places if place.noise is not None]
-        assert len(noise) == len(places)
+        noise = new_noise(places)
         moved = added(
             scaled(denoised, [step.alpha_next for step in steps]), scaled(noise, [step.sigma_next for step in steps])
         )
@@ -48,23 +47,18 @@ class LcmStep:
 
 def solver_steps(scheduler: Any, begin: int) -> list[LcmStep] | None:
     """Of a scheduler of diffusers with its timesteps, from its step `begin` on; None for a variant that is not here."""
-    config = scheduler.config
-    known = config.prediction_type in PREDICTION_TYPES and not (config.thresholding or config.clip_sample)
-    return [_step(scheduler, index) for index in range(begin, len(scheduler.timesteps))] if known else None
+    if not is_plain(scheduler.config):
+        return None
+    return [_step(scheduler, index) for index in range(begin, len(scheduler.timesteps))]
 
 
 def _step(scheduler: Any, index: int) -> LcmStep:
     timesteps = scheduler.timesteps.cpu()
     last = index == len(timesteps) - 1
-    alpha = scheduler.alphas_cumprod[timesteps[index]]
     alpha_next = scheduler.alphas_cumprod[timesteps[index if last else index + 1]]
     skip, out = scheduler.get_scalings_for_boundary_condition_discrete(timesteps[index])
     return LcmStep(
-        data=DataPrediction(
-            prediction_type=scheduler.config.prediction_type,
-            alpha=float(alpha.sqrt()),
-            sigma=float((1 - alpha).sqrt()),
-        ),
+        data=DataPrediction.at(scheduler, timesteps[index]),
         out=float(out),
         skip=float(skip),
         alpha_next=float(alpha_next.sqrt()),

@@ -28,6 +28,13 @@ class Place:
     noise: torch.Tensor | None = None
 
 
+def new_noise(places: Sequence[Place]) -> list[torch.Tensor]:
+    """What the step adds to each of them, all of which have some."""
+    noise = [place.noise for place in places if place.noise is not None]
+    assert len(noise) == len(places)
+    return noise
+
+
 class SolverStep(Protocol):
     """One step's numbers, computed once per request on the CPU.
 

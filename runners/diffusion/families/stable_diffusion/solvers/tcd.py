@@ -9,12 +9,12 @@ from typing import Any, Final
 import torch
 
 from runners.diffusion.families.stable_diffusion.solvers.data_prediction import (
-    PREDICTION_TYPES,
     DataPrediction,
+    is_plain,
     predicted_data,
 )
 from runners.diffusion.families.stable_diffusion.solvers.lists import added, scaled
-from runners.diffusion.families.stable_diffusion.solvers.moves import Past, Place
+from runners.diffusion.families.stable_diffusion.solvers.moves import Past, Place, new_noise
 
 GAMMA: Final = 0.3
 """How much of a step's way back is chance; the paper's letter and value, diffusers' `eta` and its default."""
@@ -46,9 +46,8 @@ class TcdStep:
         there = added(data, noise)
         if self.last:
             return [(after, ()) for after in there]
-        new = [place.noise for place in places if place.noise is not None]
-        assert len(new) == len(places)
-        back = added(scaled(there, [step.kept for step in steps]), scaled(new, [step.renewed for step in steps]))
+        new = scaled(new_noise(places), [step.renewed for step in steps])
+        back = added(scaled(there, [step.kept for step in steps]), new)
         return [(after, ()) for after in back]
 
     def _predicted_noise(self, steps: Sequence[TcdStep], places: Sequence[Place]) -> list[torch.Tensor]:
@@ -63,9 +62,9 @@ class TcdStep:
 
 def solver_steps(scheduler: Any, begin: int) -> list[TcdStep] | None:
     """Of a scheduler of diffusers with its timesteps, from its step `begin` on; None for a variant that is not here."""
-    config = scheduler.config
-    known = config.prediction_type in PREDICTION_TYPES and not (config.thresholding or config.clip_sample)
-    return [_step(scheduler, index) for index in range(begin, len(scheduler.timesteps))] if known else None
+    if not is_plain(scheduler.config):
+        return None
+    return [_step(scheduler, index) for index in range(begin, len(scheduler.timesteps))]
 
 
 def _step(scheduler: Any, index: int) -> TcdStep:
@@ -73,13 +72,9 @@ def _step(scheduler: Any, index: int) -> TcdStep:
     last = index == len(timesteps) - 1
     following = torch.tensor(0) if last else timesteps[index + 1]
     moment = torch.floor((1 - GAMMA) * following).to(torch.long)
-    alpha, alpha_next, alpha_s = (scheduler.alphas_cumprod[at] for at in (timesteps[index], following, moment))
+    alpha_next, alpha_s = scheduler.alphas_cumprod[following], scheduler.alphas_cumprod[moment]
     return TcdStep(
-        data=DataPrediction(
-            prediction_type=scheduler.config.prediction_type,
-            alpha=float(alpha.sqrt()),
-            sigma=float((1 - alpha).sqrt()),
-        ),
+        data=DataPrediction.at(scheduler, timesteps[index]),
         alpha_s=float(alpha_s.sqrt()),
         sigma_s=float((1 - alpha_s).sqrt()),
         kept=float((alpha_next / alpha_s).sqrt()),
