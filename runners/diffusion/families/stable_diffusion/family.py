@@ -70,6 +70,9 @@ class StableDiffusionFamily:
         self.controlnets.drop_all()
         self.loras.drop_all()
 
+    def stop(self) -> None:
+        self.compiler.stop()
+
     def stats(self) -> Mapping[str, object]:
         """Of the cache of encodings what is held now; loads of ControlNets and LoRAs; forwards of the UNet by how it
         ran; see `BlockCompiler.stats`.

@@ -40,6 +40,7 @@ REST: Final = 4.0
 _IDLE_S = 1.0
 _SAVE_EVERY_S = 30.0
 _LOOK_EVERY_S = 0.2
+_END_S: Final = 5.0
 _TOLERANCE: Final = {torch.float32: 1e-3}
 _TOLERANCE_OF_HALF: Final = 3e-2
 
@@ -178,7 +179,7 @@ class BlockCompiler:
             "blocks": len(self._compiled),
             "waiting": len(self._waiting()) if self.on else 0,
             "seconds": round(self.seconds, 3),
-            "run": {network: dict(counts) for network, counts in self._blocks.items()},
+            "run": {network: dict(counts) for network, counts in dict(self._blocks).items()},
         }
 
     def run_next(self) -> bool:
@@ -210,12 +211,14 @@ class BlockCompiler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after what it is compiling now, and keep what was learnt."""
+        """Keep what was learnt, and end the thread: after what it is compiling now, for which nobody waits long."""
         self._stopping = True
         self._wake.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_END_S)
         self.save()
+        if self._learnt is not None:
+            self._learnt.end()
 
     def _recall(self, learnt: LearntCalls) -> None:
         mark = learnt.not_survived()

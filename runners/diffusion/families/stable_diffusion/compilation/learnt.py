@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -43,6 +43,8 @@ class LearntCalls:
         self._folder, self._mark = folder, f"trying-{name}-"
         self.path = folder / f"learnt-{name}.json"
         self._made_for = dict(made_for)
+        self._trying: Path | None = None
+        self._ended = False
 
     def read(self) -> dict[BlockCall, int]:
         """Answers that each call had a part in, 1 to `MOST_ANSWERS`; empty where nothing fitting is there."""
@@ -77,15 +79,18 @@ class LearntCalls:
     def trying(self, what: str) -> Iterator[None]:
         """While a new block runs for the first time: what the device does not survive leaves the mark.
 
-        Where the folder cannot be written to there is none.
+        Where the folder cannot be written to there is none, nor after `end`.
         """
+        if self._ended:
+            yield
+            return
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=self._mark)
         except OSError:
             yield
             return
-        survived = True
+        survived, self._trying = True, Path(name)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.write(descriptor, json.dumps({"made_for": self._made_for, "what": what}).encode())
@@ -94,9 +99,16 @@ class LearntCalls:
             survived = not is_device_lost(error)
             raise
         finally:
+            self._trying = None
             if survived:
                 Path(name).unlink(missing_ok=True)
             os.close(descriptor)
+
+    def end(self) -> None:
+        """The process ends as it was told to: that it did so while it tried a block is no sign of anything."""
+        self._ended, mark = True, self._trying
+        if mark is not None:
+            mark.unlink(missing_ok=True)
 
     def not_survived(self) -> Path | None:
         """The mark of a process that ended while it tried a block; None where all went well.
@@ -105,7 +117,7 @@ class LearntCalls:
         """
         for mark in sorted(self._folder.glob(f"{self._mark}*")):
             try:
-                with mark.open("rb") as file:
+                with mark.open("r+b") as file:  # as network file systems lock only what may be written
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held by a process that is trying right now
                     held = json.load(file)
             except BlockingIOError:
@@ -114,7 +126,8 @@ class LearntCalls:
                 held = None
             if isinstance(held, dict) and held.get("made_for") == self._made_for:
                 return mark
-            mark.unlink(missing_ok=True)
+            with suppress(OSError):
+                mark.unlink(missing_ok=True)
         return None
 
 

@@ -195,3 +195,21 @@ def test_a_process_that_is_trying_right_now_is_no_sign_of_one_that_did_not_survi
     with pytest.raises(ValueError, match="other"), learnt(tmp_path).trying("a block"):
         raise ValueError("other")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_is_told_to_end_while_it_tries_leaves_no_sign(tmp_path):
+    ending = learnt(tmp_path)
+    with ending.trying("a block"):
+        ending.end()
+        assert list(tmp_path.iterdir()) == []
+    with ending.trying("another block"):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_what_came_is_kept_when_it_stops_before_the_next_time_to_write(backend, tmp_path):
+    compiler, network = start(backend, tmp_path)
+    compiler.start()
+    network(sample())
+    compiler.answered()
+    compiler.stop()
+    assert len(learnt(tmp_path).read()) == 1
