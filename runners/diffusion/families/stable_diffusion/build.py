@@ -66,7 +66,8 @@ def load_kind(
         return base
 
     def load(name: str) -> StableDiffusionFamily:
-        parts = load_checkpoint(name, models.checkpoints[name], components, settings)
+        with compiler.turns.alone():
+            parts = load_checkpoint(name, models.checkpoints[name], components, settings)
         return build_family(parts, settings, counters, controlnets=base.controlnets, compiler=compiler)
 
     return CheckpointSwitch(
@@ -130,6 +131,7 @@ def _load_controlnets(
         dtype=components.dtype,
         int8="controlnets" in settings.int8,
         adopt=partial(adopt_blocks, compiler=compiler, name="controlnet"),
+        loading=compiler.turns.alone,
     )
     if settings.preload_controlnets:
         controlnets.preload()

@@ -6,6 +6,7 @@ import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class ControlNetPool:
     Those that the last batch used are not dropped before the next one begins: the thread that encodes would otherwise
     take away what a forward computes with, which frees nothing and is loaded again at the next step.
 
-    `adopt` is shown each one that was loaded.
+    `loading` is held while one is loaded; `adopt` is shown each one that was.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class ControlNetPool:
         dtype: torch.dtype,
         int8: bool = False,
         adopt: Callable[[nn.Module], None] = lambda _: None,
+        loading: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._paths, self._max_loaded = dict(paths), max_loaded
-        self._device, self._dtype, self._int8, self._adopt = device, dtype, int8, adopt
+        self._device, self._dtype, self._int8 = device, dtype, int8
+        self._adopt, self._loading = adopt, loading
         self._loaded: OrderedDict[ControlType, Any] = OrderedDict()
         self._in_use: frozenset[ControlType] = frozenset()
         self._lock = threading.Lock()
@@ -108,7 +111,7 @@ class ControlNetPool:
         from diffusers import ControlNetModel
 
         folder = self._paths[kind]
-        with ordinary_tensors():
+        with self._loading(), ordinary_tensors():
             network = ControlNetModel.from_pretrained(
                 folder, dtype=self._dtype, variant=weights_variant(folder, self._dtype), local_files_only=True
             )

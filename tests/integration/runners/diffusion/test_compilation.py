@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import threading
 
 import pytest
 import torch
@@ -165,3 +166,16 @@ def test_what_is_learnt_is_of_the_weights_the_versions_and_the_format(load, tmp_
     monkeypatch.setattr(torch, "__version__", "9.9")
     assert compiler_for(load(), settings).stats()["waiting"] == 0
     assert not compiler_for(load(), StableDiffusionSettings()).on
+
+
+def test_a_controlnet_is_loaded_when_nothing_is_being_compiled(sd15):
+    """Loading changes torch's default number format meanwhile."""
+    compiler = BlockCompiler(CountingBackend())
+    controlnets = build_family(sd15.fresh(), StableDiffusionSettings(), Counters(), compiler=compiler).controlnets
+    loading = threading.Thread(target=controlnets.get, args=("pose",))
+    with compiler.turns.alone():
+        loading.start()
+        loading.join(0.3)
+        assert loading.is_alive()
+    loading.join(60)
+    assert list(controlnets.loaded) == ["pose"]

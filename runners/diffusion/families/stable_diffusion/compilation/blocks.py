@@ -59,7 +59,7 @@ class _Asking:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         compiled, failure = self._compiled(arguments, named), None
-        if compiled is not None:
+        if compiled is not None and self._compiler.turns.begin_call():
             try:
                 result = compiled(self._block, *arguments, **named)
             except Exception as error:
@@ -69,6 +69,8 @@ class _Asking:
             else:
                 self._compiler.counted(self._network, "compiled")
                 return result
+            finally:
+                self._compiler.turns.end_call()
         self._compiler.counted(self._network, "eager")
         result = self._own(self._block, *arguments, **named)
         # What fails eager as well is not the compiled block's fault.

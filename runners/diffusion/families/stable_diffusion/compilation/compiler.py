@@ -23,6 +23,7 @@ from torch import nn
 
 from runners.diffusion.families.stable_diffusion.compilation.calls import LEAST_ROWS, Form, example_of, holds_for_many
 from runners.diffusion.families.stable_diffusion.compilation.learnt import MOST_KEPT, BlockCall, LearntCalls
+from runners.diffusion.families.stable_diffusion.compilation.turns import Turns
 from runners.errors import is_device_lost, is_out_of_memory
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class BlockCompiler:
         self._unsaved = False
         self._wake, self._stopping = threading.Event(), False
         self._thread: threading.Thread | None = None
+        self.turns = Turns()
         self.graphs, self.seconds = 0, 0.0
         self.forwards = Counter({"compiled": 0, "partly": 0, "eager": 0})
         if learnt is not None and backend is not None:
@@ -281,7 +283,8 @@ class BlockCompiler:
             return False
         self._compiling = threading.get_ident()
         try:
-            got = compiled(block, *arguments, **named)
+            with self.turns.alone():
+                got = compiled(block, *arguments, **named)
         finally:
             self._compiling = None
         _require_close(got, expected, type(block).__name__)
@@ -293,7 +296,8 @@ class BlockCompiler:
             raise DoesNotFit("a call that looks like those that a block was compiled for is another one to torch")
         assert self._backend is not None
         self.graphs += 1
-        made, tried = self._backend(graph, inputs), False
+        with self.turns.calls_beside():
+            made, tried = self._backend(graph, inputs), False
 
         def run(*given: Any) -> Any:
             nonlocal tried
