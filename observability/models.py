@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+_NETWORKS = ("unet", "controlnet", "vae")
 _REQUESTS = "requests_"
 _ROWS_OF_THE_UNET = "unet_rows"
 
@@ -54,6 +55,9 @@ class DiffusionMetrics:
             ("network", "mode"),
             registry=registry,
         )
+        for network in _NETWORKS:
+            for mode in ("compiled", "eager"):
+                self._blocks.labels(network, mode)
         self._compiled = Gauge(
             "composition_diffusion_compiled_blocks",
             "Calls of blocks that are compiled, and such as wait for it (compiled, waiting).",

@@ -34,6 +34,13 @@ def test_counters_become_series_of_requests_rows_and_other_work(registry):
     assert counters.snapshot() == {"requests_content_policy": 1, "unet_rows": 6, "text_encodes": 2}
 
 
+def test_blocks_are_told_from_the_start(registry):
+    DiffusionMetrics(registry)
+    for network in ("unet", "controlnet", "vae"):
+        told = {"network": network, "mode": "compiled"}
+        assert registry.get_sample_value("composition_diffusion_blocks_total", told) == 0
+
+
 def test_a_total_that_is_sampled_is_counted_once_and_never_falls(registry):
     metrics = DiffusionMetrics(registry)
     stats = {"requests": {"encoding": 2}, "forwards": {"compiled": 5, "eager": 1}, "controlnet_loads": 2}

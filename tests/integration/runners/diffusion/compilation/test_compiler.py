@@ -256,12 +256,11 @@ def test_where_memory_runs_out_while_one_is_tried_that_one_stays_eager(backend):
 
 def test_a_thread_compiles_beside_and_rests_while_requests_run(backend, monkeypatch):
     monkeypatch.setattr(module, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "_IDLE_S", 50.0)  # longer than any step of the clock below: requests seem to run
     now = [100.0]
-    compiled_at = []
 
     def slow(graph, inputs):
         now[0] += 5.0
-        compiled_at.append(now[0])
         return backend(graph, inputs)
 
     compiler = BlockCompiler(slow, clock=lambda: now[0])
@@ -269,13 +268,13 @@ def test_a_thread_compiles_beside_and_rests_while_requests_run(backend, monkeypa
     answer(compiler, network, sample(), sample(side=16))
     compiler.start()
     try:
-        wait_for(lambda: compiled_at)
-        for _ in range(4):  # a request runs: 5 s were spent, so 20 s are rested
+        wait_for(lambda: compiler.stats()["seconds"])
+        for _ in range(4):  # requests run: at least 5 s were spent, so at least 20 s are rested
             now[0] += 4.9
             network(sample())
             time.sleep(0.05)
-        assert len(compiled_at) == 1
-        now[0] += 1.0
+        assert compiler.stats()["blocks"] == 1
+        now[0] += 100.0
         wait_for(lambda: compiler.stats()["blocks"] == 2)
     finally:
         compiler.stop()
