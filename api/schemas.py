@@ -410,5 +410,5 @@ OF_ONE_EDIT = ("prompt", "negative_prompt", "mask_image", "reference_image", "re
 """The fields of a request that `edits` takes the place of."""
 IMAGE_FIELDS = ("base_image", "reference_image", "mask_image")
 """The fields of a request that are images: in a form they may be files."""
-IMAGE_LISTS = ("reference_images",)
+IMAGE_LISTS = ("base_images", "reference_images")
 """The fields that are several: in a form each is a part of that name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import io
 import json
@@ -30,6 +31,7 @@ from tests.integration.jobs.redis_server import RedisServer
 TYPED = {
     ("README.md", "An edit"),
     ("docs/api.md", "A first edit"),
+    ("docs/api.md", "Several views of one thing"),
     ("docs/client.md", "Client and command line"),
     ("docs/client.md", "compose"),
     ("docs/models-store.md", "The model store"),
@@ -153,6 +155,16 @@ def test_the_first_edit_of_the_api_page_leaves_an_image(service_url, desk):
         json.loads((desk / name).read_text())["result"]["image"] for name in ("answer.json", "form.json")
     )
     assert as_form == as_json
+
+
+def test_the_views_of_the_api_page_are_edited(service_url, tmp_path):
+    (command,) = of("docs/api.md", "Several views of one thing")
+    assert SERVICE in command.text
+    photo(256, 320).save(tmp_path / "car.jpg")
+    photo(300, 280).save(tmp_path / "side.jpg")
+    type_in(tmp_path, command.text.replace(SERVICE, service_url))
+    images = json.loads((tmp_path / "views.json").read_text())["result"]["images"]
+    assert [Image.open(io.BytesIO(base64.b64decode(image))).size for image in images] == [(320, 256), (280, 300)]
 
 
 @pytest.fixture(scope="module")
