@@ -214,7 +214,7 @@ class LoraUploads(_Answer):
 
 
 class LoraList(_Answer):
-    """By name; `uploads` None where the service takes none."""
+    """The caller's own and the operator's, by name; `uploads` None where the service takes none."""
 
     loras: list[Lora]
     uploads: LoraUploads | None = None

@@ -10,7 +10,7 @@ from typing import TypeVar, Unpack
 
 import httpx
 
-from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora
+from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora, LoraList
 from composition_client.body import References, body_of, lora_upload, views_body_of
 from composition_client.calls import Effect, Flow, Follow, Outcome, Pause, Retrying, Send
 from composition_client.connection import Connection, arguments
@@ -242,8 +242,8 @@ class Client:
         """The edited image's file, of several candidates the one of an index. Raises: NotFound while there is none."""
         return self._run(self._operations.image(job_id, index=index, timeout_s=timeout_s))
 
-    def loras(self, *, timeout_s: float | None = None) -> list[Lora]:
-        """Those that the caller's edits may name: the caller's own and the operator's, by name."""
+    def loras(self, *, timeout_s: float | None = None) -> LoraList:
+        """Those that the caller's edits may name, and how much an upload may bring."""
         return self._run(self._operations.loras(timeout_s=timeout_s))
 
     def upload_lora(
