@@ -69,15 +69,15 @@ def edit(
     url: flags.Url = DEFAULT_URL,
 ) -> None:
     """Edit photos. Ctrl-C cancels the job."""
-    flags.check_detached(detach, callback_url, for_images=(output, open_, force, config.get("return_mask")))
+    flags.check_detached(detach, callback_url, for_images=(output, open_, force, preview, config.get("return_mask")))
     pipe = Pipe()
     photos, sentence = (words, None) if edits is not None else (words[:-1], words[-1])
     if not photos:
         raise typer.BadParameter(f"{sentence}: a photo and a PROMPT are needed")
     given = photos_of(photos, pipe)
     if preview is not None:
-        if detach or len(given) > 1:
-            raise typer.BadParameter("--preview is for one photo that is waited for")
+        if len(given) > 1:
+            raise typer.BadParameter("--preview is for one photo")
         check_free([preview], force=force)
     asked: dict[str, Any] = {
         "prompt": several.prompt_of(sentence, also, edits, pipe),

@@ -76,13 +76,16 @@ def check_detached(detach: bool, callback_url: str | None, *, for_images: Sequen
     if callback_url is not None and not detach:
         raise typer.BadParameter("--callback-url is for --detach")
     if detach and any(for_images):
-        raise typer.BadParameter("--detach waits for no image: -o, --force, --open and --return-mask need one")
+        raise typer.BadParameter(
+            "--detach waits for no image: -o, --force, --open, --preview and --return-mask need one"
+        )
 
 
-def takes_config(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of `Config`; it is called with what was set, as its argument `config`."""
+def takes_config(command: Callable[..., None], *, but: Sequence[str] = ()) -> Callable[..., None]:
+    """Give a command the flags of `Config`, some left out; what was set is its argument `config`."""
     own = inspect.signature(command, eval_str=True).parameters
-    made = {name: _flag(name, hint) for name, hint in get_type_hints(Config, include_extras=True).items()}
+    hints = get_type_hints(Config, include_extras=True)
+    made = {name: _flag(name, hint) for name, hint in hints.items() if name not in but}
     made[SETTINGS] = inspect.Parameter(SETTINGS, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_SET)
 
     @functools.wraps(command)
