@@ -17,7 +17,7 @@ export function Edits() {
       <button type="button" class={edits ? "small" : "small away"} disabled={missing(draft.value) !== null} onClick={() => void add()}>
         <Icon name="plus" /> Another edit of this photo
       </button>
-      <FileButton as="view" look={views > 1 ? "button small" : "button small away"}><Icon name="plus" /> More photos of it</FileButton>
+      <FileButton as="view" look={views > 1 ? "button small" : "button small away"}><Icon name="plus" /> More photos<span class="unseen"> of this thing</span></FileButton>
     </div>
   );
 }

@@ -45,7 +45,7 @@ export function ViewsResult({ run }: { run: Run }) {
         )}
       </div>
       <div class="under">
-        {isRunning(run) ? <Running run={run} /> : <Account candidate={first} />}
+        {isRunning(run) ? <Running run={run} /> : <Account candidate={first} place={at} />}
         {first.failure && first.failure.code !== "CANCELLED" && <Trouble error={first.failure} />}
       </div>
     </>
@@ -74,13 +74,13 @@ function Tile({ photo, candidate, number, before, found, open }: Shown) {
 
 const NUMBER = /^views\.(\d+): /;
 
-function Account({ candidate: { account, failure, seed } }: { candidate: Candidate }) {
+function Account({ candidate: { account, failure, seed }, place }: { candidate: Candidate; place: number | null }) {
   if (failure?.code === "CANCELLED") return <p class="quiet" role="status">Cancelled. The photos and everything you set are still there.</p>;
   if (!account) return null;
   const { loras = [], views = [], warnings = [] } = account.metadata;
   return (
     <>
-      <p class="quiet" role="status" title={account.models.join(", ")}>Done in {durationOf(account.milliseconds)} · {views.length} photographs · {account.pipeline} pipeline · seed {seed}{loras.length > 0 && ` · with ${lorasOf(loras)}`}</p>
+      <p class="quiet" role="status" title={account.models.join(", ")}>Done in {durationOf(account.milliseconds)} · {place === null ? `${views.length} photographs` : `photograph ${place + 1} of ${views.length}`} · {account.pipeline} pipeline · seed {seed}{loras.length > 0 && ` · with ${lorasOf(loras)}`}</p>
       <Warnings warnings={warnings.map((warning) => warning.replace(NUMBER, (_, number) => `photograph ${Number(number) + 1}: `))} />
     </>
   );
