@@ -13,6 +13,7 @@ const file = (name: string) => new File(["x"], name, { type: "image/png" });
 const names = () => photographsOf(draft.value).map(({ name }) => name);
 vi.stubGlobal("fetch", async () => new Response("{}"));
 await learnAbilities();
+await import("../src/on-demand"); // takes its time when it is first asked for
 
 beforeEach(() => {
   abilities.value = { ...abilities.value, views: 3 };
