@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine, Mapping, Set
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 import anyio.to_thread
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from api.bodies import BoundedJsonRoute, max_body_bytes
@@ -19,15 +21,96 @@ from api.context import current_context
 from api.errors import about_field
 from api.json_reader import BLOCK_BYTES, JsonReader
 from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
-from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
+from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest, ViewsRequest
 from api.security.answers import refuse
-from composition.request import MAX_REFERENCES
 
 Schema = dict[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class EditForm:
+    """A request as a form.
+
+    Attributes:
+        files: names of the parts that are images, as files or as JSON has them.
+        lists: those of them of which there may be several.
+        texts: names of the other parts.
+        plain: those of them that are taken as they are; the rest is JSON.
+        schema: for the OpenAPI document.
+    """
+
+    files: Set[str]
+    lists: Set[str]
+    texts: Set[str]
+    plain: Set[str]
+    schema: Schema
+
+    @classmethod
+    def of(cls, request: type[BaseModel], *, title: str) -> EditForm:
+        """The form of a JSON body."""
+        schema = request.model_json_schema(ref_template="#/components/schemas/{model}")
+        properties: Mapping[str, Schema] = schema["properties"]
+        lists = properties.keys() & set(IMAGE_LISTS)
+        files = lists | properties.keys() & set(IMAGE_FIELDS)
+        return cls(
+            files=files,
+            lists=lists,
+            texts=properties.keys() - files,
+            plain={name for name, one in properties.items() if _is_text(one, schema.get("$defs", {}))},
+            schema={
+                "title": title,
+                "description": "The same fields as parts: images as files (or text, as in JSON), what is no text as "
+                "JSON.",
+                "type": "object",
+                "properties": {n: _as_file(one) if n in files else one for n, one in properties.items()},
+                "required": schema["required"],
+                "additionalProperties": False,
+            },
+        )
+
+    def to_body(self, form: Form) -> dict[str, Any]:
+        """What the JSON body would have been; fields that are no text are sent as JSON. Of large ones it takes a while.
+
+        Raises:
+            InvalidInput: a field is given twice, or is not valid JSON.
+        """
+        body: dict[str, Any] = {}
+        for name, values in form.items():
+            if name in self.lists:
+                given = [value for value in values if isinstance(value, Upload) or value.strip()]
+                body[name] = [_object_or(name, value) for value in given]
+                continue
+            if len(values) > 1:
+                raise about_field(name, f"is given {len(values)} times", "repeated")
+            for value in values:
+                if isinstance(value, Upload) or name in self.plain:
+                    body[name] = value
+                elif value.strip():
+                    body[name] = _parsed(name, value)
+        return body
+
+
+def _is_text(schema: Schema, models: Schema) -> bool:
+    if "$ref" in schema:
+        return _is_text(models[schema["$ref"].rpartition("/")[2]], models)
+    return schema.get("type") == "string" or any(_is_text(choice, models) for choice in schema.get("anyOf", ()))
+
+
+def _as_file(schema: Schema) -> Schema:
+    """Of an image, or of a list of them, as a file of a form."""
+    title, file = {"title": schema["title"]}, {"type": "string", "format": "binary"}
+    listed = next((one for one in schema.get("anyOf", [schema]) if one["type"] == "array"), None)
+    return {**title, **file} if listed is None else {**title, **listed, "items": file}
+
+
+GENERATE_FORM: Final = EditForm.of(GenerateRequest, title="GenerateForm")
+VIEWS_FORM: Final = EditForm.of(ViewsRequest, title="ViewsForm")
+
+
 class EditRoute(BoundedJsonRoute):
     """A route that takes an edit as JSON or as a form."""
+
+    form: ClassVar[EditForm]
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         from_json, from_value = super().get_route_handler(), APIRoute.get_route_handler(self)
@@ -35,10 +118,22 @@ class EditRoute(BoundedJsonRoute):
         async def handler(request: Request) -> Response:
             if not is_form(request):
                 return await from_json(request)
-            form = await form_of(request, files=_FILE_PARTS, texts=_TEXT_PARTS)
-            return await from_value(_ReadRequest(request, await anyio.to_thread.run_sync(to_body, form)))
+            form = await form_of(request, files=self.form.files, texts=self.form.texts)
+            return await from_value(_ReadRequest(request, await anyio.to_thread.run_sync(self.form.to_body, form)))
 
         return handler
+
+
+class GenerateRoute(EditRoute):
+    """Of one photograph."""
+
+    form = GENERATE_FORM
+
+
+class ViewsRoute(EditRoute):
+    """Of several photographs of one thing."""
+
+    form = VIEWS_FORM
 
 
 async def form_of(request: Request, *, files: Set[str], texts: Set[str]) -> Form:
@@ -85,28 +180,6 @@ class _ReadRequest(Request):
         return self._value
 
 
-def to_body(form: Form) -> dict[str, Any]:
-    """What the JSON body would have been; fields that are no text are sent as JSON. Of large ones it takes a while.
-
-    Raises:
-        InvalidInput: a field is given twice, or is not valid JSON.
-    """
-    body: dict[str, Any] = {}
-    for name, values in form.items():
-        if name in IMAGE_LISTS:
-            given = [value for value in values if isinstance(value, Upload) or value.strip()]
-            body[name] = [_object_or(name, value) for value in given]
-            continue
-        if len(values) > 1:
-            raise about_field(name, f"is given {len(values)} times", "repeated")
-        for value in values:
-            if isinstance(value, Upload) or name in _TEXTS:
-                body[name] = value
-            elif value.strip():
-                body[name] = _parsed(name, value)
-    return body
-
-
 def _parsed(name: str, text: str) -> Any:
     reader, data = JsonReader(), text.encode()
     for begin in range(0, len(data), BLOCK_BYTES):
@@ -123,35 +196,6 @@ def _object_or(name: str, value: str | Upload) -> Any:
     return _parsed(name, value) if isinstance(value, str) and value.lstrip().startswith("{") else value
 
 
-def _is_text(schema: Schema) -> bool:
-    if "$ref" in schema:
-        return _is_text(_SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
-    return schema.get("type") == "string" or any(_is_text(choice) for choice in schema.get("anyOf", ()))
-
-
-_SCHEMA: Final[Schema] = GenerateRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-_FILE_PARTS: Final = frozenset((*IMAGE_FIELDS, *IMAGE_LISTS))
-_TEXT_PARTS: Final = frozenset(GenerateRequest.model_fields) - _FILE_PARTS
-_TEXTS: Final = frozenset(name for name, schema in _SCHEMA["properties"].items() if _is_text(schema))
-"""The fields whose parts are taken as they are."""
-
-
-def _form_schema() -> Schema:
-    properties: Mapping[str, Schema] = _SCHEMA["properties"]
-    file = {"type": "string", "format": "binary"}
-    files = {name: {"title": properties[name]["title"], **file} for name in IMAGE_FIELDS}
-    for name in IMAGE_LISTS:
-        files[name] = {"title": properties[name]["title"], "type": "array", "items": file, "maxItems": MAX_REFERENCES}
-    return {
-        "title": "GenerateForm",
-        "description": "The same fields as parts: images as files (or text, as in JSON), what is no text as JSON.",
-        "type": "object",
-        "properties": {**properties, **files},
-        "required": _SCHEMA["required"],
-        "additionalProperties": False,
-    }
-
-
 _REQUEST_ID: Final[Schema] = {
     "name": "X-Request-ID",
     "in": "header",
@@ -159,7 +203,6 @@ _REQUEST_ID: Final[Schema] = {
     "schema": {"type": "string", "maxLength": 128},
     "description": "Answered in the header of the same name, and in the log.",
 }
-FORM_SCHEMA: Final[Schema] = _form_schema()
 
 
 def form_body(schema: Schema) -> Schema:

@@ -1,6 +1,19 @@
 """A client of the image composition service: `Client`, `AsyncClient`, and what they take, answer and raise."""
 
-from composition_client.answers import Analysis, Edit, EditAccount, Health, Job, JobPage, JobStatus, JobSummary, Lora
+from composition_client.answers import (
+    Analysis,
+    Edit,
+    EditAccount,
+    Health,
+    Job,
+    JobPage,
+    JobStatus,
+    JobSummary,
+    Lora,
+    LoraList,
+    LoraUploads,
+    ViewAccount,
+)
 from composition_client.async_client import AsyncClient
 from composition_client.client import Client
 from composition_client.errors import (
@@ -59,6 +72,8 @@ __all__ = [
     "JobStatus",
     "JobSummary",
     "Lora",
+    "LoraList",
+    "LoraUploads",
     "MethodNotAllowed",
     "ModelError",
     "NoDetection",
@@ -84,4 +99,5 @@ __all__ = [
     "UnprocessableImage",
     "UnprocessableUrl",
     "Unreachable",
+    "ViewAccount",
 ]
