@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.peers.adapters import ComfyUI, IOPaint, Naive, Ours, Peer, PeerFailed
+from benchmarks.peers.adapters import IOPaint, Naive, Ours, Peer, PeerFailed
+from benchmarks.peers.comfyui import ComfyUI
 from benchmarks.peers.measures import COLUMNS, Effort, PeerBench
 from benchmarks.report_files import Row, machine, table, write
 

@@ -9,7 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks.peers.adapters import ComfyUI, IOPaint, Naive, Ours, PeerFailed
+from benchmarks.peers.adapters import IOPaint, Naive, Ours, PeerFailed
+from benchmarks.peers.comfyui import ComfyUI
 from benchmarks.peers.edit import changed_outside, make_edit
 from composition.config import load_config
 from tests.unit.benchmarks.peers.stand_ins import comfyui, iopaint, served
