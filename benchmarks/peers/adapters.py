@@ -176,7 +176,9 @@ class IOPaint(Waiting):
     def launch(self, port: int, folder: Path) -> Launch:
         program = self.environment / "bin" / "iopaint"
         if not program.is_file():
-            raise PeerFailed(f"{program} is not there: --install-iopaint makes its environment")
+            raise PeerFailed(
+                f"{program} is not there: --install-iopaint makes its environment, --iopaint names another"
+            )
         # It finds models that lie in a folder of this name below --model-dir.
         shown = folder / "models" / "stable_diffusion" / "sd-inpainting"
         shown.parent.mkdir(parents=True, exist_ok=True)
