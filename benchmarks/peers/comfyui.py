@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
@@ -87,7 +88,9 @@ class ComfyUI:
     def submit(self, client: httpx.Client, edit: Edit) -> str | None:
         names = {}
         for part, pixels in (("photo", edit.photo), ("mask", edit.mask)):
-            file = (f"{part}-{edit.seed}.png", to_png(pixels), "image/png")
+            data = to_png(pixels)
+            # By its content: of what comes again under the same name it keeps what it has computed.
+            file = (f"{part}-{hashlib.sha256(data).hexdigest()[:16]}.png", data, "image/png")
             uploaded = checked(client.post("/upload/image", files={"image": file}, data={"overwrite": "true"})).json()
             names[part] = uploaded["name"]
         graph = self._graph(edit, photo=names["photo"], mask=names["mask"])

@@ -90,6 +90,19 @@ def test_comfyui_is_asked_for_the_same_edit_and_waited_for(comfyui_peer):
     assert links == set(graph) - {"saved"}
 
 
+def test_comfyui_gets_a_photo_that_comes_again_under_its_old_name(comfyui_peer):
+    app = comfyui()
+    with served(app) as client:
+        for asked in (edit(), edit().again(seed=4), make_edit(2, side_px=64, steps=7)):
+            comfyui_peer.paint(client, asked)
+    photos, masks = (
+        [graph[node]["inputs"]["image"] for graph in app.state.prompts.values()] for node in ("photo", "mask")
+    )
+    assert photos[0] == photos[1] != photos[2]
+    assert len(set(masks)) == 1
+    assert not set(photos) & set(masks)
+
+
 def test_a_prompt_that_comfyui_refuses_fails_or_forgets_is_told_as_such(comfyui_peer):
     with served(comfyui()) as client:
         with pytest.raises(PeerFailed, match="/prompt answered 400"):
