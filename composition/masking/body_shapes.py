@@ -26,7 +26,6 @@ from composition.masking.anatomy import (
     draw_hull,
 )
 
-
 FOUND_JAW = ((0.0, -0.42), (-0.17, -0.3), (0.17, -0.3))
 GUESSED_JAW = ((0.0, -0.52), (-0.19, -0.38), (0.19, -0.38))
 """In the head's frame: without landmarks of the face, the jaw of an open mouth and of a chin held forward has room."""
