@@ -29,8 +29,8 @@ TINY_NOTICE = (
 )
 DEMO_NOTICE = (
     "Profile 'demo' has small models that were trained on a little painted world of cars, furniture and people. In\n"
-    "that world edits really work. On photographs people, vehicles and many things are found; the region, the blending\n"
-    "and the untouched surroundings are real there, what is painted is a guess."
+    "that world edits really work. On photographs people, vehicles and many things are found; region, blending and\n"
+    "untouched surroundings are real there, what is painted is a guess."
 )
 
 
