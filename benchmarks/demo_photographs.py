@@ -127,7 +127,7 @@ def read(photograph: Photograph, folder: Path | None) -> Image | None:
     video = cv2.VideoCapture(str(path))
     video.set(cv2.CAP_PROP_POS_FRAMES, photograph.frame)
     there, frame = video.read()
-    return np.ascontiguousarray(frame[:, :, ::-1]) if there else None
+    return np.ascontiguousarray(frame[:, :, ::-1], np.uint8) if there else None
 
 
 def filled(polygons: Sequence[Polygon], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -236,7 +236,9 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
     from benchmarks.demo_world import local_editor
 
     photographs, cases = load_truth()
-    local, verdicts, tiles = local_editor(), [], []
+    local = local_editor()
+    verdicts: list[Verdict] = []
+    tiles: list[PilImage.Image] = []
     try:
         for case in cases:
             image = read(photographs[case.photograph], options.photographs)

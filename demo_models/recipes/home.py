@@ -54,7 +54,8 @@ class HomeNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Returns the logits."""
         planes = self.trunk(images)
-        return self.head(torch.cat([planes.mean(dim=(2, 3)), planes.amax(dim=(2, 3))], dim=1))
+        logits: Tensor = self.head(torch.cat([planes.mean(dim=(2, 3)), planes.amax(dim=(2, 3))], dim=1))
+        return logits
 
 
 class ExportedHome(nn.Module):
@@ -67,7 +68,8 @@ class ExportedHome(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the probabilities (N, 1)."""
-        return self.network(images).sigmoid()
+        known: Tensor = self.network(images).sigmoid()
+        return known
 
 
 class HomeTrainer(nn.Module):
@@ -191,12 +193,13 @@ def worn(picture: Picture, rng: np.random.Generator) -> Picture:
         tinted = np.repeat(tinted.mean(axis=2, keepdims=True), 3, axis=2)
     picture = np.clip(tinted, 0, 255).astype(np.uint8)
     side = int(rng.integers(100, 513))
-    picture = cv2.resize(picture, (side, int(side * rng.uniform(0.6, 1.6))), interpolation=cv2.INTER_AREA)
+    size = (side, int(side * rng.uniform(0.6, 1.6)))
+    picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     if rng.random() < 0.4:
-        picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 2.0)))
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 2.0))), np.uint8)
     if rng.random() < 0.5:
         _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 96))])
-        picture = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
     return picture
 
 
