@@ -41,7 +41,7 @@ class Home:
         if not images:
             return []
         small = [cv2.resize(image, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA) for image in images]
-        batch = np.ascontiguousarray(np.stack(small).transpose(0, 3, 1, 2), dtype=np.float32) / 255
+        batch = np.ascontiguousarray(np.stack(small).transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
         (known,) = run_in_batches(self._network, batch)
         return [bool(share > KNOWN) for share in known[:, 0]]
 

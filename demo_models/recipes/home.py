@@ -173,7 +173,7 @@ def load_photographs(folder: Path) -> list[Picture]:
 def squeezed(pictures: Sequence[Picture]) -> NDArray[np.float32]:
     """Returns images of any size as the network takes them, float32 (N, 3, 128, 128)."""
     small = [cv2.resize(picture, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA) for picture in pictures]
-    return np.ascontiguousarray(np.stack(small).transpose(0, 3, 1, 2), dtype=np.float32) / 255
+    return np.ascontiguousarray(np.stack(small).transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
 
 
 def made_up(rng: np.random.Generator) -> Picture:
@@ -181,7 +181,7 @@ def made_up(rng: np.random.Generator) -> Picture:
     corners = rng.uniform(0, 255, (2, 2, 3)).astype(np.float32)
     grain = rng.uniform(-1, 1, (int(rng.integers(2, 256)),) * 2 + (3,)).astype(np.float32) * rng.uniform(0, 90)
     ways = [cv2.resize(plane, (256, 256), interpolation=cv2.INTER_LINEAR) for plane in (corners, grain)]
-    return np.clip(ways[0] + ways[1], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(ways[0] + ways[1], 0, 255), np.uint8)
 
 
 def worn(picture: Picture, rng: np.random.Generator) -> Picture:
