@@ -26,7 +26,7 @@ MAX_CONNECTIONS = 4096
 FILES_KEPT_FREE = 256
 """File descriptors for all that is not a client's connection: stores, images, runners, downloads."""
 
-_UVICORN_KEEP_ALIVE_S = uvicorn.Config("").timeout_keep_alive
+_UVICORN_KEEP_ALIVE_S = uvicorn.Config("", log_config=None).timeout_keep_alive
 _Protocol: Any = AutoHTTPProtocol
 
 
