@@ -164,17 +164,16 @@ def test_who_keeps_as_many_as_are_kept_is_told_to_delete_one(visit, service, ink
     assert panel.locator("input[type=file]").count() == 0
 
 
-def test_who_learns_only_of_the_service_that_there_is_no_room_sees_why(visits, serve, ink):
-    """Another tab has brought one in meanwhile; the refusal comes while the file is still being sent."""
-    with serve("little-room", COMPOSITION_LORAS__MAX_PER_OWNER="1") as url:
-        visit = visits(url)
-        visit.open()
-        panel = open_loras(visit)
-        httpx.post(f"{url}/api/v1/loras", files={"file": ("other.safetensors", ink)}).raise_for_status()
-        give(visit, bytes(40 * MB)).get_by_role("button", name="Upload").click()
-        visit.page.get_by_role("alert").get_by_text("You have 1 LoRAs, and 1 are kept: delete one.").wait_for()
-        panel.get_by_text("There is no room for another one: delete one first.").wait_for()
-        assert panel.get_by_role("checkbox", name="other").is_visible()
+def test_who_learns_only_of_the_service_that_there_is_no_room_sees_why(visit, service, ink):
+    """Another tab has brought the last one in meanwhile; the refusal comes while the file is still being sent."""
+    for number in range(19):
+        keep(service, f"wash{number}", ink)
+    panel = open_loras(visit)
+    keep(service, "other", ink)
+    give(visit, bytes(12 * MB)).get_by_role("button", name="Upload").click()
+    visit.page.get_by_role("alert").get_by_text("You have 20 LoRAs, and 20 are kept: delete one.").wait_for()
+    panel.get_by_text("There is no room for another one: delete one first.").wait_for()
+    assert panel.get_by_role("checkbox", name="other").is_visible()
 
 
 def test_one_that_cannot_act_says_so_and_cannot_be_chosen(visit, service):
