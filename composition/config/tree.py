@@ -248,6 +248,18 @@ class LimitsConfig(_Section):
     request_timeout_seconds: Seconds = 120.0
 
 
+class VideoConfig(_Section):
+    """Clips: `max_seconds`, `max_frames`, `max_megapixels` of a frame, `max_size_mb` of a file bound what is taken.
+
+    `limits.max_resolution` and `limits.min_resolution` hold for frames too.
+    """
+
+    max_seconds: Seconds = 20.0
+    max_frames: Annotated[int, Field(ge=2, le=3000)] = 480
+    max_megapixels: Annotated[float, Field(gt=0.0, le=16.0)] = 2.1
+    max_size_mb: Count = 32
+
+
 class QueueConfig(_Section):
     """`embedded` keeps jobs in this process's store; `celery` hands them to workers through Redis.
 
@@ -342,6 +354,7 @@ class Config(_Section):
     generation: GenerationConfig = GenerationConfig()
     optimization: OptimizationConfig = OptimizationConfig()
     limits: LimitsConfig = LimitsConfig()
+    video: VideoConfig = VideoConfig()
     queue: QueueConfig = QueueConfig()
     storage: StorageConfig = StorageConfig()
     loras: LorasConfig = LorasConfig()
