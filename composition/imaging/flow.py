@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from composition.images import Image, Mask
+from composition.imaging.masks import solid
 
 Floats = npt.NDArray[np.float32]
 
@@ -21,8 +22,8 @@ STRAY_PX, STRAY_SHARE = 1.0, 0.05
 SAME_LUMA = 24.0
 """A pixel that is farther from where it came from, of 255, after the light of the whole is taken out, was not there."""
 UNCOVERED = 0.5
-"""A pixel that is less sure belongs to a carried mask only where one of the mask's pixels has gone."""
-CUT_SURE, CUT_LUMA = 0.45, 10.0
+"""What is less sure at the rim of a carried mask has come into view."""
+CUT_SURE, CUT_LUMA = 0.6, 10.0
 """Where less is sure, and what was carried differs by more luma on average, the camera shows something else."""
 
 
@@ -32,13 +33,11 @@ class Flow:
 
     Attributes:
         at: float32 (H, W, 2), where each pixel (x, y) was.
-        to: float32 (H, W, 2), where each pixel of the frame before has gone.
         sure: float32 (H, W), 0..1, how far that can be relied on.
         cut: the two do not show the same.
     """
 
     at: Floats
-    to: Floats
     sure: Floats
     cut: bool
 
@@ -56,7 +55,7 @@ def flow_between(before: Image, now: Image) -> Flow:
     alike = np.clip(2.0 - apart / SAME_LUMA, 0.0, 1.0)
     sure = (agrees * alike * _inside(at)).astype(np.float32)
     cut = bool(sure.mean() < CUT_SURE and apart.mean() > CUT_LUMA)
-    return Flow(at=at, to=forth + _grid(new.shape), sure=sure, cut=cut)
+    return Flow(at=at, sure=sure, cut=cut)
 
 
 def carried(image: Image, flow: Flow) -> Image:
@@ -66,20 +65,32 @@ def carried(image: Image, flow: Flow) -> Image:
 
 
 def carried_mask(mask: Mask, flow: Flow) -> Mask:
-    """A binary mask (H, W) of the frame before as it would be now, 0 or 255."""
+    """A binary mask (H, W) of the frame before as it would be now, 0 or 255.
+
+    What a thing uncovers behind it looks back at the thing, and is not sure: at the rim that is not the thing's.
+    """
     moved = cv2.remap(mask, flow.at[..., 0], flow.at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) > 127
-    return np.where(
-        moved & (_arrived(mask, flow) | (flow.sure > UNCOVERED) | ~_inside(flow.at)), np.uint8(255), np.uint8(0)
-    )
+    certain = np.where(moved & ((flow.sure > UNCOVERED) | ~_inside(flow.at)), np.uint8(255), np.uint8(0))
+    kept = moved & (_without_holes(certain) > 0)
+    if 2 * np.count_nonzero(kept) < np.count_nonzero(moved):  # nothing is sure: it is no rim
+        kept = moved
+    return solid(_without_threads(np.where(kept, np.uint8(255), np.uint8(0))))
 
 
-def _arrived(mask: Mask, flow: Flow) -> npt.NDArray[np.bool_]:
-    """Where the mask's own pixels have gone: what a thing uncovers behind it looks back at the thing."""
-    height, width = mask.shape
-    x, y = np.rint(flow.to[mask > 0]).astype(np.int32).T
-    hit = np.zeros_like(mask)
-    hit[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)] = 1
-    return np.asarray(cv2.morphologyEx(hit, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0)
+def _without_threads(mask: Mask) -> Mask:
+    """Without what is thinner than three pixels, unless much of it is."""
+    opened = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), dtype=np.uint8)
+    return opened if np.count_nonzero(opened) > 0.8 * np.count_nonzero(mask) else mask
+
+
+def _without_holes(mask: Mask) -> Mask:
+    """Filled where it is closed all around, but for gaps of a few pixels."""
+    border = 2
+    padded = np.pad(mask, border)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((2 * border + 1,) * 2, np.uint8))
+    filled = closed.copy()
+    cv2.floodFill(filled, None, (0, 0), 255)
+    return np.asarray(closed | ~filled, dtype=np.uint8)[border:-border, border:-border]
 
 
 def _inside(at: Floats) -> npt.NDArray[np.bool_]:
