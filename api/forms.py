@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine, Mapping, Set
-from typing import Any, Final
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Final
 
 import anyio.to_thread
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from api.bodies import BoundedJsonRoute, max_body_bytes
@@ -19,15 +22,99 @@ from api.context import current_context
 from api.errors import about_field
 from api.json_reader import BLOCK_BYTES, JsonReader
 from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
-from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
+from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, VIDEO_FIELDS, GenerateRequest, VideoRequest
 from api.security.answers import refuse
 from composition.request import MAX_REFERENCES
 
 Schema = dict[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class FormOf:
+    """A request as a form: every field is a part.
+
+    Attributes:
+        model: of the same request as JSON.
+        title: of its schema.
+        files: the fields that may be files.
+    """
+
+    model: type[BaseModel]
+    title: str
+    files: tuple[str, ...]
+
+    @cached_property
+    def _schema(self) -> Schema:
+        return self.model.model_json_schema(ref_template="#/components/schemas/{model}")
+
+    @cached_property
+    def file_parts(self) -> frozenset[str]:
+        """Names of the parts that may be files."""
+        return frozenset((*self.files, *IMAGE_LISTS))
+
+    @cached_property
+    def text_parts(self) -> frozenset[str]:
+        """Names of the others."""
+        return frozenset(self.model.model_fields) - self.file_parts
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """Those of the parts that are taken as they are."""
+        return frozenset(name for name, schema in self._schema["properties"].items() if self._is_text(schema))
+
+    @cached_property
+    def schema(self) -> Schema:
+        """For the documentation."""
+        properties: Mapping[str, Schema] = self._schema["properties"]
+        file = {"type": "string", "format": "binary"}
+        files = {name: {"title": properties[name]["title"], **file} for name in self.files}
+        for name in IMAGE_LISTS:
+            title = properties[name]["title"]
+            files[name] = {"title": title, "type": "array", "items": file, "maxItems": MAX_REFERENCES}
+        return {
+            "title": self.title,
+            "description": "The same fields as parts: files as files (or text, as in JSON), what is no text as JSON.",
+            "type": "object",
+            "properties": {**properties, **files},
+            "required": self._schema["required"],
+            "additionalProperties": False,
+        }
+
+    def to_body(self, form: Form) -> dict[str, Any]:
+        """What the JSON body would have been; fields that are no text are sent as JSON. Of large ones it takes a while.
+
+        Raises:
+            InvalidInput: a field is given twice, or is not valid JSON.
+        """
+        body: dict[str, Any] = {}
+        for name, values in form.items():
+            if name in IMAGE_LISTS:
+                given = [value for value in values if isinstance(value, Upload) or value.strip()]
+                body[name] = [_object_or(name, value) for value in given]
+                continue
+            if len(values) > 1:
+                raise about_field(name, f"is given {len(values)} times", "repeated")
+            for value in values:
+                if isinstance(value, Upload) or name in self.texts:
+                    body[name] = value
+                elif value.strip():
+                    body[name] = _parsed(name, value)
+        return body
+
+    def _is_text(self, schema: Schema) -> bool:
+        if "$ref" in schema:
+            return self._is_text(self._schema["$defs"][schema["$ref"].rpartition("/")[2]])
+        return schema.get("type") == "string" or any(self._is_text(choice) for choice in schema.get("anyOf", ()))
+
+
+EDIT_FORM: Final = FormOf(model=GenerateRequest, title="GenerateForm", files=IMAGE_FIELDS)
+VIDEO_FORM: Final = FormOf(model=VideoRequest, title="VideoForm", files=VIDEO_FIELDS)
+
+
 class EditRoute(BoundedJsonRoute):
     """A route that takes an edit as JSON or as a form."""
+
+    form: ClassVar[FormOf] = EDIT_FORM
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         from_json, from_value = super().get_route_handler(), APIRoute.get_route_handler(self)
@@ -35,10 +122,16 @@ class EditRoute(BoundedJsonRoute):
         async def handler(request: Request) -> Response:
             if not is_form(request):
                 return await from_json(request)
-            form = await form_of(request, files=_FILE_PARTS, texts=_TEXT_PARTS)
-            return await from_value(_ReadRequest(request, await anyio.to_thread.run_sync(to_body, form)))
+            form = await form_of(request, files=self.form.file_parts, texts=self.form.text_parts)
+            return await from_value(_ReadRequest(request, await anyio.to_thread.run_sync(self.form.to_body, form)))
 
         return handler
+
+
+class VideoRoute(EditRoute):
+    """A route that takes an edit of a clip as JSON or as a form."""
+
+    form: ClassVar[FormOf] = VIDEO_FORM
 
 
 async def form_of(request: Request, *, files: Set[str], texts: Set[str]) -> Form:
@@ -85,28 +178,6 @@ class _ReadRequest(Request):
         return self._value
 
 
-def to_body(form: Form) -> dict[str, Any]:
-    """What the JSON body would have been; fields that are no text are sent as JSON. Of large ones it takes a while.
-
-    Raises:
-        InvalidInput: a field is given twice, or is not valid JSON.
-    """
-    body: dict[str, Any] = {}
-    for name, values in form.items():
-        if name in IMAGE_LISTS:
-            given = [value for value in values if isinstance(value, Upload) or value.strip()]
-            body[name] = [_object_or(name, value) for value in given]
-            continue
-        if len(values) > 1:
-            raise about_field(name, f"is given {len(values)} times", "repeated")
-        for value in values:
-            if isinstance(value, Upload) or name in _TEXTS:
-                body[name] = value
-            elif value.strip():
-                body[name] = _parsed(name, value)
-    return body
-
-
 def _parsed(name: str, text: str) -> Any:
     reader, data = JsonReader(), text.encode()
     for begin in range(0, len(data), BLOCK_BYTES):
@@ -123,35 +194,6 @@ def _object_or(name: str, value: str | Upload) -> Any:
     return _parsed(name, value) if isinstance(value, str) and value.lstrip().startswith("{") else value
 
 
-def _is_text(schema: Schema) -> bool:
-    if "$ref" in schema:
-        return _is_text(_SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
-    return schema.get("type") == "string" or any(_is_text(choice) for choice in schema.get("anyOf", ()))
-
-
-_SCHEMA: Final[Schema] = GenerateRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-_FILE_PARTS: Final = frozenset((*IMAGE_FIELDS, *IMAGE_LISTS))
-_TEXT_PARTS: Final = frozenset(GenerateRequest.model_fields) - _FILE_PARTS
-_TEXTS: Final = frozenset(name for name, schema in _SCHEMA["properties"].items() if _is_text(schema))
-"""The fields whose parts are taken as they are."""
-
-
-def _form_schema() -> Schema:
-    properties: Mapping[str, Schema] = _SCHEMA["properties"]
-    file = {"type": "string", "format": "binary"}
-    files = {name: {"title": properties[name]["title"], **file} for name in IMAGE_FIELDS}
-    for name in IMAGE_LISTS:
-        files[name] = {"title": properties[name]["title"], "type": "array", "items": file, "maxItems": MAX_REFERENCES}
-    return {
-        "title": "GenerateForm",
-        "description": "The same fields as parts: images as files (or text, as in JSON), what is no text as JSON.",
-        "type": "object",
-        "properties": {**properties, **files},
-        "required": _SCHEMA["required"],
-        "additionalProperties": False,
-    }
-
-
 _REQUEST_ID: Final[Schema] = {
     "name": "X-Request-ID",
     "in": "header",
@@ -159,7 +201,6 @@ _REQUEST_ID: Final[Schema] = {
     "schema": {"type": "string", "maxLength": 128},
     "description": "Answered in the header of the same name, and in the log.",
 }
-FORM_SCHEMA: Final[Schema] = _form_schema()
 
 
 def form_body(schema: Schema) -> Schema:
