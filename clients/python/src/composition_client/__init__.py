@@ -1,6 +1,17 @@
 """A client of the image composition service: `Client`, `AsyncClient`, and what they take, answer and raise."""
 
-from composition_client.answers import Analysis, Edit, EditAccount, Health, Job, JobPage, JobStatus, JobSummary, Lora
+from composition_client.answers import (
+    Analysis,
+    Edit,
+    EditAccount,
+    Health,
+    Job,
+    JobPage,
+    JobStatus,
+    JobSummary,
+    Lora,
+    Video,
+)
 from composition_client.async_client import AsyncClient
 from composition_client.client import Client
 from composition_client.errors import (
@@ -84,4 +95,5 @@ __all__ = [
     "UnprocessableImage",
     "UnprocessableUrl",
     "Unreachable",
+    "Video",
 ]

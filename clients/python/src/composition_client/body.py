@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -85,6 +85,29 @@ def views_body_of(
     if config:
         body["config"] = dict(config)
     return Body(content=_json(body), content_type="application/json", path="views/async")
+
+
+def video_body_of(
+    video: bytes | str | os.PathLike[str],
+    prompt: str,
+    *,
+    reference: References | None = None,
+    negative_prompt: str | None = None,
+    output: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Body:
+    """One edit of a clip, without what was not asked for. Raises: NotAnImage: it cannot be read."""
+    texts = {"prompt": prompt, "negative_prompt": negative_prompt, "output": output, "response_format": "json"}
+    plain: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
+    if config:
+        plain["config"] = dict(config)
+    read = {"video": _read(video), "reference_images": [] if reference is None else _read(reference)}
+    if any(isinstance(part, bytes) and len(part) >= FORM_FROM_BYTES for part in read["video"]):
+        return replace(_form(read, plain), path="video")
+    body: dict[str, Any] = {"video": _wired(read["video"][0])}
+    if read["reference_images"]:
+        body["reference_images"] = [_wired(part) for part in read["reference_images"]]
+    return Body(content=_json(body | plain), content_type="application/json", path="video")
 
 
 def _edit(one: OneEdit) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import TypeVar, Unpack
 
 import httpx
 
-from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora
-from composition_client.body import References, body_of, lora_upload, views_body_of
+from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora, Video
+from composition_client.body import References, body_of, lora_upload, video_body_of, views_body_of
 from composition_client.calls import Effect, Flow, Follow, Outcome, Pause, Retrying, Send
 from composition_client.connection import Connection, arguments
 from composition_client.events import EventReader
@@ -140,6 +140,31 @@ class Client:
         body = views_body_of(images, prompt, reference=reference, negative_prompt=negative_prompt, config=config)
         ears = Ears(on_progress=on_progress, on_preview=on_preview)
         return self._run(self._operations.edit(body, key=idempotency_key, ears=ears, timeout_s=timeout_s))
+
+    def edit_video(
+        self,
+        video: bytes | str | os.PathLike[str],
+        prompt: str,
+        *,
+        reference: References | None = None,
+        negative_prompt: str | None = None,
+        output: str | None = None,
+        on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **config: Unpack[Config],
+    ) -> Video:
+        """Edit a clip and wait for it; it takes its time, and so `timeout_s`.
+
+        `video` is the bytes of a GIF, WebP, MP4 or WebM file, a path of one, or its URL; `output` is gif, webp, mp4,
+        webm or png_sequence, None: as the clip is. Else as `edit`; options that are of photographs are refused.
+        """
+        body = video_body_of(
+            video, prompt, reference=reference, negative_prompt=negative_prompt, output=output, config=config
+        )
+        ears = Ears(on_progress=on_progress, on_preview=on_preview)
+        return self._run(self._operations.edit_video(body, key=idempotency_key, ears=ears, timeout_s=timeout_s))
 
     def submit(
         self,

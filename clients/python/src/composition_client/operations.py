@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from composition_client.answers import ENDED, Analysis, Edit, Health, Job, JobPage, Lora, LoraList, Submission
+from composition_client.answers import ENDED, Analysis, Edit, Health, Job, JobPage, Lora, LoraList, Submission, Video
 from composition_client.body import Body, LoraUpload
 from composition_client.calls import API, Call, Deadline, Flow, Follow, Pause, Retrying, Send, call, fault
 from composition_client.errors import (
@@ -100,6 +100,13 @@ class Operations:
 
     def edit(self, body: Body, *, key: str | None, ears: Ears, timeout_s: float | None) -> Flow[Edit]:
         """Submit, wait, fetch. Leaving early, by an error or interrupted, cancels it."""
+        return _edit((yield from self._ended(body, key=key, ears=ears, timeout_s=timeout_s)))
+
+    def edit_video(self, body: Body, *, key: str | None, ears: Ears, timeout_s: float | None) -> Flow[Video]:
+        """As `edit`, of a clip."""
+        return _result_of(Video, (yield from self._ended(body, key=key, ears=ears, timeout_s=timeout_s)))
+
+    def _ended(self, body: Body, *, key: str | None, ears: Ears, timeout_s: float | None) -> Flow[Job]:
         request, deadline = _submission(body, key), self._deadline(timeout_s)
         job_id: str | None = None
         try:
@@ -111,7 +118,7 @@ class Operations:
             if job_id is not None or isinstance(error, OutOfTime) or not isinstance(error, ComposeError):
                 yield from self._abandon(request, job_id)
             raise
-        return _edit(job)
+        return job
 
     def _abandon(self, request: Call, job_id: str | None) -> Flow[None]:
         """Nobody waits any more. A submission that was cut off is repeated under its key to learn which job it made."""
@@ -278,13 +285,18 @@ def _submission(body: Body, key: str | None) -> Call:
 
 
 def _edit(job: Job) -> Edit:
+    """Raises: as `_result_of`."""
+    return _result_of(Edit, job)
+
+
+def _result_of(model: type[A], job: Job) -> A:
     """Raises: ServiceError, as which the job ended."""
     if job.status != "completed":
         raise from_code(job.error_code or "INTERNAL", job.error or f"the job is {job.status}")
     if job.result is None:
         raise Internal("the job's images are gone")
     try:
-        return Edit.model_validate({**job.result, "job_id": job.job_id})
+        return model.model_validate({**job.result, "job_id": job.job_id})
     except ValidationError:
         raise UnexpectedAnswer(f"the result of job {job.job_id} is not that of an edit", status=200) from None
 
