@@ -59,7 +59,7 @@ class Tally:
     def line(self, name: str, frames: Tally) -> str:
         """Its figures, beside those of what is edited frame by frame."""
         error = float(np.mean(self.errors))
-        share = error / float(np.mean(frames.errors))
+        share = error / max(float(np.mean(frames.errors)), 1e-6)
         done = sum(verdict.success for verdict in self.verdicts)
         strayed = sum(verdict.strayed_px > 0 for verdict in self.verdicts)
         return (
