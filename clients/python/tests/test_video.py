@@ -73,3 +73,24 @@ def test_a_file_that_is_not_there_is_refused_before_anything_is_sent(service):
     with Client("http://service", transport=service.transport) as client, pytest.raises(NotAnImage):
         client.edit_video("no-such-clip.gif", "make the car red")
     assert service.requests == []
+
+
+def test_the_command_edits_a_file_into_a_file_beside_it(compose, desk, service):
+    (desk / "drive.gif").write_bytes(CLIP)
+    done = compose("video", "drive.gif", "make the car red", "--as", "webp", "--seed", "3")
+    assert done.exit_code == 0, done.stderr
+    assert (done.stdout, (desk / "drive.edited.gif").read_bytes()) == ("drive.edited.gif\n", b"the edited clip")
+    assert "warning: frame 3: not seen" in done.stderr
+    _, body = sent(service)
+    assert (body["output"], body["config"]) == ("webp", {"seed": 3})
+    assert body["video"] == base64.b64encode(CLIP).decode()
+
+
+def test_the_command_overwrites_nothing_unasked(compose, desk, service):
+    (desk / "drive.gif").write_bytes(CLIP)
+    (desk / "red.gif").write_bytes(b"mine")
+    assert compose("video", "drive.gif", "make the car red", "-o", "red.gif").exit_code == 2
+    assert service.requests == []
+    done = compose("video", "drive.gif", "make the car red", "-o", "red.gif", "--force", "--json")
+    assert (done.exit_code, (desk / "red.gif").read_bytes()) == (0, b"the edited clip")
+    assert '"media_type": "image/gif"' in done.stdout or '"media_type":"image/gif"' in done.stdout

@@ -14,6 +14,7 @@ from composition_client.command.exits import TERMINATED
 from composition_client.command.jobs import jobs
 from composition_client.command.loras import loras
 from composition_client.command.serve_check import serve_check
+from composition_client.command.video import video
 
 EPILOG = (
     "Exit status: 0 done; 1 an edit failed; 2 usage, also what the service refuses as such; 3 the service is not "
@@ -30,6 +31,7 @@ WORDS = {"token_normalize_func": lambda name: name.replace("_", "-")}
 app.command(context_settings=WORDS)(edit)
 app.command(context_settings=WORDS)(batch)
 app.command(context_settings=WORDS)(analyze)
+app.command(context_settings=WORDS)(video)
 app.add_typer(jobs, name="jobs")
 app.add_typer(loras, name="loras")
 app.command()(serve_check)
