@@ -15,8 +15,8 @@ from demo_models.world.seeds import edit_scene
 
 DRIVE: Final = "drive"
 PAN: Final = "pan"
-_SMALLER: Final = 0.7
-"""Of a car, so that it has a way to go."""
+_SMALLER: Final = 0.85
+"""Of a car, so that it has a way to go and is still of a size that the demo models have seen."""
 _EDGE_PX: Final = 14.0
 _FASTEST_PX: Final = 8.0
 """Canvas pixels a frame."""
