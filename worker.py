@@ -52,12 +52,14 @@ async def load_models(blobs: BlobStore) -> WorkerModels:
     registry = process_registry()
     edits = EditMetrics(registry)
     set_up_tracing(config.tracing, "worker")
+    analyzer, detector, structure = map(_in_process, (AnalyzerRunner, DetectorRunner, StructureRunner))
+    # The last one: it compiles what earlier starts learnt from now on, and other models must not be loaded meanwhile.
     diffusion = _in_process(DiffusionRunner)
     assembly = assemble(
         config,
-        analyzer=_in_process(AnalyzerRunner),
-        detector=_in_process(DetectorRunner),
-        structure=_in_process(StructureRunner),
+        analyzer=analyzer,
+        detector=detector,
+        structure=structure,
         diffusion=diffusion,
         observer=edits,
     )

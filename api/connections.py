@@ -11,17 +11,22 @@ import resource
 from collections import OrderedDict
 from typing import Any
 
+import uvicorn
 from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 HEAD_TIMEOUT_S = 10.0
 """From the connection, or the first byte of a further request, to the end of the request's head."""
+KEEP_ALIVE_S = 75.0
+"""Of a connection between two requests, for uvicorn's 5 s. Clients and proxies keep theirs for less (nginx and AWS'
+balancers 60 s, aiohttp 15 s, httpx 5 s): when the server closes first, a request that is on its way then is lost."""
 SEND_TIMEOUT_S = 60.0
 """A client that takes nothing of its answer for so long is gone."""
 MAX_CONNECTIONS = 4096
 FILES_KEPT_FREE = 256
 """File descriptors for all that is not a client's connection: stores, images, runners, downloads."""
 
+_UVICORN_KEEP_ALIVE_S = uvicorn.Config("").timeout_keep_alive
 _Protocol: Any = AutoHTTPProtocol
 
 
@@ -79,11 +84,19 @@ class Connections:
 def bounded_protocol(
     connections: Connections, *, head_timeout_s: float = HEAD_TIMEOUT_S, send_timeout_s: float = SEND_TIMEOUT_S
 ) -> type[asyncio.Protocol]:
-    """Uvicorn's HTTP protocol with limits on the time for a request's head and for taking the answer."""
+    """Uvicorn's HTTP protocol with limits on the time for a request's head and for taking the answer.
+
+    A connection is kept between requests for `KEEP_ALIVE_S`, unless the server was started with another time.
+    """
 
     class BoundedProtocol(_Protocol):  # type: ignore[misc]
         _head_timer: asyncio.TimerHandle | None = None
         _send_timer: asyncio.TimerHandle | None = None
+
+        def __init__(self, config: uvicorn.Config, *args: Any, **kwargs: Any) -> None:
+            super().__init__(config, *args, **kwargs)
+            if config.timeout_keep_alive == _UVICORN_KEEP_ALIVE_S:
+                self.timeout_keep_alive = KEEP_ALIVE_S
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)

@@ -24,7 +24,9 @@ KEY_SCHEMES: Mapping[str, Mapping[str, str]] = {
 """The two ways to present a key, as `security.api_keys` reads them; either will do."""
 
 
-FORMS: Sequence[Document] = (forms.EDIT_FORM.schema, forms.VIDEO_FORM.schema, edits.FORM_SCHEMA, LORA_FORM)
+FORMS: Sequence[Document] = (
+    forms.GENERATE_FORM.schema, forms.VIEWS_FORM.schema, forms.VIDEO_FORM.schema, edits.FORM_SCHEMA, LORA_FORM,
+)  # fmt: skip
 """The framework knows only the schemas of bodies that it reads itself."""
 
 

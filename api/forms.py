@@ -1,4 +1,4 @@
-"""An edit as a form: the fields of the JSON body as parts, its images as files.
+"""An edit as a form: the fields of the JSON body as parts, its images and its clip as files.
 
 A form is translated to the value that the same JSON body would have, and goes on as that.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine, Mapping, Set
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import anyio.to_thread
@@ -22,63 +21,52 @@ from api.context import current_context
 from api.errors import about_field
 from api.json_reader import BLOCK_BYTES, JsonReader
 from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
-from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, VIDEO_FIELDS, GenerateRequest, VideoRequest
+from api.schemas import FILE_FIELDS, IMAGE_LISTS, GenerateRequest, VideoRequest, ViewsRequest
 from api.security.answers import refuse
-from composition.request import MAX_REFERENCES
 
 Schema = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FormOf:
-    """A request as a form: every field is a part.
+class EditForm:
+    """A request as a form.
 
     Attributes:
-        model: of the same request as JSON.
-        title: of its schema.
-        files: the fields that may be files.
+        files: names of the parts that are images or a clip, as files or as JSON has them.
+        lists: those of them of which there may be several.
+        texts: names of the other parts.
+        plain: those of them that are taken as they are; the rest is JSON.
+        schema: for the OpenAPI document.
     """
 
-    model: type[BaseModel]
-    title: str
-    files: tuple[str, ...]
+    files: Set[str]
+    lists: Set[str]
+    texts: Set[str]
+    plain: Set[str]
+    schema: Schema
 
-    @cached_property
-    def _schema(self) -> Schema:
-        return self.model.model_json_schema(ref_template="#/components/schemas/{model}")
-
-    @cached_property
-    def file_parts(self) -> frozenset[str]:
-        """Names of the parts that may be files."""
-        return frozenset((*self.files, *IMAGE_LISTS))
-
-    @cached_property
-    def text_parts(self) -> frozenset[str]:
-        """Names of the others."""
-        return frozenset(self.model.model_fields) - self.file_parts
-
-    @cached_property
-    def texts(self) -> frozenset[str]:
-        """Those of the parts that are taken as they are."""
-        return frozenset(name for name, schema in self._schema["properties"].items() if self._is_text(schema))
-
-    @cached_property
-    def schema(self) -> Schema:
-        """For the documentation."""
-        properties: Mapping[str, Schema] = self._schema["properties"]
-        file = {"type": "string", "format": "binary"}
-        files = {name: {"title": properties[name]["title"], **file} for name in self.files}
-        for name in IMAGE_LISTS:
-            title = properties[name]["title"]
-            files[name] = {"title": title, "type": "array", "items": file, "maxItems": MAX_REFERENCES}
-        return {
-            "title": self.title,
-            "description": "The same fields as parts: files as files (or text, as in JSON), what is no text as JSON.",
-            "type": "object",
-            "properties": {**properties, **files},
-            "required": self._schema["required"],
-            "additionalProperties": False,
-        }
+    @classmethod
+    def of(cls, request: type[BaseModel], *, title: str) -> EditForm:
+        """The form of a JSON body."""
+        schema = request.model_json_schema(ref_template="#/components/schemas/{model}")
+        properties: Mapping[str, Schema] = schema["properties"]
+        lists = properties.keys() & set(IMAGE_LISTS)
+        files = lists | properties.keys() & set(FILE_FIELDS)
+        return cls(
+            files=files,
+            lists=lists,
+            texts=properties.keys() - files,
+            plain={name for name, one in properties.items() if _is_text(one, schema.get("$defs", {}))},
+            schema={
+                "title": title,
+                "description": "The same fields as parts: files as files (or text, as in JSON), what is no text as "
+                "JSON.",
+                "type": "object",
+                "properties": {n: _as_file(one) if n in files else one for n, one in properties.items()},
+                "required": schema["required"],
+                "additionalProperties": False,
+            },
+        )
 
     def to_body(self, form: Form) -> dict[str, Any]:
         """What the JSON body would have been; fields that are no text are sent as JSON. Of large ones it takes a while.
@@ -88,33 +76,42 @@ class FormOf:
         """
         body: dict[str, Any] = {}
         for name, values in form.items():
-            if name in IMAGE_LISTS:
+            if name in self.lists:
                 given = [value for value in values if isinstance(value, Upload) or value.strip()]
                 body[name] = [_object_or(name, value) for value in given]
                 continue
             if len(values) > 1:
                 raise about_field(name, f"is given {len(values)} times", "repeated")
             for value in values:
-                if isinstance(value, Upload) or name in self.texts:
+                if isinstance(value, Upload) or name in self.plain:
                     body[name] = value
                 elif value.strip():
                     body[name] = _parsed(name, value)
         return body
 
-    def _is_text(self, schema: Schema) -> bool:
-        if "$ref" in schema:
-            return self._is_text(self._schema["$defs"][schema["$ref"].rpartition("/")[2]])
-        return schema.get("type") == "string" or any(self._is_text(choice) for choice in schema.get("anyOf", ()))
+
+def _is_text(schema: Schema, models: Schema) -> bool:
+    if "$ref" in schema:
+        return _is_text(models[schema["$ref"].rpartition("/")[2]], models)
+    return schema.get("type") == "string" or any(_is_text(choice, models) for choice in schema.get("anyOf", ()))
 
 
-EDIT_FORM: Final = FormOf(model=GenerateRequest, title="GenerateForm", files=IMAGE_FIELDS)
-VIDEO_FORM: Final = FormOf(model=VideoRequest, title="VideoForm", files=VIDEO_FIELDS)
+def _as_file(schema: Schema) -> Schema:
+    """Of an image, a list of them, or a clip, as a file of a form."""
+    title, file = {"title": schema["title"]}, {"type": "string", "format": "binary"}
+    listed = next((one for one in schema.get("anyOf", [schema]) if one["type"] == "array"), None)
+    return {**title, **file} if listed is None else {**title, **listed, "items": file}
+
+
+GENERATE_FORM: Final = EditForm.of(GenerateRequest, title="GenerateForm")
+VIEWS_FORM: Final = EditForm.of(ViewsRequest, title="ViewsForm")
+VIDEO_FORM: Final = EditForm.of(VideoRequest, title="VideoForm")
 
 
 class EditRoute(BoundedJsonRoute):
     """A route that takes an edit as JSON or as a form."""
 
-    form: ClassVar[FormOf] = EDIT_FORM
+    form: ClassVar[EditForm]
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         from_json, from_value = super().get_route_handler(), APIRoute.get_route_handler(self)
@@ -122,16 +119,28 @@ class EditRoute(BoundedJsonRoute):
         async def handler(request: Request) -> Response:
             if not is_form(request):
                 return await from_json(request)
-            form = await form_of(request, files=self.form.file_parts, texts=self.form.text_parts)
+            form = await form_of(request, files=self.form.files, texts=self.form.texts)
             return await from_value(_ReadRequest(request, await anyio.to_thread.run_sync(self.form.to_body, form)))
 
         return handler
 
 
-class VideoRoute(EditRoute):
-    """A route that takes an edit of a clip as JSON or as a form."""
+class GenerateRoute(EditRoute):
+    """Of one photograph."""
 
-    form: ClassVar[FormOf] = VIDEO_FORM
+    form = GENERATE_FORM
+
+
+class ViewsRoute(EditRoute):
+    """Of several photographs of one thing."""
+
+    form = VIEWS_FORM
+
+
+class VideoRoute(EditRoute):
+    """Of a clip."""
+
+    form = VIDEO_FORM
 
 
 async def form_of(request: Request, *, files: Set[str], texts: Set[str]) -> Form:

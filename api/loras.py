@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from api.context import ApiContext
+from composition.config import LorasConfig
 from composition.errors import Forbidden, Timeout
 from composition.lora import Lora
 from composition.loras.library import MEGABYTE, LoraLibrary
@@ -30,6 +31,17 @@ class LoraLabel:
 def max_file_bytes(context: ApiContext) -> int:
     """Of one LoRA."""
     return context.config.loras.max_size_mb * MEGABYTE
+
+
+def upload_limits(config: LorasConfig) -> dict[str, int] | None:
+    """As the list tells them; None where uploads are closed."""
+    if not config.uploads:
+        return None
+    return {
+        "max_size_bytes": config.max_size_mb * MEGABYTE,
+        "max_per_owner": config.max_per_owner,
+        "max_bytes_per_owner": config.max_mb_per_owner * MEGABYTE,
+    }
 
 
 async def keep_lora(context: ApiContext, owner: str, read: Callable[[Incoming], Awaitable[LoraLabel]]) -> Lora:

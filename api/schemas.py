@@ -6,7 +6,7 @@ Unknown keys, NaN, numbers as text and booleans as numbers are refused; everythi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
@@ -184,6 +184,14 @@ CallbackUrl = Annotated[
     Field(description="Webhook that is told when the job ends; only for the asynchronous endpoints."),
     BlankIsAbsent,
 ]
+Session = Annotated[
+    Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SESSION_CHARS, pattern=r"^[!-~]+$")] | None,
+    Field(
+        description="A name of your own choosing for a line of requests of which only the newest is wanted: "
+        "those that came before and have not ended end with SUPERSEDED."
+    ),
+    BlankIsAbsent,
+]
 MaskImage = Annotated[
     Image | None,
     Field(description="White = repaint (see config.mask_mode), same size as the base image; overrides detection."),
@@ -229,10 +237,26 @@ def _check_given_once(request: GenerateRequest | ViewsRequest | VideoRequest) ->
         raise ValueError("reference_image and reference_images are the same thing: send one of them")
 
 
-class GenerateRequest(BaseModel):
+class _JobRequest(BaseModel):
+    """A request for a job: one candidate of one edit, unless a kind of request says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def candidates(self) -> int:
+        """How many results there are of each photograph."""
+        return 1
+
+    @property
+    def each_edit(self) -> Sequence[RegionEdit]:
+        """Of several edits of one photograph each; of a single one nothing."""
+        return ()
+
+
+class GenerateRequest(_JobRequest):
     """One edit: a photo, a sentence and, optionally, a reference image. Or several of one photo, as `edits`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": EXAMPLE_REQUEST})
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_REQUEST})
 
     base_image: Image
     edits: Annotated[
@@ -254,15 +278,7 @@ class GenerateRequest(BaseModel):
     mask_image: MaskImage = None
     negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
     callback_url: CallbackUrl = None
-    session: Annotated[
-        Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SESSION_CHARS, pattern=r"^[!-~]+$")]
-        | None,
-        Field(
-            description="A name of your own choosing for a line of requests of which only the newest is wanted: "
-            "those that came before and have not ended end with SUPERSEDED."
-        ),
-        BlankIsAbsent,
-    ] = None
+    session: Session = None
     n: Annotated[
         int,
         Field(
@@ -305,7 +321,7 @@ class GenerateRequest(BaseModel):
         """Every image by the name that an error calls it: base_image, reference_images.0 ..., edits.0.mask_image."""
         named: dict[str, str | Upload | None] = {name: getattr(self, name) for name in IMAGE_FIELDS}
         named |= images_of(self.reference_images, "")
-        for number, edit in enumerate(self.edits or ()):
+        for number, edit in enumerate(self.each_edit):
             named[f"edits.{number}.mask_image"] = edit.mask_image
             named |= images_of(edit.reference_images, f"edits.{number}.")
         return {name: image for name, image in named.items() if image is not None}
@@ -314,6 +330,16 @@ class GenerateRequest(BaseModel):
     def photographs(self) -> tuple[str, ...]:
         """The names of those of `images` that are edited."""
         return ("base_image",)
+
+    @property
+    def candidates(self) -> int:
+        """How many results there are of each photograph."""
+        return self.n
+
+    @property
+    def each_edit(self) -> Sequence[RegionEdit]:
+        """Of several edits of one photograph each; of a single one nothing."""
+        return self.edits or ()
 
     @model_validator(mode="after")
     def _that_can_be_delivered(self) -> Self:
@@ -329,10 +355,8 @@ class GenerateRequest(BaseModel):
         return self
 
 
-class ViewsRequest(BaseModel):
+class ViewsRequest(_JobRequest):
     """One edit of several photographs of one thing, which gets one look in all of them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_images: Annotated[
         list[Image],
@@ -347,6 +371,7 @@ class ViewsRequest(BaseModel):
     reference_images: References = None
     negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
     callback_url: CallbackUrl = None
+    session: Session = None
     response_format: Annotated[
         Literal[ResponseFormat.JSON, ResponseFormat.URL],
         Field(description="json: the images in base64; url: `result.image_urls` in their place."),
@@ -381,26 +406,9 @@ class ViewsRequest(BaseModel):
         """The names of those of `images` that are edited."""
         return tuple(f"base_images.{place}" for place in range(len(self.base_images)))
 
-    @property
-    def n(self) -> int:
-        """Of each photograph there is one result."""
-        return 1
 
-    @property
-    def edits(self) -> list[RegionEdit] | None:
-        """There is one edit."""
-        return None
-
-    @property
-    def session(self) -> str | None:
-        """It is in no line of requests."""
-        return None
-
-
-class VideoRequest(BaseModel):
+class VideoRequest(_JobRequest):
     """One edit of a clip: the same in every frame that shows the thing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     video: Annotated[Video, Field(description="The clip. MP4 and WebM need the service's extra `video`.")]
     prompt: Annotated[Prompt, Field(description="What is to be done, in all frames.")]
@@ -452,16 +460,6 @@ class VideoRequest(BaseModel):
         return ("video",)
 
     @property
-    def n(self) -> int:
-        """There is one result."""
-        return 1
-
-    @property
-    def edits(self) -> list[RegionEdit] | None:
-        """There is one edit."""
-        return None
-
-    @property
     def session(self) -> str | None:
         """It is in no line of requests."""
         return None
@@ -470,8 +468,8 @@ class VideoRequest(BaseModel):
 OF_ONE_EDIT = ("prompt", "negative_prompt", "mask_image", "reference_image", "reference_images")
 """The fields of a request that `edits` takes the place of."""
 IMAGE_FIELDS = ("base_image", "reference_image", "mask_image")
-"""The fields of a request that are images: in a form they may be files."""
-VIDEO_FIELDS = ("video", "reference_image")
-"""Those of a video's request."""
-IMAGE_LISTS = ("reference_images",)
+"""The fields of a request that are images."""
+FILE_FIELDS = (*IMAGE_FIELDS, "video")
+"""Those that in a form may be files."""
+IMAGE_LISTS = ("base_images", "reference_images")
 """The fields that are several: in a form each is a part of that name."""

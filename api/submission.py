@@ -104,7 +104,7 @@ async def submit(
     _check_edits(request, context.config.generation.max_edits)
     _check_views(request, context.config)
     if kind is JobKind.EDIT and not isinstance(request, VideoRequest):
-        charge(request.n * max(1, len(request.edits or ())) * len(request.photographs))
+        charge(request.candidates * max(1, len(request.each_edit)) * len(request.photographs))
     if request.callback_url is not None:
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
@@ -277,7 +277,7 @@ def _check_delivery(request: Submitted, kind: JobKind, priority: Priority) -> No
 
 def _check_edits(request: Submitted, most: int) -> None:
     """Raises: InvalidInput: they are more than the operator allows."""
-    count = len(request.edits or ())
+    count = len(request.each_edit)
     if count > most:
         raise InvalidInput(
             f"edits: {count} are more than the {most} that are allowed here (generation.max_edits)",
@@ -394,7 +394,7 @@ async def _store(context: ApiContext, request: Submitted, images: _Images, optio
             mask_key=keys.get(f"edits.{number}.mask_image"),
             options=own_options(edit),
         )
-        for number, edit in enumerate(request.edits or ())
+        for number, edit in enumerate(request.each_edit)
     )
     base, *views = images.photographs
     return EditPayload(
@@ -404,7 +404,7 @@ async def _store(context: ApiContext, request: Submitted, images: _Images, optio
         reference_keys=tuple(keys[name] for name in images.references()),
         reference_uses=uses_of(request.reference_images, keys, ""),
         mask_key=keys.get("mask_image"),
-        n=request.n,
+        n=request.candidates,
         response_format=request.response_format,
         options=options,
         edits=edits,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class ModelSize:
         vae: channels per level of the autoencoder (128, 256, 512, 512).
         text: width of the text encoder, and so of the conditioning (768).
         text_layers: layers of the text encoder (12).
+        vocabulary: rows of its token embedding (49408); 0: as many as the tokenizer here has, which is a small one.
         image: width of the IP-Adapter's image encoder (1280).
         image_layers: its layers (32).
         image_px: the side of the images that are painted.
@@ -38,6 +41,7 @@ class ModelSize:
     vae: tuple[int, int, int, int]
     text: int
     text_layers: int
+    vocabulary: int
     image: int
     image_layers: int
     image_px: int
@@ -49,6 +53,7 @@ SMALL = ModelSize(
     vae=(32, 32, 64, 64),
     text=64,
     text_layers=2,
+    vocabulary=0,
     image=80,
     image_layers=2,
     image_px=256,
@@ -60,6 +65,7 @@ MIDDLE = ModelSize(
     vae=(32, 64, 128, 128),
     text=256,
     text_layers=6,
+    vocabulary=0,
     image=320,
     image_layers=8,
     image_px=256,
@@ -70,6 +76,7 @@ FULL = ModelSize(
     vae=(128, 256, 512, 512),
     text=768,
     text_layers=12,
+    vocabulary=49408,
     image=1280,
     image_layers=32,
     image_px=512,
@@ -97,13 +104,9 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> StableDif
         controlnets={kind: folder / CONTROLS[kind].role for kind in CONTROL_TYPES},
         speed_loras={speed: folder / few.role for speed, few in FEW_STEPS.items()},
     )
-    stamp, identity = folder / "size.json", json.dumps({**asdict(size), "dtype": str(dtype), "speeds": list(FEW_STEPS)})
-    if stamp.is_file() and stamp.read_text() == identity:
-        return paths
-    torch.manual_seed(0)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
+    with _built_once(folder, {**asdict(size), "dtype": str(dtype), "speeds": list(FEW_STEPS)}, dtype) as missing:
+        if not missing:
+            return paths
         unet = _unet(size)
         _save_pipeline(size, unet, paths.base)
         _save_ip_adapter(size, unet, folder / "ip-adapter")
@@ -111,10 +114,33 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> StableDif
             _save_lora(unet, lora_folder)
         for control_folder in paths.controlnets.values():
             _controlnet(size).save_pretrained(control_folder)
+    return paths
+
+
+def build_base(size: ModelSize, folder: Path, dtype: torch.dtype) -> Path:
+    """The base model of `build_models` alone, with the same weights; its folder, `folder` / "sd-inpainting"."""
+    base = folder / "sd-inpainting"
+    with _built_once(folder, {**asdict(size), "dtype": str(dtype), "only": base.name}, dtype) as missing:
+        if missing:
+            _save_pipeline(size, _unet(size), base)
+    return base
+
+
+@contextlib.contextmanager
+def _built_once(folder: Path, identity: Mapping[str, Any], dtype: torch.dtype) -> Iterator[bool]:
+    """Whether there is something to build in `folder`; if so it is seeded, of `dtype`, and noted when it is done."""
+    stamp, text = folder / "size.json", json.dumps(identity)
+    if stamp.is_file() and stamp.read_text() == text:
+        yield False
+        return
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield True
     finally:
         torch.set_default_dtype(before)
-    stamp.write_text(identity)
-    return paths
+    stamp.write_text(text)
 
 
 def _unet(size: ModelSize) -> Any:
@@ -153,7 +179,7 @@ def _save_pipeline(size: ModelSize, unet: Any, folder: Path) -> None:
 
     vocabulary = write_clip_tokenizer(folder / "tokenizer")
     text = CLIPTextConfig(
-        vocab_size=vocabulary,
+        vocab_size=size.vocabulary or vocabulary,
         hidden_size=size.text,
         intermediate_size=4 * size.text,
         num_hidden_layers=size.text_layers,

@@ -29,8 +29,8 @@ TINY_NOTICE = (
 )
 DEMO_NOTICE = (
     "Profile 'demo' has small models that were trained on a little painted world of cars, furniture and people. In\n"
-    "that world edits really work; of photographs the models know nothing: there the region, the blending and the\n"
-    "untouched surroundings are real, what is painted is a guess."
+    "that world edits really work. On photographs people, vehicles and many things are found; region, blending and\n"
+    "untouched surroundings are real there, what is painted is a guess."
 )
 
 

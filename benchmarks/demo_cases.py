@@ -110,7 +110,7 @@ def world_cases() -> list[Case]:
 
 
 def photo_recolours() -> list[Case]:
-    """Two photographs, of which the demo models know nothing, with masks as a user would paint them."""
+    """Two photographs, which the demo models were not made to paint, with masks as a user would draw them."""
     astronaut, coffee = skimage.data.astronaut(), skimage.data.coffee()
     suit = Image.new("L", (astronaut.shape[1], astronaut.shape[0]))
     ImageDraw.Draw(suit).polygon(_SUIT, fill=255)

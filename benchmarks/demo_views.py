@@ -149,8 +149,8 @@ async def run(local: LocalEditor, options: argparse.Namespace) -> list[str]:
     return [tally.line(name, tallies["apart"]) for name, tally in tallies.items()]
 
 
-def main() -> None:
-    """Measure and print the figures last."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print the figures last. `arguments` are those of the command line unless given."""
     parser = argparse.ArgumentParser(prog="benchmarks.demo_views", description=__doc__)
     parser.add_argument("--first-seed", type=int, required=True)
     parser.add_argument("--scenes", type=int, required=True)
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=(RECOLOUR, MATERIAL), default=RECOLOUR)
     parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
     parser.add_argument("--out", type=Path, default=Path("out/demo_views"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     # The runners read the configuration when they are imported.
     os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile

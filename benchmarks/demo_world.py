@@ -3,7 +3,8 @@
 Usage: python -m benchmarks.demo_world --first-seed N --scenes M [--profile demo] [--kinds recolour,material]
        [--painter model|flat|tint|noop|ruined|all] [--unconditioned] [--rough-masks] [--out out/demo_world]
 
-Kinds: recolour, material, reference, structure, and on demand occlusion (a thing with something in front of it).
+Kinds: recolour, material, reference, structure, and on demand occlusion (a thing with something in front of it). Kind
+views, by itself, is `benchmarks.demo_views` with its usual settings.
 
 Writes one contact sheet per kind (before, mask, after, truth) and prints last
 `recolour A/N material B/N reference C/N structure D/N`; what makes a success is in `benchmarks.demo_judge`, and an edit
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from composition.pipelines.context import Models
 
 STEPS = 20
+VIEWS = "views"
+"""The kind that `benchmarks.demo_views` judges, since its edits are of several scenes."""
 REPLACEMENTS = (STRUCTURE, OCCLUSION)
 THUMBNAIL_PX = 160
 CAPTION_PX = 14
@@ -282,6 +285,16 @@ def _folder(options: argparse.Namespace, painter: str) -> Path:
     return out if painter == "model" else out / painter
 
 
+def _measure_views(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Exits with what is wrong where something is asked for that is not of views."""
+    from benchmarks import demo_views
+
+    if len(options.kinds) > 1 or options.painter != "model" or options.unconditioned or options.rough_masks:
+        parser.error("--kinds views takes no other kind, and no --painter, --unconditioned or --rough-masks")
+    given = {name: getattr(options, name.replace("-", "_")) for name in ("first-seed", "scenes", "profile", "out")}
+    demo_views.main([f"--{name}={value}" for name, value in given.items()])
+
+
 def main() -> None:
     """Measure and print the summary last."""
     parser = argparse.ArgumentParser(prog="benchmarks.demo_world", description=__doc__)
@@ -294,6 +307,9 @@ def main() -> None:
     parser.add_argument("--rough-masks", action="store_true", help="structure edits in a rectangle with room around")
     parser.add_argument("--out", type=Path, default=Path("out/demo_world"))
     options = parser.parse_args()
+    if VIEWS in options.kinds:
+        _measure_views(parser, options)
+        return
     for painter in PAINTERS if options.painter == "all" else [options.painter]:
         _folder(options, painter).mkdir(parents=True, exist_ok=True)
     # The runners read the configuration when they are imported.

@@ -14,6 +14,7 @@ import argparse
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -35,13 +36,15 @@ from models_store.manifest import profiles
 from models_store.plan.decided import decide, resolve
 from models_store.plan.words import summary
 from models_store.store import ModelSet
+from runners.compilers import reason_not_to_compile
 from runners.device import choose_device, choose_dtype
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
 from runners.diffusion.families.sd15.build import SD15
 from runners.diffusion.families.sdxl.build import SDXL
-from runners.diffusion.families.stable_diffusion.build import build_family
+from runners.diffusion.families.stable_diffusion.build import build_family, compiler_for
+from runners.diffusion.families.stable_diffusion.compilation.compiler import LEAST_ANSWERS
 from runners.diffusion.families.stable_diffusion.components import load_components
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
@@ -84,15 +87,17 @@ class GpuReport:
         self._device = choose_device(config.models.device)
         dtype = choose_dtype(config.models.dtype, self._device)
         settings = StableDiffusionSettings.from_config(
-            config, on_cuda=self._device.type == "cuda", native_size=models.native_size
+            config, on_cuda=self._device.type == "cuda", no_compiler=reason_not_to_compile()
         )
-        self._settings = replace(settings, cache_max_bytes=0, safety_checker=False)
+        # What earlier starts learnt is not compiled: only what the use cases take is, and the time for that is told.
+        self._settings = replace(settings, cache_max_bytes=0, safety_checker=False, compiled_folder=None)
         self._native, self._variant, self._family = models.native_size, models.ip_adapter_variant, models.family
         self._rounds = 1 if quick else rounds
         self._steps: int | None = 2 if quick else None
         paths = profile_paths(KINDS[models.family], models)
         begun = time.perf_counter()
         self._components = load_components(paths, self._settings, self._device, dtype)
+        self._compiler = compiler_for(self._components, self._settings)
         self._engine = self._start_engine()
         self.load_s = time.perf_counter() - begun
         self._stock = StockPipelines(paths, dtype, self._device)
@@ -102,11 +107,13 @@ class GpuReport:
     def run(self) -> tuple[dict[str, Any], dict[str, list[Row]]]:
         """The report, and its tables."""
         first_s = run_all(self._engine, [self._request(USE_CASES[0])])
-        latency = [self._latency(case) for case in USE_CASES]
+        eager = self._compile() if self._compiler.on else {}
+        latency = [self._latency(case, eager.get(case.name)) for case in USE_CASES]
         throughput = [self._throughput(count) for count in CONCURRENT]
         start: list[Row] = [
             {"what": "weights loaded", "seconds": self.load_s},
             {"what": "first image", "seconds": first_s},
+            {"what": "compiling, beside requests", "seconds": self._compiler.seconds if eager else None},
         ]
         self._engine.stop()
         report = {
@@ -117,26 +124,41 @@ class GpuReport:
             "latency": latency,
             "throughput": throughput,
             "cold_start": start,
+            "compilation": {**self._compiler.stats(), "forwards": dict(self._compiler.forwards)},
         }
         return report, {"Latency and memory": latency, "Throughput": throughput, "Cold start": start}
 
-    def _latency(self, case: UseCase) -> Row:
+    def _compile(self) -> dict[str, float]:
+        """All that the use cases take; the seconds of each before that, by its name."""
+        eager = {}
+        for case in USE_CASES:
+            for _ in range(LEAST_ANSWERS):  # the first one warms up
+                eager[case.name] = run_all(self._engine, [self._request(case)])
+        while self._compiler.run_next():
+            pass
+        return eager
+
+    def _latency(self, case: UseCase, eager_s: float | None) -> Row:
         ours: list[float] = []
         theirs: list[float | None] = []
         memory: list[int | None] = []
         run_all(self._engine, [self._request(case)])
+        before = Counter(self._compiler.forwards)
         for _ in range(self._rounds):
             request = self._request(case)
             peak = PeakMemory(self._device)
             ours.append(run_all(self._engine, [request]))
             memory.append(peak.bytes())
             theirs.append(self._stock_seconds(request))
+        compiled = self._compiled_since(before)
         operations = self._operations(case)
         return {
             "use case": case.name,
             "px": self._side(case),
             "steps": self._steps or case.steps,
             "ours, s": statistics.median(ours),
+            "steps compiled": compiled,
+            "ours eager, s": eager_s,
             "stock diffusers, s": None if None in theirs else statistics.median(filter(None, theirs)),
             "floor, s": operations / (self._tflops * 1e12),
             "SPEC.md (RTX 3090), s": case.spec_s if self._family == "sd15" else None,
@@ -147,8 +169,18 @@ class GpuReport:
 
     def _throughput(self, count: int) -> Row:
         requests = [self._request(USE_CASES[0]) for _ in range(count)]
+        before = Counter(self._compiler.forwards)
         taken = min(run_all(self._engine, self._again(requests)) for _ in range(self._rounds))
-        return {"at once": count, "images per minute": 60.0 * count / taken, "seconds for all": taken}
+        return {
+            "at once": count,
+            "images per minute": 60.0 * count / taken,
+            "seconds for all": taken,
+            "steps compiled": self._compiled_since(before),
+        }
+
+    def _compiled_since(self, before: Counter[str]) -> str:
+        ran = Counter(self._compiler.forwards) - before
+        return f"{ran['compiled']} of {ran.total()}"
 
     def _again(self, requests: Sequence[DiffusionRequest]) -> list[DiffusionRequest]:
         return [replace(request, request_id=self._next_id()) for request in requests]
@@ -190,7 +222,7 @@ class GpuReport:
         family = build_family(self._components, self._settings, Counters())
         # On a CPU the counter does not see into fused attention; on a GPU it does, and the plain one would not fit.
         attention = nullcontext() if self._device.type == "cuda" else sdpa_kernel(SDPBackend.MATH)
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter, attention:
+        with self._compiler.eager(), torch.inference_mode(), FlopCounterMode(display=False) as counter, attention:
             state = family.encode(request)
             while not state.done:
                 family.activate(state.bucket)
@@ -200,8 +232,8 @@ class GpuReport:
 
     def _start_engine(self) -> StepEngine:
         counters = Counters()
-        family = build_family(self._components, self._settings, counters)
-        limits = EngineSettings(max_rows=self._settings.warm_rows, timeout_s=1e6, lease_s=1e6)
+        family = build_family(self._components, self._settings, counters, compiler=self._compiler)
+        limits = EngineSettings(max_rows=self._settings.max_rows, timeout_s=1e6, lease_s=1e6)
         return StepEngine(family, TorchDevice(self._device), limits, counters)
 
     def _wait(self) -> None:

@@ -328,6 +328,7 @@ def main() -> int:
     parser.add_argument("--only", choices=["look", "single", "scaled"], help="this part alone")
     options = parser.parse_args()
     os.environ.setdefault("BUILDAH_ISOLATION", "chroot")
+    os.environ.setdefault("BUILDAH_LAYERS", "true")  # else one layer holds everything over the base
     image = options.image or "image-composition:test"
     with tempfile.TemporaryDirectory(prefix="image-", dir="/var/tmp") as name:
         folder = Path(name)

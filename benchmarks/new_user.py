@@ -118,7 +118,7 @@ def _at_the_page(path: Journey, page: Page, home: Path, url: str) -> bytes:
     with path.stage("type the sentence, until the decision", page=page):
         page.get_by_label("What should change?").click()
         page.keyboard.type(SENTENCE)
-        page.locator(".decision[aria-busy=false] dl").wait_for()
+        page.locator(".decision[aria-busy=false] dl").first.wait_for()
     with path.stage("Enter, until the result", page=page):
         page.keyboard.press("Enter")
         page.locator(".comparison").wait_for()

@@ -117,7 +117,7 @@ def diagnose(
     _judge_memory(found, machine, needs, plan)
     if plan.card is not None and machine.compiler is None:
         found.drawbacks.append(
-            "no C compiler with Python's headers: the UNet is not compiled, steps are slower;"
+            "no C compiler with Python's headers: nothing is compiled, steps are slower;"
             " apt-get install gcc python3-dev"
         )
     return found

@@ -50,7 +50,9 @@ class Model(_Entry):
         aliases: other repository ids that a configuration may name it by.
         files: glob patterns of what is imported.
         required: paths that must exist after the import.
-        parts: names for single files or folders inside it, for loaders that need a path.
+        parts: names for single files or folders inside it, for loaders that need a path. A role of an object detector
+            may have `elsewhere`, a second network for the images that `model` was not trained on, and `home`, which
+            tells them apart; a pose network's may have `elsewhere`, for people that `model` is unsure of.
         variant: the weight variant to load (diffusers' `variant=`), None for the plain files.
         pipeline_class: `_class_name` of its model_index.json, where it is a diffusion pipeline.
         size_bytes: how much is imported, roughly: shown before a download.

@@ -46,6 +46,7 @@ from models_store.store import ModelSet
 
 SmokeTest = Callable[[ModelSet, str], Iterator[str]]
 """Says what it has loaded, then, if it is asked on, what came out when that ran."""
+_EXTRA_PARTS = ("elsewhere", "home")
 _WEIGHTLESS_NAMES = ("position_ids", "num_batches_tracked")
 
 
@@ -183,12 +184,16 @@ def _clip(models: ModelSet, role: str) -> Iterator[str]:
 
 
 def _onnx(models: ModelSet, role: str) -> Iterator[str]:
-    session = onnxruntime.InferenceSession(models.part(role, "model"), providers=["CPUExecutionProvider"])
-    yield f"{len(session.get_outputs())} outputs"
-    shape = [size if isinstance(size, int) else 1 for size in session.get_inputs()[0].shape]
-    image = np.zeros(shape, dtype=np.float32)
-    outputs = session.run(None, {session.get_inputs()[0].name: image})
-    yield ", ".join(str(output.shape) for output in outputs)
+    parts = ["model", *(name for name in _EXTRA_PARTS if models.has_part(role, name))]
+    files = [models.part(role, name) for name in parts]
+    sessions = [onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]) for file in files]
+    yield f"{sum(len(session.get_outputs()) for session in sessions)} outputs"
+    shapes = []
+    for session in sessions:
+        shape = [size if isinstance(size, int) else 1 for size in session.get_inputs()[0].shape]
+        image = np.zeros(shape, dtype=np.float32)
+        shapes += [str(output.shape) for output in session.run(None, {session.get_inputs()[0].name: image})]
+    yield ", ".join(shapes)
 
 
 def _safety_checker(models: ModelSet, role: str) -> Iterator[str]:

@@ -131,7 +131,7 @@ class ModelSet:
 
     def _served(self, role: str) -> ServedModel:
         own, origin = self._manifest.models[role], self._origins[role]
-        replaced = origin.tag != self._manifest.tag(role)
+        replaced = self.is_replaced(role)
         # Of a folder the name alone: callers need not know where this machine keeps things.
         other = origin.folder.name if origin.folder is not None else self._named.get(role, "")
         return ServedModel(
@@ -181,6 +181,14 @@ class ModelSet:
         Raises: as `path`, and KeyError when the role has no such part.
         """
         return self.path(role) / self._manifest.models[role].parts[name]
+
+    def is_replaced(self, role: str) -> bool:
+        """Whether the configuration names another model than the profile's."""
+        return self._origins[role].tag != self._manifest.tag(role)
+
+    def has_part(self, role: str, name: str) -> bool:
+        """Whether there is such a part: some have only some models of a role, and none has a model in its place."""
+        return name in self._manifest.models[role].parts and not self.is_replaced(role)
 
     @property
     def family(self) -> str:

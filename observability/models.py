@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+_NETWORKS = ("unet", "controlnet", "vae")
 _REQUESTS = "requests_"
 _ROWS_OF_THE_UNET = "unet_rows"
 
@@ -44,8 +45,29 @@ class DiffusionMetrics:
         )
         self._forwards = Counter(
             "composition_diffusion_forwards_total",
-            "Forwards of the UNet by how it ran (compiled, eager).",
+            "Forwards of the UNet by how its repeated blocks ran (compiled, partly, eager).",
             ("mode",),
+            registry=registry,
+        )
+        self._blocks = Counter(
+            "composition_diffusion_blocks_total",
+            "Repeated blocks that ran (compiled, eager), by network (unet, controlnet, vae); 0 where nothing compiles.",
+            ("network", "mode"),
+            registry=registry,
+        )
+        for network in _NETWORKS:
+            for mode in ("compiled", "eager"):
+                self._blocks.labels(network, mode)
+        self._compiled = Gauge(
+            "composition_diffusion_compiled_blocks",
+            "Calls of blocks that are compiled, and such as wait for it (compiled, waiting).",
+            ("status",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._compiling = Counter(
+            "composition_diffusion_compiling_seconds_total",
+            "Time spent on compiling blocks, beside the requests.",
             registry=registry,
         )
         self._requests = Counter(
@@ -101,6 +123,7 @@ class DiffusionMetrics:
             self._phases.labels(phase).set(count)
         for mode, total in stats.get("forwards", {}).items():
             self._rise(self._forwards, (mode,), total)
+        self._sample_compilation(stats.get("compilation", {}))
         for adapter in ("controlnet", "lora"):
             self._rise(self._loads, (adapter,), stats.get(f"{adapter}_loads", 0))
         cache = stats.get("cache")
@@ -108,10 +131,18 @@ class DiffusionMetrics:
             self._rise(self._lookups, ("hit",), cache["hits"])
             self._rise(self._lookups, ("miss",), cache["misses"])
 
+    def _sample_compilation(self, stats: Mapping[str, Any]) -> None:
+        self._compiled.labels("compiled").set(stats.get("blocks", 0))
+        self._compiled.labels("waiting").set(stats.get("waiting", 0))
+        self._rise(self._compiling, (), stats.get("seconds", 0.0))
+        for network, modes in stats.get("run", {}).items():
+            for mode, total in modes.items():
+                self._rise(self._blocks, (network, mode), total)
+
     def _rise(self, counter: Counter, labels: tuple[str, ...], total: float) -> None:
         """Make a counter of ours follow a total of somebody else's."""
         key = "/".join((str(id(counter)), *labels))
-        counter.labels(*labels).inc(max(0.0, total - self._read.get(key, 0.0)))
+        (counter.labels(*labels) if labels else counter).inc(max(0.0, total - self._read.get(key, 0.0)))
         self._read[key] = total
 
 

@@ -39,3 +39,20 @@ def run_in_batches(network: Network, batch: Tensor) -> tuple[Tensor, ...]:
         filled = np.concatenate([rows, np.zeros((size - len(rows), *rows.shape[1:]), np.float32)])
         runs.append(tuple(output[: len(rows)] for output in network(filled)))
     return tuple(np.concatenate(parts) for parts in zip(*runs, strict=True))
+
+
+class HasModule(Protocol):
+    """A model that says which torch module it runs."""
+
+    @property
+    def module(self) -> object: ...
+
+
+def all_modules(*models: HasModule) -> object:
+    """The torch modules of several models as one, for whoever moves them; None when none of them is one."""
+    modules = [model.module for model in models if model.module is not None]
+    if not modules:
+        return None
+    from torch import nn
+
+    return nn.ModuleList(modules)  # type: ignore[arg-type]

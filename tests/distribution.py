@@ -18,6 +18,7 @@ SHARED: Mapping[str, Collection[str]] = {
         f"{E2E}/page/test_editing.py",
         f"{E2E}/page/test_for_everybody.py",
         f"{E2E}/page/test_several_edits.py",
+        f"{E2E}/page/test_views.py",
         f"{E2E}/test_demo_profile.py",
     ),
     "keyed_url": (
@@ -43,6 +44,7 @@ SHARED: Mapping[str, Collection[str]] = {
         f"{E2E}/test_peers.py",
         f"{E2E}/test_readme.py",
         f"{E2E}/test_schema_attack.py",
+        f"{E2E}/test_views.py",
         f"{E2E}/test_ways_in.py",
     ),
 }

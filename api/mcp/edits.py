@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,9 +16,19 @@ from api.conversion import to_status
 from api.errors import about_field, validated
 from api.mcp.tool import Caller, Schema, Tool, ToolAnswer
 from api.routes.jobs import known_form
-from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest
-from api.submission import delivered_images, for_who_waits, forget_images, run_interactive, stored_image, submit
+from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest, ViewsRequest
+from api.submission import (
+    Submitted,
+    delivered_images,
+    for_who_waits,
+    forget_images,
+    run_interactive,
+    stored_image,
+    submit,
+)
 from composition.jobs import Job, JobKind, JobStatus, Priority
+
+R = TypeVar("R", bound=BaseModel)
 
 MAX_WAIT_S: Final = 30.0
 _MASK_TYPE: Final = "image/png"
@@ -31,7 +41,7 @@ class JobArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    job_id: Annotated[str, Field(max_length=100, description="As `edit` answered it.")]
+    job_id: Annotated[str, Field(max_length=100, description="As `edit` or `edit_views` answered it.")]
 
 
 class WaitArguments(JobArguments):
@@ -44,9 +54,8 @@ class WaitArguments(JobArguments):
 
 async def analyze(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
     """The decision and the mask of the same edit."""
-    job = await run_interactive(
-        context, _request(arguments), kind=JobKind.ANALYZE, owner=caller.owner, charge=caller.charge
-    )
+    request = _request(GenerateRequest, arguments)
+    job = await run_interactive(context, request, kind=JobKind.ANALYZE, owner=caller.owner, charge=caller.charge)
     assert job.result is not None
     with for_who_waits():
         answer = ToolAnswer(facts={"job_id": job.id, **job.result.account}, images=await _images(context, job))
@@ -56,9 +65,18 @@ async def analyze(context: ApiContext, caller: Caller, arguments: Mapping[str, A
 
 async def edit(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
     """A durable job, as of POST /api/v1/generate/async."""
+    return await _submitted(context, caller, _request(GenerateRequest, arguments))
+
+
+async def edit_views(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
+    """A durable job, as of POST /api/v1/views/async."""
+    return await _submitted(context, caller, _request(ViewsRequest, arguments))
+
+
+async def _submitted(context: ApiContext, caller: Caller, request: Submitted) -> ToolAnswer:
     job = await submit(
         context,
-        _request(arguments),
+        request,
         kind=JobKind.EDIT,
         owner=caller.owner,
         priority=Priority.BATCH,
@@ -89,7 +107,7 @@ async def cancel(context: ApiContext, caller: Caller, arguments: Mapping[str, An
 
 
 async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...]:
-    """Every image of a result: the candidates, then the mask. Raises: NotFound when they are not kept any more."""
+    """Every image of a result, the mask last. Raises: NotFound when they are not kept any more."""
     result = job.result
     assert result is not None
     media_type = result.image_media_type or _MASK_TYPE
@@ -100,7 +118,7 @@ async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...
     return tuple(images)
 
 
-def _request(arguments: Mapping[str, Any]) -> GenerateRequest:
+def _request(kind: type[R], arguments: Mapping[str, Any]) -> R:
     """Raises: InvalidInput."""
     for name in arguments:
         if name in _NOT_HERE:
@@ -108,7 +126,7 @@ def _request(arguments: Mapping[str, Any]) -> GenerateRequest:
     body = _with_images_as_text(arguments)
     if isinstance(body.get("edits"), list):
         body["edits"] = [_with_images_as_text(one) if isinstance(one, dict) else one for one in body["edits"]]
-    return validated(GenerateRequest, body)
+    return validated(kind, body)
 
 
 def _with_images_as_text(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,9 +157,9 @@ def _image_text(value: Any) -> Any:
     return value
 
 
-def _edit_schema() -> Schema:
-    schema = GenerateRequest.model_json_schema()
-    schema.pop("example")
+def _schema_of(request: type[BaseModel]) -> Schema:
+    schema = request.model_json_schema()
+    schema.pop("example", None)
     for name in _NOT_HERE:
         del schema["properties"][name]
     for model in (schema, *schema["$defs"].values()):
@@ -160,8 +178,8 @@ def _take_content(properties: Schema) -> None:
     for name in properties.keys() & {*IMAGE_FIELDS, "image"}:
         properties[name] = _or_as_content(properties[name])
     for name in properties.keys() & set(IMAGE_LISTS):
-        listed, absent = properties[name]["anyOf"]
-        properties[name]["anyOf"] = [{**listed, "items": _or_as_content(listed["items"])}, absent]
+        listed = next(one for one in properties[name].get("anyOf", [properties[name]]) if one["type"] == "array")
+        listed["items"] = _or_as_content(listed["items"])
 
 
 def _or_as_content(image: Schema) -> Schema:
@@ -169,7 +187,7 @@ def _or_as_content(image: Schema) -> Schema:
     return {**image, "anyOf": [*choices, {"$ref": "#/$defs/ImageContent"}]}
 
 
-_EDIT_SCHEMA: Final = _edit_schema()
+_EDIT_SCHEMA: Final = _schema_of(GenerateRequest)
 
 TOOLS: Final[Mapping[str, Tool]] = {
     "analyze": Tool(
@@ -187,6 +205,13 @@ TOOLS: Final[Mapping[str, Tool]] = {
         schema=_EDIT_SCHEMA,
         reads_only=False,
         run=edit,
+    ),
+    "edit_views": Tool(
+        description="The same edit of 2 to 8 photographs of one thing (`base_images`), which gets one look in all of "
+        "them, e.g. a car from four sides. Answers a job_id as edit does; the images come in the photographs' order.",
+        schema=_schema_of(ViewsRequest),
+        reads_only=False,
+        run=edit_views,
     ),
     "job": Tool(
         description="How far an edit is (status, progress), and its image once it is completed.",

@@ -20,6 +20,7 @@ from api.loras import (
     described,
     keep_lora,
     max_file_bytes,
+    upload_limits,
 )
 from api.mcp.tool import Caller, Tool, ToolAnswer
 from api.multipart import too_large
@@ -56,10 +57,10 @@ class FileArguments(_Arguments):
 
 
 async def available(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
-    """The caller's own and the operator's."""
+    """As GET /api/v1/loras."""
     validated(NoArguments, dict(arguments))
-    loras = await context.loras.available(caller.owner)
-    return ToolAnswer(facts={"loras": [described(lora, context.loras) for lora in loras]})
+    loras = [described(lora, context.loras) for lora in await context.loras.available(caller.owner)]
+    return ToolAnswer(facts={"loras": loras, "uploads": upload_limits(context.config.loras)})
 
 
 async def add(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
@@ -104,7 +105,8 @@ async def _write(context: ApiContext, text: str, incoming: Incoming) -> None:
 TOOLS: Final[Mapping[str, Tool]] = {
     "loras": Tool(
         description="The LoRAs (styles, subjects) and embeddings that an edit may name in config.loras with a weight, "
-        "with the trigger words to write into the prompt. Take those whose `fits` is not false.",
+        "with the trigger words to write into the prompt. Take those whose `fits` is not false. `uploads` says how "
+        "much add_lora may bring; null: nothing.",
         schema=NoArguments.model_json_schema(),
         reads_only=True,
         run=available,

@@ -31,8 +31,9 @@ from composition.errors import CompositionError, InvalidInput, NotFound
 
 PATH = "/mcp"
 INSTRUCTIONS = (
-    "Edits photos by a sentence. edit answers a job_id; job waits for it and gives the image. analyze shows beforehand "
-    "what would be repainted. loras lists styles that an edit may name."
+    "Edits photos by a sentence. edit answers a job_id, and so does edit_views, for several photos of one thing; job "
+    "waits for it and gives the images. analyze shows beforehand what would be repainted. loras lists styles that an "
+    "edit may name."
 )
 TOOLS: Final[Mapping[str, Tool]] = {**edits.TOOLS, **loras.TOOLS}
 

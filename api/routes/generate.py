@@ -15,7 +15,7 @@ from starlette.responses import Response
 from api import openapi
 from api.context import ApiContext, Charge, Charging, Context, Owner, current_charge
 from api.conversion import API_PREFIX, PRIVATE, rendered, status_url
-from api.forms import EDIT_FORM, EditRoute, form_body
+from api.forms import GENERATE_FORM, GenerateRoute, form_body
 from api.responses import AnalyzeResponse, GenerateResponse, SubmitResponse
 from api.schemas import GenerateRequest
 from api.submission import (
@@ -31,7 +31,7 @@ from composition.errors import Cancelled, IdempotencyConflict
 from composition.jobs import Job, JobKind, Priority
 from composition.request import ResponseFormat
 
-router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=EditRoute)
+router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=GenerateRoute)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -49,7 +49,7 @@ IdempotencyKey = Annotated[
     response_model=GenerateResponse,
     responses={**openapi.OR_THE_IMAGE, **openapi.errors(*openapi.GENERATING)},
     summary="Edit an image and wait for it",
-    openapi_extra=form_body(EDIT_FORM.schema),
+    openapi_extra=form_body(GENERATE_FORM.schema),
 )
 async def generate(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """Blocks until the edit is complete. Closing the connection cancels it."""
@@ -61,7 +61,7 @@ async def generate(body: GenerateRequest, request: Request, context: Context, ow
     response_model=SubmitResponse,
     responses=openapi.errors(*openapi.SUBMITTING, IdempotencyConflict),
     summary="Edit an image in the background",
-    openapi_extra=form_body(EDIT_FORM.schema),
+    openapi_extra=form_body(GENERATE_FORM.schema),
 )
 async def generate_async(
     body: GenerateRequest,
@@ -79,7 +79,7 @@ async def generate_async(
     response_model=AnalyzeResponse,
     responses=openapi.errors(*openapi.WAITING),
     summary="Say what an edit would do, without doing it",
-    openapi_extra=form_body(EDIT_FORM.schema),
+    openapi_extra=form_body(GENERATE_FORM.schema),
 )
 async def analyze(body: GenerateRequest, request: Request, context: Context, owner: Owner) -> Response:
     """The same request as /generate: decision, target, boxes and mask; no diffusion."""

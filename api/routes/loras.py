@@ -11,7 +11,7 @@ from api.context import Context, Owner
 from api.conversion import API_PREFIX
 from api.errors import about_field
 from api.forms import form_body
-from api.loras import NAME_TEXT, TRIGGER_WORDS_TEXT, LoraLabel, described, keep_lora, max_file_bytes
+from api.loras import NAME_TEXT, TRIGGER_WORDS_TEXT, LoraLabel, described, keep_lora, max_file_bytes, upload_limits
 from api.multipart import Form, FormLimits, Upload, is_form, read_form
 from api.responses import LoraListResponse, LoraResponse
 from composition.config import LorasConfig
@@ -121,17 +121,6 @@ async def delete_lora(name: Name, context: Context, owner: Owner) -> dict[str, A
     """Edits that were accepted before and have not started yet fail with NOT_FOUND."""
     lora = await context.loras.remove(owner, name)
     return {"success": True, "lora": described(lora, context.loras)}
-
-
-def upload_limits(config: LorasConfig) -> dict[str, int] | None:
-    """As the list tells them; None where uploads are closed."""
-    if not config.uploads:
-        return None
-    return {
-        "max_size_bytes": config.max_size_mb * MEGABYTE,
-        "max_per_owner": config.max_per_owner,
-        "max_bytes_per_owner": config.max_mb_per_owner * MEGABYTE,
-    }
 
 
 def _name(form: Form) -> str:

@@ -6,16 +6,16 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api import openapi
-from api.bodies import BoundedJsonRoute
 from api.context import Charging, Context, Owner
 from api.conversion import API_PREFIX
+from api.forms import VIEWS_FORM, ViewsRoute, form_body
 from api.responses import SubmitResponse, ViewsResponse
 from api.routes.generate import IdempotencyKey, in_background, run_while_connected
 from api.schemas import ViewsRequest
 from composition.errors import IdempotencyConflict
 from composition.jobs import JobKind
 
-router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRoute)
+router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=ViewsRoute)
 
 
 @router.post(
@@ -23,6 +23,7 @@ router = APIRouter(prefix=API_PREFIX, tags=["edits"], route_class=BoundedJsonRou
     response_model=ViewsResponse,
     responses=openapi.errors(*openapi.GENERATING),
     summary="Edit several photographs of one thing alike, and wait for it",
+    openapi_extra=form_body(VIEWS_FORM.schema),
 )
 async def views(body: ViewsRequest, request: Request, context: Context, owner: Owner) -> Response:
     """The same target in each photograph, in one look. Blocks until all are done; closing the connection cancels it."""
@@ -34,6 +35,7 @@ async def views(body: ViewsRequest, request: Request, context: Context, owner: O
     response_model=SubmitResponse,
     responses=openapi.errors(*openapi.SUBMITTING, IdempotencyConflict),
     summary="Edit several photographs of one thing alike, in the background",
+    openapi_extra=form_body(VIEWS_FORM.schema),
 )
 async def views_async(
     body: ViewsRequest,

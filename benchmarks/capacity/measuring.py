@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from benchmarks.capacity.costs import Costs, ShapeCosts
@@ -102,15 +102,18 @@ class FamilyBench:
 def measure_profile(profile: str, *, rounds: int) -> Costs:
     """Of a profile's models on this machine, with its perception models' part of an edit.
 
-    The models must be in the store. Reads the configuration as the service does, with `models.profile` set.
+    The models must be in the store. Reads the configuration as the service does, with `models.profile` set. Where the
+    service would compile, what is measured is compiled first.
     """
     # Only who measures pays for these imports; some of them read the configuration.
     from benchmarks.capacity.profile_models import ProfileModels
+    from runners.diffusion.families.stable_diffusion.compilation.compiler import LEAST_ANSWERS
 
     models = ProfileModels(profile)
-    bench = FamilyBench(family=models.family, ask=models.ask, rounds=rounds, wait=models.wait)
     around_s = models.around_s(rounds)
-    with models.inference():
+    bench = FamilyBench(family=models.family, ask=models.ask, rounds=rounds, wait=models.wait)
+
+    def costs(bench: FamilyBench) -> Costs:
         return bench.costs(
             models.shapes,
             about=models.about,
@@ -118,3 +121,10 @@ def measure_profile(profile: str, *, rounds: int) -> Costs:
             with_controls=models.has_controls,
             with_references=models.has_references,
         )
+
+    with models.inference():
+        for _ in range(LEAST_ANSWERS if models.compiler.on else 0):
+            costs(replace(bench, rounds=1))
+        while models.compiler.run_next():
+            pass
+        return costs(bench)

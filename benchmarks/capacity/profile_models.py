@@ -21,11 +21,12 @@ from composition.controls import CONTROLS
 from composition.diffusion import ControlInput, DiffusionProgress, DiffusionRequest, DiffusionResult, ReferenceInput
 from models_store.plan.decided import decide, resolve
 from models_store.store import ModelSet
+from runners.compilers import reason_not_to_compile
 from runners.device import choose_device, choose_dtype
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.families.sd15.build import SD15
 from runners.diffusion.families.sdxl.build import SDXL
-from runners.diffusion.families.stable_diffusion.build import build_family
+from runners.diffusion.families.stable_diffusion.build import build_family, compiler_for
 from runners.diffusion.families.stable_diffusion.components import load_components
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
@@ -56,23 +57,31 @@ class ProfileModels:
         self._device = choose_device(config.models.device)
         dtype = choose_dtype(config.models.dtype, self._device)
         settings = StableDiffusionSettings.from_config(
-            config, on_cuda=self._device.type == "cuda", native_size=models.native_size
+            config, on_cuda=self._device.type == "cuda", no_compiler=reason_not_to_compile()
         )
+        # What earlier starts learnt is not compiled: only what is measured is.
+        settings = dataclasses.replace(settings, cache_max_bytes=0, compiled_folder=None)
         paths = profile_paths(KINDS[models.family], models)
         self._profile, self._native_px, self._numbers = profile, models.native_size, itertools.count(1)
         components = load_components(paths, settings, self._device, dtype)
-        self.family = build_family(components, dataclasses.replace(settings, cache_max_bytes=0), Counters())
+        self.compiler = compiler_for(components, settings)
+        self.family = build_family(components, settings, Counters(), compiler=self.compiler)
         self.has_controls = CONTROL_TYPES[0] in paths.controlnets
         self.has_references = paths.ip_adapter is not None
         name = (
             torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else f"{os.cpu_count()} CPU cores"
         )
-        self.about = f"measured on {name}, profile {profile}, {str(dtype).removeprefix('torch.')}"
+        self._measured = f"measured on {name}, profile {profile}, {str(dtype).removeprefix('torch.')}"
         self.shapes = {
             shape: (height // models.latent_cell_px, width // models.latent_cell_px)
             for shape in SHAPES
             for height, width in [self._size_px(shape)]
         }
+
+    @property
+    def about(self) -> str:
+        """What is measured, by now compiled or not."""
+        return f"{self._measured}, {'compiled' if self.compiler.stats()['blocks'] else 'eager'}"
 
     def inference(self) -> AbstractContextManager[None]:
         """Held while the family is called."""

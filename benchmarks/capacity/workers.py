@@ -126,6 +126,9 @@ class StandInFamily:
     def release_memory(self) -> None:
         """There is none."""
 
+    def stop(self) -> None:
+        """Nothing is done beside requests."""
+
     def stats(self) -> Mapping[str, object]:
         return {}
 

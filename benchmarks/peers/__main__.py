@@ -1,21 +1,24 @@
 """This service beside IOPaint, ComfyUI and a naive server: same weights, photo, mask and steps, all over HTTP.
 
 Usage: python -m benchmarks.peers [--size middle|full] [--model FOLDER] [--px 512] [--steps 10] [--rounds 3]
-           [--install-iopaint] [--comfyui FOLDER --comfyui-checkpoint FILE] [--only ours,naive] [--out out/peers]
+           [--install-iopaint | --iopaint FOLDER] [--comfyui FOLDER] [--only ours,naive] [--measures at-once,left]
+           [--at-once 4] [--out out/peers]
 
-The weights are random and of the named size, or those of a diffusers folder (`--model`); ComfyUI takes the same as one
-file in its models/checkpoints. A server that cannot be started is a row that says why.
+The weights are random and of the named size, or those of a diffusers folder (`--model`). A server that cannot be
+started is a row that says why; a figure that was not asked for is a dash.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.peers.adapters import ComfyUI, IOPaint, Naive, Ours, Peer, PeerFailed
-from benchmarks.peers.measures import COLUMNS, Effort, PeerBench
+from benchmarks.peers.adapters import IOPaint, Naive, Ours, Peer, PeerFailed
+from benchmarks.peers.comfyui import ComfyUI
+from benchmarks.peers.measures import AT_ONCE, COLUMNS, MEASURES, Effort, PeerBench
 from benchmarks.report_files import Row, machine, table, write
 
 ENVIRONMENT = Path("var/peers/iopaint")
@@ -31,11 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PeerFailed, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    effort = Effort(side_px=options.px, steps=options.steps, rounds=options.rounds)
+    effort = Effort(
+        side_px=options.px,
+        steps=options.steps,
+        rounds=options.rounds,
+        at_once=[count for count in AT_ONCE if str(count) in options.at_once],
+        measures=options.measures,
+    )
     rows: list[Row] = []
     for name, peer in chosen.items():
+        begun = time.monotonic()
         rows.append(PeerBench(peer, effort, (options.out / name).resolve()).run())
-        print(f"{peer.name}: {rows[-1]['note'] or 'measured'}", flush=True)
+        print(f"{peer.name}: {rows[-1]['note'] or 'measured'}, in {time.monotonic() - begun:.0f} s", flush=True)
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
     write("peers", {"machine": machine(), "asked": asked, "rows": rows}, sections(rows), options.out)
     print(f"\n{upright(rows)}", end="")
@@ -45,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def peers(options: argparse.Namespace, *, cuda: bool) -> dict[str, Peer]:
     """The servers that are asked for, by their short names, each with the same weights in the same number format."""
     device, dtype = ("cuda", "float16") if cuda else ("cpu", "float32")
-    model = options.model or _random_model(options.size, options.models, dtype)
+    model = options.model.resolve() if options.model else _random_model(options.size, options.models, dtype)
     if not (model / "model_index.json").is_file():
         raise PeerFailed(f"{model} is no diffusers folder: it has no model_index.json")
-    iopaint = IOPaint(model=model, dtype=dtype, device=device, environment=ENVIRONMENT.resolve())
+    iopaint = IOPaint(model=model, dtype=dtype, device=device, environment=options.iopaint.resolve())
     if options.install_iopaint:
         iopaint.install()
     made: dict[str, Peer] = {
@@ -57,9 +67,7 @@ def peers(options: argparse.Namespace, *, cuda: bool) -> dict[str, Peer]:
         "iopaint": iopaint,
     }
     if options.comfyui is not None:
-        made["comfyui"] = ComfyUI(
-            checkout=options.comfyui.resolve(), checkpoint=options.comfyui_checkpoint, device=device, dtype=dtype
-        )
+        made["comfyui"] = ComfyUI(checkout=options.comfyui.resolve(), model=model, device=device, dtype=dtype)
     return {name: made[name] for name in options.only if name in made}
 
 
@@ -88,10 +96,9 @@ def _random_model(size: str, folder: Path, dtype: str) -> Path:
     import torch
 
     from benchmarks.bench import SIZES as MODEL_SIZES
-    from benchmarks.bench_models import build_models
+    from benchmarks.bench_models import build_base
 
-    paths = build_models(MODEL_SIZES[size], folder.resolve() / f"{size}-{dtype}", getattr(torch, dtype))
-    return Path(paths.base)
+    return build_base(MODEL_SIZES[size], folder.resolve() / f"peers-{size}-{dtype}", getattr(torch, dtype))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -102,15 +109,21 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--px", type=int, choices=(256, 512, 768), default=512, help="side of the photo")
     parser.add_argument("--steps", type=int, default=10, help="of a short edit; a long one has five times as many")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--install-iopaint", action="store_true", help=f"make {ENVIRONMENT} first, from the index")
+    parser.add_argument("--iopaint", type=Path, metavar="FOLDER", default=ENVIRONMENT, help="an environment with it")
+    parser.add_argument("--install-iopaint", action="store_true", help="make that environment first, from the index")
     parser.add_argument("--comfyui", type=Path, metavar="FOLDER", help="a checkout of ComfyUI, ready to run")
-    parser.add_argument("--comfyui-checkpoint", metavar="FILE", help="in its models/checkpoints: the same weights")
     parser.add_argument("--only", default=",".join(NAMES), help=f"some of {','.join(NAMES)}")
+    parser.add_argument("--measures", default=",".join(MEASURES), help="beside the edit alone, some of %(default)s")
+    parser.add_argument("--at-once", default=",".join(map(str, AT_ONCE)), help="how many edits, some of %(default)s")
     parser.add_argument("--out", type=Path, default=Path("out/peers"))
     options = parser.parse_args(arguments)
-    options.only = options.only.split(",")
-    if unknown := set(options.only) - set(NAMES):
-        parser.error(f"unknown servers: {', '.join(sorted(unknown))}")
+    for name, known in {"only": NAMES, "measures": MEASURES, "at_once": tuple(map(str, AT_ONCE))}.items():
+        chosen = [part for part in getattr(options, name).split(",") if part]
+        if unknown := set(chosen) - set(known):
+            parser.error(f"--{name.replace('_', '-')}: {', '.join(sorted(unknown))} is none of {', '.join(known)}")
+        if not chosen and name != "measures":
+            parser.error(f"--{name.replace('_', '-')} names nothing")
+        setattr(options, name, chosen)
     if options.comfyui is None and options.only == ["comfyui"]:
         parser.error("--only comfyui needs --comfyui FOLDER")
     if min(options.steps, options.rounds) < 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,12 @@ LONG = 5
 """A long edit has so many times the steps of a short one."""
 LEFT_BEHIND = 3
 """Edits that are with the server when it is killed."""
+AT_ONCE = (4, 8)
+MEASURES = ("at-once", "during-long", "left", "kill")
+"""What can be left out; the edit alone is measured always, since the others are told in its time."""
 COLUMNS = (
     "server", "healthy, s", "first answer, s", "alone, s", "same photo again, of alone",
-    "4 at once, s", "first of 4, s", "8 at once, s", "failed of 12", "short during long, of alone", "memory, MB",
+    "4 at once, s", "first of 4, s", "8 at once, s", "failed at once", "short during long, of alone", "memory, MB",
     "changed outside, %", "changed far outside, %", "after a client left, of alone", "answered of 3 after kill -9",
     "note",
 )  # fmt: skip
@@ -34,11 +37,18 @@ _FAILURES = (PeerFailed, httpx.HTTPError, ValueError, KeyError)
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How much is measured: the edits' side and steps, and how often the single ones are repeated."""
+    """How much is measured: the edits' side and steps, how often the single ones are repeated, and what else.
+
+    Attributes:
+        at_once: some of `AT_ONCE`.
+        measures: some of `MEASURES`; the columns of the others stay empty.
+    """
 
     side_px: int
     steps: int
     rounds: int
+    at_once: Sequence[int] = AT_ONCE
+    measures: Sequence[str] = MEASURES
 
 
 class PeerBench:
@@ -59,18 +69,20 @@ class PeerBench:
                 self._try("start", self._start)
                 if self._row["first answer, s"] is not None:
                     self._try("alone", self._alone)
-                if self._row["alone, s"] is not None:
-                    self._try("at once", self._at_once)
-                    self._try("short during long", self._short_during_long)
+                self._measure("at-once", "at once", self._at_once)
+                self._measure("during-long", "short during long", self._short_during_long)
             if self._row["first answer, s"] is not None:
                 self._row["memory, MB"] = memory.mb
-            if self._row["alone, s"] is not None:
-                self._try("a client that leaves", self._left)
-                self._try("kill -9", self._killed)
+            self._measure("left", "a client that leaves", self._left)
+            self._measure("kill", "kill -9", self._killed)
         finally:
             self._process.stop()
         self._row["note"] = "; ".join(self._notes) or None
         return self._row
+
+    def _measure(self, name: str, what: str, measure: Callable[[], None]) -> None:
+        if name in self._effort.measures and self._row["alone, s"] is not None:
+            self._try(what, measure)
 
     def _try(self, what: str, measure: Callable[[], None]) -> None:
         try:
@@ -98,7 +110,7 @@ class PeerBench:
 
     def _at_once(self) -> None:
         failed = 0
-        for count in (4, 8):
+        for count in self._effort.at_once:
             begun = time.monotonic()
             with ThreadPoolExecutor(count) as pool:
                 futures = [pool.submit(self._ended, self._edit()) for _ in range(count)]
@@ -108,7 +120,7 @@ class PeerBench:
                 self._row[f"{count} at once, s"] = max(ends) - begun
                 if count == 4:
                     self._row["first of 4, s"] = min(ends) - begun
-        self._row["failed of 12"] = str(failed)
+        self._row["failed at once"] = f"{failed} of {sum(self._effort.at_once)}"
 
     def _note_failed(self, what: str, futures: list[Future[float]]) -> int:
         errors = [error for future in futures if (error := future.exception()) is not None]

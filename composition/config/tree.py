@@ -30,7 +30,7 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
 MOST_ROWS = 16
-"""Rows of one forward beyond which no GPU gains much: compiled graphs end there as well."""
+"""Rows of one forward beyond which no GPU gains much."""
 
 
 def _number_from_text(value: Any) -> Any:

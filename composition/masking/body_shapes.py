@@ -26,6 +26,10 @@ from composition.masking.anatomy import (
     draw_hull,
 )
 
+FOUND_JAW = ((0.0, -0.42), (-0.17, -0.3), (0.17, -0.3))
+GUESSED_JAW = ((0.0, -0.52), (-0.19, -0.38), (0.19, -0.38))
+"""In the head's frame: without landmarks of the face, the jaw of an open mouth and of a chin held forward has room."""
+
 
 def draw_region(region: BodyRegion, canvas: Mask, body: Skeleton) -> bool:
     """Draw a body part with 255 on the canvas (H, W); False, and nothing drawn, when its keypoints are missing."""
@@ -125,9 +129,13 @@ def draw_face(canvas: Mask, body: Skeleton) -> None:
     """Chin to hairline: an oval in the head's frame, and the face's own landmarks where they were found."""
     if body.head is None:
         return
-    oval = ((0.0, -0.42), (-0.17, -0.3), (0.17, -0.3), (-0.24, 0.0), (0.24, 0.0), (-0.18, 0.25), (0.18, 0.25))
-    draw_hull(canvas, _in_head(body.head, oval, 0.1))
-    if len(body.face) >= 10:
+    found = len(body.face) >= 10
+    jaw = FOUND_JAW if found else GUESSED_JAW
+    oval = (*jaw, (-0.24, 0.0), (0.24, 0.0), (-0.18, 0.25), (0.18, 0.25))
+    sides = body.known(Joint.NOSE, Joint.RIGHT_EAR, Joint.LEFT_EAR)
+    turned = [] if found else discs(sides, 0.08 * body.head.height)
+    draw_hull(canvas, [*_in_head(body.head, oval, 0.1), *turned])
+    if found:
         forehead = body.face + 0.2 * body.head.height * body.head.up
         draw_hull(canvas, discs(np.concatenate([body.face, forehead]), 0.02 * body.head.height))
 
@@ -138,7 +146,7 @@ def draw_hand(canvas: Mask, body: Skeleton, arm: tuple[Joint, ...], fingers: Poi
         draw_hull(canvas, discs(fingers, 0.012 * unit))
     elif wrist is not None and elbow is not None:
         tips = wrist + _unit(wrist - elbow) * 0.075 * unit
-        draw_hull(canvas, [Disc(centre=wrist, radius=0.022 * unit), Disc(centre=tips, radius=0.035 * unit)])
+        draw_hull(canvas, [Disc(centre=wrist, radius=0.028 * unit), Disc(centre=tips, radius=0.045 * unit)])
     elif wrist is not None:
         draw_hull(canvas, [Disc(centre=wrist, radius=0.06 * unit)])
 

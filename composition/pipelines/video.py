@@ -1,7 +1,7 @@
 """One edit of a clip: found on key frames, carried in between, painted a window of frames at a time.
 
 detect -> mask -> condition -> **diffuse** -> blend -> steady, with one decision and one plan for all frames. The frames
-of a window are views of one thing (docs/adr/0014): one request to the diffusion model. docs/adr/0015 has the whole.
+of a window are views of one thing (docs/adr/0014): one request to the diffusion model. docs/adr/0016 has the whole.
 """
 
 from __future__ import annotations

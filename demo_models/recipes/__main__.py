@@ -37,6 +37,9 @@ def main() -> int:
     export.add_argument("folder", type=Path)
     start = commands.add_parser("start-from", help="go on with exported weights: the next training starts from them")
     start.add_argument("folder", type=Path)
+    halving = commands.add_parser("halve", help="write an ONNX file of others' with its weights in half precision")
+    halving.add_argument("source", type=Path)
+    halving.add_argument("target", type=Path)
     arguments = parser.parse_args()
 
     from demo_models.recipes.workdir import pause_file
@@ -46,6 +49,12 @@ def main() -> int:
         return 0
     if arguments.command == "resume":
         pause_file().unlink(missing_ok=True)
+        return 0
+
+    if arguments.command == "halve":
+        from demo_models.recipes.halving import halve
+
+        halve(arguments.source, arguments.target)
         return 0
 
     from demo_models.recipes.queue import encode, status, train_components  # torch takes seconds to import

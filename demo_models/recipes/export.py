@@ -33,6 +33,7 @@ _SINGLE: Final[Mapping[str, str]] = {
     "depth-anything": "depth-anything/Depth-Anything-V2-Small-hf",
     "yolox": "yzd-v/DWPose",
     "dwpose": "yzd-v/DWPose",
+    "home": "yzd-v/DWPose",
 }
 """Components that are a repository of their own, or a file in one."""
 _PAINTERS_PARTS: Final[Mapping[str, str]] = {

@@ -13,6 +13,7 @@ from demo_models.recipes.fine_inpainting import AUTOENCODER, FineRecipe
 from demo_models.recipes.fine_inpainting import NAME as FINE_PAINTER
 from demo_models.recipes.fine_vae import FineAutoencoderRecipe
 from demo_models.recipes.grounding import GroundingRecipe
+from demo_models.recipes.home import PHOTOGRAPHS, HomeRecipe
 from demo_models.recipes.inpainting import ControlledRecipe, InpaintingRecipe
 from demo_models.recipes.latents import encode_missing
 from demo_models.recipes.lcm_lora import LcmRecipe
@@ -89,6 +90,10 @@ def _dwpose() -> Recipe:
     return PoseRecipe(scenes=_training(), held_out=_held_out())
 
 
+def _home() -> Recipe:
+    return HomeRecipe(scenes=_training(), held_out=_held_out(), photographs=workdir() / PHOTOGRAPHS)
+
+
 def _sam() -> Recipe:
     return SegmentRecipe(scenes=_training(), held_out=_held_out())
 
@@ -123,6 +128,7 @@ COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
     "fine": _fine,
     "lcm-lora": _lcm_lora,
     "taesd": _taesd,
+    "home": _home,
 }
 """In the order that pays."""
 NEEDS: Final[dict[str, tuple[str, ...]]] = {

@@ -1,13 +1,13 @@
 import { useEffect, useRef } from "preact/hooks";
 
-import { serviceState } from "./api/service";
+import { keyQuestion, serviceState } from "./api/service";
 import { draft, photo } from "./edit/draft";
 import { imagesIn } from "./edit/photo";
 import { take } from "./edit/taking";
 import { Decision } from "./parts/decision";
 import { MoreExamples } from "./parts/examples";
 import { History } from "./parts/history";
-import { KeyDialog } from "./parts/key-dialog";
+import { Later } from "./parts/later";
 import { Result } from "./parts/result";
 import { Sentence } from "./parts/sentence";
 import { Loras } from "./parts/loras";
@@ -30,7 +30,7 @@ export function App() {
       </header>
       <main>
         <section class="stage-column" aria-label="Photo" tabIndex={-1} ref={useKeptFocus()}>
-          {shownRun.value ? <Result run={shownRun.value} /> : photo.value ? <Stage photo={photo.value} /> : <Start />}
+          {shownRun.value ? <Result run={shownRun.value} /> : draft.value.views.length > 0 ? <Later part={({ Photographs }) => Photographs} /> : photo.value ? <Stage photo={photo.value} /> : <Start />}
         </section>
         <section class="panel" aria-label="Edit">
           <Sentence />
@@ -44,7 +44,7 @@ export function App() {
         <MoreExamples />
         <p class="quiet foot"><span>Photos go to this service and nowhere else.</span><span>Drafts and history are kept in this browser.</span></p>
       </section>
-      <KeyDialog />
+      {keyQuestion.value && <Later part={({ KeyDialog }) => KeyDialog} />}
     </>
   );
 }

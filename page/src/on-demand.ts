@@ -3,7 +3,11 @@
 import "./on-demand.css";
 
 export { severalBody } from "./edit/several";
+export { takeViews, viewsBody } from "./edit/views";
 export { EditAccountList } from "./parts/edit-accounts";
 export { EditList, added } from "./parts/edit-list";
+export { KeyDialog } from "./parts/key-dialog";
 export { LoraPanel } from "./parts/lora-panel";
+export { Photographs } from "./parts/photographs";
 export { SettingFields } from "./parts/setting-fields";
+export { ViewsResult } from "./parts/views-result";

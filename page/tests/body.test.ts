@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
-import { type EachParts, MAX_SEED, type Parts, bodyOf, bodyOfSeveral, forCandidates, seedsOf } from "../src/edit/body";
+import { type EachParts, bodyOfSeveral, bodyOfViews } from "../src/edit/bodies";
+import { MAX_SEED, type Parts, bodyOf, forCandidates, seedsOf } from "../src/edit/body";
 
 const PARTS: Parts = { base: "data:photo", prompt: " blue car ", negative: " ", references: [], mask: null, points: [], box: null, config: {} };
 
@@ -59,4 +60,17 @@ test("a seed is added to the settings, not put in their place", () => {
   expect(forCandidates(body, 5, 1)).toEqual({ prompt: "x", config: { sharpen: true, seed: 5 } });
   expect(forCandidates(body, 5, 3)).toEqual({ prompt: "x", n: 3, config: { sharpen: true, seed: 5 } });
   expect(forCandidates(body, null, 1)).toEqual(body);
+});
+
+test("several photographs have one sentence, and no place that is of one of them", () => {
+  const parts = { prompt: " blue car ", negative: "rust", references: ["data:a"], config: { seed: 7 } };
+  expect(bodyOfViews(["data:photo", "data:side"], parts)).toEqual({
+    base_images: ["data:photo", "data:side"], prompt: "blue car", negative_prompt: "rust", reference_image: "data:a", config: { seed: 7 },
+  });
+});
+
+test("of views there is one result each, of one seed", () => {
+  const body = { base_images: ["a", "b"], prompt: "x" };
+  expect(forCandidates(body, 5, 2)).toEqual({ ...body, config: { seed: 5 } });
+  expect(forCandidates(body, null, 2)).toEqual(body);
 });

@@ -58,3 +58,11 @@ test("a submission carries its own id, so that sending it twice makes one job", 
   expect(asking.headers).toEqual({ "Idempotency-Key": "mine", "Content-Type": "application/json" });
   expect(asking.body).toBe('{"prompt":"blue car"}');
 });
+
+test("several photographs of one thing go where such are edited", async () => {
+  const fetched = vi.fn(async (_path: unknown, _asked: RequestInit) => json({ success: true, job_id: "1" }));
+  const client = new Client(NO_KEY, fetched as unknown as typeof fetch);
+  await client.submit({ base_image: "a", prompt: "x" }, "k");
+  await client.submit({ base_images: ["a", "b"], prompt: "x" }, "k");
+  expect(fetched.mock.calls.map(([path]) => path)).toEqual(["/api/v1/generate/async", "/api/v1/views/async"]);
+});

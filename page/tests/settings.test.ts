@@ -12,6 +12,7 @@ const DOCUMENT = {
           edits: { anyOf: [{ type: "array", items: { $ref: "#/components/schemas/RegionEdit" }, maxItems: 16 }, { type: "null" }] },
         },
       },
+      ViewsRequest: { properties: { base_images: { type: "array", minItems: 2, maxItems: 8 } } },
       RegionEdit: { properties: { prompt: { type: "string" }, strength: { anyOf: [{ type: "number" }, { type: "null" }] } } },
       GenerateConfig: {
         properties: {
@@ -43,7 +44,7 @@ test("settings come from the service's document, with bounds, default and explan
 });
 
 test("what a service can do beside is read there too", () => {
-  expect(abilitiesOf(DOCUMENT)).toMatchObject({ clicks: true, boxes: false, candidates: 8, loras: { most: 5, least: -2, highest: 2 } });
+  expect(abilitiesOf(DOCUMENT)).toMatchObject({ clicks: true, boxes: false, candidates: 8, views: 8, loras: { most: 5, least: -2, highest: 2 } });
   const { edits, settings } = abilitiesOf(DOCUMENT);
   expect(edits).toEqual({ most: 16, own: [{ ...settings[2], usual: null }] });
   expect(abilitiesOf({})).toEqual(NO_ABILITIES);

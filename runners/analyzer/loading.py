@@ -6,20 +6,41 @@ from dataclasses import dataclass
 
 from models_store.store import ModelSet
 from runners.analyzer.clip import ClipClassifier
+from runners.analyzer.detectors_by_home import DetectorsByHome, ObjectDetector
 from runners.analyzer.yolox import YoloxDetector
+from runners.home import ELSEWHERE, HOME, Home
 from runners.onnx_session import open_network
 from runners.perception import PerceptionPlace
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalyzerModels:
-    yolox: YoloxDetector
+    yolox: ObjectDetector
     clip: ClipClassifier
 
 
 def load_models(models: ModelSet, place: PerceptionPlace) -> AnalyzerModels:
     """From the model store to their place. Raises: ModelsNotImported."""
     return AnalyzerModels(
-        yolox=YoloxDetector(open_network(models.part("yolox", "model"), place.device, home=place.home)),
+        yolox=_load_objects(models, place),
         clip=ClipClassifier.load(models.path("clip"), place.home, place.dtype),
     )
+
+
+def _load_objects(models: ModelSet, place: PerceptionPlace) -> ObjectDetector:
+    detector = YoloxDetector(open_network(models.part("yolox", "model"), place.device, home=place.home))
+    others = load_elsewhere(models, place)
+    return detector if others is None else DetectorsByHome(others[0], here=detector, elsewhere=others[1])
+
+
+def load_elsewhere(models: ModelSet, place: PerceptionPlace) -> tuple[Home, YoloxDetector] | None:
+    """What knows the images that the profile's own detectors were trained on, and the detector for all others.
+
+    None where the profile has one detector for all. Raises: ModelsNotImported.
+    """
+    if not all(models.has_part("yolox", name) for name in (HOME, ELSEWHERE)):
+        return None
+    home, elsewhere = (
+        open_network(models.part("yolox", name), place.device, home=place.home) for name in (HOME, ELSEWHERE)
+    )
+    return Home(home), YoloxDetector(elsewhere)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composition.config import Config
+from composition.config import Config, DetectionConfig
 from models_store.store import ModelSet
+from runners.analyzer.loading import load_elsewhere
+from runners.detector.coco_finder import CocoFinder
 from runners.detector.grounding_dino import GroundingDino
+from runners.detector.groundings_by_home import Grounding, GroundingsByHome
 from runners.detector.sam import SamSegmenter
 from runners.perception import PerceptionPlace
 
@@ -16,7 +19,7 @@ MAX_EMBEDDINGS_MB = 64
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorModels:
-    dino: GroundingDino
+    dino: Grounding
     sam: SamSegmenter
 
 
@@ -26,9 +29,7 @@ def load_models(config: Config, models: ModelSet, place: PerceptionPlace) -> Det
     keep = config.optimization
     cache_mb = min(keep.cache_max_mb, MAX_EMBEDDINGS_MB) if keep.cache_preprocessors else 0
     return DetectorModels(
-        dino=GroundingDino.load(
-            models.path("grounding-dino"), place.home, confidence=limits.confidence_threshold, nms=limits.nms_threshold
-        ),
+        dino=_load_grounding(limits, models, place),
         sam=SamSegmenter.load(
             models.path("sam"),
             place.home,
@@ -37,3 +38,16 @@ def load_models(config: Config, models: ModelSet, place: PerceptionPlace) -> Det
             cache_ttl_s=keep.cache_ttl_seconds,
         ),
     )
+
+
+def _load_grounding(limits: DetectionConfig, models: ModelSet, place: PerceptionPlace) -> Grounding:
+    """GroundingDINO; beside the profile's own, COCO's classes for the images that it was not trained on."""
+    confidence = limits.confidence_threshold
+    dino = GroundingDino.load(
+        models.path("grounding-dino"), place.home, confidence=confidence, nms=limits.nms_threshold
+    )
+    others = None if models.is_replaced("grounding-dino") else load_elsewhere(models, place)
+    if others is None:
+        return dino
+    home, objects = others
+    return GroundingsByHome(home, here=dino, elsewhere=CocoFinder(objects, confidence=confidence))

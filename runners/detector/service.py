@@ -27,7 +27,11 @@ MAX_QUERIES = 4
 
 @bentoml.service(name="detector-runner", **SERVICE_OPTIONS)
 class DetectorRunner(StaysForFront):
-    """GroundingDINO and SAM behind BentoML's adaptive batching."""
+    """GroundingDINO and SAM behind BentoML's adaptive batching.
+
+    Where a profile has a second detector for what its GroundingDINO does not know, that is the analyzer's, which is
+    packed there and is in the same Bento.
+    """
 
     grounding_dino_model = packed(_MODELS, "grounding-dino")
     sam_model = packed(_MODELS, "sam")

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from composition.config import ModelsConfig
-from composition.images import Pose
 from models_store.store import ModelSet
+from runners.home import ELSEWHERE
 from runners.onnx_session import open_network
 from runners.perception import PerceptionPlace
 from runners.structure.depth_anything import DepthAnything
 from runners.structure.dwpose import DwPose
+from runners.structure.movenet import MoveNet
 from runners.structure.openpose import OpenPose
-from runners.structure.queries import PoseQuery
-
-
-class PoseModel(Protocol):
-    """DWPose or OpenPose."""
-
-    @property
-    def module(self) -> object: ...
-
-    def estimate(self, queries: Sequence[PoseQuery]) -> list[tuple[Pose, ...]]: ...
+from runners.structure.poses_by_sureness import PoseModel, PosesBySureness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,4 +35,9 @@ def _load_pose(config: ModelsConfig, models: ModelSet, place: PerceptionPlace) -
     if config.structure.pose_estimator == "openpose":
         assert config.structure.openpose is not None  # the configuration checks it
         return OpenPose.load(Path(config.structure.openpose).expanduser(), place.device)
-    return DwPose(open_network(models.part("dwpose", "model"), place.device, ("simcc_x", "simcc_y"), home=place.home))
+    outputs = ("simcc_x", "simcc_y")
+    own = DwPose(open_network(models.part("dwpose", "model"), place.device, outputs, home=place.home))
+    if not models.has_part("dwpose", ELSEWHERE):
+        return own
+    elsewhere = open_network(models.part("dwpose", ELSEWHERE), place.device, home=place.home)
+    return PosesBySureness(own, MoveNet(elsewhere))

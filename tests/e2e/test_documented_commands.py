@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import io
 import json
@@ -30,6 +31,7 @@ from tests.integration.jobs.redis_server import RedisServer
 TYPED = {
     ("README.md", "An edit"),
     ("docs/api.md", "A first edit"),
+    ("docs/api.md", "Several views of one thing"),
     ("docs/client.md", "Client and command line"),
     ("docs/client.md", "compose"),
     ("docs/models-store.md", "The model store"),
@@ -155,6 +157,16 @@ def test_the_first_edit_of_the_api_page_leaves_an_image(service_url, desk):
     assert as_form == as_json
 
 
+def test_the_views_of_the_api_page_are_edited(service_url, tmp_path):
+    (command,) = of("docs/api.md", "Several views of one thing")
+    assert SERVICE in command.text
+    photo(256, 320).save(tmp_path / "car.jpg")
+    photo(300, 280).save(tmp_path / "side.jpg")
+    type_in(tmp_path, command.text.replace(SERVICE, service_url))
+    images = json.loads((tmp_path / "views.json").read_text())["result"]["images"]
+    assert [Image.open(io.BytesIO(base64.b64decode(image))).size for image in images] == [(320, 256), (280, 300)]
+
+
 @pytest.fixture(scope="module")
 def installed(clone) -> Path:
     """The client, installed as its page says, but from this machine alone."""
@@ -182,7 +194,7 @@ def test_the_installed_client_is_the_whole_client_and_nothing_else(installed):
 
 def test_the_commands_of_the_client_page_work(service_url, installed, tmp_path):
     (tmp_path / "photos").mkdir()
-    for name in ("photo.jpg", "rims.png", "photos/a.jpg", "photos/b.jpg"):
+    for name in ("photo.jpg", "side.jpg", "rims.png", "photos/a.jpg", "photos/b.jpg"):
         photo(256, 320).save(tmp_path / name)
     Image.fromarray(np.eye(256, 320, dtype=np.uint8) * 255).save(tmp_path / "mask.png")
     (tmp_path / "ink.safetensors").write_bytes(lora_for_the_served_model(2))
@@ -197,7 +209,7 @@ def test_the_commands_of_the_client_page_work(service_url, installed, tmp_path):
     assert "photo.edited.png" in said
     assert "ink: lora for models of another width" in said
     written = ("photo.edited.png", "piped.png", "out.webp", "photo.overlay.png", "photos.edited/a.png", "ink.png")
-    written += ("both.png", "planned.png")
+    written += ("both.png", "planned.png", "views/photo.edited.png", "views/side.edited.png")
     assert {size_of(tmp_path / name) for name in written} == {(320, 256)}
     assert (tmp_path / "piped.png").read_bytes() != (tmp_path / "photo.jpg").read_bytes()
 

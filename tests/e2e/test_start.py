@@ -91,7 +91,7 @@ def test_the_log_says_once_which_profile_is_served(life):
 def test_the_log_says_once_where_and_how_the_diffusion_model_runs(life):
     (line,) = lines_with(life.log, "diffusion on")
     assert "diffusion on cpu in torch." in line
-    assert "attention sdpa, UNet not compiled, from " in line
+    assert "attention sdpa, not compiled, from " in line
     assert "composition-tiny-sd-inpainting" in line
 
 

@@ -101,6 +101,8 @@ class Service:
     keys: dict[str, tuple[str, str]] = field(default_factory=dict)
     loras: dict[str, dict] = field(default_factory=lambda: {"film": lora("film", b"the operator's", source="operator")})
 
+    uploads: dict[str, int] | None = None
+
     @property
     def transport(self) -> httpx.MockTransport:
         return httpx.MockTransport(self.answer)
@@ -152,7 +154,7 @@ class Service:
     def _loras(self, request: httpx.Request, name: str) -> httpx.Response:
         if request.method == "GET":
             listed = [self.loras[key] for key in sorted(self.loras)]
-            return httpx.Response(200, json={"success": True, "loras": listed})
+            return httpx.Response(200, json={"success": True, "loras": listed, "uploads": self.uploads})
         if request.method == "POST":
             form = body_of(request)
             name = form.get("name", filename_of(request).removesuffix(".safetensors"))

@@ -35,9 +35,21 @@ def test_a_file_is_uploaded_listed_and_deleted(client, service, tmp_path):
     (upload,) = service.called("POST")
     assert (filename_of(upload), body_of(upload)) == ("ink.safetensors", {"file": FILE})
     assert (ink.name, ink.kind, ink.family, ink.fits, ink.ranks) == ("ink", "lora", "sd15", True, [4])
-    assert [(one.name, one.source) for one in client.loras()] == [("film", "operator"), ("ink", "upload")]
+    assert [(one.name, one.source) for one in client.loras().loras] == [("film", "operator"), ("ink", "upload")]
     assert client.delete_lora("ink") == ink
-    assert [one.name for one in client.loras()] == ["film"]
+    assert [one.name for one in client.loras().loras] == ["film"]
+
+
+def test_the_list_tells_how_much_an_upload_may_bring(client, service, compose):
+    limits = {"max_size_bytes": 512 * 2**20, "max_per_owner": 20, "max_bytes_per_owner": 4096 * 2**20}
+    service.uploads = limits
+    assert client.loras().uploads.model_dump() == limits
+    said = compose("loras", "list", "--json")
+    assert said.stderr == "an upload may have 512 MB, yours 4,096 MB together; 20 of them at most\n"
+    assert [json.loads(line)["name"] for line in said.stdout.splitlines()] == ["film"]
+    service.uploads = None
+    assert client.loras().uploads is None
+    assert compose("loras", "list").stderr == "the service takes no uploads\n"
 
 
 def test_name_and_words_are_sent_and_bytes_will_do(client, service):

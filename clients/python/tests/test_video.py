@@ -94,3 +94,11 @@ def test_the_command_overwrites_nothing_unasked(compose, desk, service):
     done = compose("video", "drive.gif", "make the car red", "-o", "red.gif", "--force", "--json")
     assert (done.exit_code, (desk / "red.gif").read_bytes()) == (0, b"the edited clip")
     assert '"media_type": "image/gif"' in done.stdout or '"media_type":"image/gif"' in done.stdout
+
+
+@pytest.mark.parametrize("words", [("--box", "1,2,3,4"), ("--return-mask",), ("--output-format", "png")])
+def test_the_command_has_no_options_of_photographs(compose, desk, service, words):
+    (desk / "drive.gif").write_bytes(CLIP)
+    done = compose("video", "drive.gif", "make the car red", *words)
+    assert (done.exit_code, service.requests) == (2, [])
+    assert "No such option" in done.stderr

@@ -40,6 +40,7 @@ export interface Metadata {
   timings_ms?: Record<string, number>;
   loras?: LoraUse[];
   edits?: EditAccount[];
+  views?: ViewAccount[];
   warnings?: string[];
 }
 
@@ -55,6 +56,14 @@ export interface EditAccount {
   strength: number;
   blend: number;
   warnings: string[];
+}
+
+/** What was made of one of several photographs of a thing. */
+export interface ViewAccount {
+  output_resolution: string;
+  /** Around the thing; null where it was not found, and the photograph is as it was. */
+  region: [number, number, number, number] | null;
+  mask_area: number;
 }
 
 /** A LoRA or an embedding that an edit may name; what callers uploaded themselves is theirs alone. */
@@ -87,7 +96,7 @@ export interface Analysis {
 
 export interface EditResult {
   image: string | null;
-  /** Of several candidates: every one of them. */
+  /** Of several candidates or views: every one of them. */
   images?: string[] | null;
   pipeline_used: string;
   models_used: string[];
@@ -116,6 +125,9 @@ export interface JobSummary {
 }
 
 export type Body = Record<string, unknown>;
+
+/** Whether it asks for several photographs of one thing. */
+export const isOfViews = (body: Body) => "base_images" in body;
 
 /** What the service answered instead, in its envelope; `UNREACHABLE` where nothing answered. */
 export class ApiError extends Error {
@@ -151,7 +163,7 @@ export class Client {
 
   submit(body: Body, idempotencyKey: string): Promise<string> {
     const headers = { "Idempotency-Key": idempotencyKey };
-    return this.json<{ job_id: string }>("POST", "/api/v1/generate/async", { body, headers }).then((answer) => answer.job_id);
+    return this.json<{ job_id: string }>("POST", `/api/v1/${isOfViews(body) ? "views" : "generate"}/async`, { body, headers }).then((answer) => answer.job_id);
   }
 
   status(id: string, signal?: AbortSignal): Promise<JobState> {

@@ -24,12 +24,14 @@ export interface Abilities {
   loras: { most: number; least: number; highest: number } | null;
   /** How many edits of a photo may be made at once, and the settings that each may have of its own; null where only one may. */
   edits: { most: number; own: Setting[] } | null;
+  /** How many photographs of one thing may be edited together; 1 where each is edited by itself. */
+  views: number;
 }
 
 /** Said by the page itself, by what is drawn and clicked. */
 const SAID_BY_THE_PAGE = new Set(["mask_mode", "return_mask", "points", "box"]);
 
-export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1, references: 1, loras: null, edits: null };
+export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1, references: 1, loras: null, edits: null, views: 1 };
 
 interface Schema {
   $ref?: string;
@@ -68,7 +70,8 @@ export function abilitiesOf(document: unknown): Abilities {
   const each = several?.items ? Object.keys(resolved(several.items).properties ?? {}) : [];
   const own = settings.filter(({ name }) => each.includes(name)).map((setting) => ({ ...setting, usual: null }));
   const edits = several ? { most: several.maxItems ?? 1, own } : null;
-  return { settings, clicks: "points" in options, boxes: "box" in options, candidates, references, loras, edits };
+  const views = schemas["ViewsRequest"]?.properties?.["base_images"]?.maxItems ?? 1;
+  return { settings, clicks: "points" in options, boxes: "box" in options, candidates, references, loras, edits, views };
 }
 
 function without({ $ref: _ref, anyOf: _anyOf, ...rest }: Schema): Schema {

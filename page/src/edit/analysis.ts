@@ -59,7 +59,8 @@ export function keepAnalysing(): void {
 
 async function ask(stopped: AbortSignal): Promise<void> {
   try {
-    const answer = await client.analyze(await requestBody(draft.peek()), stopped);
+    // Of several photographs of one thing the first shows what is looked for.
+    const answer = await client.analyze(await requestBody({ ...draft.peek(), views: [] }), stopped);
     if (stopped.aborted) return;
     performance.mark(ANSWERED);
     analysis.value = answer;

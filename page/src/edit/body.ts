@@ -1,6 +1,6 @@
 /** A draft as the body of a request. */
 
-import type { Body } from "../api/client";
+import { type Body, isOfViews } from "../api/client";
 import type { Box, Click } from "../mask/geometry";
 
 export interface Parts {
@@ -13,9 +13,6 @@ export interface Parts {
   box: Box | null;
   config: Record<string, unknown>;
 }
-
-/** One of several edits, whose mask is drawn or the outline of what was clicked. */
-export type EachParts = Pick<Parts, "prompt" | "negative" | "references" | "mask"> & { own: Record<string, unknown> };
 
 export const MAX_SEED = 2 ** 32 - 1;
 
@@ -38,27 +35,10 @@ export function bodyOf(parts: Parts): Body {
   };
 }
 
-/** Several edits of one photo; where each of them is, it says itself. */
-export function bodyOfSeveral(base: string, edits: readonly EachParts[], settings: Record<string, unknown>): Body {
-  const { target: _ofOne, ...config } = settings;
-  if (edits.some(({ mask }) => mask)) config["mask_mode"] = "luminance";
-  return {
-    base_image: base,
-    edits: edits.map(({ prompt, negative, references, mask, own }) => ({
-      prompt: prompt.trim(),
-      ...(negative.trim() ? { negative_prompt: negative.trim() } : {}),
-      ...(mask ? { mask_image: mask } : {}),
-      ...(references.length > 0 ? { reference_images: references } : {}),
-      ...own,
-    })),
-    ...(Object.keys(config).length > 0 ? { config } : {}),
-  };
-}
-
-/** The same body for one job of so many candidates, the first of which has a seed of its own. */
+/** The same body for one job of so many candidates, the first of which has a seed of its own; of views there is one each. */
 export function forCandidates(body: Body, seed: number | null, count: number): Body {
   const seeded = seed === null ? body : { ...body, config: { ...(body["config"] as object | undefined), seed } };
-  return count === 1 ? seeded : { ...seeded, n: count };
+  return count === 1 || isOfViews(body) ? seeded : { ...seeded, n: count };
 }
 
 /** The seeds of `count` candidates; null leaves the one of a single edit to the service. */

@@ -24,6 +24,8 @@ export interface Edit {
 /** The photo, with the edit that is in the hand. */
 export interface Draft extends Edit {
   photo: Photo | null;
+  /** Other photographs of what the photo shows: the one edit is of all of them. */
+  views: Photo[];
   chosen: Record<string, unknown>;
   /** LoRAs and embeddings by name, with their weights. */
   loras: Record<string, number>;
@@ -34,7 +36,7 @@ export interface Draft extends Edit {
 }
 
 export const EMPTY_EDIT: Edit = { references: [], prompt: "", negative: "", mask: NO_MASK, points: [], box: null, own: {} };
-export const EMPTY: Draft = { ...EMPTY_EDIT, photo: null, chosen: {}, loras: {}, count: 1, others: [], place: 0 };
+export const EMPTY: Draft = { ...EMPTY_EDIT, photo: null, views: [], chosen: {}, loras: {}, count: 1, others: [], place: 0 };
 
 export const draft = signal<Draft>(EMPTY);
 export const photo = computed(() => draft.value.photo);
@@ -68,9 +70,9 @@ export function restore(before: Draft): void {
 }
 
 /** Another photo: what was drawn on the one before means nothing on it. */
-export function takePhoto(taken: Photo | null): void {
+export function takePhoto(taken: Photo | null, views: Photo[] = []): void {
   const undrawn = { mask: NO_MASK, points: [], box: null };
-  change({ photo: taken, ...undrawn, others: draft.value.others.map((edit) => ({ ...edit, ...undrawn })) });
+  change({ photo: taken, views, ...undrawn, others: draft.value.others.map((edit) => ({ ...edit, ...undrawn })) });
 }
 
 export function changeMask(mask: MaskHistory): void {

@@ -28,6 +28,7 @@ export class EmptyMask extends Error {
 export async function requestBody(draft: Draft): Promise<Body> {
   if (!draft.photo) throw new Error("there is no photo");
   if (draft.others.length > 0) return (await import("../on-demand")).severalBody(draft, draft.photo);
+  if (draft.views.length > 0) return (await import("../on-demand")).viewsBody(draft);
   const steps = present(draft.mask);
   const mask = steps && maskImage(steps, draft.photo);
   if (steps && !mask) throw new EmptyMask();

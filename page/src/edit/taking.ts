@@ -10,6 +10,16 @@ import { photoFrom } from "./photo";
 /** Why the last file could not be taken. */
 export const takingError = signal<unknown>(null);
 
+export type Place = "photo" | "reference" | "view";
+
+/** Several photos at once are of one thing, where the service edits such together; else the first one is taken. */
+export async function takeAll(files: File[], as: Place): Promise<void> {
+  if (files.length > 1) await abilitiesLearnt;
+  const together = as === "photo" && files.length > 1 && abilities.value.views > 1 && draft.value.others.length === 0;
+  if (as === "view" || together) await (await import("../on-demand")).takeViews(files, together);
+  else if (files[0]) await take(files[0], as);
+}
+
 export async function take(blob: Blob, as: "photo" | "reference", name = blob instanceof File ? blob.name : "image"): Promise<void> {
   takingError.value = null;
   try {

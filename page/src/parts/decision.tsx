@@ -68,5 +68,5 @@ function Fitting() {
   const longest = told(analysisError.value).details["max_side_px"];
   const large = photo.value;
   if (typeof longest !== "number" || !large || Math.max(large.width, large.height) <= longest) return null;
-  return <button type="button" onClick={() => void scaledDown(large, longest).then(takePhoto)}>Scale the photo down to {longest} pixels</button>;
+  return <button type="button" onClick={() => void scaledDown(large, longest).then((small) => takePhoto(small, draft.value.views))}>Scale the photo down to {longest} pixels</button>;
 }

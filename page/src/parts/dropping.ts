@@ -1,10 +1,10 @@
 import { useState } from "preact/hooks";
 
 import { imagesIn } from "../edit/photo";
-import { take } from "../edit/taking";
+import { type Place, takeAll } from "../edit/taking";
 
 /** Handlers of a place that images can be dropped on, and whether one hovers over it. */
-export function useDropping(as: "photo" | "reference") {
+export function useDropping(as: Place) {
   const [hovering, hover] = useState(false);
   return {
     "data-hovering": hovering || undefined,
@@ -16,8 +16,7 @@ export function useDropping(as: "photo" | "reference") {
     onDrop: (event: DragEvent) => {
       event.preventDefault();
       hover(false);
-      const [image] = imagesIn(event.dataTransfer);
-      if (image) void take(image, as);
+      void takeAll(imagesIn(event.dataTransfer), as);
     },
   };
 }

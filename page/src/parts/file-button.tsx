@@ -1,19 +1,18 @@
 import type { ComponentChildren } from "preact";
 
 import { ACCEPTED } from "../edit/photo";
-import { take } from "../edit/taking";
+import { type Place, takeAll } from "../edit/taking";
 
-/** A button that picks a file, usable by keyboard as any file field. */
-export function FileButton({ as, children, look = "button" }: { as: "photo" | "reference"; children: ComponentChildren; look?: string }) {
+/** A button that picks a file, or several, usable by keyboard as any file field. */
+export function FileButton({ as, children, look = "button" }: { as: Place; children: ComponentChildren; look?: string }) {
   const picked = (event: Event) => {
     const field = event.currentTarget as HTMLInputElement;
-    const [file] = field.files ?? [];
-    if (file) void take(file, as);
+    void takeAll([...(field.files ?? [])], as);
     field.value = "";
   };
   return (
     <label class={`file ${look}`}>
-      <input type="file" accept={ACCEPTED} onChange={picked} />
+      <input type="file" accept={ACCEPTED} multiple={as !== "reference"} onChange={picked} />
       {children}
     </label>
   );

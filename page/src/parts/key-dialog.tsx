@@ -7,9 +7,10 @@ export function KeyDialog() {
   const dialog = useRef<HTMLDialogElement>(null);
   const question = keyQuestion.value;
   useEffect(() => {
-    if (question && !dialog.current?.open) dialog.current?.showModal();
-    if (!question) dialog.current?.close();
-  }, [question]);
+    const shown = dialog.current;
+    shown?.showModal();
+    return () => shown?.close(); // who was somewhere is there again
+  }, []);
   const given = (event: SubmitEvent) => {
     event.preventDefault();
     const key = String(new FormData(event.currentTarget as HTMLFormElement).get("key")).trim();

@@ -1,17 +1,24 @@
 import { type Draft, draft, editsOf, restore, titleOf } from "../edit/draft";
+import type { Photo } from "../edit/photo";
 import { take } from "../edit/taking";
-import { type Candidate, type Run, isOver, isRunning, progressOf } from "../runs/run";
+import { type Candidate, type Run, isOver, isRunning, progressOf, showsViews } from "../runs/run";
 import { cancel, shown, start } from "../runs/running";
 import { durationOf, lorasOf, paintedOf, percent, stageOf } from "../words";
 import { Comparison } from "./comparison";
 import { EditAccounts } from "./edits";
 import { Warnings } from "./facts";
 import { Icon } from "./icon";
+import { Later } from "./later";
 import { useObjectUrl } from "./object-url";
 import { Trouble } from "./trouble";
 
 /** What came of a run: while it is painted, and afterwards beside what was there before. */
 export function Result({ run }: { run: Run }) {
+  if (showsViews(run)) return <Later part={({ ViewsResult }) => ViewsResult} told={{ run }} />;
+  return <Candidates run={run} />;
+}
+
+function Candidates({ run }: { run: Run }) {
   const at = shown.value?.candidate ?? null;
   const candidate = at === null ? null : (run.candidates[at] ?? null);
   const spoken = candidate ?? run.candidates.find(({ failure }) => failure) ?? run.candidates[0];
@@ -20,7 +27,7 @@ export function Result({ run }: { run: Run }) {
     <>
       <Head run={run} candidate={candidate} />
       <div class="stage result">
-        {candidate ? <One run={run} candidate={candidate} /> : <All run={run} />}
+        {candidate ? <One photo={run.draft.photo} candidate={candidate} resolution={candidate.account?.metadata.output_resolution} /> : <All run={run} />}
       </div>
       <div class="under">
         {isRunning(run) ? <Running run={run} /> : <Account run={run} candidate={spoken} />}
@@ -38,14 +45,15 @@ function Head({ run, candidate }: { run: Run; candidate: Candidate | null }) {
         <button type="button" onClick={() => (shown.value = null)}>{draft.value.photo ? "Back to the photo" : "New edit"}</button>
         {several && candidate && <button type="button" onClick={() => (shown.value = { run: run.id, candidate: null })}><Icon name="split" /> All candidates</button>}
       </div>
-      {candidate?.image && <Actions run={run} candidate={candidate} image={candidate.image} />}
+      {candidate?.image && <Actions run={run} image={candidate.image} which={candidate.seed} />}
     </div>
   );
 }
 
-function Actions({ run, candidate, image }: { run: Run; candidate: Candidate; image: Blob }) {
+/** What can be done with an image; `which` is in the name of its file. */
+export function Actions({ run, image, which }: { run: Run; image: Blob; which: unknown }) {
   const url = useObjectUrl(image);
-  const name = `${titleOf(run.draft).replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${candidate.seed ?? ""}.${image.type.split("/")[1]}`;
+  const name = `${titleOf(run.draft).replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${which ?? ""}.${image.type.split("/")[1]}`;
   return (
     <div class="group last">
       {run.draft.photo && <button type="button" onClick={() => void anotherTry(run.draft)}><Icon name="again" beside /> Another try</button>}
@@ -63,11 +71,12 @@ async function anotherTry(before: Draft): Promise<void> {
   await start();
 }
 
-function One({ run, candidate }: { run: Run; candidate: Candidate }) {
-  const before = useObjectUrl(run.draft.photo?.blob);
+/** An image beside the photo that it was; where that is not known here, its `resolution` is. */
+export function One({ photo, candidate, resolution = "1x1" }: { photo: Photo | null; candidate: Candidate; resolution?: string | undefined }) {
+  const before = useObjectUrl(photo?.blob);
   const after = useObjectUrl(candidate.image);
-  const size = run.draft.photo ?? sizeIn(candidate);
-  const ratio = size.width / size.height;
+  const [width = 1, height = 1] = photo ? [photo.width, photo.height] : resolution.split("x").map(Number);
+  const ratio = width / height;
   if (!after) {
     return (
       <div class="sheet" style={{ "--ratio": ratio }}>
@@ -77,11 +86,6 @@ function One({ run, candidate }: { run: Run; candidate: Candidate }) {
     );
   }
   return <Comparison before={before} after={after} ratio={ratio} />;
-}
-
-function sizeIn(candidate: Candidate) {
-  const [width = 1, height = 1] = (candidate.account?.metadata.output_resolution ?? "1x1").split("x").map(Number);
-  return { width, height };
 }
 
 /** All candidates side by side. */
@@ -109,7 +113,7 @@ function Tile({ run, candidate, index }: { run: Run; candidate: Candidate; index
   );
 }
 
-function Running({ run }: { run: Run }) {
+export function Running({ run }: { run: Run }) {
   const share = progressOf(run);
   const first = run.candidates.find((candidate) => !isOver(candidate)) ?? run.candidates[0];
   const [stage, step] = first ? stageOf(first.progress).split(", ") : [];

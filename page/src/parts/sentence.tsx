@@ -14,7 +14,7 @@ const MOST_CANDIDATES = 4;
 
 /** What should change, after what example, how often; and the button that does it. */
 export function Sentence() {
-  const { prompt, count, others, place } = draft.value;
+  const { prompt, count, others, place, views } = draft.value;
   const reason = missing(draft.value);
   const run = () => void (reason ?? start());
   return (
@@ -31,17 +31,21 @@ export function Sentence() {
         }}
       />
       <References />
-      <Edits />
-      <fieldset class="count">
-        <legend>Candidates</legend>
-        {Array.from({ length: MOST_CANDIDATES }, (_, index) => index + 1).map((number) => (
-          <label key={number}>
-            <input type="radio" name="count" checked={count === number} onChange={() => change({ count: number })} />
-            <span>{number}</span>
-          </label>
-        ))}
-      </fieldset>
-      <button class="primary run" type="submit" aria-disabled={reason !== null} aria-describedby="sentence-hint">Edit the photo</button>
+      {views.length === 0 && (
+        <>
+          <Edits />
+          <fieldset class="count">
+            <legend>Candidates</legend>
+            {Array.from({ length: MOST_CANDIDATES }, (_, index) => index + 1).map((number) => (
+              <label key={number}>
+                <input type="radio" name="count" checked={count === number} onChange={() => change({ count: number })} />
+                <span>{number}</span>
+              </label>
+            ))}
+          </fieldset>
+        </>
+      )}
+      <button class="primary run" type="submit" aria-disabled={reason !== null} aria-describedby="sentence-hint">{views.length > 0 ? "Edit the photos" : "Edit the photo"}</button>
       <p id="sentence-hint" class="quiet">{reason ?? "Enter starts the edit. Everything outside the region stays as it is."}</p>
       <Trouble error={submissionError.value} />
     </form>

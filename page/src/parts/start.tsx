@@ -1,3 +1,4 @@
+import { abilities } from "../api/service";
 import { takingError } from "../edit/taking";
 import { useDropping } from "./dropping";
 import { FileButton } from "./file-button";
@@ -13,6 +14,7 @@ export function Start() {
       <h2>Drop a photo here</h2>
       <p>or paste one, or</p>
       <FileButton as="photo" look="button primary">Choose a photo</FileButton>
+      <p class={abilities.value.views > 1 ? "quiet" : "quiet away"}>Several photos of one thing are edited alike.</p>
       <Trouble error={takingError.value} />
       <Examples />
     </div>

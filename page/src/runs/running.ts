@@ -39,9 +39,12 @@ export async function start(): Promise<void> {
     submissionError.value = error;
     return;
   }
-  const seeds = seedsOf(draft.value.count, settingsOf(draft.value)["seed"]);
+  const { count, views } = draft.value;
+  const chosen = settingsOf(draft.value)["seed"];
+  // Every view has the one seed.
+  const seeds = views.length > 0 ? [seedsOf(1, chosen), ...views.map(() => seedsOf(1, chosen))].flat() : seedsOf(count, chosen);
   // A service that makes several candidates in one job looks at the photo once for all of them.
-  const shared = abilities.value.candidates >= seeds.length ? crypto.randomUUID() : undefined;
+  const shared = views.length > 0 || abilities.value.candidates >= seeds.length ? crypto.randomUUID() : undefined;
   const run: Run = {
     id: crypto.randomUUID(),
     createdAt: Date.now(),
@@ -88,7 +91,7 @@ async function pursue(run: Run, places: number[], jobId: string): Promise<void> 
   }
 }
 
-/** The service previews the first of several candidates alone. */
+/** The service previews the first of several candidates or views alone. */
 const ofCandidate = (progress: Progress, index: number): Progress => (index === 0 ? progress : { ...progress, preview: null });
 
 const imagesOf = ({ image, images }: EditResult) => images ?? (image === null ? [] : [image]);
@@ -145,7 +148,7 @@ export async function openOther(job: JobSummary): Promise<void> {
     const { result } = state;
     const images = imagesOf(result);
     const candidates = images.map((_, index) => ({ ...newCandidate(null, job.job_id), jobId: job.job_id, ...delivered(result, images, index) }));
-    const empty: Draft = { ...draft.value, ...EMPTY_EDIT, photo: null, prompt: job.prompt, others: [], place: 0 };
+    const empty: Draft = { ...draft.value, ...EMPTY_EDIT, photo: null, views: [], prompt: job.prompt, others: [], place: 0 };
     const run: Run = { id: job.job_id, createdAt: job.created_at * 1000, draft: empty, candidates };
     runs.value = [run, ...runs.value.filter((other) => other.id !== run.id)];
     otherJobs.value = otherJobs.value.filter((other) => other.job_id !== job.job_id);

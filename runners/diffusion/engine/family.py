@@ -78,6 +78,10 @@ class Family(Protocol[State]):
         """Give up caches and idle models; they are computed and loaded again when needed."""
         ...
 
+    def stop(self) -> None:
+        """End what it does beside requests, as the process ends; may come again."""
+        ...
+
     def stats(self) -> Mapping[str, object]:
         """JSON-serialisable facts for the runner's statistics: caches, loads, what is compiled."""
         ...

@@ -113,6 +113,7 @@ class StepEngine:
         if self._thread.is_alive():
             self._thread.join()
         self._side.stop()
+        self._family.stop()
 
     def stats(self) -> Mapping[str, object]:
         """JSON-serialisable: `Counters`, requests by phase, the models in memory, and what the family adds."""

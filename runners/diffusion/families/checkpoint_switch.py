@@ -99,6 +99,12 @@ class CheckpointSwitch:
         for family in held:
             family.release_memory()
 
+    def stop(self) -> None:
+        with self._listing:
+            held = (self._base, *self._loaded.values())
+        for family in held:
+            family.stop()
+
     def stats(self) -> Mapping[str, object]:
         with self._listing:
             loaded = list(self._loaded)

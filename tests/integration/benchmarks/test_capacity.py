@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from benchmarks.capacity import __main__ as capacity
+from benchmarks.capacity import measuring, profile_models
+from benchmarks.capacity.cards import SHAPES
 from benchmarks.capacity.costs import load
 from benchmarks.capacity.measuring import ROWS
 from benchmarks.capacity.validation import validate_real
+from runners.diffusion.families.stable_diffusion.compilation.compiler import BlockCompiler
+from tests.integration.runners.diffusion.compilation.networks import CountingBackend
 
 pytestmark = [
     pytest.mark.integration,
@@ -32,9 +37,24 @@ def test_the_tiny_profiles_pieces_are_measured_and_simulated(tiny_models, tmp_pa
         assert set(shape.controlnet_s) == set(ROWS) - {1}
         assert min(shape.encode_s, shape.decode_s, *shape.unet_s.values()) > 0
     assert costs.around_s > 0
+    assert costs.about.endswith("profile tiny, float32, eager")
     simulated = ["--costs", str(tmp_path / "costs-tiny.json"), "--rates", "10", "--workers", "1", "--requests", "20"]
     assert capacity.main([*simulated, "--out", str(tmp_path)]) == 0
     assert "profile tiny" in capsys.readouterr().out
+
+
+def test_where_blocks_are_compiled_what_is_measured_runs_compiled(tiny_models, monkeypatch):
+    monkeypatch.setenv("COMPOSITION_MODELS__PROFILE", "tiny")
+    compiler = BlockCompiler(CountingBackend(), max_rows=4)
+    monkeypatch.setattr(profile_models, "compiler_for", lambda components, settings: compiler)
+    monkeypatch.setattr(profile_models, "SHAPES", {"square": SHAPES["square"]})
+    monkeypatch.setattr(measuring, "ROWS", (1, 2))
+    costs = measuring.measure_profile("tiny", rounds=1)
+    torch._dynamo.reset()
+    assert costs.about.endswith(", compiled")
+    # Two passes before, which are not told.
+    assert compiler.forwards["compiled"] * 2 == compiler.forwards["eager"] > 0
+    assert compiler.forwards["partly"] == 0
 
 
 def test_the_forecast_holds_by_the_clock_on_the_wall():

@@ -1,4 +1,4 @@
-"""Two views of one thing with the demo models: judged by the truth, beside the same photographs by themselves."""
+"""Four views of one thing with the demo models: judged by the truth, beside the same photographs by themselves."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def figures(bentoml_home: Path, tmp_path_factory) -> dict[str, tuple[float, int]
     environment = {**os.environ, "BENTOML_HOME": str(bentoml_home), "OMP_NUM_THREADS": "1"}
     imports = [sys.executable, "-m", "models_store", "import", "demo"]
     subprocess.run(imports, cwd=REPOSITORY, env=environment, check=True)
-    asked = (f"--first-seed={FIRST_SEED}", "--scenes=1", "--views=3", f"--out={out}")
-    command = [sys.executable, "-m", "benchmarks.demo_views", *asked]
+    asked = (f"--first-seed={FIRST_SEED}", "--scenes=1", "--kinds=views", f"--out={out}")
+    command = [sys.executable, "-m", "benchmarks.demo_world", *asked]
     ended = subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True)
     assert (out / "views.png").exists()
-    lines = re.findall(r"^(\w+) +colour spread +([\d.]+) .* success (\d)/3", ended.stdout, re.MULTILINE)
+    lines = re.findall(r"^(\w+) +colour spread +([\d.]+) .* success (\d)/4", ended.stdout, re.MULTILINE)
     return {name: (float(spread), int(right)) for name, spread, right in lines}
 
 
@@ -37,4 +37,4 @@ def test_views_have_less_spread_than_the_same_photographs_by_themselves_and_are_
 
 
 def test_the_truth_is_right_and_the_cheats_are_not(figures):
-    assert {name: figures[name][1] for name in ("truth", "flat", "noop")} == {"truth": 3, "flat": 0, "noop": 0}
+    assert {name: figures[name][1] for name in ("truth", "flat", "noop")} == {"truth": 4, "flat": 0, "noop": 0}

@@ -10,6 +10,8 @@ import torch
 from benchmarks import gpu_report
 from benchmarks.gpu_report import USE_CASES, PeakMemory, measure_tflops
 from benchmarks.report_files import MEANINGLESS, table, write
+from runners.diffusion.families.stable_diffusion.compilation.compiler import BlockCompiler
+from tests.integration.runners.diffusion.compilation.networks import CountingBackend
 
 pytestmark = [
     pytest.mark.integration,
@@ -29,12 +31,32 @@ def test_the_tiny_profile_fills_every_row_and_is_marked(tiny_models, tmp_path, c
         assert row["ours, s"] > 0
         assert row["stock diffusers, s"] > 0
         assert row["floor, s"] == pytest.approx(row["TFLOP"] / report["tflops"])
+        assert (row["steps compiled"], row["ours eager, s"]) == ("0 of 2", None)
+    assert report["compilation"]["on"] is False
     plain, controlled = (row["TFLOP"] for row in report["latency"])
     assert controlled > plain
     assert [row["at once"] for row in report["throughput"]] == [1, 2]
     assert report["meaningless"] is True
     assert MEANINGLESS in capsys.readouterr().out
     assert (tmp_path / "gpu_report.zip").stat().st_size > 1000
+
+
+def test_where_blocks_are_compiled_it_times_them_compiled_and_eager_beside(tiny_models, tmp_path, monkeypatch):
+    compiler = BlockCompiler(CountingBackend(), max_rows=4)
+    monkeypatch.setattr(gpu_report, "compiler_for", lambda components, settings: compiler)
+    monkeypatch.setattr(gpu_report, "USE_CASES", USE_CASES[:1])
+    monkeypatch.setattr(gpu_report, "CONCURRENT", (1, 2))
+    assert gpu_report.main(["--profile", "tiny", "--quick", "--out", str(tmp_path)]) == 0
+    torch._dynamo.reset()
+    report = json.loads((tmp_path / "gpu_report.json").read_text())
+    [row] = report["latency"]
+    assert row["steps compiled"] == "2 of 2"
+    assert row["ours eager, s"] > 0
+    for row in report["throughput"]:
+        compiled, all_of_them = row["steps compiled"].split(" of ")
+        assert int(compiled) == int(all_of_them) > 0
+    assert report["cold_start"][2]["seconds"] > 0
+    assert (report["compilation"]["on"], report["compilation"]["waiting"]) == (True, 0)
 
 
 def test_sdxl_paints_every_use_case_at_its_own_size(tiny_sdxl_models, tmp_path, monkeypatch):

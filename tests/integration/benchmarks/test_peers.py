@@ -43,13 +43,36 @@ def test_a_server_that_paints_one_after_the_other_forgets_and_goes_on_shows_as_s
     assert row["4 at once, s"] >= 1.6
     assert row["first of 4, s"] < row["4 at once, s"]
     assert row["8 at once, s"] >= 3.2
-    assert row["failed of 12"] == "0"
+    assert row["failed at once"] == "0 of 12"
     left_of_long_s = 2.0 - row["alone, s"] / 2
     assert row["short during long, of alone"] * row["alone, s"] >= left_of_long_s + 0.4
     assert row["after a client left, of alone"] * row["alone, s"] >= left_of_long_s  # nobody tells it to stop
     assert row["answered of 3 after kill -9"] == "0"
     assert row["memory, MB"] > 10
     assert (row["changed outside, %"], row["changed far outside, %"]) == (0.0, 0.0)
+
+
+def test_what_is_not_asked_for_is_not_measured(tmp_path):
+    effort = Effort(side_px=128, steps=1, rounds=1, at_once=[4], measures=["at-once"])
+    row = PeerBench(Sleeper(model=tmp_path, dtype="float32"), effort, tmp_path / "run").run()
+    assert {name for name in COLUMNS if row[name] is None} == {
+        "8 at once, s",
+        "short during long, of alone",
+        "after a client left, of alone",
+        "answered of 3 after kill -9",
+        "note",
+    }
+    assert row["failed at once"] == "0 of 4"
+
+
+def test_random_weights_are_the_same_each_time_and_kept(tmp_path):
+    one, other = (peers._random_model("small", tmp_path / name, "float32") for name in ("one", "other"))
+    files = [folder / "unet" / "diffusion_pytorch_model.safetensors" for folder in (one, other)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    built_at = files[0].stat().st_mtime_ns
+    assert peers._random_model("small", tmp_path / "one", "float32") == one
+    assert files[0].stat().st_mtime_ns == built_at
+    assert sorted(folder.name for folder in one.parent.iterdir()) == ["sd-inpainting", "size.json"]
 
 
 def test_the_naive_server_paints_the_whole_photo(tiny_models):
@@ -74,7 +97,7 @@ def test_this_service_and_the_naive_one_are_measured_on_the_tiny_model(tiny_mode
     assert status == 0, said
     ours, naive = json.loads((tmp_path / "peers.json").read_text())["rows"]
     assert (ours["note"], naive["note"]) == (None, None)
-    assert (ours["failed of 12"], naive["failed of 12"]) == ("0", "0")
+    assert (ours["failed at once"], naive["failed at once"]) == ("0 of 12", "0 of 12")
     assert ours["answered of 3 after kill -9"] == "3"
     assert naive["answered of 3 after kill -9"] == "0"
     assert ours["changed outside, %"] == 0

@@ -69,8 +69,10 @@ Connect = Callable[[], Awaitable[Client]]
 
 
 @asynccontextmanager
-async def serving(app: Any, *, limit: int = 100, send_timeout_s: float = 60) -> AsyncIterator[Connect]:
-    config = uvicorn.Config(app, log_config=None, timeout_keep_alive=60)
+async def serving(
+    app: Any, *, limit: int = 100, send_timeout_s: float = 60, keep_alive_s: int = 60
+) -> AsyncIterator[Connect]:
+    config = uvicorn.Config(app, log_config=None, timeout_keep_alive=keep_alive_s)
     protocol = bounded_protocol(Connections(limit), head_timeout_s=HEAD_S, send_timeout_s=send_timeout_s)
     state = ServerState()
     loop = asyncio.get_running_loop()
@@ -169,6 +171,24 @@ async def test_asking_for_a_websocket_is_a_request_like_any_other_and_takes_no_r
             client.writer.close()
             await client.writer.wait_closed()
     assert app.asked == {"http"}
+
+
+async def test_a_connection_is_kept_longer_than_any_common_proxy_keeps_it():
+    """A server that closes first may close on a request that is under way; nginx and balancers keep theirs for 60 s."""
+    protocol: Any = bounded_protocol(Connections(1))
+    state = ServerState()
+    as_started = protocol(config=uvicorn.Config(App(), log_config=None), server_state=state, app_state={})
+    assert as_started.timeout_keep_alive > 60
+    asked = uvicorn.Config(App(), log_config=None, timeout_keep_alive=30)
+    assert protocol(config=asked, server_state=state, app_state={}).timeout_keep_alive == 30
+
+
+async def test_a_connection_is_closed_after_the_time_that_the_server_was_started_with():
+    async with serving(App(), keep_alive_s=0) as connect:
+        client = await connect()
+        client.writer.write(REQUEST)
+        assert await client.answer() == b"200"
+        assert await client.until_closed() == 0
 
 
 async def test_a_client_that_takes_nothing_of_its_answer_is_given_up():

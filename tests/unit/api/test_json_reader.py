@@ -125,14 +125,18 @@ BODIES = {
 
 @pytest.mark.parametrize("kind", BODIES)
 def test_no_block_of_a_large_body_takes_a_large_part_of_its_time(kind: str):
-    """The thread's own time: what else the machine does does not count. All at once is what it must not be."""
+    """The thread's own time, the best of three, as what else the machine does adds to it. Never all at once."""
     body = b'{"base_image": "' + BODIES[kind] + b'"}'
     at_once = thread_time(outcome, json.loads, body)
+    longest = min(longest_block(body) for _ in range(3))
+    assert longest < max(0.6 * at_once, 0.05), (longest, at_once)
+
+
+def longest_block(body: bytes) -> float:
     reader, longest = JsonReader(), 0.0
     for at in range(0, len(body), BLOCK_BYTES):
         longest = max(longest, thread_time(reader.feed, body[at : at + BLOCK_BYTES]))
-    longest = max(longest, thread_time(outcome, reader.value))
-    assert longest < max(0.6 * at_once, 0.05), (longest, at_once)
+    return max(longest, thread_time(outcome, reader.value))
 
 
 def thread_time(work, *args) -> float:

@@ -266,6 +266,6 @@ async def test_the_products_own_client_uploads_lists_and_deletes(edge):
     assert await client.upload_lora(INK, name="ink", trigger_words=["sumi-e", "brush"]) == ink
     with pytest.raises(ClientInvalidInput, match="ink"):
         await client.upload_lora(INK, name="ink", trigger_words=["oil"])
-    assert await client.loras() == [ink]
+    assert (await client.loras()).loras == [ink]
     assert await client.delete_lora("ink") == ink
-    assert await client.loras() == []
+    assert (await client.loras()).loras == []

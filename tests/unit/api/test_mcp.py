@@ -29,6 +29,7 @@ from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 
 EDIT = {"base_image": photo(), "prompt": "blue car"}
+VIEWS = {"base_images": [photo(), photo()], "prompt": "blue car"}
 UNKNOWN = "2f4c7b0e-8d3a-4a58-9a2e-5d0c6f2b1e77"
 KEYS = {"ann": "key-of-ann", "bob": "key-of-bob"}
 
@@ -83,7 +84,7 @@ async def test_an_edit_is_submitted_followed_and_delivered(mode: str):
 async def test_the_tools_say_what_they_take():
     async with opened() as edge, connected(edge) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {"analyze", "edit", "job", "cancel", "loras", "add_lora", "delete_lora"}
+    assert set(tools) == {"analyze", "edit", "edit_views", "job", "cancel", "loras", "add_lora", "delete_lora"}
     schema = tools["edit"].input_schema
     assert {"base_image", "reference_image", "mask_image", "prompt", "config"} <= set(schema["properties"])
     listed, absent = schema["properties"]["reference_images"]["anyOf"]
@@ -101,6 +102,30 @@ async def test_the_tools_say_what_they_take():
     assert content in of_one["mask_image"]["anyOf"]
     assert content in of_one["reference_images"]["anyOf"][0]["items"]["anyOf"]
     assert tools["analyze"].annotations.read_only_hint
+    of_views = tools["edit_views"].input_schema
+    several = of_views["properties"]["base_images"]
+    assert (several["minItems"], several["maxItems"], several["items"]["anyOf"][-1]) == (2, 8, content)
+    assert not {"callback_url", "response_format", "n", "edits", "mask_image"} & set(of_views["properties"])
+    assert of_views["required"] == ["base_images", "prompt"]
+
+
+async def test_views_are_submitted_and_delivered_in_their_order():
+    photographs = encoded(gradient(), "JPEG"), encoded(gradient(256, 320), "WEBP")
+    painted = encoded(gradient()), encoded(gradient(256, 320))
+    result = JobResult(
+        image_key="first", other_image_keys=("second",), image_media_type="image/png", mask_key=None, account=ACCOUNT
+    )
+    async with opened(outcome=lambda job: result) as edge, connected(edge) as client:
+        edge.blobs.blobs |= {"first": painted[0], "second": painted[1]}
+        edge.fetcher.files["https://shop.example/side.webp"] = photographs[1]
+        image = {"type": "image", "data": base64_of(photographs[0]), "mimeType": "image/jpeg"}
+        asked = {"base_images": [image, "https://shop.example/side.webp"], "prompt": "red car", "config": {"seed": 7}}
+        job_id = (await facts(client, "edit_views", asked))["job_id"]
+        payload = edge.only_job.payload
+        assert [edge.blobs.blobs[key] for key in payload.blob_keys] == list(photographs)
+        assert (payload.prompt, payload.options.seed, len(payload.view_keys)) == ("red car", 7, 1)
+        told = await client.call_tool("job", {"job_id": job_id})
+    assert [base64.b64decode(image.data) for image in told.content[1:]] == list(painted)
 
 
 async def test_images_come_as_the_protocol_has_them_or_by_url():
@@ -186,6 +211,9 @@ BAD = {
     "an edit that is none": ("edit", {"base_image": photo(), "edits": ["red car"]}, "INVALID_INPUT"),
     "an unknown LoRA": ("edit", {**EDIT, "config": {"loras": {"ink": 0.5}}}, "INVALID_INPUT"),
     "a way to deliver": ("edit", {**EDIT, "callback_url": "https://shop.example/hook"}, "INVALID_INPUT"),
+    "one view": ("edit_views", {"base_images": [photo()], "prompt": "red car"}, "INVALID_INPUT"),
+    "a mask of views": ("edit_views", {**VIEWS, "mask_image": photo()}, "INVALID_INPUT"),
+    "a way to deliver views": ("edit_views", {**VIEWS, "response_format": "url"}, "INVALID_INPUT"),
     "no image": ("edit", {**EDIT, "base_image": base64_of(b"text")}, "UNPROCESSABLE_IMAGE"),
     "an address inside": ("edit", {**EDIT, "base_image": "http://nowhere.example/x"}, "UNPROCESSABLE_URL"),
     "an unknown job": ("job", {"job_id": UNKNOWN}, "NOT_FOUND"),

@@ -63,13 +63,28 @@ async def test_one_is_added_listed_named_by_an_edit_and_deleted(keeping: Any, fi
         assert (added["name"], added["kind"], added["source"]) == ("ink", "lora", "upload")
         assert (added["trigger_words"], added["size_bytes"]) == (["ink wash"], len(INK))
         assert list(files.files.values()) == [INK]
-        assert await facts(client, "loras", {}) == {"loras": [added]}
+        assert (await facts(client, "loras", {}))["loras"] == [added]
         assert (await edge.client.get(PATH)).json()["loras"] == [added]
         await facts(client, "edit", {**EDIT, "config": {"loras": {"ink": 0.8}}})
         payload = edge.only_job.payload
         assert (payload.options.loras, payload.lora_digests) == ({"ink": 0.8}, {"ink": added["sha256"]})
         assert await facts(client, "delete_lora", {"name": "ink"}) == added
-        assert (files.files, await facts(client, "loras", {})) == ({}, {"loras": []})
+        assert (files.files, (await facts(client, "loras", {}))["loras"]) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"max_size_mb": 2, "max_per_owner": 3, "max_mb_per_owner": 5},
+            {"max_size_bytes": 2 * 2**20, "max_per_owner": 3, "max_bytes_per_owner": 5 * 2**20},
+        ),
+        ({"uploads": False}, None),
+    ],
+)
+async def test_the_list_tells_how_much_may_be_added(keeping: Any, settings: dict[str, Any], told: Any):
+    async with keeping(**settings) as edge, connected(edge) as client:
+        assert await facts(client, "loras", {}) == {"loras": [], "uploads": told}
 
 
 async def test_trigger_words_are_those_that_are_given(keeping: Any):
@@ -122,7 +137,7 @@ async def test_what_is_anothers_does_not_exist(keeping: Any):
         async with connected(edge, key=KEYS["ann"]) as ann:
             await facts(ann, "add_lora", {"name": "ink", "file": in_base64(INK)})
         async with connected(edge, key=KEYS["bob"]) as bob:
-            assert await facts(bob, "loras", {}) == {"loras": []}
+            assert (await facts(bob, "loras", {}))["loras"] == []
             assert (await failure(bob, "delete_lora", {"name": "ink"}))["code"] == "NOT_FOUND"
             assert (await failure(bob, "edit", {**EDIT, "config": {"loras": {"ink": 1}}}))["details"]["available"] == []
         async with connected(edge, key=KEYS["ann"]) as ann:

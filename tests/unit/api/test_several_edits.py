@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.forms import EDIT_FORM
+from api.forms import GENERATE_FORM
 from composition.config import ApiConfig, Config
 from composition.errors import InvalidInput
 from tests.unit.api.conftest import Edge, open_edge
@@ -126,6 +126,6 @@ async def test_a_list_of_jobs_shows_the_words_of_all_edits(edge: Edge):
 
 
 def test_in_a_form_edits_are_json():
-    assert EDIT_FORM.to_body({"edits": ['[{"prompt": "a"}]']}) == {"edits": [{"prompt": "a"}]}
+    assert GENERATE_FORM.to_body({"edits": ['[{"prompt": "a"}]']}) == {"edits": [{"prompt": "a"}]}
     with pytest.raises(InvalidInput, match="edits"):
-        EDIT_FORM.to_body({"edits": ["make the car red"]})
+        GENERATE_FORM.to_body({"edits": ["make the car red"]})

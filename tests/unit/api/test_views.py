@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from api.app import create_app
 from composition.config import ApiConfig, Config
 from composition.jobs import JobKind, Priority
 from composition.request import ResponseFormat
 from tests.unit.api.conftest import Edge, open_edge
-from tests.unit.api.images import base64_of, encoded, mask, photo
+from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
 
 VIEWS, ASYNC = "/api/v1/views", "/api/v1/views/async"
 
@@ -98,3 +101,76 @@ async def test_the_same_key_and_body_is_the_same_job_and_another_body_a_conflict
 async def test_a_callback_is_for_who_does_not_wait(edge: Edge):
     answer = await edge.client.post(VIEWS, json=body(callback_url="https://example.com/done"))
     assert (answer.status_code, answer.json()["error"]["details"]) == (400, {"field": "callback_url"})
+
+
+PHOTOGRAPHS = [encoded(gradient(), "JPEG"), encoded(gradient(256, 320), "WEBP")]
+
+
+def parts(*photographs, **texts):
+    """Of a form: each photograph a part of one name, what is text without a file's name."""
+    named = [("base_images", ("car", one) if isinstance(one, bytes) else (None, one)) for one in photographs]
+    return [*named, *((name, (None, text)) for name, text in texts.items())]
+
+
+@pytest.mark.parametrize("path", [VIEWS, ASYNC])
+async def test_a_form_starts_the_job_that_the_same_json_starts(edge: Edge, path: str):
+    url = "https://shop.example/side.webp"
+    edge.fetcher.files[url] = PHOTOGRAPHS[1]
+    reference = ("reference_images", ("r", PHOTOGRAPHS[0]))
+    texts = {
+        "prompt": " make the car red ",
+        "negative_prompt": "rust",
+        "config": '{"seed": 3, "output_format": "webp"}',
+    }
+    form = await edge.client.post(path, files=[*parts(PHOTOGRAPHS[0], url, **texts), reference])
+    body = {"base_images": [base64_of(PHOTOGRAPHS[0]), url], "reference_images": [base64_of(PHOTOGRAPHS[0])]}
+    plain = await edge.client.post(path, json={**texts, **body, "config": json.loads(texts["config"])})
+    assert (form.status_code, plain.status_code) == (200, 200), form.text
+    one, other = edge.queue.jobs.values()
+    assert (one.kind, one.priority, one.payload.options) == (other.kind, other.priority, other.payload.options)
+    assert (one.payload.prompt, one.payload.negative_prompt) == ("make the car red", "rust")
+    for job in (one, other):
+        kept = [edge.blobs.blobs[key] for key in job.payload.blob_keys]
+        assert kept == [*PHOTOGRAPHS, PHOTOGRAPHS[0]]
+        assert len(job.payload.view_keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (parts(PHOTOGRAPHS[0], prompt="x"), "base_images"),
+        (parts(*PHOTOGRAPHS), "prompt: Field required"),
+        (parts(*PHOTOGRAPHS, b"", prompt="x"), "base_images.2: is empty"),
+        (parts(*PHOTOGRAPHS, '{"image": "x"}', prompt="x"), "base_images.2: "),
+        (parts(*PHOTOGRAPHS, prompt="x", n="2"), "n: is not a known field"),
+        (parts(*PHOTOGRAPHS, prompt="x", base_image="x"), "base_image: is not a known field"),
+        (parts(*PHOTOGRAPHS, prompt="x", config="seed=7"), "config: is not valid JSON"),
+    ],
+)
+async def test_a_bad_form_is_refused_by_the_field_s_name(edge: Edge, sent: list, message: str):
+    answer = await edge.client.post(VIEWS, files=sent)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_INPUT")
+    assert answer.json()["error"]["message"].startswith(message)
+    assert (edge.queue.jobs, edge.blobs.blobs) == ({}, {})
+
+
+def test_the_form_is_documented_beside_json():
+    document = create_app().openapi()
+    for path in (VIEWS, ASYNC):
+        content = document["paths"][path]["post"]["requestBody"]["content"]
+        assert set(content) == {"application/json", "multipart/form-data"}
+        assert content["multipart/form-data"]["schema"] == {"$ref": "#/components/schemas/ViewsForm"}
+    form, plain = (document["components"]["schemas"][f"Views{kind}"] for kind in ("Form", "Request"))
+    assert (list(form["properties"]), form["required"]) == (list(plain["properties"]), ["base_images", "prompt"])
+    several = form["properties"]["base_images"]
+    assert (several["items"], several["minItems"], several["maxItems"]) == (
+        {"type": "string", "format": "binary"},
+        2,
+        8,
+    )
+
+
+async def test_views_may_be_in_a_session(edge: Edge):
+    assert (await edge.client.post(ASYNC, json=body(session="a car"))).status_code == 400
+    assert (await edge.client.post(ASYNC, json=body(session="car"))).status_code == 200
+    assert edge.only_job.session == "car"

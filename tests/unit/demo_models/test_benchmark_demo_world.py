@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from benchmarks.demo_judge import CAR_PARTS, Verdict, flat_paint, judge, tinted
 from benchmarks.demo_painters import PAINTERS
-from benchmarks.demo_world import as_before, refused, request_for, summary
+from benchmarks.demo_world import as_before, main, refused, request_for, summary
 from composition.request import RefineMask
 from demo_models.world.edits import (
     KINDS,
@@ -164,3 +164,13 @@ def test_occlusion_stands_in_the_last_line_only_when_it_was_judged():
     verdicts = [judge(sample_edit(1, kind), 1, sample_edit(1, kind).after.image) for kind in (RECOLOUR, OCCLUSION)]
     assert summary(verdicts) == "recolour 1/1 material 0/0 reference 0/0 structure 0/0 occlusion 1/1"
     assert "occlusion" not in summary(verdicts[:1])
+
+
+@pytest.mark.parametrize(
+    "words", [["--kinds=views,recolour"], ["--kinds=views", "--painter=all"], ["--kinds=views", "--rough-masks"]]
+)
+def test_what_is_not_of_views_is_refused_beside_them(words, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["demo_world", "--first-seed=1", "--scenes=1", *words])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--kinds views takes no other kind" in capsys.readouterr().err

@@ -195,3 +195,23 @@ def test_what_is_served_has_the_manifest_s_licence_and_of_another_model_only_its
     assert (served["sam"].repository, served["sam"].licence, served["sam"].present) == ("my-sam", None, True)
     assert (served["grounding-dino"].repository, served["grounding-dino"].revision) == ("org/another-dino", None)
     assert all("secret-place" not in model.repository for model in served.values())
+
+
+def test_a_role_may_have_a_second_network_for_the_images_that_the_first_was_not_trained_on(store_folder: Path) -> None:
+    own, other = ModelSet(ModelsConfig(profile="demo")), ModelSet(ModelsConfig(profile="sd15"))
+    put(own.tag("yolox"), "nanodet.onnx")
+
+    assert own.has_part("yolox", "elsewhere")
+    assert own.part("yolox", "elsewhere").name == "nanodet.onnx"
+    assert own.has_part("yolox", "home")
+    assert own.has_part("dwpose", "elsewhere")
+    assert not other.has_part("yolox", "elsewhere")
+
+
+def test_the_second_network_goes_with_the_first_when_another_model_takes_its_place(tmp_path: Path) -> None:
+    same = ModelSet(ModelsConfig(profile="demo", yolox="yzd-v/DWPose"))
+    another = ModelSet(ModelsConfig(profile="demo", yolox=str(tmp_path)))
+
+    assert same.has_part("yolox", "elsewhere")
+    assert not another.has_part("yolox", "elsewhere")
+    assert another.has_part("dwpose", "elsewhere")

@@ -16,8 +16,8 @@ from observability.processes import BuildMetrics, ProcessMetrics
 ROOT = Path(__file__).parents[3]
 ROW = re.compile(r"^\| `(composition_\w+)` \| (\w+) \| (.*?) \| (.*) \|$", re.MULTILINE)
 BOUNDED = {
-    "adapter", "cache", "code", "kind", "method", "mode", "outcome", "phase", "pipeline", "priority", "process",
-    "profile", "route", "rule", "stage", "status", "version", "work",
+    "adapter", "cache", "code", "kind", "method", "mode", "network", "outcome", "phase", "pipeline", "priority",
+    "process", "profile", "route", "rule", "stage", "status", "version", "work",
 }  # fmt: skip
 """Labels whose values are names in the source code; a new one is to be thought about."""
 

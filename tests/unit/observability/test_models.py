@@ -34,14 +34,28 @@ def test_counters_become_series_of_requests_rows_and_other_work(registry):
     assert counters.snapshot() == {"requests_content_policy": 1, "unet_rows": 6, "text_encodes": 2}
 
 
+def test_blocks_are_told_from_the_start(registry):
+    DiffusionMetrics(registry)
+    for network in ("unet", "controlnet", "vae"):
+        told = {"network": network, "mode": "compiled"}
+        assert registry.get_sample_value("composition_diffusion_blocks_total", told) == 0
+
+
 def test_a_total_that_is_sampled_is_counted_once_and_never_falls(registry):
     metrics = DiffusionMetrics(registry)
     stats = {"requests": {"encoding": 2}, "forwards": {"compiled": 5, "eager": 1}, "controlnet_loads": 2}
+    run = {"unet": {"compiled": 9, "eager": 4}, "vae": {"eager": 3}}
+    stats["compilation"] = {"blocks": 19, "waiting": 3, "seconds": 7.5, "run": run}
     for loads in (2, 2, 3, 0, 4):
         metrics.sample({**stats, "controlnet_loads": loads, "cache": {"hits": loads, "misses": 1}})
     value = registry.get_sample_value
     assert value("composition_diffusion_phase_requests", {"phase": "encoding"}) == 2
     assert value("composition_diffusion_forwards_total", {"mode": "compiled"}) == 5
+    assert value("composition_diffusion_blocks_total", {"network": "unet", "mode": "compiled"}) == 9
+    assert value("composition_diffusion_blocks_total", {"network": "vae", "mode": "eager"}) == 3
+    assert value("composition_diffusion_compiled_blocks", {"status": "compiled"}) == 19
+    assert value("composition_diffusion_compiled_blocks", {"status": "waiting"}) == 3
+    assert value("composition_diffusion_compiling_seconds_total") == 7.5
     assert value("composition_adapter_loads_total", {"adapter": "controlnet"}) == 3 + 4  # it began anew in between
     assert value("composition_encoding_cache_lookups_total", {"outcome": "miss"}) == 1
 

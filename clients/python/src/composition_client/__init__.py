@@ -10,7 +10,10 @@ from composition_client.answers import (
     JobStatus,
     JobSummary,
     Lora,
+    LoraList,
+    LoraUploads,
     Video,
+    ViewAccount,
 )
 from composition_client.async_client import AsyncClient
 from composition_client.client import Client
@@ -70,6 +73,8 @@ __all__ = [
     "JobStatus",
     "JobSummary",
     "Lora",
+    "LoraList",
+    "LoraUploads",
     "MethodNotAllowed",
     "ModelError",
     "NoDetection",
@@ -96,4 +101,5 @@ __all__ = [
     "UnprocessableUrl",
     "Unreachable",
     "Video",
+    "ViewAccount",
 ]

@@ -55,6 +55,24 @@ class EditAccount(_Answer):
     warnings: list[str] = []
 
 
+class ViewAccount(_Answer):
+    """What was made of one of several photographs of a thing.
+
+    Attributes:
+        input_resolution, output_resolution: as in "640x480".
+        region: [x0, y0, x1, y1] around the thing in its pixels; None: it was not found, and nothing was changed.
+        mask_area: share of the photograph, 0..1.
+        warnings: those that concern all of them too.
+    """
+
+    input_resolution: str
+    output_resolution: str
+    region: list[int] | None = None
+    detections: list[dict[str, Any]] = []
+    mask_area: float = 0.0
+    warnings: list[str] = []
+
+
 class _Result(_Answer):
     metadata: dict[str, Any]
 
@@ -116,8 +134,13 @@ class Edit(_Result):
 
     @property
     def candidates(self) -> list[bytes]:
-        """One or more files, in the order of `seeds`."""
+        """One or more files, in the order of `seeds`; of views in that of the photographs."""
         return self.images or [self.image]
+
+    @property
+    def views(self) -> list[ViewAccount]:
+        """What was made of each of several photographs, in the order in which they were sent."""
+        return [ViewAccount.model_validate(view) for view in self.metadata.get("views", [])]
 
     @property
     def seeds(self) -> list[int]:
@@ -235,7 +258,7 @@ class LoraUploads(_Answer):
 
 
 class LoraList(_Answer):
-    """By name; `uploads` None where the service takes none."""
+    """The caller's own and the operator's, by name; `uploads` None where the service takes none."""
 
     loras: list[Lora]
     uploads: LoraUploads | None = None

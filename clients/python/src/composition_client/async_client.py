@@ -10,7 +10,18 @@ from typing import TypeVar, Unpack
 import anyio
 import httpx
 
-from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora, Video
+from composition_client.answers import (
+    Analysis,
+    Edit,
+    Health,
+    Job,
+    JobPage,
+    JobStatus,
+    JobSummary,
+    Lora,
+    LoraList,
+    Video,
+)
 from composition_client.body import References, body_of, lora_upload, video_body_of, views_body_of
 from composition_client.calls import Effect, Flow, Follow, Outcome, Pause, Retrying, Send
 from composition_client.connection import Connection, arguments
@@ -127,6 +138,7 @@ class AsyncClient:
         *,
         reference: References | None = None,
         negative_prompt: str | None = None,
+        session: str | None = None,
         on_progress: OnProgress | None = None,
         on_preview: OnPreview | None = None,
         timeout_s: float | None = None,
@@ -137,7 +149,9 @@ class AsyncClient:
 
         Else as `edit`; `points`, `box` and `return_mask` are refused.
         """
-        body = views_body_of(images, prompt, reference=reference, negative_prompt=negative_prompt, config=config)
+        body = views_body_of(
+            images, prompt, reference=reference, negative_prompt=negative_prompt, session=session, config=config
+        )
         ears = Ears(on_progress=on_progress, on_preview=on_preview)
         return await self._run(self._operations.edit(body, key=idempotency_key, ears=ears, timeout_s=timeout_s))
 
@@ -189,6 +203,31 @@ class AsyncClient:
             mask=mask,
             negative_prompt=negative_prompt,
             n=n,
+            session=session,
+            callback_url=callback_url,
+            config=config,
+        )
+        return (await self._run(self._operations.submit(body, key=idempotency_key, timeout_s=timeout_s))).job_id
+
+    async def submit_views(
+        self,
+        images: Sequence[ImageLike],
+        prompt: str,
+        *,
+        reference: References | None = None,
+        negative_prompt: str | None = None,
+        session: str | None = None,
+        callback_url: str | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **config: Unpack[Config],
+    ) -> str:
+        """Have an edit of views accepted, durably; its job's id. Else as `edit_views` and `submit`."""
+        body = views_body_of(
+            images,
+            prompt,
+            reference=reference,
+            negative_prompt=negative_prompt,
             session=session,
             callback_url=callback_url,
             config=config,
@@ -268,8 +307,8 @@ class AsyncClient:
         """The edited image's file, of several candidates the one of an index. Raises: NotFound while there is none."""
         return await self._run(self._operations.image(job_id, index=index, timeout_s=timeout_s))
 
-    async def loras(self, *, timeout_s: float | None = None) -> list[Lora]:
-        """Those that the caller's edits may name: the caller's own and the operator's, by name."""
+    async def loras(self, *, timeout_s: float | None = None) -> LoraList:
+        """Those that the caller's edits may name, and how much an upload may bring."""
         return await self._run(self._operations.loras(timeout_s=timeout_s))
 
     async def upload_lora(

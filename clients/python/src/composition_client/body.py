@@ -18,6 +18,9 @@ from composition_client.options import OneEdit, OneReference
 FORM_FROM_BYTES = 2**20
 """Images of together so many bytes go as the files of a form: base64 in JSON would be a third more."""
 
+LISTS = ("base_images", "reference_images")
+"""The fields that are several images."""
+
 LORA_SUFFIX = ".safetensors"
 
 References: TypeAlias = ImageLike | OneReference | Sequence[ImageLike | OneReference]
@@ -48,24 +51,16 @@ def body_of(
     several = isinstance(reference, list | tuple | dict)
     images: dict[str, Any] = {"base_image": image, "reference_images" if several else "reference_image": reference}
     images["mask_image"] = mask
-    read = {name: _read(given) for name, given in images.items() if given is not None}
-    sentence = prompt if isinstance(prompt, str) else None
-    texts = {
-        "prompt": sentence, "negative_prompt": negative_prompt, "callback_url": callback_url, "session": session,
-    }  # fmt: skip
-    plain: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
-    if not isinstance(prompt, str):
-        plain["edits"] = [_edit(one) for one in prompt]
-    if n is not None:
-        plain["n"] = n
-    if config:
-        plain["config"] = dict(config)
-    size_bytes = sum(len(part) for parts in read.values() for part in parts if isinstance(part, bytes))
-    if size_bytes >= FORM_FROM_BYTES:
-        return _form(read, plain)
-    wired = {name: [_wired(part) for part in parts] for name, parts in read.items()}
-    body = {name: parts if name == "reference_images" else parts[0] for name, parts in wired.items()}
-    return Body(content=_json(body | plain), content_type="application/json")
+    plain: dict[str, Any] = {
+        "prompt": prompt if isinstance(prompt, str) else None,
+        "negative_prompt": negative_prompt,
+        "callback_url": callback_url,
+        "session": session,
+        "edits": None if isinstance(prompt, str) else [_edit(one) for one in prompt],
+        "n": n,
+        "config": dict(config) if config else None,
+    }
+    return _body(images, plain)
 
 
 def views_body_of(
@@ -74,17 +69,19 @@ def views_body_of(
     *,
     reference: References | None = None,
     negative_prompt: str | None = None,
+    callback_url: str | None = None,
+    session: str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Body:
     """One edit of several photographs, without what was not asked for. Raises: NotAnImage."""
-    body: dict[str, Any] = {"base_images": [_wired(image) for image in _read(images)], "prompt": prompt}
-    if reference is not None:
-        body["reference_images"] = [_wired(image) for image in _read(reference)]
-    if negative_prompt is not None:
-        body["negative_prompt"] = negative_prompt
-    if config:
-        body["config"] = dict(config)
-    return Body(content=_json(body), content_type="application/json", path="views/async")
+    plain: dict[str, Any] = {
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "callback_url": callback_url,
+        "session": session,
+        "config": dict(config) if config else None,
+    }
+    return replace(_body({"base_images": images, "reference_images": reference}, plain), path="views/async")
 
 
 def video_body_of(
@@ -97,17 +94,26 @@ def video_body_of(
     config: Mapping[str, Any] | None = None,
 ) -> Body:
     """One edit of a clip, without what was not asked for. Raises: NotAnImage: it cannot be read."""
-    texts = {"prompt": prompt, "negative_prompt": negative_prompt, "output": output, "response_format": "json"}
-    plain: dict[str, Any] = {name: text for name, text in texts.items() if text is not None}
-    if config:
-        plain["config"] = dict(config)
-    read = {"video": _read(video), "reference_images": [] if reference is None else _read(reference)}
-    if any(isinstance(part, bytes) and len(part) >= FORM_FROM_BYTES for part in read["video"]):
-        return replace(_form(read, plain), path="video")
-    body: dict[str, Any] = {"video": _wired(read["video"][0])}
-    if read["reference_images"]:
-        body["reference_images"] = [_wired(part) for part in read["reference_images"]]
-    return Body(content=_json(body | plain), content_type="application/json", path="video")
+    plain: dict[str, Any] = {
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "output": output,
+        "response_format": "json",
+        "config": dict(config) if config else None,
+    }
+    return replace(_body({"video": video, "reference_images": reference}, plain), path="video")
+
+
+def _body(images: Mapping[str, Any], plain: Mapping[str, Any]) -> Body:
+    """Fields that are None are left out."""
+    read = {name: _read(given) for name, given in images.items() if given is not None}
+    said = {name: value for name, value in plain.items() if value is not None}
+    size_bytes = sum(len(part) for parts in read.values() for part in parts if isinstance(part, bytes))
+    if size_bytes >= FORM_FROM_BYTES:
+        return _form(read, said)
+    wired = {name: [_wired(part) for part in parts] for name, parts in read.items()}
+    body = {name: parts if name in LISTS else parts[0] for name, parts in wired.items()}
+    return Body(content=_json(body | said), content_type="application/json")
 
 
 def _edit(one: OneEdit) -> dict[str, Any]:

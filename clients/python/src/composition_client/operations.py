@@ -186,12 +186,12 @@ class Operations:
         answer = yield from call(request, retrying=self.retrying, deadline=deadline, longest_s=deadline.limit_s)
         return _parsed(Analysis, answer, key="result")
 
-    def loras(self, *, timeout_s: float | None) -> Flow[list[Lora]]:
+    def loras(self, *, timeout_s: float | None) -> Flow[LoraList]:
         return (yield from self._loras(self._deadline(timeout_s)))
 
-    def _loras(self, deadline: Deadline) -> Flow[list[Lora]]:
+    def _loras(self, deadline: Deadline) -> Flow[LoraList]:
         request = Call(method="GET", path=f"{API}/loras")
-        return _parsed(LoraList, (yield from call(request, retrying=self.retrying, deadline=deadline))).loras
+        return _parsed(LoraList, (yield from call(request, retrying=self.retrying, deadline=deadline)))
 
     def upload_lora(self, upload: LoraUpload, *, timeout_s: float | None) -> Flow[Lora]:
         """Where the name is taken by the very same upload, an answer was lost on its way: that one is answered."""
@@ -200,7 +200,7 @@ class Operations:
         try:
             answer = yield from call(request, retrying=self.retrying, deadline=deadline, longest_s=deadline.limit_s)
         except InvalidInput:
-            for lora in (yield from self._loras(deadline)):
+            for lora in (yield from self._loras(deadline)).loras:
                 same = (lora.source, lora.name, lora.sha256) == ("upload", upload.name, upload.sha256)
                 if same and list(upload.trigger_words) in ([], lora.trigger_words):
                     return lora

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import logging
+import os
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
-from operator import call
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +21,9 @@ from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.family import Family
 from runners.diffusion.families.checkpoint_switch import CheckpointSwitch
 from runners.diffusion.families.stable_diffusion.checkpoints import load_checkpoint
-from runners.diffusion.families.stable_diffusion.compilation import ROW_COUNTS, RowRunner, warm_up_in_background
+from runners.diffusion.families.stable_diffusion.compilation.blocks import adopt_blocks
+from runners.diffusion.families.stable_diffusion.compilation.compiler import BlockCompiler
+from runners.diffusion.families.stable_diffusion.compilation.learnt import LearntCalls
 from runners.diffusion.families.stable_diffusion.components import Components, load_components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.decoding import Decoder
@@ -29,8 +33,8 @@ from runners.diffusion.families.stable_diffusion.kind import PipelineKind
 from runners.diffusion.families.stable_diffusion.loras import LoraSets
 from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
+from runners.diffusion.families.stable_diffusion.row_runner import UNET, RowRunner
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
-from runners.diffusion.families.stable_diffusion.text import TEXT
 from runners.diffusion.torch_device import TorchDevice
 from runners.int8 import quantise
 from runners.visits import ModelVisits
@@ -43,26 +47,28 @@ def load_kind(
 ) -> Family[Any]:
     """The family of a configuration's profile, with the checkpoints that requests may name beside the base model.
 
-    Their UNets run eager: a graph is compiled for one set of weights in memory, and these come and go.
+    What is compiled for one serves all.
     Raises: as `load_components`, and ModelsNotImported.
     """
     settings = StableDiffusionSettings.from_config(
         config,
         on_cuda=device.type == "cuda",
-        native_size=models.native_size,
         no_compiler=reason_not_to_compile(),
     )
     settings = settings.shared_by(1 + min(config.models.max_loaded_checkpoints, len(models.checkpoints)))
     dtype = choose_dtype(config.models.dtype, device)
     components = load_components(profile_paths(kind, models), settings, device, dtype)
-    base = build_family(components, settings, counters, warm_up=warm_up_in_background)
+    compiler = compiler_for(components, settings)
+    base = build_family(components, settings, counters, compiler=compiler)
+    if compiler.on:
+        compiler.start()
     if not models.checkpoints:
         return base
-    own = replace(settings, compile_unet=False)
 
     def load(name: str) -> StableDiffusionFamily:
-        parts = load_checkpoint(name, models.checkpoints[name], components, own)
-        return build_family(parts, own, counters, controlnets=base.controlnets)
+        with compiler.turns.alone():
+            parts = load_checkpoint(name, models.checkpoints[name], components, settings)
+        return build_family(parts, settings, counters, controlnets=base.controlnets, compiler=compiler)
 
     return CheckpointSwitch(
         base,
@@ -79,21 +85,30 @@ def build_family(
     counters: Counters,
     *,
     controlnets: ControlNetPool | None = None,
-    warm_up: Callable[[Callable[[], None]], None] = call,
+    compiler: BlockCompiler | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> StableDiffusionFamily:
     """The family over loaded components.
 
-    `controlnets` are another family's, of the same widths; `warm_up` is given what compiles the UNet, if it is to be;
-    `clock` (seconds, rising) ages its cache.
+    `controlnets` are another family's, of the same widths; without a `compiler` all runs eager; `clock` (seconds,
+    rising) ages its cache.
     """
-    device = components.device
+    device, compiler = components.device, compiler or BlockCompiler()
     # What is shared with another family was made int8 there.
     _quantise(components, settings.int8 if controlnets is None else {"unet"} & set(settings.int8))
-    controlnets = controlnets or _load_controlnets(components, settings)
-    loras = LoraSets(components, counters, max_bytes=settings.lora_max_bytes, fused=settings.fused_loras)
+    controlnets = controlnets or _load_controlnets(components, settings, compiler)
+    adopt_blocks(components.unet, compiler, UNET)
+    if not settings.offload:
+        adopt_blocks(components.vae, compiler, "vae")
+    loras = LoraSets(
+        components,
+        counters,
+        max_bytes=settings.lora_max_bytes,
+        fused=settings.fused_loras,
+        compiled=compiler.on,
+    )
     offload = ModelVisits(device, offload=settings.offload, turn=settings.visits_lock)
-    unet = _build_runner(components, controlnets, settings, warm_up)
+    unet = RowRunner(components.unet, compiler)
     return StableDiffusionFamily(
         components=components,
         controlnets=controlnets,
@@ -102,16 +117,21 @@ def build_family(
         unet=unet,
         forward=BatchForward(unet, controlnets, counters),
         decoder=Decoder(components, offload, counters),
+        compiler=compiler,
     )
 
 
-def _load_controlnets(components: Components, settings: StableDiffusionSettings) -> ControlNetPool:
+def _load_controlnets(
+    components: Components, settings: StableDiffusionSettings, compiler: BlockCompiler
+) -> ControlNetPool:
     controlnets = ControlNetPool(
         components.paths.controlnets,
         max_loaded=settings.max_controlnets,
         device=components.device,
         dtype=components.dtype,
         int8="controlnets" in settings.int8,
+        adopt=partial(adopt_blocks, compiler=compiler, name="controlnet"),
+        loading=compiler.turns.alone,
     )
     if settings.preload_controlnets:
         controlnets.preload()
@@ -133,70 +153,31 @@ def _quantise(components: Components, wanted: Collection[str]) -> None:
             )
 
 
-def _build_runner(
-    components: Components,
-    controlnets: ControlNetPool,
-    settings: StableDiffusionSettings,
-    warm_up: Callable[[Callable[[], None]], None],
-) -> RowRunner:
-    unet, config = components.unet, components.unet.config
-    reference_shape = None
-    if components.reference_projection is not None:
-        reference_shape = (_reference_tokens(components.reference_projection), config.cross_attention_dim)
-    compile_with: Callable[[Any], Callable[..., Any]] | None = None
-    if settings.compile_unet:
-        compile_with = compile_for_warm_up
-    runner = RowRunner(unet, compile_with=compile_with, max_rows=settings.warm_rows, reference_shape=reference_shape)
-    if settings.compile_unet:
-        side = settings.native_size // components.latent_scale
+def compiler_for(components: Components, settings: StableDiffusionSettings) -> BlockCompiler:
+    """What compiles the blocks of the networks, knowing what earlier starts have learnt; off where that is asked for.
 
-        def compile_shapes() -> None:
-            # A graph compiled for ordinary tensors does not serve inference-mode ones: both must be made in here.
-            with torch.inference_mode():
-                sample = torch.zeros(1, config.in_channels, side, side).to(components.device, components.dtype)
-                conditioning = {TEXT: sample.new_zeros(1, 77, config.cross_attention_dim)}
-                added = components.text.added_widths
-                conditioning |= {name: sample.new_zeros(1, width) for name, width in added.items()}
-                runner.warm_up(sample, conditioning, _residuals(unet, sample, controlnets))
-
-        warm_up(compile_shapes)
-    return runner
-
-
-def compile_for_warm_up(unet: Any) -> Callable[..., Any]:
-    """One graph per shape that comes while warming up.
-
-    torch would go over to a slower graph of variable shape at the second one, and to eager execution after the eighth.
+    What torch itself keeps of its work is kept beside that, unless the environment names a place for it.
     """
-    import torch._dynamo.config
+    if not settings.compile_blocks:
+        return BlockCompiler()
+    from torch._dynamo import lookup_backend
 
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 2 * len(ROW_COUNTS) + 2)
-    compiled: Callable[..., Any] = torch.compile(unet, dynamic=False)
-    return compiled
+    learnt = None
+    if settings.compiled_folder is not None:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(settings.compiled_folder / "torch"))
+        made_for = _made_for(components)
+        name = hashlib.sha256(made_for["weights"].encode()).hexdigest()[:12]
+        learnt = LearntCalls(settings.compiled_folder, name, made_for)
+    return BlockCompiler(lookup_backend("inductor"), learnt=learnt, max_rows=settings.max_rows)
 
 
-def _reference_tokens(projection: Any) -> int:
-    layer = projection.image_projection_layers[0]
-    if hasattr(layer, "num_image_text_embeds"):
-        return int(layer.num_image_text_embeds)
-    return int(layer.latents.shape[1])
-
-
-def _residuals(unet: Any, sample: torch.Tensor, controlnets: ControlNetPool) -> Callable[[int], Any] | None:
-    """Zeros of the shapes that the UNet's skip connections and middle block have, for a number of rows."""
-    if not controlnets.available:
-        return None
-    rows, _, height, width = sample.shape
-    channels = unet.config.block_out_channels
-    shapes = [(channels[0], height, width)]
-    for level, width_out in enumerate(channels):
-        shapes += [(width_out, height >> level, width >> level)] * unet.config.layers_per_block
-        if level < len(channels) - 1:
-            shapes.append((width_out, height >> (level + 1), width >> (level + 1)))
-    assert rows == 1
-
-    def zeros(count: int) -> tuple[list[torch.Tensor], torch.Tensor]:
-        down = [sample.new_zeros((count, *shape)) for shape in shapes]
-        return down, sample.new_zeros((count, *shapes[-1]))
-
-    return zeros
+def _made_for(components: Components) -> dict[str, str]:
+    device = components.device
+    return {
+        "weights": "/".join(components.paths.base.parts[-2:]),
+        "torch": torch.__version__,
+        "diffusers": importlib.metadata.version("diffusers"),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "dtype": str(components.dtype),
+        "attention": components.attention,
+    }

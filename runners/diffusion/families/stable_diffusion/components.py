@@ -122,8 +122,8 @@ def load_components(
         use_xformers_for_self_attention(pipe.unet)
     share_between_views(pipe.unet)
     attention = "xformers" if use_xformers else "sdpa"
-    compiled = "compiled" if settings.compile_unet else "not compiled"
-    logger.info("diffusion on %s in %s, attention %s, UNet %s, from %s", device, dtype, attention, compiled, paths.base)
+    compiled = "compiled as it is used" if settings.compile_blocks else "not compiled"
+    logger.info("diffusion on %s in %s, attention %s, %s, from %s", device, dtype, attention, compiled, paths.base)
     names = [kind.base_name] + [IP_ADAPTER] * (projection is not None) + [SAFETY_CHECKER] * (safety_checker is not None)
     return Components(
         pipe=pipe,

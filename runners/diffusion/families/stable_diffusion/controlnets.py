@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from composition.controls import CONTROLS
 from composition.errors import InvalidInput
@@ -23,6 +25,8 @@ class ControlNetPool:
 
     Those that the last batch used are not dropped before the next one begins: the thread that encodes would otherwise
     take away what a forward computes with, which frees nothing and is loaded again at the next step.
+
+    `loading` is held while one is loaded; `adopt` is shown each one that was.
     """
 
     def __init__(
@@ -33,9 +37,12 @@ class ControlNetPool:
         device: torch.device,
         dtype: torch.dtype,
         int8: bool = False,
+        adopt: Callable[[nn.Module], None] = lambda _: None,
+        loading: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._paths, self._max_loaded = dict(paths), max_loaded
         self._device, self._dtype, self._int8 = device, dtype, int8
+        self._adopt, self._loading = adopt, loading
         self._loaded: OrderedDict[ControlType, Any] = OrderedDict()
         self._in_use: frozenset[ControlType] = frozenset()
         self._lock = threading.Lock()
@@ -104,10 +111,12 @@ class ControlNetPool:
         from diffusers import ControlNetModel
 
         folder = self._paths[kind]
-        with ordinary_tensors():
+        with self._loading(), ordinary_tensors():
             network = ControlNetModel.from_pretrained(
                 folder, dtype=self._dtype, variant=weights_variant(folder, self._dtype), local_files_only=True
             )
             if self._int8:
                 quantise(network)
-            return network.to(self._device).eval()
+            network = network.to(self._device).eval()
+            self._adopt(network)
+            return network

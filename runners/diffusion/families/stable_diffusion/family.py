@@ -9,13 +9,14 @@ from composition.diffusion import DiffusionRequest
 from composition.images import Image
 from runners.diffusion.engine.state import Bucket
 from runners.diffusion.families.stable_diffusion.advance import advance
-from runners.diffusion.families.stable_diffusion.compilation import RowRunner
+from runners.diffusion.families.stable_diffusion.compilation.compiler import BlockCompiler
 from runners.diffusion.families.stable_diffusion.components import Components
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.decoding import Decoder
 from runners.diffusion.families.stable_diffusion.forward import BatchForward
 from runners.diffusion.families.stable_diffusion.loras import LoraSets
 from runners.diffusion.families.stable_diffusion.preprocess import Preprocessor
+from runners.diffusion.families.stable_diffusion.row_runner import RowRunner
 from runners.diffusion.families.stable_diffusion.state import Prediction, StableDiffusionState
 
 
@@ -30,6 +31,7 @@ class StableDiffusionFamily:
     unet: RowRunner
     forward: BatchForward
     decoder: Decoder
+    compiler: BlockCompiler
 
     @property
     def models_loaded(self) -> Sequence[str]:
@@ -57,7 +59,9 @@ class StableDiffusionFamily:
         return self.decoder.preview(state)
 
     def decode(self, state: StableDiffusionState) -> Image:
-        return self.decoder.decode(state)
+        image = self.decoder.decode(state)
+        self.compiler.answered()
+        return image
 
     def release_memory(self) -> None:
         """Drop every cached encoding, what batches had in common, every ControlNet and every set of LoRAs."""
@@ -66,15 +70,18 @@ class StableDiffusionFamily:
         self.controlnets.drop_all()
         self.loras.drop_all()
 
+    def stop(self) -> None:
+        self.compiler.stop()
+
     def stats(self) -> Mapping[str, object]:
         """Of the cache of encodings what is held now; loads of ControlNets and LoRAs; forwards of the UNet by how it
-        ran; compiled (rows, channels, h, w) as lists.
+        ran; see `BlockCompiler.stats`.
         """  # noqa: D205
         return {
             "cache": asdict(self.preprocessor.cache_counts()),
             "controlnet_loads": self.controlnets.loads,
             "loras": self.loras.stats(),
             "lora_loads": self.loras.loads,
-            "forwards": dict(self.unet.forwards),
-            "compiled": sorted({shape for shape, _ in self.unet.warm_shapes}),
+            "forwards": dict(self.compiler.forwards),
+            "compilation": self.compiler.stats(),
         }

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.stable_diffusion.compilation import RowRunner
 from runners.diffusion.families.stable_diffusion.controlnets import ControlNetPool
 from runners.diffusion.families.stable_diffusion.deep_features import UNetRows
 from runners.diffusion.families.stable_diffusion.layout import Layout, Layouts, spread, taken
 from runners.diffusion.families.stable_diffusion.precision import matching
+from runners.diffusion.families.stable_diffusion.row_runner import RowRunner
 from runners.diffusion.families.stable_diffusion.state import DeepFeatures, Prediction, StableDiffusionState
 
 

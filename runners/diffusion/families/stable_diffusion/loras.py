@@ -38,6 +38,7 @@ SetKey: TypeAlias = tuple[tuple[str, float, str | None], ...]
 
 _SPEED_FILE: Final = "pytorch_lora_weights.safetensors"
 _PEFT_PREFIX: Final = "base_model.model."
+_LEAST_RANK: Final = 16
 _TEXT_ENCODERS: Final = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 
 
@@ -66,11 +67,21 @@ class LoraSet:
 class LoraSets:
     """Makes sets, and keeps those used last within a limit of bytes; one that is larger is kept until the next one.
 
-    `get` is called by one thread at a time, the rest by any.
+    Where blocks are `compiled`, sets are made such that they share what is. `get` is called by one thread at a time,
+    the rest by any.
     """
 
-    def __init__(self, components: Components, counters: Counters, *, max_bytes: int, fused: bool = False) -> None:
-        self._parts, self._counters, self._max_bytes, self._fused = components, counters, max_bytes, fused
+    def __init__(
+        self,
+        components: Components,
+        counters: Counters,
+        *,
+        max_bytes: int,
+        fused: bool = False,
+        compiled: bool = False,
+    ) -> None:
+        self._parts, self._counters, self._max_bytes = components, counters, max_bytes
+        self._fused, self._compiled = fused, compiled
         self._speeds = components.paths.speed_loras
         self._sets: OrderedDict[SetKey, LoraSet] = OrderedDict()
         self._lock = threading.Lock()
@@ -107,7 +118,7 @@ class LoraSets:
                 self._sets.move_to_end(key)
                 return self._sets[key]
         with ordinary_tensors():
-            made = _make(self._parts, key, wanted, fused=self._fused)
+            made = _make(self._parts, key, wanted, fused=self._fused, compiled=self._compiled)
         self._counters.add("lora_sets_made")
         self._counters.add("lora_files_read", len(wanted))
         with self._lock:
@@ -135,7 +146,7 @@ class LoraSets:
         return sorted(wanted, key=lambda lora: lora.name)
 
 
-def _make(parts: Components, key: SetKey, wanted: Sequence[LoraUse], *, fused: bool) -> LoraSet:
+def _make(parts: Components, key: SetKey, wanted: Sequence[LoraUse], *, fused: bool, compiled: bool) -> LoraSet:
     pipe = _own_pipeline(parts.pipe)
     notes: list[str] = []
     adapters = {f"lora{number}": lora for number, lora in enumerate(wanted) if lora.kind is LoraKind.LORA}
@@ -155,6 +166,8 @@ def _make(parts: Components, key: SetKey, wanted: Sequence[LoraUse], *, fused: b
     changes_text = bool(embeddings) or any(_layers_of(encoder) for encoder in encoders.values())
     if fused and adapters:
         _fuse(pipe)
+    if compiled:
+        _make_alike(pipe.unet, parts.unet)
     own = _own_bytes([pipe.unet, *encoders.values()], [parts.unet, *_text_encoders(parts.pipe).values()])
     return LoraSet(
         key=key,
@@ -280,6 +293,25 @@ def _fuse(pipe: Any) -> None:
             base.weight = nn.Parameter(base.weight.detach().clone(), requires_grad=False)
     pipe.fuse_lora(components=[name for name, layers in changed.items() if layers])
     pipe.unload_lora_weights()
+
+
+def _make_alike(unet: nn.Module, plain: nn.Module) -> None:
+    """Have sets differ in numbers, not in shapes or settings: what is compiled for one then serves the next.
+
+    By PEFT's preparation for compiled models: strengths become tensors, and matrices are filled with zeros up to a rank
+    that many have. What has no adapter on it is like the plain model's, and shares with that.
+    """
+    from peft.utils.hotswap import prepare_model_for_compiled_hotswap
+
+    layers = _layers_of(unet)
+    if layers:
+        rank = max(rank for layer in layers for rank in layer.r.values())
+        padded = max(_LEAST_RANK, 1 << (rank - 1).bit_length())
+        prepare_model_for_compiled_hotswap(unet, target_rank=padded)
+        for layer in layers:
+            layer.r = dict.fromkeys(layer.r, padded)
+            layer.lora_alpha = dict.fromkeys(layer.lora_alpha, padded)
+    unet.requires_grad_(next(plain.parameters()).requires_grad).eval()
 
 
 def _layers_of(model: nn.Module, adapter: str | None = None) -> list[Any]:

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import nn
 
+from runners.diffusion.families.stable_diffusion.components import ordinary_tensors
+
 FLOAT32 = "float32"
 """`Bucket.precision` of such a request."""
 
@@ -21,11 +23,13 @@ FLOAT32 = "float32"
 def full_precision(module: nn.Module) -> Iterator[None]:
     """The module in float32; afterwards as it was, to the bit where it comes from half precision."""
     dtype = next(module.parameters()).dtype
-    module.to(torch.float32)
+    with ordinary_tensors():
+        module.to(torch.float32)
     try:
         yield
     finally:
-        module.to(dtype)
+        with ordinary_tensors():
+            module.to(dtype)
 
 
 def matching(module: nn.Module, tensor: torch.Tensor) -> AbstractContextManager[None]:

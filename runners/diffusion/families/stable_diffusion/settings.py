@@ -12,6 +12,9 @@ from runners.visits import VISITS_LOCK
 
 logger = logging.getLogger(__name__)
 
+COMPILED = "compiled"
+"""A folder of the storage folder."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StableDiffusionSettings:
@@ -28,9 +31,9 @@ class StableDiffusionSettings:
         offload: keep on the CPU what a denoising step does not need.
         visits_lock: the file whose lock it holds while it visits the GPU, as the perception models do.
         int8: what is held as 8-bit weights: controlnets, image_encoder, unet (its linear layers).
-        compile_unet: torch.compile for the warmed-up shapes.
-        native_size: the image size in pixels that is warmed up.
-        warm_rows: the largest batch that is warmed up.
+        compile_blocks: torch.compile for the calls that come often.
+        max_rows: of a batch, which what is compiled must hold for.
+        compiled_folder: where what came is kept between starts; None: nowhere.
     """
 
     cache_ttl_s: float = 300.0
@@ -45,19 +48,16 @@ class StableDiffusionSettings:
     visits_lock: Path | None = None
     int8: tuple[str, ...] = ()
     use_xformers: bool = True
-    compile_unet: bool = False
+    compile_blocks: bool = False
+    max_rows: int = 16
+    compiled_folder: Path | None = None
     safety_checker: bool = True
-    native_size: int = 512
-    warm_rows: int = 16
 
     @classmethod
-    def from_config(
-        cls, config: Config, *, on_cuda: bool, native_size: int, no_compiler: str | None = None
-    ) -> StableDiffusionSettings:
+    def from_config(cls, config: Config, *, on_cuda: bool, no_compiler: str | None = None) -> StableDiffusionSettings:
         """The service's configuration as this family needs it.
 
-        On CUDA "auto" means on where nothing is missing for it (`no_compiler` says what); `native_size` is the
-        profile's, in pixels, for when the configuration names none.
+        On CUDA "auto" means on where nothing is missing for it (`no_compiler` says what).
 
         Raises: ConfigError when compiling is asked for and cannot be done, or fusing into weights that are int8.
         """
@@ -78,10 +78,10 @@ class StableDiffusionSettings:
             visits_lock=storage_folder(config.storage) / VISITS_LOCK if offload else None,
             int8=optimization.int8,
             use_xformers=generation.enable_xformers,
-            compile_unet=_compiles(generation.enable_torch_compile, on_cuda=on_cuda, no_compiler=no_compiler),
+            compile_blocks=_compiles(generation.enable_torch_compile, on_cuda=on_cuda, no_compiler=no_compiler),
+            max_rows=generation.rows,
+            compiled_folder=storage_folder(config.storage) / COMPILED,
             safety_checker=config.models.safety_checker,
-            native_size=generation.native_size or native_size,
-            warm_rows=generation.rows,
         )
 
     def shared_by(self, checkpoints: int) -> StableDiffusionSettings:
@@ -92,7 +92,7 @@ class StableDiffusionSettings:
 def _compiles(wanted: bool | str, *, on_cuda: bool, no_compiler: str | None) -> bool:
     if wanted == "auto":
         if on_cuda and no_compiler:
-            logger.warning("generation.enable_torch_compile: the UNet runs eager, since %s", no_compiler)
+            logger.warning("generation.enable_torch_compile: everything runs eager, since %s", no_compiler)
         return on_cuda and no_compiler is None
     if wanted and on_cuda and no_compiler:
         raise ConfigError(f"generation.enable_torch_compile: {no_compiler}; set it to auto or false")

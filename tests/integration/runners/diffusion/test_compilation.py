@@ -1,170 +1,181 @@
-"""A compiled UNet: only warmed-up shapes run compiled, nothing compiles under load, and the images stay the same."""
+"""The tiny models with their blocks compiled: what shares what, and that the images stay the same.
+
+Compiled by a backend that runs the traced graphs as they are: real guards, no code generated.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import threading
-from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
-from torch._dynamo.utils import counters as dynamo_counters
 
-from composition.request import Speed
+from composition.request import Quality, Speed
 from runners.diffusion.engine.counters import Counters
-from runners.diffusion.families.stable_diffusion.attention import ReferenceRows
-from runners.diffusion.families.stable_diffusion.build import build_family
-from runners.diffusion.families.stable_diffusion.compilation import RowRunner
-from runners.diffusion.families.stable_diffusion.components import load_components
-from runners.diffusion.families.stable_diffusion.deep_features import UNetRows
+from runners.diffusion.families.stable_diffusion.build import build_family, compiler_for
+from runners.diffusion.families.stable_diffusion.compilation.compiler import BlockCompiler
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
-from tests.integration.runners.diffusion.denoising import denoise_alone, family_of
-from tests.integration.runners.diffusion.requests import both_controls, photo, request
+from tests.integration.runners.diffusion.compilation.networks import CountingBackend, compile_all
+from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
+from tests.integration.runners.diffusion.lora_files import ATTENTION, kohya, matrices, saved
+from tests.integration.runners.diffusion.requests import control, photo, request
 
 pytestmark = pytest.mark.integration
 
 LONG = "a red car " * 40
+STEPS = {"num_inference_steps": 1}
+
+
+class CompiledFamily:
+    """A family over parts of its own, and one that runs eager beside it. What it is asked for twice is compiled."""
+
+    def __init__(self, served, **settings):
+        self.compiler = BlockCompiler(CountingBackend(), max_rows=6)
+        self._numbers = itertools.count()
+        chosen = StableDiffusionSettings(cache_max_bytes=0, **settings)
+        self.family = build_family(served.fresh(), chosen, Counters(), compiler=self.compiler)
+        self.plain = family_of(served.load(), **settings)
+
+    def new_graphs(self, *requests):
+        """How many are compiled for requests that come together, again and again; all of them run compiled then."""
+        for _ in range(2):
+            self.denoise(requests)
+            self.compiler.answered()
+        before = self.compiler.graphs
+        compile_all(self.compiler)
+        counted = self.modes()
+        latents = self.denoise(requests)
+        assert {mode for mode, count in self.modes().items() if count > counted[mode]} == {"compiled"}
+        for one, expected in zip(latents, denoise_together(self.plain, requests), strict=True):
+            assert (one - expected).abs().max() <= 1e-3
+        assert self.compiler.on
+        return self.compiler.graphs - before
+
+    def denoise(self, requests):
+        """As requests of their own, for which everything is computed anew."""
+        anew = [dataclasses.replace(one, request_id=str(next(self._numbers))) for one in requests]
+        return denoise_together(self.family, anew)
+
+    def modes(self):
+        return dict(self.compiler.forwards)
 
 
 @pytest.fixture
-def compiled(paths, monkeypatch):
-    """Parts whose UNet is traced by torch.compile but run by its eager backend: real guards, no code generation."""
-    whole = torch.compile
-    monkeypatch.setattr(torch, "compile", partial(whole, backend="eager"))
-    torch._dynamo.reset()
-    dynamo_counters.clear()
-    components = load_components(paths, StableDiffusionSettings(), torch.device("cpu"), torch.float32)
-    yield family_of(components, compile_unet=True, native_size=64, warm_rows=2)
+def compiled(sd15):
+    yield CompiledFamily(sd15)
     torch._dynamo.reset()
 
 
-def graphs() -> int:
-    return int(dynamo_counters["stats"]["unique_graphs"])
+def test_what_is_compiled_for_one_request_serves_any_number_with_controls_reuse_and_a_long_text_beside(compiled):
+    first = compiled.new_graphs(request(1, **STEPS))
+    blocks = sum(counts["compiled"] for counts in compiled.compiler.stats()["run"].values() if "compiled" in counts)
+    assert 0 < first < blocks  # they repeat within the UNet
+    pose = {"controls": {"pose": control(1)}}
+    assert compiled.new_graphs(request(2, **STEPS), request(3, **STEPS), request(4, **STEPS)) == 0
+    assert compiled.new_graphs(request(2, quality=Quality.BALANCED, num_inference_steps=4)) == 0
+    of_the_tiny_controlnet = compiled.new_graphs(request(5, **STEPS, **pose))
+    assert compiled.compiler.stats()["run"]["controlnet"]["compiled"] > of_the_tiny_controlnet
+    # A longer text and a reference enter the blocks that attend alone.
+    assert 0 < compiled.new_graphs(request(6, prompt=LONG, **STEPS)) < first / 2
+    assert 0 < compiled.new_graphs(request(7, references=(photo(4),), ip_adapter_scale=0.7, **STEPS)) < first / 2
 
 
-def test_nothing_compiles_after_the_warm_up_whatever_comes(compiled, load):
-    plain = family_of(load())
-    warmed = graphs()
-    assert warmed > 0
-    requests = [
-        request(1, num_inference_steps=6),
-        request(2, num_inference_steps=3, guidance_scale=1.0, controls=both_controls()),
-        request(3, num_inference_steps=5, references=(photo(4),), ip_adapter_scale=0.7),
-    ]
-    for one in [*requests, request(4, height=64, width=128), request(5, speed=Speed.FAST), request(6, prompt=LONG)]:
-        expected, latents = denoise_alone(plain, one), denoise_alone(compiled, one)
-        assert (latents - expected).abs().max() <= 1e-3
-    assert graphs() == warmed
+def test_a_photo_of_another_shape_runs_eager_until_it_came_twice(compiled):
+    compiled.new_graphs(request(1, **STEPS))
+    before, graphs = compiled.modes(), compiled.compiler.graphs
+    wide = request(2, height=64, width=128, **STEPS)
+    assert torch.equal(denoise_alone(compiled.family, wide), denoise_alone(compiled.plain, wide))
+    assert compiled.modes()["compiled"] == before["compiled"]
+    compiled.compiler.answered()
+    compile_all(compiled.compiler)
+    assert compiled.compiler.graphs == graphs
+    assert compiled.new_graphs(wide) > 0
 
 
-def test_the_warm_up_covers_every_number_of_rows_with_and_without_controls(compiled):
-    runner = compiled.unet
-    assert {(shape[0], controlled) for shape, controlled in runner.warm_shapes} == {
-        (rows, controlled) for rows in (1, 2) for controlled in (False, True)
-    }
-
-
-def test_the_statistics_name_the_compiled_shapes(compiled):
-    assert compiled.stats()["compiled"] == [(1, 9, 8, 8), (2, 9, 8, 8)]
-
-
-def test_a_machine_that_cannot_compile_runs_eager_and_says_so_once(load, monkeypatch, caplog):
-    def no_compiler(unet, **options):
-        def call(*args, **kwargs):
-            raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
-
-        return call
-
-    monkeypatch.setattr(torch, "compile", no_compiler)
-    family = family_of(load(), compile_unet=True, native_size=64, warm_rows=2)
-    one = request(1, num_inference_steps=3)
-    assert torch.equal(denoise_alone(family, one), denoise_alone(family_of(load()), one))
-    assert family.stats()["compiled"] == []
-    said = [record.message for record in caplog.records if "torch.compile" in record.message]
-    assert said == [
-        "torch.compile does not work here, the UNet runs eager"
-        " (RuntimeError: InvalidCxxCompiler: No working C++ compiler found)"
+@pytest.fixture
+def files(load, tmp_path):
+    """LoRAs of other ranks and numbers on the same layers."""
+    return [
+        saved(tmp_path, f"lora{rank}", kohya(matrices(load().pipe.unet, ATTENTION, rank, rank), alpha=2.0))
+        for rank in (2, 4)
     ]
 
 
-def test_requests_run_eager_until_all_shapes_are_compiled(load, monkeypatch):
-    begun, go_on, called = threading.Event(), threading.Event(), []
-
-    def slowly(unet, **options):
-        def call(*args, **kwargs):
-            called.append(args[0].shape[0])
-            begun.set()
-            assert go_on.wait(60)
-            return unet(*args, **kwargs)
-
-        return call
-
-    monkeypatch.setattr(torch, "compile", slowly)
-    threads = []
-
-    def beside(compile_shapes):
-        threads.append(threading.Thread(target=compile_shapes))
-        threads[0].start()
-
-    settings = StableDiffusionSettings(compile_unet=True, native_size=64, warm_rows=2)
-    family = build_family(load(), settings, Counters(), warm_up=beside)
-    assert begun.wait(60)
-    before = denoise_alone(family, request(1, num_inference_steps=2))
-    assert called == [1]
-    go_on.set()
-    threads[0].join()
-    assert called == [1, 1, 2, 2]
-    after = denoise_alone(family, request(1, num_inference_steps=2))
-    assert called == [1, 1, 2, 2, 2, 2]
-    assert (before - after).abs().max() <= 1e-3
+def test_fast_is_compiled_like_the_plain_model_and_sets_of_loras_share_what_is_compiled(compiled, files):
+    """Where a block has no adapter the plain model's serves it; one of another rank or strength brings nothing new."""
+    plain = compiled.new_graphs(request(1, **STEPS))
+    first = compiled.new_graphs(request(2, loras=(files[0],), **STEPS))
+    assert 0 < first < plain
+    weaker = dataclasses.replace(files[1], weight=-0.6)
+    assert compiled.new_graphs(request(3, loras=(weaker,), **STEPS)) == 0
+    compiled.new_graphs(request(5, speed=Speed.FAST, guidance_scale=1.5, **STEPS))
+    assert compiled.new_graphs(request(6, speed=Speed.FAST, guidance_scale=2.0, num_inference_steps=3)) == 0
+    assert compiled.new_graphs(request(7, **STEPS)) == 0
 
 
-def test_a_graph_that_fails_later_is_given_up_and_the_request_is_not(load, monkeypatch, caplog):
-    broken = []
-
-    def fragile(unet, **options):
-        def call(*args, **kwargs):
-            if broken:
-                raise RuntimeError("Triton Error [CUDA]: device kernel image is invalid")
-            return unet(*args, **kwargs)
-
-        return call
-
-    monkeypatch.setattr(torch, "compile", fragile)
-    family = family_of(load(), compile_unet=True, native_size=64, warm_rows=2)
-    broken.append(True)
-    one = request(1, num_inference_steps=3)
-    assert torch.equal(denoise_alone(family, one), denoise_alone(family_of(load()), one))
-    assert sum("runs eager" in record.message for record in caplog.records) == 1
+def test_a_fused_set_is_like_the_plain_model(sd15, files):
+    compiled = CompiledFamily(sd15, fused_loras=True)
+    compiled.new_graphs(request(1, **STEPS))
+    assert compiled.new_graphs(request(2, loras=(files[0],), **STEPS)) == 0
+    assert compiled.new_graphs(request(3, speed=Speed.FAST, guidance_scale=1.5, **STEPS)) == 0
+    torch._dynamo.reset()
 
 
-def test_what_the_graph_has_no_place_for_runs_eager_more_images_more_references_masks():
-    ran: list[str] = []
+def test_the_autoencoder_is_compiled_after_two_answers_and_answers_are_what_counts(compiled):
+    one = request(1, **STEPS)
+    with torch.inference_mode():
+        expected = compiled.plain.decode(denoised(compiled.plain, one))
+        for _ in range(2):
+            compile_all(compiled.compiler)
+            assert compiled.compiler.graphs == 0
+            compiled.family.decode(denoised(compiled.family, one))
+        compile_all(compiled.compiler)
+        image = compiled.family.decode(denoised(compiled.family, one))
+    assert compiled.compiler.stats()["run"]["vae"]["compiled"] > 0
+    assert abs(image.astype(int) - expected).max() <= 1
 
-    class Network(torch.nn.Module):
-        def __init__(self, name):
-            super().__init__()
-            self.name, self.weight = name, torch.nn.Parameter(torch.zeros(1))
 
-        def forward(self, sample, *_, **__):
-            ran.append(self.name)
-            return (sample[:, :4],)
+def denoised(family, one):
+    state = family.encode(one)
+    while not state.done:
+        family.advance([state], family.predict([state]))
+    return state
 
-    runner = RowRunner(
-        Network("eager"), compile_with=lambda unet: Network("compiled"), max_rows=2, reference_shape=(4, 8)
-    )
-    sample, text = torch.zeros(1, 9, 8, 8), {"encoder_hidden_states": torch.zeros(1, 77, 8)}
-    runner.warm_up(sample, text, None)
-    ran.clear()
-    one, two = (ReferenceRows(tokens=torch.zeros(2, 4 * count, 8), scales=torch.ones(2, 1, 1)) for count in (1, 2))
-    masked = replace(one, masks=(torch.ones(1, 64, 64), None))
-    for references in ((), (one,), (two,), (one, one), (masked,)):
-        runner.run(
-            UNetRows(
-                sample=sample.repeat(2, 1, 1, 1),
-                timesteps=torch.zeros(2, dtype=torch.int64),
-                conditioning={"encoder_hidden_states": torch.zeros(2, 77, 8)},
-                references=references,
-            )
-        )
-    assert ran == ["compiled", "compiled", "eager", "eager", "eager"]
+
+def test_an_offloaded_autoencoder_is_left_alone_as_it_comes_and_goes(sd15):
+    parts = sd15.fresh()
+    build_family(parts, StableDiffusionSettings(offload=True), Counters(), compiler=BlockCompiler(CountingBackend()))
+    assert not any("forward" in vars(module) for module in parts.vae.modules())
+    assert any("forward" in vars(module) for module in parts.unet.modules())
+
+
+def test_what_is_learnt_is_of_the_weights_the_versions_and_the_format(load, tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    settings = StableDiffusionSettings(compile_blocks=True, compiled_folder=tmp_path / "compiled")
+    compiler = compiler_for(load(), settings)
+    kind, form = "0" * 32, ((("tensor", "torch.float32", (2,), (1,)),), ())
+    compiler._answers[kind, form] = 3
+    compiler._unsaved = True
+    compiler.save()
+    [file] = (tmp_path / "compiled").glob("learnt-*.json")
+    assert compiler_for(load(), settings).stats()["waiting"] == 1
+    assert compiler_for(load(torch.bfloat16), settings).stats()["waiting"] == 0
+    assert f'"torch": "{torch.__version__}"' in file.read_text()
+    monkeypatch.setattr(torch, "__version__", "9.9")
+    assert compiler_for(load(), settings).stats()["waiting"] == 0
+    assert not compiler_for(load(), StableDiffusionSettings()).on
+
+
+def test_a_controlnet_is_loaded_when_nothing_is_being_compiled(sd15):
+    """Loading changes torch's default number format meanwhile."""
+    compiler = BlockCompiler(CountingBackend())
+    controlnets = build_family(sd15.fresh(), StableDiffusionSettings(), Counters(), compiler=compiler).controlnets
+    loading = threading.Thread(target=controlnets.get, args=("pose",))
+    with compiler.turns.alone():
+        loading.start()
+        loading.join(0.3)
+        assert loading.is_alive()
+    loading.join(60)
+    assert list(controlnets.loaded) == ["pose"]

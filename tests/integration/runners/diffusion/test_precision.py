@@ -8,6 +8,7 @@ import torch
 from composition.errors import ModelError
 from runners.diffusion.engine.family import StartOver
 from runners.diffusion.families.stable_diffusion.components import load_components
+from runners.diffusion.families.stable_diffusion.precision import full_precision
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from tests.fakes.fake_listener import FakeListener
 from tests.integration.runners.diffusion.denoising import denoise_together, family_of
@@ -38,6 +39,16 @@ def overflow(unet, *, everywhere=False):
 def weights_of(components, family):
     modules = [*components.modules().values(), *family.controlnets.loaded.values()]
     return [p.clone() for module in modules for p in module.parameters()]
+
+
+def test_weights_that_were_widened_while_serving_are_no_tensors_of_inference_mode_afterwards():
+    """Those compute other last bits, and do not fit what was compiled."""
+    layer = torch.nn.Linear(2, 2, dtype=torch.float16)
+    with torch.inference_mode():
+        with full_precision(layer):
+            assert layer.weight.dtype is torch.float32
+        assert layer.weight.dtype is torch.float16
+    assert not layer.weight.is_inference()
 
 
 def test_what_overflows_is_computed_once_more_in_float32_and_the_weights_stay_as_they_were(half, make_engine):

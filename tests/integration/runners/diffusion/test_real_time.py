@@ -81,8 +81,9 @@ class Counted:
         return done
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def local(configured_models: ModelSet) -> AsyncIterator[LocalEditor]:
+    """Anew for each test: what one leaves in the caches, the next one would not compute."""
     editor = local_editor()
     yield editor
     editor.stop()

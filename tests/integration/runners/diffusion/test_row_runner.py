@@ -1,14 +1,13 @@
-"""Which forwards of the UNet run compiled, as the statistics count them."""
+"""The UNet runs in the format of its rows, and its forwards are counted."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 import torch
 
-from runners.diffusion.families.stable_diffusion.compilation import RowRunner
+from runners.diffusion.families.stable_diffusion.compilation.compiler import BlockCompiler
 from runners.diffusion.families.stable_diffusion.deep_features import UNetRows
+from runners.diffusion.families.stable_diffusion.row_runner import RowRunner
 
 pytestmark = pytest.mark.integration
 
@@ -18,35 +17,31 @@ class Echo(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.bfloat16))
+        self.ran_in = []
 
     def forward(self, sample, timesteps, **conditions):
+        self.ran_in.append(self.weight.dtype)
         return (sample[:, :4],)
 
 
-@pytest.fixture
-def runner() -> RowRunner:
-    """Warmed up for rows of 8 x 8 latents and a text of 77 tokens."""
-    made = RowRunner(Echo(), compile_with=lambda unet: unet, max_rows=4, reference_shape=None)
-    made.warm_up(torch.zeros(1, 9, 8, 8), {"encoder_hidden_states": torch.zeros(1, 77, 4)}, None)
-    return made
-
-
-def run(runner: RowRunner, *, rows: int = 3, side: int = 8, tokens: int = 77, instead: Any = None) -> torch.Size:
-    given = UNetRows(
-        sample=torch.ones(rows, 9, side, side),
-        timesteps=torch.zeros(rows),
-        conditioning={"encoder_hidden_states": torch.zeros(rows, tokens, 4)},
+def rows(dtype):
+    return UNetRows(
+        sample=torch.ones(3, 9, 8, 8, dtype=dtype),
+        timesteps=torch.zeros(3),
+        conditioning={"encoder_hidden_states": torch.zeros(3, 77, 4)},
         references=(),
     )
-    return runner.run(given, instead=instead).shape
 
 
-def test_a_forward_is_counted_by_how_it_ran_and_the_warm_up_is_not(runner):
-    assert runner.forwards == {"compiled": 0, "eager": 0}
-    assert run(runner) == (3, 4, 8, 8)
-    assert runner.forwards == {"compiled": 1, "eager": 0}
-    run(runner, side=16)
-    run(runner, tokens=154)
-    run(runner, instead=Echo())
-    assert runner.forwards == {"compiled": 1, "eager": 3}
+def test_a_forward_is_counted_and_runs_in_the_format_of_its_rows_whichever_unet_it_is_of():
+    compiler, own, other = BlockCompiler(), Echo(), Echo()
+    runner = RowRunner(own, compiler)
+    assert runner.run(rows(torch.bfloat16)).shape == (3, 4, 8, 8)
+    runner.run(rows(torch.float32))
+    runner.run(rows(torch.float32), instead=other)
+    runner.run(rows(torch.bfloat16))
+    assert own.ran_in == [torch.bfloat16, torch.float32, torch.bfloat16]
+    assert other.ran_in == [torch.float32]
+    assert own.weight.dtype is other.weight.dtype is torch.bfloat16
+    assert compiler.forwards == {"compiled": 0, "partly": 0, "eager": 4}

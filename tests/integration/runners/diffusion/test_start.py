@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from types import ModuleType
 
 import pytest
@@ -72,5 +73,28 @@ def test_the_tiny_profile_is_served_by_stable_diffusion(tiny_models):
         engine.stop()
     assert result.models_used == ("sd-inpainting", "safety-checker")
     assert stats["models_loaded"] == ["sd-inpainting", "ip-adapter", "safety-checker"]
-    assert stats["compiled"] == []
+    assert (stats["compilation"]["on"], stats["compilation"]["blocks"]) == (False, 0)
     json.dumps(stats)
+
+
+def test_where_compiling_is_asked_for_what_came_is_kept_for_the_next_start(tiny_models, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "torch"))
+    config = Config.model_validate(
+        {
+            "models": {"profile": "tiny", "dtype": "float32", "device": "cpu"},
+            "generation": {"enable_torch_compile": True},
+            "storage": {"folder": str(tmp_path)},
+        }
+    )
+    engine = start_engine(config, tiny_models, CPU, Counters())
+    try:
+        run(engine, request(num_inference_steps=1))
+        stats = engine.stats()["compilation"]
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("compiled/learnt-*.json")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    finally:
+        engine.stop()
+    assert (stats["on"], stats["blocks"], stats["waiting"]) == (True, 0, 0)  # of one answer nothing is compiled
+    assert stats["run"]["unet"].keys() == stats["run"]["vae"].keys() == {"eager"}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from benchmarks.peers.adapters import ComfyUI, IOPaint, Naive, Ours, PeerFailed
+from benchmarks.peers.adapters import IOPaint, Naive, Ours, PeerFailed
+from benchmarks.peers.comfyui import ComfyUI
 from benchmarks.peers.edit import changed_outside, make_edit
 from composition.config import load_config
 from tests.unit.benchmarks.peers.stand_ins import comfyui, iopaint, served
@@ -32,7 +34,32 @@ def iopaint_peer(tmp_path):
 
 @pytest.fixture
 def comfyui_peer(tmp_path):
-    return ComfyUI(checkout=tmp_path / "comfy", checkpoint="sd.safetensors", device="cpu", dtype="float32")
+    model = tmp_path / "model"
+    for part, file in {
+        "unet": "diffusion_pytorch_model",
+        "vae": "diffusion_pytorch_model",
+        "text_encoder": "model",
+    }.items():
+        (model / part).mkdir(parents=True)
+        (model / part / f"{file}.safetensors").touch()
+        write_config(model, part)
+    return ComfyUI(checkout=tmp_path / "comfy", model=model, device="cpu", dtype="float32")
+
+
+SD15 = {
+    "unet": {"block_out_channels": [320, 640, 1280, 1280], "cross_attention_dim": 768, "in_channels": 9},
+    "text_encoder": {"hidden_size": 768, "num_hidden_layers": 12, "vocab_size": 49408},
+    "vae": {"block_out_channels": [128, 256, 512, 512], "latent_channels": 4},
+}
+
+
+def check_out(peer):
+    peer.checkout.mkdir()
+    (peer.checkout / "main.py").touch()
+
+
+def write_config(model, part, **other):
+    (model / part / "config.json").write_text(json.dumps({**SD15[part], **other}))
 
 
 def test_iopaint_is_asked_for_the_same_edit(iopaint_peer):
@@ -59,9 +86,21 @@ def test_comfyui_is_asked_for_the_same_edit_and_waited_for(comfyui_peer):
     [graph] = app.state.prompts.values()
     sampler = graph["sampler"]["inputs"]
     assert (sampler["steps"], sampler["seed"], sampler["cfg"], sampler["denoise"]) == (7, 3, 7.5, 1.0)
-    assert graph["model"]["inputs"] == {"ckpt_name": "sd.safetensors"}
     links = {link[0] for node in graph.values() for link in node["inputs"].values() if isinstance(link, list)}
     assert links == set(graph) - {"saved"}
+
+
+def test_comfyui_gets_a_photo_that_comes_again_under_its_old_name(comfyui_peer):
+    app = comfyui()
+    with served(app) as client:
+        for asked in (edit(), edit().again(seed=4), make_edit(2, side_px=64, steps=7)):
+            comfyui_peer.paint(client, asked)
+    photos, masks = (
+        [graph[node]["inputs"]["image"] for graph in app.state.prompts.values()] for node in ("photo", "mask")
+    )
+    assert photos[0] == photos[1] != photos[2]
+    assert len(set(masks)) == 1
+    assert not set(photos) & set(masks)
 
 
 def test_a_prompt_that_comfyui_refuses_fails_or_forgets_is_told_as_such(comfyui_peer):
@@ -82,20 +121,51 @@ def test_who_waits_for_comfyui_leaves_when_the_clients_patience_is_over(comfyui_
 
 
 def test_comfyui_is_started_from_its_checkout_and_writes_nowhere_else(comfyui_peer, tmp_path):
-    checkpoints = tmp_path / "comfy" / "models" / "checkpoints"
     with pytest.raises(PeerFailed, match=r"no main\.py"):
         comfyui_peer.launch(8188, tmp_path / "out")
-    checkpoints.mkdir(parents=True)
-    (tmp_path / "comfy" / "main.py").touch()
-    with pytest.raises(PeerFailed, match="--comfyui-checkpoint"):
-        comfyui_peer.launch(8188, tmp_path / "out")
-    (checkpoints / "sd.safetensors").touch()
-    launch = comfyui_peer.launch(8188, tmp_path / "out")
+    check_out(comfyui_peer)
+    for _ in range(2):  # it is started again after the kill
+        launch = comfyui_peer.launch(8188, tmp_path / "out")
     assert launch.command[:2] == [sys.executable, "main.py"]
-    assert {"--cpu", "--force-fp32", "8188"} <= set(launch.command)
-    named = [Path(launch.command[n + 1]) for n, word in enumerate(launch.command) if word.endswith("-directory")]
-    assert [path.parent for path in named] == [tmp_path / "out"] * 3
+    assert {"--cpu", "--force-fp32", "--fp32-text-enc", "8188"} <= set(launch.command)
+    assert launch.command[launch.command.index("--base-directory") + 1] == str(tmp_path / "out")
+    assert launch.command[launch.command.index("--database-url") + 1].startswith(f"sqlite:///{tmp_path / 'out'}/")
     assert launch.cwd == tmp_path / "comfy"
+
+
+def test_comfyui_is_shown_the_parts_of_the_folder_that_the_others_load(comfyui_peer, tmp_path):
+    check_out(comfyui_peer)
+    comfyui_peer.launch(8188, tmp_path / "out")
+    graph = comfyui_peer._graph(edit(), photo="photo.png", mask="mask.png")
+    for kind, key, node, file in (
+        ("diffusion_models", "unet_name", "unet", "unet/diffusion_pytorch_model.safetensors"),
+        ("text_encoders", "clip_name", "clip", "text_encoder/model.safetensors"),
+        ("vae", "vae_name", "vae", "vae/diffusion_pytorch_model.safetensors"),
+    ):
+        shown = tmp_path / "out" / "models" / kind / graph[node]["inputs"][key]
+        assert shown.resolve() == tmp_path / "model" / file
+
+
+@pytest.mark.parametrize(
+    ("part", "odd"),
+    [
+        ("unet", {"block_out_channels": [32, 64, 64, 64]}),
+        ("text_encoder", {"vocab_size": 700}),
+        ("vae", {"block_out_channels": [32, 32, 64, 64]}),
+    ],
+)
+def test_a_model_that_comfyui_would_not_recognise_is_refused_with_what_is_odd(comfyui_peer, tmp_path, part, odd):
+    check_out(comfyui_peer)
+    write_config(tmp_path / "model", part, **odd)
+    with pytest.raises(PeerFailed, match=f"this one's {part} has {re.escape(str(odd))}$"):
+        comfyui_peer.launch(8188, tmp_path / "out")
+
+
+def test_a_file_that_comfyui_cannot_find_is_named(comfyui_peer, tmp_path):
+    check_out(comfyui_peer)
+    (tmp_path / "model" / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(PeerFailed, match=r"ComfyUI loads vae/diffusion_pytorch_model\.safetensors"):
+        comfyui_peer.launch(8188, tmp_path / "out")
 
 
 def test_iopaint_is_shown_the_model_in_its_own_environment(iopaint_peer, tmp_path):

@@ -73,7 +73,7 @@ def test_servers_that_are_not_there_leave_the_others_their_rows(model, tmp_path,
 
 
 def test_a_checkout_of_comfyui_is_measured_when_one_is_given(model):
-    given = ["--model", str(model), "--comfyui", "/comfy", "--comfyui-checkpoint", "sd.safetensors"]
+    given = ["--model", str(model), "--comfyui", "/comfy"]
     assert list(peers.peers(peers._parse(given), cuda=False)) == ["ours", "naive", "iopaint", "comfyui"]
     assert list(peers.peers(peers._parse(given[:2]), cuda=False)) == ["ours", "naive", "iopaint"]
     assert list(peers.peers(peers._parse([*given, "--only", "naive,comfyui"]), cuda=False)) == ["naive", "comfyui"]
@@ -84,7 +84,27 @@ def test_a_folder_that_is_no_model_is_refused_in_a_line(tmp_path, capsys, monkey
     assert capsys.readouterr().err == f"error: {tmp_path} is no diffusers folder: it has no model_index.json\n"
 
 
-@pytest.mark.parametrize("arguments", [["--only", "ours,forge"], ["--only", "comfyui"], ["--rounds", "0"]])
+def test_an_environment_with_iopaint_may_lie_elsewhere(model, tmp_path):
+    given = ["--model", str(model), "--only", "iopaint"]
+    environments = [
+        peers.peers(peers._parse([*given, *more]), cuda=False)["iopaint"].environment
+        for more in ([], ["--iopaint", str(tmp_path / "iopaint")])
+    ]
+    assert environments == [peers.ENVIRONMENT.resolve(), tmp_path / "iopaint"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--only", "ours,forge"],
+        ["--only", "comfyui"],
+        ["--only", ""],
+        ["--rounds", "0"],
+        ["--measures", "left,right"],
+        ["--at-once", "5"],
+        ["--at-once", ""],
+    ],
+)
 def test_what_makes_no_comparison_is_refused(model, tmp_path, arguments, monkeypatch):
     with pytest.raises(SystemExit):
         run(monkeypatch, model, tmp_path, *arguments)

@@ -177,12 +177,12 @@ def test_face_and_hands_are_protected(region):
 
 
 def test_found_fingers_and_face_points_say_where_hands_and_face_are():
-    fingers = keypoints((380, 310), (400, 300), (410, 310), (405, 330), (390, 335))
+    fingers = keypoints((380, 310), (400, 300), (417, 310), (405, 330), (390, 335))
     oval = keypoints(*[(200 + 40 * np.cos(turn), 75 + 45 * np.sin(turn)) for turn in np.linspace(0, np.pi, 12)])
     pose = pose_of(left_hand=fingers, face=oval)
     mask = protected_mask(pose, SIZE, BodyRegion.UPPER)
-    assert at(mask, (398, 315), (200, 118), (162, 80), (238, 80)) == [1, 1, 1, 1]
-    assert at(protected_mask(pose_of(), SIZE, BodyRegion.UPPER), (409, 310), (200, 118)) == [0, 0]
+    assert at(mask, (398, 315), (416, 310), (200, 118), (162, 80), (238, 80)) == [1, 1, 1, 1, 1]
+    assert at(protected_mask(pose_of(), SIZE, BodyRegion.UPPER), (416, 310), (200, 118)) == [0, 0]
 
 
 def test_a_hand_without_its_elbow_is_protected_around_the_wrist():
@@ -321,11 +321,28 @@ def test_a_shin_whose_ankle_was_not_seen_goes_on_down_the_leg():
     assert at(mask, (60, 560), (340, 560)) == [0] * 2
 
 
-def test_the_protected_face_ends_at_the_chin_the_ears_and_the_hairline():
+def test_a_turned_face_whose_landmarks_are_unknown_is_protected_from_ear_to_nose():
+    turned = POINTS.copy()
+    turned[NAMES.index("r_ear")], turned[NAMES.index("nose")] = (165, 72), (205, 80)
+    assert at(protected_mask(pose_of(turned), SIZE, BodyRegion.UPPER), (162, 72)) == [1]
+    assert at(protected_mask(pose_of(), SIZE, BodyRegion.UPPER), (162, 72)) == [0]
+
+
+def test_landmarks_of_a_face_say_where_its_jaw_is_and_without_them_there_is_room_for_one():
+    jaw = keypoints(*[(200 + 20 * np.cos(turn), 75 + 20 * np.sin(turn)) for turn in np.linspace(0, np.pi, 12)])
+    alone = {"without": [name for name in NAMES if name[2:] in ("wrist", "elbow")]}
+    lowest = [
+        np.nonzero(protected_mask(pose, SIZE, BodyRegion.UPPER))[0].max()
+        for pose in (pose_of(face=jaw, **alone), pose_of(**alone))
+    ]
+    assert 104 < lowest[0] < 112 < lowest[1] < 118
+
+
+def test_the_protected_face_ends_below_the_chin_at_the_ears_and_the_hairline():
     """No shoulder, hair or background with it: what is beside a head may be repainted."""
     alone = pose_of(without=[name for name in NAMES if name[2:] in ("wrist", "elbow")])
     rows, columns = np.nonzero(protected_mask(alone, SIZE, BodyRegion.UPPER))
-    assert 104 < rows.max() < 112
+    assert 104 < rows.max() < 118
     assert 38 < rows.min() < 46
-    assert 170 < columns.min() < 178
-    assert 222 < columns.max() < 230
+    assert 166 < columns.min() < 178
+    assert 222 < columns.max() < 234

@@ -15,6 +15,7 @@ from composition_client.command.jobs import jobs
 from composition_client.command.loras import loras
 from composition_client.command.serve_check import serve_check
 from composition_client.command.video import video
+from composition_client.command.views import views
 
 EPILOG = (
     "Exit status: 0 done; 1 an edit failed; 2 usage, also what the service refuses as such; 3 the service is not "
@@ -29,6 +30,7 @@ app = typer.Typer(
 WORDS = {"token_normalize_func": lambda name: name.replace("_", "-")}
 """An option may be written as the API does: --mask_mode is --mask-mode."""
 app.command(context_settings=WORDS)(edit)
+app.command(context_settings=WORDS)(views)
 app.command(context_settings=WORDS)(batch)
 app.command(context_settings=WORDS)(analyze)
 app.command(context_settings=WORDS)(video)

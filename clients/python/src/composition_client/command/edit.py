@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -20,7 +19,7 @@ from composition_client.command.places import (
     format_of,
     outputs_of,
     photos_of,
-    write_whole,
+    preview_writer,
 )
 from composition_client.command.report import (
     account,
@@ -33,7 +32,6 @@ from composition_client.command.report import (
 )
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
-from composition_client.operations import OnPreview
 from composition_client.options import Config
 
 
@@ -59,40 +57,27 @@ def edit(
         int,
         typer.Option("-n", min=1, help="So many candidates, of the seeds seed, seed + 1 ...: photo.edited.1.png ..."),
     ] = 1,
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", help="A file, of several photos a folder, or -; else photo.edited.png."),
-    ] = None,
+    output: flags.Output = None,
     force: flags.Force = False,
-    open_: Annotated[bool, typer.Option("--open", help="Show the result.")] = False,
-    preview: Annotated[
-        Path | None,
-        typer.Option(
-            "--preview", metavar="FILE", help="What is being painted, written over and over, if the service sends it."
-        ),
-    ] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Print the job's id and do not wait.")] = False,
-    callback_url: Annotated[
-        str | None, typer.Option("--callback-url", help="With --detach: a webhook that is told the end.")
-    ] = None,
+    open_: flags.Open = False,
+    preview: flags.Preview = None,
+    detach: flags.Detach = False,
+    callback_url: flags.CallbackUrl = None,
     json_: flags.Json = False,
     progress: flags.ShowProgress = None,
     timeout: flags.Timeout = flags.DEFAULT_TIMEOUT_S,
     url: flags.Url = DEFAULT_URL,
 ) -> None:
     """Edit photos. Ctrl-C cancels the job."""
-    if callback_url is not None and not detach:
-        raise typer.BadParameter("--callback-url is for --detach")
-    if detach and (output is not None or open_ or force or config.get("return_mask")):
-        raise typer.BadParameter("--detach waits for no image: -o, --force, --open and --return-mask need one")
+    flags.check_detached(detach, callback_url, for_images=(output, open_, force, preview, config.get("return_mask")))
     pipe = Pipe()
     photos, sentence = (words, None) if edits is not None else (words[:-1], words[-1])
     if not photos:
         raise typer.BadParameter(f"{sentence}: a photo and a PROMPT are needed")
     given = photos_of(photos, pipe)
     if preview is not None:
-        if detach or len(given) > 1:
-            raise typer.BadParameter("--preview is for one photo that is waited for")
+        if len(given) > 1:
+            raise typer.BadParameter("--preview is for one photo")
         check_free([preview], force=force)
     asked: dict[str, Any] = {
         "prompt": several.prompt_of(sentence, also, edits, pipe),
@@ -116,7 +101,7 @@ def edit(
         def make(photo: Photo, target: Output) -> None:
             with live_progress(photo.name, wanted=progress) as on_progress:
                 made = client.edit(
-                    photo.image, **asked, on_progress=on_progress, on_preview=_writer(preview), **settings
+                    photo.image, **asked, on_progress=on_progress, on_preview=preview_writer(preview), **settings
                 )
             target.write(made.candidates, mask=made.mask)
             if json_:
@@ -129,11 +114,6 @@ def edit(
 
         work = [partial(make, photo, target) for photo, target in zip(given, targets, strict=True)]
         raise typer.Exit(_each(given, work, json_=json_))
-
-
-def _writer(path: Path | None) -> OnPreview | None:
-    """The first preview was asked to be there, so the next ones may take its place."""
-    return None if path is None else lambda preview: write_whole(path, preview.image, force=True)
 
 
 def _submit(

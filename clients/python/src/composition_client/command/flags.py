@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import typer
@@ -43,6 +44,21 @@ MaskImage = Annotated[
     str | None, typer.Option("--mask", "-m", metavar="IMAGE", help="Of the photo's size, white = repaint.")
 ]
 NegativePrompt = Annotated[str | None, typer.Option("--negative-prompt", help="What must not be painted.")]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", help="A file, of several photos a folder, or -; else photo.edited.png."),
+]
+Open = Annotated[bool, typer.Option("--open", help="Show the result.")]
+Preview = Annotated[
+    Path | None,
+    typer.Option(
+        "--preview", metavar="FILE", help="What is being painted, written over and over, if the service sends it."
+    ),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Print the job's id and do not wait.")]
+CallbackUrl = Annotated[
+    str | None, typer.Option("--callback-url", help="With --detach: a webhook that is told the end.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON per result on stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Per image, with the queue.")]
@@ -55,10 +71,21 @@ PANEL = "How it is made (config, as in the API)"
 SETTINGS = "settings"
 
 
-def takes_config(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of `Config`; it is called with what was set, as its argument `config`."""
+def check_detached(detach: bool, callback_url: str | None, *, for_images: Sequence[object]) -> None:
+    """Raises: typer.BadParameter: something is asked for that only those who wait, or do not wait, can have."""
+    if callback_url is not None and not detach:
+        raise typer.BadParameter("--callback-url is for --detach")
+    if detach and any(for_images):
+        raise typer.BadParameter(
+            "--detach waits for no image: -o, --force, --open, --preview and --return-mask need one"
+        )
+
+
+def takes_config(command: Callable[..., None], *, but: Sequence[str] = ()) -> Callable[..., None]:
+    """Give a command the flags of `Config`, some left out; what was set is its argument `config`."""
     own = inspect.signature(command, eval_str=True).parameters
-    made = {name: _flag(name, hint) for name, hint in get_type_hints(Config, include_extras=True).items()}
+    hints = get_type_hints(Config, include_extras=True)
+    made = {name: _flag(name, hint) for name, hint in hints.items() if name not in but}
     made[SETTINGS] = inspect.Parameter(SETTINGS, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_SET)
 
     @functools.wraps(command)

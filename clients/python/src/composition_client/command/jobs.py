@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from composition_client.answers import EditAccount, Job, JobStatus
+from composition_client.answers import EditAccount, Job, JobStatus, ViewAccount
 from composition_client.client import Client
 from composition_client.command import flags
 from composition_client.command.exits import exits
 from composition_client.command.places import PIPE, SUFFIX_OF, Output, check_free, write_whole
-from composition_client.command.report import of_each, print_json, print_table, table_of
+from composition_client.command.report import of_each, of_each_view, print_json, print_table, table_of
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
 from composition_client.images import kind_of
@@ -82,7 +82,7 @@ def image(
     job_id: JobId,
     *,
     output: Annotated[str | None, typer.Option("--output", "-o", help="A file or -; else JOB.png.")] = None,
-    index: Annotated[int, typer.Option(min=0, help="Of several candidates which one, from 0.")] = 0,
+    index: Annotated[int, typer.Option(min=0, help="Of several candidates or views which one, from 0.")] = 0,
     force: flags.Force = False,
     url: flags.Url = DEFAULT_URL,
 ) -> None:
@@ -100,7 +100,7 @@ def image(
 
 def _show(job: Job, *, json_: bool) -> None:
     if json_:
-        print_json(job.model_dump(mode="json", exclude={"result": {"image", "mask"}}))
+        print_json(job.model_dump(mode="json", exclude={"result": {"image", "images", "mask"}}))
         return
     print(f"{job.status} {job.progress:.0%} {job.stage}".rstrip())
     print(f"since {_clock(job.created_at)}, attempt {job.attempt}")
@@ -110,7 +110,9 @@ def _show(job: Job, *, json_: bool) -> None:
         metadata = job.result.get("metadata", {})
         print(f"{job.result.get('pipeline_used')} pipeline, seed {metadata.get('seed_used')}")
         edits = [EditAccount.model_validate(edit) for edit in metadata.get("edits", [])]
-        for line in of_each(edits, metadata.get("warnings", [])):
+        views = [ViewAccount.model_validate(view) for view in metadata.get("views", [])]
+        warnings = metadata.get("warnings", [])
+        for line in of_each_view(views, warnings) if views else of_each(edits, warnings):
             print(line)
 
 

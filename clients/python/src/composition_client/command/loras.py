@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
-from composition_client.answers import Lora
+from composition_client.answers import Lora, LoraUploads
 from composition_client.client import Client
 from composition_client.command import flags
 from composition_client.command.exits import exits
-from composition_client.command.report import print_json, print_table, table_of
+from composition_client.command.report import print_json, print_table, say, table_of
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
 
 loras = typer.Typer(no_args_is_help=True, help="LoRAs and embeddings: list, upload, delete.")
 SHORT_S = 30.0
-MEGABYTE = 1_000_000
+MEGABYTE = 2**20
+"""As the service counts."""
 _FITS = {True: "yes", False: "no", None: "?"}
 
 
@@ -25,7 +26,8 @@ def _own_names(incomplete: str) -> list[str]:
     """For the shell's completion."""
     try:
         with Client(timeout_s=2, retries=0) as client:
-            return [one.name for one in client.loras() if one.source == "upload" and one.name.startswith(incomplete)]
+            listed = client.loras().loras
+            return [one.name for one in listed if one.source == "upload" and one.name.startswith(incomplete)]
     except ComposeError:
         return []
 
@@ -33,15 +35,16 @@ def _own_names(incomplete: str) -> list[str]:
 @loras.command("list")
 @exits
 def list_loras(*, json_: flags.Json = False, url: flags.Url = DEFAULT_URL) -> None:
-    """Your own and the operator's, by name."""
+    """Your own and the operator's, by name; on stderr how much an upload may bring."""
     with Client(url, timeout_s=SHORT_S) as client:
         found = client.loras()
+    say(_limits(found.uploads))
     if json_:
-        for lora in found:
+        for lora in found.loras:
             print_json(lora.model_dump(mode="json"))
         return
     table = table_of("name", "kind", "whose", "for", "fits", "MB", "trigger words")
-    for lora in found:
+    for lora in found.loras:
         whose = "yours" if lora.source == "upload" else "the operator's"
         size, words = f"{lora.size_bytes / MEGABYTE:.1f}", ", ".join(lora.trigger_words)
         table.add_row(lora.name, lora.kind, whose, lora.family or "", _FITS[lora.fits], size, words)
@@ -82,6 +85,13 @@ def delete(
         print_json(lora.model_dump(mode="json"))
     else:
         print(f"{lora.name} is deleted")
+
+
+def _limits(uploads: LoraUploads | None) -> str:
+    if uploads is None:
+        return "the service takes no uploads"
+    one, all_ = (size / MEGABYTE for size in (uploads.max_size_bytes, uploads.max_bytes_per_owner))
+    return f"an upload may have {one:,.0f} MB, yours {all_:,.0f} MB together; {uploads.max_per_owner} of them at most"
 
 
 def _show(lora: Lora, *, json_: bool) -> None:

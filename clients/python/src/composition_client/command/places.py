@@ -15,6 +15,7 @@ import typer
 
 from composition_client.body import References
 from composition_client.images import SENT_AS_THEY_ARE, SUFFIXES, ImageLike
+from composition_client.operations import OnPreview
 from composition_client.options import OneReference
 
 PIPE = "-"
@@ -176,6 +177,11 @@ def write_whole(path: Path, data: bytes, *, force: bool) -> None:
         if not force:
             path.unlink(missing_ok=True)
         raise
+
+
+def preview_writer(path: Path | None) -> OnPreview | None:
+    """The first preview was asked to be there, so the next ones may take its place."""
+    return None if path is None else lambda preview: write_whole(path, preview.image, force=True)
 
 
 def _umask() -> int:

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from composition_client.answers import Edit, EditAccount
+from composition_client.answers import Edit, EditAccount, ViewAccount
 from composition_client.errors import ComposeError, ServiceError
 from composition_client.operations import OnProgress
 from composition_client.operations import Progress as JobProgress
 
 UNBOUNDED = 10_000
 _TOLD = {"prompt", "region", "covered_by", "mask_area", "warnings"}
-"""Of each edit, where an account is JSON."""
+"""Of each edit or view, where an account is JSON."""
 
 
 def complain(message: str) -> None:
@@ -54,6 +54,7 @@ def account(edit: Edit) -> dict[str, Any]:
         "processing_time_ms": edit.processing_time_ms,
         "warnings": edit.warnings,
         "edits": [one.model_dump(include=_TOLD) for one in edit.edits],
+        **({"views": [one.model_dump(include=_TOLD) for one in edit.views]} if edit.views else {}),
     }
 
 
@@ -61,9 +62,10 @@ def in_words(edit: Edit) -> list[str]:
     """Of an edit: one line, and one for each warning."""
     rule = edit.routing.get("rule")
     how = f"{edit.pipeline_used} pipeline" + (f" ({rule})" if rule else "")
-    seeds = ("seed " if len(edit.seeds) == 1 else "seeds ") + ", ".join(map(str, edit.seeds))
+    different = list(dict.fromkeys(edit.seeds))
+    seeds = ("seed " if len(different) == 1 else "seeds ") + ", ".join(map(str, different))
     line = f"{how}, {seeds}, {edit.processing_time_ms / 1000:.1f} s, job {edit.job_id}"
-    return [line, *of_each(edit.edits, edit.warnings)]
+    return [line, *(of_each_view(edit.views, edit.warnings) if edit.views else of_each(edit.edits, edit.warnings))]
 
 
 def of_each(
@@ -76,27 +78,37 @@ def of_each(
 
     Then the warnings that concern all of them, or the only one.
     """
+    heads = [f"{edit.prompt}: {_where_made(edit)}" for edit in edits]
+    said = [[head, *more(edit)] for head, edit in zip(heads, edits, strict=True)]
+    return _numbered("edits", said if len(edits) > 1 else [], warnings)
+
+
+def of_each_view(views: Sequence[ViewAccount], warnings: Sequence[str]) -> list[str]:
+    """What became of each of several photographs, and its own warnings; then those that concern all of them."""
+    return _numbered("views", [[_where_found(view)] for view in views], warnings)
+
+
+def _numbered(name: str, said: Sequence[Sequence[str]], warnings: Sequence[str]) -> list[str]:
+    """What is said of each, after its number; then the warnings that are of none, which have none."""
     lines, rest = [], list(warnings)
-    for number, edit in enumerate(edits if len(edits) > 1 else ()):
-        lines.append(f"{_number(number)} {edit.prompt}: {_where_made(edit)}")
-        lines += [f"  {line}" for line in more(edit)]
-        own = [warning for warning in rest if warning.startswith(_number(number))]
-        lines += [f"  warning: {warning.removeprefix(_number(number)).strip()}" for warning in own]
+    for place, (head, *more) in enumerate(said):
+        number = f"{name}.{place}:"  # as the service's warnings begin
+        lines += [f"{number} {head}", *(f"  {line}" for line in more)]
+        own = [warning for warning in rest if warning.startswith(number)]
+        lines += [f"  warning: {warning.removeprefix(number).strip()}" for warning in own]
         rest = [warning for warning in rest if warning not in own]
     return lines + [f"warning: {warning}" for warning in rest]
 
 
-def _number(number: int) -> str:
-    """As the service's warnings begin."""
-    return f"edits.{number}:"
-
-
 def _where_made(edit: EditAccount) -> str:
-    if edit.region is None:
-        return "not done"
-    place = f"at {', '.join(map(str, edit.region))}, {edit.mask_area:.1%} of the image"
     over = [f"{other['share']:.0%} of it under edits.{other['edit']}" for other in edit.covered_by]
-    return ", ".join([place, *over])
+    return ", ".join([_where_found(edit), *(over if edit.region is not None else [])])
+
+
+def _where_found(one: EditAccount | ViewAccount) -> str:
+    if one.region is None:
+        return "not done"
+    return f"at {', '.join(map(str, one.region))}, {one.mask_area:.1%} of the image"
 
 
 def table_of(*columns: str) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,8 @@ SUFFIXES = {
     "application/zip": ".zip",
 }
 LONG_S = 3600.0
+OF_PHOTOGRAPHS = ("points", "box", "return_mask", "output_format", "oversize", "embed_metadata")
+"""Options that clips do not have."""
 
 
 class Kind(StrEnum):
@@ -37,7 +40,7 @@ class Kind(StrEnum):
     PNG_SEQUENCE = "png_sequence"
 
 
-@flags.takes_config
+@partial(flags.takes_config, but=OF_PHOTOGRAPHS)
 @exits
 def video(
     clip: Annotated[str, typer.Argument(metavar="CLIP", help="A GIF, WebP, MP4 or WebM file, or its URL.")],

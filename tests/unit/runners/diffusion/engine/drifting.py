@@ -49,7 +49,7 @@ class DriftFamily:
         self.room = 1000
         self.batches: list[int] = []
         self.buckets: list[Bucket] = []
-        self.releases = 0
+        self.releases = self.stops = 0
         self.loaded = {""}
         self.loads: list[str] = []
         self.fail: Callable[[str, list[DriftState]], Exception | None] = lambda work, states: None
@@ -115,6 +115,9 @@ class DriftFamily:
 
     def release_memory(self):
         self.releases += 1
+
+    def stop(self):
+        self.stops += 1
 
     def stats(self):
         return {"drift": DRIFT}

@@ -339,6 +339,11 @@ def test_a_lost_device_ends_everything_and_is_reported_once(family):
     assert not engine.alive
 
 
+def test_an_engine_that_stops_ends_what_its_family_does_beside_requests(family, start):
+    start().stop()
+    assert family.stops == 1
+
+
 def test_without_a_thread_of_its_own_the_engine_moves_by_turns_alone(family):
     engine = StepEngine(family, PlainDevice(family), EngineSettings(), Counters(), own_thread=False)
     [listener] = submit(engine, request("a", steps=2))

@@ -153,3 +153,11 @@ def test_when_memory_is_short_the_idle_ones_go_and_the_one_at_work_stays(loader)
     switch.release_memory()
     assert switch.models_loaded == ("drift", "ink")
     assert loader.families["ink"].releases == 1
+
+
+def test_all_that_are_in_memory_stop(loader):
+    base = DriftFamily()
+    switch = CheckpointSwitch(base, NAMES, loader, max_loaded=1)
+    step(switch, "film")
+    switch.stop()
+    assert (base.stops, loader.families["film"].stops) == (1, 1)

@@ -8,7 +8,7 @@ from runners.diffusion.families.stable_diffusion.settings import StableDiffusion
 
 def settings(on_cuda=False, no_compiler=None, **sections):
     return StableDiffusionSettings.from_config(
-        Config.model_validate(sections), on_cuda=on_cuda, native_size=512, no_compiler=no_compiler
+        Config.model_validate(sections), on_cuda=on_cuda, no_compiler=no_compiler
     )
 
 
@@ -18,7 +18,7 @@ def test_the_limits_are_the_configurations():
         optimization={"cache_ttl_seconds": 60, "cache_max_mb": 2},
         models={"controlnet": {"max_loaded": 1, "load_on_demand": False}, "safety_checker": False},
     )
-    assert (chosen.warm_rows, chosen.guidance_start, chosen.guidance_end) == (6, 0.2, 0.7)
+    assert (chosen.max_rows, chosen.guidance_start, chosen.guidance_end) == (6, 0.2, 0.7)
     assert (chosen.cache_ttl_s, chosen.cache_max_bytes) == (60, 2 * 1024 * 1024)
     assert (chosen.max_controlnets, chosen.preload_controlnets, chosen.safety_checker) == (1, True, False)
 
@@ -32,12 +32,12 @@ def test_a_cache_that_is_off_keeps_nothing():
     [("auto", True, True), ("auto", False, False), (True, False, True), (False, True, False)],
 )
 def test_auto_compiles_on_cuda_only(wanted, on_cuda, compiles):
-    assert settings(on_cuda, generation={"enable_torch_compile": wanted}).compile_unet is compiles
+    assert settings(on_cuda, generation={"enable_torch_compile": wanted}).compile_blocks is compiles
 
 
 def test_without_a_compiler_auto_runs_eager_and_says_so(caplog):
-    assert not settings(True, no_compiler="there is no C compiler").compile_unet
-    assert "the UNet runs eager, since there is no C compiler" in caplog.text
+    assert not settings(True, no_compiler="there is no C compiler").compile_blocks
+    assert "everything runs eager, since there is no C compiler" in caplog.text
 
 
 def test_without_a_compiler_compiling_that_is_asked_for_is_refused():
@@ -50,9 +50,8 @@ def test_offloading_needs_a_device_to_offload_from():
     assert not settings(False, optimization={"enable_model_offload": True}).offload
 
 
-@pytest.mark.parametrize(("configured", "expected"), [(None, 512), (768, 768)])
-def test_the_native_size_is_the_profiles_unless_configured(configured, expected):
-    assert settings(generation={"native_size": configured}).native_size == expected
+def test_what_was_compiled_is_kept_in_the_storage_folder(tmp_path):
+    assert settings(storage={"folder": str(tmp_path)}).compiled_folder == tmp_path / "compiled"
 
 
 def test_checkpoints_share_the_room_of_the_sets_of_loras():

@@ -1,0 +1,1 @@
+"""torch.compile by region: the blocks that networks repeat, for the calls that really come."""
