@@ -41,6 +41,8 @@ export interface Metadata {
   loras?: LoraUse[];
   edits?: EditAccount[];
   views?: ViewAccount[];
+  /** How many, of a clip. */
+  frames?: number;
   warnings?: string[];
 }
 
@@ -95,7 +97,8 @@ export interface Analysis {
 }
 
 export interface EditResult {
-  image: string | null;
+  /** Of a clip neither: it is a file of its job. */
+  image?: string | null;
   /** Of several candidates or views: every one of them. */
   images?: string[] | null;
   pipeline_used: string;
@@ -173,6 +176,11 @@ export class Client {
   /** A small file of a job's image. */
   thumbnail(id: string, signal: AbortSignal): Promise<Blob> {
     return this.answered("GET", `/api/v1/jobs/${id}/image?max_side=236`, { signal }).then((answer) => answer.blob());
+  }
+
+  /** The file of a job's clip. */
+  clip(id: string): Promise<Blob> {
+    return this.answered("GET", `/api/v1/jobs/${id}/video`, {}).then((answer) => answer.blob());
   }
 
   cancel(id: string): Promise<JobState> {

@@ -1,7 +1,7 @@
 import { type Draft, draft, editsOf, restore, titleOf } from "../edit/draft";
 import type { Photo } from "../edit/photo";
 import { take } from "../edit/taking";
-import { type Candidate, type Run, isOver, isRunning, progressOf, showsViews } from "../runs/run";
+import { type Candidate, type Run, isClip, isOver, isRunning, progressOf, showsViews } from "../runs/run";
 import { cancel, shown, start } from "../runs/running";
 import { durationOf, lorasOf, paintedOf, percent, stageOf } from "../words";
 import { Comparison } from "./comparison";
@@ -45,20 +45,20 @@ function Head({ run, candidate }: { run: Run; candidate: Candidate | null }) {
         <button type="button" onClick={() => (shown.value = null)}>{draft.value.photo ? "Back to the photo" : "New edit"}</button>
         {several && candidate && <button type="button" onClick={() => (shown.value = { run: run.id, candidate: null })}><Icon name="split" /> All candidates</button>}
       </div>
-      {candidate?.image && <Actions run={run} image={candidate.image} which={candidate.seed} />}
+      {candidate?.image && <Actions run={run} image={candidate.image} which={candidate.seed} clip={isClip(candidate)} />}
     </div>
   );
 }
 
 /** What can be done with an image; `which` is in the name of its file. */
-export function Actions({ run, image, which }: { run: Run; image: Blob; which: unknown }) {
+export function Actions({ run, image, which, clip = false }: { run: Run; image: Blob; which: unknown; clip?: boolean }) {
   const url = useObjectUrl(image);
   const name = `${titleOf(run.draft).replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${which ?? ""}.${image.type.split("/")[1]}`;
   return (
     <div class="group last">
       {run.draft.photo && <button type="button" onClick={() => void anotherTry(run.draft)}><Icon name="again" beside /> Another try</button>}
       {run.draft.photo && run.draft !== draft.value && <button type="button" onClick={() => { restore(run.draft); shown.value = null; }}>Edit this again</button>}
-      <button type="button" onClick={() => void take(image, "photo", name)}><Icon name="image" beside /> Use as photo</button>
+      {!clip && <button type="button" onClick={() => void take(image, "photo", name)}><Icon name="image" beside /> Use as photo</button>}
       <a class="button primary" href={url} download={name}><Icon name="download" beside /> Download</a>
     </div>
   );
@@ -85,6 +85,7 @@ export function One({ photo, candidate, resolution = "1x1" }: { photo: Photo | n
       </div>
     );
   }
+  if (!candidate.image?.type.startsWith("image/")) return <p class="quiet">A clip of {candidate.account?.metadata.frames} frames: download it to watch it.</p>;
   return <Comparison before={before} after={after} ratio={ratio} />;
 }
 

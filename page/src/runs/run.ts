@@ -38,6 +38,9 @@ export function newCandidate(seed: number | null, key: string = crypto.randomUUI
 /** Whether its candidates are photographs of one thing, each with what came of it. */
 export const showsViews = ({ draft, candidates: [first] }: Run) => draft.views.length > 0 || first?.account?.metadata.views !== undefined;
 
+/** Whether what came of it is a clip; of its frames the page shows those that an image can. */
+export const isClip = ({ account }: Candidate) => account?.metadata.frames !== undefined;
+
 /** Which candidates are one job: their places, job by job. */
 export function jobsOf(run: Run): number[][] {
   const places = new Map<string, number[]>();

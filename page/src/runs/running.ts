@@ -94,12 +94,12 @@ async function pursue(run: Run, places: number[], jobId: string): Promise<void> 
 /** The service previews the first of several candidates or views alone. */
 const ofCandidate = (progress: Progress, index: number): Progress => (index === 0 ? progress : { ...progress, preview: null });
 
-const imagesOf = ({ image, images }: EditResult) => images ?? (image === null ? [] : [image]);
+const imagesOf = ({ image, images }: EditResult) => (images ?? (image ? [image] : [])).map(blobOf);
 
-function delivered(result: EditResult, images: string[], index: number): Partial<Candidate> {
+function delivered(result: EditResult, images: Blob[], index: number): Partial<Candidate> {
   const { pipeline_used: pipeline, models_used: models, processing_time_ms: milliseconds, metadata } = result;
   const seed = metadata.seeds?.[index] ?? metadata.seed_used ?? null;
-  return { image: blobOf(images[index] ?? ""), seed, account: { pipeline, models, milliseconds, metadata } };
+  return { image: images[index] ?? null, seed, account: { pipeline, models, milliseconds, metadata } };
 }
 
 export async function cancel(run: Run): Promise<void> {
@@ -146,7 +146,7 @@ export async function openOther(job: JobSummary): Promise<void> {
     const state = await client.status(job.job_id);
     if (!state.result) return;
     const { result } = state;
-    const images = imagesOf(result);
+    const images = result.metadata.frames ? [await client.clip(job.job_id)] : imagesOf(result);
     const candidates = images.map((_, index) => ({ ...newCandidate(null, job.job_id), jobId: job.job_id, ...delivered(result, images, index) }));
     const empty: Draft = { ...draft.value, ...EMPTY_EDIT, photo: null, views: [], prompt: job.prompt, others: [], place: 0 };
     const run: Run = { id: job.job_id, createdAt: job.created_at * 1000, draft: empty, candidates };
