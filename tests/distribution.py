@@ -44,6 +44,7 @@ SHARED: Mapping[str, Collection[str]] = {
         f"{E2E}/test_peers.py",
         f"{E2E}/test_readme.py",
         f"{E2E}/test_schema_attack.py",
+        f"{E2E}/test_video.py",
         f"{E2E}/test_views.py",
         f"{E2E}/test_ways_in.py",
     ),
