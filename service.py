@@ -81,7 +81,7 @@ RESPONSE_MARGIN_S = 30.0
 
 set_up_logging(config.logging.level)
 format_logs(config.logging.format, "server")
-bound_connections()
+bound_connections()  # the runners' too: their processes import this module before their own
 limit_answers()
 with config_errors_end_the_process():
     app = create_app(

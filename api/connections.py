@@ -19,14 +19,15 @@ HEAD_TIMEOUT_S = 10.0
 """From the connection, or the first byte of a further request, to the end of the request's head."""
 KEEP_ALIVE_S = 75.0
 """Of a connection between two requests, for uvicorn's 5 s. Clients and proxies keep theirs for less (nginx and AWS'
-balancers 60 s, aiohttp 15 s, httpx 5 s): when the server closes first, a request that is on its way then is lost."""
+balancers 60 s, aiohttp, by which the front asks its runners, 15 s, httpx 5 s): when the server closes first, a request
+that is on its way then is lost."""
 SEND_TIMEOUT_S = 60.0
 """A client that takes nothing of its answer for so long is gone."""
 MAX_CONNECTIONS = 4096
 FILES_KEPT_FREE = 256
 """File descriptors for all that is not a client's connection: stores, images, runners, downloads."""
 
-_UVICORN_KEEP_ALIVE_S = uvicorn.Config("").timeout_keep_alive
+_UVICORN_KEEP_ALIVE_S = uvicorn.Config("", log_config=None).timeout_keep_alive
 _Protocol: Any = AutoHTTPProtocol
 
 

@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MANIFESTS = Path(__file__).parent / "manifests"
 TAG_PREFIX = "composition"
+HOME, ELSEWHERE = "home", "elsewhere"
+"""Parts of a role that has a network for the images that its `model` was not trained on; see `Model.parts`."""
 _DIGEST_LENGTH = 12
 
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]

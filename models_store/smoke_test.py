@@ -42,11 +42,11 @@ from transformers.utils import logging as transformers_logging
 from composition.controls import CONTROLS
 from composition.few_steps import FEW_STEPS
 from models_store.completeness import adapter_faults, networks_of
+from models_store.manifest import ELSEWHERE, HOME
 from models_store.store import ModelSet
 
 SmokeTest = Callable[[ModelSet, str], Iterator[str]]
 """Says what it has loaded, then, if it is asked on, what came out when that ran."""
-_EXTRA_PARTS = ("elsewhere", "home")
 _WEIGHTLESS_NAMES = ("position_ids", "num_batches_tracked")
 
 
@@ -184,7 +184,7 @@ def _clip(models: ModelSet, role: str) -> Iterator[str]:
 
 
 def _onnx(models: ModelSet, role: str) -> Iterator[str]:
-    parts = ["model", *(name for name in _EXTRA_PARTS if models.has_part(role, name))]
+    parts = ["model", *(name for name in (ELSEWHERE, HOME) if models.has_part(role, name))]
     files = [models.part(role, name) for name in parts]
     sessions = [onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]) for file in files]
     yield f"{sum(len(session.get_outputs()) for session in sessions)} outputs"

@@ -1,7 +1,7 @@
 """image -> **home or elsewhere** -> which of a role's two models is asked.
 
 A model that was trained on one kind of image answers all others too, wrongly and surely. Where a manifest gives a
-role a second model for everything else (`ELSEWHERE` among its parts), a small network (`HOME`) tells which image is for
+role a second model for everything else (part `elsewhere`), a small network (part `home`) tells which image is for
 which: `image` float32 (N, 3, 128, 128), RGB in 0..1 -> `known` (N, 1), the probability that it is for the first.
 """
 
@@ -16,8 +16,6 @@ import numpy as np
 from composition.images import Image
 from runners.network import Network, module_of, run_in_batches
 
-HOME, ELSEWHERE = "home", "elsewhere"
-"""A role's parts, beside `model`."""
 SIDE_PX = 128
 KNOWN = 0.8
 """From this probability on. Of scenes of the demo's world the least has 0.91, of photographs the most 0.62."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from composition.images import Image
+from models_store.manifest import ELSEWHERE, HOME
 from models_store.store import ModelSet
 from runners.analyzer.clip import ClipClassifier
-from runners.analyzer.detectors_by_home import DetectorsByHome, ObjectDetector
 from runners.analyzer.yolox import YoloxDetector
-from runners.home import ELSEWHERE, HOME, Home
+from runners.detectors_by_home import Detector, DetectorsByHome
+from runners.home import Home
 from runners.onnx_session import open_network
 from runners.perception import PerceptionPlace
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalyzerModels:
-    yolox: ObjectDetector
+    yolox: Detector[Image]
     clip: ClipClassifier
 
 
@@ -27,10 +29,13 @@ def load_models(models: ModelSet, place: PerceptionPlace) -> AnalyzerModels:
     )
 
 
-def _load_objects(models: ModelSet, place: PerceptionPlace) -> ObjectDetector:
+def _load_objects(models: ModelSet, place: PerceptionPlace) -> Detector[Image]:
     detector = YoloxDetector(open_network(models.part("yolox", "model"), place.device, home=place.home))
     others = load_elsewhere(models, place)
-    return detector if others is None else DetectorsByHome(others[0], here=detector, elsewhere=others[1])
+    if others is None:
+        return detector
+    home, elsewhere = others
+    return DetectorsByHome(home, lambda image: image, here=detector, elsewhere=elsewhere)
 
 
 def load_elsewhere(models: ModelSet, place: PerceptionPlace) -> tuple[Home, YoloxDetector] | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from composition.images import Detection
-from runners.analyzer.detectors_by_home import ObjectDetector
+from composition.images import Detection, Image
 from runners.detector.coco_phrases import coco_labels
 from runners.detector.phrases import split_phrases
 from runners.detector.queries import DetectQuery
+from runners.detectors_by_home import Detector
 
 
 class CocoFinder:
@@ -23,7 +23,7 @@ class CocoFinder:
         confidence: the lowest score (0..1) of a box.
     """
 
-    def __init__(self, objects: ObjectDetector, *, confidence: float) -> None:
+    def __init__(self, objects: Detector[Image], *, confidence: float) -> None:
         self._objects, self._confidence = objects, confidence
 
     @property

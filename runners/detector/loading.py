@@ -9,8 +9,9 @@ from models_store.store import ModelSet
 from runners.analyzer.loading import load_elsewhere
 from runners.detector.coco_finder import CocoFinder
 from runners.detector.grounding_dino import GroundingDino
-from runners.detector.groundings_by_home import Grounding, GroundingsByHome
+from runners.detector.queries import DetectQuery
 from runners.detector.sam import SamSegmenter
+from runners.detectors_by_home import Detector, DetectorsByHome
 from runners.perception import PerceptionPlace
 
 MAX_EMBEDDINGS_MB = 64
@@ -19,7 +20,7 @@ MAX_EMBEDDINGS_MB = 64
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorModels:
-    dino: Grounding
+    dino: Detector[DetectQuery]
     sam: SamSegmenter
 
 
@@ -40,7 +41,7 @@ def load_models(config: Config, models: ModelSet, place: PerceptionPlace) -> Det
     )
 
 
-def _load_grounding(limits: DetectionConfig, models: ModelSet, place: PerceptionPlace) -> Grounding:
+def _load_grounding(limits: DetectionConfig, models: ModelSet, place: PerceptionPlace) -> Detector[DetectQuery]:
     """GroundingDINO; beside the profile's own, COCO's classes for the images that it was not trained on."""
     confidence = limits.confidence_threshold
     dino = GroundingDino.load(
@@ -50,4 +51,5 @@ def _load_grounding(limits: DetectionConfig, models: ModelSet, place: Perception
     if others is None:
         return dino
     home, objects = others
-    return GroundingsByHome(home, here=dino, elsewhere=CocoFinder(objects, confidence=confidence))
+    finder = CocoFinder(objects, confidence=confidence)
+    return DetectorsByHome(home, lambda query: query.image, here=dino, elsewhere=finder)

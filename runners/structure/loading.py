@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from composition.config import ModelsConfig
+from models_store.manifest import ELSEWHERE
 from models_store.store import ModelSet
-from runners.home import ELSEWHERE
 from runners.onnx_session import open_network
 from runners.perception import PerceptionPlace
 from runners.structure.depth_anything import DepthAnything

@@ -6,12 +6,14 @@ Served with `bentoml serve`, so that calls cross processes and BentoML's adaptiv
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import bentoml
 import numpy as np
 
+from api.connections import bound_connections
 from composition.errors import CompositionError
 from composition.images import Box, Detection, Pose
 from runners.analyzer.client import BentoAnalyzer
@@ -22,6 +24,8 @@ from runners.structure.client import BentoStructure
 from runners.structure.service import StructureRunner
 
 HEIGHT, WIDTH = 256, 320
+
+bound_connections()  # as `service.py` does, whose import is the first thing in a runner's process too
 
 
 def photo(seed: int) -> Any:
@@ -43,9 +47,10 @@ class RunnerProbe:
         self.clients = (BentoAnalyzer(self.analyzer), BentoDetector(self.detector), BentoStructure(self.structure))
 
     @bentoml.api
-    async def flood(self, method: str, count: int, bad: int = -1) -> dict[str, Any]:
+    async def flood(self, method: str, count: int, bad: int = -1, standing_s: float = 0) -> dict[str, Any]:
         """`count` concurrent calls of `method`, each with its own input; number `bad` is one that must fail.
 
+        This process stands still for `standing_s` before: what runners close meanwhile it learns when it has asked.
         Gives the answer in numbers or the error code per call, and how many batches, items and forwards they made.
         """
         analyzer, detector, structure = self.clients
@@ -62,6 +67,7 @@ class RunnerProbe:
             "estimate_depth": (structure, lambda i: structure.estimate_depth(photo(i))),
         }[method]
         before = (await client.state())["batches"].get(method, {})
+        time.sleep(standing_s)  # noqa: ASYNC251  that is what it is for
         answers = await asyncio.gather(*[self._numbers(ask(index)) for index in range(count)])
         after = (await client.state())["batches"][method]
         made = {name: after[name] - before.get(name, 0) for name in ("batches", "items", "forwards")}

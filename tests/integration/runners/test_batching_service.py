@@ -87,8 +87,8 @@ def wait_until_ready(client, server, log):
     raise AssertionError(log.read_text())
 
 
-def flood(probe, method, count, bad=-1):
-    response = probe.post("/flood", json={"method": method, "count": count, "bad": bad})
+def flood(probe, method, count, **options):
+    response = probe.post("/flood", json={"method": method, "count": count, **options})
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -128,8 +128,19 @@ def test_one_bad_item_fails_alone_with_its_own_code(probe, method):
 def test_hundreds_of_calls_in_a_row_lose_none(probe):
     result = flood(probe, "classify_prompt", 250)
 
+    assert [answer for answer in result["answers"] if isinstance(answer, str)] == []
     assert result["items"] == 250
     assert all(0 <= probability <= 1 for (probability,) in result["answers"])
+
+
+def test_calls_after_a_pause_are_not_sent_on_connections_that_the_runner_has_closed(probe):
+    """uvicorn closes idle connections after 5 s, which a front that is busy sees only after it has sent."""
+    flood(probe, "classify_prompt", 64)
+
+    result = flood(probe, "classify_prompt", 64, standing_s=6)
+
+    assert [answer for answer in result["answers"] if isinstance(answer, str)] == []
+    assert result["items"] == 64
 
 
 def test_calls_to_a_runner_that_is_killed_fail_as_not_ready_or_are_answered_and_it_comes_back(probe, server_process):

@@ -232,3 +232,14 @@ print(config.http_protocol_class.__name__)
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ran.stdout == "BoundedProtocol\n", ran.stderr
+
+
+def test_importing_it_leaves_the_loggers_of_the_server_to_whoever_sets_them():
+    program = """
+import logging
+import api.connections
+loggers = map(logging.getLogger, ("uvicorn", "uvicorn.access"))
+print([(logger.handlers, logger.level, logger.propagate) for logger in loggers])
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "[([], 0, True), ([], 0, True)]\n", ran.stderr
