@@ -469,7 +469,8 @@ OF_ONE_EDIT = ("prompt", "negative_prompt", "mask_image", "reference_image", "re
 """The fields of a request that `edits` takes the place of."""
 IMAGE_FIELDS = ("base_image", "reference_image", "mask_image")
 """The fields of a request that are images."""
-FILE_FIELDS = (*IMAGE_FIELDS, "video")
+CLIP_FIELD = "video"
+FILE_FIELDS = (*IMAGE_FIELDS, CLIP_FIELD)
 """Those that in a form may be files."""
 IMAGE_LISTS = ("base_images", "reference_images")
 """The fields that are several: in a form each is a part of that name."""
