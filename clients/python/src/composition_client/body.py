@@ -90,6 +90,7 @@ def video_body_of(
     *,
     reference: References | None = None,
     negative_prompt: str | None = None,
+    callback_url: str | None = None,
     output: str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Body:
@@ -97,8 +98,8 @@ def video_body_of(
     plain: dict[str, Any] = {
         "prompt": prompt,
         "negative_prompt": negative_prompt,
+        "callback_url": callback_url,
         "output": output,
-        "response_format": "json",
         "config": dict(config) if config else None,
     }
     return replace(_body({"video": video, "reference_images": reference}, plain), path="video")

@@ -100,14 +100,15 @@ class Operations:
 
     def edit(self, body: Body, *, key: str | None, ears: Ears, timeout_s: float | None) -> Flow[Edit]:
         """Submit, wait, fetch. Leaving early, by an error or interrupted, cancels it."""
-        return _edit((yield from self._ended(body, key=key, ears=ears, timeout_s=timeout_s)))
+        return _edit((yield from self._ended(body, key, ears, self._deadline(timeout_s))))
 
     def edit_video(self, body: Body, *, key: str | None, ears: Ears, timeout_s: float | None) -> Flow[Video]:
         """As `edit`, of a clip."""
-        return _result_of(Video, (yield from self._ended(body, key=key, ears=ears, timeout_s=timeout_s)))
+        deadline = self._deadline(timeout_s)
+        return (yield from self._clip_of((yield from self._ended(body, key, ears, deadline)), deadline))
 
-    def _ended(self, body: Body, *, key: str | None, ears: Ears, timeout_s: float | None) -> Flow[Job]:
-        request, deadline = _submission(body, key), self._deadline(timeout_s)
+    def _ended(self, body: Body, key: str | None, ears: Ears, deadline: Deadline) -> Flow[Job]:
+        request = _submission(body, key)
         job_id: str | None = None
         try:
             job_id = (yield from self._submit(request, deadline)).job_id
@@ -133,6 +134,19 @@ class Operations:
         """An edit's result once it has ended. Leaving early leaves the job alone. Raises: ServiceError, its own."""
         job = yield from self._follow(job_id, ears, self._deadline(timeout_s))
         return _edit(job)
+
+    def wait_video(self, job_id: str, *, ears: Ears, timeout_s: float | None) -> Flow[Video]:
+        """As `wait`, of a clip."""
+        deadline = self._deadline(timeout_s)
+        return (yield from self._clip_of((yield from self._follow(job_id, ears, deadline)), deadline))
+
+    def _clip_of(self, job: Job, deadline: Deadline) -> Flow[Video]:
+        """Its file too, which the result itself has only where a request asked for that."""
+        if job.result is None or "video_url" not in job.result:
+            return _result_of(Video, job)
+        request = Call(method="GET", path=_path("jobs", job.job_id, "video"))
+        answer = yield from call(request, retrying=self.retrying, deadline=deadline, longest_s=deadline.limit_s)
+        return _result_of(Video, job.model_copy(update={"result": {**job.result, "video": answer.content}}))
 
     def _follow(self, job_id: str, ears: Ears, deadline: Deadline) -> Flow[Job]:
         """Its status is the truth; events say when to ask for it, and where none come, it is asked for anyway."""
@@ -177,6 +191,10 @@ class Operations:
         params = {"index": str(index)} if index else {}
         request = Call(method="GET", path=_path("jobs", job_id, "image"), params=params)
         answer = yield from self._call(request, timeout_s)
+        return answer.content
+
+    def video(self, job_id: str, *, timeout_s: float | None) -> Flow[bytes]:
+        answer = yield from self._call(Call(method="GET", path=_path("jobs", job_id, "video")), timeout_s)
         return answer.content
 
     def analyze(self, body: Body, *, timeout_s: float | None) -> Flow[Analysis]:
