@@ -23,6 +23,7 @@ from composition.pipelines.clip_state import ClipState
 from composition.pipelines.compound import Asked, asked_in_one_prompt
 from composition.pipelines.context import EditContext, Models
 from composition.pipelines.locating import Located, Undone, with_references
+from composition.pipelines.of_one_kind import of_one_kind
 from composition.pipelines.painting import Scene, paint, scene_of
 from composition.pipelines.parallel import all_of
 from composition.pipelines.planning import alike, make_plan
@@ -131,6 +132,7 @@ class Editor:
         """
         journal = Journal(listener=lambda _: None, observer=self._observer, warnings=list(request.notes))
         (ctx,) = await self._prepare_views(request, journal, request_id=request_id, deadline=deadline, what="a video")
+        ctx = replace(ctx, models=of_one_kind(self._models, request.base))
         video, guidance_scale = self._config.video, ctx.plan.guidance_scale
         together = self._config.generation.rows // rows_of(1, guidance_scale)
         settings = ClipSettings(

@@ -51,10 +51,11 @@ class SeesMugs:
     """Finds the red square by its colour; `blind` says at which calls it does not."""
 
     def __init__(self, blind=lambda call: False):
-        self.blind, self.calls = blind, 0
+        self.blind, self.calls, self.likes = blind, 0, []
 
-    async def detect(self, image, phrase):
+    async def detect(self, image, phrase, *, like=None):
         self.calls += 1
+        self.likes.append(like)
         places = np.argwhere(is_mug(image))
         if phrase != "mug" or len(places) < 100 or self.blind(self.calls):
             return ()
@@ -124,6 +125,17 @@ async def test_the_thing_is_looked_for_on_key_frames_only(bench):
     _, _, painter = await edit(b, drive(10))
     assert painter.account()["key_frames"] == [0, 4, 8]
     assert b.detector.calls == 3
+
+
+async def test_every_frame_is_looked_at_by_the_networks_that_are_asked_about_the_first(bench):
+    b = table(bench, interval=4)
+    frames = [*drive(6), *drive(3, seed=1)]
+    _, _, painter = await edit(b, frames, prompt="person holding a mug", target="mug")
+    assert painter.account()["key_frames"] == [0, 4, 6]
+    for likes in (b.detector.likes, b.analyzer.likes):
+        assert likes[0] is None  # as for an edit of it
+        assert likes[1:]
+        assert all(like is frames[0] for like in likes[1:])
 
 
 async def test_frames_of_a_window_are_views_of_one_request(bench):
