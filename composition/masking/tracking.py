@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from composition.decision import EditPlan
@@ -60,10 +61,27 @@ def followed(track: Track, flow: Flow) -> Track | None:
 
 
 def agreed(carried: Track, fresh: Track) -> Track:
-    """Of what was carried to a key frame and what was found there: another thing is not taken for the one before."""
-    if carried.doubtful or _overlap(carried.region.thing, fresh.region.thing) >= SAME_THING:
+    """Of what was carried to a key frame and what was found there: another thing is not taken for the one before.
+
+    Of the same one, each part that was protected still is, where it is not seen this time.
+    """
+    if carried.doubtful:
         return fresh
-    return replace(carried, age=0)
+    if _overlap(carried.region.thing, fresh.region.thing) < SAME_THING:
+        return replace(carried, age=0)
+    protected = _still_protected(carried.region.protected, fresh.region.protected)
+    return replace(fresh, region=replace(fresh.region, protected=protected))
+
+
+def _still_protected(carried: Mask | None, fresh: Mask | None) -> Mask | None:
+    """What is found, with those pieces of what was carried of which nothing is."""
+    if carried is None or fresh is None:
+        return carried if fresh is None else fresh
+    count, pieces = cv2.connectedComponents((carried > 0).astype(np.uint8), connectivity=8)
+    seen = np.bincount(pieces[fresh > 0], minlength=count) > 0
+    unseen = ~seen
+    unseen[0] = False  # what is no piece
+    return np.asarray(np.where(unseen[pieces], np.uint8(255), fresh), dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

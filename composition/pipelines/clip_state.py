@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from composition.images import Box, Detection
+from composition.images import Box, Detection, Mask
 from composition.imaging.geometry import Fit
 from composition.imaging.noise_origin import NoiseOrigin
 from composition.imaging.one_look import Surface
@@ -56,11 +56,15 @@ class ClipAccount:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClipState:
-    """After so many frames: the shot, the looks that its first window had, and the account."""
+    """After so many frames: the shot, the looks that its first window had, and the account.
+
+    `material` is what changes in the last frame, of the whole frame, as `Kept.material`; None: nothing is known of it.
+    """
 
     done: int = 0
     shot: Shot = Shot()
     looks: tuple[Surface, ...] = ()
+    material: Mask | None = None
     account: ClipAccount = ClipAccount()
 
 
@@ -89,6 +93,8 @@ def dump_state(state: ClipState) -> bytes:
         }
     if shot.framing is not None:
         header["framing"] = {"crop": _dumped(shot.framing.crop), "fit": asdict(shot.framing.fit)}
+    if state.material is not None:
+        arrays["material"] = state.material
     if shot.noise is not None:
         header["noise"] = {"crop": _dumped(shot.noise.crop)}
         arrays["places"] = shot.noise.places
@@ -110,6 +116,7 @@ def load_state(data: bytes) -> ClipState:
             shot = replace(shot, framing=Framing(crop=_box(framing["crop"]), fit=fit))
         if (noise := header.get("noise")) is not None:
             shot = replace(shot, noise=NoiseOrigin(places=arrays["places"], crop=_box(noise["crop"])))
+        material = arrays.get("material")
     account = header["account"]
     tuples = {name: tuple(account[name]) for name in ("shots", "key_frames", "models_used")}
     warnings = {text: tuple(frames) for text, frames in account["warnings"].items()}
@@ -119,6 +126,7 @@ def load_state(data: bytes) -> ClipState:
         looks=tuple(
             Surface(colour=np.array(one["colour"], np.float32), brightness=one["brightness"]) for one in header["looks"]
         ),
+        material=material,
         account=ClipAccount(**{**account, **tuples, "warnings": warnings}),
     )
 

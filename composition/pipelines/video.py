@@ -7,7 +7,7 @@ of a window are views of one thing (docs/adr/0014): one request to the diffusion
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -16,17 +16,21 @@ import numpy as np
 from composition.decision import Pipeline
 from composition.diffusion import DiffusionRequest, ViewRequest
 from composition.errors import EmptyMask, NoDetection
-from composition.images import Image
+from composition.images import Image, Mask
+from composition.imaging import geometry
 from composition.imaging.flow import Flow, carried, flow_between
+from composition.imaging.keeping import Carried
 from composition.imaging.noise_origin import NoiseOrigin
+from composition.imaging.one_look import Rgb
 from composition.imaging.steadying import steadied
 from composition.journal import Journal
+from composition.masking.edit_mask import EditMask
 from composition.masking.tracking import Framing, agreed, followed, found, framed
 from composition.pipelines.account import describe_view, painting_of
 from composition.pipelines.clip_state import ClipState, Shot
 from composition.pipelines.context import EditContext
 from composition.pipelines.locating import Located, Structure, with_references
-from composition.pipelines.overlaying import laid_over_from_own_size
+from composition.pipelines.overlaying import kept, laid_over_as_kept
 from composition.pipelines.painting import Scene, diffuse_all, make_request, note_results, scene_of
 from composition.pipelines.views import of_one_look
 from composition.ports.queue import ProgressListener
@@ -97,7 +101,7 @@ class ClipPainter:
         """Args: `ctx` is the first frame's, with the plan of all; `frames` how many there are; `notes` warnings."""
         self._first, self._pipelines, self._settings = ctx, pipelines[ctx.plan.decision.pipeline], settings
         self._frames, self._listener = frames, listener
-        self._account, self._shot, self._looks = state.account, state.shot, state.looks
+        self._account, self._shot, self._looks, self._material = state.account, state.shot, state.looks, state.material
         self._done = state.done
         self._notes = list(notes)
         self._journal = self._next_journal()
@@ -225,7 +229,7 @@ class ClipPainter:
         """Every frame of a window; `result` is what the frame before has become."""
         journal = self._journal
         if window[0].flow is None:
-            self._looks, result = (), None
+            self._looks, self._material, result = (), None, None
         starts = await asyncio.to_thread(_starts, window, result)
         images = await self._diffused(window, starts, journal)
         finished: list[Image] = []
@@ -244,6 +248,7 @@ class ClipPainter:
             (step.edit, start, step.shot) for step, start in zip(window, starts, strict=True) if step.edit is not None
         ]
         if not shown:
+            self._material = None
             return [step.image for step in window]
         with journal.stage("condition"):
             scenes = [scene_of([edit]) for edit, _, _ in shown]
@@ -257,14 +262,22 @@ class ClipPainter:
         with journal.stage("blend"):
             looks = await asyncio.to_thread(of_one_look, edits, result.images, self._looks)
             self._looks = self._looks or looks.surfaces
-            painted = [
-                (await laid_over_from_own_size(scene.edits, scene.arrangement, [[image]], colour))[0]
-                for scene, (image, colour) in zip(scenes, looks.images, strict=True)
-            ]
+            each = iter(zip(scenes, looks.images, strict=True))
+            painted = [await self._blended(step, each) for step in window]
         if not self._account.first:
             self._account = replace(self._account, first=_described(scenes[0], journal))
-        done = iter(painted)
-        return [step.image if step.edit is None else next(done) for step in window]
+        return painted
+
+    async def _blended(self, step: _Step, painted: Iterator[tuple[Scene, tuple[Image, Rgb | None]]]) -> Image:
+        """A frame with what was painted of it; what has changed of the frame before says what does here."""
+        if step.edit is None:
+            self._material = None
+            return step.image
+        scene, (image, colour) = next(painted)
+        edit = scene.edits[0]
+        told = await asyncio.to_thread(kept, edit, image, colour, _carried_on(self._material, step))
+        self._material = None if told.material is None else _whole(told.material, edit.mask, step.image)
+        return await laid_over_as_kept(edit, scene.arrangement, told.image)
 
     def _close(self, window: Sequence[_Step], journal: Journal) -> None:
         """Take a window into the account; the next one has a journal of its own."""
@@ -287,7 +300,9 @@ class ClipPainter:
         self._journal = self._next_journal()
 
     def _state(self, last: _Step) -> ClipState:
-        return ClipState(done=self._done, shot=last.shot, looks=self._looks, account=self._account)
+        return ClipState(
+            done=self._done, shot=last.shot, looks=self._looks, material=self._material, account=self._account
+        )
 
     def _note(self, ctx: EditContext, number: int) -> None:
         for text in ctx.journal.warnings:
@@ -320,6 +335,19 @@ def _alike(one: Framing, other: Framing) -> bool:
         for each in (one, other)
     ]
     return sizes[0] == sizes[1] and one.fit == other.fit
+
+
+def _carried_on(material: Mask | None, step: _Step) -> Carried | None:
+    """The material of the frame before, of the whole image's size, where it would be now."""
+    if material is None or step.flow is None or not step.follows:
+        return None
+    sure = np.rint(step.flow.sure * 255.0).astype(np.uint8)
+    return Carried(material=carried(material, step.flow), sure=sure)
+
+
+def _whole(part: Mask, mask: EditMask, image: Image) -> Mask:
+    """Of what the model saw, at its size, as a part of the image."""
+    return part if mask.crop is None else geometry.paste(np.zeros(image.shape[:2], np.uint8), part, mask.crop)
 
 
 def _starts(window: Sequence[_Step], result: Image | None) -> list[Image | None]:

@@ -82,6 +82,20 @@ class Flickers(FakeDiffuser):
         yield DiffusionResult(image=images[0], others=tuple(images[1:]), models_used=("sd-inpainting",))
 
 
+class ForgetsHalf(Flickers):
+    """Leaves the right half of what it is to paint as it was, in every other frame."""
+
+    async def diffuse(self, request):
+        async for event in super().diffuse(request):
+            if isinstance(event, DiffusionResult):
+                for image, one in zip((event.image, *event.others), request.regions, strict=True):
+                    self.painted += 1
+                    if self.painted % 2:
+                        right = np.flatnonzero(one.mask.any(axis=0)).mean().astype(int)
+                        image[:, right:] = one.image[:, right:]
+            yield event
+
+
 async def each(images):
     for image in images:
         yield image
@@ -188,6 +202,16 @@ async def test_frames_flicker_less_than_what_was_painted_of_them(bench):
 
     assert await flicker(20) < 10
     assert await flicker(0) < 1
+
+
+async def test_what_has_changed_in_the_frame_before_changes_in_the_next_one_too(bench):
+    frames = drive(6)
+    done, _, _ = await edit(table(bench, window=3, diffuser=ForgetsHalf(0)), frames, prompt="make the mug blue")
+    halves = []
+    for number, image in enumerate(done):
+        left = 40 + 3 * number + SIDE // 2
+        halves.append(image[105:155, left + 5 : left + SIDE // 2 - 5].reshape(-1, 3).mean(axis=0))
+    assert np.abs(np.diff(halves, axis=0)).max() < 30
 
 
 async def test_a_cut_begins_a_shot_with_nothing_carried(bench):

@@ -93,3 +93,14 @@ def test_a_thing_that_outgrows_the_crop_gets_one_of_its_own():
     framing = Framing(crop=Box(x0=0, y0=60, x1=50, y1=110), fit=framed(track(), plan(), 256, None).fit)
     mask = framed(track(), plan(), 256, framing)
     assert mask.crop is None or mask.crop.x1 - mask.crop.x0 > 60
+
+
+def test_what_was_protected_and_is_not_seen_on_a_key_frame_still_is_and_what_is_seen_is_where_it_is_seen():
+    left, right, seen = square(60, 90, 15), square(100, 90, 15), square(62, 90, 15)
+    before = found(Region(thing=square(60, 90, 60), protected=np.maximum(left, right)))
+    anew = found(Region(thing=square(60, 90, 60), protected=seen))
+    assert np.array_equal(agreed(before, anew).region.protected, np.maximum(seen, right))
+    without = found(Region(thing=square(60, 90, 60)))
+    assert np.array_equal(agreed(before, without).region.protected, np.maximum(left, right))
+    assert np.array_equal(agreed(without, anew).region.protected, seen)
+    assert agreed(replace(before, doubtful=True), without).region.protected is None
