@@ -43,6 +43,7 @@ export interface Metadata {
   views?: ViewAccount[];
   /** How many, of a clip. */
   frames?: number;
+  frames_edited?: number;
   warnings?: string[];
 }
 
@@ -166,7 +167,8 @@ export class Client {
 
   submit(body: Body, idempotencyKey: string): Promise<string> {
     const headers = { "Idempotency-Key": idempotencyKey };
-    return this.json<{ job_id: string }>("POST", `/api/v1/${isOfViews(body) ? "views" : "generate"}/async`, { body, headers }).then((answer) => answer.job_id);
+    const path = "video" in body ? "video" : isOfViews(body) ? "views/async" : "generate/async";
+    return this.json<{ job_id: string }>("POST", `/api/v1/${path}`, { body, headers }).then((answer) => answer.job_id);
   }
 
   status(id: string, signal?: AbortSignal): Promise<JobState> {

@@ -1,7 +1,7 @@
 import { type Draft, draft, editsOf, restore, titleOf } from "../edit/draft";
 import type { Photo } from "../edit/photo";
 import { take } from "../edit/taking";
-import { type Candidate, type Run, isClip, isOver, isRunning, progressOf, showsViews } from "../runs/run";
+import { type Candidate, type Run, isOver, isRunning, progressOf, showsViews } from "../runs/run";
 import { cancel, shown, start } from "../runs/running";
 import { durationOf, lorasOf, paintedOf, percent, stageOf } from "../words";
 import { Comparison } from "./comparison";
@@ -45,7 +45,7 @@ function Head({ run, candidate }: { run: Run; candidate: Candidate | null }) {
         <button type="button" onClick={() => (shown.value = null)}>{draft.value.photo ? "Back to the photo" : "New edit"}</button>
         {several && candidate && <button type="button" onClick={() => (shown.value = { run: run.id, candidate: null })}><Icon name="split" /> All candidates</button>}
       </div>
-      {candidate?.image && <Actions run={run} image={candidate.image} which={candidate.seed} clip={isClip(candidate)} />}
+      {candidate?.image && <Actions run={run} image={candidate.image} which={candidate.seed} />}
     </div>
   );
 }
@@ -85,7 +85,6 @@ export function One({ photo, candidate, resolution = "1x1" }: { photo: Photo | n
       </div>
     );
   }
-  if (!candidate.image?.type.startsWith("image/")) return <p class="quiet">A clip of {candidate.account?.metadata.frames} frames: download it to watch it.</p>;
   return <Comparison before={before} after={after} ratio={ratio} />;
 }
 
@@ -114,10 +113,10 @@ function Tile({ run, candidate, index }: { run: Run; candidate: Candidate; index
   );
 }
 
-export function Running({ run }: { run: Run }) {
+export function Running({ run, unit }: { run: Run; unit?: string }) {
   const share = progressOf(run);
   const first = run.candidates.find((candidate) => !isOver(candidate)) ?? run.candidates[0];
-  const [stage, step] = first ? stageOf(first.progress).split(", ") : [];
+  const [stage, step] = first ? stageOf(first.progress, unit).split(", ") : [];
   return (
     <div class="running">
       <progress max={1} value={share} aria-label="Progress of the edit" />
