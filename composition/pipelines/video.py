@@ -9,37 +9,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
-
-import numpy as np
+from typing import Any, Protocol
 
 from composition.decision import Pipeline
-from composition.diffusion import DiffusionRequest, ViewRequest
 from composition.errors import EmptyMask, NoDetection
-from composition.images import Image, Mask
-from composition.imaging import geometry
-from composition.imaging.flow import Flow, carried, flow_between
-from composition.imaging.keeping import Carried
+from composition.images import Image
+from composition.imaging.flow import flow_between
 from composition.imaging.noise_origin import NoiseOrigin
 from composition.imaging.one_look import Rgb
 from composition.imaging.steadying import steadied
 from composition.journal import Journal
-from composition.masking.edit_mask import EditMask
+from composition.masking.protect import unprotected
 from composition.masking.tracking import Framing, agreed, followed, found, framed
 from composition.pipelines.account import describe_view, painting_of
 from composition.pipelines.clip_state import ClipState, Shot
+from composition.pipelines.clip_window import Step, begun, carried_on, request_of, whole
 from composition.pipelines.context import EditContext
 from composition.pipelines.locating import Located, Structure, with_references
 from composition.pipelines.overlaying import kept, laid_over_as_kept
-from composition.pipelines.painting import Scene, diffuse_all, make_request, note_results, scene_of
+from composition.pipelines.painting import Scene, diffuse_all, note_results, scene_of
 from composition.pipelines.views import of_one_look
 from composition.ports.queue import ProgressListener
 from composition.request import OnNoDetection
 from composition.result import Progress
-
-CARRIED_STRENGTH: Final = 0.6
-"""Of what starts from the result of the frame before: enough to take up what has come into view."""
-_SURE = 0.5
 
 
 class _Prepares(Protocol):
@@ -61,27 +53,6 @@ class Painted:
 
     images: tuple[Image, ...]
     state: ClipState
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Step:
-    """One frame on its way.
-
-    Attributes:
-        image: as it was sent.
-        flow: to the frame before; None: a shot begins.
-        shot: what is known at this frame.
-        edit: where it is painted; None: nowhere.
-        anew: it does not go on from how the frames before were shown to the model.
-        follows: the frame before was painted in the same shot.
-    """
-
-    image: Image
-    flow: Flow | None
-    shot: Shot
-    edit: Located | None
-    anew: bool
-    follows: bool = False
 
 
 class ClipPainter:
@@ -124,7 +95,7 @@ class ClipPainter:
             NoDetection: a shot does not show the thing, and the request wants that to be an error; or no frame does.
         """
         last, result = before if before is not None else (None, None)
-        window: list[_Step] = []
+        window: list[Step] = []
         async for image in frames:
             step = await self._next_step(image, last, len(window))
             if window and (step.anew or len(window) == self._settings.window_frames):
@@ -157,7 +128,7 @@ class ClipPainter:
         """By all frames, in order of first use."""
         return self._account.models_used
 
-    async def _next_step(self, image: Image, last: Image | None, ahead: int) -> _Step:
+    async def _next_step(self, image: Image, last: Image | None, ahead: int) -> Step:
         """Where the next frame is painted; `ahead` frames wait before it."""
         number, shot = self._done + ahead, self._shot
         flow = None if last is None else await asyncio.to_thread(flow_between, last, image)
@@ -175,6 +146,8 @@ class ClipPainter:
             self._account = replace(self._account, key_frames=(*self._account.key_frames, number))
             if fresh is not None:
                 key = found(fresh.mask.region)
+                if track is not None and not track.doubtful and track.region.protected is not None:
+                    _take_back(ctx.journal, ctx.plan.decision.target.protected)
                 track, structure = (key if track is None else agreed(track, key)), fresh.structure
             elif track is not None:
                 track = None if track.doubtful else replace(track, age=0)
@@ -182,7 +155,7 @@ class ClipPainter:
         if track is None:
             self._note(ctx, number)
             lost = replace(shot, track=None, noise=None, unseen=unseen)
-            return _Step(image=image, flow=flow, shot=lost, edit=None, anew=flow is None)
+            return Step(image=image, flow=flow, shot=lost, edit=None, anew=flow is None)
         mask = await asyncio.to_thread(framed, track, ctx.plan, ctx.native_size, shot.framing)
         framing = Framing(crop=mask.crop, fit=mask.fit)
         same = shot.framing is not None and _alike(framing, shot.framing)
@@ -196,7 +169,7 @@ class ClipPainter:
         self._note(ctx, number)
         known = Shot(track=track, framing=framing, noise=noise)
         follows = flow is not None and shot.noise is not None
-        return _Step(image=image, flow=flow, shot=known, edit=edit, anew=flow is None or not same, follows=follows)
+        return Step(image=image, flow=flow, shot=known, edit=edit, anew=flow is None or not same, follows=follows)
 
     def _context(self, image: Image, number: int) -> EditContext:
         first = self._first
@@ -225,12 +198,12 @@ class ClipPainter:
             ctx.journal.warn(error.message)
             return None
 
-    async def _paint_window(self, window: Sequence[_Step], result: Image | None) -> Painted:
+    async def _paint_window(self, window: Sequence[Step], result: Image | None) -> Painted:
         """Every frame of a window; `result` is what the frame before has become."""
         journal = self._journal
         if window[0].flow is None:
             self._looks, self._material, result = (), None, None
-        starts = await asyncio.to_thread(_starts, window, result)
+        starts = await asyncio.to_thread(begun, window, result)
         images = await self._diffused(window, starts, journal)
         finished: list[Image] = []
         for step, image in zip(window, images, strict=True):
@@ -242,7 +215,7 @@ class ClipPainter:
         return Painted(images=tuple(finished), state=self._state(window[-1]))
 
     async def _diffused(
-        self, window: Sequence[_Step], starts: Sequence[Image | None], journal: Journal
+        self, window: Sequence[Step], starts: Sequence[Image | None], journal: Journal
     ) -> Sequence[Image]:
         shown = [
             (step.edit, start, step.shot) for step, start in zip(window, starts, strict=True) if step.edit is not None
@@ -253,7 +226,7 @@ class ClipPainter:
         with journal.stage("condition"):
             scenes = [scene_of([edit]) for edit, _, _ in shown]
             request = await asyncio.to_thread(
-                _make_request, scenes, [start for _, start, _ in shown], [s for *_, s in shown]
+                request_of, scenes, [start for _, start, _ in shown], [s for *_, s in shown]
             )
         with journal.stage("diffuse"):
             [[result]] = await diffuse_all(scenes[0].edits[0].ctx, journal, [request])
@@ -268,18 +241,18 @@ class ClipPainter:
             self._account = replace(self._account, first=_described(scenes[0], journal))
         return painted
 
-    async def _blended(self, step: _Step, painted: Iterator[tuple[Scene, tuple[Image, Rgb | None]]]) -> Image:
+    async def _blended(self, step: Step, painted: Iterator[tuple[Scene, tuple[Image, Rgb | None]]]) -> Image:
         """A frame with what was painted of it; what has changed of the frame before says what does here."""
         if step.edit is None:
             self._material = None
             return step.image
         scene, (image, colour) = next(painted)
         edit = scene.edits[0]
-        told = await asyncio.to_thread(kept, edit, image, colour, _carried_on(self._material, step))
-        self._material = None if told.material is None else _whole(told.material, edit.mask, step.image)
+        told = await asyncio.to_thread(kept, edit, image, colour, carried_on(self._material, step))
+        self._material = None if told.material is None else whole(told.material, edit.mask, step.image)
         return await laid_over_as_kept(edit, scene.arrangement, told.image)
 
-    def _close(self, window: Sequence[_Step], journal: Journal) -> None:
+    def _close(self, window: Sequence[Step], journal: Journal) -> None:
         """Take a window into the account; the next one has a journal of its own."""
         told, self._done = self._account, self._done + len(window)
         timings = dict(told.timings_ms)
@@ -299,7 +272,7 @@ class ClipPainter:
             self._warn(text, first)
         self._journal = self._next_journal()
 
-    def _state(self, last: _Step) -> ClipState:
+    def _state(self, last: Step) -> ClipState:
         return ClipState(
             done=self._done, shot=last.shot, looks=self._looks, material=self._material, account=self._account
         )
@@ -328,6 +301,12 @@ class ClipPainter:
         return Journal(listener=tell, observer=self._first.journal.observer)
 
 
+def _take_back(journal: Journal, phrases: Sequence[str]) -> None:
+    """That something is not protected, as it was seen before and still is."""
+    said = {unprotected(phrase) for phrase in phrases}
+    journal.warnings[:] = [text for text in journal.warnings if text not in said]
+
+
 def _alike(one: Framing, other: Framing) -> bool:
     """Whether two frames are shown to the model in one size, as parts of one size."""
     sizes = [
@@ -335,53 +314,6 @@ def _alike(one: Framing, other: Framing) -> bool:
         for each in (one, other)
     ]
     return sizes[0] == sizes[1] and one.fit == other.fit
-
-
-def _carried_on(material: Mask | None, step: _Step) -> Carried | None:
-    """The material of the frame before, of the whole image's size, where it would be now."""
-    if material is None or step.flow is None or not step.follows:
-        return None
-    sure = np.rint(step.flow.sure * 255.0).astype(np.uint8)
-    return Carried(material=carried(material, step.flow), sure=sure)
-
-
-def _whole(part: Mask, mask: EditMask, image: Image) -> Mask:
-    """Of what the model saw, at its size, as a part of the image."""
-    return part if mask.crop is None else geometry.paste(np.zeros(image.shape[:2], np.uint8), part, mask.crop)
-
-
-def _starts(window: Sequence[_Step], result: Image | None) -> list[Image | None]:
-    """Of each frame the photograph with what the frame before the window has become in its region; None: nothing."""
-    starts: list[Image | None] = []
-    moved = result if window[0].follows else None
-    for step in window:
-        if moved is None or step.flow is None:
-            return [None] * len(window)
-        moved = carried(moved, step.flow)
-        inside = None if step.edit is None else (step.edit.mask.repaint > 0) & (step.flow.sure > _SURE)
-        starts.append(None if inside is None else np.where(inside[..., None], moved, step.image))
-    return starts
-
-
-def _make_request(scenes: Sequence[Scene], starts: Sequence[Image | None], shots: Sequence[Shot]) -> DiffusionRequest:
-    """That of the first frame, with what the others have of their own."""
-    first, *others = (_of_frame(scene, start, shot) for scene, start, shot in zip(scenes, starts, shots, strict=True))
-    views = (
-        ViewRequest(image=one.image, mask=one.mask, controls=one.controls, noise_from=one.noise_from) for one in others
-    )
-    return replace(first, views=tuple(views))
-
-
-def _of_frame(scene: Scene, start: Image | None, shot: Shot) -> DiffusionRequest:
-    edit = scene.edits[0]
-    mask, cell_px = edit.mask, edit.ctx.models.latent_cell_px
-    request = make_request(scene.edits)
-    if shot.noise is not None:
-        request = replace(request, noise_from=shot.noise.cells(mask.crop, mask.fit, cell_px))
-    if start is None:
-        return request
-    shown = mask.fit.to_model(mask.view(start))
-    return replace(request, image=shown, strength=min(request.strength, CARRIED_STRENGTH))
 
 
 def _described(scene: Scene, journal: Journal) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from composition.config import Config
 from composition.diffusion import DiffusionProgress, DiffusionResult
 from composition.errors import InvalidInput, NoDetection
 from composition.pipelines.clip_state import dump_state, load_state
-from composition.pipelines.video import CARRIED_STRENGTH
+from composition.pipelines.clip_window import CARRIED_STRENGTH
 from composition.request import EditOptions, EditRequest, Keep, OnNoDetection
 from tests.fakes.fake_detector import detection
 from tests.fakes.fake_diffuser import FakeDiffuser
@@ -212,6 +212,35 @@ async def test_what_has_changed_in_the_frame_before_changes_in_the_next_one_too(
         left = 40 + 3 * number + SIDE // 2
         halves.append(image[105:155, left + 5 : left + SIDE // 2 - 5].reshape(-1, 3).mean(axis=0))
     assert np.abs(np.diff(halves, axis=0)).max() < 30
+
+
+class SeesHandlesOnce(SeesMugs):
+    """In the upper left quarter of the mug is its handle, which is found on the first key frame alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.handles = 0
+
+    async def detect(self, image, phrase, *, like=None):
+        if phrase == "mug":
+            return await super().detect(image, phrase, like=like)
+        self.handles += 1
+        (mug,) = await super().detect(image, "mug")
+        box = mug.box
+        return (detection(phrase, box.x0, box.y0, box.x0 + 30, box.y0 + 30),) if self.handles == 1 else ()
+
+
+async def test_what_is_to_stay_stays_in_every_frame_though_one_key_frame_does_not_show_it(bench):
+    frames = drive(6)
+    b = table(bench, interval=3, detector=SeesHandlesOnce())
+    done, _, painter = await edit(b, frames, prompt="make the mug blue except the handle")
+    account = painter.account()
+    assert (account["key_frames"], b.detector.handles) == ([0, 3], 2)
+    for number, (image, before) in enumerate(zip(done, frames, strict=True)):
+        left = 40 + 3 * number
+        assert np.array_equal(image[108:120, left + 8 : left + 22], before[108:120, left + 8 : left + 22])
+        assert (image[140:155, left + 5 : left + 55, 2] > 120).mean() > 0.9
+    assert account["warnings"] == []
 
 
 async def test_a_cut_begins_a_shot_with_nothing_carried(bench):
