@@ -79,13 +79,6 @@ class Look:
     broad: Plane
     alike: Plane
 
-    @classmethod
-    def under_its_own_light(cls, photo: npt.NDArray[np.float32], share: Plane, colour: npt.NDArray[np.float32]) -> Look:
-        """A colour (3,) of what has a share (H, W; 0..1) of a photograph (H, W, 3), whose light it follows."""
-        brightness = float((luma(photo) * share).sum() / max(float(share.sum()), 1e-6))
-        even = np.ones(share.shape, np.float32)
-        return cls(colour=colour, brightness=brightness, follows=1.0, broad=even, alike=even)
-
     def paint(self, photo: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The photograph (H, W, 3) as if all of it were of this colour, 0..255."""
         bright = luma(photo)

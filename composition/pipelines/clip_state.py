@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from composition.images import Box, Detection, Mask
+from composition.images import Box, Detection
 from composition.imaging.geometry import Fit
+from composition.imaging.keeping import Material
 from composition.imaging.noise_origin import NoiseOrigin
 from composition.imaging.one_look import Surface
 from composition.masking.region import Region
@@ -58,13 +59,13 @@ class ClipAccount:
 class ClipState:
     """After so many frames: the shot, the looks that its first window had, and the account.
 
-    `material` is what changes in the last frame, of the whole frame, as `Kept.material`; None: nothing is known of it.
+    `material` is what changes in the last frame, of the whole of it; None: nothing is known of that.
     """
 
     done: int = 0
     shot: Shot = Shot()
     looks: tuple[Surface, ...] = ()
-    material: Mask | None = None
+    material: Material | None = None
     account: ClipAccount = ClipAccount()
 
 
@@ -94,7 +95,12 @@ def dump_state(state: ClipState) -> bytes:
     if shot.framing is not None:
         header["framing"] = {"crop": _dumped(shot.framing.crop), "fit": asdict(shot.framing.fit)}
     if state.material is not None:
-        arrays["material"] = state.material
+        arrays["material"] = state.material.share
+        header["material"] = {
+            "colour": state.material.colour.tolist(),
+            "brightness": state.material.brightness,
+            "follows": state.material.follows,
+        }
     if shot.noise is not None:
         header["noise"] = {"crop": _dumped(shot.noise.crop)}
         arrays["places"] = shot.noise.places
@@ -116,7 +122,10 @@ def load_state(data: bytes) -> ClipState:
             shot = replace(shot, framing=Framing(crop=_box(framing["crop"]), fit=fit))
         if (noise := header.get("noise")) is not None:
             shot = replace(shot, noise=NoiseOrigin(places=arrays["places"], crop=_box(noise["crop"])))
-        material = arrays.get("material")
+        material = None
+        if (told := header.get("material")) is not None:
+            colour = np.array(told["colour"], np.float32)
+            material = Material(**{**told, "colour": colour}, share=arrays["material"])
     account = header["account"]
     tuples = {name: tuple(account[name]) for name in ("shots", "key_frames", "models_used")}
     warnings = {text: tuple(frames) for text, frames in account["warnings"].items()}

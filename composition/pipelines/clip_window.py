@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 
 from composition.diffusion import DiffusionRequest, ViewRequest
-from composition.images import Image, Mask
+from composition.images import Image
 from composition.imaging import geometry
 from composition.imaging.flow import Flow, carried
-from composition.imaging.keeping import Carried
+from composition.imaging.keeping import Carried, Material
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.clip_state import Shot
 from composition.pipelines.locating import Located
@@ -81,14 +81,16 @@ def _of_frame(scene: Scene, start: Image | None, shot: Shot) -> DiffusionRequest
     return replace(request, image=shown, strength=min(request.strength, CARRIED_STRENGTH))
 
 
-def carried_on(material: Mask | None, step: Step) -> Carried | None:
+def carried_on(material: Material | None, step: Step) -> Carried | None:
     """The material of the frame before, of the whole image's size, where it would be now."""
     if material is None or step.flow is None or not step.follows:
         return None
     sure = np.rint(step.flow.sure * 255.0).astype(np.uint8)
-    return Carried(material=carried(material, step.flow), sure=sure)
+    return Carried(material=replace(material, share=carried(material.share, step.flow)), sure=sure)
 
 
-def whole(part: Mask, mask: EditMask, image: Image) -> Mask:
-    """Of what the model saw, at its size, as a part of the image."""
-    return part if mask.crop is None else geometry.paste(np.zeros(image.shape[:2], np.uint8), part, mask.crop)
+def whole(material: Material, mask: EditMask, image: Image) -> Material:
+    """That of what the model saw, as a part of the image."""
+    if mask.crop is None:
+        return material
+    return replace(material, share=geometry.paste(np.zeros(image.shape[:2], np.uint8), material.share, mask.crop))

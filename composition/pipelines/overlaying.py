@@ -159,7 +159,8 @@ def kept(edit: Located, generated: Image, colour: Rgb | None, before: Carried | 
         original = mask.view(edit.ctx.request.base)
         thing, surface = mask.view(mask.thing), not plan.keep_light
         if before is not None:
-            before = Carried(material=mask.view(before.material), sure=mask.view(before.sure))
+            material = replace(before.material, share=mask.view(before.material.share))
+            before = Carried(material=material, sure=mask.view(before.sure))
         told = keep(generated, original, thing, parts=plan.keep_parts, surface=surface, colour=colour, before=before)
         if "light" not in journal.kept:  # of several candidates, the first one's
             journal.kept.update(light=round(told.light, 2), parts=round(told.parts, 2))
