@@ -19,7 +19,7 @@ from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
 from composition.pipelines.account import metadata_of, painting_of
 from composition.pipelines.asking import asked_once
-from composition.pipelines.clip_state import ClipState
+from composition.pipelines.clip_state import ClipAccount, ClipState
 from composition.pipelines.compound import Asked, asked_in_one_prompt
 from composition.pipelines.context import EditContext, Models
 from composition.pipelines.locating import Located, Undone, with_references
@@ -144,7 +144,7 @@ class Editor:
             settings,
             frames=frames,
             listener=listener,
-            state=state or ClipState(),
+            state=state or ClipState(account=ClipAccount(models_used=tuple(journal.models_used))),
             notes=journal.warnings,
         )
 

@@ -176,7 +176,8 @@ class ClipPainter:
         return replace(
             first,
             request_id=f"{first.request_id}/{number}",
-            request=replace(first.request, base=image),
+            # The first one is known: what was asked about it is not asked again.
+            request=first.request if number == 0 else replace(first.request, base=image),
             journal=self._journal.of_one(),
         )
 

@@ -114,7 +114,7 @@ async def edit(b, frames, *, state=None, before=None, prompt="replace the mug wi
     )
     done, states = [], []
     rest = frames[state.done :] if state is not None else frames
-    async for window in painter.paint(each(rest), before):
+    async for window in painter.paint(each(image.copy() for image in rest), before):
         done += window.images
         states.append(window.state)
     return done, states, painter
@@ -147,7 +147,7 @@ async def test_every_frame_is_looked_at_by_the_networks_that_are_asked_about_the
     _, _, painter = await edit(b, frames, prompt="person holding a mug", target="mug")
     assert painter.account()["key_frames"] == [0, 4, 6]
     for likes in (b.detector.likes, b.analyzer.likes):
-        assert likes[0] is None  # as for an edit of it
+        assert likes[0] is None  # as for an edit of it, and once
         assert likes[1:]
         assert all(like is frames[0] for like in likes[1:])
 

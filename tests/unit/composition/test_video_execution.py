@@ -84,7 +84,7 @@ async def test_an_edited_clip_has_its_frames_and_times_and_nothing_else_changed(
     assert (metadata["frames"], metadata["frames_edited"], metadata["duration_ms"]) == (7, 7, 500)
     assert (metadata["seed_used"], metadata["output"], metadata["output_resolution"]) == (7, "webp", "320x260")
     assert json.loads(json.dumps(result.account)) == result.account
-    assert result.account["models_used"] == ["yolox", "grounding-dino", "sd-inpainting"]
+    assert result.account["models_used"] == ["yolox", "clip", "grounding-dino", "sd-inpainting"]
 
 
 async def test_a_sequence_of_pngs_has_every_pixel_outside_the_mask_as_it_was_decoded(bench):
