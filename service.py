@@ -28,6 +28,7 @@ from api.readiness import ReadinessProbe
 from api.routes.loras import streamed_paths
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
+from api.video.codec import make_video_codec
 from composition.config import load_config
 from composition.config.bento import PROFILE_VARIABLE
 from composition.editor import Editor
@@ -148,6 +149,7 @@ class ImageComposition:
             queue=self.queue,
             blobs=blobs,
             codec=codec,
+            videos=make_video_codec(config),
             fetcher=fetcher,
             health=health,
             loras=loras,
@@ -184,7 +186,7 @@ class ImageComposition:
         queue, blobs = open_embedded_queue(
             config,
             make_handler=lambda blobs: EditJobHandler(
-                editor=editor, blobs=blobs, codec=codec, loras=loras, observer=edits
+                editor=editor, blobs=blobs, codec=codec, loras=loras, videos=make_video_codec(config), observer=edits
             ),
             fetcher=fetcher,
             preview_codec=codec,

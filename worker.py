@@ -12,6 +12,7 @@ from typing import Any
 from celery import Celery
 
 from api.codec import make_codec
+from api.video.codec import make_video_codec
 from composition.config import ConfigError, load_config
 from composition.editor import Editor
 from composition.execution import EditJobHandler
@@ -78,7 +79,9 @@ async def load_models(blobs: BlobStore) -> WorkerModels:
         diffusion.stop()
 
     return WorkerModels(
-        handler=EditJobHandler(editor=editor, blobs=blobs, codec=codec, loras=loras, observer=edits),
+        handler=EditJobHandler(
+            editor=editor, blobs=blobs, codec=codec, loras=loras, videos=make_video_codec(config), observer=edits
+        ),
         health=assembly.health,
         close=close,
         observer=JobMetrics(registry, concurrency=config.limits.max_concurrent_requests),

@@ -15,7 +15,7 @@ from api.documentation import DocumentedApp
 from api.errors import install_error_handlers
 from api.forms import refused_form
 from api.multipart import RefusedForm
-from api.routes import about, admin, generate, jobs, loras, native, openai, pages, system, views
+from api.routes import about, admin, generate, jobs, loras, native, openai, pages, system, video, views
 from api.routes.page import page_router
 from api.security.failures import FailureGuard
 from api.security.wrong_keys import WrongKeys
@@ -71,6 +71,7 @@ def create_app(
     app.add_middleware(FailureGuard)
     app.include_router(generate.router)
     app.include_router(views.router)
+    app.include_router(video.router)
     app.include_router(jobs.router)
     app.include_router(loras.router)
     app.include_router(system.router)
@@ -101,7 +102,8 @@ def _mcp_router() -> APIRouter:
 
 def edit_paths() -> frozenset[str]:
     """The paths of the routes that accept edits."""
-    routes = (*generate.router.routes, *views.router.routes, *native.router.routes, *openai.router.routes)
+    routers = (generate.router, views.router, video.router, native.router, openai.router)
+    routes = [route for router in routers for route in router.routes]
     return frozenset(route.path for route in routes if isinstance(route, APIRoute) and _has_body(route))
 
 

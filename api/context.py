@@ -21,6 +21,7 @@ from composition.ports.codec import ImageCodec
 from composition.ports.diffuser import ModelHealth
 from composition.ports.network import Fetcher
 from composition.ports.queue import BlobStore, JobQueue
+from composition.ports.video import VideoCodec
 from composition.served import ServedModel
 
 ANONYMOUS = "anonymous"
@@ -50,6 +51,7 @@ class ApiContext:
     queue: JobQueue
     blobs: BlobStore
     codec: ImageCodec
+    videos: VideoCodec
     fetcher: Fetcher
     health: ModelHealth
     loras: LoraLibrary

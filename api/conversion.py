@@ -50,20 +50,29 @@ def image_url(job_id: str, index: int = 0) -> str:
     return f"{API_PREFIX}/jobs/{job_id}/image" + (f"?index={index}" if index else "")
 
 
-def to_result(job: Job, *, images: Sequence[bytes], mask: bytes | None) -> dict[str, Any]:
+def video_url(job_id: str) -> str:
+    """Where a job's clip is."""
+    return f"{API_PREFIX}/jobs/{job_id}/video"
+
+
+def to_result(job: Job, *, files: Sequence[bytes], mask: bytes | None) -> dict[str, Any]:
     """The inner result object of a completed job; base64 is made here, so call it in a thread.
 
     Args:
         job: with its result.
-        images: every candidate's file; none of a job whose images are delivered by their URLs.
+        files: every candidate's file, or the clip's; none of a job whose files are delivered by their URLs.
         mask: a file, if there is one to deliver.
     """
     assert job.result is not None
     delivered: dict[str, Any] = {}
-    if job.payload.response_format is ResponseFormat.URL:
+    if job.result.video_key is not None:
+        by_url = job.payload.response_format is ResponseFormat.URL
+        delivered = {"video_url": video_url(job.id)} if by_url else {"video": in_base64(files[0])}
+        delivered["media_type"] = job.result.video_media_type
+    elif job.payload.response_format is ResponseFormat.URL:
         _deliver(delivered, "image_url", [image_url(job.id, index) for index in range(len(job.result.image_keys))])
     else:
-        _deliver(delivered, "image", [in_base64(image) for image in images])
+        _deliver(delivered, "image", [in_base64(image) for image in files])
     if mask is not None:
         delivered["mask"] = in_base64(mask)
     return {**delivered, **job.result.account}

@@ -25,7 +25,7 @@ KEY_SCHEMES: Mapping[str, Mapping[str, str]] = {
 
 
 FORMS: Sequence[Document] = (
-    forms.GENERATE_FORM.schema, forms.VIEWS_FORM.schema, edits.FORM_SCHEMA, LORA_FORM,
+    forms.GENERATE_FORM.schema, forms.VIEWS_FORM.schema, forms.VIDEO_FORM.schema, edits.FORM_SCHEMA, LORA_FORM,
 )  # fmt: skip
 """The framework knows only the schemas of bodies that it reads itself."""
 

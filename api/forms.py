@@ -1,4 +1,4 @@
-"""An edit as a form: the fields of the JSON body as parts, its images as files.
+"""An edit as a form: the fields of the JSON body as parts, its images and its clip as files.
 
 A form is translated to the value that the same JSON body would have, and goes on as that.
 """
@@ -21,7 +21,7 @@ from api.context import current_context
 from api.errors import about_field
 from api.json_reader import BLOCK_BYTES, JsonReader
 from api.multipart import MEDIA_TYPE, Form, FormLimits, RefusedForm, Upload, is_form, read_form
-from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest, ViewsRequest
+from api.schemas import FILE_FIELDS, IMAGE_LISTS, GenerateRequest, VideoRequest, ViewsRequest
 from api.security.answers import refuse
 
 Schema = dict[str, Any]
@@ -32,7 +32,7 @@ class EditForm:
     """A request as a form.
 
     Attributes:
-        files: names of the parts that are images, as files or as JSON has them.
+        files: names of the parts that are images or a clip, as files or as JSON has them.
         lists: those of them of which there may be several.
         texts: names of the other parts.
         plain: those of them that are taken as they are; the rest is JSON.
@@ -51,7 +51,7 @@ class EditForm:
         schema = request.model_json_schema(ref_template="#/components/schemas/{model}")
         properties: Mapping[str, Schema] = schema["properties"]
         lists = properties.keys() & set(IMAGE_LISTS)
-        files = lists | properties.keys() & set(IMAGE_FIELDS)
+        files = lists | properties.keys() & set(FILE_FIELDS)
         return cls(
             files=files,
             lists=lists,
@@ -59,7 +59,7 @@ class EditForm:
             plain={name for name, one in properties.items() if _is_text(one, schema.get("$defs", {}))},
             schema={
                 "title": title,
-                "description": "The same fields as parts: images as files (or text, as in JSON), what is no text as "
+                "description": "The same fields as parts: files as files (or text, as in JSON), what is no text as "
                 "JSON.",
                 "type": "object",
                 "properties": {n: _as_file(one) if n in files else one for n, one in properties.items()},
@@ -97,7 +97,7 @@ def _is_text(schema: Schema, models: Schema) -> bool:
 
 
 def _as_file(schema: Schema) -> Schema:
-    """Of an image, or of a list of them, as a file of a form."""
+    """Of an image, a list of them, or a clip, as a file of a form."""
     title, file = {"title": schema["title"]}, {"type": "string", "format": "binary"}
     listed = next((one for one in schema.get("anyOf", [schema]) if one["type"] == "array"), None)
     return {**title, **file} if listed is None else {**title, **listed, "items": file}
@@ -105,6 +105,7 @@ def _as_file(schema: Schema) -> Schema:
 
 GENERATE_FORM: Final = EditForm.of(GenerateRequest, title="GenerateForm")
 VIEWS_FORM: Final = EditForm.of(ViewsRequest, title="ViewsForm")
+VIDEO_FORM: Final = EditForm.of(VideoRequest, title="VideoForm")
 
 
 class EditRoute(BoundedJsonRoute):
@@ -134,6 +135,12 @@ class ViewsRoute(EditRoute):
     """Of several photographs of one thing."""
 
     form = VIEWS_FORM
+
+
+class VideoRoute(EditRoute):
+    """Of a clip."""
+
+    form = VIDEO_FORM
 
 
 async def form_of(request: Request, *, files: Set[str], texts: Set[str]) -> Form:

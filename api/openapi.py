@@ -95,6 +95,7 @@ GENERATING = (*WAITING, ContentPolicy)
 Responses = dict[int | str, dict[str, Any]]
 
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
+VIDEO_TYPES = ("image/gif", "image/webp", "video/mp4", "video/webm", "application/zip")
 FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 OR_THE_IMAGE: Responses = {
     200: {

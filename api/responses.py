@@ -91,7 +91,9 @@ class StatusResponse(_Wire):
     created_at: float = Field(description="UTC seconds since the epoch.")
     finished_at: float | None
     result: dict[str, Any] | None = Field(
-        None, description="When completed: as in /generate (of an analysis: as in /analyze)."
+        None,
+        description="When completed: as in /generate (of an analysis: as in /analyze); of a clip `video` or "
+        "`video_url`, and `media_type`, in the place of the image.",
     )
     error: str | None = Field(
         None, description="When failed or cancelled: why. When completed: that its images are not kept any more."

@@ -26,7 +26,7 @@ from pydantic_core import PydanticKnownError
 from api.examples import EXAMPLE_REQUEST
 from api.multipart import Upload
 from api.references import Reference, ReferenceImage, images_of
-from api.wire_types import BlankIsAbsent, Flag, Image, Integer, Number
+from api.wire_types import BlankIsAbsent, Flag, Image, Integer, Number, Video
 from composition.controls import CONTROLS
 from composition.images import Box
 from composition.marks import Point
@@ -43,6 +43,7 @@ from composition.request import (
     Option,
     RefineMask,
     ResponseFormat,
+    VideoOutput,
 )
 
 T = TypeVar("T")
@@ -231,7 +232,7 @@ else:
     )
 
 
-def _check_given_once(request: GenerateRequest | ViewsRequest) -> None:
+def _check_given_once(request: GenerateRequest | ViewsRequest | VideoRequest) -> None:
     if request.reference_image is not None and request.reference_images is not None:
         raise ValueError("reference_image and reference_images are the same thing: send one of them")
 
@@ -406,9 +407,70 @@ class ViewsRequest(_JobRequest):
         return tuple(f"base_images.{place}" for place in range(len(self.base_images)))
 
 
+class VideoRequest(_JobRequest):
+    """One edit of a clip: the same in every frame that shows the thing."""
+
+    video: Annotated[Video, Field(description="The clip. MP4 and WebM need the service's extra `video`.")]
+    prompt: Annotated[Prompt, Field(description="What is to be done, in all frames.")]
+    reference_image: OneReference = None
+    reference_images: References = None
+    negative_prompt: Annotated[Prompt | None, BlankIsAbsent] = None
+    callback_url: CallbackUrl = None
+    output: Annotated[
+        VideoOutput | None,
+        Field(description="The file that it becomes; png_sequence is a zip of the frames. Absent: as the clip is."),
+        BlankIsAbsent,
+    ] = None
+    response_format: Annotated[
+        Literal[ResponseFormat.URL, ResponseFormat.JSON],
+        Field(description="url: `result.video_url`; json: `result.video`, the file in base64."),
+    ] = ResponseFormat.URL
+    config: GenerateConfig = GenerateConfig()
+
+    @model_validator(mode="after")
+    def _with_references_given_once(self) -> Self:
+        _check_given_once(self)
+        return self
+
+    @model_validator(mode="after")
+    def _with_nothing_of_one_photo(self) -> Self:
+        for name in ("points", "box"):
+            if getattr(self.config, name) is not None:
+                raise ValueError(f"config.{name} is of one photograph: a video takes config.target")
+        for name, instead in (("output_format", "a video has `output`"), ("oversize", "a video is not reduced")):
+            if getattr(self.config, name) != OPTIONS[name].default:
+                raise ValueError(f"config.{name} is of photographs: {instead}")
+        for name in ("return_mask", "embed_metadata"):
+            if getattr(self.config, name):
+                raise ValueError(f"config.{name} is of photographs: a video has none")
+        if any(isinstance(one, ReferenceImage) and one.part is not None for one in self.reference_images or ()):
+            raise ValueError("reference_images.for is of one photograph: a video has none")
+        return self
+
+    @property
+    def images(self) -> Mapping[str, str | Upload]:
+        """Every file by the name that an error calls it: video, reference_image ..."""
+        named = {"video": self.video}
+        named |= {} if self.reference_image is None else {"reference_image": self.reference_image}
+        return named | images_of(self.reference_images, "")
+
+    @property
+    def photographs(self) -> tuple[str, ...]:
+        """The name of that of `images` that is edited."""
+        return ("video",)
+
+    @property
+    def session(self) -> str | None:
+        """It is in no line of requests."""
+        return None
+
+
 OF_ONE_EDIT = ("prompt", "negative_prompt", "mask_image", "reference_image", "reference_images")
 """The fields of a request that `edits` takes the place of."""
 IMAGE_FIELDS = ("base_image", "reference_image", "mask_image")
-"""The fields of a request that are images: in a form they may be files."""
+"""The fields of a request that are images."""
+CLIP_FIELD = "video"
+FILE_FIELDS = (*IMAGE_FIELDS, CLIP_FIELD)
+"""Those that in a form may be files."""
 IMAGE_LISTS = ("base_images", "reference_images")
 """The fields that are several: in a form each is a part of that name."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import secrets
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from api.conversion import own_options, to_options, to_result
 from api.images import decode_inline, is_url, naming
 from api.multipart import Upload
 from api.references import uses_of
-from api.schemas import GenerateRequest, ViewsRequest
+from api.schemas import GenerateRequest, VideoRequest, ViewsRequest
 from composition.config import Config
 from composition.diffusion import rows_of
 from composition.errors import (
@@ -38,17 +39,26 @@ from composition.errors import (
     from_code,
 )
 from composition.images import Mask
-from composition.jobs import EditOfPayload, EditPayload, Job, JobKind, JobStatus, Priority
+from composition.jobs import (
+    FRAMES_OF_A_PLACE,
+    EditOfPayload,
+    EditPayload,
+    Job,
+    JobKind,
+    JobStatus,
+    Priority,
+    VideoOfPayload,
+)
 from composition.logs import current_ids
 from composition.pipelines.planning import pace
-from composition.request import EditOptions, ResponseFormat
+from composition.request import MAX_SEED, EditOptions, ResponseFormat
 from observability.tracing import current_traceparent
 
 logger = logging.getLogger(__name__)
 
 IMAGES_GONE = "the job completed, but its images are not in the image storage any more"
 
-Submitted: TypeAlias = GenerateRequest | ViewsRequest
+Submitted: TypeAlias = GenerateRequest | ViewsRequest | VideoRequest
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -61,6 +71,8 @@ class _Images:
     """The names of those that are edited."""
     named: Mapping[str, bytes]
     """By the name that an error calls them."""
+    video: VideoOfPayload | None = None
+    """Of a request that edits a clip."""
 
     def references(self, prefix: str = "") -> list[str]:
         """The names of a request's references, or of one of its edits, whose names begin with the prefix."""
@@ -91,15 +103,17 @@ async def submit(
     _check_delivery(request, kind, priority)
     _check_edits(request, context.config.generation.max_edits)
     _check_views(request, context.config)
-    if kind is JobKind.EDIT:
+    if kind is JobKind.EDIT and not isinstance(request, VideoRequest):
         charge(request.candidates * max(1, len(request.each_edit)) * len(request.photographs))
     if request.callback_url is not None:
         with naming("callback_url"):
             await context.fetcher.check(request.callback_url)
-    options = to_options(request.config)
+    options = _options(context, request)
     lora_digests = await context.loras.check(owner, options.loras)
     with context.sessions.arrived(owner, request.session) as hand_over:
         images = await _load_images(context, request, options)
+        if images.video is not None:
+            charge(-(-images.video.frames // FRAMES_OF_A_PLACE))
         payload = replace(await _store(context, request, images, options), lora_digests=lora_digests)
         limit_s = context.config.limits.request_timeout_seconds
         job = Job(
@@ -193,11 +207,12 @@ async def load_result(context: ApiContext, job: Job) -> dict[str, Any] | None:
         return None
     by_url = job.payload.response_format is ResponseFormat.URL
     try:
-        images = [] if by_url else [await context.blobs.get(key) for key in result.image_keys]
+        keys = result.image_keys if result.video_key is None else (result.video_key,)
+        files = [] if by_url else [await context.blobs.get(key) for key in keys]
         mask = await context.blobs.get(result.mask_key) if result.mask_key else None
     except NotFound:
         return None
-    return await _in_thread(context, to_result, job, images=images, mask=mask)
+    return await _in_thread(context, to_result, job, files=files, mask=mask)
 
 
 async def delivered_result(context: ApiContext, job: Job) -> dict[str, Any]:
@@ -289,12 +304,31 @@ async def _abandon(context: ApiContext, job: Job) -> None:
         return
 
 
+def _options(context: ApiContext, request: Submitted) -> EditOptions:
+    """Those of a clip have a seed in any case, so that another attempt goes on with the same noise.
+
+    Raises: InvalidInput: the service cannot write the file that a clip is to become.
+    """
+    options = to_options(request.config)
+    if not isinstance(request, VideoRequest):
+        return options
+    if request.output is not None:
+        context.videos.check_output(request.output)
+    return options if options.seed is not None else replace(options, seed=secrets.randbelow(MAX_SEED + 1))
+
+
+async def _inspect(context: ApiContext, request: VideoRequest, file: bytes) -> VideoOfPayload:
+    facts = await _decode(context, "video", context.videos.inspect, file)
+    return VideoOfPayload(output=request.output or facts.container, frames=facts.frames)
+
+
 async def _load_images(context: ApiContext, request: Submitted, options: EditOptions) -> _Images:
     given = request.images
     loaded = await _all(*(_load(context, name, image) for name, image in given.items()))
     files = dict(zip(given, loaded, strict=True))
     measure = partial(context.codec.measure, oversize=options.oversize)
-    for name in request.photographs:
+    video = await _inspect(context, request, files["video"]) if isinstance(request, VideoRequest) else None
+    for name in () if video is not None else request.photographs:
         size = await _decode(context, name, measure, files[name])
         with naming(name):
             _check_minimum(size, context.config.limits.min_resolution)
@@ -308,7 +342,7 @@ async def _load_images(context: ApiContext, request: Submitted, options: EditOpt
                 _check_mask(reading.mask, size)
         elif name not in request.photographs:
             await _decode(context, name, measure, file)
-    return _Images(photographs=request.photographs, named=files)
+    return _Images(photographs=request.photographs, named=files, video=video)
 
 
 async def _load(context: ApiContext, field: str, image: str | Upload) -> bytes:
@@ -375,6 +409,7 @@ async def _store(context: ApiContext, request: Submitted, images: _Images, optio
         options=options,
         edits=edits,
         view_keys=tuple(keys[name] for name in views),
+        video=images.video,
     )
 
 

@@ -55,16 +55,22 @@ class OrModel:
         return core_schema.no_info_wrap_validator_function(read, either)
 
 
-if TYPE_CHECKING:
-    Image = str | Upload
-else:
-    Image = Annotated[
+def _file(what: str) -> Any:
+    return Annotated[
         str,
         StringConstraints(min_length=1),
-        Field(description="A JPEG, PNG or WebP image: base64, a data URL, or an http(s) URL that the service fetches."),
+        Field(description=f"{what}: base64, a data URL, or an http(s) URL that the service fetches."),
         WrapValidator(_upload_or),
         PlainSerializer(_digest_of_upload, return_type=str),
     ]
+
+
+if TYPE_CHECKING:
+    Image = str | Upload
+    Video = str | Upload
+else:
+    Image = _file("A JPEG, PNG or WebP image")
+    Video = _file("A GIF, animated WebP, MP4 or WebM file")
 BlankIsAbsent = BeforeValidator(_none_if_blank)
 Flag = Annotated[bool, Field(strict=True)]
 Integer = Annotated[int, Field(strict=True)]

@@ -20,6 +20,7 @@ from api.app import create_app
 from api.codec import make_codec
 from api.context import ApiContext
 from api.fetcher import GuardedFetcher
+from api.video.codec import make_video_codec
 from benchmarks.chaos_account import mark_bytes
 from benchmarks.chaos_cheats import cheat
 from benchmarks.chaos_journal import BEGUN, DONE, STOPPED, Journal, Mark
@@ -176,6 +177,7 @@ async def run_front(port: int, runner_port: int) -> None:
         queue=queue,
         blobs=blobs,
         codec=codec,
+        videos=make_video_codec(config),
         fetcher=fetcher,
         health=health,
         loras=LoraLibrary(config.loras, open_lora_store(config)),

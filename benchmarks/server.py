@@ -160,6 +160,13 @@ class Server:
             process, self._process = self._process, None
             end_family(process)
 
+    def kill(self) -> None:
+        """SIGKILL it with all that it started, as a crash of the machine ends it."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            kill_all(family_of(process))
+            process.wait()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

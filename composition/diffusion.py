@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from composition.images import Image, Mask
 from composition.lora import LoraUse
 from composition.request import ControlType, Quality, Scheduler, Speed
 
+NoiseCells: TypeAlias = npt.NDArray[np.uint8]
+"""uint8 (h, w, 2): of each latent cell the row and column of the cell whose noise it has; `OWN_NOISE`: its own."""
+OWN_NOISE: Final = 255
 IP_ADAPTER: Final = "ip-adapter"
 """What the diffusion model calls the network that a reference image acts through, in `DiffusionResult.models_used`."""
 
@@ -56,12 +62,13 @@ class RegionRequest:
 class ViewRequest:
     """Another photograph of the same thing, with the mask and the control images that the first one has of its own.
 
-    All of the first one's size.
+    All of the first one's size. So is `noise_from`.
     """
 
     image: Image
     mask: Mask
     controls: Mapping[ControlType, ControlInput] = field(default_factory=dict)
+    noise_from: NoiseCells | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,7 +81,8 @@ class DiffusionRequest(RegionRequest):
     `deadline_s` is the time left when it is sent, in seconds. `previews` asks for TAESD previews in the progress
     events. `model` is a checkpoint of the configuration's allow-list; None is the base model. References act between
     `ip_adapter_start` and `ip_adapter_end` of the steps, with `ip_adapter_mask` inside the mask only. `traceparent`
-    names the trace that it is part of, as in the W3C header; empty for none.
+    names the trace that it is part of, as in the W3C header; empty for none. With `noise_from` the noise is the seed's,
+    whatever else is drawn, each cell's from where that says: so it goes along with what moves from frame to frame.
     """
 
     request_id: str
@@ -97,6 +105,7 @@ class DiffusionRequest(RegionRequest):
     traceparent: str = ""
     beside: tuple[RegionRequest, ...] = ()
     views: tuple[ViewRequest, ...] = ()
+    noise_from: NoiseCells | None = None
 
     @property
     def regions(self) -> tuple[DiffusionRequest, ...]:

@@ -12,18 +12,22 @@ from composition.caching.single_flight import recorded_outcomes
 from composition.config import Config
 from composition.deadline import Deadline
 from composition.decision import EditPlan, Pipeline, Signals
+from composition.diffusion import rows_of
 from composition.errors import EmptyMask, InvalidInput, NoDetection, UnprocessableImage
 from composition.journal import Journal
 from composition.pipelines import complex as complex_pipeline
 from composition.pipelines import simple as simple_pipeline
 from composition.pipelines.account import metadata_of, painting_of
 from composition.pipelines.asking import asked_once
+from composition.pipelines.clip_state import ClipAccount, ClipState
 from composition.pipelines.compound import Asked, asked_in_one_prompt
 from composition.pipelines.context import EditContext, Models
 from composition.pipelines.locating import Located, Undone, with_references
+from composition.pipelines.of_one_kind import of_one_kind
 from composition.pipelines.painting import Scene, paint, scene_of
 from composition.pipelines.parallel import all_of
 from composition.pipelines.planning import alike, make_plan
+from composition.pipelines.video import ClipPainter, ClipSettings
 from composition.pipelines.views import account_of_views, find_in_each, paint_views
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.prompt_reader import PromptReader
@@ -106,6 +110,44 @@ class Editor:
             metadata=account_of_views(views, journal),
         )
 
+    async def open_clip(
+        self,
+        request: EditRequest,
+        *,
+        request_id: str,
+        frames: int,
+        listener: ProgressListener,
+        deadline: Deadline | None = None,
+        state: ClipState | None = None,
+    ) -> ClipPainter:
+        """Read, route and plan the edit of a clip; what it gives paints the frames.
+
+        Args:
+            request: what is asked for; its base is the clip's first frame.
+            request_id: as of an edit.
+            frames: how many there are in all.
+            listener: called with every `Progress`, whose step is a frame.
+            deadline: of the whole clip.
+            state: where an attempt before was interrupted.
+        """
+        journal = Journal(listener=lambda _: None, observer=self._observer, warnings=list(request.notes))
+        (ctx,) = await self._prepare_views(request, journal, request_id=request_id, deadline=deadline, what="a video")
+        ctx = replace(ctx, models=of_one_kind(self._models, request.base))
+        video, guidance_scale = self._config.video, ctx.plan.guidance_scale
+        together = self._config.generation.rows // rows_of(1, guidance_scale)
+        settings = ClipSettings(
+            window_frames=max(1, min(video.window_frames, together)), key_frame_interval=video.key_frame_interval
+        )
+        return ClipPainter(
+            ctx,
+            PIPELINES,
+            settings,
+            frames=frames,
+            listener=listener,
+            state=state or ClipState(account=ClipAccount(models_used=tuple(journal.models_used))),
+            notes=journal.warnings,
+        )
+
     async def analyze(self, request: EditRequest, *, request_id: str) -> Analysis:
         """A dry run: decision, target, boxes and the mask that an edit would blend with, without diffusion.
 
@@ -147,7 +189,13 @@ class Editor:
         ]
 
     async def _prepare_views(
-        self, request: EditRequest, journal: Journal, *, request_id: str, deadline: Deadline | None
+        self,
+        request: EditRequest,
+        journal: Journal,
+        *,
+        request_id: str,
+        deadline: Deadline | None,
+        what: str = "views",
     ) -> list[EditContext]:
         """route: one reading, one decision and one plan, from what is seen in any of the photographs."""
         views, models = request.each_view, asked_once(self._models)
@@ -158,7 +206,7 @@ class Editor:
             asked = self._read(views[0])
             if len(asked) > 1:
                 raise InvalidInput(
-                    "prompt: asks for several edits, which views cannot have together: send them one after the other",
+                    f"prompt: asks for several edits, which {what} cannot have together: send them one after the other",
                     details={"field": "prompt"},
                 )
             (one,) = asked

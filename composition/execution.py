@@ -22,9 +22,11 @@ from composition.pipelines.account import resolution
 from composition.ports.codec import ImageCodec
 from composition.ports.observation import NO_EDIT_OBSERVER, EditObserver
 from composition.ports.queue import BlobStore, ProgressListener
+from composition.ports.video import VideoCodec
 from composition.provenance import parameters_of
 from composition.request import EditOptions, EditRequest, OneOfSeveral, Oversize, Reference, View
 from composition.result import EditResult
+from composition.video_execution import ClipRunner
 
 REDUCED: Final = (
     "{name}: {sent} pixels are more than are allowed; it was reduced to {size}, and so is the result (oversize "
@@ -35,7 +37,7 @@ REDUCED: Final = (
 class EditJobHandler:
     """A `JobHandler` over the editor. Its caller stops it when the job's time limit has passed.
 
-    `loras` None: no job has any. `clock`: seconds, monotonic.
+    `loras` None: no job has any; `videos` None: nor a clip. `clock`: seconds, monotonic.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class EditJobHandler:
         blobs: BlobStore,
         codec: ImageCodec,
         loras: LoraLibrary | None = None,
+        videos: VideoCodec | None = None,
         observer: EditObserver = NO_EDIT_OBSERVER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -52,6 +55,8 @@ class EditJobHandler:
         self._blobs = blobs
         self._codec = codec
         self._loras = loras
+        self._videos = videos
+        self._clips = None if videos is None else ClipRunner(editor=editor, blobs=blobs, codec=codec, videos=videos)
         self._observer = observer
         self._clock = clock
 
@@ -68,6 +73,9 @@ class EditJobHandler:
         request = replace(request, loras=await self._uses(job))
         if job.kind is JobKind.ANALYZE:
             return await self._analyze(job, request)
+        if job.payload.video is not None:
+            assert self._clips is not None
+            return await self._clips.run(job, request, listener, deadline)
         return await self._edit(job, request, listener, deadline)
 
     async def _load(self, job: Job) -> EditRequest:
@@ -75,7 +83,7 @@ class EditJobHandler:
         options = payload.options
         photo = await self._blobs.get(payload.base_key)
         base, *references = await asyncio.gather(
-            self._decode(photo, options), *(self._load_reference(key, options) for key in payload.reference_keys)
+            self._decode_base(photo, payload), *(self._load_reference(key, options) for key in payload.reference_keys)
         )
         views = [await self._load_view(key, number, options) for number, key in enumerate(payload.view_keys, start=1)]
         notes: list[str] = []
@@ -83,7 +91,7 @@ class EditJobHandler:
         used = await self._used(references, payload, options, notes)
         edits = [await self._load_edit(edit, options, notes) for edit in payload.edits]
         size = (base.shape[1], base.shape[0])
-        sent_size = await self._sent_size(photo, base, options)
+        sent_size = size if payload.video is not None else await self._sent_size(photo, base, options)
         if sent_size != size:
             name = "base_images.0" if views else "base_image"
             notes.append(REDUCED.format(name=name, sent=resolution(sent_size), size=resolution(size)))
@@ -101,6 +109,14 @@ class EditJobHandler:
             edits=tuple(edits),
             views=tuple(views),
         )
+
+    async def _decode_base(self, data: bytes, payload: EditPayload) -> Image:
+        """The photograph, or a clip's first frame."""
+        if payload.video is None:
+            return await self._decode(data, payload.options)
+        assert self._videos is not None
+        first = await asyncio.to_thread(next, self._videos.frames(data))
+        return first.image
 
     async def _load_view(self, key: str, number: int, options: EditOptions) -> View:
         photo = await self._blobs.get(key)

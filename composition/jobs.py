@@ -11,11 +11,18 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from composition.request import EditOptions, ResponseFormat
+from composition.request import EditOptions, ResponseFormat, VideoOutput
+from composition.result import Checkpoint
 
-SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION, VIEWS_VERSION = 1, 2, 3, 4
-KNOWN_VERSIONS = frozenset({SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION, VIEWS_VERSION})
+SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION, VIEWS_VERSION, VIDEO_VERSION = 1, 2, 3, 4, 5
+KNOWN_VERSIONS = frozenset(
+    {SCHEMA_VERSION, SEVERAL_EDITS_VERSION, USED_REFERENCES_VERSION, VIEWS_VERSION, VIDEO_VERSION}
+)
 """Of `Job.payload`. A worker refuses a job of a version that it does not know; a job is of the first that knows it."""
+
+
+FRAMES_OF_A_PLACE = 8
+"""So many frames of a clip count as one edit: in the queue and in the rate limit."""
 
 
 class JobStatus(StrEnum):
@@ -71,12 +78,20 @@ class EditOfPayload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VideoOfPayload:
+    """What is special of a clip: the file that it becomes, and how many frames it has."""
+
+    output: VideoOutput
+    frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class EditPayload:
     """What a job executes: `EditRequest` with its images as blob keys, and how its images are to be delivered.
 
     With `edits` it has no prompt of its own. `reference_uses` are as those of an edit. `view_keys` are of the
-    photographs beside the base. `lora_digests` has the SHA-256 of the file that each name of `options.loras` meant when
-    the job was accepted.
+    photographs beside the base. With `video` the base is a clip. `lora_digests` has the SHA-256 of the file that each
+    name of `options.loras` meant when the job was accepted.
     """
 
     prompt: str
@@ -91,6 +106,7 @@ class EditPayload:
     lora_digests: Mapping[str, str] = field(default_factory=dict)
     edits: tuple[EditOfPayload, ...] = ()
     view_keys: tuple[str, ...] = ()
+    video: VideoOfPayload | None = None
 
     @property
     def blob_keys(self) -> tuple[str, ...]:
@@ -106,12 +122,20 @@ class EditPayload:
 
     @property
     def size(self) -> int:
-        """What it costs, in edits: every region of every candidate is denoised, or every view."""
-        return self.n * max(1, len(self.edits)) * (1 + len(self.view_keys))
+        """What it costs, in edits: every region of every candidate is denoised, or every view, or every frame."""
+        frames = 1 if self.video is None else self.video.frames
+        return self.n * max(1, len(self.edits)) * (1 + len(self.view_keys)) * frames
+
+    @property
+    def places(self) -> int:
+        """How many edits it counts as where edits are counted."""
+        return self.size if self.video is None else -(-self.video.frames // FRAMES_OF_A_PLACE)
 
     @property
     def schema_version(self) -> int:
         """The first that understands it."""
+        if self.video is not None:
+            return VIDEO_VERSION
         if self.view_keys:
             return VIEWS_VERSION
         if self.reference_uses or any(edit.reference_uses for edit in self.edits):
@@ -128,7 +152,8 @@ class JobResult:
     """What a completed job holds: blob keys of its images and the JSON account of the edit.
 
     `image_key` is the first candidate's, `other_image_keys` are those of the rest in the order of their seeds; of an
-    edit of several views the first one's, and those of the rest as they were sent.
+    edit of several views the first one's, and those of the rest as they were sent; of a clip its first frame's, beside
+    `video_key` of the clip itself.
     `account` has pipeline_used, models_used, processing_time_ms and metadata of the API's result object.
     """
 
@@ -137,6 +162,8 @@ class JobResult:
     mask_key: str | None
     account: Mapping[str, Any]
     other_image_keys: tuple[str, ...] = ()
+    video_key: str | None = None
+    video_media_type: str | None = None
 
     @property
     def image_keys(self) -> tuple[str, ...]:
@@ -146,7 +173,7 @@ class JobResult:
     @property
     def blob_keys(self) -> tuple[str, ...]:
         """Every result blob, for deletion when the job is dropped."""
-        return self.image_keys + (() if self.mask_key is None else (self.mask_key,))
+        return self.image_keys + _present(self.mask_key, self.video_key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +199,7 @@ class Job:
         session: the owner's name for a line of requests of which only the newest is wanted; None: of no such line.
         request_id: of the request that submitted it, for the log; may be empty.
         traceparent: the trace that it was submitted in, as in the W3C header; empty for none.
+        checkpoint: what its attempts have finished of a clip; None: nothing.
     """
 
     id: str
@@ -197,6 +225,12 @@ class Job:
     session: str | None = None
     request_id: str = ""
     traceparent: str = ""
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def working_keys(self) -> tuple[str, ...]:
+        """Every blob that it needs until it ends."""
+        return self.payload.blob_keys + (() if self.checkpoint is None else self.checkpoint.blob_keys)
 
     @property
     def trace_id(self) -> str:
@@ -206,7 +240,7 @@ class Job:
     @property
     def places(self) -> int:
         """How many of the queue's places it takes while it waits: one for each edit of each image that it makes."""
-        return self.payload.size if self.kind is JobKind.EDIT else 1
+        return self.payload.places if self.kind is JobKind.EDIT else 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,16 @@ class OutputFormat(StrEnum):
     WEBP = "webp"
 
 
+class VideoOutput(StrEnum):
+    """The file that an edited clip becomes; `png_sequence` is a zip of its frames, the others are containers."""
+
+    GIF = "gif"
+    WEBP = "webp"
+    MP4 = "mp4"
+    WEBM = "webm"
+    PNG_SEQUENCE = "png_sequence"
+
+
 class ResponseFormat(StrEnum):
     """How an edit's images are delivered: in the answer, behind a URL, or as the answer itself."""
 

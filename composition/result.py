@@ -10,11 +10,28 @@ from composition.decision import Pipeline
 from composition.images import Image, Mask
 
 
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Blob keys of what an attempt has finished of a clip: another one goes on there.
+
+    `frame_keys` are of the frames, in order, `state_keys` of what goes on after each window of them, of which the last
+    one counts.
+    """
+
+    frame_keys: tuple[str, ...]
+    state_keys: tuple[str, ...]
+
+    @property
+    def blob_keys(self) -> tuple[str, ...]:
+        return self.frame_keys + self.state_keys
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Progress:
     """How far an edit is: `stage` is one of the flow's verbs, `fraction` in 0..1 never falls within an attempt.
 
-    `candidate_steps` has the steps of each of several candidates, of which `step` is the sum.
+    `candidate_steps` has the steps of each of several candidates, of which `step` is the sum. Of a clip `step` is a
+    frame, and what is finished is in every progress: of several that come at once the last one may do.
     """
 
     stage: str
@@ -23,6 +40,7 @@ class Progress:
     total_steps: int | None = None
     candidate_steps: tuple[int, ...] = ()
     preview: Image | None = None
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,6 +13,7 @@ import bentoml
 from composition.config import load_config
 from composition.decision import ReferenceKind
 from composition.images import DepthMap, Detection, Image, Mask, Pose
+from runners.analyzer.queries import ObjectsQuery
 from runners.analyzer.service import MAX_IMAGES as MAX_ANALYZED
 from runners.analyzer.service import MAX_PROMPTS, AnalyzerRunner
 from runners.detector.queries import DetectQuery, SegmentQuery
@@ -37,7 +38,7 @@ class PerceptionRunner(StaysForFront):
             self._analyzer, self._detector, self._structure = (runner.inner() for runner in runners)
 
     @batched(MAX_ANALYZED)
-    def detect_objects(self, items: list[Parcel[Image]]) -> list[Answer[tuple[Detection, ...]]]:
+    def detect_objects(self, items: list[Parcel[ObjectsQuery]]) -> list[Answer[tuple[Detection, ...]]]:
         """See `AnalyzerRunner`."""
         answers: list[Answer[tuple[Detection, ...]]] = self._analyzer.detect_objects(items)
         return answers

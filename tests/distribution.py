@@ -15,6 +15,7 @@ from xdist.scheduler import LoadFileScheduling
 E2E = "tests/e2e"
 SHARED: Mapping[str, Collection[str]] = {
     "demo_url": (
+        f"{E2E}/page/test_clips.py",
         f"{E2E}/page/test_editing.py",
         f"{E2E}/page/test_for_everybody.py",
         f"{E2E}/page/test_several_edits.py",
@@ -44,6 +45,7 @@ SHARED: Mapping[str, Collection[str]] = {
         f"{E2E}/test_peers.py",
         f"{E2E}/test_readme.py",
         f"{E2E}/test_schema_attack.py",
+        f"{E2E}/test_video.py",
         f"{E2E}/test_views.py",
         f"{E2E}/test_ways_in.py",
     ),

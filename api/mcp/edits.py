@@ -12,11 +12,11 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import ApiContext
-from api.conversion import to_status
+from api.conversion import to_status, video_url
 from api.errors import about_field, validated
-from api.mcp.tool import Caller, Schema, Tool, ToolAnswer
+from api.mcp.tool import Caller, Schema, Tool, ToolAnswer, ToolFile
 from api.routes.jobs import known_form
-from api.schemas import IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest, ViewsRequest
+from api.schemas import CLIP_FIELD, IMAGE_FIELDS, IMAGE_LISTS, GenerateRequest, VideoRequest, ViewsRequest
 from api.submission import (
     Submitted,
     delivered_images,
@@ -31,6 +31,8 @@ from composition.jobs import Job, JobKind, JobStatus, Priority
 R = TypeVar("R", bound=BaseModel)
 
 MAX_WAIT_S: Final = 30.0
+MAX_FILE_BYTES: Final = 16 << 20
+"""A clip's file that is larger is not in an answer, which is one message; its URL is."""
 _MASK_TYPE: Final = "image/png"
 _NOT_HERE: Final = ("callback_url", "response_format")
 """Fields of a request that say how its answer is delivered over HTTP."""
@@ -41,7 +43,7 @@ class JobArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    job_id: Annotated[str, Field(max_length=100, description="As `edit` or `edit_views` answered it.")]
+    job_id: Annotated[str, Field(max_length=100, description="As `edit`, `edit_views` or `edit_video` answered it.")]
 
 
 class WaitArguments(JobArguments):
@@ -73,6 +75,11 @@ async def edit_views(context: ApiContext, caller: Caller, arguments: Mapping[str
     return await _submitted(context, caller, _request(ViewsRequest, arguments))
 
 
+async def edit_video(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
+    """A durable job, as of POST /api/v1/video."""
+    return await _submitted(context, caller, _request(VideoRequest, arguments))
+
+
 async def _submitted(context: ApiContext, caller: Caller, request: Submitted) -> ToolAnswer:
     job = await submit(
         context,
@@ -86,7 +93,7 @@ async def _submitted(context: ApiContext, caller: Caller, request: Submitted) ->
 
 
 async def follow(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
-    """How far a job is; its images once it is completed."""
+    """How far a job is; its images, or its clip with the first frame, once it is completed."""
     asked = validated(WaitArguments, dict(arguments))
     job = await context.queue.get(known_form(asked.job_id), owner=caller.owner)
     if not job.status.terminal and asked.wait_s:
@@ -97,7 +104,11 @@ async def follow(context: ApiContext, caller: Caller, arguments: Mapping[str, An
             job = await context.queue.get(job.id, owner=caller.owner)
     if job.status is not JobStatus.COMPLETED or job.result is None:
         return ToolAnswer(facts=to_status(job, None))
-    return ToolAnswer(facts=to_status(job, dict(job.result.account)), images=await _images(context, job))
+    result, images = dict(job.result.account), await _images(context, job)
+    if job.result.video_key is None:
+        return ToolAnswer(facts=to_status(job, result), images=images)
+    result |= {"video_url": video_url(job.id), "media_type": job.result.video_media_type}
+    return ToolAnswer(facts=to_status(job, result), images=images, file=await _clip(context, job, job.result.video_key))
 
 
 async def cancel(context: ApiContext, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
@@ -118,6 +129,16 @@ async def _images(context: ApiContext, job: Job) -> tuple[tuple[bytes, str], ...
     return tuple(images)
 
 
+async def _clip(context: ApiContext, job: Job, key: str) -> ToolFile | None:
+    """None of one that is too large. Raises: NotFound when it is not kept any more."""
+    async with context.delivery_slots:
+        data = await stored_image(context, job, key)
+    assert job.result is not None
+    if len(data) > MAX_FILE_BYTES:
+        return None
+    return ToolFile(data=data, media_type=str(job.result.video_media_type), url=video_url(job.id))
+
+
 def _request(kind: type[R], arguments: Mapping[str, Any]) -> R:
     """Raises: InvalidInput."""
     for name in arguments:
@@ -135,6 +156,8 @@ def _with_images_as_text(fields: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in fields.items():
         if name in IMAGE_FIELDS:
             body[name] = _image_text(value)
+        elif name == CLIP_FIELD:
+            body[name] = _file_text(value)
         elif name in IMAGE_LISTS and isinstance(value, list):
             body[name] = [_reference(one) for one in value]
     return body
@@ -157,6 +180,13 @@ def _image_text(value: Any) -> Any:
     return value
 
 
+def _file_text(value: Any) -> Any:
+    """A file as the protocol has it, an embedded resource, is base64 as well."""
+    if isinstance(value, dict) and value.get("type") == "resource" and isinstance(value.get("resource"), dict):
+        return value["resource"].get("blob")
+    return value
+
+
 def _schema_of(request: type[BaseModel]) -> Schema:
     schema = request.model_json_schema()
     schema.pop("example", None)
@@ -170,21 +200,33 @@ def _schema_of(request: type[BaseModel]) -> Schema:
         "properties": {"type": {"const": "image"}, "data": {"type": "string"}, "mimeType": {"type": "string"}},
         "required": ["type", "data"],
     }
+    if CLIP_FIELD in schema["properties"]:
+        schema["$defs"]["FileContent"] = {
+            "type": "object",
+            "description": "A file as the protocol has it: an embedded resource.",
+            "properties": {
+                "type": {"const": "resource"},
+                "resource": {"type": "object", "properties": {"blob": {"type": "string"}}, "required": ["blob"]},
+            },
+            "required": ["type", "resource"],
+        }
     return schema
 
 
 def _take_content(properties: Schema) -> None:
-    """Let the images among a model's properties be the protocol's as well."""
+    """Let the images and the clip among a model's properties be the protocol's as well."""
     for name in properties.keys() & {*IMAGE_FIELDS, "image"}:
         properties[name] = _or_as_content(properties[name])
+    for name in properties.keys() & {CLIP_FIELD}:
+        properties[name] = _or_as_content(properties[name], "FileContent")
     for name in properties.keys() & set(IMAGE_LISTS):
         listed = next(one for one in properties[name].get("anyOf", [properties[name]]) if one["type"] == "array")
         listed["items"] = _or_as_content(listed["items"])
 
 
-def _or_as_content(image: Schema) -> Schema:
-    choices = image.pop("anyOf", None) or [{"type": image.pop("type"), "minLength": image.pop("minLength")}]
-    return {**image, "anyOf": [*choices, {"$ref": "#/$defs/ImageContent"}]}
+def _or_as_content(file: Schema, content: str = "ImageContent") -> Schema:
+    choices = file.pop("anyOf", None) or [{"type": file.pop("type"), "minLength": file.pop("minLength")}]
+    return {**file, "anyOf": [*choices, {"$ref": f"#/$defs/{content}"}]}
 
 
 _EDIT_SCHEMA: Final = _schema_of(GenerateRequest)
@@ -213,8 +255,16 @@ TOOLS: Final[Mapping[str, Tool]] = {
         reads_only=False,
         run=edit_views,
     ),
+    "edit_video": Tool(
+        description="The same edit of every frame of a clip (`video`: a GIF or animated WebP, MP4 and WebM where the "
+        "service has them), steady from frame to frame. Answers a job_id as edit does, and takes minutes; `job` gives "
+        "the clip and its first frame as an image.",
+        schema=_schema_of(VideoRequest),
+        reads_only=False,
+        run=edit_video,
+    ),
     "job": Tool(
-        description="How far an edit is (status, progress), and its image once it is completed.",
+        description="How far an edit is (status, progress), and its image, or its clip, once it is completed.",
         schema=WaitArguments.model_json_schema(),
         reads_only=True,
         run=follow,

@@ -25,15 +25,15 @@ from api.conversion import in_base64
 from api.errors import error_body, unexpected
 from api.json_reader import JsonReader
 from api.mcp import edits, loras
-from api.mcp.tool import Caller, Tool, ToolAnswer
+from api.mcp.tool import Caller, Tool, ToolAnswer, ToolFile
 from api.security.rate_limit import client_of
 from composition.errors import CompositionError, InvalidInput, NotFound
 
 PATH = "/mcp"
 INSTRUCTIONS = (
-    "Edits photos by a sentence. edit answers a job_id, and so does edit_views, for several photos of one thing; job "
-    "waits for it and gives the images. analyze shows beforehand what would be repainted. loras lists styles that an "
-    "edit may name."
+    "Edits photos by a sentence. edit answers a job_id, and so do edit_views, for several photos of one thing, and "
+    "edit_video, for a clip; job waits for it and gives the images. analyze shows beforehand what would be repainted. "
+    "loras lists styles that an edit may name."
 )
 TOOLS: Final[Mapping[str, Tool]] = {**edits.TOOLS, **loras.TOOLS}
 
@@ -114,7 +114,13 @@ def _told(answer: ToolAnswer) -> types.CallToolResult:
     facts = dict(answer.facts)
     text = types.TextContent(text=json.dumps(facts, ensure_ascii=False))
     images = [types.ImageContent(data=in_base64(data), mime_type=media_type) for data, media_type in answer.images]
-    return types.CallToolResult(content=[text, *images], structured_content=facts)
+    files = [] if answer.file is None else [_embedded(answer.file)]
+    return types.CallToolResult(content=[text, *images, *files], structured_content=facts)
+
+
+def _embedded(file: ToolFile) -> types.EmbeddedResource:
+    blob = types.BlobResourceContents(uri=file.url, mime_type=file.media_type, blob=in_base64(file.data))
+    return types.EmbeddedResource(resource=blob)
 
 
 def _failed(error: CompositionError) -> types.CallToolResult:

@@ -21,11 +21,21 @@ class Caller:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolFile:
+    """A file that is no image; `url` is where this service has it, as a path."""
+
+    data: bytes
+    media_type: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToolAnswer:
-    """What a tool answers: JSON-serialisable facts, and images, each with its media type."""
+    """What a tool answers: JSON-serialisable facts, images, each with its media type, and a file."""
 
     facts: Mapping[str, Any]
     images: tuple[tuple[bytes, str], ...] = ()
+    file: ToolFile | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,6 +146,34 @@ async def job_image(
 
 
 @router.get(
+    "/jobs/{job_id}/video",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The edited clip.",
+            "content": dict.fromkeys((*openapi.VIDEO_TYPES, OCTETS), openapi.FILE),
+        },
+        **openapi.errors(*openapi.A_JOB, InvalidInput),
+    },
+    summary="The edited clip as a file",
+)
+async def job_video(
+    job_id: JobId, context: Context, owner: Owner, accept: Annotated[str | None, Header(include_in_schema=False)] = None
+) -> Response:
+    """404 while the job has no clip; `details.status` says why. Its first frame is at /jobs/{job_id}/image.
+
+    With `Accept: application/octet-stream` the same bytes under that type.
+    """
+    job = await context.queue.get(job_id, owner=owner)
+    if job.result is None or job.result.video_key is None:
+        raise NotFound("the job has no video", details={"status": job.status.value})
+    async with context.delivery_slots:
+        data = await stored_image(context, job, job.result.video_key)
+    media_type = OCTETS if accept == OCTETS else job.result.video_media_type
+    return Response(data, media_type=media_type, headers=PRIVATE)
+
+
+@router.get(
     "/jobs/{job_id}/events",
     response_class=EventSourceResponse,
     responses={

@@ -32,8 +32,10 @@ class _CachedPort(Generic[Port]):
 
 
 class CachedAnalyzer(_CachedPort[Analyzer]):
-    async def detect_objects(self, image: Image) -> tuple[Detection, ...]:
-        return await self._get("objects", lambda: self._inner.detect_objects(image), image)
+    async def detect_objects(self, image: Image, *, like: Image | None = None) -> tuple[Detection, ...]:
+        if like is None:
+            return await self._get("objects", lambda: self._inner.detect_objects(image), image)
+        return await self._get("objects", lambda: self._inner.detect_objects(image, like=like), image, like)
 
     async def classify_reference(self, image: Image) -> Mapping[ReferenceKind, float]:
         return await self._get("reference", lambda: self._inner.classify_reference(image), image)
@@ -43,8 +45,10 @@ class CachedAnalyzer(_CachedPort[Analyzer]):
 
 
 class CachedDetector(_CachedPort[Detector]):
-    async def detect(self, image: Image, phrase: str) -> tuple[Detection, ...]:
-        return await self._get("detections", lambda: self._inner.detect(image, phrase), image, phrase)
+    async def detect(self, image: Image, phrase: str, *, like: Image | None = None) -> tuple[Detection, ...]:
+        if like is None:
+            return await self._get("detections", lambda: self._inner.detect(image, phrase), image, phrase)
+        return await self._get("detections", lambda: self._inner.detect(image, phrase, like=like), image, phrase, like)
 
 
 class CachedSegmenter(_CachedPort[Segmenter]):

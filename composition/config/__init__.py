@@ -19,6 +19,7 @@ from composition.config.tree import (
     StorageConfig,
     StructureConfig,
     TracingConfig,
+    VideoConfig,
 )
 
 __all__ = [
@@ -40,5 +41,6 @@ __all__ = [
     "StorageConfig",
     "StructureConfig",
     "TracingConfig",
+    "VideoConfig",
     "load_config",
 ]

@@ -248,6 +248,22 @@ class LimitsConfig(_Section):
     request_timeout_seconds: Seconds = 120.0
 
 
+class VideoConfig(_Section):
+    """Clips: `max_seconds`, `max_frames`, `max_megapixels` of a frame, `max_size_mb` of a file bound what is taken.
+
+    `limits.max_resolution` and `limits.min_resolution` hold for frames too. So many frames as `window_frames` are
+    denoised together, as far as `generation.max_rows` reaches; the region is looked for anew every
+    `key_frame_interval` frames, and carried by optical flow in between.
+    """
+
+    max_seconds: Seconds = 20.0
+    max_frames: Annotated[int, Field(ge=2, le=3000)] = 480
+    max_megapixels: Annotated[float, Field(gt=0.0, le=16.0)] = 2.1
+    max_size_mb: Count = 32
+    window_frames: Annotated[int, Field(ge=1, le=16)] = 4
+    key_frame_interval: Count = 8
+
+
 class QueueConfig(_Section):
     """`embedded` keeps jobs in this process's store; `celery` hands them to workers through Redis.
 
@@ -342,6 +358,7 @@ class Config(_Section):
     generation: GenerationConfig = GenerationConfig()
     optimization: OptimizationConfig = OptimizationConfig()
     limits: LimitsConfig = LimitsConfig()
+    video: VideoConfig = VideoConfig()
     queue: QueueConfig = QueueConfig()
     storage: StorageConfig = StorageConfig()
     loras: LorasConfig = LorasConfig()

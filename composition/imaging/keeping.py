@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from composition.images import Image, Mask
 from composition.imaging.guided import enlarged
@@ -20,8 +21,27 @@ from composition.imaging.masks import scale_px, window
 from composition.imaging.material import NEAR_PX, Look, Plane, find_material
 from composition.imaging.one_look import Rgb, Surface
 
+CARRIED_SHARE = 0.9
+"""What the frame before says of the material in a clip, where the flow is sure; each decides anew about the rest."""
 WORKING_PX = 384
 """The material is looked for with at most this many pixels along the long side; its edges are the photograph's own."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Material:
+    """What of a thing changes, and what it becomes.
+
+    Attributes:
+        share: (H, W), 0..255, how much of each pixel is of it.
+        colour: RGB float32 (3,), 0..255, that it becomes where its luma in the photograph is `brightness`, 0..255.
+        brightness: its mean.
+        follows: how far the photograph's light is on it, 0..1; for the rest the model's own.
+    """
+
+    share: Mask
+    colour: Rgb
+    brightness: float
+    follows: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,11 +52,26 @@ class Kept:
         image: (H, W, 3).
         light: how far light and shade are the photograph's, 0..1.
         parts: the share of the thing that stays as photographed because it is of another material, 0..1.
+        material: None: all is as painted.
     """
 
     image: Image
-    light: float
-    parts: float
+    light: float = 0.0
+    parts: float = 0.0
+    material: Material | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Carried:
+    """The material of a clip's frame before, carried to this one by what has moved.
+
+    Attributes:
+        material: it becomes here what it became there, whatever of it is in view and however bright it is.
+        sure: (H, W), 0..255, how far its share can be relied on.
+    """
+
+    material: Material
+    sure: Mask
 
 
 def material_surface(painted: Image, photo: Image, thing: Mask) -> Surface | None:
@@ -54,6 +89,7 @@ def keep(
     parts: bool = True,
     surface: bool = False,
     colour: Rgb | None = None,
+    before: Carried | None = None,
 ) -> Kept:
     """The painted colour on the material that changes, under the photograph's light; the rest as photographed.
 
@@ -64,22 +100,23 @@ def keep(
         parts: whether what is of another material stays; else all of the thing takes the new colour.
         surface: not only the colour changes: the painted surface is taken as it is, with its own light.
         colour: that the material becomes, under its mean light; None: the painted one.
+        before: of a frame of a clip, which decides with this one what is of the material, and alone what that becomes.
     """
     around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
     if around is None:
-        return Kept(image=painted.copy(), light=0.0, parts=0.0)
-    found = _found(painted[around], photo[around], thing[around], _size(thing), plain=not surface)
-    if found is None:
-        return Kept(image=painted.copy(), light=0.0, parts=0.0)
-    share, look = found
-    look = look if colour is None else replace(look, colour=colour)
-    shrink = _working_scale(_size(thing))
+        return Kept(image=painted.copy())
     seen = photo[around].astype(np.float32)
-    if shrink < 1.0:
-        height, width = seen.shape[:2]
-        share = enlarged(share, photo[around])
-        broad, alike = (cv2.resize(plane, (width, height)) for plane in (look.broad, look.alike))
-        look = replace(look, broad=broad, alike=alike)
+    found = _found(painted[around], photo[around], thing[around], _size(thing), plain=not surface)
+    if found is not None:
+        share, look = _at_own_size(*found, photo[around], _working_scale(_size(thing)))
+        look = look if colour is None else replace(look, colour=colour)
+        if before is not None:
+            share, look = _steady(share, before, around), _as_before(look, before.material)
+    elif before is not None and not surface:
+        share, look = _share_before(before, around), _evenly(before.material, seen)
+    else:
+        return Kept(image=painted.copy())
+    material = _material(share, look, around, _size(thing))
     inside = thing[around] > 0
     kept_share = float(1.0 - share[inside].mean()) if parts else 0.0
     share = share if parts else np.ones_like(share)
@@ -87,7 +124,45 @@ def keep(
     mixed = seen + share[..., None] * (new - seen)
     image = painted.copy()
     image[around] = np.rint(np.clip(mixed, 0.0, 255.0)).astype(np.uint8)
-    return Kept(image=image, light=0.0 if surface else look.follows, parts=kept_share)
+    return Kept(image=image, light=0.0 if surface else look.follows, parts=kept_share, material=material)
+
+
+def _at_own_size(share: Plane, look: Look, photo: Image, shrink: float) -> tuple[Plane, Look]:
+    """What was found at the working size, of a photograph (H, W, 3)."""
+    if shrink == 1.0:
+        return share, look
+    height, width = photo.shape[:2]
+    broad, alike = (cv2.resize(plane, (width, height)) for plane in (look.broad, look.alike))
+    return enlarged(share, photo), replace(look, broad=broad, alike=alike)
+
+
+def _steady(share: Plane, before: Carried, around: tuple[slice, slice]) -> Plane:
+    """The share of the material (H, W; 0..1) in a part of a frame, with what the frame before had there."""
+    was = _share_before(before, around)
+    weight = CARRIED_SHARE * before.sure[around].astype(np.float32) / np.float32(255.0)
+    return np.asarray(share + weight * (was - share), dtype=np.float32)
+
+
+def _share_before(before: Carried, around: tuple[slice, slice]) -> Plane:
+    return np.asarray(before.material.share[around], dtype=np.float32) / np.float32(255.0)
+
+
+def _as_before(look: Look, was: Material) -> Look:
+    """A frame's look as the one before had it; of the model's own light only where this one knows that too."""
+    follows = was.follows if look.follows < 1.0 else 1.0
+    return replace(look, colour=was.colour, brightness=was.brightness, follows=follows)
+
+
+def _evenly(was: Material, photo: npt.NDArray[np.float32]) -> Look:
+    """The look that the frame before had, under the light of a photograph (H, W, 3) alone."""
+    even = np.ones(photo.shape[:2], np.float32)
+    return Look(colour=was.colour, brightness=was.brightness, follows=1.0, broad=even, alike=even)
+
+
+def _material(share: Plane, look: Look, around: tuple[slice, slice], shape: tuple[int, int]) -> Material:
+    whole = np.zeros(shape, np.uint8)
+    whole[around] = np.rint(share * 255.0).astype(np.uint8)
+    return Material(share=whole, colour=look.colour, brightness=look.brightness, follows=look.follows)
 
 
 def _size(mask: Mask) -> tuple[int, int]:

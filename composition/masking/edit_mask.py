@@ -55,6 +55,17 @@ class EditMask:
         """Those that the image is blended with (H, W; 0..255)."""
         return masks.weakened(self.alpha, self.blend)
 
+    @property
+    def region(self) -> Region:
+        """What it was grown from."""
+        return Region(
+            thing=self.thing,
+            detections=self.detections,
+            exact=self.exact,
+            outlined=self.outlined,
+            protected=self.protected,
+        )
+
     def view(self, array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """The part that the model sees of an image or mask of the whole image's size."""
         return array if self.crop is None else geometry.crop(array, self.crop)
@@ -83,10 +94,11 @@ async def make_edit_mask(
     """
     with journal.stage("mask"):
         region = await make_region(scene, plan, segmenter=segmenter, journal=journal)
-        return await asyncio.to_thread(_grown, region, plan, native_size)
+        return await asyncio.to_thread(grown, region, plan, native_size)
 
 
-def _grown(region: Region, plan: EditPlan, native_size: int) -> EditMask:
+def grown(region: Region, plan: EditPlan, native_size: int) -> EditMask:
+    """The mask of a region whose pixels are known."""
     repaint = region.thing if region.exact else grow.dilated(region.thing, plan.mask_dilation_px)
     reach = grow.feathered(repaint, plan.mask_blur_px)
     if region.outlined:

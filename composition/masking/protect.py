@@ -36,7 +36,7 @@ def protected_mask(
             continue
         instances = outlines.get(phrase, ())
         if not instances:
-            journal.warn(f"nothing like '{phrase}' was found: it is not protected")
+            journal.warn(unprotected(phrase))
         holding = [not rest and _holds(instance, thing) for instance in instances]
         if any(holding):
             journal.warn(f"'{phrase}' holds what is repainted: only the rest of it is protected")
@@ -45,6 +45,11 @@ def protected_mask(
             for instance, holds in zip(instances, holding, strict=True)
         ]
     return masks.union(found) if found else None
+
+
+def unprotected(phrase: str) -> str:
+    """The warning of what may not change and was not found."""
+    return f"nothing like '{phrase}' was found: it is not protected"
 
 
 def _holds(instance: Mask, thing: Mask) -> bool:

@@ -26,6 +26,12 @@ async def prepare(ctx: EditContext) -> Located:
     return Located(ctx=ctx, mask=mask, structure=Structure(poses=poses, depth=depth))
 
 
+async def structure_of(ctx: EditContext) -> Structure:
+    """What the controls preserve, where the mask is known already."""
+    poses, depth = await together(_estimate_poses(ctx), _estimate_depth(ctx))
+    return Structure(poses=poses, depth=depth)
+
+
 async def _locate_with_poses(ctx: EditContext) -> tuple[EditMask, Sequence[Pose]]:
     with ctx.journal.stage("detect"):
         found, poses = await together(find_target(ctx), _estimate_poses(ctx))

@@ -10,7 +10,7 @@ import numpy as np
 
 from composition.images import Image, Mask
 from composition.imaging import blending, geometry, masks
-from composition.imaging.keeping import keep
+from composition.imaging.keeping import Carried, Kept, keep
 from composition.imaging.one_look import Rgb
 from composition.masking.arranging import Arrangement
 from composition.masking.edit_mask import EditMask
@@ -49,7 +49,22 @@ async def laid_over_from_own_size(
     colour: Rgb | None = None,
 ) -> tuple[Image, ...]:
     """As `laid_over`, of what `at_own_size` has made of the images; what is only recoloured becomes of `colour`."""
-    candidates = [await asyncio.to_thread(_layers, edits, arrangement, images, colour) for images in painted]
+    return await _laid_over(
+        edits,
+        arrangement,
+        [await asyncio.to_thread(_layers, edits, arrangement, images, colour) for images in painted],
+    )
+
+
+async def laid_over_as_kept(edit: Located, arrangement: Arrangement, image: Image) -> Image:
+    """What `kept` has made of the only edit of a photograph, laid over that."""
+    (result,) = await _laid_over([edit], arrangement, [[Layer(edit=edit, image=image, alpha=edit.mask.alpha)]])
+    return result
+
+
+async def _laid_over(
+    edits: Sequence[Located], arrangement: Arrangement, candidates: list[list[Layer]]
+) -> tuple[Image, ...]:
     tight = [
         edits[place]
         for place in arrangement.order
@@ -79,7 +94,7 @@ def _layers(
     """From the lowest to the topmost."""
     own: dict[int, Image] = {}
     for canvas, image in zip(arrangement.canvases, images, strict=True):
-        own |= {place: _kept(edits[place], image, colour) for place in canvas}
+        own |= {place: kept(edits[place], image, colour).image for place in canvas}
     return [Layer(edit=edits[place], image=own[place], alpha=edits[place].mask.alpha) for place in arrangement.order]
 
 
@@ -130,17 +145,27 @@ def at_own_size(edits: Sequence[Located], model_image: Image) -> Image:
     return generated
 
 
-def _kept(edit: Located, generated: Image, colour: Rgb | None) -> Image:
-    """What was painted, with what is kept of the photograph."""
+def kept(edit: Located, generated: Image, colour: Rgb | None, before: Carried | None = None) -> Kept:
+    """What was painted, with what is kept of the photograph.
+
+    Args:
+        edit: whose mask has the crop that the others are of.
+        generated: what `at_own_size` gives.
+        colour: that the thing becomes where only that changes; None: as it was painted.
+        before: of a clip, the frame before, of the whole image's size.
+    """
     plan, mask, journal = edit.ctx.plan, edit.mask, edit.ctx.journal
     if plan.keep_light or (plan.keep_parts and not mask.thing.all()):
         original = mask.view(edit.ctx.request.base)
         thing, surface = mask.view(mask.thing), not plan.keep_light
-        kept = keep(generated, original, thing, parts=plan.keep_parts, surface=surface, colour=colour)
+        if before is not None:
+            material = replace(before.material, share=mask.view(before.material.share))
+            before = Carried(material=material, sure=mask.view(before.sure))
+        told = keep(generated, original, thing, parts=plan.keep_parts, surface=surface, colour=colour, before=before)
         if "light" not in journal.kept:  # of several candidates, the first one's
-            journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
-        return kept.image
-    return generated
+            journal.kept.update(light=round(told.light, 2), parts=round(told.parts, 2))
+        return told
+    return Kept(image=generated)
 
 
 def _blend(layer: Layer, ground: Image, alpha: Mask) -> Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from composition.masking.edit_mask import EditMask
 from composition.pipelines.context import EditContext
-from composition.pipelines.locating import Located, find_target, mask_of
+from composition.pipelines.locating import Located, Structure, find_target, mask_of
 
 
 async def locate(ctx: EditContext) -> EditMask:
@@ -17,3 +17,8 @@ async def locate(ctx: EditContext) -> EditMask:
 async def prepare(ctx: EditContext) -> Located:
     """Find it; there is no structure to preserve."""
     return Located(ctx=ctx, mask=await locate(ctx))
+
+
+async def structure_of(ctx: EditContext) -> Structure:
+    """What is to be preserved where the mask is known already: nothing."""
+    return Structure()

@@ -19,7 +19,7 @@ from composition.errors import EmptyMask, NoDetection
 from composition.images import Image, Mask
 from composition.imaging import geometry
 from composition.imaging.keeping import material_surface
-from composition.imaging.one_look import Rgb, common_colours, recoloured, surface_of
+from composition.imaging.one_look import Rgb, Surface, common_colours, recoloured, surface_of
 from composition.journal import Journal
 from composition.pipelines.account import describe_view, painting_of, warnings_of_several
 from composition.pipelines.context import EditContext
@@ -90,7 +90,8 @@ async def paint_views(views: Views, journal: Journal) -> tuple[Image, ...]:
         [[result]] = await diffuse_all(views.scenes[0].edits[0].ctx, journal, [request])
     note_results([scene.edits[0] for scene in views.scenes], request, [result], journal)
     with journal.stage("blend"):
-        looks = await asyncio.to_thread(_of_one_look, [scene.edits[0] for scene in views.scenes], result.images)
+        edits = [scene.edits[0] for scene in views.scenes]
+        looks = (await asyncio.to_thread(of_one_look, edits, result.images)).images
         painted = [
             await laid_over_from_own_size(scene.edits, scene.arrangement, [[image]], colour)
             for scene, (image, colour) in zip(views.scenes, looks, strict=True)
@@ -99,27 +100,39 @@ async def paint_views(views: Views, journal: Journal) -> tuple[Image, ...]:
     return tuple(next(edited)[0] if isinstance(view, Located) else view.ctx.request.base for view in views.all)
 
 
-def _of_one_look(edits: Sequence[Located], images: Sequence[Image]) -> list[tuple[Image, Rgb | None]]:
-    """What the model painted of each view, at the size of what it saw, and the colour that it becomes if only that.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Looks:
+    """Painted views.
 
-    Where colours are matched, all get one.
+    Attributes:
+        images: what the model painted of each, at the size of what it saw, and the colour that it becomes if only that.
+        surfaces: what each says of the look of the thing, as far as it does.
     """
+
+    images: tuple[tuple[Image, Rgb | None], ...]
+    surfaces: tuple[Surface, ...] = ()
+
+
+def of_one_look(edits: Sequence[Located], images: Sequence[Image], known: Sequence[Surface] = ()) -> Looks:
+    """Where colours are matched, all views get one, which those that are `known` already decide along with them."""
     seen = [at_own_size([edit], image) for edit, image in zip(edits, images, strict=True)]
     plan = edits[0].ctx.plan
     if not plan.color_match:
-        return [(image, None) for image in seen]
+        return Looks(images=tuple((image, None) for image in seen))
     find = material_surface if plan.keep_light else surface_of
     surfaces = [
         find(image, edit.mask.view(edit.ctx.request.base), edit.mask.view(edit.mask.thing))
         for edit, image in zip(edits, seen, strict=True)
     ]
-    colours = common_colours(surfaces)
+    colours = common_colours([*known, *surfaces])[len(known) :]
     if plan.keep_light:
-        return list(zip(seen, colours, strict=True))
-    return [
-        (image if had is None or wanted is None else recoloured(image, had.colour, wanted), None)
-        for image, had, wanted in zip(seen, surfaces, colours, strict=True)
-    ]
+        looks = list(zip(seen, colours, strict=True))
+    else:
+        looks = [
+            (image if had is None or wanted is None else recoloured(image, had.colour, wanted), None)
+            for image, had, wanted in zip(seen, surfaces, colours, strict=True)
+        ]
+    return Looks(images=tuple(looks), surfaces=tuple(one for one in surfaces if one is not None))
 
 
 def _make_request(scenes: Sequence[Scene]) -> DiffusionRequest:

@@ -13,8 +13,11 @@ from composition.marks import Mark
 class Analyzer(Protocol):
     """Signals for the router: YOLOX and CLIP."""
 
-    async def detect_objects(self, image: Image) -> tuple[Detection, ...]:
-        """COCO objects of the image (person, car, ...), best first, after NMS."""
+    async def detect_objects(self, image: Image, *, like: Image | None = None) -> tuple[Detection, ...]:
+        """COCO objects of the image (person, car, ...), best first, after NMS.
+
+        Where images of one kind have a network of their own, that of `like` is asked, another image; None: its own.
+        """
         ...
 
     async def classify_reference(self, image: Image) -> Mapping[ReferenceKind, float]:
@@ -29,8 +32,11 @@ class Analyzer(Protocol):
 class Detector(Protocol):
     """GroundingDINO: where is the thing that a phrase names."""
 
-    async def detect(self, image: Image, phrase: str) -> tuple[Detection, ...]:
-        """Instances of `phrase`, best first, above the configured confidence, after NMS; boxes inside the image."""
+    async def detect(self, image: Image, phrase: str, *, like: Image | None = None) -> tuple[Detection, ...]:
+        """Instances of `phrase`, best first, above the configured confidence, after NMS; boxes inside the image.
+
+        `like` as for `Analyzer.detect_objects`.
+        """
         ...
 
 

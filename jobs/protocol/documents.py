@@ -21,15 +21,17 @@ from composition.jobs import (
     JobStatus,
     Priority,
     UseOfReference,
+    VideoOfPayload,
 )
 from composition.marks import Point
-from composition.request import OF_EACH_EDIT, OPTIONS, ControlType, EditOptions, ResponseFormat
+from composition.request import OF_EACH_EDIT, OPTIONS, ControlType, EditOptions, ResponseFormat, VideoOutput
+from composition.result import Checkpoint
 from jobs.protocol.lifecycle import Record
 
 _PLAIN = tuple(
     f.name
     for f in fields(Job)
-    if f.name not in ("kind", "priority", "payload", "status", "result", "error")
+    if f.name not in ("kind", "priority", "payload", "status", "result", "error", "checkpoint")
 )  # fmt: skip
 _RECORD = tuple(f.name for f in fields(Record) if f.name not in ("job", "unread"))
 _READ: Mapping[Any, Callable[[Any], Any]] = {
@@ -55,6 +57,8 @@ def dump_record(record: Record) -> str:
         "error": asdict(job.error) if job.error else None,
         "record": {name: getattr(record, name) for name in _RECORD},
     }
+    if job.checkpoint is not None:
+        document["checkpoint"] = asdict(job.checkpoint)
     document |= record.unread or {}
     return json.dumps(document, separators=(",", ":"))
 
@@ -82,6 +86,7 @@ def load_record(text: str | bytes) -> Record:
         payload=payload,
         result=_load_result(document["result"]) if document["result"] else None,
         error=JobError(**document["error"]) if document["error"] else None,
+        checkpoint=_load_checkpoint(document.get("checkpoint")),
     )
     return Record(job=job, unread=unread, **{name: inner[name] for name in _RECORD if name in inner})
 
@@ -91,15 +96,20 @@ def dump_event_data(event: JobEvent) -> str:
 
 
 def _dump_result(result: JobResult) -> dict[str, Any]:
-    """Without what only candidates need, so that a version that knows none reads every other result."""
+    """Without what only candidates or clips need, so that a version that knows none reads every other result."""
     document = asdict(result)
-    if not result.other_image_keys:
-        del document["other_image_keys"]
+    for name in ("other_image_keys", "video_key", "video_media_type"):
+        if not document[name]:
+            del document[name]
     return document
 
 
 def _load_result(document: Mapping[str, Any]) -> JobResult:
     return JobResult(**{**document, "other_image_keys": tuple(document.get("other_image_keys", ()))})
+
+
+def _load_checkpoint(document: Mapping[str, Any] | None) -> Checkpoint | None:
+    return None if document is None else Checkpoint(**{name: tuple(keys) for name, keys in document.items()})
 
 
 def _names_only(payload: dict[str, Any]) -> EditPayload:
@@ -128,7 +138,7 @@ def dump_payload(payload: EditPayload) -> dict[str, Any]:
     document = asdict(payload)
     document["options"]["loras"] = dict(payload.options.loras)
     document["lora_digests"] = dict(payload.lora_digests)
-    for name in ("edits", "reference_uses", "view_keys"):
+    for name in ("edits", "reference_uses", "view_keys", "video"):
         if not document[name]:
             del document[name]
     for edit in document.get("edits", ()):
@@ -159,7 +169,12 @@ def load_payload(document: Mapping[str, Any]) -> EditPayload:
         lora_digests=document.get("lora_digests", {}),
         edits=tuple(_load_edit(edit) for edit in edits),
         view_keys=tuple(document.get("view_keys", ())),
+        video=_load_video(document.get("video")),
     )
+
+
+def _load_video(document: Mapping[str, Any] | None) -> VideoOfPayload | None:
+    return None if document is None else VideoOfPayload(**{**document, "output": VideoOutput(document["output"])})
 
 
 def _load_edit(document: Mapping[str, Any]) -> EditOfPayload:

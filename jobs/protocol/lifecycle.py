@@ -86,7 +86,7 @@ def admit(job: Job, *, order: int, now: float) -> Change:
     """A new job, pending whatever the caller filled in."""
     fresh = replace(
         job, status=JobStatus.PENDING, attempt=0, progress=0.0, stage="", created_at=now,
-        finished_at=None, result=None, error=None, cancel_requested=False,
+        finished_at=None, result=None, error=None, cancel_requested=False, checkpoint=None,
     )  # fmt: skip
     return _with_status_event(Record(job=fresh, order=order))
 
@@ -115,7 +115,8 @@ def heartbeat(record: Record, *, token: int, lease_s: float, progress: Progress 
     if progress is None:
         return Change(record=renewed)
     fraction = max(renewed.job.progress, min(progress.fraction, 1.0))
-    job = replace(renewed.job, progress=fraction, stage=progress.stage)
+    checkpoint = progress.checkpoint or renewed.job.checkpoint
+    job = replace(renewed.job, progress=fraction, stage=progress.stage, checkpoint=checkpoint)
     data = {
         "stage": progress.stage,
         "progress": fraction,
@@ -263,7 +264,7 @@ def _move(record: Record, status: JobStatus, now: float) -> Change:
     change = _with_status_event(replace(record, job=job, worker_id=holder))
     if not status.terminal:
         return change
-    return replace(change, garbage=job.payload.blob_keys, delivery=_delivery(job) if job.callback_url else None)
+    return replace(change, garbage=job.working_keys, delivery=_delivery(job) if job.callback_url else None)
 
 
 def _with_status_event(record: Record) -> Change:

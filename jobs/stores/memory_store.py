@@ -85,7 +85,7 @@ class MemoryJobStore(RecordJobStore):
         named = set(self._garbage)
         for record in self._records.values():
             job = record.job
-            named.update(lifecycle.result_keys(job) if job.status.terminal else job.payload.blob_keys)
+            named.update(lifecycle.result_keys(job) if job.status.terminal else job.working_keys)
         return tuple(key for key in keys if key not in named)
 
     async def _now(self) -> float:

@@ -149,6 +149,9 @@ def commands(
         out += _move(keys, old, record, now)
     elif job.status is JobStatus.PROCESSING:
         out.append(["ZADD", keys.leased, record.lease_until, job.id])
+    if old is not None and job.checkpoint != old.job.checkpoint and job.checkpoint is not None:
+        known = old.job.working_keys
+        out += [["HSET", keys.blobs, key, job.id] for key in job.checkpoint.blob_keys if key not in known]
     for event in change.events:
         out += _event(keys, event)
     out += [["SADD", keys.garbage, key] for key in change.garbage]
@@ -214,7 +217,7 @@ def _move(keys: RedisKeys, old: Record | None, record: Record, now: float) -> It
         yield ["ZREM", keys.waited_for, job.id]
         if job.session is not None:
             yield ["ZREM", keys.session(job.owner, job.session), job.id]
-        for key in job.payload.blob_keys:
+        for key in job.working_keys:
             yield ["HDEL", keys.blobs, key]
         for key in lifecycle.result_keys(job):
             yield ["HSET", keys.blobs, key, job.id]

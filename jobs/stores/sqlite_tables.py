@@ -59,6 +59,8 @@ def write(db: sqlite3.Connection, change: Change) -> None:
         _append_event(db, event)
     if job.status is JobStatus.PENDING and job.attempt == 0:
         _name_blobs(db, job.id, job.payload.blob_keys)
+    if job.checkpoint is not None:
+        _name_blobs(db, job.id, job.checkpoint.blob_keys)
     if job.status.terminal:
         db.execute("DELETE FROM job_blobs WHERE job_id = ?", (job.id,))
         _name_blobs(db, job.id, lifecycle.result_keys(job))

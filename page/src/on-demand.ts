@@ -3,6 +3,7 @@
 import "./on-demand.css";
 
 export { severalBody } from "./edit/several";
+export { takeClip } from "./edit/clip";
 export { takeViews, viewsBody } from "./edit/views";
 export { EditAccountList } from "./parts/edit-accounts";
 export { EditList, added } from "./parts/edit-list";
@@ -11,3 +12,4 @@ export { LoraPanel } from "./parts/lora-panel";
 export { Photographs } from "./parts/photographs";
 export { SettingFields } from "./parts/setting-fields";
 export { ViewsResult } from "./parts/views-result";
+export { openOther } from "./runs/elsewhere";

@@ -70,11 +70,11 @@ const STAGES: Record<string, string> = {
   encode: "Saving",
 };
 
-/** Where a job is. */
-export function stageOf(progress: Progress): string {
+/** Where a job is; what it counts. */
+export function stageOf(progress: Progress, unit = "step"): string {
   if (progress.status === "pending") return "Waiting for its turn";
   const stage = STAGES[progress.stage] ?? "Starting";
-  return progress.stage === "diffuse" && progress.totalSteps ? `${stage}, step ${progress.step} of ${progress.totalSteps}` : stage;
+  return progress.stage === "diffuse" && progress.totalSteps ? `${stage}, ${unit} ${progress.step} of ${progress.totalSteps}` : stage;
 }
 
 /** How far one of several candidates is painted, 0 to 1; null where that is not said. */

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from composition.decision import ReferenceKind
 from composition.images import Detection, Image
+from runners.analyzer.queries import ObjectsQuery
 from runners.remote import RunnerClient
 
 
@@ -16,8 +17,8 @@ class BentoAnalyzer(RunnerClient):
     def __init__(self, handle: Any) -> None:
         super().__init__(handle, name="analyzer")
 
-    async def detect_objects(self, image: Image) -> tuple[Detection, ...]:
-        return cast(tuple[Detection, ...], await self.ask("detect_objects", image))
+    async def detect_objects(self, image: Image, *, like: Image | None = None) -> tuple[Detection, ...]:
+        return cast(tuple[Detection, ...], await self.ask("detect_objects", ObjectsQuery(image=image, like=like)))
 
     async def classify_reference(self, image: Image) -> Mapping[ReferenceKind, float]:
         return cast(Mapping[ReferenceKind, float], await self.ask("classify_reference", image))

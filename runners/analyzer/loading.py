@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composition.images import Image
 from models_store.manifest import ELSEWHERE, HOME
 from models_store.store import ModelSet
 from runners.analyzer.clip import ClipClassifier
+from runners.analyzer.queries import AskedByQueries, ObjectsQuery
 from runners.analyzer.yolox import YoloxDetector
 from runners.detectors_by_home import Detector, DetectorsByHome
 from runners.home import Home
@@ -17,7 +17,7 @@ from runners.perception import PerceptionPlace
 
 @dataclass(frozen=True, kw_only=True)
 class AnalyzerModels:
-    yolox: Detector[Image]
+    yolox: Detector[ObjectsQuery]
     clip: ClipClassifier
 
 
@@ -29,13 +29,13 @@ def load_models(models: ModelSet, place: PerceptionPlace) -> AnalyzerModels:
     )
 
 
-def _load_objects(models: ModelSet, place: PerceptionPlace) -> Detector[Image]:
-    detector = YoloxDetector(open_network(models.part("yolox", "model"), place.device, home=place.home))
+def _load_objects(models: ModelSet, place: PerceptionPlace) -> Detector[ObjectsQuery]:
+    detector = AskedByQueries(YoloxDetector(open_network(models.part("yolox", "model"), place.device, home=place.home)))
     others = load_elsewhere(models, place)
     if others is None:
         return detector
     home, elsewhere = others
-    return DetectorsByHome(home, lambda image: image, here=detector, elsewhere=elsewhere)
+    return DetectorsByHome(home, here=detector, elsewhere=AskedByQueries(elsewhere))
 
 
 def load_elsewhere(models: ModelSet, place: PerceptionPlace) -> tuple[Home, YoloxDetector] | None:

@@ -12,6 +12,7 @@ from composition.decision import ReferenceKind
 from composition.images import Detection, Image
 from models_store.plan.decided import decide, planned
 from models_store.store import ModelSet
+from runners.analyzer.queries import ObjectsQuery
 from runners.packing import packed
 from runners.refusal import refusing_to_start
 from runners.remote import SERVICE_OPTIONS, Answer, Parcel, batched, unbatched
@@ -43,7 +44,7 @@ class AnalyzerRunner(StaysForFront):
             watch_runner(_CONFIG, "analyzer")
 
     @batched(MAX_IMAGES)
-    def detect_objects(self, items: list[Parcel[Image]]) -> list[Answer[tuple[Detection, ...]]]:
+    def detect_objects(self, items: list[Parcel[ObjectsQuery]]) -> list[Answer[tuple[Detection, ...]]]:
         """COCO objects per image."""
         return self._desk.answer(
             "detect_objects",

@@ -20,8 +20,9 @@ class BentoDetector(RunnerClient):
     def __init__(self, handle: Any) -> None:
         super().__init__(handle, name="detector")
 
-    async def detect(self, image: Image, phrase: str) -> tuple[Detection, ...]:
-        return cast(tuple[Detection, ...], await self.ask("detect", DetectQuery(image=image, phrase=phrase)))
+    async def detect(self, image: Image, phrase: str, *, like: Image | None = None) -> tuple[Detection, ...]:
+        query = DetectQuery(image=image, phrase=phrase, like=like)
+        return cast(tuple[Detection, ...], await self.ask("detect", query))
 
     async def segment(self, image: Image, detections: Sequence[Detection]) -> tuple[Mask, ...]:
         if not detections:

@@ -52,4 +52,4 @@ def _load_grounding(limits: DetectionConfig, models: ModelSet, place: Perception
         return dino
     home, objects = others
     finder = CocoFinder(objects, confidence=confidence)
-    return DetectorsByHome(home, lambda query: query.image, here=dino, elsewhere=finder)
+    return DetectorsByHome(home, here=dino, elsewhere=finder)

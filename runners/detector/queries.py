@@ -13,10 +13,14 @@ from runners.detector.phrases import split_phrases
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DetectQuery:
-    """What to look for and where; several phrases are separated by full stops."""
+    """What to look for and where; several phrases are separated by full stops.
+
+    `like`: the image whose kind says with which network, where that is another one.
+    """
 
     image: Image
     phrase: str
+    like: Image | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

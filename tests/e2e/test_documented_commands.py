@@ -196,6 +196,7 @@ def test_the_commands_of_the_client_page_work(service_url, installed, tmp_path):
     (tmp_path / "photos").mkdir()
     for name in ("photo.jpg", "side.jpg", "rims.png", "photos/a.jpg", "photos/b.jpg"):
         photo(256, 320).save(tmp_path / name)
+    photo(256, 320).save(tmp_path / "drive.gif", save_all=True, append_images=[photo(256, 320).rotate(1)])
     Image.fromarray(np.eye(256, 320, dtype=np.uint8) * 255).save(tmp_path / "mask.png")
     (tmp_path / "ink.safetensors").write_bytes(lora_for_the_served_model(2))
     (edits,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/client.md").read_text(), re.DOTALL)
@@ -209,7 +210,7 @@ def test_the_commands_of_the_client_page_work(service_url, installed, tmp_path):
     assert "photo.edited.png" in said
     assert "ink: lora for models of another width" in said
     written = ("photo.edited.png", "piped.png", "out.webp", "photo.overlay.png", "photos.edited/a.png", "ink.png")
-    written += ("both.png", "planned.png", "views/photo.edited.png", "views/side.edited.png")
+    written += ("both.png", "planned.png", "views/photo.edited.png", "views/side.edited.png", "red.gif")
     assert {size_of(tmp_path / name) for name in written} == {(320, 256)}
     assert (tmp_path / "piped.png").read_bytes() != (tmp_path / "photo.jpg").read_bytes()
 

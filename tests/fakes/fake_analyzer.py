@@ -13,9 +13,11 @@ class FakeAnalyzer:
         self.prompt_structural = prompt_structural
         self.calls: list[str] = []
         self.prompts: list[str] = []
+        self.likes: list = []
 
-    async def detect_objects(self, image):
+    async def detect_objects(self, image, *, like=None):
         self.calls.append("objects")
+        self.likes.append(like)
         return self.objects
 
     async def classify_reference(self, image):

@@ -17,6 +17,6 @@ class FakeDetector:
         self.found = found or {}
         self.phrases: list[str] = []
 
-    async def detect(self, image, phrase):
+    async def detect(self, image, phrase, *, like=None):
         self.phrases.append(phrase)
         return tuple(self.found.get(phrase, self.found.get("*", ())))

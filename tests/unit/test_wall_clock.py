@@ -15,6 +15,7 @@ from api.app import create_app
 from api.codec import PillowCodec
 from api.context import ApiContext
 from api.security import install_guards
+from api.video.codec import make_video_codec
 from composition.config import Config
 from composition.jobs import Job
 from jobs.blobs.memory_blobs import MemoryBlobStore
@@ -91,8 +92,8 @@ async def served(folder: Path, clock: ManualClock) -> AsyncIterator[Served]:
     await queue.start()
     app = create_app(
         ApiContext(
-            config=config, queue=queue, blobs=blobs, codec=PillowCodec(max_side_px=512), fetcher=FakeFetcher(),
-            health=FakeModelHealth(), loras=lora_library(),
+            config=config, queue=queue, blobs=blobs, codec=PillowCodec(max_side_px=512),
+            videos=make_video_codec(config), fetcher=FakeFetcher(), health=FakeModelHealth(), loras=lora_library(),
         )
     )  # fmt: skip
     install_guards(app, config.api)

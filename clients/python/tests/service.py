@@ -91,10 +91,15 @@ def lora(name: str, file: bytes, *, source: str = "upload", words: tuple[str, ..
 
 @dataclass
 class Service:
-    """Answers one request after the other; `before` may answer instead, or raise."""
+    """Answers one request after the other; `before` may answer instead, or raise.
+
+    `result` is that of every job, and `clip` its file.
+    """
 
     life: Life = field(default_factory=Life)
     before: Callable[[httpx.Request], httpx.Response | None] = lambda request: None
+    result: dict | None = None
+    clip: bytes = b""
     requests: list[httpx.Request] = field(default_factory=list)
     jobs: dict[str, dict] = field(default_factory=dict)
     keys: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -146,6 +151,8 @@ class Service:
             self.jobs[job_id]["status"] = "cancelled"
         if part == "events":
             return self._events(job_id)
+        if part == "video":
+            return httpx.Response(200, content=self.clip)
         if part == "image":
             return httpx.Response(200, content=PIXEL)
         return httpx.Response(200, json=self._status(job_id))
@@ -187,7 +194,7 @@ class Service:
     def _status(self, job_id: str) -> dict:
         status = self.jobs[job_id]["status"]
         code, message = self.life.error or (None, None)
-        result = {
+        result = self.result or {
             "image": base64.b64encode(PIXEL).decode(),
             "pipeline_used": "simple",
             "models_used": ["clip"],

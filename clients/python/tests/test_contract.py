@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 import pytest
 from composition_client import answers
-from composition_client.body import body_of, views_body_of
+from composition_client.body import body_of, video_body_of, views_body_of
 from composition_client.errors import BY_CODE
 from composition_client.options import Config, DrawnPart, OneEdit, OneReference
 from pydantic import BaseModel, create_model
@@ -91,6 +91,12 @@ def test_the_request_of_views_has_every_field_of_the_service_s(schemas):
         views_body_of([b"a", b"b"], "p", reference=b"c", **{k: v for k, v in OTHERS.items() if k != "n"}).content
     )
     assert {*body, "reference_image", "response_format"} == schemas["ViewsRequest"]["properties"].keys()
+
+
+def test_the_request_of_a_clip_has_every_field_of_the_service_s(schemas):
+    given = {k: v for k, v in OTHERS.items() if k not in ("n", "session")}
+    body = json.loads(video_body_of(b"a", "p", reference=b"c", output="gif", **given).content)
+    assert {*body, "reference_image", "response_format"} == schemas["VideoRequest"]["properties"].keys()
 
 
 def test_one_of_several_edits_has_every_field_of_the_service_s(schemas):

@@ -149,7 +149,7 @@ def test_a_detached_job_prints_its_id_and_is_shown_later(compose, service, two):
         (["photo.jpg"] * 9 + ["x"], "these are 9 before 'x'"),
         (["photo.jpg", "gone.jpg", "x"], "gone.jpg: there is no such file"),
         (["photo.jpg", "photo.jpg", "x"], "several images would be written to"),
-        (["photo.jpg", "side.jpg", "x", "--detach", "-o", "out"], "--detach waits for no image"),
+        (["photo.jpg", "side.jpg", "x", "--detach", "-o", "out"], "--detach waits for no result"),
         (["photo.jpg", "side.jpg", "x", "--callback-url", "http://a"], "--callback-url is for --detach"),
         (["photo.jpg", "side.jpg", "x", "--box", "1,2,3,4"], "No such option"),
         (["photo.jpg", "side.jpg", "x", "-m", "photo.jpg"], "No such option"),

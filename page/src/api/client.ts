@@ -41,6 +41,9 @@ export interface Metadata {
   loras?: LoraUse[];
   edits?: EditAccount[];
   views?: ViewAccount[];
+  /** How many, of a clip. */
+  frames?: number;
+  frames_edited?: number;
   warnings?: string[];
 }
 
@@ -95,7 +98,8 @@ export interface Analysis {
 }
 
 export interface EditResult {
-  image: string | null;
+  /** Of a clip neither: it is a file of its job. */
+  image?: string | null;
   /** Of several candidates or views: every one of them. */
   images?: string[] | null;
   pipeline_used: string;
@@ -163,7 +167,8 @@ export class Client {
 
   submit(body: Body, idempotencyKey: string): Promise<string> {
     const headers = { "Idempotency-Key": idempotencyKey };
-    return this.json<{ job_id: string }>("POST", `/api/v1/${isOfViews(body) ? "views" : "generate"}/async`, { body, headers }).then((answer) => answer.job_id);
+    const path = "video" in body ? "video" : isOfViews(body) ? "views/async" : "generate/async";
+    return this.json<{ job_id: string }>("POST", `/api/v1/${path}`, { body, headers }).then((answer) => answer.job_id);
   }
 
   status(id: string, signal?: AbortSignal): Promise<JobState> {
@@ -173,6 +178,11 @@ export class Client {
   /** A small file of a job's image. */
   thumbnail(id: string, signal: AbortSignal): Promise<Blob> {
     return this.answered("GET", `/api/v1/jobs/${id}/image?max_side=236`, { signal }).then((answer) => answer.blob());
+  }
+
+  /** The file of a job's clip. */
+  clip(id: string): Promise<Blob> {
+    return this.answered("GET", `/api/v1/jobs/${id}/video`, {}).then((answer) => answer.blob());
   }
 
   cancel(id: string): Promise<JobState> {

@@ -26,12 +26,14 @@ export interface Abilities {
   edits: { most: number; own: Setting[] } | null;
   /** How many photographs of one thing may be edited together; 1 where each is edited by itself. */
   views: number;
+  /** Whether clips are edited. */
+  video: boolean;
 }
 
 /** Said by the page itself, by what is drawn and clicked. */
 const SAID_BY_THE_PAGE = new Set(["mask_mode", "return_mask", "points", "box"]);
 
-export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1, references: 1, loras: null, edits: null, views: 1 };
+export const NO_ABILITIES: Abilities = { settings: [], clicks: false, boxes: false, candidates: 1, references: 1, loras: null, edits: null, views: 1, video: false };
 
 interface Schema {
   $ref?: string;
@@ -71,7 +73,7 @@ export function abilitiesOf(document: unknown): Abilities {
   const own = settings.filter(({ name }) => each.includes(name)).map((setting) => ({ ...setting, usual: null }));
   const edits = several ? { most: several.maxItems ?? 1, own } : null;
   const views = schemas["ViewsRequest"]?.properties?.["base_images"]?.maxItems ?? 1;
-  return { settings, clicks: "points" in options, boxes: "box" in options, candidates, references, loras, edits, views };
+  return { settings, clicks: "points" in options, boxes: "box" in options, candidates, references, loras, edits, views, video: "VideoRequest" in schemas };
 }
 
 function without({ $ref: _ref, anyOf: _anyOf, ...rest }: Schema): Schema {

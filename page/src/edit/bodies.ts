@@ -23,8 +23,15 @@ export function bodyOfSeveral(base: string, edits: readonly EachParts[], setting
   };
 }
 
-/** One edit of several photographs of a thing, in which it is looked for. */
-export function bodyOfViews(bases: readonly string[], parts: Pick<Parts, "prompt" | "negative" | "references" | "config">): Body {
+type InAll = Pick<Parts, "prompt" | "negative" | "references" | "config">;
+
+function bodyInAll(parts: InAll): Body {
   const { base_image: _ofOne, ...rest } = bodyOf({ ...parts, base: "", mask: null, points: [], box: null });
-  return { base_images: bases, ...rest };
+  return rest;
 }
+
+/** One edit of several photographs of a thing, in which it is looked for. */
+export const bodyOfViews = (bases: readonly string[], parts: InAll): Body => ({ base_images: bases, ...bodyInAll(parts) });
+
+/** One edit of a clip, in every frame. */
+export const bodyOfClip = (video: string, parts: InAll): Body => ({ video, ...bodyInAll(parts) });

@@ -24,7 +24,7 @@ export interface Edit {
 /** The photo, with the edit that is in the hand. */
 export interface Draft extends Edit {
   photo: Photo | null;
-  /** Other photographs of what the photo shows: the one edit is of all of them. */
+  /** Other photographs of what the photo shows, or the clip that begins with it: the one edit is of all of them. */
   views: Photo[];
   chosen: Record<string, unknown>;
   /** LoRAs and embeddings by name, with their weights. */

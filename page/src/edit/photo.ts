@@ -8,11 +8,13 @@ export interface Photo extends Size {
   blob: Blob;
   /** Said to the person, when the page had to change something. */
   note: string | null;
+  /** It is no photo but a clip, which a draft has among its views. */
+  clip?: true;
 }
 
 /** What the service reads; anything else that the browser can show is turned into a PNG. */
 const READ_BY_THE_SERVICE = ["image/png", "image/jpeg", "image/webp"];
-export const ACCEPTED = "image/*";
+export const ACCEPTED = "image/*,video/*";
 
 export class NotAnImage extends Error {}
 
@@ -35,7 +37,7 @@ export async function scaledDown(photo: Photo, longest: number): Promise<Photo> 
   return { ...size, name: photo.name, blob: await redrawn(bitmap, size, type), note };
 }
 
-function redrawn(bitmap: ImageBitmap, size: Size, type: string): Promise<Blob> {
+export function redrawn(bitmap: ImageBitmap, size: Size, type: string): Promise<Blob> {
   const canvas = canvasOf(size);
   const pen = canvas.getContext("2d");
   if (pen) pen.imageSmoothingQuality = "high";
@@ -45,9 +47,9 @@ function redrawn(bitmap: ImageBitmap, size: Size, type: string): Promise<Blob> {
   });
 }
 
-/** The images among what was dropped or pasted. */
+/** The images and clips among what was dropped or pasted. */
 export function imagesIn(transfer: DataTransfer | null): File[] {
-  return [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/") || file.type === "");
+  return [...(transfer?.files ?? [])].filter(({ type }) => /^$|^(image|video)\//.test(type));
 }
 
 const dataUrls = new WeakMap<Blob, Promise<string>>();

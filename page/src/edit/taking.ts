@@ -10,6 +10,8 @@ import { photoFrom } from "./photo";
 /** Why the last file could not be taken. */
 export const takingError = signal<unknown>(null);
 
+const MAY_MOVE = /gif|webp|^video/;
+
 export type Place = "photo" | "reference" | "view";
 
 /** Several photos at once are of one thing, where the service edits such together; else the first one is taken. */
@@ -23,6 +25,10 @@ export async function takeAll(files: File[], as: Place): Promise<void> {
 export async function take(blob: Blob, as: "photo" | "reference", name = blob instanceof File ? blob.name : "image"): Promise<void> {
   takingError.value = null;
   try {
+    if (as === "photo" && MAY_MOVE.test(blob.type)) {
+      await abilitiesLearnt;
+      if (abilities.value.video && (await (await import("../on-demand")).takeClip(blob, name))) return;
+    }
     const taken = await photoFrom(blob, name || "pasted image");
     if (as === "reference") {
       await abilitiesLearnt;

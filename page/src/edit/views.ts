@@ -4,7 +4,7 @@ import type { Body } from "../api/client";
 import { abilities, abilitiesLearnt } from "../api/service";
 import { after, present } from "../mask/history";
 import { shown } from "../runs/running";
-import { bodyOfViews } from "./bodies";
+import { bodyOfClip, bodyOfViews } from "./bodies";
 import { type Draft, change, configOf, draft, takePhoto } from "./draft";
 import { type Photo, dataUrl, photoFrom } from "./photo";
 import { takingError } from "./taking";
@@ -40,7 +40,9 @@ function keep([first, ...views]: readonly Photo[]): void {
 }
 
 export async function viewsBody(draft: Draft): Promise<Body> {
+  const [clip] = draft.views;
   const urls = (photos: readonly Photo[]) => Promise.all(photos.map(({ blob }) => dataUrl(blob)));
-  const [bases, references] = await Promise.all([urls(photographsOf(draft)), urls(draft.references)]);
-  return bodyOfViews(bases, { prompt: draft.prompt, negative: draft.negative, references, config: configOf(draft) });
+  const [bases, references] = await Promise.all([urls(clip?.clip ? [clip] : photographsOf(draft)), urls(draft.references)]);
+  const parts = { prompt: draft.prompt, negative: draft.negative, references, config: configOf(draft) };
+  return clip?.clip && bases[0] ? bodyOfClip(bases[0], parts) : bodyOfViews(bases, parts);
 }

@@ -5,9 +5,10 @@ import type { JobSummary } from "../api/client";
 import { client } from "../api/service";
 import { titleOf } from "../edit/draft";
 import { type Run, isRunning, progressOf } from "../runs/run";
-import { otherJobs, openOther, remove, runs, show, shown } from "../runs/running";
+import { otherJobs, remove, runs, show, shown } from "../runs/running";
 import { percent, timeOf } from "../words";
 import { Icon } from "./icon";
+import { onDemand } from "./later";
 import { useObjectUrl } from "./object-url";
 
 /** What was made before, here and elsewhere. */
@@ -31,7 +32,7 @@ function stateOf(run: Run): string {
 }
 
 function Entry({ run }: { run: Run }) {
-  const image = useObjectUrl(run.candidates.find((candidate) => candidate.image)?.image ?? run.draft.photo?.blob);
+  const image = useObjectUrl(run.candidates.find(({ image }) => image?.type.startsWith("image/"))?.image ?? run.draft.photo?.blob);
   const title = titleOf(run.draft);
   const open = () => {
     show(run);
@@ -56,7 +57,7 @@ function Other({ job }: { job: JobSummary }) {
   const thumb = useRef<HTMLSpanElement>(null);
   const image = useObjectUrl(useThumbnail(thumb, job));
   return (
-    <button type="button" class="entry" disabled={job.status !== "completed"} title="Started elsewhere" onClick={() => void openOther(job)}>
+    <button type="button" class="entry" disabled={job.status !== "completed"} title="Started elsewhere" onClick={() => void onDemand().then(({ openOther }) => openOther(job))}>
       <span class="thumb" ref={thumb}>{image ? <img src={image} alt="" /> : <Icon name="image" />}</span>
       <span class="what">{job.prompt}</span>
       <span class="quiet">elsewhere{job.status !== "completed" && ` · ${job.status}`}</span>

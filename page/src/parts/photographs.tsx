@@ -3,14 +3,20 @@ import { draft } from "../edit/draft";
 import type { Photo } from "../edit/photo";
 import { takingError } from "../edit/taking";
 import { photographsOf, removePhotograph } from "../edit/views";
+import { Clip } from "./clips";
 import { useDropping } from "./dropping";
 import { FileButton } from "./file-button";
 import { Icon } from "./icon";
 import { useObjectUrl } from "./object-url";
 import { Trouble } from "./trouble";
 
-/** Several photographs of one thing, side by side. */
+/** Several photographs of one thing, side by side, or a clip. */
 export function Photographs() {
+  const [clip] = draft.value.views;
+  return clip?.clip ? <Clip clip={clip} /> : <SideBySide />;
+}
+
+function SideBySide() {
   const photos = photographsOf(draft.value);
   return (
     <>

@@ -51,14 +51,14 @@ function Head({ run, candidate }: { run: Run; candidate: Candidate | null }) {
 }
 
 /** What can be done with an image; `which` is in the name of its file. */
-export function Actions({ run, image, which }: { run: Run; image: Blob; which: unknown }) {
+export function Actions({ run, image, which, clip = false }: { run: Run; image: Blob; which: unknown; clip?: boolean }) {
   const url = useObjectUrl(image);
   const name = `${titleOf(run.draft).replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40)}-${which ?? ""}.${image.type.split("/")[1]}`;
   return (
     <div class="group last">
       {run.draft.photo && <button type="button" onClick={() => void anotherTry(run.draft)}><Icon name="again" beside /> Another try</button>}
       {run.draft.photo && run.draft !== draft.value && <button type="button" onClick={() => { restore(run.draft); shown.value = null; }}>Edit this again</button>}
-      <button type="button" onClick={() => void take(image, "photo", name)}><Icon name="image" beside /> Use as photo</button>
+      {!clip && <button type="button" onClick={() => void take(image, "photo", name)}><Icon name="image" beside /> Use as photo</button>}
       <a class="button primary" href={url} download={name}><Icon name="download" beside /> Download</a>
     </div>
   );
@@ -113,10 +113,10 @@ function Tile({ run, candidate, index }: { run: Run; candidate: Candidate; index
   );
 }
 
-export function Running({ run }: { run: Run }) {
+export function Running({ run, unit }: { run: Run; unit?: string }) {
   const share = progressOf(run);
   const first = run.candidates.find((candidate) => !isOver(candidate)) ?? run.candidates[0];
-  const [stage, step] = first ? stageOf(first.progress).split(", ") : [];
+  const [stage, step] = first ? stageOf(first.progress, unit).split(", ") : [];
   return (
     <div class="running">
       <progress max={1} value={share} aria-label="Progress of the edit" />

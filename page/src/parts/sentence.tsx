@@ -45,7 +45,7 @@ export function Sentence() {
           </fieldset>
         </>
       )}
-      <button class="primary run" type="submit" aria-disabled={reason !== null} aria-describedby="sentence-hint">{views.length > 0 ? "Edit the photos" : "Edit the photo"}</button>
+      <button class="primary run" type="submit" aria-disabled={reason !== null} aria-describedby="sentence-hint">Edit the {views[0] ? (views[0].clip ? "clip" : "photos") : "photo"}</button>
       <p id="sentence-hint" class="quiet">{reason ?? "Enter starts the edit. Everything outside the region stays as it is."}</p>
       <Trouble error={submissionError.value} />
     </form>

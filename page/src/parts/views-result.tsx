@@ -6,6 +6,7 @@ import { photographsOf } from "../edit/views";
 import { type Candidate, type Run, isOver, isRunning } from "../runs/run";
 import { shown } from "../runs/running";
 import { durationOf, lorasOf, stageOf } from "../words";
+import { ClipResult } from "./clips";
 import { Warnings } from "./facts";
 import { Icon } from "./icon";
 import { useObjectUrl } from "./object-url";
@@ -13,14 +14,19 @@ import { columnsOf } from "./photographs";
 import { Actions, One, Running } from "./result";
 import { Trouble } from "./trouble";
 
-/** What came of several photographs of one thing: side by side, and each beside what it was before. */
+/** What came of several photographs of one thing, or of a clip. */
 export function ViewsResult({ run }: { run: Run }) {
+  const [first] = run.candidates;
+  if (!first) return null;
+  return run.draft.views[0]?.clip || first.account?.metadata.frames ? <ClipResult run={run} candidate={first} /> : <SideBySide run={run} first={first} />;
+}
+
+/** The photographs side by side, and each beside what it was before. */
+function SideBySide({ run, first }: { run: Run; first: Candidate }) {
   const [before, showBefore] = useState(false);
   const at = shown.value?.candidate ?? null;
   const candidate = at === null ? null : (run.candidates[at] ?? null);
   const photos = photographsOf(run.draft);
-  const [first] = run.candidates;
-  if (!first) return null;
   const views = first.account?.metadata.views ?? [];
   return (
     <>

@@ -35,8 +35,9 @@ export function newCandidate(seed: number | null, key: string = crypto.randomUUI
   return { key, jobId: null, seed, progress: STARTING, image: null, failure: null, account: null };
 }
 
-/** Whether its candidates are photographs of one thing, each with what came of it. */
-export const showsViews = ({ draft, candidates: [first] }: Run) => draft.views.length > 0 || first?.account?.metadata.views !== undefined;
+/** Whether it is of a clip, or its candidates are photographs of one thing, each with what came of it. */
+export const showsViews = ({ draft, candidates: [first] }: Run) =>
+  draft.views.length > 0 || first?.account?.metadata.views !== undefined || first?.account?.metadata.frames !== undefined;
 
 /** Which candidates are one job: their places, job by job. */
 export function jobsOf(run: Run): number[][] {

@@ -6,7 +6,7 @@ import { ApiError, type Body, type EditResult, type JobSummary, isAbort } from "
 import { type Progress, follow } from "../api/following";
 import { abilities, client } from "../api/service";
 import { forCandidates, seedsOf } from "../edit/body";
-import { type Draft, EMPTY_EDIT, draft, settingsOf } from "../edit/draft";
+import { draft, settingsOf } from "../edit/draft";
 import { requestBody } from "../edit/parts";
 import { blobOf } from "../edit/photo";
 import { type Candidate, type Failure, type Run, isOver, isRunning, jobsOf, newCandidate } from "./run";
@@ -41,8 +41,8 @@ export async function start(): Promise<void> {
   }
   const { count, views } = draft.value;
   const chosen = settingsOf(draft.value)["seed"];
-  // Every view has the one seed.
-  const seeds = views.length > 0 ? [seedsOf(1, chosen), ...views.map(() => seedsOf(1, chosen))].flat() : seedsOf(count, chosen);
+  // Every view has the one seed; a clip is one result.
+  const seeds = views.length > 0 ? [seedsOf(1, chosen), ...views.map(({ clip }) => (clip ? [] : seedsOf(1, chosen)))].flat() : seedsOf(count, chosen);
   // A service that makes several candidates in one job looks at the photo once for all of them.
   const shared = views.length > 0 || abilities.value.candidates >= seeds.length ? crypto.randomUUID() : undefined;
   const run: Run = {
@@ -76,7 +76,7 @@ async function pursue(run: Run, places: number[], jobId: string): Promise<void> 
   followed.set(jobId, controller);
   try {
     const state = await follow(client, jobId, (progress) => update(run.id, places, (index) => ({ progress: ofCandidate(progress, index) })), controller.signal);
-    const images = state.result ? imagesOf(state.result) : [];
+    const images = state.result ? await imagesOf(state.result, jobId) : [];
     if (state.status === "completed" && state.result && images.length === places.length) {
       const { result } = state;
       update(run.id, places, (index) => delivered(result, images, index), { keep: true });
@@ -94,12 +94,15 @@ async function pursue(run: Run, places: number[], jobId: string): Promise<void> 
 /** The service previews the first of several candidates or views alone. */
 const ofCandidate = (progress: Progress, index: number): Progress => (index === 0 ? progress : { ...progress, preview: null });
 
-const imagesOf = ({ image, images }: EditResult) => images ?? (image === null ? [] : [image]);
+/** What came of a job: the file of its clip, or its images. */
+export const imagesOf = async ({ image, images, metadata }: EditResult, jobId: string) =>
+  metadata.frames ? [await client.clip(jobId)] : (images ?? (image ? [image] : [])).map(blobOf);
 
-function delivered(result: EditResult, images: string[], index: number): Partial<Candidate> {
+/** What one of them has of its own. */
+export function delivered(result: EditResult, images: Blob[], index: number): Partial<Candidate> {
   const { pipeline_used: pipeline, models_used: models, processing_time_ms: milliseconds, metadata } = result;
   const seed = metadata.seeds?.[index] ?? metadata.seed_used ?? null;
-  return { image: blobOf(images[index] ?? ""), seed, account: { pipeline, models, milliseconds, metadata } };
+  return { image: images[index] ?? null, seed, account: { pipeline, models, milliseconds, metadata } };
 }
 
 export async function cancel(run: Run): Promise<void> {
@@ -138,24 +141,6 @@ export async function lookForOtherJobs(): Promise<void> {
   const own = new Set(runs.value.flatMap((run) => run.candidates.map((candidate) => candidate.jobId)));
   const jobs = await client.jobs().catch(() => []);
   otherJobs.value = jobs.filter((job) => job.kind === "edit" && !own.has(job.job_id)).slice(0, OTHERS);
-}
-
-/** Show the result of a job that was started elsewhere; of its photo nothing is known here. */
-export async function openOther(job: JobSummary): Promise<void> {
-  try {
-    const state = await client.status(job.job_id);
-    if (!state.result) return;
-    const { result } = state;
-    const images = imagesOf(result);
-    const candidates = images.map((_, index) => ({ ...newCandidate(null, job.job_id), jobId: job.job_id, ...delivered(result, images, index) }));
-    const empty: Draft = { ...draft.value, ...EMPTY_EDIT, photo: null, views: [], prompt: job.prompt, others: [], place: 0 };
-    const run: Run = { id: job.job_id, createdAt: job.created_at * 1000, draft: empty, candidates };
-    runs.value = [run, ...runs.value.filter((other) => other.id !== run.id)];
-    otherJobs.value = otherJobs.value.filter((other) => other.job_id !== job.job_id);
-    show(run);
-  } catch (error) {
-    submissionError.value = error;
-  }
 }
 
 export function remove(run: Run): void {

@@ -42,9 +42,10 @@ def request_to_frame(request: DiffusionRequest) -> Frame:
 
     That is the j-th image of its i-th reference, whose mask is reference<i>-mask. The names of the arrays of regions
     beside the request's own begin with their number: "1-area". So do those of its other views, whose header has their
-    controls alone: "1-image", "1-mask".
+    controls alone: "1-image", "1-mask". Where there is a noise_from, every view has its own.
     """
-    header: dict[str, Any] = {name: value for name, value in vars(request).items() if name not in ("image", "mask")}
+    own_arrays = ("image", "mask", "noise_from")
+    header: dict[str, Any] = {name: value for name, value in vars(request).items() if name not in own_arrays}
     header |= {
         "loras": [asdict(lora) for lora in request.loras],
         "speed": request.speed.value,
@@ -53,11 +54,11 @@ def request_to_frame(request: DiffusionRequest) -> Frame:
         "beside": [{**vars(region), **_region_header(region)} for region in request.beside],
         "views": [_controls_header(view.controls) for view in request.views],
     }
-    arrays = {"image": request.image, "mask": request.mask, **_region_arrays(request)}
+    arrays = {"image": request.image, "mask": request.mask, **_noise(request), **_region_arrays(request)}
     for number, region in enumerate(request.beside, start=1):
         arrays |= {f"{number}-{name}": array for name, array in _region_arrays(region).items()}
     for number, view in enumerate(request.views, start=1):
-        own = {"image": view.image, "mask": view.mask, **_control_arrays(view.controls)}
+        own = {"image": view.image, "mask": view.mask, **_noise(view), **_control_arrays(view.controls)}
         arrays |= {f"{number}-{name}": array for name, array in own.items()}
     return Frame(kind=FrameKind.REQUEST, header=header, arrays=arrays)
 
@@ -77,6 +78,7 @@ def request_from_frame(frame: Frame) -> DiffusionRequest:
         return DiffusionRequest(
             image=frame.arrays["image"],
             mask=frame.arrays["mask"],
+            noise_from=frame.arrays.get("noise_from"),
             beside=tuple(RegionRequest(**_region(values, frame.arrays, f"{number}-")) for number, values in beside),
             views=tuple(_view(controls, frame.arrays, f"{number}-") for number, controls in views),
             **_region(fields, frame.arrays, ""),
@@ -138,8 +140,15 @@ def _reference(values: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str
 
 def _view(controls: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> ViewRequest:
     return ViewRequest(
-        image=arrays[f"{prefix}image"], mask=arrays[f"{prefix}mask"], controls=_controls(controls, arrays, prefix)
+        image=arrays[f"{prefix}image"],
+        mask=arrays[f"{prefix}mask"],
+        controls=_controls(controls, arrays, prefix),
+        noise_from=arrays.get(f"{prefix}noise_from"),
     )
+
+
+def _noise(view: DiffusionRequest | ViewRequest) -> dict[str, Any]:
+    return {} if view.noise_from is None else {"noise_from": view.noise_from}
 
 
 def _controls(header: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str) -> dict[str, ControlInput]:

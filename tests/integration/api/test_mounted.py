@@ -30,6 +30,7 @@ from api.context import ApiContext
 from api.documentation import serve_whole_document
 from api.security import guards
 from api.security.own_routes import OwnRoutesGuard
+from api.video.codec import make_video_codec
 from composition.config import ApiConfig, Config
 from runners.answer_limit import AnswerLimit, limit_answers
 from tests.fakes.fake_blob_store import FakeBlobStore
@@ -86,6 +87,7 @@ async def client(task_store: Path) -> AsyncIterator[httpx.AsyncClient]:
         queue=FakeJobQueue(completing(blobs), blobs=blobs),
         blobs=blobs,
         codec=PillowCodec(max_side_px=2048),
+        videos=make_video_codec(CONFIG),
         fetcher=FakeFetcher(),
         health=FakeModelHealth(),
         loras=lora_library(),

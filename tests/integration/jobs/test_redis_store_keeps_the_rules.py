@@ -17,6 +17,13 @@ from jobs.queues.tickets import Tickets
 from jobs.redis_connection import connect
 from jobs.stores.redis_store import RedisJobStore
 from tests.integration.jobs.redis_server import RedisServer
+from tests.unit.jobs.checkpoint_contract import (
+    AGAIN,
+    ENDS,
+    assert_another_attempt_finds_it,
+    assert_its_blobs_go_when_the_job_ends,
+    assert_the_newest_is_kept,
+)
 from tests.unit.jobs.clock_steps import STEPS, STEPS_S, Step
 from tests.unit.jobs.delivery_contract import assert_owes_until_told_otherwise
 from tests.unit.jobs.job_samples import ManualClock, sample_job, sample_result
@@ -104,6 +111,23 @@ async def test_a_webhook_is_owed_until_it_has_ended(shared_redis: RedisServer) -
     clock = ManualClock()
     async with emptied(shared_redis, clock) as (store, _):
         await assert_owes_until_told_otherwise(store, clock)
+
+
+async def test_the_newest_checkpoint_of_a_clip_is_kept_and_its_blobs_are_the_jobs(redis_store: StoreOpener) -> None:
+    async with redis_store(ManualClock()) as store:
+        await assert_the_newest_is_kept(store)
+
+
+@pytest.mark.parametrize("way", AGAIN)
+async def test_another_attempt_finds_what_is_finished_of_a_clip(redis_store: StoreOpener, way: str) -> None:
+    async with redis_store(ManualClock()) as store:
+        await assert_another_attempt_finds_it(store, way)
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_what_was_finished_of_a_clip_goes_when_its_job_ends(redis_store: StoreOpener, end: str) -> None:
+    async with redis_store(ManualClock()) as store:
+        await assert_its_blobs_go_when_the_job_ends(store, end)
 
 
 async def test_a_job_that_is_forgotten_leaves_no_key(shared_redis: RedisServer) -> None:

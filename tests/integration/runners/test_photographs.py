@@ -15,6 +15,7 @@ from demo_models.world.people import Person
 from demo_models.world.scenes import render, sample_spec
 from models_store.smoke_test import smoke_test
 from models_store.store import ModelSet
+from runners.analyzer.queries import ObjectsQuery
 from runners.batching import BatchDesk
 from runners.detector.grounding_dino import GroundingDino
 from runners.detector.queries import DetectQuery
@@ -56,6 +57,10 @@ def painted_person():
     return render(sample_spec(SCENE, Person.FAMILY))
 
 
+def queries(*images):
+    return [ObjectsQuery(image=image) for image in images]
+
+
 def on(found, x, y):
     return found.box.x0 < x < found.box.x1 and found.box.y0 < y < found.box.y1
 
@@ -63,7 +68,7 @@ def on(found, x, y):
 def test_a_person_and_a_motorcycle_on_photographs_are_seen_as_the_router_needs_them(objects):
     motorcycle = skimage.data.stereo_motorcycle()[0]
 
-    astronaut, machine = objects.detect([skimage.data.astronaut(), motorcycle])
+    astronaut, machine = objects.detect(queries(skimage.data.astronaut(), motorcycle))
 
     assert (astronaut[0].label, machine[0].label) == ("person", "motorcycle")
     assert min(astronaut[0].score, machine[0].score) > 0.7
@@ -97,7 +102,7 @@ def test_painted_scenes_are_seen_by_the_networks_that_know_them_and_give_what_th
     scenes = [render(sample_spec(SCENE + number)).image for number in range(8)]
     query = DetectQuery(image=painted_person.image, phrase="person")
 
-    assert objects.detect(scenes) == alone.detect(scenes)
+    assert objects.detect(queries(*scenes)) == alone.detect(scenes)
     assert grounding.detect([query]) == dino.detect([query])
 
 
@@ -107,7 +112,7 @@ def test_a_pose_on_a_photograph_is_movenets_and_of_a_painted_person_the_demos_ow
 
     pose = load_models(ModelsConfig(profile="demo"), demo, PLACE).pose
     astronaut = skimage.data.astronaut()
-    people = tuple(item.box for item in people_in(objects.detect([astronaut])[0]))[:1]
+    people = tuple(item.box for item in people_in(objects.detect(queries(astronaut))[0]))[:1]
     label = next(box for box in painted_person.boxes if box.label == "person")
     box = Box(x0=label.left, y0=label.top, x1=label.right, y1=label.bottom)
     painted = PoseQuery(image=painted_person.image, people=(box,))

@@ -16,6 +16,7 @@ from api.codec import make_codec
 from api.context import ApiContext
 from api.routes.loras import streamed_paths
 from api.security import install_guards
+from api.video.codec import make_video_codec
 from composition.config import ApiConfig, Config, LorasConfig
 from composition.jobs import Job, JobKind, JobResult
 from composition.loras.library import LoraLibrary
@@ -102,6 +103,7 @@ async def open_edge(
         queue=queue,
         blobs=blobs,
         codec=make_codec(config.limits),
+        videos=make_video_codec(config),
         fetcher=fetcher,
         health=health,
         loras=loras or lora_library(),

@@ -81,7 +81,7 @@ async def test_a_service_that_is_not_ready_answers_before_the_body_is_read(edge:
 
 
 def test_every_route_that_takes_an_edit_is_looked_after():
-    rest = {f"/api/v1/{name}" for name in ("generate", "generate/async", "analyze", "views", "views/async")}
+    rest = {f"/api/v1/{name}" for name in ("generate", "generate/async", "analyze", "views", "views/async", "video")}
     assert edit_paths() == rest | {"/compose", "/compose_task", "/compose_task/submit", "/v1/images/edits"}
 
 

@@ -15,6 +15,7 @@ import pytest
 from mcp.client.streamable_http import streamable_http_client
 
 from api.app import create_app
+from api.mcp.edits import MAX_FILE_BYTES
 from api.security import install_guards
 from composition.config import ApiConfig, Config
 from composition.errors import QueueFull
@@ -24,6 +25,7 @@ from tests.fakes.fake_fetcher import FakeFetcher
 from tests.fakes.fake_job_queue import Outcome
 from tests.unit.api.conftest import ACCOUNT, Edge, open_edge
 from tests.unit.api.images import base64_of, encoded, gradient, mask, photo
+from tests.unit.api.video.clips import clip
 
 # Its own remarks about what its next version drops.
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
@@ -84,7 +86,17 @@ async def test_an_edit_is_submitted_followed_and_delivered(mode: str):
 async def test_the_tools_say_what_they_take():
     async with opened() as edge, connected(edge) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {"analyze", "edit", "edit_views", "job", "cancel", "loras", "add_lora", "delete_lora"}
+    assert set(tools) == {
+        "analyze",
+        "edit",
+        "edit_views",
+        "edit_video",
+        "job",
+        "cancel",
+        "loras",
+        "add_lora",
+        "delete_lora",
+    }
     schema = tools["edit"].input_schema
     assert {"base_image", "reference_image", "mask_image", "prompt", "config"} <= set(schema["properties"])
     listed, absent = schema["properties"]["reference_images"]["anyOf"]
@@ -107,6 +119,10 @@ async def test_the_tools_say_what_they_take():
     assert (several["minItems"], several["maxItems"], several["items"]["anyOf"][-1]) == (2, 8, content)
     assert not {"callback_url", "response_format", "n", "edits", "mask_image"} & set(of_views["properties"])
     assert of_views["required"] == ["base_images", "prompt"]
+    of_clips = tools["edit_video"].input_schema
+    assert of_clips["properties"]["video"]["anyOf"][-1] == {"$ref": "#/$defs/FileContent"}
+    assert not {"callback_url", "response_format", "n", "edits", "mask_image"} & set(of_clips["properties"])
+    assert of_clips["required"] == ["video", "prompt"]
 
 
 async def test_views_are_submitted_and_delivered_in_their_order():
@@ -126,6 +142,35 @@ async def test_views_are_submitted_and_delivered_in_their_order():
         assert (payload.prompt, payload.options.seed, len(payload.view_keys)) == ("red car", 7, 1)
         told = await client.call_tool("job", {"job_id": job_id})
     assert [base64.b64decode(image.data) for image in told.content[1:]] == list(painted)
+
+
+def clip_of(size_bytes: int, blobs: dict[str, bytes]) -> JobResult:
+    blobs |= {"clip": bytes(size_bytes), "first": encoded(gradient())}
+    of_first = {"image_key": "first", "image_media_type": "image/png", "mask_key": None}
+    return JobResult(**of_first, account=ACCOUNT, video_key="clip", video_media_type="image/gif")
+
+
+async def test_a_clip_is_submitted_and_delivered_with_its_first_frame():
+    sent = clip("webp")
+    async with opened() as edge, connected(edge) as client:
+        edge.queue._outcome = lambda job: clip_of(9, edge.blobs.blobs)
+        blob = {"uri": "file:///drive.webp", "mimeType": "image/webp", "blob": base64_of(sent)}
+        asked = {"prompt": "red car", "output": "gif", "config": {"seed": 7}}
+        job_id = (await facts(client, "edit_video", {"video": {"type": "resource", "resource": blob}, **asked}))[
+            "job_id"
+        ]
+        payload = edge.only_job.payload
+        assert [edge.blobs.blobs[key] for key in payload.blob_keys] == [sent]
+        assert (payload.prompt, payload.options.seed, payload.video.frames) == ("red car", 7, 4)
+        told = await client.call_tool("job", {"job_id": job_id})
+        where = f"/api/v1/jobs/{job_id}/video"
+        assert told.structured_content["result"] == {**ACCOUNT, "video_url": where, "media_type": "image/gif"}
+        frame, file = told.content[1:]
+        assert base64.b64decode(frame.data) == encoded(gradient())
+        assert (file.resource.uri, file.resource.mime_type) == (where, "image/gif")
+        assert base64.b64decode(file.resource.blob) == bytes(9)
+        clip_of(MAX_FILE_BYTES + 1, edge.blobs.blobs)
+        assert len((await client.call_tool("job", {"job_id": job_id})).content) == 2  # the text and the frame
 
 
 async def test_images_come_as_the_protocol_has_them_or_by_url():
@@ -214,6 +259,8 @@ BAD = {
     "one view": ("edit_views", {"base_images": [photo()], "prompt": "red car"}, "INVALID_INPUT"),
     "a mask of views": ("edit_views", {**VIEWS, "mask_image": photo()}, "INVALID_INPUT"),
     "a way to deliver views": ("edit_views", {**VIEWS, "response_format": "url"}, "INVALID_INPUT"),
+    "a clip that is none": ("edit_video", {"video": photo(), "prompt": "red car"}, "UNPROCESSABLE_IMAGE"),
+    "a file without content": ("edit_video", {"video": {"type": "resource"}, "prompt": "x"}, "INVALID_INPUT"),
     "no image": ("edit", {**EDIT, "base_image": base64_of(b"text")}, "UNPROCESSABLE_IMAGE"),
     "an address inside": ("edit", {**EDIT, "base_image": "http://nowhere.example/x"}, "UNPROCESSABLE_URL"),
     "an unknown job": ("job", {"job_id": UNKNOWN}, "NOT_FOUND"),

@@ -23,6 +23,7 @@ EDIT = {"base_image": photo(), "prompt": "blue car"}
 ROUTES = {
     ("post", "/api/v1/views"),
     ("post", "/api/v1/views/async"),
+    ("post", "/api/v1/video"),
     ("post", "/api/v1/generate"),
     ("post", "/api/v1/generate/async"),
     ("post", "/api/v1/analyze"),
@@ -30,6 +31,7 @@ ROUTES = {
     ("get", "/api/v1/jobs"),
     ("delete", "/api/v1/jobs/{job_id}"),
     ("get", "/api/v1/jobs/{job_id}/image"),
+    ("get", "/api/v1/jobs/{job_id}/video"),
     ("get", "/api/v1/jobs/{job_id}/events"),
     ("get", "/api/v1/health"),
     ("get", "/api/v1/loras"),

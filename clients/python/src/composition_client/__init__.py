@@ -12,6 +12,7 @@ from composition_client.answers import (
     Lora,
     LoraList,
     LoraUploads,
+    Video,
     ViewAccount,
 )
 from composition_client.async_client import AsyncClient
@@ -99,5 +100,6 @@ __all__ = [
     "UnprocessableImage",
     "UnprocessableUrl",
     "Unreachable",
+    "Video",
     "ViewAccount",
 ]

@@ -92,6 +92,27 @@ class _Result(_Answer):
         return [EditAccount.model_validate(edit) for edit in self.metadata.get("edits", [])]
 
 
+class Video(_Result):
+    """An edited clip with its account.
+
+    Attributes:
+        job_id: whose result it is.
+        video: the file's bytes, of `media_type`.
+        metadata: `frames`, `frames_edited`, `shots`, `key_frames`, `duration_ms`, `seed_used`, `warnings` ...
+    """
+
+    job_id: str
+    video: File
+    media_type: str
+    pipeline_used: Pipeline
+    models_used: list[str]
+    processing_time_ms: int
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file, as it is."""
+        Path(path).write_bytes(self.video)
+
+
 class Edit(_Result):
     """An edited image with its account.
 

@@ -84,6 +84,27 @@ def views_body_of(
     return replace(_body({"base_images": images, "reference_images": reference}, plain), path="views/async")
 
 
+def video_body_of(
+    video: bytes | str | os.PathLike[str],
+    prompt: str,
+    *,
+    reference: References | None = None,
+    negative_prompt: str | None = None,
+    callback_url: str | None = None,
+    output: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Body:
+    """One edit of a clip, without what was not asked for. Raises: NotAnImage: it cannot be read."""
+    plain: dict[str, Any] = {
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "callback_url": callback_url,
+        "output": output,
+        "config": dict(config) if config else None,
+    }
+    return replace(_body({"video": video, "reference_images": reference}, plain), path="video")
+
+
 def _body(images: Mapping[str, Any], plain: Mapping[str, Any]) -> Body:
     """Fields that are None are left out."""
     read = {name: _read(given) for name, given in images.items() if given is not None}

@@ -10,8 +10,19 @@ from typing import TypeVar, Unpack
 
 import httpx
 
-from composition_client.answers import Analysis, Edit, Health, Job, JobPage, JobStatus, JobSummary, Lora, LoraList
-from composition_client.body import References, body_of, lora_upload, views_body_of
+from composition_client.answers import (
+    Analysis,
+    Edit,
+    Health,
+    Job,
+    JobPage,
+    JobStatus,
+    JobSummary,
+    Lora,
+    LoraList,
+    Video,
+)
+from composition_client.body import References, body_of, lora_upload, video_body_of, views_body_of
 from composition_client.calls import Effect, Flow, Follow, Outcome, Pause, Retrying, Send
 from composition_client.connection import Connection, arguments
 from composition_client.events import EventReader
@@ -144,6 +155,31 @@ class Client:
         ears = Ears(on_progress=on_progress, on_preview=on_preview)
         return self._run(self._operations.edit(body, key=idempotency_key, ears=ears, timeout_s=timeout_s))
 
+    def edit_video(
+        self,
+        video: bytes | str | os.PathLike[str],
+        prompt: str,
+        *,
+        reference: References | None = None,
+        negative_prompt: str | None = None,
+        output: str | None = None,
+        on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **config: Unpack[Config],
+    ) -> Video:
+        """Edit a clip and wait for it; it takes its time, and so `timeout_s`.
+
+        `video` is the bytes of a GIF, WebP, MP4 or WebM file, a path of one, or its URL; `output` is gif, webp, mp4,
+        webm or png_sequence, None: as the clip is. Else as `edit`; options that are of photographs are refused.
+        """
+        body = video_body_of(
+            video, prompt, reference=reference, negative_prompt=negative_prompt, output=output, config=config
+        )
+        ears = Ears(on_progress=on_progress, on_preview=on_preview)
+        return self._run(self._operations.edit_video(body, key=idempotency_key, ears=ears, timeout_s=timeout_s))
+
     def submit(
         self,
         image: ImageLike,
@@ -198,6 +234,31 @@ class Client:
         )
         return self._run(self._operations.submit(body, key=idempotency_key, timeout_s=timeout_s)).job_id
 
+    def submit_video(
+        self,
+        video: bytes | str | os.PathLike[str],
+        prompt: str,
+        *,
+        reference: References | None = None,
+        negative_prompt: str | None = None,
+        output: str | None = None,
+        callback_url: str | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **config: Unpack[Config],
+    ) -> str:
+        """Have an edit of a clip accepted, durably; its job's id. Else as `edit_video` and `submit`."""
+        body = video_body_of(
+            video,
+            prompt,
+            reference=reference,
+            negative_prompt=negative_prompt,
+            callback_url=callback_url,
+            output=output,
+            config=config,
+        )
+        return self._run(self._operations.submit(body, key=idempotency_key, timeout_s=timeout_s)).job_id
+
     def wait(
         self,
         job_id: str,
@@ -212,6 +273,18 @@ class Client:
                 job_id, ears=Ears(on_progress=on_progress, on_preview=on_preview), timeout_s=timeout_s
             )
         )
+
+    def wait_video(
+        self,
+        job_id: str,
+        *,
+        on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
+        timeout_s: float | None = None,
+    ) -> Video:
+        """As `wait`, of a clip."""
+        ears = Ears(on_progress=on_progress, on_preview=on_preview)
+        return self._run(self._operations.wait_video(job_id, ears=ears, timeout_s=timeout_s))
 
     def analyze(
         self,
@@ -269,6 +342,10 @@ class Client:
     def image(self, job_id: str, *, index: int = 0, timeout_s: float | None = None) -> bytes:
         """The edited image's file, of several candidates the one of an index. Raises: NotFound while there is none."""
         return self._run(self._operations.image(job_id, index=index, timeout_s=timeout_s))
+
+    def video(self, job_id: str, *, timeout_s: float | None = None) -> bytes:
+        """The edited clip's file. Raises: NotFound while there is none."""
+        return self._run(self._operations.video(job_id, timeout_s=timeout_s))
 
     def loras(self, *, timeout_s: float | None = None) -> LoraList:
         """Those that the caller's edits may name, and how much an upload may bring."""

@@ -97,6 +97,14 @@ def kind_of(data: bytes) -> str:
     return "webp" if data[8:12] == b"WEBP" else "png"
 
 
+def suffix_of_clip(data: bytes) -> str:
+    """Of a file of a clip, or of a zip of its frames, by how it begins."""
+    if data[4:8] == b"ftyp":
+        return ".mp4"
+    starts = {b"GIF8": ".gif", b"RIFF": ".webp", b"\x1aE\xdf\xa3": ".webm", b"PK\x03\x04": ".zip"}
+    return starts.get(data[:4], ".bin")
+
+
 def overlaid(photo: ImageLike, mask: bytes) -> bytes:
     """A PNG of the photo, half red where the mask is white. Needs Pillow."""
     from PIL import Image, ImageOps

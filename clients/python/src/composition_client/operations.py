@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from composition_client.answers import ENDED, Analysis, Edit, Health, Job, JobPage, Lora, LoraList, Submission
+from composition_client.answers import ENDED, Analysis, Edit, Health, Job, JobPage, Lora, LoraList, Submission, Video
 from composition_client.body import Body, LoraUpload
 from composition_client.calls import API, Call, Deadline, Flow, Follow, Pause, Retrying, Send, call, fault
 from composition_client.errors import (
@@ -100,7 +100,15 @@ class Operations:
 
     def edit(self, body: Body, *, key: str | None, ears: Ears, timeout_s: float | None) -> Flow[Edit]:
         """Submit, wait, fetch. Leaving early, by an error or interrupted, cancels it."""
-        request, deadline = _submission(body, key), self._deadline(timeout_s)
+        return _edit((yield from self._ended(body, key, ears, self._deadline(timeout_s))))
+
+    def edit_video(self, body: Body, *, key: str | None, ears: Ears, timeout_s: float | None) -> Flow[Video]:
+        """As `edit`, of a clip."""
+        deadline = self._deadline(timeout_s)
+        return (yield from self._clip_of((yield from self._ended(body, key, ears, deadline)), deadline))
+
+    def _ended(self, body: Body, key: str | None, ears: Ears, deadline: Deadline) -> Flow[Job]:
+        request = _submission(body, key)
         job_id: str | None = None
         try:
             job_id = (yield from self._submit(request, deadline)).job_id
@@ -111,7 +119,7 @@ class Operations:
             if job_id is not None or isinstance(error, OutOfTime) or not isinstance(error, ComposeError):
                 yield from self._abandon(request, job_id)
             raise
-        return _edit(job)
+        return job
 
     def _abandon(self, request: Call, job_id: str | None) -> Flow[None]:
         """Nobody waits any more. A submission that was cut off is repeated under its key to learn which job it made."""
@@ -126,6 +134,19 @@ class Operations:
         """An edit's result once it has ended. Leaving early leaves the job alone. Raises: ServiceError, its own."""
         job = yield from self._follow(job_id, ears, self._deadline(timeout_s))
         return _edit(job)
+
+    def wait_video(self, job_id: str, *, ears: Ears, timeout_s: float | None) -> Flow[Video]:
+        """As `wait`, of a clip."""
+        deadline = self._deadline(timeout_s)
+        return (yield from self._clip_of((yield from self._follow(job_id, ears, deadline)), deadline))
+
+    def _clip_of(self, job: Job, deadline: Deadline) -> Flow[Video]:
+        """Its file too, which the result itself has only where a request asked for that."""
+        if job.result is None or "video_url" not in job.result:
+            return _result_of(Video, job)
+        request = Call(method="GET", path=_path("jobs", job.job_id, "video"))
+        answer = yield from call(request, retrying=self.retrying, deadline=deadline, longest_s=deadline.limit_s)
+        return _result_of(Video, job.model_copy(update={"result": {**job.result, "video": answer.content}}))
 
     def _follow(self, job_id: str, ears: Ears, deadline: Deadline) -> Flow[Job]:
         """Its status is the truth; events say when to ask for it, and where none come, it is asked for anyway."""
@@ -170,6 +191,10 @@ class Operations:
         params = {"index": str(index)} if index else {}
         request = Call(method="GET", path=_path("jobs", job_id, "image"), params=params)
         answer = yield from self._call(request, timeout_s)
+        return answer.content
+
+    def video(self, job_id: str, *, timeout_s: float | None) -> Flow[bytes]:
+        answer = yield from self._call(Call(method="GET", path=_path("jobs", job_id, "video")), timeout_s)
         return answer.content
 
     def analyze(self, body: Body, *, timeout_s: float | None) -> Flow[Analysis]:
@@ -278,13 +303,18 @@ def _submission(body: Body, key: str | None) -> Call:
 
 
 def _edit(job: Job) -> Edit:
+    """Raises: as `_result_of`."""
+    return _result_of(Edit, job)
+
+
+def _result_of(model: type[A], job: Job) -> A:
     """Raises: ServiceError, as which the job ended."""
     if job.status != "completed":
         raise from_code(job.error_code or "INTERNAL", job.error or f"the job is {job.status}")
     if job.result is None:
         raise Internal("the job's images are gone")
     try:
-        return Edit.model_validate({**job.result, "job_id": job.job_id})
+        return model.model_validate({**job.result, "job_id": job.job_id})
     except ValidationError:
         raise UnexpectedAnswer(f"the result of job {job.job_id} is not that of an edit", status=200) from None
 

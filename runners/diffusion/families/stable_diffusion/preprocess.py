@@ -20,7 +20,7 @@ from PIL import Image as PilImage
 from composition.caching.content_cache import CacheCounts, ContentCache
 from composition.caching.content_key import content_key
 from composition.controls import CONTROLS
-from composition.diffusion import IP_ADAPTER, DiffusionRequest, ReferenceInput
+from composition.diffusion import IP_ADAPTER, OWN_NOISE, DiffusionRequest, NoiseCells, ReferenceInput
 from composition.errors import InvalidInput
 from composition.few_steps import FEW_STEPS
 from composition.images import Image, Mask
@@ -102,6 +102,9 @@ class Preprocessor:
             raise InvalidInput("a control image must have the image's size")
         if request.area is not None and request.area.shape != (height, width):
             raise InvalidInput("a region's area must have the image's size")
+        cells = (height // multiple, width // multiple, 2)
+        if request.noise_from is not None and request.noise_from.shape != cells:
+            raise InvalidInput("where the noise is from must be said of each latent cell")
         if any(one.mask is not None and one.mask.shape != (height, width) for one in request.references):
             raise InvalidInput("a reference's mask must have the image's size")
         if request.references and self._parts.reference_projection is None:
@@ -242,6 +245,10 @@ class Preprocessor:
             start = self._encode_image(request.image, generator, lookups)
         shape = (1, parts.vae.config.latent_channels, height, width)
         noise = randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
+        if request.noise_from is not None:
+            alone = torch.Generator().manual_seed(request.seed)
+            first = randn_tensor(shape, generator=alone, device=parts.device, dtype=parts.dtype)
+            noise = _carried(first, noise, request.noise_from)
         if start is None or request.strength == 1.0:
             latents = noise * schedule.scheduler.init_noise_sigma
         else:
@@ -384,6 +391,14 @@ class Preprocessor:
 def _in_cells(mask: Mask, height: int, width: int) -> torch.Tensor:
     """A mask (H, W; 0/255) of whole latent cells as float32 (1, 1, h, w), 0 or 1."""
     return F.interpolate(torch.from_numpy((mask >= 128).astype(np.float32))[None, None], size=(height, width))
+
+
+def _carried(first: torch.Tensor, own: torch.Tensor, source: NoiseCells) -> torch.Tensor:
+    """Noise (1, c, h, w) of which each cell has what the cell that it comes from has in `first`, or its own."""
+    from_there = torch.from_numpy(source.astype(np.int64)).to(own.device)
+    known = (from_there != OWN_NOISE).all(dim=-1)
+    rows, columns = (from_there[..., axis].clamp(max=side - 1) for axis, side in enumerate(own.shape[2:]))
+    return torch.where(known, first[:, :, rows, columns], own)
 
 
 def _size_bytes(encoding: torch.Tensor | EncodedPrompt) -> int:

@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,7 +21,7 @@ from runners.diffusion.families.stable_diffusion.settings import StableDiffusion
 from tests.integration.runners.diffusion.compilation.networks import CountingBackend, compile_all
 from tests.integration.runners.diffusion.denoising import denoise_alone, denoise_together, family_of
 from tests.integration.runners.diffusion.lora_files import ATTENTION, kohya, matrices, saved
-from tests.integration.runners.diffusion.requests import control, photo, request
+from tests.integration.runners.diffusion.requests import SIDE, control, photo, request
 
 pytestmark = pytest.mark.integration
 
@@ -75,6 +76,8 @@ def test_what_is_compiled_for_one_request_serves_any_number_with_controls_reuse_
     pose = {"controls": {"pose": control(1)}}
     assert compiled.new_graphs(request(2, **STEPS), request(3, **STEPS), request(4, **STEPS)) == 0
     assert compiled.new_graphs(request(2, quality=Quality.BALANCED, num_inference_steps=4)) == 0
+    of_the_corner = np.zeros((SIDE // 8, SIDE // 8, 2), np.uint8)
+    assert compiled.new_graphs(request(2, noise_from=of_the_corner, **STEPS)) == 0
     of_the_tiny_controlnet = compiled.new_graphs(request(5, **STEPS, **pose))
     assert compiled.compiler.stats()["run"]["controlnet"]["compiled"] > of_the_tiny_controlnet
     # A longer text and a reference enter the blocks that attend alone.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from composition.imaging.keeping import keep
+from composition.imaging.keeping import Carried, keep
 from composition.imaging.lab import distance, to_lab
 from composition.imaging.masks import solid
 
@@ -177,3 +177,50 @@ def test_an_outline_loses_its_specks_and_pinholes_and_keeps_its_pieces_and_openi
     assert cleaned[53, 53] == 255, "a pinhole"
     assert cleaned[30, 30] == 0, "an opening"
     assert np.array_equal(solid(np.zeros_like(outline)), np.zeros_like(outline))
+
+
+def carried(frame, sure=255):
+    """What a frame before that was painted as it should be says of one that shows the same."""
+    material = keep(smeared(Car(BLUE).image), frame.image, frame.mask).material
+    return Carried(material=material, sure=np.full(frame.thing.shape, sure, np.uint8))
+
+
+def test_the_material_is_told_and_is_nothing_beyond_the_thing():
+    car = Car(RED)
+    material = keep(smeared(Car(BLUE).image), car.image, car.mask).material
+    assert material.share[well_inside(car.body)].mean() > 240
+    assert material.share[well_inside(car.window)].mean() < 30
+    assert material.share[:40].max() == 0
+    assert material.follows == 1.0
+
+
+def test_a_part_that_the_frame_before_changed_is_changed_where_the_model_forgot_it_and_where_that_is_sure():
+    car, truth = Car(RED), Car(BLUE)
+    bonnet = well_inside(car.body) & (np.arange(SIZE) > 190)
+    painted = truth.image.copy()
+    painted[:, 185:] = car.image[:, 185:]
+    alone, unsure, sure = (
+        keep(smeared(painted), car.image, car.mask, before=before)
+        for before in (None, carried(car, sure=0), carried(car))
+    )
+    assert off(alone.image, truth.image, bonnet) > 40.0
+    assert off(unsure.image, alone.image, bonnet) < 2.0
+    assert off(sure.image, truth.image, bonnet) < 0.3 * off(alone.image, truth.image, bonnet)
+
+
+def test_a_frame_of_which_nothing_can_be_told_becomes_what_the_one_before_was():
+    car, truth = Car(RED), Car(BLUE)
+    left_as_it_was = keep(car.image, car.image, car.mask, before=carried(car))
+    assert off(left_as_it_was.image, truth.image, well_inside(car.body)) < 8.0
+    assert off(left_as_it_was.image, car.image, well_inside(car.window)) < 5.0
+
+
+@pytest.mark.parametrize("colour", [(30, 50, 150), (60, 90, 230)])
+def test_a_frame_that_is_painted_in_another_shade_gets_that_of_the_one_before(colour):
+    car, truth = Car(RED), Car(BLUE)
+    other = smeared(Car(colour).image)
+    alone, after = (keep(other, car.image, car.mask, before=before) for before in (None, carried(car)))
+    body = well_inside(car.body)
+    assert off(alone.image, truth.image, body) > 6.0
+    assert off(after.image, truth.image, body) < 3.0
+    assert np.array_equal(after.material.colour, carried(car).material.colour)

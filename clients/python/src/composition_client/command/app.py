@@ -14,6 +14,7 @@ from composition_client.command.exits import TERMINATED
 from composition_client.command.jobs import jobs
 from composition_client.command.loras import loras
 from composition_client.command.serve_check import serve_check
+from composition_client.command.video import video
 from composition_client.command.views import views
 
 EPILOG = (
@@ -32,6 +33,7 @@ app.command(context_settings=WORDS)(edit)
 app.command(context_settings=WORDS)(views)
 app.command(context_settings=WORDS)(batch)
 app.command(context_settings=WORDS)(analyze)
+app.command(context_settings=WORDS)(video)
 app.add_typer(jobs, name="jobs")
 app.add_typer(loras, name="loras")
 app.command()(serve_check)

@@ -77,7 +77,7 @@ def check_detached(detach: bool, callback_url: str | None, *, for_images: Sequen
         raise typer.BadParameter("--callback-url is for --detach")
     if detach and any(for_images):
         raise typer.BadParameter(
-            "--detach waits for no image: -o, --force, --open, --preview and --return-mask need one"
+            "--detach waits for no result: -o, --force, --open, --preview and --return-mask need one"
         )
 
 

@@ -13,12 +13,12 @@ from composition_client.client import Client
 from composition_client.command import flags
 from composition_client.command.exits import exits
 from composition_client.command.places import PIPE, SUFFIX_OF, Output, check_free, write_whole
-from composition_client.command.report import of_each, of_each_view, print_json, print_table, table_of
+from composition_client.command.report import frames_in_words, of_each, of_each_view, print_json, print_table, table_of
 from composition_client.connection import DEFAULT_URL
 from composition_client.errors import ComposeError
-from composition_client.images import kind_of
+from composition_client.images import kind_of, suffix_of_clip
 
-jobs = typer.Typer(no_args_is_help=True, help="The caller's jobs: list, show, cancel, image.")
+jobs = typer.Typer(no_args_is_help=True, help="The caller's jobs: list, show, cancel, image, video.")
 SHORT_S = 30.0
 
 
@@ -98,9 +98,27 @@ def image(
     print(path)
 
 
+@jobs.command()
+@exits
+def video(
+    job_id: JobId,
+    *,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; else JOB.gif and the like.")] = None,
+    force: flags.Force = False,
+    url: flags.Url = DEFAULT_URL,
+) -> None:
+    """Fetch the edited clip."""
+    with Client(url) as client:
+        data = client.video(job_id)
+    path = output or Path(f"{job_id}{suffix_of_clip(data)}")
+    check_free([path], force=force)
+    write_whole(path, data, force=force)
+    print(path)
+
+
 def _show(job: Job, *, json_: bool) -> None:
     if json_:
-        print_json(job.model_dump(mode="json", exclude={"result": {"image", "images", "mask"}}))
+        print_json(job.model_dump(mode="json", exclude={"result": {"image", "images", "mask", "video"}}))
         return
     print(f"{job.status} {job.progress:.0%} {job.stage}".rstrip())
     print(f"since {_clock(job.created_at)}, attempt {job.attempt}")
@@ -109,6 +127,8 @@ def _show(job: Job, *, json_: bool) -> None:
     if job.result is not None:
         metadata = job.result.get("metadata", {})
         print(f"{job.result.get('pipeline_used')} pipeline, seed {metadata.get('seed_used')}")
+        if "frames" in metadata:
+            print(frames_in_words(metadata))
         edits = [EditAccount.model_validate(edit) for edit in metadata.get("edits", [])]
         views = [ViewAccount.model_validate(view) for view in metadata.get("views", [])]
         warnings = metadata.get("warnings", [])

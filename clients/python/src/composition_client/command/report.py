@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,11 @@ def in_words(edit: Edit) -> list[str]:
     seeds = ("seed " if len(different) == 1 else "seeds ") + ", ".join(map(str, different))
     line = f"{how}, {seeds}, {edit.processing_time_ms / 1000:.1f} s, job {edit.job_id}"
     return [line, *(of_each_view(edit.views, edit.warnings) if edit.views else of_each(edit.edits, edit.warnings))]
+
+
+def frames_in_words(metadata: Mapping[str, Any]) -> str:
+    """How much of a clip was edited."""
+    return f"{metadata.get('frames_edited')} of {metadata.get('frames')} frames edited"
 
 
 def of_each(

@@ -88,8 +88,10 @@ def full_request():
                 image=image(12),
                 mask=np.full((16, 24), 10, np.uint8),
                 controls={"depth": ControlInput(image=image(13), scale=0.3, start=0.0, end=0.5)},
+                noise_from=np.full((2, 3, 2), 1, np.uint8),
             ),
         ),
+        noise_from=np.arange(12, dtype=np.uint8).reshape(2, 3, 2),
     )
 
 

@@ -1,0 +1,1 @@
+"""Clips as files: containers read before a frame is decoded, frames decoded and encoded one at a time."""

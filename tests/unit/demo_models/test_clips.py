@@ -1,0 +1,69 @@
+"""The moving world: what moves moves as it says, and its truth with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from benchmarks.demo_judge import judge
+from demo_models.world.cars import Car
+from demo_models.world.clips import DRIVE, PAN, joined, sample_clip, shifted
+from demo_models.world.edits import RECOLOUR, sample_edit
+
+FIRST_SEED, COUNT = 4_500_000, 4
+
+
+def of(motion, count=COUNT):
+    for seed in range(FIRST_SEED, FIRST_SEED + 50):
+        drives = isinstance(sample_edit(seed, RECOLOUR).before.spec.subject, Car)
+        if drives == (motion == DRIVE):
+            return sample_clip(seed, count)
+    raise AssertionError("no such clip")
+
+
+@pytest.fixture(scope="module", params=[DRIVE, PAN])
+def clip(request):
+    return of(request.param)
+
+
+def centre(mask):
+    return np.flatnonzero((mask > 127).any(axis=0)).mean()
+
+
+def test_the_thing_moves_as_far_as_the_clip_says(clip):
+    places = [centre(clip.silhouette(number)) for number in range(COUNT)]
+    for place, moved in zip(places, clip.moved, strict=True):
+        assert place - places[0] == pytest.approx(moved, abs=1.0)
+    assert abs(clip.moved[-1]) >= 2
+
+
+def test_only_the_region_is_to_change_in_any_frame(clip):
+    for number, frame in enumerate(clip.frames):
+        changed = (clip.truth(number) != frame).any(axis=-1)
+        assert changed.any()
+        assert not changed[ndimage.maximum_filter(clip.silhouette(number), 3) == 0].any()  # but for its soft edge
+        assert clip.region(number)[clip.silhouette(number) == 0].max() == 0
+
+
+def test_the_truth_is_judged_right_and_the_frame_as_it_was_wrong(clip):
+    for number, pair in enumerate(clip.pairs):
+        assert judge(pair, 1, clip.as_seen_standing(number, clip.truth(number))).success
+        assert not judge(pair, 1, clip.as_seen_standing(number, clip.frames[number])).success
+
+
+def test_a_clip_is_the_same_for_the_same_seed():
+    one, again = sample_clip(FIRST_SEED, 3), sample_clip(FIRST_SEED, 3)
+    assert all(np.array_equal(a, b) for a, b in zip(one.frames, again.frames, strict=True))
+    assert one.moved == again.moved
+
+
+def test_clips_are_joined_by_cuts(clip):
+    assert len(joined(clip, clip)) == 2 * COUNT
+
+
+def test_a_shift_moves_pixels_and_mirrors_the_edge():
+    row = np.arange(5, dtype=np.uint8)[None]
+    assert shifted(row, 2).tolist() == [[2, 1, 0, 1, 2]]
+    assert shifted(row, -1).tolist() == [[1, 2, 3, 4, 3]]
+    assert shifted(row, 2, fill=9).tolist() == [[9, 9, 0, 1, 2]]
