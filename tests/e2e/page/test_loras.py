@@ -264,9 +264,9 @@ def test_the_panel_is_there_only_where_the_service_has_loras_and_its_script_only
     visit.page.reload()
     summary(visit).wait_for()
     assert [one.url for one in visit.asked if "on-demand" in one.url] == []
+    assert visit.page.evaluate("() => window.shifts") == []
     open_loras(visit)
     assert sorted({one.url.rpartition(".")[2] for one in visit.asked if "on-demand" in one.url}) == ["css", "js"]
-    assert visit.page.evaluate("() => window.shifts") == []
 
 
 def test_a_script_that_does_not_come_is_said(visits, service_url):
