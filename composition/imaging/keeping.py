@@ -17,7 +17,7 @@ import numpy as np
 from composition.images import Image, Mask
 from composition.imaging.guided import enlarged
 from composition.imaging.masks import scale_px, window
-from composition.imaging.material import NEAR_PX, Look, Plane, find_material
+from composition.imaging.material import NEAR_PX, Look, Plane, find_drawn_material, find_material
 from composition.imaging.one_look import Rgb, Surface
 
 WORKING_PX = 384
@@ -39,10 +39,15 @@ class Kept:
     parts: float
 
 
-def material_surface(painted: Image, photo: Image, thing: Mask) -> Surface | None:
+def material_surface(
+    painted: Image, photo: Image, thing: Mask, *, drawn: bool = False, asked: Rgb | None = None
+) -> Surface | None:
     """What colour `keep` would give the material that changes; None where it takes all as painted. As there."""
     around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
-    found = None if around is None else _found(painted[around], photo[around], thing[around], _size(thing), plain=True)
+    if around is None:
+        return None
+    images = painted[around], photo[around], thing[around]
+    found = _found(*images, _size(thing), plain=True, drawn=drawn, asked=asked)
     return None if found is None else Surface(colour=found[1].colour, brightness=found[1].brightness)
 
 
@@ -54,6 +59,8 @@ def keep(
     parts: bool = True,
     surface: bool = False,
     colour: Rgb | None = None,
+    drawn: bool = False,
+    asked: Rgb | None = None,
 ) -> Kept:
     """The painted colour on the material that changes, under the photograph's light; the rest as photographed.
 
@@ -64,11 +71,21 @@ def keep(
         parts: whether what is of another material stays; else all of the thing takes the new colour.
         surface: not only the colour changes: the painted surface is taken as it is, with its own light.
         colour: that the material becomes, under its mean light; None: the painted one.
+        drawn: the outline is a person's and says what is meant: see `find_drawn_material`.
+        asked: about which colour the model was asked for, where that is known.
     """
     around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
     if around is None:
         return Kept(image=painted.copy(), light=0.0, parts=0.0)
-    found = _found(painted[around], photo[around], thing[around], _size(thing), plain=not surface)
+    found = _found(
+        painted[around],
+        photo[around],
+        thing[around],
+        _size(thing),
+        plain=not surface,
+        drawn=drawn,
+        asked=asked,
+    )
     if found is None:
         return Kept(image=painted.copy(), light=0.0, parts=0.0)
     share, look = found
@@ -99,17 +116,22 @@ def _working_scale(shape: tuple[int, int]) -> float:
 
 
 def _found(
-    painted: Image, photo: Image, thing: Mask, shape: tuple[int, int], *, plain: bool
+    painted: Image,
+    photo: Image,
+    thing: Mask,
+    shape: tuple[int, int],
+    *,
+    plain: bool,
+    drawn: bool = False,
+    asked: Rgb | None = None,
 ) -> tuple[Plane, Look] | None:
     """`find_material` of a part of images of a shape, at the working size."""
     shrink = _working_scale(shape)
-    return find_material(
-        _shrunk(photo, shrink),
-        _shrunk(painted, shrink),
-        _solid(thing, shrink),
-        scale=scale_px(shrink, shape),
-        plain=plain,
-    )
+    images = _shrunk(photo, shrink), _shrunk(painted, shrink), _solid(thing, shrink)
+    scale = scale_px(shrink, shape)
+    if drawn and plain:
+        return find_drawn_material(*images, scale=scale, asked=asked)
+    return find_material(*images, scale=scale, plain=plain)
 
 
 def _shrunk(image: Image, share: float) -> Image:

@@ -11,6 +11,7 @@ import numpy as np
 from composition.images import Image, Mask
 from composition.imaging import blending, geometry, masks
 from composition.imaging.keeping import keep
+from composition.imaging.named_colours import named_colour
 from composition.imaging.one_look import Rgb
 from composition.masking.arranging import Arrangement
 from composition.masking.edit_mask import EditMask
@@ -80,7 +81,12 @@ def _layers(
     own: dict[int, Image] = {}
     for canvas, image in zip(arrangement.canvases, images, strict=True):
         own |= {place: _kept(edits[place], image, colour) for place in canvas}
-    return [Layer(edit=edits[place], image=own[place], alpha=edits[place].mask.alpha) for place in arrangement.order]
+    return [Layer(edit=edits[place], image=own[place], alpha=_alpha(edits[place])) for place in arrangement.order]
+
+
+def _alpha(edit: Located) -> Mask:
+    """A wide rim inside an outline that was drawn along a thing's own would keep the old colour around the new one."""
+    return masks.firmed(edit.mask.alpha) if edit.ctx.plan.drawn else edit.mask.alpha
 
 
 def _composed(layers: Sequence[Layer], *, opaque: bool = False) -> Image:
@@ -136,7 +142,16 @@ def _kept(edit: Located, generated: Image, colour: Rgb | None) -> Image:
     if plan.keep_light or (plan.keep_parts and not mask.thing.all()):
         original = mask.view(edit.ctx.request.base)
         thing, surface = mask.view(mask.thing), not plan.keep_light
-        kept = keep(generated, original, thing, parts=plan.keep_parts, surface=surface, colour=colour)
+        kept = keep(
+            generated,
+            original,
+            thing,
+            parts=plan.keep_parts,
+            surface=surface,
+            colour=colour,
+            drawn=plan.drawn,
+            asked=named_colour(plan.prompt),
+        )
         if "light" not in journal.kept:  # of several candidates, the first one's
             journal.kept.update(light=round(kept.light, 2), parts=round(kept.parts, 2))
         return kept.image

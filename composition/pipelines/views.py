@@ -13,13 +13,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from composition.decision import Pipeline
+from composition.decision import EditPlan, Pipeline
 from composition.diffusion import DiffusionRequest, ViewRequest
 from composition.errors import EmptyMask, NoDetection
 from composition.images import Image, Mask
 from composition.imaging import geometry
 from composition.imaging.keeping import material_surface
-from composition.imaging.one_look import Rgb, common_colours, recoloured, surface_of
+from composition.imaging.named_colours import named_colour
+from composition.imaging.one_look import Rgb, Surface, common_colours, recoloured, surface_of
 from composition.journal import Journal
 from composition.pipelines.account import describe_view, painting_of, warnings_of_several
 from composition.pipelines.context import EditContext
@@ -108,9 +109,8 @@ def _of_one_look(edits: Sequence[Located], images: Sequence[Image]) -> list[tupl
     plan = edits[0].ctx.plan
     if not plan.color_match:
         return [(image, None) for image in seen]
-    find = material_surface if plan.keep_light else surface_of
     surfaces = [
-        find(image, edit.mask.view(edit.ctx.request.base), edit.mask.view(edit.mask.thing))
+        _surface(edit.ctx.plan, image, edit.mask.view(edit.ctx.request.base), edit.mask.view(edit.mask.thing))
         for edit, image in zip(edits, seen, strict=True)
     ]
     colours = common_colours(surfaces)
@@ -120,6 +120,12 @@ def _of_one_look(edits: Sequence[Located], images: Sequence[Image]) -> list[tupl
         (image if had is None or wanted is None else recoloured(image, had.colour, wanted), None)
         for image, had, wanted in zip(seen, surfaces, colours, strict=True)
     ]
+
+
+def _surface(plan: EditPlan, painted: Image, photo: Image, thing: Mask) -> Surface | None:
+    if plan.keep_light:
+        return material_surface(painted, photo, thing, drawn=plan.drawn, asked=named_colour(plan.prompt))
+    return surface_of(painted, photo, thing)
 
 
 def _make_request(scenes: Sequence[Scene]) -> DiffusionRequest:
