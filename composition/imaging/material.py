@@ -193,7 +193,7 @@ def _core(thing: Mask) -> Pixels:
 
 
 def _hardened(share: Plane) -> Plane:
-    return np.clip((share - 0.08) / 0.84, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip((share - 0.08) / 0.84, 0.0, 1.0), dtype=np.float32)
 
 
 class _Evidence:
@@ -250,6 +250,7 @@ class _Evidence:
         )
         odd, _ = self._odd(self.old_colour(seen, core))
         of_odd = (colours * odd[core][:, None]).sum(axis=0)
+        of_all = of_all + np.float32(1.0)  # a colour of the surroundings may have no pixel inside
         unsure = UNSURE * of_all
         odds = (of_new + unsure * (1.0 - of_odd / of_all)) / (of_new + of_old + unsure)
         share = (self._slices.shares * odds.astype(np.float32)).sum(axis=2)

@@ -231,3 +231,16 @@ def test_black_cloth_in_a_bright_colour_has_shades_and_no_glare():
 
     assert 3 < lightness.std() < 20
     assert (lightness > 97).mean() < 0.02
+
+
+def test_colours_that_only_the_surroundings_have_do_no_harm():
+    image = np.full((120, 120, 3), 255, np.uint8)
+    thing = np.zeros((120, 120), np.uint8)
+    thing[40:80, 40:80] = 255
+    image[30:90, 30:90] = 0
+    painted = image.copy()
+    painted[40:80, 40:80] = BLUE
+    kept = keep(painted, image, thing, drawn=True, asked=np.array(BLUE, np.float32))
+
+    assert off(kept.image, painted, well_inside(thing > 0)) < 5
+    assert np.array_equal(kept.image[thing == 0], image[thing == 0])
