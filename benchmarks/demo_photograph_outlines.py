@@ -114,7 +114,7 @@ def tile(image: Image, drawn: Mask, verdict: Verdict, mark: Mark) -> PilImage.Im
         cv2.circle(shown, (int(point.x), int(point.y)), 2 * width, (255, 255, 255), -1)
     if mark.box is not None:
         corners = [(int(mark.box.x0), int(mark.box.y0)), (int(mark.box.x1), int(mark.box.y1))]
-        cv2.rectangle(shown, *corners, (255, 255, 255), width)
+        cv2.rectangle(shown, corners[0], corners[1], (255, 255, 255), width)
     small = PilImage.fromarray(shown)
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     framed = PilImage.new("RGB", (THUMBNAIL_PX + 4, THUMBNAIL_PX + CAPTION_PX), "white")

@@ -59,7 +59,7 @@ NEAREST, ASKED = 0.05, 45.0
 """The share of what was painted that says what the asked colour is to the model; so far may its hue be from it."""
 LIGHTLY = 0.5
 """How much a difference of lightness counts against one of hue, where light may be any."""
-LEAST_SEEN = 0.03
+LEAST_SEEN = 0.005
 """Of a drawn thing, that must have been painted in the new colour."""
 UNSURE = 0.05
 """How much a colour's hue counts against what the model has painted on it, as a share of its pixels."""
