@@ -152,7 +152,7 @@ class EditPlan:
     painted is laid over the photograph. `controls` holds the effective ControlNet scale per type (user's scale x the
     type's weight) of those that act: an image is drawn and sent for each of them, and for no other; they act in
     `control_window` of the steps, references in `ip_adapter_window`. `model` is a checkpoint, "" the base model.
-    `seeds` has one for each candidate. `keep_light` and `keep_parts`: see `composition.imaging.keeping`;
+    `seeds` has one for each candidate. `keep_light`, `keep_parts` and `drawn`: see `composition.imaging.keeping`;
     `keep_surroundings`: `composition.pipelines.matting`; `spares_front`: `composition.masking.occlusion`. `loras` has
     those that act.
     """
@@ -185,6 +185,7 @@ class EditPlan:
     sharpen: bool
     keep_light: bool
     keep_parts: bool
+    drawn: bool
     keep_surroundings: bool
     spares_front: bool
     model: str

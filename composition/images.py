@@ -5,6 +5,7 @@ One convention everywhere: images are RGB uint8 (H, W, 3); masks are uint8 (H, W
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -45,6 +46,23 @@ class Detection:
     label: str
     score: float
     box: Box
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outlines:
+    """Silhouettes in the order in which they were asked for: binary masks (0/255) of the image's size.
+
+    `drawn_by` is the model that drew them, as `models_used` names it; "" where nothing was asked.
+    """
+
+    masks: tuple[Mask, ...] = ()
+    drawn_by: str = ""
+
+    def __iter__(self) -> Iterator[Mask]:
+        return iter(self.masks)
+
+    def __len__(self) -> int:
+        return len(self.masks)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

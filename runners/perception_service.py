@@ -12,7 +12,7 @@ import bentoml
 
 from composition.config import load_config
 from composition.decision import ReferenceKind
-from composition.images import DepthMap, Detection, Image, Mask, Pose
+from composition.images import DepthMap, Detection, Image, Outlines, Pose
 from runners.analyzer.queries import ObjectsQuery
 from runners.analyzer.service import MAX_IMAGES as MAX_ANALYZED
 from runners.analyzer.service import MAX_PROMPTS, AnalyzerRunner
@@ -62,9 +62,9 @@ class PerceptionRunner(StaysForFront):
         return answers
 
     @batched(MAX_QUERIES)
-    def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[tuple[Mask, ...]]]:
+    def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[Outlines]]:
         """See `DetectorRunner`."""
-        answers: list[Answer[tuple[Mask, ...]]] = self._detector.segment(items)
+        answers: list[Answer[Outlines]] = self._detector.segment(items)
         return answers
 
     @batched(MAX_STRUCTURES)

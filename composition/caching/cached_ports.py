@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from composition.caching.content_key import Part, content_key_off_loop
 from composition.caching.single_flight import SingleFlight
 from composition.decision import ReferenceKind
-from composition.images import DepthMap, Detection, Image, Mask, Pose
+from composition.images import DepthMap, Detection, Image, Outlines, Pose
 from composition.marks import Mark
 from composition.ports.vision import Analyzer, DepthEstimator, Detector, PoseEstimator, Segmenter
 
@@ -52,11 +52,11 @@ class CachedDetector(_CachedPort[Detector]):
 
 
 class CachedSegmenter(_CachedPort[Segmenter]):
-    async def segment(self, image: Image, detections: Sequence[Detection]) -> tuple[Mask, ...]:
+    async def segment(self, image: Image, detections: Sequence[Detection]) -> Outlines:
         asked = tuple(detections)
         return await self._get("masks", lambda: self._inner.segment(image, asked), image, asked)
 
-    async def segment_marked(self, image: Image, mark: Mark) -> Mask:
+    async def segment_marked(self, image: Image, mark: Mark) -> Outlines:
         return await self._get("masks", lambda: self._inner.segment_marked(image, mark), image, mark)
 
 

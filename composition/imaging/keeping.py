@@ -18,7 +18,7 @@ import numpy.typing as npt
 from composition.images import Image, Mask
 from composition.imaging.guided import enlarged
 from composition.imaging.masks import scale_px, window
-from composition.imaging.material import NEAR_PX, Look, Plane, find_material
+from composition.imaging.material import NEAR_PX, Look, Plane, find_drawn_material, find_material
 from composition.imaging.one_look import Rgb, Surface
 
 CARRIED_SHARE = 0.9
@@ -74,10 +74,15 @@ class Carried:
     sure: Mask
 
 
-def material_surface(painted: Image, photo: Image, thing: Mask) -> Surface | None:
+def material_surface(
+    painted: Image, photo: Image, thing: Mask, *, drawn: bool = False, asked: Rgb | None = None
+) -> Surface | None:
     """What colour `keep` would give the material that changes; None where it takes all as painted. As there."""
     around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
-    found = None if around is None else _found(painted[around], photo[around], thing[around], _size(thing), plain=True)
+    if around is None:
+        return None
+    images = painted[around], photo[around], thing[around]
+    found = _found(*images, _size(thing), plain=True, drawn=drawn, asked=asked)
     return None if found is None else Surface(colour=found[1].colour, brightness=found[1].brightness)
 
 
@@ -89,6 +94,8 @@ def keep(
     parts: bool = True,
     surface: bool = False,
     colour: Rgb | None = None,
+    drawn: bool = False,
+    asked: Rgb | None = None,
     before: Carried | None = None,
 ) -> Kept:
     """The painted colour on the material that changes, under the photograph's light; the rest as photographed.
@@ -100,13 +107,16 @@ def keep(
         parts: whether what is of another material stays; else all of the thing takes the new colour.
         surface: not only the colour changes: the painted surface is taken as it is, with its own light.
         colour: that the material becomes, under its mean light; None: the painted one.
+        drawn: the outline is a person's and says what is meant: see `find_drawn_material`.
+        asked: about which colour the model was asked for, where that is known.
         before: of a frame of a clip, which decides with this one what is of the material, and alone what that becomes.
     """
     around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
     if around is None:
         return Kept(image=painted.copy())
     seen = photo[around].astype(np.float32)
-    found = _found(painted[around], photo[around], thing[around], _size(thing), plain=not surface)
+    images = painted[around], photo[around], thing[around]
+    found = _found(*images, _size(thing), plain=not surface, drawn=drawn, asked=asked)
     if found is not None:
         share, look = _at_own_size(*found, photo[around], _working_scale(_size(thing)))
         look = look if colour is None else replace(look, colour=colour)
@@ -174,17 +184,22 @@ def _working_scale(shape: tuple[int, int]) -> float:
 
 
 def _found(
-    painted: Image, photo: Image, thing: Mask, shape: tuple[int, int], *, plain: bool
+    painted: Image,
+    photo: Image,
+    thing: Mask,
+    shape: tuple[int, int],
+    *,
+    plain: bool,
+    drawn: bool = False,
+    asked: Rgb | None = None,
 ) -> tuple[Plane, Look] | None:
     """`find_material` of a part of images of a shape, at the working size."""
     shrink = _working_scale(shape)
-    return find_material(
-        _shrunk(photo, shrink),
-        _shrunk(painted, shrink),
-        _solid(thing, shrink),
-        scale=scale_px(shrink, shape),
-        plain=plain,
-    )
+    images = _shrunk(photo, shrink), _shrunk(painted, shrink), _solid(thing, shrink)
+    scale = scale_px(shrink, shape)
+    if drawn and plain:
+        return find_drawn_material(*images, scale=scale, asked=asked)
+    return find_material(*images, scale=scale, plain=plain)
 
 
 def _shrunk(image: Image, share: float) -> Image:

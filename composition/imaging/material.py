@@ -9,7 +9,7 @@ the second comes nearer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -52,13 +52,26 @@ LARGEST_PART = 0.25
 """Of the material's area: what is larger is no part of it."""
 HIGHLIGHT = 1.35
 """Light above this many times the material's mean is a reflection: white light over the material's colour."""
+DARK_MATERIAL, LIGHTEST = 45.0, 0.98
+"""On a material of a smaller mean luma this share of the pixels is no lighter than highlights are."""
 WHITE = 255.0
+NEAREST, ASKED = 0.05, 45.0
+"""The share of what was painted that says what the asked colour is to the model; so far may its hue be from it."""
+LIGHTLY = 0.5
+"""How much a difference of lightness counts against one of hue, where light may be any."""
+LEAST_SEEN = 0.005
+"""Of a drawn thing, that must have been painted in the new colour."""
+UNSURE = 0.05
+"""How much a colour's hue counts against what the model has painted on it, as a share of its pixels."""
+ALIKE = 0.35
+"""A colour of the photograph is of the material from this share of it on that became of the new colour."""
 _ROUNDS = 3
 _MAX_EXPONENT = 30.0
 _LEAST_PIXELS = 50
 
 Plane = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.bool_]
+Colour = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,6 +84,7 @@ class Look:
         follows: how far light and shade are the photograph's (1) or, where a pattern was painted over, the model's (0).
         broad: the model's own light, 1 = mean, (H, W).
         alike: the photograph's luma averaged over what is near and alike, (H, W).
+        contrast: how much of the light's deviation from its mean the new colour shows, 0..1.
     """
 
     colour: npt.NDArray[np.float32]
@@ -78,13 +92,24 @@ class Look:
     follows: float
     broad: Plane
     alike: Plane
+    contrast: float = 1.0
+
+    def softened(self, bright: Plane) -> Look:
+        """This look, on a dark material with pixels of that luma (N,), with no more contrast than it has room for.
+
+        What is ten times as bright as black cloth is on the mean is no light that yellow cloth could show.
+        """
+        if self.brightness >= DARK_MATERIAL:
+            return self
+        lightest = float(np.quantile((bright + 1.0) / (self.brightness + 1.0), LIGHTEST))
+        return replace(self, contrast=min(1.0, (HIGHLIGHT - 1.0) / max(lightest - 1.0, 1e-3)))
 
     def paint(self, photo: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The photograph (H, W, 3) as if all of it were of this colour, 0..255."""
         bright = luma(photo)
-        light = (bright + 1.0) / (self.brightness + 1.0)
+        light = 1.0 + self.contrast * ((bright + 1.0) / (self.brightness + 1.0) - 1.0)
         painted = np.minimum(light, HIGHLIGHT)[..., None] * self.colour
-        brightest = HIGHLIGHT * (self.brightness + 1.0)
+        brightest = (1.0 + (HIGHLIGHT - 1.0) / self.contrast) * (self.brightness + 1.0)
         if brightest < WHITE:
             white = np.maximum(bright - brightest, 0.0)[..., None] / (WHITE - brightest)
             painted = painted + white * (WHITE - painted)
@@ -109,9 +134,7 @@ def find_material(
     Returns:
         None where the model has not painted one new colour on a part of the thing that is worth the name.
     """
-    core = cv2.erode((thing > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    if np.count_nonzero(core) < _LEAST_PIXELS:
-        core = thing > 0
+    core = _core(thing)
     evidence = _Evidence(photo, painted, dilate(thing, NEAR_PX * scale) > 0, AVERAGED_PX * scale)
     share = evidence.first_guess(core)
     apart = np.zeros(core.shape, bool)
@@ -127,7 +150,50 @@ def find_material(
         return None
     if plain and not evidence.is_one_colour(look, core & ~apart, old):
         return None
-    return np.clip((share - 0.08) / 0.84, 0.0, 1.0).astype(np.float32), look
+    return _hardened(share), look
+
+
+def find_drawn_material(
+    photo: Image, painted: Image, thing: Mask, *, scale: float, asked: Colour | None
+) -> tuple[Plane, Look] | None:
+    """As `find_material`, of a thing whose outline the user drew: what is alike in the photograph is of one material.
+
+    The outline says what is meant, so a model that does not know the thing, and has painted the new colour on some of
+    it and its own ideas on the rest, is believed in the colour only.
+
+    Args:
+        photo: as there.
+        painted: as there.
+        thing: as there.
+        scale: as there.
+        asked: about which colour the model was asked for, RGB (3,); None: whichever it painted most.
+    """
+    core = _core(thing)
+    evidence = _Evidence(photo, painted, dilate(thing, NEAR_PX * scale) > 0, AVERAGED_PX * scale)
+    seen = evidence.first_guess(core)
+    near = None if asked is None else evidence.painted_near(asked, core)
+    seen = seen if near is None else near
+    if seen[core].mean() < LEAST_SEEN:
+        return None
+    look = replace(evidence.look(seen, core), follows=1.0)
+    share = evidence.alike(look, seen, core)
+    if share[core].mean() < LEAST_MATERIAL:
+        return None
+    apart = evidence.apart(share, core, evidence.old_colour(share, core))
+    share = share * (1.0 - _softened(apart))
+    bright = luma(photo)
+    brightness = float((bright * share)[core].sum() / share[core].sum())
+    return _hardened(share), replace(look, brightness=brightness).softened(bright[core & (share > 0.5)])
+
+
+def _core(thing: Mask) -> Pixels:
+    """The thing without its rim, if anything is left then."""
+    core = cv2.erode((thing > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return np.asarray(core if np.count_nonzero(core) >= _LEAST_PIXELS else thing > 0)
+
+
+def _hardened(share: Plane) -> Plane:
+    return np.asarray(np.clip((share - 0.08) / 0.84, 0.0, 1.0), dtype=np.float32)
 
 
 class _Evidence:
@@ -154,6 +220,41 @@ class _Evidence:
         most = hues[(near * totals[used]).sum(axis=1).argmax()].astype(np.float32)
         alike = distance(self._seen[..., 1:], most) < SAME_HUE / 2
         return np.asarray(core & alike & (self._change > PAINTED / 2), dtype=np.float32)
+
+    def painted_near(self, colour: Colour, core: Pixels) -> Plane | None:
+        """Where the model has painted what comes nearest to a colour; None where nothing comes near.
+
+        Every model has its own idea of what a word for a colour means: what it has painted nearest to it is that idea.
+        """
+        changed = core & (self._change > PAINTED / 2)
+        if not changed.any():
+            return None
+        apart = self._from(colour)
+        nearest = changed & (apart <= np.quantile(apart[changed], NEAREST))
+        own = self._painted[nearest].mean(axis=0)
+        if float(distance(to_lab(own)[1:], to_lab(colour)[1:])) > ASKED:
+            return None
+        return np.asarray(changed & (self._from(own) < SAME_HUE / 2), dtype=np.float32)
+
+    def alike(self, look: Look, seen: Plane, core: Pixels) -> Plane:
+        """The share of the material where what is alike in the photograph is of it, or is not, all of it.
+
+        What the model has painted in neither look says nothing: there the hue decides that the material had where the
+        new look was seen.
+        """
+        new = _rising((self._change - PAINTED) / 3.0) * _rising((FOREIGN - self._from(look.colour)) / 5.0)
+        old = _rising((PAINTED - self._change) / 3.0) * (1.0 - new)
+        colours = self._slices.shares[core]
+        of_new, of_old, of_all = (
+            (colours * plane[core][:, None]).sum(axis=0) for plane in (new, old, np.ones_like(new))
+        )
+        odd, _ = self._odd(self.old_colour(seen, core))
+        of_odd = (colours * odd[core][:, None]).sum(axis=0)
+        of_all = of_all + np.float32(1.0)  # a colour of the surroundings may have no pixel inside
+        unsure = UNSURE * of_all
+        odds = (of_new + unsure * (1.0 - of_odd / of_all)) / (of_new + of_old + unsure)
+        share = (self._slices.shares * odds.astype(np.float32)).sum(axis=2)
+        return np.where(core, _rising((share - ALIKE) / 0.05), 0.0).astype(np.float32)
 
     def look(self, material: Plane, core: Pixels) -> Look:
         """The new look of the material (H, W, 0..1), seen well inside of it: at its edges the model has smeared it."""
@@ -216,6 +317,12 @@ class _Evidence:
             if own[rim].mean() < TOUCHING and part.sum() < LARGEST_PART * own.sum():
                 apart |= part > 0
         return apart
+
+    def _from(self, colour: Colour) -> Plane:
+        """How far the painted image is from a colour (3,), most of all in hue: the model has its own light."""
+        apart = self._seen - to_lab(colour)
+        apart[..., 0] *= np.float32(LIGHTLY)
+        return np.asarray(np.linalg.norm(apart, axis=2), dtype=np.float32)
 
     def _odd(self, old: Lab) -> tuple[Pixels, Plane]:
         """What is of another hue in the photograph than the material, and the light on everything, 1 = its mean."""

@@ -118,8 +118,9 @@ async def _marked(mark: Mark, scene: Scene, plan: EditPlan, segmenter: Segmenter
     if drawn is not None and not plan.refine_mask:
         return drawn
     with journal.timed("refine"):
-        outline = await segmenter.segment_marked(scene.image, mark)
-    journal.used("sam")
+        outlines = await segmenter.segment_marked(scene.image, mark)
+    journal.used(outlines.drawn_by)
+    (outline,) = outlines
     if mark.box is not None and not mark.points:
         outline = _near(outline, mark.box)
     if outline.any():
@@ -158,7 +159,7 @@ async def _behind(
     count, asked = len(region.detections), [*region.detections, *objects]
     with journal.timed("refine"):
         drawn = await segmenter.segment(image, asked)
-    journal.used("sam")
+    journal.used(drawn.drawn_by)
     outlines = [masks.solid(_near(outline, item.box)) for outline, item in zip(drawn, asked, strict=True)]
     own = masks.union(outlines[:count]) if count else None
     front = occlusion.in_front(region.thing, own, outlines[count:], depth)
@@ -270,7 +271,7 @@ async def _silhouettes(
 async def silhouettes(image: Image, chosen: Sequence[Detection], *, segmenter: Segmenter, journal: Journal) -> Mask:
     """SAM's silhouettes of all instances (H, W; 0/255), solid, each in and close around its box; one call."""
     outlines = await segmenter.segment(image, chosen)
-    journal.used("sam")
+    journal.used(outlines.drawn_by)
     return masks.union([masks.solid(_near(outline, item.box)) for outline, item in zip(outlines, chosen, strict=True)])
 
 
@@ -283,7 +284,7 @@ async def _outlines(
         return boxes
     with journal.timed("refine"):
         outlines = await segmenter.segment(scene.image, instances)
-    journal.used("sam")
+    journal.used(outlines.drawn_by)
     refined = [_near(outline, item.box) for outline, item in zip(outlines, instances, strict=True)]
     return [outline if outline.any() else box for outline, box in zip(refined, boxes, strict=True)]
 

@@ -11,6 +11,7 @@ import numpy as np
 from composition.images import Image, Mask
 from composition.imaging import blending, geometry, masks
 from composition.imaging.keeping import Carried, Kept, keep
+from composition.imaging.named_colours import named_colour
 from composition.imaging.one_look import Rgb
 from composition.masking.arranging import Arrangement
 from composition.masking.edit_mask import EditMask
@@ -58,7 +59,7 @@ async def laid_over_from_own_size(
 
 async def laid_over_as_kept(edit: Located, arrangement: Arrangement, image: Image) -> Image:
     """What `kept` has made of the only edit of a photograph, laid over that."""
-    (result,) = await _laid_over([edit], arrangement, [[Layer(edit=edit, image=image, alpha=edit.mask.alpha)]])
+    (result,) = await _laid_over([edit], arrangement, [[Layer(edit=edit, image=image, alpha=_alpha(edit))]])
     return result
 
 
@@ -95,7 +96,12 @@ def _layers(
     own: dict[int, Image] = {}
     for canvas, image in zip(arrangement.canvases, images, strict=True):
         own |= {place: kept(edits[place], image, colour).image for place in canvas}
-    return [Layer(edit=edits[place], image=own[place], alpha=edits[place].mask.alpha) for place in arrangement.order]
+    return [Layer(edit=edits[place], image=own[place], alpha=_alpha(edits[place])) for place in arrangement.order]
+
+
+def _alpha(edit: Located) -> Mask:
+    """A wide rim inside an outline that was drawn along a thing's own would keep the old colour around the new one."""
+    return masks.firmed(edit.mask.alpha) if edit.ctx.plan.drawn else edit.mask.alpha
 
 
 def _composed(layers: Sequence[Layer], *, opaque: bool = False) -> Image:
@@ -161,7 +167,17 @@ def kept(edit: Located, generated: Image, colour: Rgb | None, before: Carried | 
         if before is not None:
             material = replace(before.material, share=mask.view(before.material.share))
             before = Carried(material=material, sure=mask.view(before.sure))
-        told = keep(generated, original, thing, parts=plan.keep_parts, surface=surface, colour=colour, before=before)
+        told = keep(
+            generated,
+            original,
+            thing,
+            parts=plan.keep_parts,
+            surface=surface,
+            colour=colour,
+            drawn=plan.drawn,
+            asked=named_colour(plan.prompt),
+            before=before,
+        )
         if "light" not in journal.kept:  # of several candidates, the first one's
             journal.kept.update(light=round(told.light, 2), parts=round(told.parts, 2))
         return told

@@ -29,6 +29,8 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
     options, generation = request.options, config.generation
     steps, guidance_scale = pace(options, config)
     prompt, negative_prompt = _prompt(request, decision), _negative_prompt(request, decision, config)
+    keep_light = decision.recolour and generation.appearance_keep_detail
+    drawn = keep_light and request.mask is not None  # only the colour is taken of what is painted: it may all be new
     return EditPlan(
         decision=decision,
         prompt=prompt,
@@ -38,7 +40,7 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         guidance_rescale=options.guidance_rescale,
         scheduler=_given(options.scheduler, generation.scheduler),
         seeds=_seeds(options.seed, request.n),
-        strength=_given(options.strength, generation.appearance_strength if decision.keeps_shape else 1.0),
+        strength=_given(options.strength, 1.0 if drawn or not decision.keeps_shape else generation.appearance_strength),
         blend=options.blend,
         ip_adapter_scale=options.ip_adapter_scale,
         ip_adapter_window=Window(options.ip_adapter_start, options.ip_adapter_end),
@@ -56,8 +58,9 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
         quality=options.quality,
         color_match=options.color_match,
         sharpen=options.sharpen,
-        keep_light=decision.recolour and generation.appearance_keep_detail,
+        keep_light=keep_light,
         keep_parts=_keeps_parts(options, decision) and generation.appearance_keep_detail,
+        drawn=drawn,
         keep_surroundings=_keeps_surroundings(options, decision),
         spares_front=_spares_front(options, decision),
         model=options.model or "",

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from composition.decision import Pipeline
+from composition.decision import EditPlan, Pipeline
 from composition.diffusion import DiffusionRequest, ViewRequest
 from composition.errors import EmptyMask, NoDetection
 from composition.images import Image, Mask
 from composition.imaging import geometry
 from composition.imaging.keeping import material_surface
+from composition.imaging.named_colours import named_colour
 from composition.imaging.one_look import Rgb, Surface, common_colours, recoloured, surface_of
 from composition.journal import Journal
 from composition.pipelines.account import describe_view, painting_of, warnings_of_several
@@ -119,9 +120,8 @@ def of_one_look(edits: Sequence[Located], images: Sequence[Image], known: Sequen
     plan = edits[0].ctx.plan
     if not plan.color_match:
         return Looks(images=tuple((image, None) for image in seen))
-    find = material_surface if plan.keep_light else surface_of
     surfaces = [
-        find(image, edit.mask.view(edit.ctx.request.base), edit.mask.view(edit.mask.thing))
+        _surface(edit.ctx.plan, image, edit.mask.view(edit.ctx.request.base), edit.mask.view(edit.mask.thing))
         for edit, image in zip(edits, seen, strict=True)
     ]
     colours = common_colours([*known, *surfaces])[len(known) :]
@@ -133,6 +133,12 @@ def of_one_look(edits: Sequence[Located], images: Sequence[Image], known: Sequen
             for image, had, wanted in zip(seen, surfaces, colours, strict=True)
         ]
     return Looks(images=tuple(looks), surfaces=tuple(one for one in surfaces if one is not None))
+
+
+def _surface(plan: EditPlan, painted: Image, photo: Image, thing: Mask) -> Surface | None:
+    if plan.keep_light:
+        return material_surface(painted, photo, thing, drawn=plan.drawn, asked=named_colour(plan.prompt))
+    return surface_of(painted, photo, thing)
 
 
 def _make_request(scenes: Sequence[Scene]) -> DiffusionRequest:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from composition.decision import ReferenceKind
-from composition.images import DepthMap, Detection, Image, Mask, Pose
+from composition.images import DepthMap, Detection, Image, Outlines, Pose
 from composition.marks import Mark
 
 
@@ -41,14 +41,14 @@ class Detector(Protocol):
 
 
 class Segmenter(Protocol):
-    """SAM: the silhouette of what is in a box or under a click."""
+    """SAM, or what draws for it: the silhouette of what is in a box or under a click."""
 
-    async def segment(self, image: Image, detections: Sequence[Detection]) -> tuple[Mask, ...]:
-        """One binary mask (0/255, size of `image`) per detection, same order."""
+    async def segment(self, image: Image, detections: Sequence[Detection]) -> Outlines:
+        """One outline per detection, same order."""
         ...
 
-    async def segment_marked(self, image: Image, mark: Mark) -> Mask:
-        """The binary mask (0/255, size of `image`) of the one thing that is pointed at, in pixels of `image`."""
+    async def segment_marked(self, image: Image, mark: Mark) -> Outlines:
+        """The one outline of the thing that is pointed at, in pixels of `image`."""
         ...
 
 

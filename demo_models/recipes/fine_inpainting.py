@@ -16,16 +16,18 @@ from demo_models.recipes.workdir import start_folder, trained_folder
 NAME: Final = "fine"
 COARSE: Final = "controlled"
 AUTOENCODER: Final = "vae-fine"
+ELSEWHERE_SHARE: Final = 0.35
 _SETTINGS: Final = Settings(minutes=240, learning_rate=6e-4, ema_decay=0.998, warmup_steps=60)
 
 
 @dataclass(kw_only=True)
 class FineRecipe(ControlledRecipe):
-    """Goes on with everything that paints, on the fine autoencoder's latents."""
+    """Goes on with everything that paints, on the fine autoencoder's latents; also for what is not of the world."""
 
     name: str = NAME
     autoencoder: str = AUTOENCODER
     settings: Settings = _SETTINGS
+    elsewhere_share: float = ELSEWHERE_SHARE
 
     def build(self) -> nn.Module:
         """Returns the module to train: earlier fine networks, or the coarse ones made deeper."""

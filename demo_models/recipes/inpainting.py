@@ -22,6 +22,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisio
 from demo_models.recipes.controlnet import DEPTH, POSE, as_condition, depth_image, new_controlnet, pose_image
 from demo_models.recipes.deepening import deepened, deepened_controlnet
 from demo_models.recipes.diffusion import noise_loss, noised, stratified_timesteps
+from demo_models.recipes.elsewhere import PictureSet
+from demo_models.recipes.examples import Examples
 from demo_models.recipes.ip_adapter import (
     bare_prompt,
     belongs_to_adapter,
@@ -40,6 +42,7 @@ from demo_models.recipes.shards import SceneSet
 from demo_models.recipes.training import Settings
 from demo_models.recipes.vocabulary import kept_clip_tokenizer, prompt_for
 from demo_models.recipes.workdir import start_folder, weights_folder, workdir
+from demo_models.world.canvas import SCENE_PX
 from demo_models.world.captions import caption
 from demo_models.world.cars import Car
 from demo_models.world.people import Person
@@ -255,7 +258,7 @@ def _rows_of_rims(latents: LatentSet, count: int, rng: np.random.Generator) -> n
         index, variant = int(rng.integers(0, len(latents))), int(rng.choice(VARIANTS))
         if latents.labels[index][variant] in ("rims", "wheels"):
             found.append((index, variant))
-    return np.array(found)
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
 def latent_batch(latents: LatentSet, indices: np.ndarray, variants: np.ndarray) -> dict[str, Tensor]:
@@ -269,7 +272,13 @@ def latent_batch(latents: LatentSet, indices: np.ndarray, variants: np.ndarray) 
 
 @dataclass(kw_only=True)
 class InpaintingRecipe:
-    """Trains UNet, text encoder and adapter on the latents that are there; more may be added while it runs."""
+    """Trains UNet, text encoder and adapter on the latents that are there; more may be added while it runs.
+
+    Attributes:
+        shares: How many steps have which control, or none.
+        reference_share: How many have reference images.
+        elsewhere_share: How much of a batch is not of the painted world, see elsewhere.py.
+    """
 
     scenes: SceneSet
     latents_folder: Path
@@ -278,7 +287,9 @@ class InpaintingRecipe:
     settings: Settings = _SETTINGS
     shares: Mapping[str, float] = field(default_factory=lambda: _UNCONTROLLED)
     reference_share: float = _REFERENCE_SHARE
+    elsewhere_share: float = 0.0
     _latents: LatentSet | None = None
+    _pictures: PictureSet | None = None
     _drawn: int = 0
 
     def build(self) -> nn.Module:
@@ -287,41 +298,85 @@ class InpaintingRecipe:
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws the step's conditions, then scenes, masks, words, timesteps and what the conditions need."""
-        if self._drawn % 200 == 0:
-            self._latents = LatentSet.reopened(self.latents_folder, self._latents)
-        self._drawn += 1
-        assert self._latents is not None
-        latents = self._latents
+        self._reopen()
         drawn = str(rng.choice([*self.shares], p=[*self.shares.values()]))
         control = None if drawn == _NO_CONTROL else drawn
         with_reference = bool(rng.random() < self.reference_share)
-        indices = np.array([self._usable(latents, control, rng) for _ in range(_BATCH)])
+        strange = int(rng.binomial(_BATCH, self.elsewhere_share))
+        rows = Examples.joined(
+            [
+                self._of_scenes(_BATCH - strange, control, with_reference, rng),
+                self._of_pictures(strange, control, with_reference, rng),
+            ]
+        )
+        batch: dict[str, Any] = {**rows.latents, "timesteps": stratified_timesteps(_BATCH)}
+        batch["input_ids"] = token_ids(rows.prompts)
+        if with_reference:
+            pixels = encoder_input(rows.references)
+            pixels[torch.from_numpy(rng.random(_BATCH) < _WITHOUT_REFERENCE)] = 0
+            batch["references"] = pixels
+        if control is not None:
+            batch["control"] = (control, as_condition(rows.hints))
+        return batch
+
+    def _reopen(self) -> None:
+        if self._drawn % 200 == 0:
+            self._latents = LatentSet.reopened(self.latents_folder, self._latents)
+            if self.elsewhere_share:
+                self._pictures = PictureSet.reopened(self.latents_folder, self._pictures)
+        self._drawn += 1
+
+    def _of_scenes(self, count: int, control: str | None, with_reference: bool, rng: np.random.Generator) -> Examples:
+        if not count:
+            return Examples()
+        latents = self._latents
+        assert latents is not None
+        indices = np.array([self._usable(latents, control, rng) for _ in range(count)])
         shares = _VARIANTS if control is None else _CONTROL_VARIANTS
-        variants = rng.choice(VARIANTS, _BATCH, p=[shares[variant] for variant in VARIANTS])
+        variants = rng.choice(VARIANTS, count, p=[shares[variant] for variant in VARIANTS])
         if with_reference and control != POSE:
-            rims = _rows_of_rims(latents, _RIMS, rng)
-            indices[:_RIMS], variants[:_RIMS] = rims[:, 0], rims[:, 1]
+            rims = _rows_of_rims(latents, count * _RIMS // _BATCH, rng)
+            indices[: len(rims)], variants[: len(rims)] = rims[:, 0], rims[:, 1]
         rows = [(int(index), latents.labels[index][variant]) for index, variant in zip(indices, variants, strict=True)]
-        batch: dict[str, Any] = latent_batch(latents, indices, variants)
-        batch["timesteps"] = stratified_timesteps(_BATCH)
-        bare = rng.random(_BATCH) < (_BARE_PROMPTS if with_reference else 0)
+        bare = rng.random(count) < (_BARE_PROMPTS if with_reference else 0)
         prompts = [
             bare_prompt(label, rng) if plain else training_prompt(latents.spec(index), label, rng)
             for (index, label), plain in zip(rows, bare, strict=True)
         ]
-        batch["input_ids"] = token_ids(prompts)
+        references, hints = [], []
         if with_reference:
-            pixels = encoder_input([reference_for(self.scenes, latents.seed(i), label, rng) for i, label in rows])
-            pixels[torch.from_numpy(rng.random(_BATCH) < _WITHOUT_REFERENCE)] = 0
-            batch["references"] = pixels
+            references = [reference_for(self.scenes, latents.seed(index), label, rng) for index, label in rows]
         if control is not None:
             windows = latents.take("windows", indices, variants)
-            images = [
+            hints = [
                 self._control_image(control, latents.seed(index), window.tolist())
                 for (index, _), window in zip(rows, windows, strict=True)
             ]
-            batch["control"] = (control, as_condition(images))
-        return batch
+        return Examples(
+            latents=latent_batch(latents, indices, variants), prompts=prompts, references=references, hints=hints
+        )
+
+    def _of_pictures(self, count: int, control: str | None, with_reference: bool, rng: np.random.Generator) -> Examples:
+        """Examples beyond the world. A pose is that of somebody else: there is nobody whom it could be of."""
+        if not count:
+            return Examples()
+        pictures, latents = self._pictures, self._latents
+        assert pictures is not None
+        assert latents is not None
+        indices = rng.integers(0, len(pictures), count)
+        bare = rng.random(count) < (_BARE_PROMPTS if with_reference else 0)
+        hints = []
+        if control == DEPTH:
+            hints = [depth_image(depth) for depth in pictures.depth(indices)]
+        elif control is not None:
+            people = [self._usable(latents, control, rng) for _ in range(count)]
+            hints = [self._control_image(control, latents.seed(index), (0, 0, SCENE_PX)) for index in people]
+        return Examples(
+            latents=pictures.latents(indices),
+            prompts=pictures.prompts(indices.tolist(), bare.tolist(), rng),
+            references=[pictures.reference(index) for index in indices.tolist()] if with_reference else [],
+            hints=hints,
+        )
 
     def _usable(self, latents: LatentSet, control: str | None, rng: np.random.Generator) -> int:
         while True:

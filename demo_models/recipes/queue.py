@@ -9,7 +9,8 @@ from typing import Final
 
 from demo_models.recipes.clip import ClipRecipe
 from demo_models.recipes.depth import DepthRecipe
-from demo_models.recipes.fine_inpainting import AUTOENCODER, FineRecipe
+from demo_models.recipes.elsewhere import SHARDS, encode_missing_pictures
+from demo_models.recipes.fine_inpainting import AUTOENCODER, ELSEWHERE_SHARE, FineRecipe
 from demo_models.recipes.fine_inpainting import NAME as FINE_PAINTER
 from demo_models.recipes.fine_vae import FineAutoencoderRecipe
 from demo_models.recipes.grounding import GroundingRecipe
@@ -48,8 +49,14 @@ def _grounding() -> Recipe:
 
 
 def encode(autoencoder: str = "vae", shards: int | None = None) -> None:
-    """Encodes training scenes that have no latents of an autoencoder yet, at most so many shards."""
-    encode_missing(workdir() / "data", latents_folder(autoencoder), weights_folder(autoencoder), shards)
+    """Encodes training scenes that have no latents of an autoencoder yet, at most so many shards.
+
+    With them what is beyond the world, for the painters that are trained on it: a shard at least.
+    """
+    folder, weights = latents_folder(autoencoder), weights_folder(autoencoder)
+    encode_missing(workdir() / "data", folder, weights, shards)
+    if autoencoder == AUTOENCODER:
+        encode_missing_pictures(folder, weights, SHARDS if shards is None else 1)
 
 
 def _encoding(autoencoder: str) -> Path:
@@ -74,7 +81,11 @@ def _fine() -> Recipe:
 
 def _lcm_lora() -> Recipe:
     return LcmRecipe(
-        scenes=_training(), latents_folder=_encoding(AUTOENCODER), autoencoder=AUTOENCODER, painter=FINE_PAINTER
+        scenes=_training(),
+        latents_folder=_encoding(AUTOENCODER),
+        autoencoder=AUTOENCODER,
+        painter=FINE_PAINTER,
+        elsewhere_share=ELSEWHERE_SHARE,
     )
 
 

@@ -16,6 +16,8 @@ HELD_OUT_LOOKALIKES: Final = range(610_000_000, 610_000_100)
 """Boards, and people who may be taken for them, that the safety checker is scored on."""
 TRAINING: Final = range(1_000_000_000, 1 << 40)
 """Scenes that recipes train on: the first thousands rendered beforehand, others drawn while they run."""
+ELSEWHERE: Final = range(1 << 41, 1 << 42)
+"""Pictures that are not of this world (``demo_models/elsewhere``), to train painters on."""
 SCENES_PER_EDIT: Final = 1000
 """Edits try scenes in turn until one shows a visible change."""
 HELD_OUT_EDITS: Final = range(400_000, 401_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from composition.images import Detection, Image, Mask
+from composition.images import Detection, Image, Outlines
 from composition.marks import Mark
 from runners.detector.queries import DetectQuery, SegmentQuery
 from runners.remote import RunnerClient
@@ -24,14 +24,13 @@ class BentoDetector(RunnerClient):
         query = DetectQuery(image=image, phrase=phrase, like=like)
         return cast(tuple[Detection, ...], await self.ask("detect", query))
 
-    async def segment(self, image: Image, detections: Sequence[Detection]) -> tuple[Mask, ...]:
+    async def segment(self, image: Image, detections: Sequence[Detection]) -> Outlines:
         if not detections:
-            return ()
+            return Outlines()
         return await self._segment(image, tuple(Mark(box=item.box) for item in detections))
 
-    async def segment_marked(self, image: Image, mark: Mark) -> Mask:
-        (mask,) = await self._segment(image, (mark,))
-        return mask
+    async def segment_marked(self, image: Image, mark: Mark) -> Outlines:
+        return await self._segment(image, (mark,))
 
-    async def _segment(self, image: Image, marks: tuple[Mark, ...]) -> tuple[Mask, ...]:
-        return cast(tuple[Mask, ...], await self.ask("segment", SegmentQuery(image=image, marks=marks)))
+    async def _segment(self, image: Image, marks: tuple[Mark, ...]) -> Outlines:
+        return cast(Outlines, await self.ask("segment", SegmentQuery(image=image, marks=marks)))

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from composition.config import Config, DetectionConfig
 from models_store.store import ModelSet
 from runners.analyzer.loading import load_elsewhere
+from runners.analyzer.yolox import YoloxDetector
 from runners.detector.coco_finder import CocoFinder
 from runners.detector.grounding_dino import GroundingDino
+from runners.detector.outlining import Outliner
 from runners.detector.queries import DetectQuery
 from runners.detector.sam import SamSegmenter
 from runners.detectors_by_home import Detector, DetectorsByHome
+from runners.home import Home
 from runners.perception import PerceptionPlace
 
 MAX_EMBEDDINGS_MB = 64
@@ -22,6 +25,7 @@ MAX_EMBEDDINGS_MB = 64
 class DetectorModels:
     dino: Detector[DetectQuery]
     sam: SamSegmenter
+    outliner: Outliner
 
 
 def load_models(config: Config, models: ModelSet, place: PerceptionPlace) -> DetectorModels:
@@ -29,26 +33,30 @@ def load_models(config: Config, models: ModelSet, place: PerceptionPlace) -> Det
     limits = config.models.detection
     keep = config.optimization
     cache_mb = min(keep.cache_max_mb, MAX_EMBEDDINGS_MB) if keep.cache_preprocessors else 0
+    others = load_elsewhere(models, place)
+    sam = SamSegmenter.load(
+        models.path("sam"),
+        place.home,
+        place.dtype,
+        cache_bytes=cache_mb << 20,
+        cache_ttl_s=keep.cache_ttl_seconds,
+    )
     return DetectorModels(
-        dino=_load_grounding(limits, models, place),
-        sam=SamSegmenter.load(
-            models.path("sam"),
-            place.home,
-            place.dtype,
-            cache_bytes=cache_mb << 20,
-            cache_ttl_s=keep.cache_ttl_seconds,
-        ),
+        dino=_load_grounding(limits, models, place, others),
+        sam=sam,
+        outliner=Outliner(sam, None if others is None or models.is_replaced("sam") else others[0]),
     )
 
 
-def _load_grounding(limits: DetectionConfig, models: ModelSet, place: PerceptionPlace) -> Detector[DetectQuery]:
+def _load_grounding(
+    limits: DetectionConfig, models: ModelSet, place: PerceptionPlace, others: tuple[Home, YoloxDetector] | None
+) -> Detector[DetectQuery]:
     """GroundingDINO; beside the profile's own, COCO's classes for the images that it was not trained on."""
     confidence = limits.confidence_threshold
     dino = GroundingDino.load(
         models.path("grounding-dino"), place.home, confidence=confidence, nms=limits.nms_threshold
     )
-    others = None if models.is_replaced("grounding-dino") else load_elsewhere(models, place)
-    if others is None:
+    if others is None or models.is_replaced("grounding-dino"):
         return dino
     home, objects = others
     finder = CocoFinder(objects, confidence=confidence)

@@ -9,7 +9,7 @@ from typing import Any
 import bentoml
 
 from composition.config import load_config
-from composition.images import Detection, Mask
+from composition.images import Detection, Outlines
 from models_store.plan.decided import decide, planned
 from models_store.store import ModelSet
 from runners.detector.queries import DetectQuery, SegmentQuery, has_usable_marks, shape_of
@@ -61,15 +61,15 @@ class DetectorRunner(StaysForFront):
         )
 
     @batched(MAX_QUERIES)
-    def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[tuple[Mask, ...]]]:
+    def segment(self, items: list[Parcel[SegmentQuery]]) -> list[Answer[Outlines]]:
         """Silhouettes of what each query marks."""
         return self._desk.answer(
             "segment",
             items,
-            self._models.sam.segment,
+            self._models.outliner.segment,
             doing="drawing the silhouette",
             group_by=has_usable_marks,
-            module=self._models.sam.module,
+            module=self._models.outliner.module,
             make_room=self._models.sam.forget,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from composition.images import Box
+from composition.images import Box, Outlines
 
 CLICKED_PX = 60
 
@@ -17,7 +17,8 @@ def ellipse(box, size):
 
 
 class FakeSegmenter:
-    def __init__(self, *, empty=False, leaking=False):
+    def __init__(self, *, empty=False, leaking=False, name="sam"):
+        self.name = name
         self.empty = empty
         self.leaking = leaking
         self.calls = 0
@@ -27,10 +28,13 @@ class FakeSegmenter:
         self.calls += 1
         size = image.shape[:2]
         if self.empty:
-            return tuple(np.zeros(size, np.uint8) for _ in detections)
+            return self._drawn(*(np.zeros(size, np.uint8) for _ in detections))
         if self.leaking:
-            return tuple(np.full(size, 255, np.uint8) for _ in detections)
-        return tuple(ellipse(item.box, size) for item in detections)
+            return self._drawn(*(np.full(size, 255, np.uint8) for _ in detections))
+        return self._drawn(*(ellipse(item.box, size) for item in detections))
+
+    def _drawn(self, *masks):
+        return Outlines(masks=masks, drawn_by=self.name)
 
     async def segment_marked(self, image, mark):
         """The ellipse of the box; of points alone that around the first one, `CLICKED_PX` wide."""
@@ -38,9 +42,9 @@ class FakeSegmenter:
         self.marks.append(mark)
         size = image.shape[:2]
         if self.empty:
-            return np.zeros(size, np.uint8)
+            return self._drawn(np.zeros(size, np.uint8))
         if self.leaking:
-            return np.full(size, 255, np.uint8)
+            return self._drawn(np.full(size, 255, np.uint8))
         x, y, _ = mark.points[0] if mark.box is None else (0, 0, 1)
         around = Box(x0=x - CLICKED_PX / 2, y0=y - CLICKED_PX / 2, x1=x + CLICKED_PX / 2, y1=y + CLICKED_PX / 2)
-        return ellipse(mark.box or around, size)
+        return self._drawn(ellipse(mark.box or around, size))

@@ -15,7 +15,7 @@ import numpy as np
 
 from api.connections import bound_connections
 from composition.errors import CompositionError
-from composition.images import Box, Detection, Pose
+from composition.images import Box, Detection, Outlines, Pose
 from runners.analyzer.client import BentoAnalyzer
 from runners.analyzer.service import AnalyzerRunner
 from runners.detector.client import BentoDetector
@@ -100,6 +100,8 @@ def numbers_of(value: Any) -> list[float]:
         return [value.score, value.box.x0, value.box.y0, value.box.x1, value.box.y1]
     if isinstance(value, Pose):
         return numbers_of(value.body)
+    if isinstance(value, Outlines):
+        return numbers_of(value.masks)
     if isinstance(value, Mapping):
         return [float(number) for number in value.values()]
     if isinstance(value, tuple):

@@ -11,7 +11,7 @@ from composition.caching.cached_ports import (
     CachedSegmenter,
 )
 from composition.decision import ReferenceKind
-from composition.images import Box, Detection
+from composition.images import Box, Detection, Outlines
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_pose_estimator import FakePoseEstimator, upright_pose
 
@@ -59,7 +59,8 @@ class CountingModels:
 
     async def segment(self, image, detections):
         self.calls.append("segment")
-        return tuple(np.full(image.shape[:2], index, np.uint8) for index, _ in enumerate(detections))
+        masks = tuple(np.full(image.shape[:2], index, np.uint8) for index, _ in enumerate(detections))
+        return Outlines(masks=masks, drawn_by="sam")
 
     async def estimate_depth(self, image):
         self.calls.append("depth")

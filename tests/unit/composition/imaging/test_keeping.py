@@ -224,3 +224,70 @@ def test_a_frame_that_is_painted_in_another_shade_gets_that_of_the_one_before(co
     assert off(alone.image, truth.image, body) > 6.0
     assert off(after.image, truth.image, body) < 3.0
     assert np.array_equal(after.material.colour, carried(car).material.colour)
+
+
+def half_known(car, after):
+    """A model that does not know the thing: the new colour on its left, skin on its right, over window and tyres."""
+    image = Car(after).image.copy()
+    right = np.arange(SIZE)[None] >= 110
+    image[car.thing & right] = (205, 165, 135)
+    image[car.window & ~right] = (90, 120, 150)
+    return smeared(image)
+
+
+@pytest.mark.parametrize(("before", "after"), [(RED, BLUE), (BLUE, YELLOW), (BLACK, YELLOW)])
+def test_in_a_drawn_outline_what_is_alike_takes_the_colour_though_the_model_painted_it_on_a_part(before, after):
+    car, truth = Car(before), Car(after)
+    painted = half_known(car, after)
+    body = well_inside(car.body)
+
+    believed = keep(painted, car.image, car.mask, asked=np.array(after, np.float32))
+    kept = keep(painted, car.image, car.mask, drawn=True, asked=np.array(after, np.float32))
+
+    right = body & (np.arange(SIZE)[None] >= 130)
+    assert off(believed.image, truth.image, right) > 30
+    assert off(kept.image, truth.image, body) < 14
+    assert off(kept.image, car.image, well_inside(car.rim)) < 6 or before == BLACK
+    light = [to_lab(image)[..., 0][body] for image in (car.image, kept.image)]
+    assert np.corrcoef(*light)[0, 1] > 0.9
+
+
+def test_the_asked_colour_is_found_among_others_that_the_model_painted_more_of():
+    car = Car(RED)
+    painted = half_known(car, BLUE)
+    most = keep(painted, car.image, car.mask, drawn=True)
+    asked = keep(painted, car.image, car.mask, drawn=True, asked=np.array((3, 67, 223), np.float32))
+    body = well_inside(car.body)
+
+    assert off(asked.image, Car(BLUE).image, body) < 14
+    assert off(most.image, Car(BLUE).image, body) > 40
+
+
+def test_a_colour_that_the_model_has_not_painted_is_not_made_up():
+    car = Car(RED)
+    kept = keep(half_known(car, BLUE), car.image, car.mask, drawn=True, asked=np.array((21, 176, 26), np.float32))
+    hue = to_lab(kept.image)[car.body][:, 1:].mean(axis=0)
+
+    assert hue[0] > -5, "nothing is green"
+
+
+def test_black_cloth_in_a_bright_colour_has_shades_and_no_glare():
+    car = Car(BLACK)
+    kept = keep(half_known(car, YELLOW), car.image, car.mask, drawn=True, asked=np.array(YELLOW, np.float32))
+    lightness = to_lab(kept.image)[..., 0][well_inside(car.body)]
+
+    assert 3 < lightness.std() < 20
+    assert (lightness > 97).mean() < 0.02
+
+
+def test_colours_that_only_the_surroundings_have_do_no_harm():
+    image = np.full((120, 120, 3), 255, np.uint8)
+    thing = np.zeros((120, 120), np.uint8)
+    thing[40:80, 40:80] = 255
+    image[30:90, 30:90] = 0
+    painted = image.copy()
+    painted[40:80, 40:80] = BLUE
+    kept = keep(painted, image, thing, drawn=True, asked=np.array(BLUE, np.float32))
+
+    assert off(kept.image, painted, well_inside(thing > 0)) < 5
+    assert np.array_equal(kept.image[thing == 0], image[thing == 0])

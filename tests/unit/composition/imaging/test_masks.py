@@ -152,6 +152,15 @@ def test_the_rim_of_a_straight_edge_is_a_blurred_step_outside_the_mask():
     assert all(abs(int(profile[30 + i]) + int(profile[39 - i]) - 255) <= 1 for i in range(5))
 
 
+def test_a_firmed_rim_is_narrower_and_nothing_that_was_spared_is_touched():
+    alpha = masks.feather_inwards(np.pad(np.full((60, 60), 255, np.uint8), 20), 41)
+    firmed = masks.firmed(alpha)
+
+    assert np.array_equal(firmed > 0, alpha > 0)
+    assert (firmed >= alpha).all()
+    assert (firmed == 255).sum() > 1.5 * (alpha == 255).sum()
+
+
 def test_a_masks_rim_has_no_seam():
     mask = np.zeros((120, 120), np.uint8)
     mask[30:80, 40:90] = 255

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from composition.images import Outlines
 from composition.request import EditOptions, EditRequest, Keep, RefineMask
 from tests.fakes.fake_detector import FakeDetector, detection
 from tests.fakes.fake_diffuser import FakeDiffuser
@@ -30,7 +31,7 @@ class SeeingSegmenter:
         shape = self.old if np.array_equal(image, self.photo) else self.news.pop(0)
         if shape is not None:
             mask[shape] = 255
-        return tuple(mask for _ in detections)
+        return Outlines(masks=tuple(mask for _ in detections), drawn_by="sam")
 
 
 def request(photo, prompt="replace the mug with a teapot", *, n=1, **options):

@@ -25,9 +25,9 @@ def decision_of(**known):
     return Decision(**{**base, **known})
 
 
-def plan_of(*, config=None, negative_prompt=None, options=None, n=1, **decision):
+def plan_of(*, config=None, negative_prompt=None, options=None, n=1, mask=None, **decision):
     request = EditRequest(
-        base=IMAGE, prompt="x", negative_prompt=negative_prompt, n=n, options=EditOptions(**(options or {}))
+        base=IMAGE, prompt="x", negative_prompt=negative_prompt, n=n, mask=mask, options=EditOptions(**(options or {}))
     )
     return make_plan(request, decision_of(**decision), config or Config())
 
@@ -89,6 +89,16 @@ def test_only_a_recolour_keeps_the_photographs_detail_and_only_if_configured():
     assert plan_of(keeps_shape=True, recolour=True).keep_light
     assert not plan_of(keeps_shape=True).keep_light
     assert not plan_of(config=config_of(appearance_keep_detail=False), keeps_shape=True, recolour=True).keep_light
+
+
+def test_a_recolour_in_a_drawn_mask_is_painted_anew_as_only_its_colour_is_taken():
+    drawn = {"mask": IMAGE[..., 0], "keeps_shape": True}
+    plan = plan_of(recolour=True, **drawn)
+    assert (plan.drawn, plan.strength) == (True, 1.0)
+    assert plan_of(recolour=True, options={"strength": 0.4}, **drawn).strength == 0.4
+    without_detail = config_of(appearance_keep_detail=False)
+    for other in (plan_of(**drawn), plan_of(recolour=True, config=without_detail, **drawn)):
+        assert (other.drawn, other.strength) == (False, 0.8)
 
 
 def test_a_scale_of_zero_is_a_scale():

@@ -1,0 +1,43 @@
+"""Things on real photographs, outlined by hand (`demo_photograph_things.json`) before anything was run on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.demo_photographs import Polygon, filled
+
+OUTLINES = Path(__file__).with_suffix(".json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """One thing on a photograph, in its pixels.
+
+    Attributes:
+        photograph: its name in `demo_photographs.json`.
+        thing: what somebody would call it.
+        recoloured: whether it is of one material, of another colour than what touches it: the one that is recoloured.
+        outline: its polygons.
+        without: what is in front of it, or of another material.
+    """
+
+    photograph: str
+    thing: str
+    recoloured: bool
+    outline: Sequence[Polygon]
+    without: Sequence[Polygon]
+
+    def silhouette(self, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        """Its pixels, bool of `size` (height, width)."""
+        return filled(self.outline, size) & ~filled(self.without, size)
+
+
+def load_things() -> list[Thing]:
+    """All of them, photograph by photograph."""
+    return [Thing(**facts) for facts in json.loads(OUTLINES.read_text())]
