@@ -35,7 +35,7 @@ MEDIA_TYPES: Final = {
     VideoOutput.PNG_SEQUENCE: "application/zip",
 }
 WITH_AV: Final = frozenset({VideoOutput.MP4, VideoOutput.WEBM})
-NEEDS_AV: Final = "needs PyAV, which is not installed: it is the extra `video` (pip install 'image-composition[video]')"
+NEEDS_AV: Final = "needs PyAV, which is not installed: it is the extra `video` (pip install 'av>=17')"
 _MATROSKA = b"\x1a\x45\xdf\xa3"
 
 

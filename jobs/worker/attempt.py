@@ -12,7 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
@@ -149,6 +149,8 @@ class Attempt:
             raise
 
     def _listen(self, progress: Progress) -> None:
+        if progress.preview is None and self._latest is not None:  # one that nobody has been shown is not passed over
+            progress = replace(progress, preview=self._latest.preview)
         self._latest = progress
         self._news.set()
 

@@ -388,10 +388,13 @@ async def test_a_handler_that_stops_itself_is_retried():
     )  # fmt: skip
 
 
-async def test_previews_join_the_stream_encoded():
+@pytest.mark.parametrize("steps_since", [0, 1, 2])
+async def test_previews_join_the_stream_encoded_though_further_steps_end_before_they_are_shown(steps_since):
     bench = Bench()
     image = np.zeros((8, 8, 3), np.uint8)
-    bench.handler.reports = (Progress(stage="diffuse", fraction=0.5, step=3, total_steps=6, preview=image),)
+    painted = Progress(stage="diffuse", fraction=0.5, step=3 - steps_since, total_steps=6, preview=image)
+    later = [replace(painted, step=3 - left, preview=None) for left in reversed(range(steps_since))]
+    bench.handler.reports = (painted, *later)
     bench.handler.held = True
     claim = await bench.claimed()
     shown = asyncio.Event()
