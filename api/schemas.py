@@ -232,6 +232,25 @@ else:
     )
 
 
+def _check_no_marks(config: GenerateConfig, who_takes: str) -> None:
+    """`who_takes` begins what is said instead: "views take"."""
+    for name in ("points", "box"):
+        if getattr(config, name) is not None:
+            raise ValueError(f"config.{name} is of one photograph: {who_takes} config.target")
+
+
+def _check_no_parts(references: Sequence[Reference] | None, who_has: str) -> None:
+    if any(isinstance(one, ReferenceImage) and one.part is not None for one in references or ()):
+        raise ValueError(f"reference_images.for is of one photograph: {who_has} none")
+
+
+def _with_references(
+    named: Mapping[str, str | Upload], request: ViewsRequest | VideoRequest
+) -> Mapping[str, str | Upload]:
+    one = {} if request.reference_image is None else {"reference_image": request.reference_image}
+    return {**named, **one, **images_of(request.reference_images, "")}
+
+
 def _check_given_once(request: GenerateRequest | ViewsRequest | VideoRequest) -> None:
     if request.reference_image is not None and request.reference_images is not None:
         raise ValueError("reference_image and reference_images are the same thing: send one of them")
@@ -385,21 +404,16 @@ class ViewsRequest(_JobRequest):
 
     @model_validator(mode="after")
     def _with_nothing_of_one_photo(self) -> Self:
-        for name in ("points", "box"):
-            if getattr(self.config, name) is not None:
-                raise ValueError(f"config.{name} is of one photograph: views take config.target")
+        _check_no_marks(self.config, "views take")
         if self.config.return_mask:
             raise ValueError("config.return_mask is of one photograph: views have none")
-        if any(isinstance(one, ReferenceImage) and one.part is not None for one in self.reference_images or ()):
-            raise ValueError("reference_images.for is of one photograph: views have none")
+        _check_no_parts(self.reference_images, "views have")
         return self
 
     @property
     def images(self) -> Mapping[str, str | Upload]:
         """As those of a `GenerateRequest`: base_images.0 ..., reference_image."""
-        named = {f"base_images.{place}": image for place, image in enumerate(self.base_images)}
-        named |= {} if self.reference_image is None else {"reference_image": self.reference_image}
-        return named | images_of(self.reference_images, "")
+        return _with_references({f"base_images.{place}": image for place, image in enumerate(self.base_images)}, self)
 
     @property
     def photographs(self) -> tuple[str, ...]:
@@ -434,25 +448,20 @@ class VideoRequest(_JobRequest):
 
     @model_validator(mode="after")
     def _with_nothing_of_one_photo(self) -> Self:
-        for name in ("points", "box"):
-            if getattr(self.config, name) is not None:
-                raise ValueError(f"config.{name} is of one photograph: a video takes config.target")
+        _check_no_marks(self.config, "a video takes")
         for name, instead in (("output_format", "a video has `output`"), ("oversize", "a video is not reduced")):
             if getattr(self.config, name) != OPTIONS[name].default:
                 raise ValueError(f"config.{name} is of photographs: {instead}")
         for name in ("return_mask", "embed_metadata"):
             if getattr(self.config, name):
                 raise ValueError(f"config.{name} is of photographs: a video has none")
-        if any(isinstance(one, ReferenceImage) and one.part is not None for one in self.reference_images or ()):
-            raise ValueError("reference_images.for is of one photograph: a video has none")
+        _check_no_parts(self.reference_images, "a video has")
         return self
 
     @property
     def images(self) -> Mapping[str, str | Upload]:
         """Every file by the name that an error calls it: video, reference_image ..."""
-        named = {"video": self.video}
-        named |= {} if self.reference_image is None else {"reference_image": self.reference_image}
-        return named | images_of(self.reference_images, "")
+        return _with_references({"video": self.video}, self)
 
     @property
     def photographs(self) -> tuple[str, ...]:
