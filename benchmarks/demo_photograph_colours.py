@@ -21,20 +21,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PilImage
-from PIL import ImageDraw
 
-from benchmarks.demo_photograph_things import Thing, load_things
-from benchmarks.demo_photographs import CAPTION_PX, load_truth, read, sheet_of
+from benchmarks.demo_photograph_things import Thing, load_things, with_photographs
+from benchmarks.demo_photographs import parser_of, prepare, sheet_of, tile_of
 from composition.errors import ContentPolicy
 from composition.images import Image
 from composition.imaging.lab import distance, to_lab
@@ -157,12 +154,7 @@ def tile(image: Image, thing: Thing, words: str) -> PilImage.Image:
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     room = max(rows[-1] - rows[0], columns[-1] - columns[0]) // 8
     cut = image[max(0, rows[0] - room) : rows[-1] + room, max(0, columns[0] - room) : columns[-1] + room]
-    small = PilImage.fromarray(np.ascontiguousarray(cut))
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    framed = PilImage.new("RGB", (THUMBNAIL_PX + 4, THUMBNAIL_PX + CAPTION_PX), "white")
-    framed.paste(small, (0, CAPTION_PX))
-    ImageDraw.Draw(framed).text((2, 1), words, fill="black")
-    return framed
+    return tile_of(np.ascontiguousarray(cut), words, side_px=THUMBNAIL_PX)
 
 
 async def recolour(editor: Editor, thing: Thing, colour: str, photo: Image) -> Image:
@@ -179,18 +171,12 @@ async def recolour(editor: Editor, thing: Thing, colour: str, photo: Image) -> I
 async def _measure(options: argparse.Namespace) -> list[Verdict]:
     from benchmarks.demo_world import local_editor
 
-    photographs, _ = load_truth()
     local = local_editor()
     verdicts: list[Verdict] = []
     tiles: list[PilImage.Image] = []
     try:
-        for thing in load_things():
-            if not thing.recoloured or (options.only and thing.photograph not in options.only):
-                continue
-            photo = read(photographs[thing.photograph], options.photographs)
-            if photo is None:
-                print(f"not here: {thing.photograph} of {photographs[thing.photograph].package}")
-                continue
+        recoloured = [thing for thing in load_things() if thing.recoloured]
+        for thing, photo in with_photographs(recoloured, options.photographs, options.only):
             row = [tile(photo, thing, thing.photograph)]
             for colour in asked_colours(thing, photo, options.colours):
                 result = await recolour(local.editor, thing, colour, photo)
@@ -213,16 +199,11 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
 
 def main() -> None:
     """Measure, print a line for each photograph and the summary last."""
-    parser = argparse.ArgumentParser(prog="benchmarks.demo_photograph_colours", description=__doc__)
-    parser.add_argument("--photographs", type=Path, help="where packages that are not installed were unpacked")
+    parser = parser_of("benchmarks.demo_photograph_colours", __doc__)
     parser.add_argument("--only", type=lambda text: text.split(","), help="names of photographs")
     parser.add_argument("--colours", type=lambda text: text.split(","), default=[*COLOURS])
-    parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
-    parser.add_argument("--out", type=Path, default=Path("out/demo_photographs"))
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    # The runners read the configuration when they are imported.
-    os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
+    prepare(options)
     verdicts = asyncio.run(_measure(options))
     print(*per_photograph(verdicts), summary(verdicts), sep="\n")
 

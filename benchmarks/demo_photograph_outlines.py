@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PilImage
-from PIL import ImageDraw
 
-from benchmarks.demo_photograph_things import Thing, load_things
-from benchmarks.demo_photographs import CAPTION_PX, SAME_REGION, load_truth, overlap, read, sheet_of
+from benchmarks.demo_photograph_things import Thing, load_things, with_photographs
+from benchmarks.demo_photographs import SAME_REGION, overlap, parser_of, prepare, sheet_of, tile_of
 from composition.images import Box, Image, Mask
 from composition.imaging.masks import boxes_to_mask
 from composition.marks import Mark, Point
@@ -106,39 +103,26 @@ def summary(verdicts: Sequence[Verdict]) -> str:
 
 def tile(image: Image, drawn: Mask, verdict: Verdict, mark: Mark) -> PilImage.Image:
     """The photograph with what was drawn in green, and what was marked in white."""
-    shown = image.astype(np.float32)
-    shown[drawn > 0] = 0.5 * shown[drawn > 0] + 0.5 * np.array((0, 255, 0))
-    shown = np.ascontiguousarray(shown.astype(np.uint8))
+    mixed = image.astype(np.float32)
+    mixed[drawn > 0] = 0.5 * mixed[drawn > 0] + 0.5 * np.array((0, 255, 0))
+    shown = np.ascontiguousarray(mixed.astype(np.uint8))
     width = max(2, max(image.shape) // 150)
     for point in mark.points:
         cv2.circle(shown, (int(point.x), int(point.y)), 2 * width, (255, 255, 255), -1)
     if mark.box is not None:
         corners = [(int(mark.box.x0), int(mark.box.y0)), (int(mark.box.x1), int(mark.box.y1))]
         cv2.rectangle(shown, corners[0], corners[1], (255, 255, 255), width)
-    small = PilImage.fromarray(shown)
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    framed = PilImage.new("RGB", (THUMBNAIL_PX + 4, THUMBNAIL_PX + CAPTION_PX), "white")
-    framed.paste(small, (0, CAPTION_PX))
-    words = f"{verdict.thing}, {verdict.way}: {verdict.overlap:.2f}"
-    ImageDraw.Draw(framed).text((2, 1), words, fill="black")
-    return framed
+    return tile_of(shown, f"{verdict.thing}, {verdict.way}: {verdict.overlap:.2f}", side_px=THUMBNAIL_PX)
 
 
 async def _measure(options: argparse.Namespace) -> list[Verdict]:
     from benchmarks.demo_world import local_editor
 
-    photographs, _ = load_truth()
     local = local_editor()
     verdicts: list[Verdict] = []
     tiles: list[PilImage.Image] = []
     try:
-        for thing in load_things():
-            if options.only and thing.photograph not in options.only:
-                continue
-            image = read(photographs[thing.photograph], options.photographs)
-            if image is None:
-                print(f"not here: {thing.photograph} of {photographs[thing.photograph].package}")
-                continue
+        for thing, image in with_photographs(load_things(), options.photographs, options.only):
             for way, mark in marks_of(thing.silhouette((image.shape[0], image.shape[1]))).items():
                 outlines = await local.models.segmenter.segment_marked(image, mark)
                 (drawn,) = outlines
@@ -157,15 +141,10 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
 
 def main() -> None:
     """Measure and print the summary last."""
-    parser = argparse.ArgumentParser(prog="benchmarks.demo_photograph_outlines", description=__doc__)
-    parser.add_argument("--photographs", type=Path, help="where packages that are not installed were unpacked")
+    parser = parser_of("benchmarks.demo_photograph_outlines", __doc__)
     parser.add_argument("--only", type=lambda text: text.split(","), help="names of photographs")
-    parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
-    parser.add_argument("--out", type=Path, default=Path("out/demo_photographs"))
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    # The runners read the configuration when they are imported.
-    os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
+    prepare(options)
     print(summary(asyncio.run(_measure(options))))
 
 

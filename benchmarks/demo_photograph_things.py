@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.demo_photographs import Polygon, filled
+from benchmarks.demo_photographs import Polygon, filled, load_truth, read
+from composition.images import Image
 
 OUTLINES = Path(__file__).with_suffix(".json")
 
@@ -41,3 +42,21 @@ class Thing:
 def load_things() -> list[Thing]:
     """All of them, photograph by photograph."""
     return [Thing(**facts) for facts in json.loads(OUTLINES.read_text())]
+
+
+def with_photographs(
+    things: Iterable[Thing], folder: Path | None, only: Sequence[str] | None
+) -> Iterator[tuple[Thing, Image]]:
+    """Each thing with its photograph (H, W, 3), if that is here or unpacked in a folder; says which are not.
+
+    `only`: names of photographs; None: all.
+    """
+    photographs, _ = load_truth()
+    for thing in things:
+        if only and thing.photograph not in only:
+            continue
+        image = read(photographs[thing.photograph], folder)
+        if image is None:
+            print(f"not here: {thing.photograph} of {photographs[thing.photograph].package}")
+        else:
+            yield thing, image

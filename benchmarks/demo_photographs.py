@@ -202,14 +202,20 @@ def drawn(image: Image, verdict: Verdict, thing: Mask, changed: Mask) -> PilImag
     )
     marked = np.ascontiguousarray(np.clip(shown, 0, 255).astype(np.uint8))
     cv2.drawContours(marked, outlines, -1, (255, 255, 255), max(1, max(size) // 250))
-    small = PilImage.fromarray(marked)
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    tile = PilImage.new("RGB", (THUMBNAIL_PX + 4, THUMBNAIL_PX + CAPTION_PX), "white")
-    tile.paste(small, (0, CAPTION_PX))
     word = "right" if verdict.region_right else "WRONG"
+    words = (f"{word} {verdict.overlap:.2f}, {verdict.rule}", verdict.case.prompt[:48])
+    return tile_of(marked, *words, side_px=THUMBNAIL_PX)
+
+
+def tile_of(image: Image, *lines: str, side_px: int) -> PilImage.Image:
+    """An image (H, W, 3), made no larger than `side_px` on a side, with up to two lines of words above."""
+    small = PilImage.fromarray(image)
+    small.thumbnail((side_px, side_px))
+    tile = PilImage.new("RGB", (side_px + 4, side_px + CAPTION_PX), "white")
+    tile.paste(small, (0, CAPTION_PX))
     pen = ImageDraw.Draw(tile)
-    pen.text((2, 1), f"{word} {verdict.overlap:.2f}, {verdict.rule}", fill="black")
-    pen.text((2, 13), verdict.case.prompt[:48], fill="black")
+    for number, line in enumerate(lines):
+        pen.text((2, 1 + 12 * number), line, fill="black")
     return tile
 
 
@@ -257,16 +263,25 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
     return verdicts
 
 
-def main() -> None:
-    """Measure and print the summary last."""
-    parser = argparse.ArgumentParser(prog="benchmarks.demo_photographs", description=__doc__)
+def parser_of(program: str, description: str | None) -> argparse.ArgumentParser:
+    """Of a benchmark on photographs: where they are, under which models, where the sheet goes."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--photographs", type=Path, help="where packages that are not installed were unpacked")
     parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
     parser.add_argument("--out", type=Path, default=Path("out/demo_photographs"))
-    options = parser.parse_args()
+    return parser
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Before the first runner is imported, as they read the configuration then."""
     options.out.mkdir(parents=True, exist_ok=True)
-    # The runners read the configuration when they are imported.
     os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
+
+
+def main() -> None:
+    """Measure and print the summary last."""
+    options = parser_of("benchmarks.demo_photographs", __doc__).parse_args()
+    prepare(options)
     print(summary(asyncio.run(_measure(options))))
 
 
