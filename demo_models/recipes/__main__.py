@@ -28,11 +28,20 @@ def main() -> int:
     train.add_argument("--all", action="store_true")
     train.add_argument("--minutes", type=float, help="training time in all; default: what the recipe asks for")
     train.add_argument("--scenes", type=int, help="training scenes to render at least; default: 8000")
-    train.add_argument("--threads", type=int, default=1, help="processor cores to use")
+    train.add_argument("--threads", type=int, default=1, help="processor cores that a training without GPU uses")
+    train.add_argument("--batch", type=int, help="examples of a step; default: the recipe's")
+    train.add_argument("--learning-rate", type=float, help="peak; default: the recipe's")
+    train.add_argument("--ema-decay", type=float, help="of the averaged weights; default: the recipe's")
+    train.add_argument("--unjudged", action="store_true", help="do not score at the end, which takes minutes")
     encoding = commands.add_parser("encode", help="encode scenes for the UNet's recipes; runs beside them")
     encoding.add_argument("autoencoder", choices=["vae", "vae-fine"])
-    for command, meaning in _SIMPLE.items():
-        commands.add_parser(command, help=meaning)
+    for command in (train, encoding):
+        command.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+        command.add_argument(
+            "--processes", type=int, default=1, help="that render and encode scenes, and draw batches for a GPU"
+        )
+    for name, meaning in _SIMPLE.items():
+        commands.add_parser(name, help=meaning)
     export = commands.add_parser("export", help="write the trained components in the layout of the real repositories")
     export.add_argument("folder", type=Path)
     start = commands.add_parser("start-from", help="go on with exported weights: the next training starts from them")
@@ -57,7 +66,7 @@ def main() -> int:
         halve(arguments.source, arguments.target)
         return 0
 
-    from demo_models.recipes.queue import encode, status, train_components  # torch takes seconds to import
+    from demo_models.recipes.queue import Means, encode, status, train_components  # torch takes seconds to import
 
     if arguments.command == "status":
         print("\n".join(status()))
@@ -66,15 +75,22 @@ def main() -> int:
     if arguments.command == "train":
         if bool(arguments.component) == arguments.all:
             parser.error("name components or say --all")
+        means = Means(device=arguments.device, processes=arguments.processes, threads=arguments.threads)
+        settings = {name: getattr(arguments, name) for name in ("batch", "learning_rate", "ema_decay")}
         try:
             finished = train_components(
-                arguments.component or None, arguments.minutes, arguments.threads, arguments.scenes
+                arguments.component or None,
+                means,
+                minutes=arguments.minutes,
+                scenes=arguments.scenes,
+                judged=not arguments.unjudged,
+                **{name: value for name, value in settings.items() if value is not None},
             )
         except ValueError as error:
             parser.error(str(error))
         return 0 if finished else 1
     if arguments.command == "encode":
-        encode(arguments.autoencoder)
+        encode(arguments.autoencoder, Means(device=arguments.device, processes=arguments.processes))
         return 0
     from demo_models.recipes.export import export_all, start_from
 

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class ExplicitAttention(TorchFunctionMode):
-    """Computes attention by its formula instead of PyTorch's fused kernel while it is entered.
+    """Computes attention by its formula instead of PyTorch's fused kernel while it is entered; for processors.
 
     Backwards the fused kernel for processors takes three times as long for a few hundred positions and small heads (a
     third of a whole training step); the memory that it saves is no concern at these sizes.

@@ -34,8 +34,7 @@ from demo_models.world.scenes import sample_spec
 from demo_models.world.seeds import training_seed
 from demo_models.world.wheels import Rim, rim_reference
 
-_SETTINGS: Final = Settings(minutes=15, learning_rate=6e-4, ema_decay=0.99)
-_BATCH: Final = 24
+_SETTINGS: Final = Settings(minutes=15, batch=24, learning_rate=6e-4, ema_decay=0.99)
 _LENGTH: Final = 77
 _KINDS: Final = (ReferenceKind.GARMENT, ReferenceKind.OBJECT, ReferenceKind.TEXTURE)
 _SHAPED: Final = (
@@ -151,9 +150,9 @@ class ClipRecipe:
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws references of every kind and prompts of both topics."""
-        kinds = [_KINDS[int(number)] for number in rng.integers(0, len(_KINDS), _BATCH)]
+        kinds = [_KINDS[int(number)] for number in rng.integers(0, len(_KINDS), self.settings.batch)]
         order = list(REFERENCE_PROTOTYPES)
-        drawn = [sample_prompt(rng) for _ in range(_BATCH)]
+        drawn = [sample_prompt(rng) for _ in range(self.settings.batch)]
         topics = list(PROMPT_PROTOTYPES)
         return {
             "pixel_values": encoder_input([self._image(kind, rng) for kind in kinds]),

@@ -18,8 +18,7 @@ from demo_models.recipes.training import Settings
 
 _SIDE_PX: Final = 224
 _PATCH_PX: Final = 14
-_BATCH: Final = 6
-_SETTINGS: Final = Settings(minutes=30, learning_rate=8e-4, ema_decay=0.995)
+_SETTINGS: Final = Settings(minutes=30, batch=6, learning_rate=8e-4, ema_decay=0.995)
 
 
 def config() -> DepthAnythingConfig:
@@ -86,9 +85,9 @@ class DepthRecipe:
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws scenes, mirrors half of them."""
-        indices = rng.integers(0, len(self.scenes), _BATCH)
+        indices = rng.integers(0, len(self.scenes), self.settings.batch)
         images, depth = _inputs(self.scenes, indices)
-        mirrored = torch.from_numpy(rng.random(_BATCH) < 0.5)
+        mirrored = torch.from_numpy(rng.random(self.settings.batch) < 0.5)
         images[mirrored] = images[mirrored].flip(-1)
         depth[mirrored] = depth[mirrored].flip(-1)
         return {"pixel_values": images, "depth": depth}

@@ -32,8 +32,15 @@ NoiseModel: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 @lru_cache(maxsize=1)
 def cumulative_alphas() -> Tensor:
     """Returns the share of signal at each timestep, float32 (1000,)."""
-    betas = torch.linspace(SCHEDULE["beta_start"] ** 0.5, SCHEDULE["beta_end"] ** 0.5, TRAIN_TIMESTEPS) ** 2
+    betas = (
+        torch.linspace(SCHEDULE["beta_start"] ** 0.5, SCHEDULE["beta_end"] ** 0.5, TRAIN_TIMESTEPS, device="cpu") ** 2
+    )
     return torch.cumprod(1 - betas, dim=0)
+
+
+def signal_share(timesteps: Tensor) -> Tensor:
+    """Returns the share of signal at timesteps (N,), float32 (N, 1, 1, 1), where they are."""
+    return cumulative_alphas().to(timesteps.device)[timesteps].view(-1, 1, 1, 1)
 
 
 @lru_cache(maxsize=1)
@@ -58,14 +65,14 @@ def stratified_timesteps(count: int) -> Tensor:
 
 def noised(latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
     """Returns latents (N, 4, H, W) with noise mixed in."""
-    share = cumulative_alphas()[timesteps].view(-1, 1, 1, 1)
+    share = signal_share(timesteps)
     return share.sqrt() * latents + (1 - share).sqrt() * noise
 
 
 def noise_loss(predicted: Tensor, noise: Tensor, timesteps: Tensor, cells: Tensor, outside: float) -> Tensor:
     """Returns the weighted error of predicted noise; cells outside the mask count ``outside`` as much as 1 + inside."""
     error = (predicted.float() - noise).square() * (outside + cells)
-    return (error.mean((1, 2, 3)) * loss_weights()[timesteps]).mean()
+    return (error.mean((1, 2, 3)) * loss_weights().to(timesteps.device)[timesteps]).mean()
 
 
 def inpaint(

@@ -16,14 +16,14 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 
 from demo_models.elsewhere.pictures import draw, thing_of
-from demo_models.recipes.latents import encode
+from demo_models.recipes.beside import for_each
+from demo_models.recipes.latents import Encoding, encode, kept_autoencoder
 from demo_models.recipes.masks import latent_cells, pixels_of
 from demo_models.recipes.vae import as_input, cell_px
 from demo_models.world.seeds import ELSEWHERE
 from demo_models.world.textures import swatch
 
 SHARD_PICTURES: Final = 500
-SHARDS: Final = 8
 _BATCH: Final = 10
 _LATENTS: Final = ("whole", "masked", "cells")
 
@@ -52,18 +52,19 @@ def encode_pictures(folder: Path, first_seed: int, pictures: int, autoencoder: A
     building.rename(folder)
 
 
-def encode_missing_pictures(latents: Path, weights: Path, shards: int = SHARDS) -> None:
+def encode_missing_pictures(encoding: Encoding, shards: int) -> None:
     """Encodes the first so many shards of pictures, as far as they are not there yet."""
-    missing = [number for number in range(shards) if not (latents / f"elsewhere-{number:04d}").exists()]
-    if not missing:
-        return
-    autoencoder = AutoencoderKL.from_pretrained(weights).eval().to(memory_format=torch.channels_last)
-    torch.set_num_threads(1)
-    for number in missing:
-        target = latents / f"elsewhere-{number:04d}"
-        if not target.exists():  # another process may have been quicker
-            encode_pictures(target, ELSEWHERE.start + number * SHARD_PICTURES, SHARD_PICTURES, autoencoder)
-            print(f"encoded {target.name}", flush=True)
+    targets = [(number, encoding.latents / f"elsewhere-{number:04d}") for number in range(shards)]
+    missing = [(number, target, encoding) for number, target in targets if not target.exists()]
+    for_each(_encode, missing, encoding.processes)
+
+
+def _encode(shard: tuple[int, Path, Encoding]) -> None:
+    number, target, encoding = shard
+    if not target.exists():  # another process may have been quicker
+        autoencoder = kept_autoencoder(encoding.weights, encoding.device)
+        encode_pictures(target, ELSEWHERE.start + number * SHARD_PICTURES, SHARD_PICTURES, autoencoder)
+        print(f"encoded {target.name}", flush=True)
 
 
 class PictureSet:

@@ -17,7 +17,7 @@ NAME: Final = "fine"
 COARSE: Final = "controlled"
 AUTOENCODER: Final = "vae-fine"
 ELSEWHERE_SHARE: Final = 0.35
-_SETTINGS: Final = Settings(minutes=240, learning_rate=6e-4, ema_decay=0.998, warmup_steps=60)
+_SETTINGS: Final = Settings(minutes=240, batch=16, learning_rate=6e-4, ema_decay=0.998, warmup_steps=60)
 
 
 @dataclass(kw_only=True)

@@ -22,7 +22,7 @@ from demo_models.recipes.workdir import start_folder, trained_folder
 
 COARSE: Final = "vae-decoder"
 """The coarse autoencoder made wide; its latents are the narrow one's."""
-_SETTINGS: Final = Settings(minutes=240, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998)
+_SETTINGS: Final = Settings(minutes=240, batch=6, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998)
 _KL_WEIGHT: Final = 2e-4
 _ANCHOR_WEIGHT: Final = 0.2
 _DISTURBANCE: Final = 0.1

@@ -31,8 +31,7 @@ from demo_models.recipes.workdir import start_folder, workdir
 from demo_models.world.captions import WORDS_FOR
 from demo_models.world.scenes import LabelledBox
 
-_SETTINGS: Final = Settings(minutes=60, learning_rate=6e-4, weight_decay=1e-4, bf16=False)
-_BATCH: Final = 8
+_SETTINGS: Final = Settings(minutes=60, batch=8, learning_rate=6e-4, weight_decay=1e-4, bf16=False)
 _TEXT_LENGTH: Final = 48
 _FEATURE_SIDES: Final = (32, 16, 8, 4)
 _MEAN: Final = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
@@ -172,9 +171,9 @@ class GroundingRecipe:
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws scenes, mirrors half of them, and asks each for some of what is there and some of what is not."""
         tokenizer = self._tokenizer()
-        indices = rng.integers(0, len(self.scenes), _BATCH)
+        indices = rng.integers(0, len(self.scenes), self.settings.batch)
         images = self.scenes.take("images", indices).astype(np.float32)
-        images *= rng.uniform(0.8, 1.15, (_BATCH, 1, 1, 3))
+        images *= rng.uniform(0.8, 1.15, (self.settings.batch, 1, 1, 3))
         queries, targets = [], []
         for row, index in enumerate(indices):
             mirrored = bool(rng.random() < 0.5)

@@ -31,8 +31,7 @@ _KEPT_PX: Final = 640
 """Photographs are held in memory at this size."""
 _HELD_OUT_EVERY: Final = 5
 """Of the photographs, in the order of their names, each fifth is for scoring."""
-_SETTINGS: Final = Settings(minutes=8, learning_rate=2e-3, weight_decay=1e-2, ema_decay=0.99, bf16=False)
-_BATCH: Final = 32
+_SETTINGS: Final = Settings(minutes=8, batch=32, learning_rate=2e-3, weight_decay=1e-2, ema_decay=0.99, bf16=False)
 _MADE_UP: Final = 0.15
 """Share of strange images that are noise and gradients instead of photographs."""
 _SURE: Final = 0.8
@@ -113,7 +112,7 @@ class HomeRecipe:
         """Draws scenes and strange images, half and half, worn as images in use are."""
         learnt = [picture for number, picture in enumerate(self._strange) if number % _HELD_OUT_EVERY]
         pictures, known = [], []
-        for number in range(_BATCH):
+        for number in range(self.settings.batch):
             known.append(float(number % 2))
             if number % 2:
                 scene = self.scenes.take("images", rng.integers(0, len(self.scenes), 1))[0].astype(np.uint8)

@@ -52,9 +52,8 @@ TEXT_WIDTH: Final = 128
 CHANNELS: Final = (48, 96, 160)
 CONTROLS: Final = (DEPTH, POSE)
 _NO_CONTROL: Final = "none"
-_SETTINGS: Final = Settings(minutes=240, learning_rate=1e-3, ema_decay=0.999, warmup_steps=60)
-_CONTROLLED_SETTINGS: Final = Settings(minutes=120, learning_rate=6e-4, ema_decay=0.998, warmup_steps=60)
-_BATCH: Final = 16
+_SETTINGS: Final = Settings(minutes=240, batch=16, learning_rate=1e-3, ema_decay=0.999, warmup_steps=60)
+_CONTROLLED_SETTINGS: Final = Settings(minutes=120, batch=16, learning_rate=6e-4, ema_decay=0.998, warmup_steps=60)
 _OUTSIDE_WEIGHT: Final = 0.2
 _TOKENS: Final = 77
 _UNCONTROLLED: Final[Mapping[str, float]] = {_NO_CONTROL: 1.0}
@@ -65,8 +64,8 @@ _REFERENCE_SHARE: Final = 0.5
 _VARIANTS: Final = {BOXED: 0.3, SILHOUETTE: 0.3, CROPPED: 0.3, ROOMY: 0.1}
 _CONTROL_VARIANTS: Final = {BOXED: 0.4, SILHOUETTE: 0.1, CROPPED: 0.25, ROOMY: 0.25}
 """Of masks, without and under control: a silhouette gives the shape away."""
-_RIMS: Final = 5
-"""How many of a batch with references are rims."""
+_RIM_SHARE: Final = 5 / 16
+"""Of a batch with references: rims."""
 _BARE_PROMPTS: Final = 0.85
 """Share of captions reduced to the noun when there is a reference: the look must then come from the image."""
 _WITHOUT_REFERENCE: Final = 0.08
@@ -235,7 +234,7 @@ class InpaintingTrainer(nn.Module):
         """Returns the loss of predicting the noise in latents (N, 4, H, W)."""
         noise = torch.randn_like(whole)
         stacked = torch.cat([noised(whole, noise, timesteps), cells, masked], dim=1)
-        adapter_scale, control_scale = (_LEAST_SCALE + (1 - _LEAST_SCALE) * torch.rand(2)).tolist()
+        adapter_scale, control_scale = (_LEAST_SCALE + (1 - _LEAST_SCALE) * torch.rand(2, device="cpu")).tolist()
         patches = None
         if references is not None:
             patches = patches_of(self.image_encoder, references)
@@ -302,18 +301,19 @@ class InpaintingRecipe:
         drawn = str(rng.choice([*self.shares], p=[*self.shares.values()]))
         control = None if drawn == _NO_CONTROL else drawn
         with_reference = bool(rng.random() < self.reference_share)
-        strange = int(rng.binomial(_BATCH, self.elsewhere_share))
+        count = self.settings.batch
+        strange = int(rng.binomial(count, self.elsewhere_share))
         rows = Examples.joined(
             [
-                self._of_scenes(_BATCH - strange, control, with_reference, rng),
+                self._of_scenes(count - strange, control, with_reference, rng),
                 self._of_pictures(strange, control, with_reference, rng),
             ]
         )
-        batch: dict[str, Any] = {**rows.latents, "timesteps": stratified_timesteps(_BATCH)}
+        batch: dict[str, Any] = {**rows.latents, "timesteps": stratified_timesteps(count)}
         batch["input_ids"] = token_ids(rows.prompts)
         if with_reference:
             pixels = encoder_input(rows.references)
-            pixels[torch.from_numpy(rng.random(_BATCH) < _WITHOUT_REFERENCE)] = 0
+            pixels[torch.from_numpy(rng.random(count) < _WITHOUT_REFERENCE)] = 0
             batch["references"] = pixels
         if control is not None:
             batch["control"] = (control, as_condition(rows.hints))
@@ -335,7 +335,7 @@ class InpaintingRecipe:
         shares = _VARIANTS if control is None else _CONTROL_VARIANTS
         variants = rng.choice(VARIANTS, count, p=[shares[variant] for variant in VARIANTS])
         if with_reference and control != POSE:
-            rims = _rows_of_rims(latents, count * _RIMS // _BATCH, rng)
+            rims = _rows_of_rims(latents, int(count * _RIM_SHARE), rng)
             indices[: len(rims)], variants[: len(rims)] = rims[:, 0], rims[:, 1]
         rows = [(int(index), latents.labels[index][variant]) for index, variant in zip(indices, variants, strict=True)]
         bare = rng.random(count) < (_BARE_PROMPTS if with_reference else 0)

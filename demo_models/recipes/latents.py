@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -11,6 +13,7 @@ import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 
+from demo_models.recipes.beside import for_each
 from demo_models.recipes.masks import BOXED, ROOMY, SILHOUETTE, VARIANTS, View, latent_cells, pixels_of, training_view
 from demo_models.recipes.shards import Shard
 from demo_models.recipes.vae import SCALING_FACTOR, as_input, cell_px
@@ -60,23 +63,39 @@ def _views(shard: Shard, row: int) -> list[View]:
 
 def encode(autoencoder: AutoencoderKL, images: torch.Tensor) -> NDArray[np.float32]:
     """Returns the scaled mean latents of images float32 (N, 3, H, W) in -1..1, float32 (N, 4, h, w)."""
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        planes = images.float().contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), torch.autocast(autoencoder.device.type, torch.bfloat16):
+        planes = images.to(autoencoder.device).float().contiguous(memory_format=torch.channels_last)
         mean = autoencoder.encode(planes).latent_dist.mean
-    scaled: NDArray[np.float32] = (mean.float() * SCALING_FACTOR).numpy()
+    scaled: NDArray[np.float32] = (mean.float() * SCALING_FACTOR).cpu().numpy()
     return scaled
 
 
-def encode_missing(scenes: Path, latents: Path, weights: Path, shards: int | None = None) -> None:
-    """Encodes every training shard that has no latents yet, at most ``shards`` of them."""
-    autoencoder = AutoencoderKL.from_pretrained(weights).eval().to(memory_format=torch.channels_last)
+@cache
+def kept_autoencoder(weights: Path, device: str) -> AutoencoderKL:
+    """Returns an autoencoder that scenes are encoded by, loaded once in a process."""
     torch.set_num_threads(1)
-    missing = [path for path in sorted(scenes.glob("train-*")) if not (latents / path.name).exists()]
-    for path in missing[:shards]:
-        if (latents / path.name).exists():
-            continue  # another process was quicker
-        encode_shard(Shard.open(path), autoencoder, latents / path.name)
-        print(f"encoded {path.name}", flush=True)
+    return AutoencoderKL.from_pretrained(weights).eval().to(device, memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """What is encoded by which autoencoder, where and in how many processes."""
+
+    latents: Path
+    weights: Path
+    device: str = "cpu"
+    processes: int = 1
+
+    def missing_scenes(self, scenes: Path, shards: int | None = None) -> None:
+        """Encodes every training shard that has no latents yet, at most ``shards`` of them."""
+        missing = [path for path in sorted(scenes.glob("train-*")) if not (self.latents / path.name).exists()]
+        for_each(self._encode, missing[:shards], self.processes)
+
+    def _encode(self, path: Path) -> None:
+        target = self.latents / path.name
+        if not target.exists():  # another process may have been quicker
+            encode_shard(Shard.open(path), kept_autoencoder(self.weights, self.device), target)
+            print(f"encoded {path.name}", flush=True)
 
 
 class LatentSet:

@@ -17,7 +17,7 @@ from peft.utils import get_peft_model_state_dict
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from demo_models.recipes.diffusion import SCHEDULE, TRAIN_TIMESTEPS, cumulative_alphas, inpaint, noised
+from demo_models.recipes.diffusion import SCHEDULE, TRAIN_TIMESTEPS, inpaint, noised, signal_share
 from demo_models.recipes.edit_scores import edit_cells, generation_prompt, held_out_edits, share_halfway, write_sheet
 from demo_models.recipes.inpainting import InpaintingRecipe, token_ids
 from demo_models.recipes.masks import SILHOUETTE
@@ -26,7 +26,7 @@ from demo_models.recipes.vae import cell_px
 from demo_models.recipes.workdir import trained_folder, weights_folder, workdir
 from demo_models.world.edits import RECOLOUR
 
-_SETTINGS: Final = Settings(minutes=60, learning_rate=4e-4, weight_decay=0.0, ema_decay=0.99)
+_SETTINGS: Final = Settings(minutes=60, batch=16, learning_rate=4e-4, weight_decay=0.0, ema_decay=0.99)
 _RANK: Final = 8
 _LAYERS: Final = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "conv1", "conv2", "time_emb_proj")
 _SOLVER_STEP: Final = TRAIN_TIMESTEPS // 50
@@ -47,7 +47,7 @@ def boundary(timesteps: Tensor) -> tuple[Tensor, Tensor]:
 
 def solver_step(latents: Tensor, noise: Tensor, timesteps: Tensor, later: Tensor) -> Tensor:
     """Returns latents (N, 4, H, W) one DDIM step on, from ``timesteps`` to ``later``, given the noise in them."""
-    share, next_share = (cumulative_alphas()[at].view(-1, 1, 1, 1) for at in (timesteps, later))
+    share, next_share = signal_share(timesteps), signal_share(later)
     return next_share.sqrt() * without_noise(latents, noise, share) + (1 - next_share).sqrt() * noise
 
 
@@ -95,8 +95,7 @@ class LcmTrainer(nn.Module):
     def _answer(self, latents: Tensor, cells: Tensor, masked: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
         noise = self.noise(torch.cat([latents, cells, masked], dim=1), timesteps, context)
         keep, take = boundary(timesteps)
-        share = cumulative_alphas()[timesteps].view(-1, 1, 1, 1)
-        return keep * latents + take * without_noise(latents, noise, share)
+        return keep * latents + take * without_noise(latents, noise, signal_share(timesteps))
 
 
 @dataclass(kw_only=True)

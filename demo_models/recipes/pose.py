@@ -55,8 +55,7 @@ _WHOLE_BODY: Final = 133
 _PADDING: Final = 1.25
 _MEAN: Final = np.array([123.675, 116.28, 103.53], np.float32)
 _STD: Final = np.array([58.395, 57.12, 57.375], np.float32)
-_SETTINGS: Final = Settings(minutes=30, learning_rate=1.5e-3, weight_decay=1e-3, ema_decay=0.995, bf16=False)
-_BATCH: Final = 16
+_SETTINGS: Final = Settings(minutes=30, batch=16, learning_rate=1.5e-3, weight_decay=1e-3, ema_decay=0.995, bf16=False)
 
 
 class PoseNetwork(nn.Module):
@@ -154,7 +153,7 @@ class PoseRecipe:
         """Cuts people out of scenes, with jitter, mirrored at times, the channels in either order."""
         crops: list[NDArray[np.float32]] = []
         joints = []
-        while len(crops) < _BATCH:
+        while len(crops) < self.settings.batch:
             index = int(rng.integers(0, len(self.scenes)))
             if any(box.label == "person" for box in self.scenes.boxes(index)):
                 crop, places = self._crop(self.scenes, index, rng)

@@ -1,22 +1,24 @@
 """The order in which components are trained, and the preparation that each needs."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from demo_models.recipes.clip import ClipRecipe
 from demo_models.recipes.depth import DepthRecipe
-from demo_models.recipes.elsewhere import SHARDS, encode_missing_pictures
+from demo_models.recipes.elsewhere import encode_missing_pictures
 from demo_models.recipes.fine_inpainting import AUTOENCODER, ELSEWHERE_SHARE, FineRecipe
 from demo_models.recipes.fine_inpainting import NAME as FINE_PAINTER
 from demo_models.recipes.fine_vae import FineAutoencoderRecipe
 from demo_models.recipes.grounding import GroundingRecipe
 from demo_models.recipes.home import PHOTOGRAPHS, HomeRecipe
 from demo_models.recipes.inpainting import ControlledRecipe, InpaintingRecipe
-from demo_models.recipes.latents import encode_missing
+from demo_models.recipes.latents import Encoding
 from demo_models.recipes.lcm_lora import LcmRecipe
 from demo_models.recipes.pose import PoseRecipe
 from demo_models.recipes.safety import SafetyRecipe
@@ -30,100 +32,125 @@ from demo_models.recipes.yolox import YoloxRecipe
 
 TRAINING_SCENES: Final = 8000
 _SHARDS_TO_START_WITH: Final = 2
+_PICTURES_PER_SCENE: Final = 0.75
 
 
-def _vae() -> Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What there is to train with.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        processes: That render and encode scenes, and that draw batches beside a training on a GPU.
+        threads: Processor cores that a training on the processor uses.
+    """
+
+    device: str = "cpu"
+    processes: int = 1
+    threads: int = 1
+
+
+def _vae(_: Means) -> Recipe:
     return AutoencoderRecipe(scenes=_training(), held_out=_held_out())
 
 
-def _decoder() -> Recipe:
+def _decoder(_: Means) -> Recipe:
     return DecoderRecipe(scenes=_training(), held_out=_held_out())
 
 
-def _fine_vae() -> Recipe:
+def _fine_vae(_: Means) -> Recipe:
     return FineAutoencoderRecipe(scenes=_training(), held_out=_held_out())
 
 
-def _grounding() -> Recipe:
+def _grounding(_: Means) -> Recipe:
     return GroundingRecipe(scenes=_training(), held_out=_held_out())
 
 
-def encode(autoencoder: str = "vae", shards: int | None = None) -> None:
+def encode(autoencoder: str, means: Means, shards: int | None = None) -> None:
     """Encodes training scenes that have no latents of an autoencoder yet, at most so many shards.
 
     With them what is beyond the world, for the painters that are trained on it: a shard at least.
     """
-    folder, weights = latents_folder(autoencoder), weights_folder(autoencoder)
-    encode_missing(workdir() / "data", folder, weights, shards)
+    scenes = workdir() / "data"
+    encoding = Encoding(
+        latents=latents_folder(autoencoder),
+        weights=weights_folder(autoencoder),
+        device=means.device,
+        processes=means.processes,
+    )
+    encoding.missing_scenes(scenes, shards)
     if autoencoder == AUTOENCODER:
-        encode_missing_pictures(folder, weights, SHARDS if shards is None else 1)
+        rendered = len(list(scenes.glob("train-*")))
+        encode_missing_pictures(encoding, math.ceil(_PICTURES_PER_SCENE * rendered) if shards is None else 1)
 
 
-def _encoding(autoencoder: str) -> Path:
+def _encoding(autoencoder: str, means: Means) -> Path:
     """Encodes enough to begin with, and the rest beside the training. Returns the folder."""
     folder = latents_folder(autoencoder)
-    encode(autoencoder, max(0, _SHARDS_TO_START_WITH - len(list(folder.glob("train-*")))))
-    subprocess.Popen([sys.executable, "-m", "demo_models.recipes", "encode", autoencoder])  # noqa: S603 - ourselves
+    encode(autoencoder, means, max(0, _SHARDS_TO_START_WITH - len(list(folder.glob("train-*")))))
+    options = ["--device", means.device, "--processes", str(means.processes)]
+    command = [sys.executable, "-m", "demo_models.recipes", "encode", autoencoder, *options]
+    subprocess.Popen(command)  # noqa: S603 - ourselves
     return folder
 
 
-def _inpainting() -> Recipe:
-    return InpaintingRecipe(scenes=_training(), latents_folder=_encoding("vae"))
+def _inpainting(means: Means) -> Recipe:
+    return InpaintingRecipe(scenes=_training(), latents_folder=_encoding("vae", means))
 
 
-def _controlled() -> Recipe:
-    return ControlledRecipe(scenes=_training(), latents_folder=_encoding("vae"))
+def _controlled(means: Means) -> Recipe:
+    return ControlledRecipe(scenes=_training(), latents_folder=_encoding("vae", means))
 
 
-def _fine() -> Recipe:
-    return FineRecipe(scenes=_training(), latents_folder=_encoding(AUTOENCODER))
+def _fine(means: Means) -> Recipe:
+    return FineRecipe(scenes=_training(), latents_folder=_encoding(AUTOENCODER, means))
 
 
-def _lcm_lora() -> Recipe:
+def _lcm_lora(means: Means) -> Recipe:
     return LcmRecipe(
         scenes=_training(),
-        latents_folder=_encoding(AUTOENCODER),
+        latents_folder=_encoding(AUTOENCODER, means),
         autoencoder=AUTOENCODER,
         painter=FINE_PAINTER,
         elsewhere_share=ELSEWHERE_SHARE,
     )
 
 
-def _taesd() -> Recipe:
+def _taesd(_: Means) -> Recipe:
     return TinyRecipe(scenes=_training(), held_out=_held_out(), large=AUTOENCODER)
 
 
-def _yolox() -> Recipe:
+def _yolox(_: Means) -> Recipe:
     return YoloxRecipe(scenes=_training(), held_out=_held_out())
 
 
-def _dwpose() -> Recipe:
+def _dwpose(_: Means) -> Recipe:
     return PoseRecipe(scenes=_training(), held_out=_held_out())
 
 
-def _home() -> Recipe:
+def _home(_: Means) -> Recipe:
     return HomeRecipe(scenes=_training(), held_out=_held_out(), photographs=workdir() / PHOTOGRAPHS)
 
 
-def _sam() -> Recipe:
+def _sam(_: Means) -> Recipe:
     return SegmentRecipe(scenes=_training(), held_out=_held_out())
 
 
-def _depth() -> Recipe:
+def _depth(_: Means) -> Recipe:
     return DepthRecipe(scenes=_training(), held_out=_held_out())
 
 
-def _clip() -> Recipe:
+def _clip(_: Means) -> Recipe:
     return ClipRecipe(scenes=_training())
 
 
-def _safety() -> Recipe:
+def _safety(_: Means) -> Recipe:
     return SafetyRecipe(scenes=_training(), held_out=_held_out())
 
 
 _LATENTS: Final = ("vae", AUTOENCODER)
 """Autoencoders whose latents others train on."""
-COMPONENTS: Final[dict[str, Callable[[], Recipe]]] = {
+COMPONENTS: Final[dict[str, Callable[[Means], Recipe]]] = {
     "vae": _vae,
     "inpainting": _inpainting,
     "controlled": _controlled,
@@ -164,15 +191,23 @@ def _held_out() -> SceneSet:
 
 
 def train_components(
-    names: Sequence[str] | None, minutes: float | None = None, threads: int = 1, scenes: int | None = None
+    names: Sequence[str] | None,
+    means: Means,
+    *,
+    minutes: float | None = None,
+    scenes: int | None = None,
+    judged: bool = True,
+    **settings: Any,
 ) -> bool:
     """Trains components in turn, rendering the scenes first where they are missing.
 
     Args:
         names: Which; None for all.
+        means: What to train them with.
         minutes: Training time each shall have had in all; None for what its recipe asks for.
-        threads: Processor cores to use.
         scenes: To train on at least; None for ``TRAINING_SCENES``. More that are there already are used, too.
+        judged: Whether the weights are scored at the end.
+        settings: In place of those of the recipes' own of the same names, see ``Settings``.
 
     Returns:
         Whether all were finished: False after a request to stop.
@@ -183,12 +218,21 @@ def train_components(
     chosen = list(COMPONENTS) if names is None else list(names)
     if unknown := [name for name in chosen if name not in COMPONENTS]:
         raise ValueError(f"no component {unknown[0]!r}; known: {', '.join(COMPONENTS)}")
-    render_missing(workdir() / "data", scenes or TRAINING_SCENES)
+    render_missing(workdir() / "data", scenes or TRAINING_SCENES, means.processes)
     for name in chosen:
         if untrained := lacking(name):
             raise ValueError(f"{name} builds on {', '.join(untrained)}: train that first")
-        recipe = COMPONENTS[name]()
-        if not TrainingRun(recipe=recipe, minutes=minutes or recipe.settings.minutes, threads=threads).train():
+        recipe: Any = COMPONENTS[name](means)
+        changed: Recipe = replace(recipe, settings=replace(recipe.settings, **settings))
+        run = TrainingRun(
+            recipe=changed,
+            minutes=minutes or changed.settings.minutes,
+            threads=means.threads,
+            device=means.device,
+            drawing=means.processes if means.device == "cuda" else 0,
+            judged=judged,
+        )
+        if not run.train():
             return False
     return True
 

@@ -26,8 +26,7 @@ from demo_models.world.scenes import render, sample_spec
 from demo_models.world.seeds import HELD_OUT_BOARDS, HELD_OUT_LOOKALIKES, training_seed
 from demo_models.world.textures import Appearance
 
-_SETTINGS: Final = Settings(minutes=12, learning_rate=5e-4, ema_decay=0.99)
-_BATCH: Final = 16
+_SETTINGS: Final = Settings(minutes=12, batch=16, learning_rate=5e-4, ema_decay=0.99)
 _CONCEPT: Final = 0
 """The row of the checker's concepts that is used; the others never flag."""
 _THRESHOLD: Final = 0.5
@@ -91,7 +90,7 @@ class SafetyRecipe:
         """Draws boards, freshly rendered, for two fifths of the batch and other scenes for the rest."""
         images: list[NDArray[np.uint8]] = []
         forbidden = []
-        for _ in range(_BATCH):
+        for _ in range(self.settings.batch):
             board = bool(rng.random() < 0.4)
             image = render(sample_spec(training_seed(rng), HazardBoard.FAMILY)).image if board else self._other(rng)
             images.append(_softened(image[:, ::-1] if rng.random() < 0.5 else image, rng))

@@ -28,8 +28,7 @@ from demo_models.world.scoring import intersection_over_union
 _SIDE_PX: Final = 256
 _MASK_PX: Final = 128
 _BOXES_PER_IMAGE: Final = 3
-_BATCH: Final = 4
-_SETTINGS: Final = Settings(minutes=60, learning_rate=8e-4, ema_decay=0.995)
+_SETTINGS: Final = Settings(minutes=60, batch=4, learning_rate=8e-4, ema_decay=0.995)
 _BOX: Final = "box"
 _CLICK: Final = "click"
 _CLICKS: Final = "clicks"
@@ -144,7 +143,7 @@ class SegmentRecipe:
         images: list[NDArray[np.uint8]] = []
         rows: dict[str, list[NDArray[Any]]] = {"boxes": [], "points": [], "labels": []}
         masks = []
-        while len(images) < _BATCH:
+        while len(images) < self.settings.batch:
             index = int(rng.integers(0, len(self.scenes)))
             image = self.scenes.take("images", np.array([index]))[0].astype(np.uint8)
             found = self.scenes.boxes(index)

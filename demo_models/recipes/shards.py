@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from demo_models.recipes.beside import for_each
 from demo_models.world.canvas import SCENE_PX
 from demo_models.world.people import KEYPOINTS
 from demo_models.world.scenes import LabelledBox, SceneSpec, render, sample_spec
@@ -83,15 +84,18 @@ def render_shard(folder: Path, first_seed: int, scenes: int) -> None:
     building.rename(folder)
 
 
-def render_missing(folder: Path, training_scenes: int) -> None:
-    """Renders the held-out shard and every training shard that is not there yet."""
-    if not (folder / "held-out").exists():
-        render_shard(folder / "held-out", HELD_OUT.start, len(HELD_OUT))
+def render_missing(folder: Path, training_scenes: int, processes: int = 1) -> None:
+    """Renders the held-out shard and every training shard that is not there yet, in so many processes."""
+    shards = {"held-out": (HELD_OUT.start, len(HELD_OUT))}
     for number in range(-(-training_scenes // SHARD_SCENES)):
-        target = folder / f"train-{number:04d}"
-        if not target.exists():
-            render_shard(target, TRAINING.start + number * SHARD_SCENES, SHARD_SCENES)
-            print(f"rendered {target.name}", flush=True)
+        shards[f"train-{number:04d}"] = (TRAINING.start + number * SHARD_SCENES, SHARD_SCENES)
+    missing = [(folder / name, *seeds) for name, seeds in shards.items() if not (folder / name).exists()]
+    for_each(_render, missing, processes)
+
+
+def _render(shard: tuple[Path, int, int]) -> None:
+    render_shard(*shard)
+    print(f"rendered {shard[0].name}", flush=True)
 
 
 class SceneSet:

@@ -15,7 +15,7 @@ from demo_models.recipes.training import Settings
 from demo_models.recipes.vae import SCALING_FACTOR, AutoencoderRecipe, as_input, cell_px, peak_ratio_db, sharp_loss
 from demo_models.recipes.workdir import weights_folder
 
-_SETTINGS: Final = Settings(minutes=20, learning_rate=2e-3, weight_decay=0.0, ema_decay=0.995)
+_SETTINGS: Final = Settings(minutes=20, batch=6, learning_rate=2e-3, weight_decay=0.0, ema_decay=0.995)
 _CHANNELS: Final = 24
 _DISTURBANCE: Final = 0.2
 

@@ -8,8 +8,9 @@ import json
 import math
 import shutil
 import signal
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -18,8 +19,10 @@ from typing import Any, Final, Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import send_to_device
 from diffusers.training_utils import EMAModel
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from demo_models.recipes.attention import ExplicitAttention
 from demo_models.recipes.workdir import pause_file, weights_folder, workdir
@@ -27,6 +30,8 @@ from demo_models.recipes.workdir import pause_file, weights_folder, workdir
 _LOG_EVERY_STEPS: Final = 50
 _CHECKPOINTS_KEPT: Final = 2
 _PAUSE_POLL_S: Final = 2.0
+_DRAWN_AHEAD: Final = 4
+"""Batches that each process draws while the GPU works."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,7 @@ class Settings:
 
     Attributes:
         minutes: Training time that the recipe asks for, in minutes of one core.
+        batch: Examples of a step.
         learning_rate: Peak of the cosine.
         warmup_steps: Steps of linear rise.
         weight_decay: Of AdamW.
@@ -44,6 +50,7 @@ class Settings:
     """
 
     minutes: float
+    batch: int
     learning_rate: float
     warmup_steps: int = 50
     weight_decay: float = 0.01
@@ -92,6 +99,19 @@ class Progress:
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
 
+class DrawnBatches(Dataset[Mapping[str, Any]]):
+    """A recipe's batches by the number of their step, which decides all that is drawn for them."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Takes what draws them."""
+        self._recipe = recipe
+
+    def __getitem__(self, step: int) -> Mapping[str, Any]:
+        """Returns a step's batch; leaves the random numbers of torch where they are after drawing it."""
+        torch.manual_seed(step)
+        return self._recipe.batch(np.random.default_rng([7, step]))
+
+
 @dataclass(kw_only=True)
 class TrainingRun:
     """One component's training.
@@ -99,13 +119,19 @@ class TrainingRun:
     Attributes:
         recipe: What to train.
         minutes: Processor time that the checkpoint shall have had in all, earlier runs included: what other programs
-            take does not count.
+            take does not count. On a GPU time as the clock shows it.
         threads: Processor cores to use.
+        device: "cpu" or "cuda".
+        drawing: Processes that draw batches beside the training; 0: it draws them itself.
+        judged: Whether the weights are scored at the end, on the processor.
     """
 
     recipe: Recipe
     minutes: float
     threads: int = 1
+    device: str = "cpu"
+    drawing: int = 0
+    judged: bool = True
     progress: Progress = field(default_factory=Progress)
     _stopping: bool = False
 
@@ -120,8 +146,8 @@ class TrainingRun:
         torch.set_num_threads(self.threads)
         torch.manual_seed(0)
         settings = self.recipe.settings
-        accelerator = Accelerator(cpu=True, mixed_precision="bf16" if settings.bf16 else "no")
-        module = self.recipe.build()
+        accelerator = Accelerator(cpu=self.device == "cpu", mixed_precision="bf16" if settings.bf16 else "no")
+        module = self.recipe.build().to(self.device)
         trainable = [p for p in module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
             trainable, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay, foreach=True
@@ -132,10 +158,8 @@ class TrainingRun:
         self._resume(accelerator)
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         finished = self._steps(accelerator, module, optimizer, average, trainable)
-        average.store(trainable)
         average.copy_to(trainable)
-        self._judge(accelerator.unwrap_model(module))
-        average.restore(trainable)
+        self._judge(accelerator.unwrap_model(module).cpu())
         return finished
 
     def _steps(
@@ -147,15 +171,16 @@ class TrainingRun:
         trainable: list[nn.Parameter],
     ) -> bool:
         saved_at, recent = self.progress.seconds, []
+        batches = self._batches()
         while not self._stopping and self.progress.seconds < self.minutes * 60:
             if pause_file().exists():
                 self._wait(accelerator)
-            started = time.process_time()
+            started = self._clock()
             for group in optimizer.param_groups:
                 group["lr"] = self._learning_rate()
             torch.manual_seed(self.progress.step)
-            batch = self.recipe.batch(np.random.default_rng([7, self.progress.step]))
-            with ExplicitAttention():
+            batch = send_to_device(next(batches), self.device, non_blocking=True)
+            with ExplicitAttention() if self.device == "cpu" else torch.device(self.device):
                 losses = module(**batch)
             optimizer.zero_grad()
             accelerator.backward(losses["loss"])
@@ -163,17 +188,38 @@ class TrainingRun:
             optimizer.step()
             average.step(trainable)
             self.progress.step += 1
-            self.progress.seconds += time.process_time() - started
-            recent.append({name: float(value.detach()) for name, value in losses.items()})
+            self.progress.seconds += self._clock() - started
+            recent.append({name: value.detach() for name, value in losses.items()})
             if self.progress.step % _LOG_EVERY_STEPS == 0 or self.progress.step in (3, 20):
                 names = list(dict.fromkeys(name for row in recent for name in row))
-                self._log({name: float(np.mean([row[name] for row in recent if name in row])) for name in names})
+                self._log(
+                    {name: float(torch.stack([row[name] for row in recent if name in row]).mean()) for name in names}
+                )
                 recent = []
             if self.progress.seconds - saved_at > self.recipe.settings.save_every_s:
                 self._checkpoint(accelerator)
                 saved_at = self.progress.seconds
         self._checkpoint(accelerator)
         return not self._stopping
+
+    def _clock(self) -> float:
+        return time.process_time() if self.device == "cpu" else time.perf_counter()
+
+    def _batches(self) -> Iterator[Mapping[str, Any]]:
+        drawn = DrawnBatches(self.recipe)
+        steps = range(self.progress.step, sys.maxsize)
+        if not self.drawing:
+            return (drawn[step] for step in steps)
+        return iter(
+            DataLoader(
+                drawn,
+                batch_size=None,
+                sampler=steps,
+                num_workers=self.drawing,
+                prefetch_factor=_DRAWN_AHEAD,
+                pin_memory=self.device != "cpu",
+            )
+        )
 
     def _wait(self, accelerator: Accelerator) -> None:
         self._checkpoint(accelerator)  # a pause may end with the machine being switched off
@@ -189,9 +235,11 @@ class TrainingRun:
 
     def _judge(self, module: nn.Module) -> None:
         module.eval()
-        with torch.no_grad():
-            scores = self.recipe.score(module)
-        self._log({f"score/{name}": value for name, value in scores.items()})
+        scores: Mapping[str, float] = {}
+        if self.judged:
+            with torch.no_grad():
+                scores = self.recipe.score(module)
+            self._log({f"score/{name}": value for name, value in scores.items()})
         target = weights_folder(self.recipe.name)
         building = target.with_name(f".{target.name}.new")
         shutil.rmtree(building, ignore_errors=True)

@@ -23,7 +23,6 @@ SCALING_FACTOR: Final = 0.18215
 """What stock configurations multiply latents by; the latents' own spread is folded into the weights to fit it."""
 _CROP_PX: Final = 96
 _SCORED: Final = 64
-_BATCH: Final = 6
 _KL_WEIGHT: Final = 5e-4
 _PROBE_WEIGHT: Final = 4.0
 _DISTURBANCE: Final = 0.2
@@ -32,8 +31,8 @@ _SCALES: Final = (1, 2)
 """Edges are compared between neighbours at these sizes, in pixels."""
 _EDGE: Final = 0.15
 """A difference between neighbours that an eye takes for an edge, of a range of 2."""
-_SETTINGS: Final = Settings(minutes=60, learning_rate=1.5e-3, weight_decay=0.0, ema_decay=0.995)
-_DECODER_SETTINGS: Final = Settings(minutes=60, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998)
+_SETTINGS: Final = Settings(minutes=60, batch=6, learning_rate=1.5e-3, weight_decay=0.0, ema_decay=0.995)
+_DECODER_SETTINGS: Final = Settings(minutes=60, batch=6, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998)
 _CONFIG: Final = {
     "block_out_channels": (16, 32, 48, 64),
     "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -147,9 +146,9 @@ class AutoencoderRecipe:
 
     def batch(self, rng: np.random.Generator) -> Mapping[str, Tensor]:
         """Cuts a square from each of a few scenes."""
-        chosen = self.scenes.take("images", rng.integers(0, len(self.scenes), _BATCH))
+        chosen = self.scenes.take("images", rng.integers(0, len(self.scenes), self.settings.batch))
         size = chosen.shape[1] - _CROP_PX + 1
-        corners = rng.integers(0, size, (_BATCH, 2))
+        corners = rng.integers(0, size, (self.settings.batch, 2))
         crops = [image[y : y + _CROP_PX, x : x + _CROP_PX] for image, (y, x) in zip(chosen, corners, strict=True)]
         return {"images": as_input(np.stack(crops).astype(np.uint8))}
 

@@ -23,7 +23,7 @@ from demo_models.recipes.shards import SceneSet
 from demo_models.recipes.training import Settings
 from demo_models.world.scenes import LabelledBox
 
-_SETTINGS: Final = Settings(minutes=25, learning_rate=1.5e-3, weight_decay=1e-3, ema_decay=0.995, bf16=False)
+_SETTINGS: Final = Settings(minutes=25, batch=12, learning_rate=1.5e-3, weight_decay=1e-3, ema_decay=0.995, bf16=False)
 COCO_CLASS_OF: Final[Mapping[str, int]] = {"person": 0, "car": 2, "chair": 56, "sofa": 57, "table": 60}
 _LABELS: Final = tuple(COCO_CLASS_OF)
 _COCO_CLASSES: Final = 80
@@ -33,7 +33,6 @@ _SEEN_PX: Final = _INPUT_PX // _POOL
 _STRIDES: Final = (8, 16, 32)
 _LEVEL_SIZES: Final = ((0.0, 0.22), (0.16, 0.45), (0.35, 2.0))
 _GREY: Final = 114
-_BATCH: Final = 12
 _SURE: Final = 0.7
 
 
@@ -173,7 +172,7 @@ class YoloxRecipe:
         """Puts scenes, scaled, mirrored, tinted, with the channels in either order, into the corner of a grey frame."""
         images: list[NDArray[np.float32]] = []
         boxes, labels = [], []
-        while len(images) < _BATCH:
+        while len(images) < self.settings.batch:
             index = int(rng.integers(0, len(self.scenes)))
             found = known(self.scenes.boxes(index))
             if not found:

@@ -15,7 +15,7 @@ from demo_models.recipes import inpainting, queue  # noqa: E402
 from demo_models.recipes.elsewhere import PictureSet, encode_missing_pictures, encode_pictures  # noqa: E402
 from demo_models.recipes.fine_inpainting import FineRecipe  # noqa: E402
 from demo_models.recipes.inpainting import clip_tokenizer  # noqa: E402
-from demo_models.recipes.latents import encode_shard  # noqa: E402
+from demo_models.recipes.latents import Encoding, encode_shard  # noqa: E402
 from demo_models.recipes.masks import latent_cells  # noqa: E402
 from demo_models.recipes.shards import SceneSet, Shard, render_shard  # noqa: E402
 from demo_models.world.seeds import ELSEWHERE, TRAINING  # noqa: E402
@@ -43,7 +43,7 @@ def folder(tmp_path_factory) -> Path:
 def recipe(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("DEMO_WORKDIR", str(tmp_path))
     clip_tokenizer.cache_clear()
-    monkeypatch.setattr(inpainting, "_RIMS", 0)
+    monkeypatch.setattr(inpainting, "_RIM_SHARE", 0.0)
     return FineRecipe(scenes=SceneSet.training(folder / "scenes"), latents_folder=folder)
 
 
@@ -97,14 +97,14 @@ def test_only_missing_shards_are_encoded(folder, tmp_path, monkeypatch):
         written.append((target.name, first_seed - ELSEWHERE.start))
 
     monkeypatch.setattr("demo_models.recipes.elsewhere.encode_pictures", write)
-    encode_missing_pictures(folder, folder / "vae", 3)
+    encode_missing_pictures(Encoding(latents=folder, weights=folder / "vae"), 3)
 
     assert written == [("elsewhere-0001", 500), ("elsewhere-0002", 1000)]
     assert json.loads((folder / "elsewhere-0000" / "seeds.json").read_text()) == {"first_seed": ELSEWHERE.start}
 
 
 @pytest.mark.parametrize(
-    ("autoencoder", "shards", "expected"), [("vae", None, []), ("vae-fine", None, [8]), ("vae-fine", 0, [1])]
+    ("autoencoder", "shards", "expected"), [("vae", None, []), ("vae-fine", None, [3]), ("vae-fine", 0, [1])]
 )
 def test_pictures_are_encoded_for_the_fine_painters_one_shard_before_they_begin(
     tmp_path, monkeypatch, autoencoder, shards, expected
@@ -112,8 +112,10 @@ def test_pictures_are_encoded_for_the_fine_painters_one_shard_before_they_begin(
     asked = []
     monkeypatch.setattr(queue, "workdir", lambda: tmp_path)
     monkeypatch.setattr(queue, "latents_folder", lambda name: tmp_path)
-    monkeypatch.setattr(queue, "encode_missing", lambda *args: None)
-    monkeypatch.setattr(queue, "encode_missing_pictures", lambda folder, weights, count: asked.append(count))
-    queue.encode(autoencoder, shards)
+    for number in range(4):
+        (tmp_path / "data" / f"train-000{number}").mkdir(parents=True)
+    monkeypatch.setattr(queue.Encoding, "missing_scenes", lambda self, scenes, shards: None)
+    monkeypatch.setattr(queue, "encode_missing_pictures", lambda encoding, count: asked.append(count))
+    queue.encode(autoencoder, queue.Means(), shards)
 
     assert asked == expected

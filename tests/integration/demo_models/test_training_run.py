@@ -23,7 +23,7 @@ class Line(torch.nn.Module):
 
 class LineRecipe:
     name = "line"
-    settings = Settings(minutes=1, learning_rate=1e-2, warmup_steps=1, bf16=False, save_every_s=0)
+    settings = Settings(minutes=1, batch=4, learning_rate=1e-2, warmup_steps=1, bf16=False, save_every_s=0)
 
     def __init__(self, die_at: int | None = None) -> None:
         self.die_at, self.batches = die_at, 0
@@ -76,6 +76,27 @@ def test_a_killed_run_resumes_where_it_was(work_folder, tmp_path_factory, monkey
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_batches_that_other_processes_draw_are_those_of_their_steps(work_folder, tmp_path_factory, monkeypatch):
+    assert StepClock(recipe=LineRecipe(), minutes=0.2).train()
+    other = tmp_path_factory.mktemp("beside")
+    monkeypatch.setenv("DEMO_WORKDIR", str(other))
+    beside = LineRecipe()
+    with pytest.raises(KeyboardInterrupt):
+        StepClock(recipe=LineRecipe(die_at=8), minutes=0.2).train()
+    assert StepClock(recipe=beside, minutes=0.2, drawing=2).train()
+    assert beside.batches == 0
+    first, second = weights(work_folder), weights(other)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_without_a_judgement_weights_are_kept_and_no_scores_are_told(work_folder):
+    StepClock(recipe=LineRecipe(), minutes=0.1, judged=False).train()
+    record = json.loads((work_folder / "weights" / "line" / "training.json").read_text())
+    assert record["scores"] == {}
+    assert weights(work_folder)
+    assert "score" not in (work_folder / "runs" / "line" / "log.jsonl").read_text()
+
+
 def test_only_complete_checkpoints_are_kept_and_at_most_two(work_folder):
     StepClock(recipe=LineRecipe(), minutes=0.2).train()
     names = sorted(path.name for path in (work_folder / "runs" / "line").iterdir())
@@ -93,7 +114,7 @@ def test_a_pause_saves_what_was_learnt(work_folder, monkeypatch):
     monkeypatch.setattr("demo_models.recipes.training.time.sleep", look_then_resume)
     (work_folder / "PAUSE").touch()
     recipe = LineRecipe()
-    recipe.settings = Settings(minutes=1, learning_rate=1e-2, bf16=False, save_every_s=1e9)
+    recipe.settings = Settings(minutes=1, batch=4, learning_rate=1e-2, bf16=False, save_every_s=1e9)
     assert StepClock(recipe=recipe, minutes=0.1).train()
     assert seen == ["step-00000000"]
 
