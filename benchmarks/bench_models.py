@@ -88,13 +88,16 @@ _LORA_RANK = 64
 _IMAGE_TOKENS = 4
 
 
-def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> StableDiffusionPaths:
+def build_models(
+    size: ModelSize, folder: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
+) -> StableDiffusionPaths:
     """Build and save the models of `size` unless `folder` has them already.
 
     Args:
         size: the widths.
         folder: gets one folder per repository.
         dtype: of the files.
+        device: where the numbers are drawn: seconds on a GPU, and others than a CPU's.
     """
     paths = StableDiffusionPaths(
         kind=SD15,
@@ -104,7 +107,8 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> StableDif
         controlnets={kind: folder / CONTROLS[kind].role for kind in CONTROL_TYPES},
         speed_loras={speed: folder / few.role for speed, few in FEW_STEPS.items()},
     )
-    with _built_once(folder, {**asdict(size), "dtype": str(dtype), "speeds": list(FEW_STEPS)}, dtype) as missing:
+    identity = {**asdict(size), "dtype": str(dtype), "speeds": list(FEW_STEPS)}
+    with _built_once(folder, identity, dtype, device) as missing:
         if not missing:
             return paths
         unet = _unet(size)
@@ -117,18 +121,23 @@ def build_models(size: ModelSize, folder: Path, dtype: torch.dtype) -> StableDif
     return paths
 
 
-def build_base(size: ModelSize, folder: Path, dtype: torch.dtype) -> Path:
+def build_base(size: ModelSize, folder: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> Path:
     """The base model of `build_models` alone, with the same weights; its folder, `folder` / "sd-inpainting"."""
     base = folder / "sd-inpainting"
-    with _built_once(folder, {**asdict(size), "dtype": str(dtype), "only": base.name}, dtype) as missing:
+    with _built_once(folder, {**asdict(size), "dtype": str(dtype), "only": base.name}, dtype, device) as missing:
         if missing:
             _save_pipeline(size, _unet(size), base)
     return base
 
 
 @contextlib.contextmanager
-def _built_once(folder: Path, identity: Mapping[str, Any], dtype: torch.dtype) -> Iterator[bool]:
-    """Whether there is something to build in `folder`; if so it is seeded, of `dtype`, and noted when it is done."""
+def _built_once(
+    folder: Path, identity: Mapping[str, Any], dtype: torch.dtype, device: torch.device | str
+) -> Iterator[bool]:
+    """Whether there is something to build in `folder`; if so it is seeded, of `dtype`, and noted when it is done.
+
+    What is made without a device named is made on `device`.
+    """
     stamp, text = folder / "size.json", json.dumps(identity)
     if stamp.is_file() and stamp.read_text() == text:
         yield False
@@ -137,7 +146,8 @@ def _built_once(folder: Path, identity: Mapping[str, Any], dtype: torch.dtype) -
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        yield True
+        with torch.device(device):
+            yield True
     finally:
         torch.set_default_dtype(before)
     stamp.write_text(text)

@@ -76,10 +76,12 @@ def mixed_requests(first_seed: int, side: int, steps: int) -> list[DiffusionRequ
 
 
 class Arrival:
-    """A request in the engine: when it ended, and how (`outcome`)."""
+    """A request in the engine: when it ended, and how (`outcome`); `also` hears what it hears."""
 
-    def __init__(self, engine: StepEngine, request: DiffusionRequest) -> None:
-        self._ended, self._step = threading.Event(), 0
+    def __init__(
+        self, engine: StepEngine, request: DiffusionRequest, *, also: Callable[[Event], None] = lambda event: None
+    ) -> None:
+        self._ended, self._step, self._also = threading.Event(), 0, also
         self._moved = threading.Condition()
         self.outcome: Event | None = None
         self.started_at = time.perf_counter()
@@ -103,6 +105,7 @@ class Arrival:
             self._moved.wait_for(lambda: self._step >= step or self._ended.is_set())
 
     def _hear(self, event: Event) -> None:
+        self._also(event)
         with self._moved:
             if isinstance(event, DiffusionProgress):
                 self._step = event.step

@@ -1,6 +1,7 @@
 """SPEC.md 9.1 and 9.2 on your GPU: latency and memory per use case, cold start, throughput; one file to send back.
 
-Usage: python -m benchmarks.gpu_report [--profile sd15] [--rounds 3] [--tflops 71] [--quick] [--out out/gpu_report]
+Usage: python -m benchmarks.gpu_report [--profile sd15 | --random-weights [FOLDER]] [--rounds 3] [--tflops 71]
+           [--compile-limit 1800] [--quick] [--out out/gpu_report]
 
 Each use case has SPEC.md's size, 512 or 1024 px, with Stable Diffusion 1.5; SDXL paints all of them at its own, 1024.
 It is painted by the step engine and, beside it, by the stock diffusers pipeline on the same weights, taking turns;
@@ -14,10 +15,12 @@ import argparse
 import statistics
 import sys
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,34 +29,33 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.bench_requests import controls, make_request, reference, run_all, seconds
-from benchmarks.report_files import MEANINGLESS, Row, machine, table, write
+from benchmarks.bench_models import FULL
+from benchmarks.bench_requests import controls, make_request, reference, run_all
+from benchmarks.gpu_card import PeakMemory, measure_tflops
+from benchmarks.gpu_models import MeasuredModels, add_options, measured_models
+from benchmarks.report_files import MEANINGLESS, Row, machine, table, write, write_json
 from benchmarks.stock import StockPipelines
-from composition.config import Config
 from composition.diffusion import DiffusionRequest
 from composition.request import ControlType
-from models_store.manifest import profiles
-from models_store.plan.decided import decide, resolve
-from models_store.plan.words import summary
-from models_store.store import ModelSet
 from runners.compilers import reason_not_to_compile
-from runners.device import choose_device, choose_dtype
 from runners.diffusion.engine.counters import Counters
 from runners.diffusion.engine.settings import EngineSettings
 from runners.diffusion.engine.step_engine import StepEngine
-from runners.diffusion.families.sd15.build import SD15
-from runners.diffusion.families.sdxl.build import SDXL
 from runners.diffusion.families.stable_diffusion.build import build_family, compiler_for
 from runners.diffusion.families.stable_diffusion.compilation.compiler import LEAST_ANSWERS
 from runners.diffusion.families.stable_diffusion.components import load_components
-from runners.diffusion.families.stable_diffusion.paths import profile_paths
 from runners.diffusion.families.stable_diffusion.settings import StableDiffusionSettings
 from runners.diffusion.torch_device import TorchDevice
 
-KINDS = {"sd15": SD15, "sdxl": SDXL}
 TOY = ("tiny", "demo", "tiny-sdxl")
-CONCURRENT = (1, 2, 4, 8)
+CONCURRENT = (1, 2, 4, 8, 16)
 MATRIX_SIDE = 8192
+KINDS = ("latency", "throughput", "compiled")
+"""Of what is measured; the first image is always."""
+LATENCY = (
+    "use case", "px", "steps", "ours, s", "steps compiled", "ours eager, s", "stock diffusers, s", "floor, s",
+    "SPEC.md (RTX 3090), s", "TFLOP", "GPU peak, GB", "RAM, GB",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,105 +80,162 @@ USE_CASES = (
 
 
 class GpuReport:
-    """Measures one profile; `quick` runs two steps, once."""
+    """Measures one set of models; `quick` runs two steps, once; of `KINDS` the `kinds`.
 
-    def __init__(self, config: Config, *, rounds: int, quick: bool, tflops: float | None) -> None:
-        self._plan = decide(config)
-        config = resolve(config, self._plan)
-        models = ModelSet(config.models)
-        self._device = choose_device(config.models.device)
-        dtype = choose_dtype(config.models.dtype, self._device)
+    Attributes:
+        report: all that is known so far.
+        sections: the same as tables.
+    """
+
+    def __init__(
+        self,
+        models: MeasuredModels,
+        *,
+        rounds: int,
+        quick: bool,
+        tflops: float | None,
+        compile_limit_s: float,
+        kinds: Sequence[str] = KINDS,
+    ) -> None:
+        self._models, self._device = models, models.device
         settings = StableDiffusionSettings.from_config(
-            config, on_cuda=self._device.type == "cuda", no_compiler=reason_not_to_compile()
+            models.config, on_cuda=self._device.type == "cuda", no_compiler=reason_not_to_compile()
         )
         # What earlier starts learnt is not compiled: only what the use cases take is, and the time for that is told.
         self._settings = replace(settings, cache_max_bytes=0, safety_checker=False, compiled_folder=None)
-        self._native, self._variant, self._family = models.native_size, models.ip_adapter_variant, models.family
         self._rounds = 1 if quick else rounds
         self._steps: int | None = 2 if quick else None
-        paths = profile_paths(KINDS[models.family], models)
+        self._compile_limit_s, self._kinds = compile_limit_s, kinds
         begun = time.perf_counter()
-        self._components = load_components(paths, self._settings, self._device, dtype)
+        self._components = load_components(models.paths, self._settings, self._device, models.dtype)
         self._compiler = compiler_for(self._components, self._settings)
         self._engine = self._start_engine()
-        self.load_s = time.perf_counter() - begun
-        self._stock = StockPipelines(paths, dtype, self._device)
-        self._tflops = tflops or measure_tflops(self._device, dtype, 256 if quick else MATRIX_SIDE)
+        self._start: list[dict[str, Any]] = [{"what": "weights loaded", "seconds": time.perf_counter() - begun}]
+        self._stock = StockPipelines(models.paths, models.dtype, self._device)
+        self._tflops = tflops or measure_tflops(self._device, models.dtype, 256 if quick else MATRIX_SIDE)
         self._seed = 1000
+        self._latency: dict[str, dict[str, Any]] = {}
+        self._throughput: dict[int, dict[str, Any]] = {}
+        self._failures: list[str] = []
 
-    def run(self) -> tuple[dict[str, Any], dict[str, list[Row]]]:
-        """The report, and its tables."""
-        first_s = run_all(self._engine, [self._request(USE_CASES[0])])
-        eager = self._compile() if self._compiler.on else {}
-        latency = [self._latency(case, eager.get(case.name)) for case in USE_CASES]
-        throughput = [self._throughput(count) for count in CONCURRENT]
-        start: list[Row] = [
-            {"what": "weights loaded", "seconds": self.load_s},
-            {"what": "first image", "seconds": first_s},
-            {"what": "compiling, beside requests", "seconds": self._compiler.seconds if eager else None},
+    def parts(self) -> Iterator[str]:
+        """Measures one part after the other and names it; one that fails is named in the report and ends no other."""
+        cases = USE_CASES if "latency" in self._kinds else ()
+        counts = CONCURRENT if "throughput" in self._kinds else ()
+        wanted: list[tuple[str, Callable[[], None]]] = [
+            ("first image", self._first_image),
+            *((f"{case.name}, alone", partial(self._alone, case)) for case in cases),
+            *((f"{case.name}, beside stock diffusers", partial(self._beside_stock, case)) for case in cases),
+            *((f"{count} at once", partial(self._at_once, count)) for count in counts),
         ]
+        if "compiled" in self._kinds and self._compiler.on:
+            wanted += [
+                ("compiling", self._compile),
+                *((f"{case.name}, compiled", partial(self._compiled_alone, case)) for case in cases),
+                *((f"{count} at once, compiled", partial(self._compiled_at_once, count)) for count in counts),
+            ]
+        for name, measure in wanted:
+            try:
+                measure()
+            except Exception as error:
+                traceback.print_exc()
+                self._failures.append(f"{name}: {type(error).__name__}: {str(error)[:300]}")
+            yield name
         self._engine.stop()
-        report = {
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return {
             "machine": machine(),
             "device": self._device.type,
+            "models": self._models.name,
+            "plan": self._models.plan,
             "tflops": self._tflops,
-            "plan": summary(self._plan),
-            "latency": latency,
-            "throughput": throughput,
-            "cold_start": start,
+            "latency": list(self._latency.values()),
+            "throughput": list(self._throughput.values()),
+            "cold_start": self._start,
             "compilation": {**self._compiler.stats(), "forwards": dict(self._compiler.forwards)},
+            "failures": self._failures,
         }
-        return report, {"Latency and memory": latency, "Throughput": throughput, "Cold start": start}
 
-    def _compile(self) -> dict[str, float]:
-        """All that the use cases take; the seconds of each before that, by its name."""
-        eager = {}
-        for case in USE_CASES:
-            for _ in range(LEAST_ANSWERS):  # the first one warms up
-                eager[case.name] = run_all(self._engine, [self._request(case)])
-        while self._compiler.run_next():
-            pass
-        return eager
+    @property
+    def sections(self) -> dict[str, Sequence[Row]]:
+        return {
+            "Latency and memory": list(self._latency.values()),
+            "Throughput": list(self._throughput.values()),
+            "Cold start": self._start,
+            **({"Failures": [{"what": failure} for failure in self._failures]} if self._failures else {}),
+        }
 
-    def _latency(self, case: UseCase, eager_s: float | None) -> Row:
+    def _first_image(self) -> None:
+        self._start.append({"what": "first image", "seconds": run_all(self._engine, [self._request(USE_CASES[0])])})
+
+    def _alone(self, case: UseCase) -> None:
+        """Before the card holds anything of stock diffusers, so that the memory is ours."""
+        row: dict[str, Any] = dict.fromkeys(LATENCY)
+        row |= {"use case": case.name, "px": self._side(case), "steps": self._steps or case.steps}
+        row["SPEC.md (RTX 3090), s"] = case.spec_s if self._models.family == "sd15" else None
+        self._latency[case.name] = row
+        run_all(self._engine, [self._request(case)])
+        peak = PeakMemory(self._device)
+        self._time_alone(case)
+        held = peak.bytes()
+        row["GPU peak, GB"] = None if held is None else held / 1e9
+        row["RAM, GB"] = psutil.Process().memory_info().rss / 1e9
+
+    def _time_alone(self, case: UseCase) -> None:
+        row = self._latency[case.name]
+        before = Counter(self._compiler.forwards)
+        row["ours, s"] = statistics.median(run_all(self._engine, [self._request(case)]) for _ in range(self._rounds))
+        row["steps compiled"] = self._compiled_since(before)
+
+    def _beside_stock(self, case: UseCase) -> None:
+        row = self._latency[case.name]
+        operations = self._operations(case)
+        row |= {"TFLOP": operations / 1e12, "floor, s": operations / (self._tflops * 1e12)}
+        self._stock_seconds(self._request(case))
         ours: list[float] = []
         theirs: list[float | None] = []
-        memory: list[int | None] = []
-        run_all(self._engine, [self._request(case)])
-        before = Counter(self._compiler.forwards)
         for _ in range(self._rounds):
             request = self._request(case)
-            peak = PeakMemory(self._device)
             ours.append(run_all(self._engine, [request]))
-            memory.append(peak.bytes())
             theirs.append(self._stock_seconds(request))
-        compiled = self._compiled_since(before)
-        operations = self._operations(case)
-        return {
-            "use case": case.name,
-            "px": self._side(case),
-            "steps": self._steps or case.steps,
-            "ours, s": statistics.median(ours),
-            "steps compiled": compiled,
-            "ours eager, s": eager_s,
-            "stock diffusers, s": None if None in theirs else statistics.median(filter(None, theirs)),
-            "floor, s": operations / (self._tflops * 1e12),
-            "SPEC.md (RTX 3090), s": case.spec_s if self._family == "sd15" else None,
-            "TFLOP": operations / 1e12,
-            "GPU peak, GB": None if memory[0] is None else max(filter(None, memory)) / 1e9,
-            "RAM, GB": psutil.Process().memory_info().rss / 1e9,
-        }
+        row["ours, s"] = statistics.median(ours)
+        row["stock diffusers, s"] = None if None in theirs else statistics.median(filter(None, theirs))
 
-    def _throughput(self, count: int) -> Row:
+    def _at_once(self, count: int) -> None:
         requests = [self._request(USE_CASES[0]) for _ in range(count)]
         before = Counter(self._compiler.forwards)
         taken = min(run_all(self._engine, self._again(requests)) for _ in range(self._rounds))
-        return {
+        self._throughput[count] = {
             "at once": count,
             "images per minute": 60.0 * count / taken,
             "seconds for all": taken,
             "steps compiled": self._compiled_since(before),
+            "eager images per minute": None,
         }
+
+    def _compile(self) -> None:
+        """All that the use cases took, as far as the time for it reaches."""
+        begun = time.perf_counter()
+        for case in USE_CASES:
+            for _ in range(LEAST_ANSWERS):
+                run_all(self._engine, [self._request(case, steps=2)])
+        while time.perf_counter() - begun < self._compile_limit_s and self._compiler.run_next():
+            pass
+        self._start.append({"what": "compiling, beside requests", "seconds": self._compiler.seconds})
+
+    def _compiled_alone(self, case: UseCase) -> None:
+        row = self._latency[case.name]
+        eager = row["ours, s"]
+        run_all(self._engine, [self._request(case)])
+        self._time_alone(case)
+        row["ours eager, s"] = eager
+
+    def _compiled_at_once(self, count: int) -> None:
+        eager = self._throughput[count]["images per minute"]
+        self._at_once(count)
+        self._throughput[count]["eager images per minute"] = eager
 
     def _compiled_since(self, before: Counter[str]) -> str:
         ran = Counter(self._compiler.forwards) - before
@@ -189,13 +248,13 @@ class GpuReport:
         side = self._side(case)
         changes: dict[str, Any] = {"controls": controls(side, *case.kinds)}
         if case.with_reference:
-            changes |= reference(self._seed, self._native)
+            changes |= reference(self._seed, self._models.native_size)
         length = steps or self._steps or case.steps
         name = self._next_id()
         return make_request(self._seed, side, request_id=name, num_inference_steps=length, **changes)
 
     def _side(self, case: UseCase) -> int:
-        return self._native * (case.scale if self._family == "sd15" else 1)
+        return self._models.native_size * (case.scale if self._models.family == "sd15" else 1)
 
     def _next_id(self) -> str:
         self._seed += 1
@@ -205,7 +264,7 @@ class GpuReport:
         """None where the card has no room for a second copy of the weights."""
         begun = time.perf_counter()
         try:
-            self._stock.image(request, self._variant if request.references else None)
+            self._stock.image(request, self._models.variant if request.references else None)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             return None
@@ -241,53 +300,42 @@ class GpuReport:
             torch.cuda.synchronize(self._device)
 
 
-class PeakMemory:
-    """Of the GPU, from now on; None without one."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-
-    def bytes(self) -> int | None:
-        return torch.cuda.max_memory_reserved(self._device) if self._device.type == "cuda" else None
-
-
-def measure_tflops(device: torch.device, dtype: torch.dtype, side: int) -> float:
-    """What a large matrix product reaches: the best of five."""
-    left = torch.ones(side, side, device=device, dtype=dtype)
-
-    def multiply() -> None:
-        _ = left @ left
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    multiply()
-    work: Callable[[], None] = multiply
-    return 2 * side**3 / min(seconds(work) for _ in range(5)) / 1e12
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, write, print; 0."""
+    """Measure, write after each part, print; 1 when a part failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--profile", choices=profiles(), default="sd15")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tflops", type=float, help="the card's dense speed in the number format, from its data sheet")
     parser.add_argument("--quick", action="store_true", help="two steps, once: to see that it works")
+    parser.add_argument("--only", default=",".join(KINDS), help="some of %(default)s")
+    parser.add_argument("--compile-limit", type=float, default=1800.0, metavar="SECONDS", help="for compiling, in all")
     parser.add_argument("--out", type=Path, default=Path("out/gpu_report"))
     options = parser.parse_args(arguments)
-    config = Config.model_validate({"models": {"profile": options.profile}})
-    measured = GpuReport(config, rounds=options.rounds, quick=options.quick, tflops=options.tflops)
-    report, sections = measured.run()
-    report["profile"] = options.profile
-    report["meaningless"] = options.profile in TOY or report["device"] == "cpu"
-    bundle = write("gpu_report", report, sections, options.out)
-    if report["meaningless"]:
+    kinds = options.only.split(",")
+    if unknown := set(kinds) - set(KINDS):
+        parser.error(f"--only: {', '.join(sorted(unknown))} is none of {', '.join(KINDS)}")
+    models = measured_models(options)
+    measured = GpuReport(
+        models,
+        rounds=options.rounds,
+        quick=options.quick,
+        tflops=options.tflops,
+        compile_limit_s=options.compile_limit,
+        kinds=kinds,
+    )
+    toy = models.name in TOY or options.random_size != FULL.name or models.device.type == "cpu"
+    begun = time.perf_counter()
+    for part in measured.parts():
+        print(f"{time.perf_counter() - begun:6.1f} s  {part}", flush=True)
+        write_json("gpu_report", measured.report | {"meaningless": toy}, options.out)
+    bundle = write("gpu_report", measured.report | {"meaningless": toy}, measured.sections, options.out)
+    print(f"\n{models.name}")
+    if toy:
         print(MEANINGLESS)
-    for title, rows in sections.items():
+    for title, rows in measured.sections.items():
         print(f"\n{title}\n{table(rows)}", end="")
     print(f"\nto send back: {bundle}")
-    return 0
+    return 1 if measured.report["failures"] else 0
 
 
 if __name__ == "__main__":

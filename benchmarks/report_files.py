@@ -57,9 +57,7 @@ def write(name: str, report: Mapping[str, Any], sections: Mapping[str, Sequence[
         sections: tables by title; of each, numbers by the first column are plotted.
         out: the folder.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    files = [out / f"{name}.{kind}" for kind in ("json", "md", "png")]
-    files[0].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    files = [write_json(name, report, out), out / f"{name}.md", out / f"{name}.png"]
     mark = f"**{MEANINGLESS}**\n\n" if report.get("meaningless") else ""
     body = "\n".join(f"## {title}\n\n{table(rows)}" for title, rows in sections.items())
     files[1].write_text(f"# {name}\n\n{mark}{body}", encoding="utf-8")
@@ -69,6 +67,14 @@ def write(name: str, report: Mapping[str, Any], sections: Mapping[str, Sequence[
         for file in files:
             archive.write(file, file.name)
     return bundle
+
+
+def write_json(name: str, report: Mapping[str, Any], out: Path) -> Path:
+    """Only `name`.json, for what may not come to its end."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}.json"
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return path
 
 
 def _draw(report: Mapping[str, Any], sections: Mapping[str, Sequence[Row]], path: Path) -> None:

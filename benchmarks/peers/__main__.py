@@ -98,7 +98,8 @@ def _random_model(size: str, folder: Path, dtype: str) -> Path:
     from benchmarks.bench import SIZES as MODEL_SIZES
     from benchmarks.bench_models import build_base
 
-    return build_base(MODEL_SIZES[size], folder.resolve() / f"peers-{size}-{dtype}", getattr(torch, dtype))
+    device = "cuda" if _has_cuda() else "cpu"
+    return build_base(MODEL_SIZES[size], folder.resolve() / f"peers-{size}-{dtype}", getattr(torch, dtype), device)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -52,7 +52,7 @@ ELSEWHERE = {
     ("docs/deployment.md", "The image"): "make image-test builds and runs one, in an hour",
     ("docs/deployment.md", "Compose"): "needs a container runtime; tests/unit/deploy checks the files",
     ("docs/deployment.md", "Kubernetes"): "tests/unit/deploy checks the files, and the secrets' names in them",
-    ("docs/reports.md", "Speed and memory"): "test_gpu_report.py runs it on the tiny profile",
+    ("docs/reports.md", "Speed and memory"): "test_gpu_report.py and test_gpu_check.py run them on small models",
     ("docs/reports.md", "Quality"): "test_quality_report.py runs it on toy folders",
     ("docs/models/README.md", "Training"): "hours; tests/integration/demo_models trains a little",
 }

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from benchmarks import gpu_report
-from benchmarks.gpu_report import USE_CASES, PeakMemory, measure_tflops
+from benchmarks.gpu_card import PeakMemory, measure_tflops
+from benchmarks.gpu_report import USE_CASES
 from benchmarks.report_files import MEANINGLESS, table, write
 from runners.diffusion.families.stable_diffusion.compilation.compiler import BlockCompiler
 from tests.integration.runners.diffusion.compilation.networks import CountingBackend
@@ -57,6 +58,26 @@ def test_where_blocks_are_compiled_it_times_them_compiled_and_eager_beside(tiny_
         assert int(compiled) == int(all_of_them) > 0
     assert report["cold_start"][2]["seconds"] > 0
     assert (report["compilation"]["on"], report["compilation"]["waiting"]) == (True, 0)
+
+
+def test_random_weights_need_no_profile_and_a_part_that_fails_is_named_and_ends_no_other(tmp_path, capsys, monkeypatch):
+    def fail(*arguments, **options):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "empty"))
+    monkeypatch.setattr(gpu_report, "USE_CASES", USE_CASES[:1])
+    monkeypatch.setattr(gpu_report, "CONCURRENT", (2,))
+    monkeypatch.setattr(gpu_report.GpuReport, "_operations", fail)
+    random = ["--random-weights", str(tmp_path / "models"), "--random-size", "small"]
+    assert gpu_report.main([*random, "--quick", "--out", str(tmp_path)]) == 1
+    report = json.loads((tmp_path / "gpu_report.json").read_text())
+    assert report["failures"] == ["colour change, beside stock diffusers: RuntimeError: no such kernel"]
+    [row] = report["latency"]
+    assert row["ours, s"] > 0
+    assert row["stock diffusers, s"] is None
+    assert [row["at once"] for row in report["throughput"]] == [2]
+    assert (report["models"], report["plan"]) == ("random weights of Stable Diffusion 1.5's small widths", None)
+    assert "random weights" in capsys.readouterr().out
 
 
 def test_sdxl_paints_every_use_case_at_its_own_size(tiny_sdxl_models, tmp_path, monkeypatch):
