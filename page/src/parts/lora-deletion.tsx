@@ -31,7 +31,11 @@ export function LoraDeletion() {
     if (name !== null) dialog.current?.showModal();
     else dialog.current?.close();
   }, [name]);
-  const keep = () => (deleting.value = null);
+  const close = () => {
+    // At once, not when it is next drawn: nothing outside of an open dialog can take the focus.
+    dialog.current?.close();
+    deleting.value = null;
+  };
   const remove = async () => {
     if (name === null) return;
     try {
@@ -40,19 +44,19 @@ export function LoraDeletion() {
       // Who finds nothing to delete has what was wanted.
       if (!(error instanceof ApiError && error.status === 404)) return fail(error);
     }
-    keep();
+    close();
     leaveOut(name);
     await learnLoras();
     outcome.tell(`“${name}” is deleted.`);
   };
   return (
-    <dialog ref={dialog} aria-labelledby="delete-title" aria-describedby="delete-about" onCancel={keep}>
+    <dialog ref={dialog} aria-labelledby="delete-title" aria-describedby="delete-about" onCancel={close}>
       <form onSubmit={(event) => { event.preventDefault(); void remove(); }}>
         <h2 id="delete-title">Delete “{name}”?</h2>
         <p id="delete-about">Its file is deleted from the service. Edits with it that have not started yet will fail.</p>
         <Trouble error={error} />
         <div class="buttons">
-          <button type="button" onClick={keep}>Keep it</button>
+          <button type="button" onClick={close}>Keep it</button>
           <button class="primary" type="submit">Delete it</button>
         </div>
       </form>
