@@ -43,8 +43,8 @@ MEAN_LEVELS = {torch.float16: 1.0, torch.bfloat16: 4.0, torch.float32: 0.1}
 """How far images may be apart, on average, that are computed in other batches: kernels add in another order there."""
 RELATIVE = {torch.float16: 1e-2, torch.bfloat16: 5e-2, torch.float32: 5e-3}
 """The same of latents, by the norm of their difference over theirs; a card multiplies float32 in TF32."""
-SPARE_BYTES = 512 << 20
-"""What is left to the process, beyond what it holds, where memory is to run short."""
+SPARE = 1.5
+"""Where memory is to run short: what is left to the process, over what the greediest edit takes alone."""
 
 
 class Checked:
@@ -164,12 +164,16 @@ class Checked:
         if self._device.type != "cuda":
             return "there is no card", "-", None
         mixed = mixed_requests(40, self._models.native_size, self._steps)
-        alone = [self._painted([one])[0] for one in mixed]
+        alone, most = [], 0
+        for one in mixed:
+            held = torch.cuda.memory_allocated(self._device)
+            torch.cuda.reset_peak_memory_stats(self._device)
+            alone += self._painted([one])
+            most = max(most, torch.cuda.max_memory_allocated(self._device) - held)
         torch.cuda.empty_cache()
         total = torch.cuda.get_device_properties(self._device).total_memory
-        torch.cuda.set_per_process_memory_fraction(
-            (torch.cuda.memory_reserved(self._device) + SPARE_BYTES) / total, self._device
-        )
+        allowed = torch.cuda.memory_reserved(self._device) + SPARE * most
+        torch.cuda.set_per_process_memory_fraction(allowed / total, self._device)
         try:
             with self._engine(self._settings) as (engine, counters):
                 images = _run(engine, mixed)

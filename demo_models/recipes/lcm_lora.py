@@ -116,7 +116,7 @@ class LcmRecipe(InpaintingRecipe):
     def batch(self, rng: np.random.Generator) -> Mapping[str, Any]:
         """Draws scenes, masks, words and timesteps, and the empty prompt."""
         drawn = dict(super().batch(rng))
-        return {**drawn, "blank_ids": token_ids([""]).expand(len(drawn["whole"]), -1)}
+        return {**drawn, "blank_ids": token_ids([""]).repeat(len(drawn["whole"]), 1)}
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
         """Share of held-out recolours whose colour comes halfway in four steps without guidance; writes a sheet."""
