@@ -38,7 +38,9 @@ MOST_COMPILED: Final = 400
 """Blocks of about seven image sizes, each for one row and for more."""
 REST: Final = 4.0
 """While requests run, so many times as long as a compilation took nothing is compiled: it slows Python down."""
-_IDLE_S = 1.0
+PATIENCE_S: Final = 20.0
+"""So long requests must have run on end before something is compiled beside them: who meets it waits for seconds."""
+_IDLE_S = 2.0
 _SAVE_EVERY_S = 30.0
 _LOOK_EVERY_S = 0.2
 _END_S: Final = 5.0
@@ -313,11 +315,14 @@ class BlockCompiler:
         return run
 
     def _run(self) -> None:
+        took = 0.0
         while not self._stopping:
             self._wake.clear()
+            if self._waiting():
+                self._rest(max(PATIENCE_S, REST * took))
             began = self._clock()
-            if self.run_next():
-                self._rest(self._clock() - began)
+            if not self._stopping and self.run_next():
+                took = self._clock() - began
             elif self._unsaved and self._clock() - self._saved_at < _SAVE_EVERY_S:
                 self._wake.wait(_SAVE_EVERY_S)
             else:
@@ -325,7 +330,8 @@ class BlockCompiler:
                 self._wake.wait()
 
     def _rest(self, seconds: float) -> None:
-        until = self._clock() + REST * seconds
+        """Return when no requests run, or have run so long."""
+        until = self._clock() + seconds
         while not self._stopping and self._clock() < until and self._clock() - self._called_at < _IDLE_S:
             time.sleep(_LOOK_EVERY_S)
 

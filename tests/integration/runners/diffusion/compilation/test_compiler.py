@@ -254,31 +254,66 @@ def test_where_memory_runs_out_while_one_is_tried_that_one_stays_eager(backend):
     assert compiler.on
 
 
-def test_a_thread_compiles_beside_and_rests_while_requests_run(backend, monkeypatch):
-    monkeypatch.setattr(module, "_LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(module, "_IDLE_S", 50.0)  # longer than any step of the clock below: requests seem to run
-    now = [100.0]
+class Day:
+    """A clock that stands still but while a graph is compiled, `TAKES_S` each, the beginnings of which it notes."""
 
-    def slow(graph, inputs):
-        now[0] += 5.0
-        return backend(graph, inputs)
+    TAKES_S = 20.0
 
-    compiler = BlockCompiler(slow, clock=lambda: now[0])
+    def __init__(self, backend):
+        self.now, self.began, self._backend = 100.0, [], backend
+
+    def __call__(self):
+        return self.now
+
+    def compile(self, graph, inputs):
+        self.began.append(self.now)
+        self.now += self.TAKES_S
+        return self._backend(graph, inputs)
+
+    def pass_beside(self, work, until):
+        """Let a second pass with each piece of work."""
+        limit = time.monotonic() + 60
+        while not until():
+            assert time.monotonic() < limit
+            self.now += 1.0
+            work()
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def day(backend, monkeypatch):
+    monkeypatch.setattr(module, "_LOOK_EVERY_S", 0.005)
+    return Day(backend)
+
+
+def test_a_thread_compiles_beside_and_rests_while_requests_run(day, monkeypatch):
+    monkeypatch.setattr(module, "_IDLE_S", 2.5 * day.TAKES_S)  # no pause is seen where the clock leaps
+    compiler = BlockCompiler(day.compile, clock=day)
     network = adopted(made(Residual, 1), compiler)
     answer(compiler, network, sample(), sample(side=16))
+    began = day.now
     compiler.start()
     try:
-        wait_for(lambda: compiler.stats()["seconds"])
-        for _ in range(4):  # requests run: at least 5 s were spent, so at least 20 s are rested
-            now[0] += 4.9
-            network(sample())
-            time.sleep(0.05)
-        assert compiler.stats()["blocks"] == 1
-        now[0] += 100.0
-        wait_for(lambda: compiler.stats()["blocks"] == 2)
+        day.pass_beside(lambda: network(sample()), lambda: compiler.stats()["blocks"] == 2)
     finally:
         compiler.stop()
+    first, *_, last = day.began
+    assert first - began >= module.PATIENCE_S
+    assert last - first >= (1 + module.REST) * day.TAKES_S
     assert not [one for one in threading.enumerate() if one.name == "diffusion-compiler"]
+
+
+def test_when_requests_pause_it_is_compiled_at_once(day):
+    compiler = BlockCompiler(day.compile, clock=day)
+    network = adopted(made(Residual, 1), compiler)
+    answer(compiler, network, sample())
+    began = day.now
+    compiler.start()
+    try:
+        day.pass_beside(lambda: None, lambda: compiler.stats()["blocks"] == 1)
+    finally:
+        compiler.stop()
+    assert day.began[0] - began < module.PATIENCE_S
 
 
 def wait_for(condition):
