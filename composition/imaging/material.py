@@ -210,7 +210,7 @@ class _Evidence:
 
     def first_guess(self, core: Pixels) -> Plane:
         """Where the model has painted the colour that it painted most, in whatever lightness."""
-        number = self._slices.shares.argmax(axis=2)[core]
+        number = self._slices.shares.argmax(axis=0)[core]
         effort = np.clip(self._change[core] - PAINTED, 1e-3, FOREIGN)
         totals = np.bincount(number, effort)
         used = np.flatnonzero(totals)
@@ -244,16 +244,14 @@ class _Evidence:
         """
         new = _rising((self._change - PAINTED) / 3.0) * _rising((FOREIGN - self._from(look.colour)) / 5.0)
         old = _rising((PAINTED - self._change) / 3.0) * (1.0 - new)
-        colours = self._slices.shares[core]
-        of_new, of_old, of_all = (
-            (colours * plane[core][:, None]).sum(axis=0) for plane in (new, old, np.ones_like(new))
-        )
+        colours = self._slices.shares[:, core]
+        of_new, of_old, of_all = ((colours * plane[core]).sum(axis=1) for plane in (new, old, np.ones_like(new)))
         odd, _ = self._odd(self.old_colour(seen, core))
-        of_odd = (colours * odd[core][:, None]).sum(axis=0)
+        of_odd = (colours * odd[core]).sum(axis=1)
         of_all = of_all + np.float32(1.0)  # a colour of the surroundings may have no pixel inside
         unsure = UNSURE * of_all
         odds = (of_new + unsure * (1.0 - of_odd / of_all)) / (of_new + of_old + unsure)
-        share = (self._slices.shares * odds.astype(np.float32)).sum(axis=2)
+        share = np.asarray(np.tensordot(odds, self._slices.shares, axes=1), dtype=np.float32)
         return np.where(core, _rising((share - ALIKE) / 0.05), 0.0).astype(np.float32)
 
     def look(self, material: Plane, core: Pixels) -> Look:

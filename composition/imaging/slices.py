@@ -34,7 +34,7 @@ Plane = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ColourSlices:
-    """How much of every pixel lies in each slice, float32 (H, W, K), and the averages' deviation in pixels."""
+    """How much of every pixel lies in each slice, float32 (K, H, W), and the averages' deviation in pixels."""
 
     shares: Plane
     sigma_px: float
@@ -43,20 +43,18 @@ class ColourSlices:
     def of(cls, photo: Lab, counted: npt.NDArray[np.bool_], sigma_px: float) -> Self:
         """Slices of a photograph (H, W, 3), by the colours of the pixels (H, W) that are counted (at least one)."""
         colours = _colours(photo[counted])
-        squares = np.square(photo[:, :, None] - colours).sum(axis=3)
-        shares = np.exp((squares.min(axis=2, keepdims=True) - squares) / np.float32(2 * SOFTNESS**2))
-        return cls(shares=shares / shares.sum(axis=2, keepdims=True), sigma_px=sigma_px)
+        squares = np.stack([np.square(photo - colour).sum(axis=2) for colour in colours])
+        shares = np.exp((squares.min(axis=0) - squares) / np.float32(2 * SOFTNESS**2))
+        return cls(shares=shares / shares.sum(axis=0), sigma_px=sigma_px)
 
     def average(self, planes: Plane, weight: Plane) -> Plane:
         """The planes (H, W, C) averaged over what is near and alike, where the weight (H, W) is."""
         height, width = weight.shape
         shrink = min(1.0, 2.5 / self.sigma_px)
         small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-        averaged = np.zeros_like(planes)
-        for number in range(self.shares.shape[2]):
-            share = self.shares[..., number]
-            held = share * weight
-            stacked = cv2.resize(np.dstack([planes * held[..., None], held]), small, interpolation=cv2.INTER_AREA)
+        averaged, counted = np.zeros_like(planes), np.dstack([planes, np.ones_like(weight)])
+        for share in self.shares:
+            stacked = cv2.resize(counted * (share * weight)[..., None], small, interpolation=cv2.INTER_AREA)
             overall = stacked[..., :-1].sum(axis=(0, 1)) / max(float(stacked[..., -1].sum()), _ELSEWHERE)
             near = cv2.GaussianBlur(stacked, (0, 0), self.sigma_px * shrink)
             means = (near[..., :-1] + _ELSEWHERE * overall) / (near[..., -1:] + _ELSEWHERE)
@@ -68,8 +66,10 @@ class ColourSlices:
 def _colours(pixels: Lab) -> Lab:
     """The slices' colours (K, 3): the commonest ones that are apart, moved to the middle of what is nearest."""
     cells = np.floor(pixels / CELL).astype(int)
-    _, cell_of, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    cell_of = cell_of.reshape(-1)
+    cells -= cells.min(axis=0)
+    numbers = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(axis=0) + 1))
+    held = np.bincount(numbers)
+    counts, cell_of = held[held > 0], (np.cumsum(held > 0) - 1)[numbers]
     means = np.stack([np.bincount(cell_of, pixels[:, channel]) / counts for channel in range(3)], axis=1)
     chosen: list[npt.NDArray[np.float64]] = []
     for cell in np.argsort(-counts, kind="stable"):
