@@ -29,7 +29,6 @@ export function LoraDeletion() {
   useEffect(() => {
     fail(null);
     if (name !== null) dialog.current?.showModal();
-    else dialog.current?.close();
   }, [name]);
   const close = () => {
     // At once, not when it is next drawn: nothing outside of an open dialog can take the focus.
