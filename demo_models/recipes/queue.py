@@ -182,6 +182,10 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
 trained on the old latents has to learn again; training only the decoder changes nothing for them."""
 
 
+_ON_PROCESSORS: Final = ("grounding-dino", "yolox")
+"""Their losses go box by box, with tables that stay with the processor."""
+
+
 def _training() -> SceneSet:
     return SceneSet.training(workdir() / "data")
 
@@ -213,11 +217,13 @@ def train_components(
         Whether all were finished: False after a request to stop.
 
     Raises:
-        ValueError: A name is unknown, or what a component builds on has not been trained.
+        ValueError: A name is unknown, a component cannot train on the device or what it builds on is not trained.
     """
     chosen = list(COMPONENTS) if names is None else list(names)
     if unknown := [name for name in chosen if name not in COMPONENTS]:
         raise ValueError(f"no component {unknown[0]!r}; known: {', '.join(COMPONENTS)}")
+    if means.device != "cpu" and (bound := [name for name in chosen if name in _ON_PROCESSORS]):
+        raise ValueError(f"{bound[0]} trains on a processor only")
     render_missing(workdir() / "data", scenes or TRAINING_SCENES, means.processes)
     for name in chosen:
         if untrained := lacking(name):

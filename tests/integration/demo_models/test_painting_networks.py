@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from demo_models.recipes.export import export_pipeline, start_from  # noqa: E402
 from demo_models.recipes.inpainting import ControlledRecipe, InpaintingTrainer, clip_tokenizer, tokenizer_folder  # noqa: E402
 from demo_models.recipes.ip_adapter import encoder_input, install, patches_of, set_scale  # noqa: E402
-from demo_models.recipes.queue import lacking  # noqa: E402
+from demo_models.recipes.queue import Means, lacking, train_components  # noqa: E402
 from demo_models.recipes.vae import DecoderRecipe  # noqa: E402
 from demo_models.recipes.workdir import start_folder, weights_folder  # noqa: E402
 
@@ -120,3 +120,11 @@ def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path)
     words = trained.text_encoder(torch.tensor([[1, 2, 3]]))[0], resumed.text_encoder(torch.tensor([[1, 2, 3]]))[0]
     assert torch.allclose(*words, atol=2e-2)
     assert SegmentTrainer(start_folder("sam")).segmenter.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["grounding-dino", "yolox"])
+def test_what_trains_on_a_processor_only_is_refused_on_a_gpu_before_anything_is_rendered(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("DEMO_WORKDIR", str(tmp_path))
+    with pytest.raises(ValueError, match=f"{name} trains on a processor only"):
+        train_components(["vae", name], Means(device="cuda"))
+    assert list(tmp_path.iterdir()) == []
