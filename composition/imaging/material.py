@@ -65,6 +65,8 @@ UNSURE = 0.05
 """How much a colour's hue counts against what the model has painted on it, as a share of its pixels."""
 ALIKE = 0.35
 """A colour of the photograph is of the material from this share of it on that became of the new colour."""
+VIVID = 25.0
+"""A colour whose a* and b* are nearer to grey has no hue that would tell it from other parts."""
 _ROUNDS = 3
 _MAX_EXPONENT = 30.0
 _LEAST_PIXELS = 50
@@ -148,8 +150,10 @@ def find_material(
         share = share * (1.0 - _softened(apart))
     if share[core].mean() < (LEAST_MATERIAL if plain else LEAST_SURFACE):
         return None
-    if plain and not evidence.is_one_colour(look, core & ~apart, old):
-        return None
+    if plain:
+        if not evidence.is_one_colour(look, core & ~apart, old):
+            return None
+        share = np.maximum(share, evidence.of_hue(old) * (thing > 0) * (1.0 - _softened(apart)))
     return _hardened(share), look
 
 
@@ -254,6 +258,17 @@ class _Evidence:
         share = np.asarray(np.tensordot(odds, self._slices.shares, axes=1), dtype=np.float32)
         return np.where(core, _rising((share - ALIKE) / 0.05), 0.0).astype(np.float32)
 
+    def of_hue(self, old: Lab) -> Plane:
+        """What has the hue of the material's old colour (3,) and was painted over, in whatever colour, 0..1.
+
+        A model that paints a thing in another shape smears what is around it over the rest: that is of the thing
+        all the same. What it left as it was is not meant, and a colour without a hue says nothing.
+        """
+        if float(np.linalg.norm(to_lab(old)[1:])) < VIVID:
+            return np.zeros(self._change.shape, np.float32)
+        apart, light = self._from_shaded(old)
+        return _rising((OTHER_HUE - apart) / 2.0) * _rising((self._change - PAINTED) / 3.0) * (light > DARK)
+
     def look(self, material: Plane, core: Pixels) -> Look:
         """The new look of the material (H, W, 0..1), seen well inside of it: at its edges the model has smeared it."""
         material = self._well_inside(material)
@@ -324,9 +339,14 @@ class _Evidence:
 
     def _odd(self, old: Lab) -> tuple[Pixels, Plane]:
         """What is of another hue in the photograph than the material, and the light on everything, 1 = its mean."""
+        apart, light = self._from_shaded(old)
+        return apart > OTHER_HUE, light
+
+    def _from_shaded(self, old: Lab) -> tuple[Plane, Plane]:
+        """How far each pixel's a* and b* are from the colour under its light, and that light, 1 = the mean."""
         light = (luma(self._photo) + 1.0) / (luma(old) + 1.0)
         shaded = to_lab(np.clip(light[..., None] * old, 0.0, 255.0))
-        return distance(self._photo_lab[..., 1:], shaded[..., 1:]) > OTHER_HUE, light
+        return distance(self._photo_lab[..., 1:], shaded[..., 1:]), light
 
     def _well_inside(self, material: Plane) -> Plane:
         side = 2 * round(0.4 * self._sigma_px) + 1

@@ -72,6 +72,33 @@ def test_a_recoloured_body_has_the_photographs_light_and_its_parts_stay(before, 
     assert (kept.light, kept.parts) == (1.0, pytest.approx(share, abs=0.1))
 
 
+def reshaped(before, truth, roof, bonnet):
+    """A model that paints the thing lower, with a smear of what is behind it above, and leaves its front as it was."""
+    painted = smeared(truth.image)
+    painted[roof] = (128, 132, 140)
+    painted[bonnet] = before.image[bonnet]
+    return painted
+
+
+def test_what_the_model_painted_something_else_over_takes_the_new_colour_with_all_of_its_hue():
+    car, truth = Car(RED), Car(BLUE)
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    roof, bonnet = car.body & (rows < 96), car.body & (columns >= 160) & (rows >= 96)
+    kept = keep(reshaped(car, truth, roof, bonnet), car.image, car.mask).image
+    assert off(kept, truth.image, well_inside(roof)) < 0.25 * off(kept, car.image, well_inside(roof))
+    assert off(kept, car.image, well_inside(bonnet & (columns >= 190))) < 8.0
+
+
+def test_grey_has_no_hue_that_would_tell_a_body_from_its_other_parts():
+    car, truth = Car((128, 128, 132)), Car(BLUE)
+    roof = car.body & (np.mgrid[:SIZE, :SIZE][0] < 96)
+    painted = smeared(truth.image)
+    painted[roof] = (225, 205, 160)
+    kept = keep(painted, car.image, car.mask)
+    assert kept.light == 1.0
+    assert off(kept.image, car.image, well_inside(roof)) < 5.0
+
+
 def test_the_fine_light_that_the_model_lost_comes_back():
     car, truth = Car(RED), Car(BLUE)
     kept = keep(smeared(truth.image), car.image, car.mask).image
