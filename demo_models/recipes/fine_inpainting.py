@@ -11,11 +11,12 @@ from torch import nn
 
 from demo_models.recipes.inpainting import ControlledRecipe, InpaintingTrainer
 from demo_models.recipes.training import Settings
-from demo_models.recipes.workdir import start_folder, trained_folder
+from demo_models.recipes.workdir import start_folder, trained_folder, weights_folder
 
 NAME: Final = "fine"
 COARSE: Final = "controlled"
 AUTOENCODER: Final = "vae-fine"
+COARSE_AUTOENCODER: Final = "vae"
 ELSEWHERE_SHARE: Final = 0.35
 _SETTINGS: Final = Settings(minutes=240, batch=16, learning_rate=6e-4, ema_decay=0.998, warmup_steps=60)
 
@@ -35,3 +36,10 @@ class FineRecipe(ControlledRecipe):
         if earlier is not None:
             return InpaintingTrainer.begin(earlier)
         return InpaintingTrainer.begin(trained_folder(COARSE), deeper=True)
+
+
+def finest() -> tuple[str, str]:
+    """Returns the autoencoder and the painter that belong together: the fine ones if they are there, else the coarse."""
+    if weights_folder(AUTOENCODER).exists() and trained_folder(NAME).exists():
+        return AUTOENCODER, NAME
+    return COARSE_AUTOENCODER, COARSE

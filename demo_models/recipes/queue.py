@@ -12,8 +12,7 @@ from typing import Any, Final
 from demo_models.recipes.clip import ClipRecipe
 from demo_models.recipes.depth import DepthRecipe
 from demo_models.recipes.elsewhere import encode_missing_pictures
-from demo_models.recipes.fine_inpainting import AUTOENCODER, ELSEWHERE_SHARE, FineRecipe
-from demo_models.recipes.fine_inpainting import NAME as FINE_PAINTER
+from demo_models.recipes.fine_inpainting import AUTOENCODER, ELSEWHERE_SHARE, FineRecipe, finest
 from demo_models.recipes.fine_vae import FineAutoencoderRecipe
 from demo_models.recipes.grounding import GroundingRecipe
 from demo_models.recipes.home import PHOTOGRAPHS, HomeRecipe
@@ -69,7 +68,8 @@ def _grounding(_: Means) -> Recipe:
 def encode(autoencoder: str, means: Means, shards: int | None = None) -> None:
     """Encodes training scenes that have no latents of an autoencoder yet, at most so many shards.
 
-    With them what is beyond the world, for the painters that are trained on it: a shard at least.
+    With those of the fine one, or of the coarse one while nothing fine is trained, pictures beyond the world: a shard
+    at least.
     """
     scenes = workdir() / "data"
     encoding = Encoding(
@@ -79,7 +79,7 @@ def encode(autoencoder: str, means: Means, shards: int | None = None) -> None:
         processes=means.processes,
     )
     encoding.missing_scenes(scenes, shards)
-    if autoencoder == AUTOENCODER:
+    if autoencoder in (AUTOENCODER, finest()[0]):
         rendered = len(list(scenes.glob("train-*")))
         encode_missing_pictures(encoding, math.ceil(_PICTURES_PER_SCENE * rendered) if shards is None else 1)
 
@@ -107,17 +107,18 @@ def _fine(means: Means) -> Recipe:
 
 
 def _lcm_lora(means: Means) -> Recipe:
+    autoencoder, painter = finest()
     return LcmRecipe(
         scenes=_training(),
-        latents_folder=_encoding(AUTOENCODER, means),
-        autoencoder=AUTOENCODER,
-        painter=FINE_PAINTER,
+        latents_folder=_encoding(autoencoder, means),
+        autoencoder=autoencoder,
+        painter=painter,
         elsewhere_share=ELSEWHERE_SHARE,
     )
 
 
 def _taesd(_: Means) -> Recipe:
-    return TinyRecipe(scenes=_training(), held_out=_held_out(), large=AUTOENCODER)
+    return TinyRecipe(scenes=_training(), held_out=_held_out(), large=finest()[0])
 
 
 def _yolox(_: Means) -> Recipe:
@@ -175,8 +176,8 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "vae-decoder": ("vae",),
     "vae-fine": ("vae-decoder",),
     "fine": ("vae-fine", "controlled"),
-    "lcm-lora": ("vae-fine", "fine"),
-    "taesd": ("vae-fine",),
+    "lcm-lora": ("vae", "controlled"),
+    "taesd": ("vae",),
 }
 """What must have been trained before. After more training of the autoencoder scenes are encoded anew, and what was
 trained on the old latents has to learn again; training only the decoder changes nothing for them."""
