@@ -39,7 +39,7 @@ class FineRecipe(ControlledRecipe):
 
 
 def finest() -> tuple[str, str]:
-    """Returns the autoencoder and the painter that belong together: the fine ones if they are there, else the coarse."""
+    """Returns the autoencoder and the painter that belong together: the fine ones if they are there, or the coarse."""
     if weights_folder(AUTOENCODER).exists() and trained_folder(NAME).exists():
         return AUTOENCODER, NAME
     return COARSE_AUTOENCODER, COARSE

@@ -122,7 +122,7 @@ def _taesd(_: Means) -> Recipe:
 
 
 def _yolox(_: Means) -> Recipe:
-    return YoloxRecipe(scenes=_training(), held_out=_held_out())
+    return YoloxRecipe(scenes=_training(hidden=True), held_out=_held_out())
 
 
 def _dwpose(_: Means) -> Recipe:
@@ -134,11 +134,11 @@ def _home(_: Means) -> Recipe:
 
 
 def _sam(_: Means) -> Recipe:
-    return SegmentRecipe(scenes=_training(), held_out=_held_out())
+    return SegmentRecipe(scenes=_training(hidden=True), held_out=_held_out())
 
 
 def _depth(_: Means) -> Recipe:
-    return DepthRecipe(scenes=_training(), held_out=_held_out())
+    return DepthRecipe(scenes=_training(hidden=True), held_out=_held_out())
 
 
 def _clip(_: Means) -> Recipe:
@@ -187,8 +187,8 @@ _ON_PROCESSORS: Final = ("grounding-dino", "yolox")
 """Their losses go box by box, with tables that stay with the processor."""
 
 
-def _training() -> SceneSet:
-    return SceneSet.training(workdir() / "data")
+def _training(*, hidden: bool = False) -> SceneSet:
+    return SceneSet.training(workdir() / "data", hidden=hidden)
 
 
 def _held_out() -> SceneSet:

@@ -33,9 +33,10 @@ _BOX: Final = "box"
 _CLICK: Final = "click"
 _CLICKS: Final = "clicks"
 _BOX_AND_CLICK: Final = "box and click"
-_PROMPT_SHARES: Final[Mapping[str, float]] = {_BOX: 0.4, _CLICK: 0.3, _CLICKS: 0.2, _BOX_AND_CLICK: 0.1}
+_PROMPT_SHARES: Final[Mapping[str, float]] = {_BOX: 0.5, _CLICK: 0.2, _CLICKS: 0.2, _BOX_AND_CLICK: 0.1}
 """Of steps: how the instance is pointed at."""
 _MOST_CLICKS: Final = 4
+_SOLID: Final = 127
 _SCORED_SCENES: Final = 100
 _CLICK_NEAR: Final = 0.25
 """How far beside an instance a click says that it is not meant, as a share of the longer side of its box."""
@@ -261,9 +262,12 @@ def _drawn(module: SegmentTrainer, pixels: Tensor, **prompts: Tensor) -> NDArray
 
 
 def instance_mask(scenes: SceneSet, index: int, box: LabelledBox) -> NDArray[np.bool_]:
-    """Returns the silhouette of one instance, bool (256, 256): its label's parts within its box."""
-    parts = scenes.take("parts", np.array([index]))[0].astype(np.uint8)
-    mask = label_mask(scenes.spec(index), parts, box.label)
+    """Returns the silhouette of one instance, bool (256, 256): what is seen of its label's parts within its box."""
+    spec = scenes.spec(index)
+    if box.label in spec.subject.LABELS:
+        mask = label_mask(spec, scenes.take("parts", np.array([index]))[0].astype(np.uint8), box.label)
+    else:
+        mask = scenes.take("fronts", np.array([index]))[0] > _SOLID
     window = np.zeros_like(mask)
     window[box.top : box.bottom, box.left : box.right] = True
     return mask & window

@@ -9,7 +9,7 @@ from demo_models.world.cars import Car
 from demo_models.world.furniture import Furniture
 from demo_models.world.ground import Camera
 from demo_models.world.people import L_ANKLE, R_ANKLE, Person
-from demo_models.world.scenes import SceneSpec
+from demo_models.world.scenes import SceneSpec, sample_spec
 
 _BEFORE_CAR_PX: Final = (14.0, 44.0)
 """How far below a car's tyres the soles stand, canvas pixels."""
@@ -46,3 +46,10 @@ def _chair_before(rng: np.random.Generator, piece: Furniture) -> Furniture:
     camera: Camera = dataclasses.replace(piece.camera, distance_m=piece.camera.distance_m - nearer)
     beside = float(rng.uniform(-_BESIDE_FURNITURE_M, _BESIDE_FURNITURE_M))
     return dataclasses.replace(Furniture.sample(rng, "chair"), camera=camera, shift_m=piece.shift_m + beside)
+
+
+def sample_hidden(seed: int) -> SceneSpec:
+    """Draws a car or a piece of furniture with something before it; before a chair there is nothing. Deterministic."""
+    rng = np.random.default_rng([7, seed])
+    spec = sample_spec(seed, str(rng.choice([Car.FAMILY, Furniture.FAMILY])))
+    return spec if spec.subject.noun == "chair" else occluded(rng, spec)

@@ -143,7 +143,7 @@ def render(spec: SceneSpec) -> Scene:
         masks=masks,
         named_mask=part_mask(canvas, spec.subject.NAMED_PARTS),
         parts=canvas.parts[::SUPERSAMPLING, ::SUPERSAMPLING].copy(),
-        boxes=tuple(box for label, mask in masks.items() for box in _boxes(label, mask)),
+        boxes=tuple(box for label, mask in masks.items() for box in boxes_of(label, mask)),
         depth=np.rint(np.clip(averaged(canvas.depth), 0, 255)).astype(np.uint8),
         keypoints=None if joints is None else joints.astype(np.float32),
         front_mask=_share(hidden),
@@ -178,7 +178,8 @@ def _share(chosen: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.rint(averaged(chosen.astype(np.float32)) * 255).astype(np.uint8)
 
 
-def _boxes(label: str, mask: NDArray[np.uint8]) -> list[LabelledBox]:
+def boxes_of(label: str, mask: NDArray[np.uint8]) -> list[LabelledBox]:
+    """Returns the box of every instance of a noun, whose mask (256, 256) is given."""
     solid = mask > 127
     if not solid.any():
         return []

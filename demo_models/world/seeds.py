@@ -18,6 +18,8 @@ TRAINING: Final = range(1_000_000_000, 1 << 40)
 """Scenes that recipes train on: the first thousands rendered beforehand, others drawn while they run."""
 ELSEWHERE: Final = range(1 << 41, 1 << 42)
 """Pictures that are not of this world (``demo_models/elsewhere``), to train painters on."""
+TRAINING_HIDDEN: Final = range(1 << 42, 1 << 43)
+"""Scenes to train on in which something stands before the subject."""
 SCENES_PER_EDIT: Final = 1000
 """Edits try scenes in turn until one shows a visible change."""
 HELD_OUT_EDITS: Final = range(400_000, 401_000)
