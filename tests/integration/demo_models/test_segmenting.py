@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 torch = pytest.importorskip("torch")
 
-from demo_models.recipes.sam import SegmentRecipe, SegmentTrainer, clicks_on  # noqa: E402
-from demo_models.recipes.shards import SceneSet, Shard, render_shard  # noqa: E402
-from demo_models.world.seeds import TRAINING  # noqa: E402
+from demo_models.recipes.sam import SegmentRecipe, SegmentTrainer, clicks_on, instance_mask  # noqa: E402
+from demo_models.recipes.shards import SceneSet, Shard, front_noun, render_missing, render_shard, spec_of  # noqa: E402
+from demo_models.world.scenes import render, sample_spec  # noqa: E402
+from demo_models.world.seeds import TRAINING, TRAINING_HIDDEN  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +17,49 @@ def scenes(tmp_path_factory) -> SceneSet:
     folder = tmp_path_factory.mktemp("scenes") / "train-0000"
     render_shard(folder, TRAINING.start, 4)
     return SceneSet([Shard.open(folder)])
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory) -> SceneSet:
+    folder = tmp_path_factory.mktemp("scenes") / "hidden-0000"
+    render_shard(folder, TRAINING_HIDDEN.start, 6)
+    return SceneSet([Shard.open(folder)])
+
+
+def test_what_stands_before_a_thing_is_no_part_of_it_and_a_thing_itself(hidden):
+    fronts = 0
+    for index in range(len(hidden)):
+        scene = render(spec_of(TRAINING_HIDDEN.start + index))
+        front, noun = front_noun(scene.spec), scene.spec.subject.noun
+        if front is None:
+            assert noun == "chair"
+            continue
+        fronts += 1
+        boxes = {box.label: box for box in hidden.boxes(index) if box.label in (front, noun)}
+        before, behind = (instance_mask(hidden, index, boxes[label]) for label in (front, noun))
+        assert np.array_equal(before, scene.front_mask > 127)
+        assert behind.sum() > 300
+        assert not (ndimage.binary_erosion(before) & behind).any()
+    assert fronts >= 3
+
+
+def test_a_hidden_thing_is_pointed_at_as_a_whole(hidden):
+    for index in range(len(hidden)):
+        spec = spec_of(TRAINING_HIDDEN.start + index)
+        alone = {
+            box.label: box for box in render(sample_spec(TRAINING_HIDDEN.start + index, spec.subject.FAMILY)).boxes
+        }
+        noun = spec.subject.noun
+        assert alone[noun] in hidden.boxes(index)
+
+
+def test_hidden_scenes_are_for_those_who_ask_for_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("demo_models.recipes.shards.SHARD_SCENES", 2)
+    monkeypatch.setattr("demo_models.recipes.shards.HELD_OUT", range(500_000_000, 500_000_001))
+    render_missing(tmp_path, 4)
+    plain, all_of_them = SceneSet.training(tmp_path), SceneSet.training(tmp_path, hidden=True)
+    assert (len(plain), len(all_of_them)) == (4, 6)
+    assert {all_of_them.index_of(seed) for seed in (TRAINING.start, TRAINING_HIDDEN.start)} == {2, 0}
 
 
 def silhouette() -> np.ndarray:
