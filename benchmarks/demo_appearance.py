@@ -79,9 +79,8 @@ async def paint(local: LocalEditor, setting: Setting, kind: str, seed: int) -> t
 
 
 async def _measure(options: argparse.Namespace) -> None:
-    local = local_editor()
     seeds = range(options.first_seed, options.first_seed + options.scenes)
-    try:
+    with local_editor() as local:
         for setting in SETTINGS:
             cells = []
             for kind in KINDS:
@@ -89,8 +88,6 @@ async def _measure(options: argparse.Namespace) -> None:
                 good = sum(verdict.success for verdict, _ in rows)
                 cells.append(f"{kind} {good}/{len(rows)} off {np.mean([distance for _, distance in rows]):.1f}")
             print(f"{setting!s:58} {'  '.join(cells)}", flush=True)
-    finally:
-        local.stop()
 
 
 def main() -> None:

@@ -99,19 +99,17 @@ async def _pose(models: Models, scene: Scene) -> list[float]:
 
 
 async def _measure(options: argparse.Namespace) -> str:
-    local = local_editor()
-    models, rng = local.models, np.random.default_rng(options.first_seed)
+    rng = np.random.default_rng(options.first_seed)
     tally = Tally()
     overlaps: list[float] = []
     similar: list[float] = []
-    try:
+    with local_editor() as local:
+        models = local.models
         for seed in range(options.first_seed, options.first_seed + options.scenes):
             scene = render(sample_spec(seed))
             await _judge_nouns(models, scene, rng, tally)
             overlaps += await _silhouettes(models, scene)
             similar += await _pose(models, scene)
-    finally:
-        local.stop()
     for label in sorted(tally.best):
         print(f"{label:13} best {share(tally.best[label])} every instance {share(tally.every[label])}")
     return (

@@ -222,9 +222,8 @@ def contact_sheet(trials: Sequence[Trial], columns: Mapping[str, Sequence[tuple[
 
 
 async def _measure(options: argparse.Namespace) -> None:
-    local = local_editor()
-    detector = local.models.detector
-    try:
+    with local_editor() as local:
+        detector = local.models.detector
         for kind in options.kinds:
             trials = [
                 sample_trial(kind, seed) for seed in range(options.first_seed, options.first_seed + options.scenes)
@@ -243,8 +242,6 @@ async def _measure(options: argparse.Namespace) -> None:
                 columns[setting] = judged
                 _report(kind, {setting: judged})
                 contact_sheet(trials, columns).save(options.out / f"{kind}.png")
-    finally:
-        local.stop()
 
 
 def _report(kind: str, columns: Mapping[str, Sequence[tuple[Pixels, bool]]]) -> None:

@@ -171,10 +171,9 @@ async def recolour(editor: Editor, thing: Thing, colour: str, photo: Image) -> I
 async def _measure(options: argparse.Namespace) -> list[Verdict]:
     from benchmarks.demo_world import local_editor
 
-    local = local_editor()
     verdicts: list[Verdict] = []
     tiles: list[PilImage.Image] = []
-    try:
+    with local_editor() as local:
         recoloured = [thing for thing in load_things() if thing.recoloured]
         for thing, photo in with_photographs(recoloured, options.photographs, options.only):
             row = [tile(photo, thing, thing.photograph)]
@@ -188,8 +187,6 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
                 row.append(tile(result, thing, words))
             columns = 1 + len(options.colours)
             tiles += row + [PilImage.new("RGB", row[0].size, "white")] * (columns - len(row))
-    finally:
-        local.stop()
     if tiles:
         sheet_of(tiles, columns=1 + len(options.colours)).save(options.out / "colours.png")
     rows = [asdict(verdict) | {"right": verdict.right} for verdict in verdicts]

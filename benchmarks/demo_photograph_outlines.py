@@ -118,10 +118,9 @@ def tile(image: Image, drawn: Mask, verdict: Verdict, mark: Mark) -> PilImage.Im
 async def _measure(options: argparse.Namespace) -> list[Verdict]:
     from benchmarks.demo_world import local_editor
 
-    local = local_editor()
     verdicts: list[Verdict] = []
     tiles: list[PilImage.Image] = []
-    try:
+    with local_editor() as local:
         for thing, image in with_photographs(load_things(), options.photographs, options.only):
             for way, mark in marks_of(thing.silhouette((image.shape[0], image.shape[1]))).items():
                 outlines = await local.models.segmenter.segment_marked(image, mark)
@@ -132,8 +131,6 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
                 print(
                     f"{thing.photograph}: {thing.thing}, {way}: {verdict.overlap:.2f} by {verdict.drawn_by}", flush=True
                 )
-    finally:
-        local.stop()
     if tiles:
         sheet_of(tiles, columns=COLUMNS).save(options.out / "outlines.png")
     return verdicts

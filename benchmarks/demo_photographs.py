@@ -242,10 +242,9 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
     from benchmarks.demo_world import local_editor
 
     photographs, cases = load_truth()
-    local = local_editor()
     verdicts: list[Verdict] = []
     tiles: list[PilImage.Image] = []
-    try:
+    with local_editor() as local:
         for case in cases:
             image = read(photographs[case.photograph], options.photographs)
             if image is None:
@@ -256,8 +255,6 @@ async def _measure(options: argparse.Namespace) -> list[Verdict]:
             verdicts.append(verdict)
             tiles.append(drawn(image, verdict, thing, changed))
             print(line_of(verdict), flush=True)
-    finally:
-        local.stop()
     if tiles:
         sheet_of(tiles).save(options.out / "regions.png")
     return verdicts

@@ -151,25 +151,22 @@ def _sheet(rows: Sequence[Sequence[Pixels]]) -> PilImage.Image:
     return PilImage.fromarray(np.concatenate([np.concatenate(images, axis=0) for images in rows], axis=1))
 
 
-def main() -> None:
-    """Measure and print the summary last."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print the summary last. `arguments` are those of the command line unless given."""
     parser = argparse.ArgumentParser(prog="benchmarks.demo_several", description=__doc__)
     parser.add_argument("--first-seed", type=int, required=True)
     parser.add_argument("--scenes", type=int, required=True, help="photos")
     parser.add_argument("--things", type=int, choices=(2, 3), default=2, help="edits of each photo")
     parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
     parser.add_argument("--out", type=Path, default=Path("out/demo_several"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     # The runners read the configuration when they are imported.
     os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
 
     async def measure() -> str:
-        local = local_editor()
-        try:
+        with local_editor() as local:
             return await run(local, options.first_seed, options.scenes, options.things, options.out)
-        finally:
-            local.stop()
 
     print(asyncio.run(measure()))
 

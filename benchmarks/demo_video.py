@@ -1,6 +1,6 @@
 """Clips of the moving world, edited as clips and frame by frame, judged by the world's ground truth.
 
-Usage: python -m benchmarks.demo_video --first-seed N --clips M [--frames 48] [--profile demo] [--out out/demo_video]
+Usage: python -m benchmarks.demo_video --first-seed N --scenes M [--frames 48] [--profile demo] [--out out/demo_video]
 
 A clip is a recolour of a car that drives or of something else that the camera pans over. It is edited
 
@@ -151,7 +151,7 @@ def _options(seed: int) -> EditOptions:
 async def run(local: LocalEditor, options: argparse.Namespace) -> list[str]:
     """Edit and judge; writes the strips. Gives the last lines."""
     bench, tallies = Bench(local), {name: Tally() for name in WAYS}
-    for seed in range(options.first_seed, options.first_seed + options.clips):
+    for seed in range(options.first_seed, options.first_seed + options.scenes):
         clip = sample_clip(seed, options.frames)
         images = await bench.edited(clip, seed, tallies)
         for name, tally in tallies.items():
@@ -167,25 +167,22 @@ async def run(local: LocalEditor, options: argparse.Namespace) -> list[str]:
     return [tally.line(name, tallies["frames"]) for name, tally in tallies.items()]
 
 
-def main() -> None:
-    """Measure and print the figures last."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print the figures last. `arguments` are those of the command line unless given."""
     parser = argparse.ArgumentParser(prog="benchmarks.demo_video", description=__doc__)
     parser.add_argument("--first-seed", type=int, required=True)
-    parser.add_argument("--clips", type=int, required=True)
+    parser.add_argument("--scenes", type=int, required=True, help="clips")
     parser.add_argument("--frames", type=int, default=48, help="of each clip")
     parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
     parser.add_argument("--out", type=Path, default=Path("out/demo_video"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     # The runners read the configuration when they are imported.
     os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
 
     async def measure() -> list[str]:
-        local = local_editor()
-        try:
+        with local_editor() as local:
             return await run(local, options)
-        finally:
-            local.stop()
 
     print(*asyncio.run(measure()), sep="\n")
 

@@ -164,11 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ["COMPOSITION_MODELS__PROFILE"] = options.profile
 
     async def measure() -> list[str]:
-        local = local_editor()
-        try:
+        with local_editor() as local:
             return await run(local, options)
-        finally:
-            local.stop()
 
     print(*asyncio.run(measure()), sep="\n")
 

@@ -3,8 +3,8 @@
 Usage: python -m benchmarks.demo_world --first-seed N --scenes M [--profile demo] [--kinds recolour,material]
        [--painter model|flat|tint|noop|ruined|all] [--unconditioned] [--rough-masks] [--out out/demo_world]
 
-Kinds: recolour, material, reference, structure, and on demand occlusion (a thing with something in front of it). Kind
-views, by itself, is `benchmarks.demo_views` with its usual settings.
+Kinds: recolour, material, reference, structure, and on demand occlusion (a thing with something in front of it).
+Several, views and video, each by itself, are `benchmarks.demo_several` and so on, with their usual settings.
 
 Writes one contact sheet per kind (before, mask, after, truth) and prints last
 `recolour A/N material B/N reference C/N structure D/N`; what makes a success is in `benchmarks.demo_judge`, and an edit
@@ -21,8 +21,10 @@ import argparse
 import asyncio
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
     from composition.pipelines.context import Models
 
 STEPS = 20
-VIEWS = "views"
-"""The kind that `benchmarks.demo_views` judges, since its edits are of several scenes."""
+ELSEWHERE = ("several", "views", "video")
+"""Kinds that a benchmark of their own judges, since their edits are of several things, scenes or frames."""
 REPLACEMENTS = (STRUCTURE, OCCLUSION)
 THUMBNAIL_PX = 160
 CAPTION_PX = 14
@@ -218,17 +220,17 @@ async def run(
 
 @dataclass(frozen=True, kw_only=True)
 class LocalEditor:
-    """The editor over runners in this process, its models by themselves, the runners, and what stops them."""
+    """The editor over runners in this process, its models by themselves, and the runners."""
 
     editor: Editor
     models: Models
     native_size: int
     runners: Sequence[Any]
-    stop: Callable[[], None]
 
 
-def local_editor() -> LocalEditor:
-    """Load the models that the configuration describes into this process."""
+@contextmanager
+def local_editor() -> Iterator[LocalEditor]:
+    """Load the models that the configuration describes into this process, for as long as the context is open."""
     from composition.config import load_config
     from composition.editor import Editor
     from runners.analyzer.service import AnalyzerRunner
@@ -245,13 +247,15 @@ def local_editor() -> LocalEditor:
     editor = Editor(
         config=config, models=assembly.models, native_size=assembly.native_size, reader=GrammarPromptReader()
     )
-    return LocalEditor(
-        editor=editor,
-        models=assembly.models,
-        native_size=assembly.native_size,
-        runners=(analyzer, detector, structure, diffusion),
-        stop=diffusion.stop,
-    )
+    try:
+        yield LocalEditor(
+            editor=editor,
+            models=assembly.models,
+            native_size=assembly.native_size,
+            runners=(analyzer, detector, structure, diffusion),
+        )
+    finally:
+        diffusion.stop()
 
 
 def _in_process(runner: Any) -> Any:
@@ -261,8 +265,7 @@ def _in_process(runner: Any) -> Any:
 async def _measure(options: argparse.Namespace) -> dict[str, list[Verdict]]:
     """Verdicts per painter, the model's last."""
     chosen = sorted(PAINTERS, key="model".__eq__) if options.painter == "all" else [options.painter]
-    local = local_editor()
-    try:
+    with local_editor() as local:
         return {
             painter: await run(
                 local,
@@ -276,8 +279,6 @@ async def _measure(options: argparse.Namespace) -> dict[str, list[Verdict]]:
             )
             for painter in chosen
         }
-    finally:
-        local.stop()
 
 
 def _folder(options: argparse.Namespace, painter: str) -> Path:
@@ -285,14 +286,14 @@ def _folder(options: argparse.Namespace, painter: str) -> Path:
     return out if painter == "model" else out / painter
 
 
-def _measure_views(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Exits with what is wrong where something is asked for that is not of views."""
-    from benchmarks import demo_views
-
-    if len(options.kinds) > 1 or options.painter != "model" or options.unconditioned or options.rough_masks:
-        parser.error("--kinds views takes no other kind, and no --painter, --unconditioned or --rough-masks")
+def _measure_elsewhere(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Exits with what is wrong where something is asked for that the kind does not have."""
+    (kind, *others) = options.kinds
+    if others or options.painter != "model" or options.unconditioned or options.rough_masks:
+        asked = next(kind for kind in options.kinds if kind in ELSEWHERE)
+        parser.error(f"--kinds {asked} takes no other kind, and no --painter, --unconditioned or --rough-masks")
     given = {name: getattr(options, name.replace("-", "_")) for name in ("first-seed", "scenes", "profile", "out")}
-    demo_views.main([f"--{name}={value}" for name, value in given.items()])
+    import_module(f"benchmarks.demo_{kind}").main([f"--{name}={value}" for name, value in given.items()])
 
 
 def main() -> None:
@@ -307,8 +308,8 @@ def main() -> None:
     parser.add_argument("--rough-masks", action="store_true", help="structure edits in a rectangle with room around")
     parser.add_argument("--out", type=Path, default=Path("out/demo_world"))
     options = parser.parse_args()
-    if VIEWS in options.kinds:
-        _measure_views(parser, options)
+    if not {*options.kinds}.isdisjoint(ELSEWHERE):
+        _measure_elsewhere(parser, options)
         return
     for painter in PAINTERS if options.painter == "all" else [options.painter]:
         _folder(options, painter).mkdir(parents=True, exist_ok=True)

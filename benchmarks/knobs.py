@@ -91,15 +91,12 @@ async def measure(local: LocalEditor, setting: str, seeds: Sequence[int], kinds:
 
 async def run(options: argparse.Namespace) -> list[Measured]:
     """Every setting, the defaults first; writes knobs.json to the folder `out`."""
-    local = local_editor()
     seeds = range(options.first_seed, options.first_seed + options.scenes)
     measured: list[Measured] = []
-    try:
+    with local_editor() as local:
         for setting in dict.fromkeys(("defaults", *options.settings)):
             measured.append(figures(setting, await measure(local, setting, seeds, options.kinds)))
             print(measured[-1].line(measured[0]), flush=True)
-    finally:
-        local.stop()
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "knobs.json").write_text(json.dumps([vars(one) for one in measured], indent=1))
     return measured

@@ -212,12 +212,9 @@ async def measure(
 
 async def run(options: argparse.Namespace) -> None:
     """Print the table, and write every shot to quality_dial.json in the folder `out`."""
-    local = local_editor()
     seeds = range(options.first_seed, options.first_seed + options.scenes)
-    try:
+    with local_editor() as local:
         shots = await measure(local, list(dict.fromkeys(("exact", *options.settings))), seeds, options.kinds)
-    finally:
-        local.stop()
     options.out.mkdir(parents=True, exist_ok=True)
     written = {setting: [asdict(shot) for shot in taken] for setting, taken in shots.items()}
     (options.out / "quality_dial.json").write_text(json.dumps(written, indent=1))

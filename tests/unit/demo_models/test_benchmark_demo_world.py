@@ -166,6 +166,17 @@ def test_occlusion_stands_in_the_last_line_only_when_it_was_judged():
     assert "occlusion" not in summary(verdicts[:1])
 
 
+@pytest.mark.parametrize("kind", ["several", "views", "video"])
+def test_some_kinds_are_judged_by_a_benchmark_of_their_own(kind, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(f"benchmarks.demo_{kind}.main", asked.append)
+    monkeypatch.setattr(
+        "sys.argv", ["demo_world", "--first-seed=7", "--scenes=3", f"--kinds={kind}", f"--out={tmp_path}"]
+    )
+    main()
+    assert asked == [["--first-seed=7", "--scenes=3", "--profile=demo", f"--out={tmp_path}"]]
+
+
 @pytest.mark.parametrize(
     "words", [["--kinds=views,recolour"], ["--kinds=views", "--painter=all"], ["--kinds=views", "--rough-masks"]]
 )

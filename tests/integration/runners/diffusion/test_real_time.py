@@ -84,9 +84,8 @@ class Counted:
 @pytest.fixture
 def local(configured_models: ModelSet) -> AsyncIterator[LocalEditor]:
     """Anew for each test: what one leaves in the caches, the next one would not compute."""
-    editor = local_editor()
-    yield editor
-    editor.stop()
+    with local_editor() as editor:
+        yield editor
 
 
 @pytest.fixture
