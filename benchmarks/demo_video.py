@@ -1,17 +1,19 @@
 """Clips of the moving world, edited as clips and frame by frame, judged by the world's ground truth.
 
-Usage: python -m benchmarks.demo_video --first-seed N --scenes M [--frames 48] [--profile demo] [--out out/demo_video]
+Usage: python -m benchmarks.demo_video --first-seed N --scenes M [--frames 48] [--people-move] [--profile demo]
+       [--out out/demo_video]
 
-A clip is a recolour of a car that drives or of something else that the camera pans over. It is edited
+A clip is a recolour of a car that drives or of something else that the camera pans over; with `--people-move` people
+stand before a camera that does not move, and do. It is edited
 
 - `video`: as POST /api/v1/video does it;
 - `frames`: every frame by itself, with the same seed.
 
 The warp error is the mean difference (0..255) between a frame and the one before moved by the world's own motion,
-inside the true region of both; `truth` is that of what should have been painted, `noop` of the clip as it was, and
-`flicker` of a cheat: the truth with a brightness of its own in every frame. A recolour succeeds by
-`benchmarks.demo_judge`, frame by frame; `frozen`, the truth of the first frame in every one, must fail where something
-drives.
+inside the true region of both; a person who moves has none, as no one motion is that of all parts. `truth` is that of
+what should have been painted, `noop` of the clip as it was, and `flicker` of a cheat: the truth with a brightness of
+its own in every frame. A recolour succeeds by `benchmarks.demo_judge`, frame by frame; `frozen`, the truth of the first
+frame in every one, must fail where something moves in the picture.
 
 Writes a strip of each clip (every way a row) and prints last, of each way, its warp error, that as a share of `frames`,
 the successes, in how many frames the surroundings have changed, and how long it took.
@@ -52,14 +54,21 @@ class Tally:
 
     def add(self, clip: ClipEdit, seed: int, images: Sequence[Pixels]) -> None:
         """Judge the frames of one clip."""
-        self.errors.append(warp_error(clip, images))
+        error = warp_error(clip, images)
+        if error is not None:
+            self.errors.append(error)
         for number, image in enumerate(images):
             self.verdicts.append(judge(clip.pairs[number], seed, clip.as_seen_standing(number, image)))
 
+    def latest(self, frames: int) -> tuple[int, float | None]:
+        """Of the last clip, of so many frames, the successes and the warp error."""
+        done = sum(verdict.success for verdict in self.verdicts[-frames:])
+        return done, None if self.errors == [] else round(self.errors[-1], 2)
+
     def line(self, name: str, frames: Tally) -> str:
         """Its figures, beside those of what is edited frame by frame."""
-        error = float(np.mean(self.errors))
-        share = error / max(float(np.mean(frames.errors)), 1e-6)
+        error = float(np.mean(self.errors)) if self.errors else float("nan")
+        share = error / max(float(np.mean(frames.errors)), 1e-6) if self.errors else float("nan")
         done = sum(verdict.success for verdict in self.verdicts)
         strayed = sum(verdict.strayed_px > 0 for verdict in self.verdicts)
         return (
@@ -68,8 +77,10 @@ class Tally:
         )
 
 
-def warp_error(clip: ClipEdit, images: Sequence[Pixels]) -> float:
-    """How much neighbouring frames differ where they show the same, on average."""
+def warp_error(clip: ClipEdit, images: Sequence[Pixels]) -> float | None:
+    """How much neighbouring frames differ where they show the same, on average; None where its parts move apart."""
+    if clip.moved is None:
+        return None
     errors = []
     for number in range(1, len(images)):
         step = clip.moved[number] - clip.moved[number - 1]
@@ -152,7 +163,7 @@ async def run(local: LocalEditor, options: argparse.Namespace) -> list[str]:
     """Edit and judge; writes the strips. Gives the last lines."""
     bench, tallies = Bench(local), {name: Tally() for name in WAYS}
     for seed in range(options.first_seed, options.first_seed + options.scenes):
-        clip = sample_clip(seed, options.frames)
+        clip = sample_clip(seed, options.frames, people_move=options.people_move)
         images = await bench.edited(clip, seed, tallies)
         for name, tally in tallies.items():
             tally.add(clip, seed, images[name])
@@ -162,8 +173,8 @@ async def run(local: LocalEditor, options: argparse.Namespace) -> list[str]:
             for name in ("noop", "video", "frames", "truth")
         ]
         PilImage.fromarray(np.concatenate(rows)).save(options.out / f"{seed}.png")
-        latest = {name: round(tally.errors[-1], 2) for name, tally in tallies.items()}
-        print(f"{seed}: {clip.motion}, {clip.prompt}, warp error {latest}", flush=True)
+        latest = {name: tally.latest(options.frames) for name, tally in tallies.items()}
+        print(f"{seed}: {clip.motion}, {clip.prompt}, successes and warp error {latest}", flush=True)
     return [tally.line(name, tallies["frames"]) for name, tally in tallies.items()]
 
 
@@ -173,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--first-seed", type=int, required=True)
     parser.add_argument("--scenes", type=int, required=True, help="clips")
     parser.add_argument("--frames", type=int, default=48, help="of each clip")
+    parser.add_argument("--people-move", action="store_true", help="instead of the camera before them")
     parser.add_argument("--profile", default="demo", help="model profile; it must be imported")
     parser.add_argument("--out", type=Path, default=Path("out/demo_video"))
     options = parser.parse_args(arguments)

@@ -1,6 +1,7 @@
-"""The world moves: a car drives past a camera that stands still, or the camera pans over what stands still."""
+"""The world moves: a car drives past a camera that stands still, a person moves, or the camera pans over the rest."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,16 +11,20 @@ from numpy.typing import NDArray
 from demo_models.world.canvas import CANVAS_PX, SUPERSAMPLING
 from demo_models.world.cars import Car
 from demo_models.world.edits import RECOLOUR, EditPair, edit_pair, sample_edit, with_look
+from demo_models.world.people import Person, Posture
 from demo_models.world.scenes import SceneSpec
 from demo_models.world.seeds import edit_scene
 
 DRIVE: Final = "drive"
 PAN: Final = "pan"
+MOVE: Final = "move"
 _SMALLER: Final = 0.85
 """Of a car, so that it has a way to go and is still of a size that the demo models have seen."""
 _EDGE_PX: Final = 14.0
 _FASTEST_PX: Final = 8.0
 """Canvas pixels a frame."""
+_THERE_AND_BACK: Final = 48
+"""Frames: two seconds of a film."""
 _PAN_PX: Final = 2
 """Scene pixels a frame at most."""
 
@@ -30,11 +35,12 @@ class ClipEdit:
 
     Attributes:
         prompt: What a user would write.
-        motion: drive or pan.
+        motion: drive, pan or move.
         frames: As filmed, RGB uint8 (256, 256, 3) each.
         pairs: Of each frame the edit's truth, as a camera that stands still would see it.
         camera: Of each frame how many pixels to the right the picture lies that such a camera would see.
-        moved: Of each frame how far to the right, in pixels, the thing is from where it is in the first.
+        moved: Of each frame how far to the right, in pixels, the thing is from where it is in the first. None: no such
+            figure says how it moves.
     """
 
     prompt: str
@@ -42,7 +48,7 @@ class ClipEdit:
     frames: tuple[NDArray[np.uint8], ...]
     pairs: tuple[EditPair, ...]
     camera: tuple[int, ...]
-    moved: tuple[float, ...]
+    moved: tuple[float, ...] | None
 
     def region(self, number: int) -> NDArray[np.uint8]:
         """The part whose look changes, as filmed, uint8 (256, 256), 255 = changes."""
@@ -63,13 +69,20 @@ class ClipEdit:
         return np.where(known[..., None], shifted(image, -shift), before)
 
 
-def sample_clip(seed: int, count: int) -> ClipEdit:
-    """Draws a recolour of a clip of so many frames; a car drives, everything else is panned over. Deterministic."""
+def sample_clip(seed: int, count: int, *, people_move: bool = False) -> ClipEdit:
+    """Draws a recolour of a clip of so many frames. Deterministic.
+
+    A car drives; a person moves, if people are to; everything else is panned over.
+    """
     first = sample_edit(seed, RECOLOUR)
     rng = np.random.default_rng((edit_scene(seed, 0), count))
-    if isinstance(first.before.spec.subject, Car):
-        return _driven(rng, first, count)
-    return _panned(rng, first, count)
+    match first.before.spec.subject:
+        case Car():
+            return _driven(rng, first, count)
+        case Person() if people_move:
+            return _moving(rng, first, count)
+        case _:
+            return _panned(rng, first, count)
 
 
 def joined(*clips: ClipEdit) -> tuple[NDArray[np.uint8], ...]:
@@ -78,8 +91,7 @@ def joined(*clips: ClipEdit) -> tuple[NDArray[np.uint8], ...]:
 
 
 def _driven(rng: np.random.Generator, first: EditPair, count: int) -> ClipEdit:
-    spec, look = first.before.spec, first.after.spec.subject.appearance
-    car = spec.subject
+    car = first.before.spec.subject
     assert isinstance(car, Car)
     length = _SMALLER * car.length_px
     room = CANVAS_PX - 2 * _EDGE_PX - length
@@ -89,18 +101,36 @@ def _driven(rng: np.random.Generator, first: EditPair, count: int) -> ClipEdit:
     places = start + step * np.arange(count)
     if car.facing_left:
         places = places[::-1]
+    cars = [dataclasses.replace(car, length_px=length, left_px=float(place)) for place in places]
+    return _filmed(DRIVE, first, cars, tuple(float(place - places[0]) / SUPERSAMPLING for place in places))
+
+
+def _moving(rng: np.random.Generator, first: EditPair, count: int) -> ClipEdit:
+    """Arms, legs, back and head go from one posture to another and back, as fast as people do it."""
+    person = first.before.spec.subject
+    assert isinstance(person, Person)
+    other = Posture.sample(rng)
+    ways = (1 - np.cos(2 * np.pi * np.arange(count) / _THERE_AND_BACK)) / 2
+    people = [dataclasses.replace(person, posture=person.posture.towards(other, float(way))) for way in ways]
+    return _filmed(MOVE, first, people, None)
+
+
+def _filmed(
+    motion: str, first: EditPair, subjects: Sequence[Car | Person], moved: tuple[float, ...] | None
+) -> ClipEdit:
+    """A camera that stands still sees the subject otherwise in each frame."""
+    spec, look = first.before.spec, first.after.spec.subject.appearance
     pairs = []
-    for place in places:
-        there = dataclasses.replace(car, length_px=length, left_px=float(place))
-        before = SceneSpec(backdrop=spec.backdrop, subject=there)
+    for subject in subjects:
+        before = SceneSpec(backdrop=spec.backdrop, subject=subject)
         pairs.append(edit_pair(RECOLOUR, first.prompt, before, with_look(before, look), first.noun))
     return ClipEdit(
         prompt=first.prompt,
-        motion=DRIVE,
+        motion=motion,
         frames=tuple(pair.before.image for pair in pairs),
         pairs=tuple(pairs),
-        camera=(0,) * count,
-        moved=tuple(float(place - places[0]) / SUPERSAMPLING for place in places),
+        camera=(0,) * len(pairs),
+        moved=moved,
     )
 
 

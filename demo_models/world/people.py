@@ -55,6 +55,24 @@ class Posture:
             head_turn=float(rng.uniform(-0.3, 0.3)),
         )
 
+    def towards(self, other: "Posture", share: float) -> "Posture":
+        """Returns the posture on the way to another one: 0 is this one, 1 the other."""
+
+        def between(one: float, two: float) -> float:
+            return one + share * (two - one)
+
+        def pair(ones: tuple[float, float], twos: tuple[float, float]) -> tuple[float, float]:
+            return between(ones[0], twos[0]), between(ones[1], twos[1])
+
+        return Posture(
+            lean=between(self.lean, other.lean),
+            shoulders=pair(self.shoulders, other.shoulders),
+            elbows=pair(self.elbows, other.elbows),
+            hips=pair(self.hips, other.hips),
+            knees=pair(self.knees, other.knees),
+            head_turn=between(self.head_turn, other.head_turn),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
