@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from demo_models.recipes.diffusion import SCHEDULE
-from demo_models.recipes.fine_inpainting import AUTOENCODER, COARSE
+from demo_models.recipes.fine_inpainting import AUTOENCODER, COARSE, COARSE_AUTOENCODER, finest
 from demo_models.recipes.fine_inpainting import NAME as FINE
-from demo_models.recipes.workdir import weights_folder, workdir
+from demo_models.recipes.fine_vae import COARSE as DECODER
+from demo_models.recipes.workdir import ORIGIN, origin_of, weights_folder, workdir
 
 _TEXT_PREFIX: Final = "text_model."
 _PIPELINE: Final[Mapping[str, list[str | None]]] = {
@@ -42,11 +43,12 @@ _PAINTERS_PARTS: Final[Mapping[str, str]] = {
     "controlnet-depth": "lllyasviel/control_v11f1p_sd15_depth",
 }
 """Parts of what paints that are repositories of their own."""
-_OF_FINE_LATENTS: Final[Mapping[str, str]] = {
+_MADE_FROM_THESE: Final[Mapping[str, str]] = {
     "lcm-lora": "latent-consistency/lcm-lora-sdv1-5",
     "taesd": "madebyollin/taesd",
 }
-"""What is made from the fine networks and fits no others."""
+"""What is made from one painter or autoencoder and fits no other."""
+_KEPT_HERE: Final = ("training.json", ORIGIN)
 _RESUMABLE: Final = ("grounding-dino", "sam")
 _COARSE_LEVELS: Final = 4
 """Of an autoencoder with cells of 8 pixels."""
@@ -55,11 +57,12 @@ _COARSE_LEVELS: Final = 4
 def export_all(folder: Path) -> list[str]:
     """Writes every component that has been trained. Returns the names of those that have not."""
     missing = [] if export_pipeline(folder) else ["an autoencoder or what paints on its latents"]
-    _, painter = latents_and_painter()
-    separate = {**_SINGLE, **{f"{painter}/{part}": repository for part, repository in _PAINTERS_PARTS.items()}}
-    for component, repository in {**separate, **(_OF_FINE_LATENTS if painter == FINE else {})}.items():
+    autoencoder, painter = finest()
+    parts = {f"{painter}/{part}": repository for part, repository in _PAINTERS_PARTS.items()}
+    for component, repository in {**_SINGLE, **parts, **_MADE_FROM_THESE}.items():
         source = weights_folder(component)
-        if source.exists():
+        fits = component not in _MADE_FROM_THESE or origin_of(source) in (autoencoder, painter)
+        if source.exists() and fits:
             copy_half(source, folder / repository)
         else:
             missing.append(component)
@@ -70,16 +73,12 @@ def export_all(folder: Path) -> list[str]:
     return missing
 
 
-def latents_and_painter() -> tuple[str, str]:
-    """Returns the components that belong together: the fine ones if both are trained, else the coarse ones."""
-    if weights_folder(AUTOENCODER).exists() and weights_folder(FINE).exists():
-        return AUTOENCODER, FINE
-    return ("vae-decoder" if weights_folder("vae-decoder").exists() else "vae"), COARSE
-
-
 def export_pipeline(folder: Path) -> bool:
     """Writes the inpainting repository. Returns False when its parts are not all trained."""
-    autoencoder, inpainting = (weights_folder(component) for component in latents_and_painter())
+    latents, painter = finest()
+    wider = weights_folder(DECODER)
+    autoencoder = wider if latents == COARSE_AUTOENCODER and wider.exists() else weights_folder(latents)
+    inpainting = weights_folder(painter)
     if not (autoencoder.exists() and inpainting.exists()):
         return False
     target = folder / _PIPELINE_REPOSITORY
@@ -112,7 +111,7 @@ def start_from(folder: Path) -> list[str]:
     shutil.copytree(pipeline / "vae", weights_folder(autoencoder), dirs_exist_ok=True)
     shutil.copytree(pipeline / "tokenizer", workdir() / "tokenizers" / "clip", dirs_exist_ok=True)
     start = workdir() / "start"
-    shutil.copytree(pipeline / "vae", start / ("vae-decoder" if coarse else AUTOENCODER), dirs_exist_ok=True)
+    shutil.copytree(pipeline / "vae", start / (DECODER if coarse else AUTOENCODER), dirs_exist_ok=True)
     for part in ("unet", "text_encoder"):
         shutil.copytree(pipeline / part, start / painter / part, dirs_exist_ok=True)
     for part, repository in _PAINTERS_PARTS.items():
@@ -128,7 +127,7 @@ def copy_half(source: Path, target: Path, rename: Callable[[str], str] = lambda 
     Configurations forget the path that they were loaded from.
     """
     for path in sorted(source.rglob("*")):
-        if path.is_dir() or path.name == "training.json":
+        if path.is_dir() or path.name in _KEPT_HERE:
             continue
         copied = target / path.relative_to(source)
         copied.parent.mkdir(parents=True, exist_ok=True)

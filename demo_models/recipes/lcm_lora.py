@@ -23,7 +23,7 @@ from demo_models.recipes.inpainting import InpaintingRecipe, token_ids
 from demo_models.recipes.masks import SILHOUETTE
 from demo_models.recipes.training import Settings
 from demo_models.recipes.vae import cell_px
-from demo_models.recipes.workdir import trained_folder, weights_folder, workdir
+from demo_models.recipes.workdir import note_origin, trained_folder, weights_folder, workdir
 from demo_models.world.edits import RECOLOUR
 
 _SETTINGS: Final = Settings(minutes=60, batch=16, learning_rate=4e-4, weight_decay=0.0, ema_decay=0.99)
@@ -148,3 +148,4 @@ class LcmRecipe(InpaintingRecipe):
         """Writes the LoRA to one file, under the published one's name."""
         assert isinstance(module, LcmTrainer)
         StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=get_peft_model_state_dict(module.unet))
+        note_origin(folder, self.painter)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from demo_models.recipes.training import Settings
 from demo_models.recipes.vae import SCALING_FACTOR, AutoencoderRecipe, as_input, cell_px, peak_ratio_db, sharp_loss
-from demo_models.recipes.workdir import weights_folder
+from demo_models.recipes.workdir import note_origin, weights_folder
 
 _SETTINGS: Final = Settings(minutes=20, batch=6, learning_rate=2e-3, weight_decay=0.0, ema_decay=0.995)
 _CHANNELS: Final = 24
@@ -74,3 +74,4 @@ class TinyRecipe(AutoencoderRecipe):
         """Writes the tiny autoencoder."""
         assert isinstance(module, TinyTrainer)
         module.tiny.save_pretrained(folder)
+        note_origin(folder, self.large)

@@ -1,8 +1,12 @@
 """Where training keeps its data and state: outside the source tree."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Final
+
+ORIGIN: Final = "made-from.json"
 
 
 def workdir() -> Path:
@@ -37,6 +41,17 @@ def latents_folder(autoencoder: str) -> Path:
     """
     weights = weights_folder(autoencoder) / "diffusion_pytorch_model.safetensors"
     return workdir() / "latents" / hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+
+
+def note_origin(folder: Path, component: str) -> None:
+    """Writes beside weights which other component they were made from and fit: no other one."""
+    (folder / ORIGIN).write_text(json.dumps(component))
+
+
+def origin_of(folder: Path) -> str | None:
+    """Returns what `note_origin` wrote there; None: nothing."""
+    note = folder / ORIGIN
+    return json.loads(note.read_text()) if note.exists() else None
 
 
 def pause_file() -> Path:

@@ -6,12 +6,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from demo_models.recipes.export import export_pipeline, start_from  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+
+from demo_models.recipes.export import export_all, export_pipeline, start_from  # noqa: E402
+from demo_models.recipes.fine_inpainting import finest  # noqa: E402
 from demo_models.recipes.inpainting import ControlledRecipe, InpaintingTrainer, clip_tokenizer, tokenizer_folder  # noqa: E402
 from demo_models.recipes.ip_adapter import encoder_input, install, patches_of, set_scale  # noqa: E402
 from demo_models.recipes.queue import Means, lacking, train_components  # noqa: E402
 from demo_models.recipes.vae import DecoderRecipe  # noqa: E402
-from demo_models.recipes.workdir import start_folder, weights_folder  # noqa: E402
+from demo_models.recipes.workdir import note_origin, start_folder, weights_folder  # noqa: E402
 
 
 @pytest.fixture
@@ -86,6 +89,29 @@ def test_what_a_component_builds_on_must_have_been_trained(tmp_path: Path, monke
     assert lacking("controlled") == ["vae"]
     assert lacking("fine") == ["vae-fine"]
     assert lacking("vae-fine") == ["vae-decoder"]
+
+
+def made(component: str, origin: str) -> None:
+    """Weights that were made from another component's."""
+    folder = weights_folder(component)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({"weight": torch.ones(2)}, folder / "weights.safetensors")
+    note_origin(folder, origin)
+
+
+def test_what_was_made_from_other_painters_is_not_exported_with_these(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("DEMO_WORKDIR", str(tmp_path / "work"))
+    made("lcm-lora", "controlled")
+    made("taesd", "vae")
+    repositories = ("latent-consistency/lcm-lora-sdv1-5", "madebyollin/taesd")
+    assert not {"lcm-lora", "taesd"} & {*export_all(tmp_path / "coarse")}
+    for repository in repositories:
+        assert [file.name for file in (tmp_path / "coarse" / repository).iterdir()] == ["weights.safetensors"]
+    for component in ("vae-fine", "fine"):
+        weights_folder(component).mkdir(parents=True)
+    assert finest() == ("vae-fine", "fine")
+    assert {"lcm-lora", "taesd"} <= {*export_all(tmp_path / "fine")}
+    assert not any((tmp_path / "fine" / repository).exists() for repository in repositories)
 
 
 def test_training_goes_on_from_exported_weights(trained, inputs, tmp_path: Path):
