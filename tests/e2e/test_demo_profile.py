@@ -55,6 +55,22 @@ def test_the_red_car_turns_blue(edits):
     assert blue > red + 15
 
 
+def test_the_red_car_turns_blue_in_few_steps_as_well(edits, demo_url):
+    case, result = edits[2]
+    body = {"base_image": to_base64(case.base), "prompt": case.prompt, "config": {"seed": 1, "speed": "fast"}}
+    with httpx.Client(base_url=demo_url, timeout=300) as client:
+        fast = client.post("/api/v1/generate", json=body).raise_for_status().json()["result"]
+    assert "lcm-lora" in fast["models_used"]
+    assert "lcm-lora" not in result["models_used"]
+    inside = photo(result["mask"]) == 255
+    before, slow, quick = (
+        image[inside].mean(axis=0) for image in (case.base, photo(result["image"]), photo(fast["image"]))
+    )
+    assert np.linalg.norm(quick - slow) < 0.25 * np.linalg.norm(slow - before)
+    outside = photo(result["mask"]) == 0
+    assert np.array_equal(photo(fast["image"])[outside], case.base[outside])
+
+
 def test_the_oak_table_turns_to_pale_stone(edits):
     case, result = edits[3]
     inside = photo(result["mask"]) == 255
