@@ -162,7 +162,7 @@ def test_the_commands_say_what_they_did(store_folder, tmp_path, capsys):
     (tmp_path / "demo.tar").write_bytes(b"")
     assert main(["import", "demo", "--from", str(tmp_path / "demo.tar")]) == 1
     out, err = capsys.readouterr()
-    assert out.startswith("demo: 10 models, 0.12 GB, into ")
+    assert out.startswith("demo: 12 models, 0.13 GB, into ")
     assert "once served: everything runs on the CPU, " in out
     assert err.startswith("error: ")
     assert (tmp_path / "demo.tar").name in err
