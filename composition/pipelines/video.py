@@ -15,6 +15,7 @@ from composition.decision import Pipeline
 from composition.errors import EmptyMask, NoDetection
 from composition.images import Image
 from composition.imaging.flow import flow_between
+from composition.imaging.keeping import Kept
 from composition.imaging.noise_origin import NoiseOrigin
 from composition.imaging.one_look import Rgb
 from composition.imaging.steadying import steadied
@@ -243,13 +244,18 @@ class ClipPainter:
         return painted
 
     async def _blended(self, step: Step, painted: Iterator[tuple[Scene, tuple[Image, Rgb | None]]]) -> Image:
-        """A frame with what was painted of it; what has changed of the frame before says what does here."""
+        """A frame with what was painted of it; what has changed of the frame before says what does here.
+
+        If that became as it was painted, this one does too, though by itself it might show a material that changes.
+        """
         if step.edit is None:
             self._material = None
             return step.image
         scene, (image, colour) = next(painted)
         edit = scene.edits[0]
-        told = await asyncio.to_thread(kept, edit, image, colour, carried_on(self._material, step))
+        told = Kept(image=image)
+        if self._material is not None or not step.follows:
+            told = await asyncio.to_thread(kept, edit, image, colour, carried_on(self._material, step))
         self._material = None if told.material is None else whole(told.material, edit.mask, step.image)
         return await laid_over_as_kept(edit, scene.arrangement, told.image)
 

@@ -12,7 +12,7 @@ from demo_models.world.canvas import CANVAS_PX, SUPERSAMPLING
 from demo_models.world.cars import Car
 from demo_models.world.edits import RECOLOUR, EditPair, edit_pair, sample_edit, with_look
 from demo_models.world.people import Person, Posture
-from demo_models.world.scenes import SceneSpec
+from demo_models.world.scenes import SceneSpec, render_empty
 from demo_models.world.seeds import edit_scene
 
 DRIVE: Final = "drive"
@@ -38,6 +38,7 @@ class ClipEdit:
         motion: drive, pan or move.
         frames: As filmed, RGB uint8 (256, 256, 3) each.
         pairs: Of each frame the edit's truth, as a camera that stands still would see it.
+        empty: What a camera that stands still would see without the thing.
         camera: Of each frame how many pixels to the right the picture lies that such a camera would see.
         moved: Of each frame how far to the right, in pixels, the thing is from where it is in the first. None: no such
             figure says how it moves.
@@ -47,6 +48,7 @@ class ClipEdit:
     motion: str
     frames: tuple[NDArray[np.uint8], ...]
     pairs: tuple[EditPair, ...]
+    empty: NDArray[np.uint8]
     camera: tuple[int, ...]
     moved: tuple[float, ...] | None
 
@@ -60,7 +62,7 @@ class ClipEdit:
 
     def truth(self, number: int) -> NDArray[np.uint8]:
         """What should become of a frame."""
-        return shifted(self.pairs[number].after.image, self.camera[number])
+        return _with_more_of(self.empty, self.pairs[number].after.image, self.camera[number])
 
     def as_seen_standing(self, number: int, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """An edited frame as the truth is given; what the frame does not show is as it was before."""
@@ -129,6 +131,7 @@ def _filmed(
         motion=motion,
         frames=tuple(pair.before.image for pair in pairs),
         pairs=tuple(pairs),
+        empty=render_empty(first.before.spec),
         camera=(0,) * len(pairs),
         moved=moved,
     )
@@ -140,14 +143,22 @@ def _panned(rng: np.random.Generator, first: EditPair, count: int) -> ClipEdit:
     room, way = max((left, -1), (right, 1))
     step = min(_PAN_PX, room // max(count - 1, 1))
     camera = tuple(way * round(at) for at in np.arange(count) * max(step, min(1.0, room / max(count - 1, 1))))
+    empty = render_empty(first.before.spec)
     return ClipEdit(
         prompt=first.prompt,
         motion=PAN,
-        frames=tuple(shifted(first.before.image, shift) for shift in camera),
+        frames=tuple(_with_more_of(empty, first.before.image, shift) for shift in camera),
         pairs=(first,) * count,
+        empty=empty,
         camera=camera,
         moved=tuple(float(shift) for shift in camera),
     )
+
+
+def _with_more_of(empty: NDArray[np.uint8], picture: NDArray[np.uint8], right_px: int) -> NDArray[np.uint8]:
+    """A picture that lies farther right; what comes into view is of the empty scene, not a second thing."""
+    known = shifted(np.full(picture.shape[:2], 255, np.uint8), right_px, fill=0) > 0
+    return np.where(known[..., None], shifted(picture, right_px), shifted(empty, right_px))
 
 
 def shifted(picture: NDArray[np.uint8], right_px: int, fill: int | None = None) -> NDArray[np.uint8]:

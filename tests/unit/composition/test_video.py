@@ -214,6 +214,32 @@ async def test_what_has_changed_in_the_frame_before_changes_in_the_next_one_too(
     assert np.abs(np.diff(halves, axis=0)).max() < 30
 
 
+class PaintsAPatternFirst(Flickers):
+    """The first frame in stripes of three colours, of which none is most of it; the others in one."""
+
+    async def diffuse(self, request):
+        first = not self.painted
+        async for event in super().diffuse(request):
+            if first and isinstance(event, DiffusionResult):
+                inside = request.regions[0].mask > 0
+                stripes = np.array([(230, 220, 40), (30, 160, 60), (60, 40, 170)], np.uint8)
+                rows = np.arange(inside.shape[0]) // 6 % 3
+                event.image[inside] = np.broadcast_to(stripes[rows][:, None], event.image.shape)[inside]
+            yield event
+
+
+async def test_what_the_first_frame_left_as_painted_the_others_leave_as_painted(bench):
+    def grain(image, left):
+        inside = image[110:150, left + 10 : left + SIDE - 10, 2].astype(float)
+        return (inside - cv2.GaussianBlur(inside, (0, 0), 3.0)).std()
+
+    frames = drive(8)
+    for diffuser, most, least in ((PaintsAPatternFirst(0), 2.0, 0.0), (Flickers(0), 40.0, 3.0)):
+        done, _, _ = await edit(table(bench, window=4, diffuser=diffuser), frames, prompt="make the mug blue")
+        for number in (6, 7):
+            assert least <= grain(done[number], 40 + 3 * number) <= most, (number, type(diffuser))
+
+
 class SeesHandlesOnce(SeesMugs):
     """In the upper left quarter of the mug is its handle, which is found on the first key frame alone."""
 

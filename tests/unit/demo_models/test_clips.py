@@ -11,6 +11,7 @@ from demo_models.world.cars import Car
 from demo_models.world.clips import DRIVE, MOVE, PAN, joined, sample_clip, shifted
 from demo_models.world.edits import RECOLOUR, sample_edit
 from demo_models.world.people import Person
+from demo_models.world.scenes import render_empty
 
 FIRST_SEED, COUNT = 4_500_000, 4
 
@@ -67,6 +68,18 @@ def test_the_truth_is_judged_right_and_the_frame_as_it_was_wrong(clip):
     for number, pair in enumerate(clip.pairs):
         assert judge(pair, 1, clip.as_seen_standing(number, clip.truth(number))).success
         assert not judge(pair, 1, clip.as_seen_standing(number, clip.frames[number])).success
+
+
+def test_no_second_thing_comes_into_view():
+    clip = of(PAN, 40)
+    assert abs(clip.camera[-1]) > 10
+    alone = clip.pairs[0].silhouette > 0
+    for number, shift in enumerate(clip.camera):
+        thing = shifted(alone.astype(np.uint8), shift, fill=0) > 0
+        empty = shifted(render_empty(clip.pairs[0].before.spec), shift)
+        beyond = shifted(np.ones_like(alone, np.uint8), shift, fill=0) == 0
+        assert np.array_equal(clip.frames[number][beyond], empty[beyond])
+        assert not (thing & beyond).any()
 
 
 def test_a_clip_is_the_same_for_the_same_seed():
