@@ -104,13 +104,21 @@ def test_only_missing_shards_are_encoded(folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("autoencoder", "shards", "expected"), [("vae", None, []), ("vae-fine", None, [3]), ("vae-fine", 0, [1])]
+    ("autoencoder", "shards", "finest", "expected"),
+    [
+        ("vae", None, "vae-fine", []),
+        ("vae", None, "vae", [3]),
+        ("vae-fine", None, "vae-fine", [3]),
+        ("vae-fine", None, "vae", [3]),
+        ("vae-fine", 0, "vae", [1]),
+    ],
 )
-def test_pictures_are_encoded_for_the_fine_painters_one_shard_before_they_begin(
-    tmp_path, monkeypatch, autoencoder, shards, expected
+def test_pictures_are_encoded_for_the_finest_painters_and_one_shard_before_the_fine_ones_begin(
+    tmp_path, monkeypatch, autoencoder, shards, finest, expected
 ):
     asked = []
     monkeypatch.setattr(queue, "workdir", lambda: tmp_path)
+    monkeypatch.setattr(queue, "finest", lambda: (finest, "painter"))
     monkeypatch.setattr(queue, "latents_folder", lambda name: tmp_path)
     for number in range(4):
         (tmp_path / "data" / f"train-000{number}").mkdir(parents=True)
