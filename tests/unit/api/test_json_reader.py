@@ -129,7 +129,7 @@ def test_no_block_of_a_large_body_takes_a_large_part_of_its_time(kind: str):
     body = b'{"base_image": "' + BODIES[kind] + b'"}'
     at_once = thread_time(outcome, json.loads, body)
     longest = min(longest_block(body) for _ in range(3))
-    assert longest < max(0.6 * at_once, 0.05), (longest, at_once)
+    assert longest < max(0.6 * at_once, 0.2), (longest, at_once)
 
 
 def longest_block(body: bytes) -> float:
