@@ -73,10 +73,10 @@ def test_the_truth_is_judged_right_and_the_frame_as_it_was_wrong(clip):
 def test_no_second_thing_comes_into_view():
     clip = of(PAN, 40)
     assert abs(clip.camera[-1]) > 10
-    alone = clip.pairs[0].silhouette > 0
+    alone, backdrop = clip.pairs[0].silhouette > 0, render_empty(clip.pairs[0].before.spec)
     for number, shift in enumerate(clip.camera):
         thing = shifted(alone.astype(np.uint8), shift, fill=0) > 0
-        empty = shifted(render_empty(clip.pairs[0].before.spec), shift)
+        empty = shifted(backdrop, shift)
         beyond = shifted(np.ones_like(alone, np.uint8), shift, fill=0) == 0
         assert np.array_equal(clip.frames[number][beyond], empty[beyond])
         assert not (thing & beyond).any()
