@@ -19,7 +19,7 @@ from transformers import SamConfig, SamImageProcessorPil, SamModel
 
 from demo_models.recipes.grounding import normalised
 from demo_models.recipes.masks import label_mask
-from demo_models.recipes.shards import SceneSet
+from demo_models.recipes.shards import SceneSet, front_noun
 from demo_models.recipes.training import Settings
 from demo_models.recipes.workdir import start_folder
 from demo_models.world.scenes import LabelledBox
@@ -36,6 +36,11 @@ _BOX_AND_CLICK: Final = "box and click"
 _PROMPT_SHARES: Final[Mapping[str, float]] = {_BOX: 0.5, _CLICK: 0.2, _CLICKS: 0.2, _BOX_AND_CLICK: 0.1}
 """Of steps: how the instance is pointed at."""
 _MOST_CLICKS: Final = 4
+_HIDDEN_SHARE: Final = 0.5
+"""Of the examples, where there are such scenes: something stands before the subject. It takes the longest to tell two
+things apart that lie over each other."""
+_WHOLE_WEIGHT: Final = 3.0
+"""How much likelier a thing is asked for than one of its parts (its wheels), of which there are many."""
 _SOLID: Final = 127
 _SCORED_SCENES: Final = 100
 _CLICK_NEAR: Final = 0.25
@@ -145,10 +150,9 @@ class SegmentRecipe:
         rows: dict[str, list[NDArray[Any]]] = {"boxes": [], "points": [], "labels": []}
         masks = []
         while len(images) < self.settings.batch:
-            index = int(rng.integers(0, len(self.scenes)))
+            index = self._draw_scene(rng)
             image = self.scenes.take("images", np.array([index]))[0].astype(np.uint8)
-            found = self.scenes.boxes(index)
-            chosen = [found[int(number)] for number in rng.integers(0, len(found), _BOXES_PER_IMAGE)]
+            chosen = _draw_boxes(self.scenes, index, rng)
             shapes = np.stack([instance_mask(self.scenes, index, box) for box in chosen])
             if not all(shape.any() for shape in shapes):
                 continue
@@ -169,6 +173,12 @@ class SegmentRecipe:
             "masks": torch.stack(masks),
             **{name: prompt for name, prompt in prompts.items() if name not in unused},
         }
+
+    def _draw_scene(self, rng: np.random.Generator) -> int:
+        hidden = self.scenes.hidden
+        if len(hidden) and rng.random() < _HIDDEN_SHARE:
+            return int(rng.choice(hidden))
+        return int(rng.integers(0, len(self.scenes)))
 
     def score(self, module: nn.Module) -> Mapping[str, float]:
         """Mean IoU of held-out silhouettes from their true boxes, per label and over all; and from clicks.
@@ -213,6 +223,14 @@ class SegmentRecipe:
         SamImageProcessorPil(size=edge, pad_size=square, mask_size=mask_size, mask_pad_size=mask_pad).save_pretrained(
             folder
         )
+
+
+def _draw_boxes(scenes: SceneSet, index: int, rng: np.random.Generator) -> list[LabelledBox]:
+    """Draws what is asked for in a scene, the things more often than their parts."""
+    found, spec = scenes.boxes(index), scenes.spec(index)
+    wholes = (spec.subject.noun, front_noun(spec))
+    weights = np.array([_WHOLE_WEIGHT if box.label in wholes else 1.0 for box in found])
+    return [found[int(number)] for number in rng.choice(len(found), _BOXES_PER_IMAGE, p=weights / weights.sum())]
 
 
 def _shaken(boxes: Sequence[LabelledBox], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -132,12 +132,18 @@ def _render(shard: tuple[Path, int, int]) -> None:
 
 
 class SceneSet:
-    """Scenes of several shards under one index."""
+    """Scenes of several shards under one index.
+
+    Attributes:
+        hidden: Long (N,), the indices of the scenes in which something stands before the subject.
+    """
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         """Joins shards."""
         self._shards = tuple(shards)
         self._ends = np.cumsum([len(shard) for shard in shards])
+        seeds = np.concatenate([shard.first_seed + np.arange(len(shard)) for shard in shards])
+        self.hidden: Final = np.flatnonzero([int(seed) in TRAINING_HIDDEN for seed in seeds])
 
     @classmethod
     def training(cls, folder: Path, *, hidden: bool = False) -> Self:
