@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from composition.decision import BodyRegion
-from composition.images import Box, Mask, Pose
+from composition.images import Box, Image, Mask, Pose
 from composition.imaging.masks import boxes_to_mask
 from composition.masking.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
-from composition.masking.body_shapes import draw_face, draw_hand, draw_region
+from composition.masking.body_shapes import draw_face, draw_hand, draw_region, knows_hand
+from composition.masking.skin import Skin
 
 MIN_AGREEMENT = 0.05
 """A garment detection that covers less of the region than this belongs to something else."""
@@ -30,10 +31,11 @@ def region_mask(region: BodyRegion, pose: Pose, size: tuple[int, int]) -> Mask |
     return canvas if canvas.any() else None
 
 
-def protected_mask(pose: Pose, size: tuple[int, int], region: BodyRegion) -> Mask:
+def protected_mask(pose: Pose, size: tuple[int, int], region: BodyRegion, image: Image | None = None) -> Mask:
     """Face and hands, 255, of `size` (height, width): what a garment on `region` never covers.
 
-    Glasses may cover the eyes' band and a hat what is above the brows; the rest of the face stays protected.
+    Glasses may cover the eyes' band and a hat what is above the brows; the rest of the face stays protected. Hands
+    whose fingers the pose lacks are looked for in the image (height, width, 3), if it is given, by the face's colour.
     """
     skeleton = Skeleton(pose)
     canvas = np.zeros(size, np.uint8)
@@ -42,8 +44,11 @@ def protected_mask(pose: Pose, size: tuple[int, int], region: BodyRegion) -> Mas
         own = np.zeros(size, np.uint8)
         draw_region(region, own, skeleton)
         canvas[own > 0] = 0
+    skin = None if image is None else Skin.of(image, skeleton)
     for arm, fingers in zip((RIGHT_ARM, LEFT_ARM), skeleton.hands, strict=True):
-        draw_hand(canvas, skeleton, arm, fingers)
+        wrist = skeleton.get(arm[2])
+        if skin is None or wrist is None or knows_hand(fingers) or not skin.draw_hand(canvas, wrist, skeleton.stature):
+            draw_hand(canvas, skeleton, arm, fingers)
     return canvas
 
 
@@ -55,6 +60,7 @@ def worn_mask(
     size: tuple[int, int],
     *,
     keeps_shape: bool = False,
+    image: Image | None = None,
 ) -> Mask | None:
     """What is repainted for a thing worn on `region`: 0 or 255, of `size` (height, width).
 
@@ -66,6 +72,7 @@ def worn_mask(
         size: of the image.
         keeps_shape: the garment that is there stays and only its look changes: it is the garment's mask that counts,
             however far beyond the body part it goes.
+        image: (height, width, 3), in which hands are looked for; None: they are where the pose alone puts them.
 
     Returns:
         Garment and body part where they agree; the body part alone when the garment is missing or elsewhere; the
@@ -78,7 +85,7 @@ def worn_mask(
     if chosen is None:
         return None
     if pose is not None:
-        chosen[protected_mask(pose, size, region) > 0] = 0
+        chosen[protected_mask(pose, size, region, image) > 0] = 0
     return chosen if chosen.any() else None
 
 

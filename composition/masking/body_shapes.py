@@ -140,15 +140,20 @@ def draw_face(canvas: Mask, body: Skeleton) -> None:
         draw_hull(canvas, discs(np.concatenate([body.face, forehead]), 0.02 * body.head.height))
 
 
+def knows_hand(fingers: Points) -> bool:
+    """Whether so many of a hand's points were found that they say where it is."""
+    return len(fingers) >= 5
+
+
 def draw_hand(canvas: Mask, body: Skeleton, arm: tuple[Joint, ...], fingers: Points) -> None:
     unit, wrist, elbow = body.stature, body.get(arm[2]), body.get(arm[1])
-    if len(fingers) >= 5:
+    if knows_hand(fingers):
         draw_hull(canvas, discs(fingers, 0.012 * unit))
     elif wrist is not None and elbow is not None:
-        tips = wrist + _unit(wrist - elbow) * 0.075 * unit
-        draw_hull(canvas, [Disc(centre=wrist, radius=0.028 * unit), Disc(centre=tips, radius=0.045 * unit)])
+        tips = wrist + _unit(wrist - elbow) * 0.09 * unit
+        draw_hull(canvas, [Disc(centre=wrist, radius=0.035 * unit), Disc(centre=tips, radius=0.055 * unit)])
     elif wrist is not None:
-        draw_hull(canvas, [Disc(centre=wrist, radius=0.06 * unit)])
+        draw_hull(canvas, [Disc(centre=wrist, radius=0.055 * unit)])
 
 
 def _draw_limb(canvas: Mask, body: Skeleton, limb: tuple[Joint, ...], radii: tuple[float, ...]) -> None:

@@ -224,10 +224,11 @@ async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jou
         wearer.box if wearer is not None else None,
         scene.size,
         keeps_shape=outlined,
+        image=scene.image,
     )
     if thing is None or not thing.any():
         return _nothing_found(scene, plan, journal)
-    protected = None if pose is None else body.protected_mask(pose, scene.size, region)
+    protected = None if pose is None else body.protected_mask(pose, scene.size, region, scene.image)
     return Region(thing=thing, detections=garments, outlined=outlined, protected=protected)
 
 

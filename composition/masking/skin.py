@@ -1,0 +1,116 @@
+"""Where a person's hands are, by the colour of the face: detect -> **mask** -> condition.
+
+A pose without fingers says where the wrists are, and not where the hands go from there: over a folded arm they lie
+beside the forearm's line. In a photograph in colour the face says what skin looks like under this light.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from composition.images import Image, Mask
+from composition.imaging.lab import to_lab
+from composition.masking.anatomy import Disc, Point, Skeleton, draw_hull
+from composition.masking.body_shapes import draw_face
+
+CHEEKS = ((-0.15, -0.12), (0.15, -0.12), (0.0, -0.2), (0.0, -0.05))
+"""In the head's frame, below the eyes and above the mouth: bare skin, bearded or not."""
+LEAST_CHROMA = 6.0
+"""Skin with less of it is in a photograph without colours."""
+SAME_HUE, SAME_LIGHT = 14.0, 30.0
+"""Differences of a* and b*, and of L*, up to which a pixel is surely of the face's skin."""
+LOOSER = 1.6
+"""So many times as far it may be where it touches such skin: fingers in their own shade."""
+SURE_SHARE = 0.3
+"""Of a hand's pixels that are surely skin."""
+REACH = 0.12
+"""How far from the wrist a hand's pixels are, as a share of the stature; a hand is 0.108 long (Drillis and Contini)."""
+SMALLEST, LARGEST = 0.00015, 0.008
+"""Area of a hand as shares of the squared stature: half hidden in a sleeve, and with the fingers spread. More than that
+of skin's colour is a bare arm, or a wall."""
+MARGIN = 0.02
+"""Of the stature: what a thin shade or a watch hides of a hand."""
+_LEAST_PIXELS = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Skin:
+    """The colour of one person's face, L*a*b* (3,), in an image (H, W, 3), with the face (H, W), > 0."""
+
+    image: Image
+    colour: npt.NDArray[np.float32]
+    face: Mask
+
+    @classmethod
+    def of(cls, image: Image, body: Skeleton) -> Skin | None:
+        """None where the face is not seen, or the image has no colours."""
+        if body.head is None or body.stature <= 0.0:
+            return None
+        cheeks, face = np.zeros(image.shape[:2], np.uint8), np.zeros(image.shape[:2], np.uint8)
+        corners = [body.head.at(across, up) for across, up in CHEEKS]
+        draw_hull(cheeks, [Disc(centre=corner, radius=0.05 * body.head.height) for corner in corners])
+        seen = image[cheeks > 0]
+        if len(seen) < _LEAST_PIXELS:
+            return None
+        colour = np.median(to_lab(seen), axis=0)
+        if np.hypot(colour[1], colour[2]) < LEAST_CHROMA:
+            return None
+        draw_face(face, body)
+        return cls(image=image, colour=colour.astype(np.float32), face=face)
+
+    def draw_hand(self, canvas: Mask, wrist: Point, stature: float) -> bool:
+        """Draw the hand at a wrist with 255 on the canvas (H, W); False where no colour tells it."""
+        window = _window(wrist, REACH * stature, canvas.shape[:2])
+        if window is None:
+            return False
+        apart = np.abs(to_lab(self.image[window]) - self.colour)
+        hue, light = np.hypot(apart[..., 1], apart[..., 2]), apart[..., 0]
+        near = _disc(wrist, REACH * stature, window) & (self.face[window] == 0)
+        sure = near & (hue < SAME_HUE) & (light < SAME_LIGHT)
+        perhaps = near & (hue < LOOSER * SAME_HUE) & (light < LOOSER * SAME_LIGHT)
+        opened = cv2.morphologyEx(perhaps.astype(np.uint8), cv2.MORPH_OPEN, _round(0.003 * stature))
+        count, numbers = cv2.connectedComponents(opened)
+        pieces = [numbers == number for number in range(1, count)]
+        unit = stature * stature
+        held = [p for p in pieces if np.count_nonzero(p) >= SMALLEST * unit and sure[p].mean() > SURE_SHARE]
+        if not held or sum(np.count_nonzero(piece) for piece in held) > LARGEST * unit:
+            return False
+        hand = np.any(held, axis=0).astype(np.uint8) * np.uint8(255)
+        margin = max(1, round(MARGIN * stature))
+        padded = cv2.copyMakeBorder(hand, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
+        grown = cv2.dilate(
+            cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _round(MARGIN * stature)), _round(MARGIN * stature)
+        )
+        _lay(canvas, grown, window[0].start - margin, window[1].start - margin)
+        return True
+
+
+def _window(centre: Point, radius: float, size: tuple[int, ...]) -> tuple[slice, slice] | None:
+    """The rows and columns of an image of a size that a disc reaches; None: none."""
+    starts = [max(0, int(at - radius)) for at in (centre[1], centre[0])]
+    ends = [min(length, int(at + radius) + 2) for at, length in zip((centre[1], centre[0]), size, strict=True)]
+    if any(end <= start for start, end in zip(starts, ends, strict=True)):
+        return None
+    return slice(starts[0], ends[0]), slice(starts[1], ends[1])
+
+
+def _disc(centre: Point, radius: float, window: tuple[slice, slice]) -> npt.NDArray[np.bool_]:
+    rows, columns = np.ogrid[window]
+    return np.asarray((columns - centre[0]) ** 2 + (rows - centre[1]) ** 2 <= radius**2)
+
+
+def _round(radius: float) -> Mask:
+    side = 2 * max(1, round(radius)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+
+
+def _lay(canvas: Mask, piece: npt.NDArray[np.uint8], top: int, left: int) -> None:
+    """A piece (h, w) on the canvas (H, W) from a row and a column on, which may lie outside."""
+    rows, columns = slice(max(0, top), top + piece.shape[0]), slice(max(0, left), left + piece.shape[1])
+    part = canvas[rows, columns]
+    inside = piece[max(0, -top) : max(0, -top) + part.shape[0], max(0, -left) : max(0, -left) + part.shape[1]]
+    np.maximum(part, inside, out=part)
