@@ -52,8 +52,14 @@ LARGEST_PART = 0.25
 """Of the material's area: what is larger is no part of it."""
 HIGHLIGHT = 1.35
 """Light above this many times the material's mean is a reflection: white light over the material's colour."""
-DARK_MATERIAL, LIGHTEST = 45.0, 0.98
-"""On a material of a smaller mean luma this share of the pixels is no lighter than highlights are."""
+EXTREMES = (0.02, 0.98)
+"""The shares of a drawn material's pixels between which its lightness finds room in what a screen can show."""
+LIGHTNESS_ROOM = (2.0, 98.0)
+"""Between these L* it does."""
+STEEPEST = 2.0
+"""Light on very dark cloth is haze and gloss more than shade: no step of it grows by more than this."""
+LEAST_GAIN = 0.5
+"""Rather than lose more of its light, a material is less light than its colour: white cloth has grey folds."""
 WHITE = 255.0
 NEAREST, ASKED = 0.05, 45.0
 """The share of what was painted that says what the asked colour is to the model; so far may its hue be from it."""
@@ -68,12 +74,60 @@ ALIKE = 0.35
 VIVID = 25.0
 """A colour whose a* and b* are nearer to grey has no hue that would tell it from other parts."""
 _ROUNDS = 3
+_RAMP_STEPS = 128
 _MAX_EXPONENT = 30.0
 _LEAST_PIXELS = 50
 
 Plane = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.bool_]
 Colour = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shading:
+    """A photograph's light on a material that takes another colour: every step of lightness stays one.
+
+    A surface that reflects r times as much light has the cube root of r times the L* + 16 (CIE 1976), so another
+    colour under the same light is as light as a straight line of what was there. The line's slope is held to what has
+    room: what is ten times as bright as black cloth is on the mean is no light that yellow cloth could show.
+
+    Attributes:
+        was: L* of the photograph, rising, between which lightness runs straight.
+        becomes: what is added to the new colour's L* there.
+    """
+
+    was: tuple[float, ...]
+    becomes: tuple[float, ...]
+
+    @classmethod
+    def of(cls, lightness: Plane, colour: Colour) -> Shading:
+        """For a material with pixels of that L* (N,), that becomes of a colour, RGB (3,) 0..255."""
+        mean, new = float(lightness.mean()), float(to_lab(colour)[0])
+        darkest, lightest = (float(value) for value in np.quantile(lightness, EXTREMES))
+        below, above = max(mean - darkest, 1.0), max(lightest - mean, 1.0)
+        gain = min((new + 16.0) / (mean + 16.0), STEEPEST, max(new - LIGHTNESS_ROOM[0], 1.0) / below)
+        gain = max(min(gain, (LIGHTNESS_ROOM[1] - new) / above), LEAST_GAIN * gain)
+        middle = min(0.0, LIGHTNESS_ROOM[1] - new - gain * above)
+        dark, light = middle - gain * below, middle + gain * above
+        was = (0.0, mean - below, mean + above, 100.0)
+        ends = (max(dark - gain * was[1], -new), min(light + gain * (100.0 - was[2]), 100.0 - new))
+        return cls(was=was, becomes=(ends[0], dark, light, ends[1]))
+
+    def on(self, colour: Colour, photo: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The photograph (H, W, 3) as if all of it were of a colour (3,), 0..255."""
+        lightness = float(to_lab(colour)[0]) + np.interp(to_lab(photo)[..., 0], self.was, self.becomes)
+        ramp = _ramp(colour)
+        steps = np.maximum.accumulate(to_lab(ramp)[:, 0])
+        channels = [np.interp(lightness, steps, ramp[:, channel]) for channel in range(3)]
+        return np.stack(channels, axis=-1).astype(np.float32)
+
+
+def _ramp(colour: Colour) -> npt.NDArray[np.float32]:
+    """A colour (3,) under more and more light, RGB (N, 3), 0..255: from black to a reflection, to white."""
+    lit = np.linspace(0.0, HIGHLIGHT, _RAMP_STEPS, dtype=np.float32)[:, None] * colour.astype(np.float32)
+    lit = np.minimum(lit, WHITE)
+    white = np.linspace(0.0, 1.0, _RAMP_STEPS, dtype=np.float32)[1:, None]
+    return np.concatenate([lit, lit[-1] + white * (WHITE - lit[-1])])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,7 +140,7 @@ class Look:
         follows: how far light and shade are the photograph's (1) or, where a pattern was painted over, the model's (0).
         broad: the model's own light, 1 = mean, (H, W).
         alike: the photograph's luma averaged over what is near and alike, (H, W).
-        contrast: how much of the light's deviation from its mean the new colour shows, 0..1.
+        shading: how light falls on a thing that a person drew; None: as its luma over the mean.
     """
 
     colour: npt.NDArray[np.float32]
@@ -94,24 +148,16 @@ class Look:
     follows: float
     broad: Plane
     alike: Plane
-    contrast: float = 1.0
-
-    def softened(self, bright: Plane) -> Look:
-        """This look, on a dark material with pixels of that luma (N,), with no more contrast than it has room for.
-
-        What is ten times as bright as black cloth is on the mean is no light that yellow cloth could show.
-        """
-        if self.brightness >= DARK_MATERIAL:
-            return self
-        lightest = float(np.quantile((bright + 1.0) / (self.brightness + 1.0), LIGHTEST))
-        return replace(self, contrast=min(1.0, (HIGHLIGHT - 1.0) / max(lightest - 1.0, 1e-3)))
+    shading: Shading | None = None
 
     def paint(self, photo: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The photograph (H, W, 3) as if all of it were of this colour, 0..255."""
+        if self.shading is not None:
+            return self.shading.on(self.colour, photo)
         bright = luma(photo)
-        light = 1.0 + self.contrast * ((bright + 1.0) / (self.brightness + 1.0) - 1.0)
+        light = (bright + 1.0) / (self.brightness + 1.0)
         painted = np.minimum(light, HIGHLIGHT)[..., None] * self.colour
-        brightest = (1.0 + (HIGHLIGHT - 1.0) / self.contrast) * (self.brightness + 1.0)
+        brightest = HIGHLIGHT * (self.brightness + 1.0)
         if brightest < WHITE:
             white = np.maximum(bright - brightest, 0.0)[..., None] / (WHITE - brightest)
             painted = painted + white * (WHITE - painted)
@@ -185,9 +231,10 @@ def find_drawn_material(
         return None
     apart = evidence.apart(share, core, evidence.old_colour(share, core))
     share = share * (1.0 - _softened(apart))
-    bright = luma(photo)
-    brightness = float((bright * share)[core].sum() / share[core].sum())
-    return _hardened(share), replace(look, brightness=brightness).softened(bright[core & (share > 0.5)])
+    brightness = float((luma(photo) * share)[core].sum() / share[core].sum())
+    lightness = to_lab(photo)[..., 0][core & (share > 0.5)]
+    shading = Shading.of(lightness, look.colour) if len(lightness) else None
+    return _hardened(share), replace(look, brightness=brightness, shading=shading)
 
 
 def _core(thing: Mask) -> Pixels:
