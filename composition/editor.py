@@ -356,7 +356,7 @@ async def _prepared(ctx: EditContext, *, several: bool) -> Located | Undone:
 async def _located(ctx: EditContext, *, several: bool) -> Located | Undone:
     async def located() -> Located:
         mask = await PIPELINES[ctx.plan.decision.pipeline].locate(ctx)
-        return await with_references(Located(ctx=ctx, mask=mask))
+        return await with_references(Located.at(ctx, mask))
 
     return await _or_undone(ctx, located(), several=several)
 

@@ -58,7 +58,7 @@ LIGHTNESS_ROOM = (2.0, 98.0)
 """Between these L* it does."""
 STEEPEST = 2.0
 """Light on very dark cloth is haze and gloss more than shade: no step of it grows by more than this."""
-LEAST_GAIN = 0.5
+LEAST_GAIN = 0.35
 """Rather than lose more of its light, a material is less light than its colour: white cloth has grey folds."""
 WHITE = 255.0
 NEAREST, ASKED = 0.05, 45.0

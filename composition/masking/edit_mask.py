@@ -34,6 +34,7 @@ class EditMask:
         detections: the instances that it was made from.
         exact: it is the user's own mask, which is not dilated.
         outlined: `thing` is the outline of what keeps its shape, and is blended in along it.
+        known: whether the profile's models were made for images of this kind, as far as that was asked.
         own: > 0 is nearer to this edit's thing than to those of others; None: there are no others.
     """
 
@@ -47,6 +48,7 @@ class EditMask:
     detections: tuple[Detection, ...]
     exact: bool
     outlined: bool
+    known: bool = True
     blend: float = 1.0
     own: Mask | None = None
 
@@ -63,6 +65,7 @@ class EditMask:
             detections=self.detections,
             exact=self.exact,
             outlined=self.outlined,
+            known=self.known,
             protected=self.protected,
         )
 
@@ -121,4 +124,5 @@ def grown(region: Region, plan: EditPlan, native_size: int) -> EditMask:
         detections=region.detections,
         exact=region.exact,
         outlined=region.outlined,
+        known=region.known,
     )

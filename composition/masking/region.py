@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from composition.decision import EditPlan, Position
+from composition.decision import BodyRegion, EditPlan, Position
 from composition.errors import EmptyMask, NoDetection
 from composition.images import Box, DepthMap, Detection, Image, Mask, Pose
 from composition.imaging import masks
@@ -66,6 +66,7 @@ class Region:
         detections: the instances that it was made from.
         exact: the mask or the box is the user's own, to be feathered but not dilated.
         outlined: the thing keeps its shape and the mask is its own outline, so it is blended in along it.
+        known: whether the profile's models were made for images of this kind, as far as that was asked.
         protected: (H, W), > 0 stays as it is, however far the mask grows: a face, hands, what the prompt
             keeps. None: nothing is.
     """
@@ -74,6 +75,7 @@ class Region:
     detections: tuple[Detection, ...] = ()
     exact: bool = False
     outlined: bool = False
+    known: bool = True
     protected: Mask | None = None
 
 
@@ -126,7 +128,7 @@ async def _marked(mark: Mark, scene: Scene, plan: EditPlan, segmenter: Segmenter
     if outline.any():
         if mark.on_thing and not any(outline[int(point.y), int(point.x)] for point in mark.on_thing):
             journal.warn("the silhouette that SAM drew holds none of the points")
-        return Region(thing=outline, outlined=plan.decision.keeps_shape)
+        return Region(thing=outline, outlined=plan.decision.keeps_shape, known=outlines.known)
     if drawn is None:
         raise EmptyMask("SAM sees no thing where the points are: move them, or send a box")
     journal.warn("the refined mask was empty: the box is used")
@@ -144,12 +146,13 @@ async def _named(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jo
         return _nothing_found(scene, plan, journal)
     if target.phrase is None and not target.complement:
         return Region(thing=_boxes(chosen, scene), detections=chosen)
-    thing, outlined = await _silhouettes(chosen, scene, plan, segmenter, journal)
+    shape = await _silhouettes(chosen, scene, plan, segmenter, journal)
+    thing = shape.mask
     if target.complement:
         thing = masks.complement(thing)
         if not thing.any():
             raise EmptyMask("the subject fills the image: no background is left to repaint")
-    return Region(thing=thing, detections=chosen, outlined=outlined)
+    return Region(thing=thing, detections=chosen, outlined=shape.outlined, known=shape.known)
 
 
 async def _behind(
@@ -215,21 +218,42 @@ async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jou
         garments = select(scene.found, position=position, plural=True)
     else:
         garments = tuple(item for item in scene.found if _overlap(item.box, wearer.box) > 0.5)
-    garment, outlined = await _silhouettes(garments, scene, plan, segmenter, journal) if garments else (None, False)
+    garment = await _silhouettes(garments, scene, plan, segmenter, journal) if garments else None
+    if garment is None and pose is not None and plan.decision.keeps_shape and plan.refine_mask:
+        garment = await _unseen(region, pose, scene, plan, segmenter, journal)
     thing = await asyncio.to_thread(
         body.worn_mask,
         region,
-        garment,
+        None if garment is None else garment.mask,
         pose,
         wearer.box if wearer is not None else None,
         scene.size,
-        keeps_shape=outlined,
+        keeps_shape=garment is not None and garment.outlined and bool(garments),
         image=scene.image,
     )
     if thing is None or not thing.any():
         return _nothing_found(scene, plan, journal)
     protected = None if pose is None else body.protected_mask(pose, scene.size, region, scene.image)
-    return Region(thing=thing, detections=garments, outlined=outlined, protected=protected)
+    return Region(
+        thing=thing,
+        detections=garments,
+        outlined=garment is not None and garment.outlined,
+        known=garment is None or garment.known,
+        protected=protected,
+    )
+
+
+async def _unseen(
+    region: BodyRegion, pose: Pose, scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal
+) -> _Shape | None:
+    """The outline of a garment that the detector does not know, where the body part is that it is worn on."""
+    part = await asyncio.to_thread(body.region_mask, region, pose, scene.size)
+    if part is None:
+        return None
+    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+    box = Box(x0=float(columns[0]), y0=float(rows[0]), x1=float(columns[-1] + 1), y1=float(rows[-1] + 1))
+    around = Detection(label=region.value, score=1.0, box=box)
+    return await _silhouettes([around], scene, plan, segmenter, journal)
 
 
 def _nothing_found(scene: Scene, plan: EditPlan, journal: Journal) -> Region:
@@ -255,25 +279,40 @@ def _third(scene: Scene, position: Position) -> Mask:
     return masks.boxes_to_mask([box], scene.size)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Shape:
+    """The pixels of instances (H, W; 0/255), whether they outline what keeps its shape, and `Region.known`."""
+
+    mask: Mask
+    outlined: bool = False
+    known: bool = True
+
+
 async def _silhouettes(
     chosen: Sequence[Detection], scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Journal
-) -> tuple[Mask, bool]:
-    """SAM's silhouettes when the plan refines masks, else the boxes; and whether they outline what keeps its shape."""
+) -> _Shape:
+    """SAM's silhouettes when the plan refines masks, else the boxes."""
     if not plan.refine_mask:
-        return _boxes(chosen, scene), False
+        return _Shape(mask=_boxes(chosen, scene))
     with journal.timed("refine"):
-        refined = await silhouettes(scene.image, chosen, segmenter=segmenter, journal=journal)
+        refined, known = await silhouettes(scene.image, chosen, segmenter=segmenter, journal=journal)
     if not refined.any():
         journal.warn("the refined mask was empty: the box is used")
-        return _boxes(chosen, scene), False
-    return refined, plan.decision.keeps_shape
+        return _Shape(mask=_boxes(chosen, scene), known=known)
+    return _Shape(mask=refined, outlined=plan.decision.keeps_shape, known=known)
 
 
-async def silhouettes(image: Image, chosen: Sequence[Detection], *, segmenter: Segmenter, journal: Journal) -> Mask:
-    """SAM's silhouettes of all instances (H, W; 0/255), solid, each in and close around its box; one call."""
+async def silhouettes(
+    image: Image, chosen: Sequence[Detection], *, segmenter: Segmenter, journal: Journal
+) -> tuple[Mask, bool]:
+    """SAM's silhouettes of all instances (H, W; 0/255), solid, each in and close around its box; one call.
+
+    And whether the profile's models were made for images of this kind.
+    """
     outlines = await segmenter.segment(image, chosen)
     journal.used(outlines.drawn_by)
-    return masks.union([masks.solid(_near(outline, item.box)) for outline, item in zip(outlines, chosen, strict=True)])
+    shapes = [masks.solid(_near(outline, item.box)) for outline, item in zip(outlines, chosen, strict=True)]
+    return masks.union(shapes), outlines.known
 
 
 async def _outlines(

@@ -32,8 +32,8 @@ REACH = 0.12
 SMALLEST, LARGEST = 0.00015, 0.008
 """Area of a hand as shares of the squared stature: half hidden in a sleeve, and with the fingers spread. More than that
 of skin's colour is a bare arm, or a wall."""
-MARGIN = 0.02
-"""Of the stature: what a thin shade or a watch hides of a hand."""
+GAP, MARGIN = 0.02, 0.015
+"""Of the stature: what a watch or a shade between fingers hides of a hand, and what its edge needs."""
 _LEAST_PIXELS = 20
 
 
@@ -80,12 +80,11 @@ class Skin:
         if not held or sum(np.count_nonzero(piece) for piece in held) > LARGEST * unit:
             return False
         hand = np.any(held, axis=0).astype(np.uint8) * np.uint8(255)
-        margin = max(1, round(MARGIN * stature))
-        padded = cv2.copyMakeBorder(hand, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
-        grown = cv2.dilate(
-            cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _round(MARGIN * stature)), _round(MARGIN * stature)
-        )
-        _lay(canvas, grown, window[0].start - margin, window[1].start - margin)
+        room = max(1, round(GAP * stature))
+        padded = cv2.copyMakeBorder(hand, room, room, room, room, cv2.BORDER_CONSTANT)
+        closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _round(GAP * stature))
+        grown = np.asarray(cv2.dilate(closed, _round(MARGIN * stature)), np.uint8)
+        _lay(canvas, grown, window[0].start - room, window[1].start - room)
         return True
 
 

@@ -91,6 +91,7 @@ def dump_state(state: ClipState) -> bytes:
             "detections": [asdict(one) for one in region.detections],
             "exact": region.exact,
             "outlined": region.outlined,
+            "known": region.known,
         }
     if shot.framing is not None:
         header["framing"] = {"crop": _dumped(shot.framing.crop), "fit": asdict(shot.framing.fit)}
@@ -149,6 +150,7 @@ def _track(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
         detections=tuple(Detection(**{**one, "box": Box(**one["box"])}) for one in header["detections"]),
         exact=header["exact"],
         outlined=header["outlined"],
+        known=header["known"],
         protected=mask("protected") if "protected" in arrays else None,
     )
     return Track(region=region, found_area=header["found_area"], age=header["age"], doubtful=header["doubtful"])

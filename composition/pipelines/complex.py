@@ -23,7 +23,7 @@ async def locate(ctx: EditContext) -> EditMask:
 async def prepare(ctx: EditContext) -> Located:
     """Find it, and the structure that the controls with a scale in the plan preserve."""
     (mask, poses), depth = await together(_locate_with_poses(ctx), _estimate_depth(ctx))
-    return Located(ctx=ctx, mask=mask, structure=Structure(poses=poses, depth=depth))
+    return Located.at(ctx, mask, Structure(poses=poses, depth=depth))
 
 
 async def structure_of(ctx: EditContext) -> Structure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Self
 
 from composition.images import DepthMap, Detection, Pose
 from composition.masking.edit_mask import EditMask, make_edit_mask
@@ -12,6 +13,7 @@ from composition.masking.find import find, find_protected
 from composition.masking.region import Scene
 from composition.pipelines.context import EditContext
 from composition.pipelines.parallel import together
+from composition.pipelines.planning import for_unknown
 from composition.pipelines.referring import References, references_of
 
 
@@ -39,6 +41,12 @@ class Located:
     mask: EditMask
     structure: Structure = Structure()
     references: tuple[References, ...] = ()
+
+    @classmethod
+    def at(cls, ctx: EditContext, mask: EditMask, structure: Structure | None = None) -> Self:
+        """An edit where it was found, with the plan for what was found there."""
+        plan = ctx.plan if mask.known else for_unknown(ctx.plan, ctx.request.options)
+        return cls(ctx=replace(ctx, plan=plan), mask=mask, structure=structure or Structure())
 
 
 async def with_references(edit: Located) -> Located:

@@ -68,6 +68,16 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
     )
 
 
+def for_unknown(plan: EditPlan, options: EditOptions) -> EditPlan:
+    """The plan for a thing in an image of a kind that the profile's models were not made for.
+
+    Of a new colour the painter is believed in the colour only, as inside a mask by hand; it may all be new then.
+    """
+    if not plan.keep_light:
+        return plan
+    return replace(plan, drawn=True, strength=_given(options.strength, 1.0))
+
+
 def alike(plans: Sequence[EditPlan]) -> list[EditPlan]:
     """The plans of a request's edits, which share a denoising: with the first one's seeds and the LoRAs of all.
 

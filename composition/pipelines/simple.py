@@ -16,7 +16,7 @@ async def locate(ctx: EditContext) -> EditMask:
 
 async def prepare(ctx: EditContext) -> Located:
     """Find it; there is no structure to preserve."""
-    return Located(ctx=ctx, mask=await locate(ctx))
+    return Located.at(ctx, await locate(ctx))
 
 
 async def structure_of(ctx: EditContext) -> Structure:

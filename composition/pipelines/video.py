@@ -166,7 +166,7 @@ class ClipPainter:
             noise = NoiseOrigin.here((image.shape[0], image.shape[1]), mask.crop)
         if structure is None:
             structure = await self._pipelines.structure_of(await self._looked_at(ctx))
-        edit = await with_references(Located(ctx=ctx, mask=mask, structure=structure))
+        edit = await with_references(Located.at(ctx, mask, structure))
         self._note(ctx, number)
         known = Shot(track=track, framing=framing, noise=noise)
         follows = flow is not None and shot.noise is not None

@@ -31,15 +31,17 @@ class Outliner:
     def segment(self, queries: Sequence[SegmentQuery]) -> list[Outlines]:
         """The outlines of what each query marks, in order."""
         if self._home is None:
-            return _signed(self._sam.segment(queries), SAM)
+            return _by_sam(self._sam.segment(queries))
         return ask_by_home(
             self._home,
             queries,
             lambda query: query.image,
-            here=lambda known: _signed(self._sam.segment(known), SAM),
-            elsewhere=lambda others: _signed(self._grabcut.segment(others), GRABCUT),
+            here=lambda known: _by_sam(self._sam.segment(known)),
+            elsewhere=lambda others: [
+                Outlines(masks=masks, drawn_by=GRABCUT, known=False) for masks in self._grabcut.segment(others)
+            ],
         )
 
 
-def _signed(drawn: Sequence[tuple[Mask, ...]], by: str) -> list[Outlines]:
-    return [Outlines(masks=masks, drawn_by=by) for masks in drawn]
+def _by_sam(drawn: Sequence[tuple[Mask, ...]]) -> list[Outlines]:
+    return [Outlines(masks=masks, drawn_by=SAM) for masks in drawn]
