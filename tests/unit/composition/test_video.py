@@ -14,6 +14,7 @@ from composition.pipelines.clip_window import CARRIED_STRENGTH
 from composition.request import EditOptions, EditRequest, Keep, OnNoDetection
 from tests.fakes.fake_detector import detection
 from tests.fakes.fake_diffuser import FakeDiffuser
+from tests.fakes.fake_segmenter import FakeSegmenter
 
 SIDE = 60
 EXACT = {"mask_dilation_px": 0, "mask_blur_px": 0, "color_match": False, "keep_surroundings": Keep.OFF}
@@ -319,14 +320,22 @@ async def test_a_whole_image_is_repainted_in_every_frame(bench):
         assert (image != before).any(axis=-1).mean() > 0.95
 
 
-@pytest.mark.parametrize("prompt", ["replace the mug with a teapot", "make the mug blue"])
-async def test_an_interrupted_clip_goes_on_as_if_it_had_not_been(bench, prompt):
+@pytest.mark.parametrize(
+    ("prompt", "known"),
+    [("replace the mug with a teapot", True), ("make the mug blue", True), ("make the mug blue", False)],
+)
+async def test_an_interrupted_clip_goes_on_as_if_it_had_not_been(bench, prompt, known):
     frames = drive(9)
     options = {"prompt": prompt, "color_match": True}
-    whole, states, painter = await edit(table(bench, window=3, diffuser=Flickers(0)), frames, **options)
+
+    def anew():
+        return table(bench, window=3, diffuser=Flickers(0), segmenter=FakeSegmenter(known=known))
+
+    whole, states, painter = await edit(anew(), frames, **options)
     assert [state.done for state in states] == [3, 6, 9]
     state = load_state(dump_state(states[0]))
-    b = table(bench, window=3, diffuser=Flickers(0))
+    assert state.shot.track.region.known is (known or "replace" in prompt)
+    b = anew()
     rest, _, again = await edit(b, frames, state=state, before=(frames[2], whole[2]), **options)
     assert len(rest) == 6
     for image, wanted in zip(rest, whole[3:], strict=True):
