@@ -26,6 +26,7 @@ class Thing:
         recoloured: whether it is of one material, of another colour than what touches it: the one that is recoloured.
         outline: its polygons.
         without: what is in front of it, or of another material.
+        said: what a prompt without a mask calls it; None: nothing that could be found.
     """
 
     photograph: str
@@ -33,10 +34,15 @@ class Thing:
     recoloured: bool
     outline: Sequence[Polygon]
     without: Sequence[Polygon]
+    said: str | None = None
 
     def silhouette(self, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
         """Its pixels, bool of `size` (height, width)."""
-        return filled(self.outline, size) & ~filled(self.without, size)
+        return self.extent(size) & ~filled(self.without, size)
+
+    def extent(self, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        """Its pixels and those of what is in front of it or a part of it, bool of `size` (height, width)."""
+        return filled(self.outline, size)
 
 
 def load_things() -> list[Thing]:

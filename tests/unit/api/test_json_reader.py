@@ -125,11 +125,14 @@ BODIES = {
 
 @pytest.mark.parametrize("kind", BODIES)
 def test_no_block_of_a_large_body_takes_a_large_part_of_its_time(kind: str):
-    """The thread's own time, the best of three, as what else the machine does adds to it. Never all at once."""
-    body = b'{"base_image": "' + BODIES[kind] + b'"}'
-    at_once = thread_time(outcome, json.loads, body)
+    """The thread's own time, the best of three, as what else the machine does adds to it. Never all at once.
+
+    What is short is measured by what this machine takes for a plain body of 16 MiB.
+    """
+    body, plain = (b'{"base_image": "' + BODIES[one] + b'"}' for one in (kind, "base64"))
+    at_once, short = (min(thread_time(outcome, json.loads, one) for _ in range(3)) for one in (body, plain))
     longest = min(longest_block(body) for _ in range(3))
-    assert longest < max(0.6 * at_once, 0.2), (longest, at_once)
+    assert longest < max(0.6 * at_once, 1.5 * short), (longest, at_once, short)
 
 
 def longest_block(body: bytes) -> float:

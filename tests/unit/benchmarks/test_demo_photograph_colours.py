@@ -90,3 +90,28 @@ def test_ten_photographs_have_a_thing_to_recolour_each_and_up_to_five_that_are_o
 
 def test_every_outline_is_an_area():
     assert min(thing.silhouette((1200, 1200)).sum() for thing in load_things()) > 200
+
+
+def test_of_what_a_sentence_found_a_little_may_stray_near_and_no_more():
+    size = (400, 400)
+    thing = Thing(
+        photograph="p",
+        thing="cup",
+        recoloured=True,
+        outline=[[[100, 100], [299, 100], [299, 299], [100, 299]]],
+        without=[],
+    )
+    inside, light = thing.silhouette(size), np.linspace(0.6, 1.2, 400)[None, :, None]
+    photo, result = np.full((*size, 3), 128, np.uint8), np.full((*size, 3), 128, np.uint8)
+    for image, colour in ((photo, (180, 60, 40)), (result, COLOURS["blue"])):
+        image[inside] = np.broadcast_to(np.clip(np.array(colour) * light, 0, 255), (*size, 3))[inside]
+    result[90:100, 100:300] = 0
+    assert judge(thing, "blue", photo, result, found=True).right
+    assert not judge(thing, "blue", photo, result).right
+
+    result[0:6, 0:300] = 0
+    verdict = judge(thing, "blue", photo, result, found=True)
+    assert (verdict.strayed_px, verdict.allowed_px, verdict.right) == (1800, 2000, True)
+    result[390:400, 0:100] = 0
+    assert not judge(thing, "blue", photo, result, found=True).right
+    assert not judge(thing, "blue", photo, photo, found=True).right
