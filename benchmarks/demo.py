@@ -29,8 +29,8 @@ TINY_NOTICE = (
 )
 DEMO_NOTICE = (
     "Profile 'demo' has small models that were trained on a little painted world of cars, furniture and people. In\n"
-    "that world edits really work. On photographs people, vehicles and many things are found; region, blending and\n"
-    "untouched surroundings are real there, what is painted is a guess."
+    "that world edits really work. On photographs people, vehicles and many things are found, and take another colour\n"
+    "under the photograph's light; what else is painted there is a guess, untouched surroundings are real."
 )
 
 
@@ -90,7 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
         with httpx.Client(base_url=server.url, timeout=300) as client:
             rows = [(case, run_case(client, case)) for case in chosen]
     page = write_gallery(options.out, rows, notice=notice)
-    write_sheet(options.out, [row for row in rows if row[0].name.startswith("8.")])
+    for name, chapter in (("gallery", "8."), ("photographs", "9.")):
+        shown = [row for row in rows if row[0].name.startswith(chapter)]
+        if shown:
+            write_sheet(options.out / f"{name}.png", shown)
     print_table(rows)
     print(f"\n{notice}\n\ngallery: {page}")
     return 0

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import skimage.data
-from PIL import Image, ImageDraw
 
+from benchmarks.demo_photograph_things import load_things
 from demo_models.world.cars import Car
 from demo_models.world.furniture import Furniture
 from demo_models.world.palette import RIM_COLOURS, SURFACES
@@ -19,16 +19,6 @@ from demo_models.world.textures import Appearance, swatch
 from demo_models.world.wheels import Rim, rim_reference
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-_SUIT = [
-    *((22, 511), (45, 270), (110, 215), (120, 245), (155, 280), (205, 296), (255, 292), (300, 262), (308, 238)),
-    *((345, 270), (360, 345), (305, 380), (282, 440), (285, 511)),
-]
-"""The astronaut's suit, below the collar and left of the helmet, as a polygon."""
-_CUP = [
-    *((174, 120), (200, 180), (250, 205), (300, 208), (350, 195), (405, 130), (400, 190), (370, 240), (330, 275)),
-    *((290, 284), (250, 276), (215, 225), (185, 185)),
-]
-"""The outside of the coffee cup."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,15 +100,16 @@ def world_cases() -> list[Case]:
 
 
 def photo_recolours() -> list[Case]:
-    """Two photographs, which the demo models were not made to paint, with masks as a user would draw them."""
-    astronaut, coffee = skimage.data.astronaut(), skimage.data.coffee()
-    suit = Image.new("L", (astronaut.shape[1], astronaut.shape[0]))
-    ImageDraw.Draw(suit).polygon(_SUIT, fill=255)
-    cup = Image.new("L", (coffee.shape[1], coffee.shape[0]))
-    ImageDraw.Draw(cup).polygon(_CUP, fill=255)
+    """Photographs on which the demo models paint another colour.
+
+    What somebody wears is found there; a saucer is none of what is, and has a mask as a user would draw it.
+    """
+    coffee = skimage.data.coffee()
+    saucer = next(thing for thing in load_things() if thing.photograph == "coffee" and thing.recoloured)
+    mask = saucer.silhouette((coffee.shape[0], coffee.shape[1])).astype(np.uint8) * np.uint8(255)
     return [
-        Case(name="9.1 photograph, suit", prompt="make the suit green", base=astronaut, mask=np.asarray(suit)),
-        Case(name="9.2 photograph, cup", prompt="make the cup blue", base=coffee, mask=np.asarray(cup)),
+        Case(name="9.1 suit on a photograph", prompt="make the suit green", base=skimage.data.astronaut()),
+        Case(name="9.2 saucer in a mask by hand", prompt="make the saucer blue", base=coffee, mask=mask),
     ]
 
 

@@ -63,8 +63,8 @@ def _write_case(out: Path, case: Case, result: dict[str, Any]) -> dict[str, Any]
 TILE_PX, CAPTION_PX, INSET_PX, GAP_PX = 200, 26, 64, 10
 
 
-def write_sheet(out: Path, rows: list[tuple[Case, dict[str, Any]]]) -> Path:
-    """Write gallery.png: before (with the reference as an inset), mask and after of cases; its path."""
+def write_sheet(path: Path, rows: list[tuple[Case, dict[str, Any]]]) -> None:
+    """Write an image of cases: before (with the reference as an inset), mask and after."""
     width, height = 3 * TILE_PX + GAP_PX, TILE_PX + CAPTION_PX + GAP_PX
     sheet = Image.new("RGB", (2 * width - GAP_PX, height * -(-len(rows) // 2)), "white")
     pen = ImageDraw.Draw(sheet)
@@ -80,6 +80,4 @@ def write_sheet(out: Path, rows: list[tuple[Case, dict[str, Any]]]) -> Path:
         if case.reference is not None:
             inset = ImageOps.fit(Image.fromarray(case.reference), (INSET_PX, INSET_PX), Image.Resampling.LANCZOS)
             sheet.paste(ImageOps.expand(inset, 2, "white"), (left, top + CAPTION_PX))
-    path = out / "gallery.png"
     sheet.save(path, optimize=True)
-    return path
