@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from composition.images import Image, Mask
-from composition.imaging.lab import to_lab
-from composition.masking.anatomy import Disc, Point, Skeleton, draw_hull
+from composition.imaging.lab import Lab, to_lab
+from composition.masking.anatomy import Disc, Joint, Point, Skeleton, discs, draw_hull
 from composition.masking.body_shapes import draw_face
 
 CHEEKS = ((-0.15, -0.12), (0.15, -0.12), (0.0, -0.2), (0.0, -0.05))
@@ -25,6 +25,8 @@ SAME_HUE, SAME_LIGHT = 14.0, 30.0
 """Differences of a* and b*, and of L*, up to which a pixel is surely of the face's skin."""
 LOOSER = 1.6
 """So many times as far it may be where it touches such skin: fingers in their own shade."""
+WORN = 0.3
+"""Of the trunk having the skin's colour, that tells no hand from a sleeve."""
 SURE_SHARE = 0.3
 """Of a hand's pixels that are surely skin."""
 REACH = 0.12
@@ -47,7 +49,7 @@ class Skin:
 
     @classmethod
     def of(cls, image: Image, body: Skeleton) -> Skin | None:
-        """None where the face is not seen, or the image has no colours."""
+        """None where the face is not seen, the image has no colours, or what is worn has those of the face."""
         if body.head is None or body.stature <= 0.0:
             return None
         cheeks, face = np.zeros(image.shape[:2], np.uint8), np.zeros(image.shape[:2], np.uint8)
@@ -60,18 +62,32 @@ class Skin:
         if np.hypot(colour[1], colour[2]) < LEAST_CHROMA:
             return None
         draw_face(face, body)
-        return cls(image=image, colour=colour.astype(np.float32), face=face)
+        skin = cls(image=image, colour=colour.astype(np.float32), face=face)
+        return None if skin._is_worn(body) else skin
+
+    def _is_worn(self, body: Skeleton) -> bool:
+        """Whether the trunk has the skin's colour, so that a sleeve may have it."""
+        trunk = np.zeros(self.image.shape[:2], np.uint8)
+        corners = body.known(Joint.RIGHT_SHOULDER, Joint.LEFT_SHOULDER, Joint.RIGHT_HIP, Joint.LEFT_HIP)
+        if len(corners):
+            draw_hull(trunk, discs(corners, 0.02 * body.stature))
+        seen = self.image[(trunk > 0) & (self.face == 0)]
+        return bool(len(seen)) and float(self._surely(to_lab(seen)).mean()) > WORN
+
+    def _surely(self, lab: Lab, looser: float = 1.0) -> npt.NDArray[np.bool_]:
+        """Which colours (..., 3) are those of the skin, in somewhat other light."""
+        apart = np.abs(lab - self.colour)
+        hue = np.hypot(apart[..., 1], apart[..., 2])
+        return np.asarray((hue < looser * SAME_HUE) & (apart[..., 0] < looser * SAME_LIGHT))
 
     def draw_hand(self, canvas: Mask, wrist: Point, stature: float) -> bool:
         """Draw the hand at a wrist with 255 on the canvas (H, W); False where no colour tells it."""
         window = _window(wrist, REACH * stature, canvas.shape[:2])
         if window is None:
             return False
-        apart = np.abs(to_lab(self.image[window]) - self.colour)
-        hue, light = np.hypot(apart[..., 1], apart[..., 2]), apart[..., 0]
+        lab = to_lab(self.image[window])
         near = _disc(wrist, REACH * stature, window) & (self.face[window] == 0)
-        sure = near & (hue < SAME_HUE) & (light < SAME_LIGHT)
-        perhaps = near & (hue < LOOSER * SAME_HUE) & (light < LOOSER * SAME_LIGHT)
+        sure, perhaps = near & self._surely(lab), near & self._surely(lab, LOOSER)
         opened = cv2.morphologyEx(perhaps.astype(np.uint8), cv2.MORPH_OPEN, _round(0.003 * stature))
         count, numbers = cv2.connectedComponents(opened)
         pieces = [numbers == number for number in range(1, count)]

@@ -18,10 +18,10 @@ ALONG = (400, 336)
 """Where the forearm points to; the coat is there."""
 
 
-def photograph(*, hand=HAND, radius=20, skin=SKIN, wall=WALL, arms=COAT):
+def photograph(*, hand=HAND, radius=20, skin=SKIN, wall=WALL, arms=COAT, coat=COAT):
     """Somebody in a coat; a hand of that radius at a place. RGB (680, 480, 3)."""
     image = np.full((*SIZE, 3), wall, np.uint8)
-    cv2.rectangle(image, (90, 130), (440, 420), COAT, -1)
+    cv2.rectangle(image, (90, 130), (440, 420), coat, -1)
     cv2.ellipse(image, (200, 75), (38, 52), 0, 0, 360, skin, -1)
     cv2.line(image, STANDING["l_elbow"], STANDING["l_wrist"], arms, 34)
     if hand is not None:
@@ -64,8 +64,9 @@ def test_the_other_hand_is_where_its_pose_puts_it():
         photograph(wall=SKIN, hand=(430, 300), radius=60),
         np.repeat(photograph().mean(axis=2).astype(np.uint8)[..., None], 3, axis=2),
         photograph(radius=2),
+        photograph(coat=(200, 165, 140)),
     ],
-    ids=["bare arms", "no hand to be seen", "a wall like skin", "no colours", "a speck"],
+    ids=["bare arms", "no hand to be seen", "a wall like skin", "no colours", "a speck", "a coat like skin"],
 )
 def test_where_colour_tells_nothing_the_pose_does(image):
     assert np.array_equal(protected(image), guessed())
