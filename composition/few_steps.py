@@ -42,10 +42,10 @@ FEW_STEPS: Final[Mapping[Speed, FewSteps]] = {
     Speed.FAST: FewSteps(
         role="lcm-lora",
         sampler="LCM",
-        steps=6,
+        steps=4,
         least_steps=4,
         most_steps=8,
-        guidance_scale=1.5,
+        guidance_scale=1.0,
         most_guidance_scale=2.0,
     ),
     Speed.TURBO: FewSteps(
@@ -58,4 +58,4 @@ FEW_STEPS: Final[Mapping[Speed, FewSteps]] = {
         most_guidance_scale=1.0,
     ),
 }
-"""As the model cards say: LCM 4 to 8 steps at guidance 1 to 2, TCD without guidance. `Speed.NORMAL` is none of them."""
+"""As the model cards say: LCM 4 to 8 steps at guidance 1 (none) to 2, TCD without. `Speed.NORMAL` is none of them."""

@@ -1,13 +1,15 @@
 """detect -> **mask** -> condition: what stands in front of the thing that is repainted stays in front of it.
 
 A box, or a mask by hand, holds more than the thing: a person before the car, a chair before the table. What the
-analyzer saw there, and is neither the thing nor a part of it, keeps its pixels if it is nearer to the camera.
+analyzer saw there, and is neither the thing nor a part of it, keeps its pixels if it is nearer to the camera, or, where
+depth does not tell, if it interrupts the thing's own outline.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -25,8 +27,13 @@ WHOLE = 0.9
 """From this share of the region on, an object is what holds the region (the car of a wheel); it hides no thing."""
 MEANT = 0.8
 """From this share of its own pixels on that lie in a mask by hand, an object is meant to be repainted."""
-NEARER = 4
-"""Levels of depth (of 255) between two things of which one stands in front."""
+NEARER, FARTHER = 4, 16
+"""Levels of depth (of 255) from which on one thing surely stands in front of another, and behind it."""
+ENCLOSED, LEFT_OUT = 0.5, 0.3
+"""An object interrupts the thing's outline if so much of it, in the region, lies within the outline's convex hull, and
+of that the outline leaves out so much."""
+RIM_PX = 4.0
+"""So far around what stands in front nothing is repainted, in pixels of a 512-pixel image: outlines are no better."""
 
 
 def over(thing: Mask, found: Sequence[Detection], objects: Sequence[Detection]) -> tuple[Detection, ...]:
@@ -60,9 +67,33 @@ def in_front(thing: Mask, own: Mask | None, outlines: Sequence[Mask], depth: Dep
     itself = (region if own is None else own > 0) & ~(masks.union(others) > 0)
     if not itself.any():
         return None
-    nearest = np.median(depth[itself]) + NEARER
-    nearer = [outline for outline in others if np.median(depth[(outline > 0) & region]) >= nearest]
-    return masks.union(nearer) if nearer else None
+    level = float(np.median(depth[itself]))
+    front = [outline for outline in others if _is_before(outline > 0, region, own, depth, level)]
+    return masks.dilate(masks.union(front), masks.scale_px(RIM_PX, region.shape)) if front else None
+
+
+def _is_before(
+    shape: npt.NDArray[np.bool_], region: npt.NDArray[np.bool_], own: Mask | None, depth: DepthMap, level: float
+) -> bool:
+    """Whether an object stands before a thing at a level of depth."""
+    seen = shape & region
+    apart = float(np.median(depth[seen])) - level
+    if apart >= NEARER or apart <= -FARTHER or own is None:
+        return apart >= NEARER
+    within = seen & _hull(own)
+    left_out = within & (own == 0)
+    return bool(
+        np.count_nonzero(within) >= ENCLOSED * np.count_nonzero(seen)
+        and np.count_nonzero(left_out) >= LEFT_OUT * np.count_nonzero(within)
+    )
+
+
+def _hull(own: Mask) -> npt.NDArray[np.bool_]:
+    """The convex hull of an outline that has pixels, bool (H, W)."""
+    filled = np.zeros(own.shape, np.uint8)
+    corners = np.argwhere(own > 0)[:, ::-1].astype(np.int32)
+    cv2.fillConvexPoly(filled, cv2.convexHull(corners), 1)
+    return filled > 0
 
 
 def _is_another(shape: npt.NDArray[np.bool_], region: npt.NDArray[np.bool_], own: Mask | None) -> bool:

@@ -156,7 +156,7 @@ def test_what_is_pointed_at_has_a_silhouette_but_a_box_for_what_is_added_is_its_
 @pytest.mark.parametrize(
     ("given", "pace"),
     [
-        ({}, (6, 1.5)),
+        ({}, (4, 1.0)),
         ({"num_inference_steps": 1, "guidance_scale": 9.0}, (4, 2.0)),
         ({"num_inference_steps": 30, "guidance_scale": 1.0}, (8, 1.0)),
         ({"num_inference_steps": 5, "guidance_scale": 1.8}, (5, 1.8)),
