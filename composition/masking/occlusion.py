@@ -19,8 +19,9 @@ from composition.masking.select import likeness
 
 LEAST_SHARE = 0.01
 """Of the region; an object whose box covers less of it hides nothing that is worth a look."""
-SAME_THING = 0.5
-"""From this intersection over union on, two boxes or outlines are of one thing, which two detectors have seen."""
+SAME_BOX, SAME_THING = 0.8, 0.5
+"""From these intersections over unions on two boxes, and two outlines, are of one thing, which two detectors have seen.
+Outlines tell more: a chair's box may be most of the sofa's behind it."""
 PART = 0.9
 """From this share of its own pixels on that are the thing's, an object is a part of it."""
 WHOLE = 0.9
@@ -48,7 +49,7 @@ def over(thing: Mask, found: Sequence[Detection], objects: Sequence[Detection]) 
     reaching = [item for item in objects if np.count_nonzero(_within(thing, item)) > least]
     if not found:
         return tuple(item for item in reaching if np.count_nonzero(_within(thing, item)) < MEANT * item.box.area)
-    return tuple(item for item in reaching if all(likeness(item.box, own.box) < SAME_THING for own in found))
+    return tuple(item for item in reaching if all(likeness(item.box, own.box) < SAME_BOX for own in found))
 
 
 def in_front(thing: Mask, own: Mask | None, outlines: Sequence[Mask], depth: DepthMap) -> Mask | None:
