@@ -121,7 +121,7 @@ IDLE = {
         "negative_prompt has no effect at guidance_scale 1",
     ),
     "negative_prompt, fast": (
-        case({**FAST, "guidance_scale": 1.0}, negative_prompt="rust"),
+        case(FAST, negative_prompt="rust"),
         "negative_prompt has no effect at guidance_scale 1",
     ),
     "prompt": (
@@ -313,7 +313,7 @@ ACTING = {
     "guidance_scale": case({"guidance_scale": 9.0}),
     "guidance_scale, fast": case({**FAST, "guidance_scale": 1.2}),
     "negative_prompt": case({"guidance_scale": 1.1}, negative_prompt="rust"),
-    "negative_prompt, fast": case(FAST, negative_prompt="rust"),
+    "negative_prompt, fast": case({**FAST, "guidance_scale": 1.5}, negative_prompt="rust"),
     "guidance_scale 1 without a negative prompt": case({"guidance_scale": 1.0}),
     "prompt": case({}, REMOVE),
     "blend": case({"blend": 0.1}),
