@@ -131,7 +131,7 @@ def test_a_box_is_outlined_by_sam_and_the_click_that_these_models_cannot_use_bec
     visit.take("Colour change")
     visit.page.get_by_role("radio", name="Click").check()
     drag(visit, (0.5, 0.75))
-    visit.page.get_by_role("alert").get_by_text("trained with boxes only").wait_for()
+    visit.page.get_by_role("alert").get_by_text("good with boxes only").wait_for()
     assert visit.bodies("analyze")[-1]["config"]["points"] == [[128, 192]]
     visit.page.get_by_role("button", name="Draw a box instead").click()
     assert visit.page.get_by_role("radio", name="Box").is_checked()

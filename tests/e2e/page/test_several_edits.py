@@ -138,7 +138,7 @@ def test_a_click_that_these_models_cannot_use_becomes_a_box_here_too(visit):
     another(visit, "green car")
     visit.page.get_by_role("radio", name="Click").check()
     drag(visit, (0.5, 0.75))
-    visit.page.get_by_role("alert").get_by_text("trained with boxes only").wait_for()
+    visit.page.get_by_role("alert").get_by_text("good with boxes only").wait_for()
     visit.page.get_by_role("button", name="Draw a box instead").click()
     assert visit.page.get_by_role("radio", name="Box").is_checked()
 
