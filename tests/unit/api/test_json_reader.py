@@ -132,7 +132,7 @@ def test_no_block_of_a_large_body_takes_a_large_part_of_its_time(kind: str):
     body, plain = (b'{"base_image": "' + BODIES[one] + b'"}' for one in (kind, "base64"))
     at_once, short = (min(thread_time(outcome, json.loads, one) for _ in range(3)) for one in (body, plain))
     longest = min(longest_block(body) for _ in range(3))
-    assert longest < max(0.6 * at_once, 1.5 * short), (longest, at_once, short)
+    assert longest < max(0.6 * at_once, 3.0 * short), (longest, at_once, short)
 
 
 def longest_block(body: bytes) -> float:
