@@ -153,7 +153,7 @@ def draw_hand(canvas: Mask, body: Skeleton, arm: tuple[Joint, ...], fingers: Poi
         tips = wrist + _unit(wrist - elbow) * 0.09 * unit
         draw_hull(canvas, [Disc(centre=wrist, radius=0.035 * unit), Disc(centre=tips, radius=0.055 * unit)])
     elif wrist is not None:
-        draw_hull(canvas, [Disc(centre=wrist, radius=0.055 * unit)])
+        draw_hull(canvas, [Disc(centre=wrist, radius=0.06 * unit)])
 
 
 def _draw_limb(canvas: Mask, body: Skeleton, limb: tuple[Joint, ...], radii: tuple[float, ...]) -> None:
