@@ -71,6 +71,15 @@ def test_the_red_car_turns_blue_in_few_steps_as_well(edits, demo_url):
     assert np.array_equal(photo(fast["image"])[outside], case.base[outside])
 
 
+@pytest.mark.parametrize(("place", "channel"), [(4, 1), (5, 2)])
+def test_what_is_asked_to_be_green_and_blue_on_a_photograph_is(edits, place, channel):
+    case, result = edits[place]
+    before, after = case.base[photo(result["mask"]) == 255].mean(axis=0), mean_inside(case, result)
+    others = [other for other in range(3) if other != channel]
+    assert before[channel] < before[0] - 40, "both were red"
+    assert (after[channel] > after[others] + 15).all()
+
+
 def test_the_oak_table_turns_to_pale_stone(edits):
     case, result = edits[3]
     inside = photo(result["mask"]) == 255

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 torch = pytest.importorskip("torch")
 
-from demo_models.recipes.sam import SegmentRecipe, SegmentTrainer, clicks_on, instance_mask  # noqa: E402
+from demo_models.recipes.sam import SegmentRecipe, SegmentTrainer, _draw_boxes, clicks_on, instance_mask  # noqa: E402
 from demo_models.recipes.shards import SceneSet, Shard, front_noun, render_missing, render_shard, spec_of  # noqa: E402
 from demo_models.world.scenes import render, sample_spec  # noqa: E402
 from demo_models.world.seeds import TRAINING, TRAINING_HIDDEN  # noqa: E402
@@ -51,6 +51,26 @@ def test_a_hidden_thing_is_pointed_at_as_a_whole(hidden):
         }
         noun = spec.subject.noun
         assert alone[noun] in hidden.boxes(index)
+
+
+def test_half_of_the_examples_are_partly_hidden_and_things_come_more_often_than_their_parts(tmp_path):
+    folders = [tmp_path / name for name in ("hidden-0000", "train-0000")]
+    for folder, first, count in zip(folders, (TRAINING_HIDDEN.start, TRAINING.start), (2, 6), strict=True):
+        render_shard(folder, first, count)
+    both = SceneSet([Shard.open(folder) for folder in folders])
+    assert both.hidden.tolist() == [0, 1]
+    recipe, rng = SegmentRecipe(scenes=both, held_out=both), np.random.default_rng(3)
+    drawn = np.array([recipe._draw_scene(rng) for _ in range(2000)])
+    assert 0.57 < (drawn < 2).mean() < 0.68, "half of the draws, and a quarter of the rest"
+    assert set(drawn) == set(range(8))
+
+    index = next(i for i in range(8) if len({box.label for box in both.boxes(i)}) > 1)
+    noun, found = both.spec(index).subject.noun, both.boxes(index)
+    labels = [box.label for _ in range(700) for box in _draw_boxes(both, index, rng)]
+    (whole,) = (box for box in found if box.label == noun)
+    wholes = {whole.label, front_noun(both.spec(index))}
+    weights = sum(3.0 if box.label in wholes else 1.0 for box in found)
+    assert abs(labels.count(noun) / len(labels) - 3.0 / weights) < 0.06
 
 
 def test_hidden_scenes_are_for_those_who_ask_for_them(tmp_path, monkeypatch):
