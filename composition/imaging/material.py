@@ -232,7 +232,7 @@ def find_drawn_material(
     apart = evidence.apart(share, core, evidence.old_colour(share, core))
     share = share * (1.0 - _softened(apart))
     brightness = float((luma(photo) * share)[core].sum() / share[core].sum())
-    lightness = to_lab(photo)[..., 0][core & (share > 0.5)]
+    lightness = evidence.lightness(core & (share > 0.5))
     shading = Shading.of(lightness, look.colour) if len(lightness) else None
     return _hardened(share), replace(look, brightness=brightness, shading=shading)
 
@@ -258,6 +258,10 @@ class _Evidence:
         self._slices = ColourSlices.of(self._photo_lab, near, self._sigma_px)
         self._was, self._seen = self._average(self._photo_lab), self._average(self._painted_lab)
         self._change = distance(self._seen, self._was)
+
+    def lightness(self, where: Pixels) -> Plane:
+        """L* of the photograph there, (N,)."""
+        return self._photo_lab[..., 0][where]
 
     def first_guess(self, core: Pixels) -> Plane:
         """Where the model has painted the colour that it painted most, in whatever lightness."""

@@ -44,7 +44,8 @@ def protected_mask(pose: Pose, size: tuple[int, int], region: BodyRegion, image:
         own = np.zeros(size, np.uint8)
         draw_region(region, own, skeleton)
         canvas[own > 0] = 0
-    skin = None if image is None else Skin.of(image, skeleton)
+    known = all(knows_hand(fingers) for fingers in skeleton.hands)
+    skin = None if image is None or known else Skin.of(image, skeleton)
     for arm, fingers in zip((RIGHT_ARM, LEFT_ARM), skeleton.hands, strict=True):
         wrist = skeleton.get(arm[2])
         if skin is None or wrist is None or knows_hand(fingers) or not skin.draw_hand(canvas, wrist, skeleton.stature):
@@ -60,7 +61,7 @@ def worn_mask(
     size: tuple[int, int],
     *,
     keeps_shape: bool = False,
-    image: Image | None = None,
+    protected: Mask | None = None,
 ) -> Mask | None:
     """What is repainted for a thing worn on `region`: 0 or 255, of `size` (height, width).
 
@@ -72,7 +73,7 @@ def worn_mask(
         size: of the image.
         keeps_shape: the garment that is there stays and only its look changes: it is the garment's mask that counts,
             however far beyond the body part it goes.
-        image: (height, width, 3), in which hands are looked for; None: they are where the pose alone puts them.
+        protected: the pose's `protected_mask`, where it is known already; None: that of the pose alone.
 
     Returns:
         Garment and body part where they agree; the body part alone when the garment is missing or elsewhere; the
@@ -84,8 +85,10 @@ def worn_mask(
     chosen = garment if keeps_shape and garment is not None else _agreed(garment, part)
     if chosen is None:
         return None
-    if pose is not None:
-        chosen[protected_mask(pose, size, region, image) > 0] = 0
+    if protected is None and pose is not None:
+        protected = protected_mask(pose, size, region)
+    if protected is not None:
+        chosen[protected > 0] = 0
     return chosen if chosen.any() else None
 
 

@@ -221,6 +221,9 @@ async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jou
     garment = await _silhouettes(garments, scene, plan, segmenter, journal) if garments else None
     if garment is None and pose is not None and plan.decision.keeps_shape and plan.refine_mask:
         garment = await _unseen(region, pose, scene, plan, segmenter, journal)
+    protected = None
+    if pose is not None:
+        protected = await asyncio.to_thread(body.protected_mask, pose, scene.size, region, scene.image)
     thing = await asyncio.to_thread(
         body.worn_mask,
         region,
@@ -229,11 +232,10 @@ async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jou
         wearer.box if wearer is not None else None,
         scene.size,
         keeps_shape=garment is not None and garment.outlined and bool(garments),
-        image=scene.image,
+        protected=protected,
     )
     if thing is None or not thing.any():
         return _nothing_found(scene, plan, journal)
-    protected = None if pose is None else body.protected_mask(pose, scene.size, region, scene.image)
     return Region(
         thing=thing,
         detections=garments,
@@ -248,12 +250,13 @@ async def _unseen(
 ) -> _Shape | None:
     """The outline of a garment that the detector does not know, where the body part is that it is worn on."""
     part = await asyncio.to_thread(body.region_mask, region, pose, scene.size)
-    if part is None:
+    around = None if part is None else masks.window(part, -1.0)  # it adds a pixel of its own
+    if around is None:
         return None
-    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
-    box = Box(x0=float(columns[0]), y0=float(rows[0]), x1=float(columns[-1] + 1), y1=float(rows[-1] + 1))
-    around = Detection(label=region.value, score=1.0, box=box)
-    return await _silhouettes([around], scene, plan, segmenter, journal)
+    rows, columns = around
+    box = Box(x0=float(columns.start), y0=float(rows.start), x1=float(columns.stop), y1=float(rows.stop))
+    seen = Detection(label=region.value, score=1.0, box=box)
+    return await _silhouettes([seen], scene, plan, segmenter, journal)
 
 
 def _nothing_found(scene: Scene, plan: EditPlan, journal: Journal) -> Region:
