@@ -220,12 +220,12 @@ def find_drawn_material(
     """
     core = _core(thing)
     evidence = _Evidence(photo, painted, dilate(thing, NEAR_PX * scale) > 0, AVERAGED_PX * scale)
-    seen = evidence.first_guess(core)
     near = None if asked is None else evidence.painted_near(asked, core)
-    seen = seen if near is None else near
+    seen, own = near or (evidence.first_guess(core), None)
     if seen[core].mean() < LEAST_SEEN:
         return None
     look = replace(evidence.look(seen, core), follows=1.0)
+    look = look if own is None else replace(look, colour=own)
     share = evidence.alike(look, seen, core)
     if share[core].mean() < LEAST_MATERIAL:
         return None
@@ -276,10 +276,11 @@ class _Evidence:
         alike = distance(self._seen[..., 1:], most) < SAME_HUE / 2
         return np.asarray(core & alike & (self._change > PAINTED / 2), dtype=np.float32)
 
-    def painted_near(self, colour: Colour, core: Pixels) -> Plane | None:
-        """Where the model has painted what comes nearest to a colour; None where nothing comes near.
+    def painted_near(self, colour: Colour, core: Pixels) -> tuple[Plane, Colour] | None:
+        """Where the model has painted the colour (3,) that comes nearest to one, and that; None: nothing comes near.
 
         Every model has its own idea of what a word for a colour means: what it has painted nearest to it is that idea.
+        On a thing that it does not know, most of what it paints is paler, or in a shade that nothing casts there.
         """
         changed = core & (self._change > PAINTED / 2)
         if not changed.any():
@@ -289,7 +290,7 @@ class _Evidence:
         own = self._painted[nearest].mean(axis=0)
         if float(distance(to_lab(own)[1:], to_lab(colour)[1:])) > ASKED:
             return None
-        return np.asarray(changed & (self._from(own) < SAME_HUE / 2), dtype=np.float32)
+        return np.asarray(changed & (self._from(own) < SAME_HUE / 2), dtype=np.float32), own
 
     def alike(self, look: Look, seen: Plane, core: Pixels) -> Plane:
         """The share of the material where what is alike in the photograph is of it, or is not, all of it.

@@ -151,7 +151,7 @@ def draw_hand(canvas: Mask, body: Skeleton, arm: tuple[Joint, ...], fingers: Poi
         draw_hull(canvas, discs(fingers, 0.012 * unit))
     elif wrist is not None and elbow is not None:
         tips = wrist + _unit(wrist - elbow) * 0.09 * unit
-        draw_hull(canvas, [Disc(centre=wrist, radius=0.035 * unit), Disc(centre=tips, radius=0.055 * unit)])
+        draw_hull(canvas, [Disc(centre=wrist, radius=0.05 * unit), Disc(centre=tips, radius=0.055 * unit)])
     elif wrist is not None:
         draw_hull(canvas, [Disc(centre=wrist, radius=0.06 * unit)])
 
