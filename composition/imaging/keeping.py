@@ -158,7 +158,12 @@ def _share_before(before: Carried, around: tuple[slice, slice]) -> Plane:
 
 
 def _as_before(look: Look, was: Material) -> Look:
-    """A frame's look as the one before had it; of the model's own light only where this one knows that too."""
+    """A frame's look as the one before had it; of the model's own light only where this one knows that too.
+
+    Where this one has the photograph's light instead, its material is what that falls on, and is as bright as that.
+    """
+    if look.follows == 1.0 and was.follows < 1.0:
+        return replace(look, colour=was.colour)
     follows = was.follows if look.follows < 1.0 else 1.0
     return replace(look, colour=was.colour, brightness=was.brightness, follows=follows)
 
