@@ -63,6 +63,8 @@ LEAST_GAIN = 0.35
 WHITE = 255.0
 NEAREST, ASKED = 0.05, 45.0
 """The share of what was painted that says what the asked colour is to the model; so far may its hue be from it."""
+MOSTLY = 0.5
+"""From this share of the thing on that was painted about the asked colour, the model knows it: the mean is its idea."""
 LIGHTLY = 0.5
 """How much a difference of lightness counts against one of hue, where light may be any."""
 LEAST_SEEN = 0.005
@@ -225,7 +227,8 @@ def find_drawn_material(
     if seen[core].mean() < LEAST_SEEN:
         return None
     look = replace(evidence.look(seen, core), follows=1.0)
-    look = look if own is None else replace(look, colour=own)
+    if own is not None and seen[core].mean() < MOSTLY:
+        look = replace(look, colour=own)
     share = evidence.alike(look, seen, core)
     if share[core].mean() < LEAST_MATERIAL:
         return None
@@ -280,7 +283,7 @@ class _Evidence:
         """Where the model has painted the colour (3,) that comes nearest to one, and that; None: nothing comes near.
 
         Every model has its own idea of what a word for a colour means: what it has painted nearest to it is that idea.
-        On a thing that it does not know, most of what it paints is paler, or in a shade that nothing casts there.
+        On a thing that it hardly knows, the rest is paler, or in a shade that nothing casts there.
         """
         changed = core & (self._change > PAINTED / 2)
         if not changed.any():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -242,6 +244,21 @@ def test_a_frame_of_which_nothing_can_be_told_becomes_what_the_one_before_was():
     assert off(left_as_it_was.image, car.image, well_inside(car.window)) < 5.0
 
 
+def test_under_the_photographs_light_a_frame_is_as_bright_as_what_that_falls_on():
+    white, truth = Car((245, 245, 240)), Car((40, 120, 125))
+    dark = carried(white)
+    dark = replace(dark, material=replace(dark.material, colour=np.array((40, 120, 125), np.float32), brightness=80.0))
+    own_light, no_light = (
+        replace(dark, material=replace(dark.material, follows=follows)) for follows in (0.1, 1.0)
+    )
+    body = well_inside(white.body)
+    told, glaring = (keep(smeared(truth.image), white.image, white.mask, before=one) for one in (own_light, no_light))
+
+    assert off(told.image, truth.image, body) < 10
+    assert told.material.follows == 1.0
+    assert off(glaring.image, truth.image, body) > 30, "at 80 of 255 white would be glare"
+
+
 @pytest.mark.parametrize("colour", [(30, 50, 150), (60, 90, 230)])
 def test_a_frame_that_is_painted_in_another_shade_gets_that_of_the_one_before(colour):
     car, truth = Car(RED), Car(BLUE)
@@ -288,6 +305,18 @@ def test_the_asked_colour_is_found_among_others_that_the_model_painted_more_of()
 
     assert off(asked.image, Car(BLUE).image, body) < 14
     assert off(most.image, Car(BLUE).image, body) > 40
+
+
+@pytest.mark.parametrize(("known_px", "weight"), [(120, 1.0), (216, 0.3)])
+def test_of_a_thing_that_is_hardly_known_the_colour_is_what_was_painted_nearest_else_the_mean(known_px, weight):
+    car, pale, columns = Car(RED), np.array((40, 70, 176), float), np.arange(SIZE)[None]
+    painted = car.image.copy()
+    for left, right, colour in ((40, 90, BLUE), (90, known_px, pale), (known_px, 216, (205, 165, 135))):
+        painted[car.body & (columns >= left) & (columns < right)] = colour
+    kept = keep(painted, car.image, car.mask, drawn=True, asked=np.array(BLUE, np.float32))
+
+    expected = weight * np.array(BLUE, float) + (1 - weight) * pale
+    assert np.abs(kept.material.colour - expected).max() < 3.0
 
 
 def test_a_colour_that_the_model_has_not_painted_is_not_made_up():
