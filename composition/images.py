@@ -52,13 +52,11 @@ class Detection:
 class Outlines:
     """Silhouettes in the order in which they were asked for: binary masks (0/255) of the image's size.
 
-    `drawn_by` is the model that drew them, as `models_used` names it; "" where nothing was asked. `known` is whether
-    the image is of the kind that the profile's models were made for, as far as the profile has means to tell.
+    `drawn_by` is the model that drew them, as `models_used` names it; "" where nothing was asked.
     """
 
     masks: tuple[Mask, ...] = ()
     drawn_by: str = ""
-    known: bool = True
 
     def __iter__(self) -> Iterator[Mask]:
         return iter(self.masks)

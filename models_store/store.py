@@ -20,7 +20,7 @@ from composition.request import ControlType
 from composition.served import ServedModel
 from models_store.checkpoints import Checkpoint, UnfitCheckpoint, inspect
 from models_store.fitting import CHECKS
-from models_store.manifest import Model, load_manifest, repository_tag
+from models_store.manifest import HOME, Model, load_manifest, repository_tag
 from models_store.pipelines import FAMILIES, family_of, latent_cell_px, pipeline_class
 
 if TYPE_CHECKING:
@@ -185,6 +185,11 @@ class ModelSet:
     def is_replaced(self, role: str) -> bool:
         """Whether the configuration names another model than the profile's."""
         return self._origins[role].tag != self._manifest.tag(role)
+
+    @property
+    def is_of_one_kind(self) -> bool:
+        """Whether what paints was made for one kind of image, and a network tells that kind from all others."""
+        return self.has_part("yolox", HOME) and not self.is_replaced(self.base_role)
 
     def has_part(self, role: str, name: str) -> bool:
         """Whether there is such a part: some have only some models of a role, and none has a model in its place."""

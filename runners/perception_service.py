@@ -44,6 +44,12 @@ class PerceptionRunner(StaysForFront):
         return answers
 
     @batched(MAX_ANALYZED)
+    def knows(self, items: list[Parcel[Image]]) -> list[Answer[bool]]:
+        """See `AnalyzerRunner`."""
+        answers: list[Answer[bool]] = self._analyzer.knows(items)
+        return answers
+
+    @batched(MAX_ANALYZED)
     def classify_reference(self, items: list[Parcel[Image]]) -> list[Answer[dict[ReferenceKind, float]]]:
         """See `AnalyzerRunner`."""
         answers: list[Answer[dict[ReferenceKind, float]]] = self._analyzer.classify_reference(items)

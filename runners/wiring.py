@@ -58,10 +58,11 @@ def assemble(
 
     Raises: ModelsNotImported, UnservedPipeline: the base model is not there, or says not how it is to be asked.
     """
-    analyze, detect = BentoAnalyzer(analyzer), BentoDetector(detector)
-    extract, cards = BentoStructure(structure), [DiffusionClient(handle) for handle in (diffusion, *more_diffusion)]
-    perception = {"analyzer": analyze.state, "detector": detect.state, "structure": extract.state}
     store = ModelSet(config.models)
+    analyze = BentoAnalyzer(analyzer, of_one_kind=store.is_of_one_kind)
+    detect, extract = BentoDetector(detector), BentoStructure(structure)
+    cards = [DiffusionClient(handle) for handle in (diffusion, *more_diffusion)]
+    perception = {"analyzer": analyze.state, "detector": detect.state, "structure": extract.state}
     models = Models(
         analyzer=analyze,
         detector=detect,

@@ -37,6 +37,9 @@ class CachedAnalyzer(_CachedPort[Analyzer]):
             return await self._get("objects", lambda: self._inner.detect_objects(image), image)
         return await self._get("objects", lambda: self._inner.detect_objects(image, like=like), image, like)
 
+    async def knows(self, image: Image) -> bool:
+        return await self._get("kind", lambda: self._inner.knows(image), image)
+
     async def classify_reference(self, image: Image) -> Mapping[ReferenceKind, float]:
         return await self._get("reference", lambda: self._inner.classify_reference(image), image)
 

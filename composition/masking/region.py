@@ -39,6 +39,7 @@ class Scene:
         poses: of the people among `objects`, in their order; empty when no pose was estimated.
         look: what the analyzer sees, asked of it where the route needed none of that; and `depth`, the photograph's:
             both only where something may stand in front of the thing.
+        known: see `Region`.
     """
 
     image: Image
@@ -50,6 +51,7 @@ class Scene:
     poses: Sequence[Pose] = ()
     look: Callable[[], Awaitable[Sequence[Detection]]] | None = None
     depth: Callable[[], Awaitable[DepthMap]] | None = None
+    known: bool = True
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,7 +89,7 @@ async def make_region(scene: Scene, plan: EditPlan, *, segmenter: Segmenter, jou
         EmptyMask: the user's mask is empty, there is nothing where the user points, or the subject or what is
             protected leaves nothing to repaint.
     """
-    region = await _region(scene, plan, segmenter, journal)
+    region = replace(await _region(scene, plan, segmenter, journal), known=scene.known)
     if plan.spares_front and scene.look is not None and scene.depth is not None and not region.outlined:
         objects = occlusion.over(region.thing, region.detections, await scene.look())
         if objects:
@@ -128,7 +130,7 @@ async def _marked(mark: Mark, scene: Scene, plan: EditPlan, segmenter: Segmenter
     if outline.any():
         if mark.on_thing and not any(outline[int(point.y), int(point.x)] for point in mark.on_thing):
             journal.warn("the silhouette that SAM drew holds none of the points")
-        return Region(thing=outline, outlined=plan.decision.keeps_shape, known=outlines.known)
+        return Region(thing=outline, outlined=plan.decision.keeps_shape)
     if drawn is None:
         raise EmptyMask("SAM sees no thing where the points are: move them, or send a box")
     journal.warn("the refined mask was empty: the box is used")
@@ -152,7 +154,7 @@ async def _named(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jo
         thing = masks.complement(thing)
         if not thing.any():
             raise EmptyMask("the subject fills the image: no background is left to repaint")
-    return Region(thing=thing, detections=chosen, outlined=shape.outlined, known=shape.known)
+    return Region(thing=thing, detections=chosen, outlined=shape.outlined)
 
 
 async def _behind(
@@ -240,7 +242,6 @@ async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jou
         thing=thing,
         detections=garments,
         outlined=garment is not None and garment.outlined,
-        known=garment is None or garment.known,
         protected=protected,
     )
 
@@ -284,11 +285,10 @@ def _third(scene: Scene, position: Position) -> Mask:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Shape:
-    """The pixels of instances (H, W; 0/255), whether they outline what keeps its shape, and `Region.known`."""
+    """The pixels of instances (H, W; 0/255), and whether they outline what keeps its shape."""
 
     mask: Mask
     outlined: bool = False
-    known: bool = True
 
 
 async def _silhouettes(
@@ -298,24 +298,19 @@ async def _silhouettes(
     if not plan.refine_mask:
         return _Shape(mask=_boxes(chosen, scene))
     with journal.timed("refine"):
-        refined, known = await silhouettes(scene.image, chosen, segmenter=segmenter, journal=journal)
+        refined = await silhouettes(scene.image, chosen, segmenter=segmenter, journal=journal)
     if not refined.any():
         journal.warn("the refined mask was empty: the box is used")
-        return _Shape(mask=_boxes(chosen, scene), known=known)
-    return _Shape(mask=refined, outlined=plan.decision.keeps_shape, known=known)
+        return _Shape(mask=_boxes(chosen, scene))
+    return _Shape(mask=refined, outlined=plan.decision.keeps_shape)
 
 
-async def silhouettes(
-    image: Image, chosen: Sequence[Detection], *, segmenter: Segmenter, journal: Journal
-) -> tuple[Mask, bool]:
-    """SAM's silhouettes of all instances (H, W; 0/255), solid, each in and close around its box; one call.
-
-    And whether the profile's models were made for images of this kind.
-    """
+async def silhouettes(image: Image, chosen: Sequence[Detection], *, segmenter: Segmenter, journal: Journal) -> Mask:
+    """SAM's silhouettes of all instances (H, W; 0/255), solid, each in and close around its box; one call."""
     outlines = await segmenter.segment(image, chosen)
     journal.used(outlines.drawn_by)
     shapes = [masks.solid(_near(outline, item.box)) for outline, item in zip(outlines, chosen, strict=True)]
-    return masks.union(shapes), outlines.known
+    return masks.union(shapes)
 
 
 async def _outlines(

@@ -13,7 +13,7 @@ from composition.masking.find import find, find_protected
 from composition.masking.region import Scene
 from composition.pipelines.context import EditContext
 from composition.pipelines.parallel import together
-from composition.pipelines.planning import for_unknown
+from composition.pipelines.planning import for_unknown, minds_kind
 from composition.pipelines.referring import References, references_of
 
 
@@ -45,7 +45,11 @@ class Located:
     @classmethod
     def at(cls, ctx: EditContext, mask: EditMask, structure: Structure | None = None) -> Self:
         """An edit where it was found, with the plan for what was found there."""
-        plan = ctx.plan if mask.known else for_unknown(ctx.plan, ctx.request.options)
+        plan = ctx.plan
+        if not mask.known and minds_kind(plan):
+            if not plan.keep_light:
+                ctx.journal.warn("the models do not know images of this kind: of the new look only its colour is taken")
+            plan = for_unknown(plan, ctx.request.options)
         return cls(ctx=replace(ctx, plan=plan), mask=mask, structure=structure or Structure())
 
 
@@ -98,6 +102,7 @@ async def mask_of(ctx: EditContext, found: Found, poses: Sequence[Pose] = ()) ->
     Raises:
         NoDetection, EmptyMask: as `make_edit_mask`.
     """
+    known = not minds_kind(ctx.plan) or await ctx.models.analyzer.knows(ctx.request.base)
     scene = Scene(
         image=ctx.request.base,
         user_mask=ctx.request.mask,
@@ -108,6 +113,7 @@ async def mask_of(ctx: EditContext, found: Found, poses: Sequence[Pose] = ()) ->
         poses=poses,
         look=partial(objects_in, ctx),
         depth=partial(depth_of, ctx),
+        known=known,
     )
     return await make_edit_mask(
         scene, ctx.plan, segmenter=ctx.models.segmenter, native_size=ctx.native_size, journal=ctx.journal

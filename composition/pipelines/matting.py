@@ -27,7 +27,7 @@ def fills_boxes(mask: EditMask) -> bool:
 
 async def silhouette(ctx: EditContext, mask: EditMask, image: Image) -> Mask | None:
     """What the things in the mask's boxes cover in an image (H, W, 3), as (H, W; 0/255); None: that cannot be said."""
-    found, _ = await silhouettes(image, mask.detections, segmenter=ctx.models.segmenter, journal=ctx.journal)
+    found = await silhouettes(image, mask.detections, segmenter=ctx.models.segmenter, journal=ctx.journal)
     inside = np.minimum(found, mask.thing)
     return inside if np.count_nonzero(inside) >= LEAST_SHARE * np.count_nonzero(mask.thing) else None
 

@@ -28,6 +28,9 @@ class _AnalyzerOfOneKind:
     async def detect_objects(self, image: Image, *, like: Image | None = None) -> tuple[Detection, ...]:
         return await self._inner.detect_objects(image, like=_other(self._first, image))
 
+    async def knows(self, image: Image) -> bool:
+        return await self._inner.knows(self._first)
+
 
 class _DetectorOfOneKind:
     def __init__(self, inner: Detector, first: Image) -> None:

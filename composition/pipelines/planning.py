@@ -68,14 +68,17 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
     )
 
 
+def minds_kind(plan: EditPlan) -> bool:
+    """Whether `for_unknown` makes a difference: a thing keeps its shape, and the painter says more than its colour."""
+    return (plan.keep_light or plan.keep_parts) and not plan.drawn
+
+
 def for_unknown(plan: EditPlan, options: EditOptions) -> EditPlan:
     """The plan for a thing in an image of a kind that the profile's models were not made for.
 
-    Of a new colour the painter is believed in the colour only, as inside a mask by hand; it may all be new then.
+    Of a new look the painter is believed in the colour only, as inside a mask by hand; it may all be new then.
     """
-    if not plan.keep_light:
-        return plan
-    return replace(plan, drawn=True, strength=_given(options.strength, 1.0))
+    return replace(plan, keep_light=True, drawn=True, strength=_given(options.strength, 1.0))
 
 
 def alike(plans: Sequence[EditPlan]) -> list[EditPlan]:

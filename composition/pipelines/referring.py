@@ -135,7 +135,7 @@ async def _found(ctx: EditContext, mask: EditMask, words: str) -> Mask:
     part = masks.boxes_to_mask([item.box for item in inside], image.shape[:2])
     if ctx.plan.refine_mask:
         with journal.timed("refine"):
-            outlines, _ = await silhouettes(image, inside, segmenter=ctx.models.segmenter, journal=journal)
+            outlines = await silhouettes(image, inside, segmenter=ctx.models.segmenter, journal=journal)
         part = outlines if outlines.any() else part
     return np.minimum(part, mask.repaint)
 

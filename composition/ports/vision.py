@@ -11,13 +11,17 @@ from composition.marks import Mark
 
 
 class Analyzer(Protocol):
-    """Signals for the router: YOLOX and CLIP."""
+    """Signals for the router: YOLOX and CLIP; and what kind of image it is."""
 
     async def detect_objects(self, image: Image, *, like: Image | None = None) -> tuple[Detection, ...]:
         """COCO objects of the image (person, car, ...), best first, after NMS.
 
         Where images of one kind have a network of their own, that of `like` is asked, another image; None: its own.
         """
+        ...
+
+    async def knows(self, image: Image) -> bool:
+        """Whether the profile's models were made for images of this kind, as far as it has means to tell."""
         ...
 
     async def classify_reference(self, image: Image) -> Mapping[ReferenceKind, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from composition.images import Image
 from models_store.manifest import ELSEWHERE, HOME
 from models_store.store import ModelSet
 from runners.analyzer.clip import ClipClassifier
@@ -19,23 +21,23 @@ from runners.perception import PerceptionPlace
 class AnalyzerModels:
     yolox: Detector[ObjectsQuery]
     clip: ClipClassifier
+    home: Home | None
+
+    def knows(self, images: Sequence[Image]) -> list[bool]:
+        """Of each image whether the models were made for its kind."""
+        return [True] * len(images) if self.home is None else self.home.knows(images)
 
 
 def load_models(models: ModelSet, place: PerceptionPlace) -> AnalyzerModels:
     """From the model store to their place. Raises: ModelsNotImported."""
-    return AnalyzerModels(
-        yolox=_load_objects(models, place),
-        clip=ClipClassifier.load(models.path("clip"), place.home, place.dtype),
+    yolox: Detector[ObjectsQuery] = AskedByQueries(
+        YoloxDetector(open_network(models.part("yolox", "model"), place.device, home=place.home))
     )
-
-
-def _load_objects(models: ModelSet, place: PerceptionPlace) -> Detector[ObjectsQuery]:
-    detector = AskedByQueries(YoloxDetector(open_network(models.part("yolox", "model"), place.device, home=place.home)))
-    others = load_elsewhere(models, place)
-    if others is None:
-        return detector
-    home, elsewhere = others
-    return DetectorsByHome(home, here=detector, elsewhere=AskedByQueries(elsewhere))
+    home, elsewhere = load_elsewhere(models, place) or (None, None)
+    if home is not None and elsewhere is not None:
+        yolox = DetectorsByHome(home, here=yolox, elsewhere=AskedByQueries(elsewhere))
+    clip = ClipClassifier.load(models.path("clip"), place.home, place.dtype)
+    return AnalyzerModels(yolox=yolox, clip=clip, home=home)
 
 
 def load_elsewhere(models: ModelSet, place: PerceptionPlace) -> tuple[Home, YoloxDetector] | None:

@@ -55,6 +55,17 @@ class AnalyzerRunner(StaysForFront):
         )
 
     @batched(MAX_IMAGES)
+    def knows(self, items: list[Parcel[Image]]) -> list[Answer[bool]]:
+        """Whether the profile's models were made for images of each one's kind."""
+        return self._desk.answer(
+            "knows",
+            items,
+            self._models.knows,
+            doing="telling the image's kind",
+            module=self._models.yolox.module,
+        )
+
+    @batched(MAX_IMAGES)
     def classify_reference(self, items: list[Parcel[Image]]) -> list[Answer[dict[ReferenceKind, float]]]:
         """Probability per kind of what each reference shows."""
         return self._desk.answer(

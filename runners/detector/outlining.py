@@ -38,7 +38,7 @@ class Outliner:
             lambda query: query.image,
             here=lambda known: _by_sam(self._sam.segment(known)),
             elsewhere=lambda others: [
-                Outlines(masks=masks, drawn_by=GRABCUT, known=False) for masks in self._grabcut.segment(others)
+                Outlines(masks=masks, drawn_by=GRABCUT) for masks in self._grabcut.segment(others)
             ],
         )
 

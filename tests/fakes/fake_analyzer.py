@@ -7,10 +7,12 @@ from composition.images import Detection
 
 
 class FakeAnalyzer:
-    def __init__(self, *, objects=(), reference=None, prompt_structural=0.0):
+    def __init__(self, *, objects=(), reference=None, prompt_structural=0.0, known=True):
         self.objects: tuple[Detection, ...] = tuple(objects)
         self.reference: dict[ReferenceKind, float] = reference or {}
         self.prompt_structural = prompt_structural
+        self.known = known
+        self.kinds = 0
         self.calls: list[str] = []
         self.prompts: list[str] = []
         self.likes: list = []
@@ -19,6 +21,10 @@ class FakeAnalyzer:
         self.calls.append("objects")
         self.likes.append(like)
         return self.objects
+
+    async def knows(self, image):
+        self.kinds += 1
+        return self.known
 
     async def classify_reference(self, image):
         self.calls.append("reference")

@@ -17,11 +17,10 @@ def ellipse(box, size):
 
 
 class FakeSegmenter:
-    def __init__(self, *, empty=False, leaking=False, name="sam", known=True):
+    def __init__(self, *, empty=False, leaking=False, name="sam"):
         self.name = name
         self.empty = empty
         self.leaking = leaking
-        self.known = known
         self.calls = 0
         self.marks = []
 
@@ -35,7 +34,7 @@ class FakeSegmenter:
         return self._drawn(*(ellipse(item.box, size) for item in detections))
 
     def _drawn(self, *masks):
-        return Outlines(masks=masks, drawn_by=self.name, known=self.known)
+        return Outlines(masks=masks, drawn_by=self.name)
 
     async def segment_marked(self, image, mark):
         """The ellipse of the box; of points alone that around the first one, `CLICKED_PX` wide."""

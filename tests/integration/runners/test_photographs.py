@@ -65,6 +65,14 @@ def on(found, x, y):
     return found.box.x0 < x < found.box.x1 and found.box.y0 < y < found.box.y1
 
 
+def test_photographs_are_not_known_and_scenes_are(demo, painted_person):
+    from runners.analyzer.loading import load_models
+
+    images = [skimage.data.astronaut(), painted_person.image, skimage.data.coffee()]
+    assert load_models(demo, PLACE).knows(images) == [False, True, False]
+    assert demo.is_of_one_kind
+
+
 def test_a_person_and_a_motorcycle_on_photographs_are_seen_as_the_router_needs_them(objects):
     motorcycle = skimage.data.stereo_motorcycle()[0]
 

@@ -13,6 +13,7 @@ import pytest
 from composition.decision import ReferenceKind
 from composition.errors import InvalidInput
 from composition.images import Box, Detection
+from runners.remote import Answer
 
 REPOSITORY = Path(__file__).parents[3]
 NO_FRAMEWORK = """
@@ -72,6 +73,26 @@ async def test_the_analyzer_answers_its_port(analyzer):
     assert set(kinds) == set(ReferenceKind)
     assert sum(kinds.values()) == pytest.approx(1, abs=1e-5)
     assert 0 <= structural <= 1
+    assert await analyzer.knows(photo()), "of a profile whose models know all images nobody is asked"
+
+
+async def test_whether_an_image_is_known_is_asked_of_models_for_one_kind_only(analyzer):
+    from runners.analyzer.client import BentoAnalyzer
+    from runners.analyzer.service import AnalyzerRunner
+
+    class Stranger(AnalyzerRunner.inner):
+        def __init__(self):
+            self.asked = 0
+
+        async def knows(self, items):
+            self.asked += len(items)
+            return [Answer(False) for _ in items]
+
+    stranger = Stranger()
+    assert await BentoAnalyzer(stranger).knows(photo())
+    assert stranger.asked == 0
+    assert not await BentoAnalyzer(stranger, of_one_kind=True).knows(photo())
+    assert stranger.asked == 1
 
 
 async def test_the_detector_answers_its_ports(detector):

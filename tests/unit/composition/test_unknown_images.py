@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
@@ -25,12 +28,16 @@ MIDDLE = 180
 
 
 class HalfKnowing(FakeDiffuser):
-    """Paints the new colour left of the thing's middle, and something else right of it."""
+    """Paints the new colour left of the thing's middle, or so far, and something else right of it."""
+
+    def __init__(self, known_to=MIDDLE):
+        super().__init__()
+        self.known_to = known_to
 
     async def diffuse(self, request):
         self.requests.append(request)
         image = np.full_like(request.image, CLAY)
-        image[:, : int(image.shape[1] * MIDDLE / SIZE[1])] = GREEN
+        image[:, : int(image.shape[1] * self.known_to / SIZE[1])] = GREEN
         yield DiffusionResult(image=image, models_used=("sd-inpainting",))
 
 
@@ -47,7 +54,12 @@ def asked(prompt, **options):
 
 
 def mug(bench, *, known, **fakes):
-    return bench(detector=FakeDetector({"mug": [MUG]}), segmenter=FakeSegmenter(known=known, name="grabcut"), **fakes)
+    return bench(
+        analyzer=FakeAnalyzer(known=known),
+        detector=FakeDetector({"mug": [MUG]}),
+        segmenter=FakeSegmenter(name="grabcut"),
+        **fakes,
+    )
 
 
 def green(image):
@@ -73,7 +85,9 @@ async def test_all_of_the_thing_takes_the_colour_that_the_painter_put_on_half_of
         (False, "make the mug green", {}, 1.0),
         (False, "make the mug green", {"strength": 0.6}, 0.6),
         (True, "make the mug green", {}, Config().generation.appearance_strength),
-        (False, "make the mug of marble", {}, Config().generation.appearance_strength),
+        (False, "make the mug of marble", {}, 1.0),
+        (True, "make the mug of marble", {}, Config().generation.appearance_strength),
+        (False, "make the mug of marble", {"keep_parts": Keep.OFF}, Config().generation.appearance_strength),
     ],
 )
 async def test_as_only_the_colour_is_taken_all_may_be_painted_anew(bench, known, prompt, options, strength):
@@ -84,6 +98,39 @@ async def test_as_only_the_colour_is_taken_all_may_be_painted_anew(bench, known,
     assert "grabcut" in result.models_used
 
 
+ONLY_COLOUR = "the models do not know images of this kind: of the new look only its colour is taken"
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_of_a_new_material_only_the_colour_is_taken_under_the_photographs_light(bench, by_hand):
+    request = replace(asked("make the mug of marble"), mask=ellipse(MUG.box, SIZE) if by_hand else None)
+    b = mug(bench, known=False, diffuser=HalfKnowing(200))
+    result = await b.edit(request)
+    inside = ellipse(MUG.box, SIZE) > 0
+    left = cv2.erode(inside.astype(np.uint8), np.ones((31, 31))) * (np.mgrid[: SIZE[0], : SIZE[1]][1] < MIDDLE - 20) > 0
+    seen, shown = (image[left].mean(axis=1) for image in (photograph(), result.image))
+
+    assert ONLY_COLOUR in result.metadata["warnings"]
+    assert green(result.image)[left].mean() > 0.9
+    assert np.corrcoef(seen, shown)[0, 1] > 0.9
+    known = await mug(bench, known=True, diffuser=HalfKnowing(200)).edit(request)
+    assert ONLY_COLOUR not in known.metadata["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked_for"), [("make the mug green", 0), ("replace the mug with a lamp", 0), ("marble mug", 1)]
+)
+async def test_inside_a_mask_the_kind_is_asked_where_that_makes_a_difference(bench, prompt, asked_for):
+    b = mug(bench, known=True)
+    await b.edit(replace(asked(prompt), mask=ellipse(MUG.box, SIZE)))
+    assert b.analyzer.kinds == asked_for
+
+
+async def test_a_new_colour_needs_no_warning(bench):
+    result = await mug(bench, known=False).edit(asked("make the mug green"))
+    assert ONLY_COLOUR not in result.metadata["warnings"]
+
+
 async def test_an_analysis_tells_the_same_strength(bench):
     analysis = await mug(bench, known=False).editor.analyze(asked("make the mug green"), request_id="test")
     assert analysis.metadata["edits"][0]["strength"] == 1.0
@@ -92,9 +139,9 @@ async def test_an_analysis_tells_the_same_strength(bench):
 def dressed(bench, *, known, **fakes):
     """Somebody whose garment the detector does not see."""
     return bench(
-        analyzer=FakeAnalyzer(objects=[PERSON]),
+        analyzer=FakeAnalyzer(objects=[PERSON], known=known),
         detector=FakeDetector({}),
-        segmenter=FakeSegmenter(known=known, name="grabcut", **fakes),
+        segmenter=FakeSegmenter(name="grabcut", **fakes),
     )
 
 

@@ -12,9 +12,9 @@ from composition.errors import InvalidInput, NoDetection
 from composition.pipelines.clip_state import dump_state, load_state
 from composition.pipelines.clip_window import CARRIED_STRENGTH
 from composition.request import EditOptions, EditRequest, Keep, OnNoDetection
+from tests.fakes.fake_analyzer import FakeAnalyzer
 from tests.fakes.fake_detector import detection
 from tests.fakes.fake_diffuser import FakeDiffuser
-from tests.fakes.fake_segmenter import FakeSegmenter
 
 SIDE = 60
 EXACT = {"mask_dilation_px": 0, "mask_blur_px": 0, "color_match": False, "keep_surroundings": Keep.OFF}
@@ -329,7 +329,7 @@ async def test_an_interrupted_clip_goes_on_as_if_it_had_not_been(bench, prompt, 
     options = {"prompt": prompt, "color_match": True}
 
     def anew():
-        return table(bench, window=3, diffuser=Flickers(0), segmenter=FakeSegmenter(known=known))
+        return table(bench, window=3, diffuser=Flickers(0), analyzer=FakeAnalyzer(known=known))
 
     whole, states, painter = await edit(anew(), frames, **options)
     assert [state.done for state in states] == [3, 6, 9]

@@ -215,3 +215,11 @@ def test_the_second_network_goes_with_the_first_when_another_model_takes_its_pla
     assert same.has_part("yolox", "elsewhere")
     assert not another.has_part("yolox", "elsewhere")
     assert another.has_part("dwpose", "elsewhere")
+    assert same.is_of_one_kind
+    assert not another.is_of_one_kind, "nothing tells the kinds apart"
+
+
+def test_another_base_model_knows_images_of_every_kind(tmp_path: Path) -> None:
+    assert ModelSet(ModelsConfig(profile="demo")).is_of_one_kind
+    assert not ModelSet(ModelsConfig(profile="demo", base_model=str(tmp_path))).is_of_one_kind
+    assert not ModelSet(ModelsConfig(profile="sd15")).is_of_one_kind

@@ -248,9 +248,7 @@ def test_under_the_photographs_light_a_frame_is_as_bright_as_what_that_falls_on(
     white, truth = Car((245, 245, 240)), Car((40, 120, 125))
     dark = carried(white)
     dark = replace(dark, material=replace(dark.material, colour=np.array((40, 120, 125), np.float32), brightness=80.0))
-    own_light, no_light = (
-        replace(dark, material=replace(dark.material, follows=follows)) for follows in (0.1, 1.0)
-    )
+    own_light, no_light = (replace(dark, material=replace(dark.material, follows=follows)) for follows in (0.1, 1.0))
     body = well_inside(white.body)
     told, glaring = (keep(smeared(truth.image), white.image, white.mask, before=one) for one in (own_light, no_light))
 

@@ -86,7 +86,6 @@ def test_grabcut_draws_where_the_home_of_an_image_is_elsewhere_and_is_named():
     first, second = Outliner(sam, Home(BrightnessHome())).segment([photograph, painted])
 
     assert (first.drawn_by, second.drawn_by) == ("grabcut", "sam")
-    assert (first.known, second.known) == (False, True)
     assert sam.asked == [painted]
     assert (len(first), len(second)) == (1, 2)
     assert overlap(next(iter(first)), DISC) > 0.9
@@ -96,5 +95,5 @@ def test_without_a_home_sam_draws_everything():
     sam = Sam()
     (drawn,) = Outliner(sam).segment([SegmentQuery(image=photo(60), marks=(Mark(points=(Point(9, 9),)),))])
 
-    assert (drawn.drawn_by, drawn.known) == ("sam", True)
+    assert drawn.drawn_by == "sam"
     assert len(sam.asked) == 1
