@@ -23,6 +23,8 @@ from composition.imaging.one_look import Rgb, Surface
 
 CARRIED_SHARE = 0.9
 """What the frame before says of the material in a clip, where the flow is sure; each decides anew about the rest."""
+SPECK = 0.005
+"""A piece of the material below this share of its largest one is what happens to look like it."""
 WORKING_PX = 384
 """The material is looked for with at most this many pixels along the long side; its edges are the photograph's own."""
 
@@ -126,6 +128,7 @@ def keep(
         share, look = _share_before(before, around), _evenly(before.material, seen)
     else:
         return Kept(image=painted.copy())
+    share = _without_specks(share)
     material = _material(share, look, around, _size(thing))
     inside = thing[around] > 0
     kept_share = float(1.0 - share[inside].mean()) if parts else 0.0
@@ -144,6 +147,14 @@ def _at_own_size(share: Plane, look: Look, photo: Image, shrink: float) -> tuple
     height, width = photo.shape[:2]
     broad, alike = (cv2.resize(plane, (width, height)) for plane in (look.broad, look.alike))
     return enlarged(share, photo), replace(look, broad=broad, alike=alike)
+
+
+def _without_specks(share: Plane) -> Plane:
+    """The share of the material (H, W; 0..1) where it is in one piece with enough of it."""
+    _, pieces, sizes, _ = cv2.connectedComponentsWithStats((share > 0.0).astype(np.uint8), connectivity=8)
+    areas = sizes[:, cv2.CC_STAT_AREA]
+    areas[0] = 0
+    return np.where((areas >= SPECK * areas.max())[pieces], share, np.float32(0.0))
 
 
 def _steady(share: Plane, before: Carried, around: tuple[slice, slice]) -> Plane:
