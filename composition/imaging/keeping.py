@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from composition.images import Image, Mask
 from composition.imaging.guided import enlarged
-from composition.imaging.masks import scale_px, window
+from composition.imaging.masks import large_pieces, scale_px, window
 from composition.imaging.material import NEAR_PX, Look, Plane, find_drawn_material, find_material
 from composition.imaging.one_look import Rgb, Surface
 
@@ -151,10 +151,8 @@ def _at_own_size(share: Plane, look: Look, photo: Image, shrink: float) -> tuple
 
 def _without_specks(share: Plane) -> Plane:
     """The share of the material (H, W; 0..1) where it is in one piece with enough of it."""
-    _, pieces, sizes, _ = cv2.connectedComponentsWithStats((share > 0.0).astype(np.uint8), connectivity=8)
-    areas = sizes[:, cv2.CC_STAT_AREA]
-    areas[0] = 0
-    return np.where((areas >= SPECK * areas.max())[pieces], share, np.float32(0.0))
+    pieces, _ = large_pieces(share > 0.0, SPECK)
+    return np.where(pieces, share, np.float32(0.0))
 
 
 def _steady(share: Plane, before: Carried, around: tuple[slice, slice]) -> Plane:
@@ -173,10 +171,9 @@ def _as_before(look: Look, was: Material) -> Look:
 
     Where this one has the photograph's light instead, its material is what that falls on, and is as bright as that.
     """
-    if look.follows == 1.0 and was.follows < 1.0:
-        return replace(look, colour=was.colour)
     follows = was.follows if look.follows < 1.0 else 1.0
-    return replace(look, colour=was.colour, brightness=was.brightness, follows=follows)
+    brightness = look.brightness if follows > was.follows else was.brightness
+    return replace(look, colour=was.colour, brightness=brightness, follows=follows)
 
 
 def _evenly(was: Material, photo: npt.NDArray[np.float32]) -> Look:

@@ -85,15 +85,18 @@ def solid(outline: Mask) -> Mask:
 
     What is smaller than `SPECK_SHARE` of the largest piece goes: pieces of the outline, and holes in it.
     """
-    labels, areas = _pieces(outline > 0, connectivity=8)
-    if not areas.size:
-        return outline
-    least = SPECK_SHARE * areas.max()
-    kept = np.isin(labels, 1 + np.flatnonzero(areas >= least))
+    kept, least = large_pieces(outline > 0, SPECK_SHARE)
     labels, areas = _pieces(np.logical_not(kept), connectivity=4)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     holes = np.setdiff1d(1 + np.flatnonzero(areas < least), edge)
     return _as_mask(kept | np.isin(labels, holes))
+
+
+def large_pieces(masked: npt.NDArray[np.bool_], share: float) -> tuple[npt.NDArray[np.bool_], float]:
+    """The connected pieces (H, W) with at least a share of the largest one's area, and that area, in pixels."""
+    labels, areas = _pieces(masked, connectivity=8)
+    least = share * areas.max(initial=0)
+    return np.isin(labels, 1 + np.flatnonzero(areas >= least)), float(least)
 
 
 def firmed(alpha: Mask) -> Mask:

@@ -145,6 +145,17 @@ def test_around_the_thing_the_photograph_stays_bit_by_bit_whatever_haze_the_mode
     assert np.array_equal(kept[around], car.image[around])
 
 
+def test_a_speck_that_looks_like_the_material_stays_as_photographed_and_a_piece_of_it_does_not():
+    car, truth = Car(RED), Car(BLUE)
+    speck, piece = (slice(95, 99), slice(100, 104)), (slice(95, 115), slice(90, 145))
+    for part, kept in ((speck, True), (piece, False)):
+        photo, painted = car.image.copy(), truth.image.copy()
+        photo[part], painted[part] = RED, BLUE
+        image = keep(painted, photo, car.mask).image
+        assert np.array_equal(image[part], photo[part]) is kept
+        assert off(image, truth.image, well_inside(car.body)) < 8
+
+
 def test_the_edges_of_a_large_photograph_are_its_own():
     size = 1024
     car, truth = Car(RED, size), Car(BLUE, size)
