@@ -77,14 +77,20 @@ class Carried:
 
 
 def material_surface(
-    painted: Image, photo: Image, thing: Mask, *, drawn: bool = False, asked: Rgb | None = None
+    painted: Image,
+    photo: Image,
+    thing: Mask,
+    *,
+    drawn: bool = False,
+    asked: Rgb | None = None,
+    known: bool = True,
 ) -> Surface | None:
     """What colour `keep` would give the material that changes; None where it takes all as painted. As there."""
     around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
     if around is None:
         return None
     images = painted[around], photo[around], thing[around]
-    found = _found(*images, _size(thing), plain=True, drawn=drawn, asked=asked)
+    found = _found(*images, _size(thing), plain=True, drawn=drawn, asked=asked, known=known)
     return None if found is None else Surface(colour=found[1].colour, brightness=found[1].brightness)
 
 
@@ -98,6 +104,7 @@ def keep(
     colour: Rgb | None = None,
     drawn: bool = False,
     asked: Rgb | None = None,
+    known: bool = True,
     before: Carried | None = None,
 ) -> Kept:
     """The painted colour on the material that changes, under the photograph's light; the rest as photographed.
@@ -110,7 +117,8 @@ def keep(
         surface: not only the colour changes: the painted surface is taken as it is, with its own light.
         colour: that the material becomes, under its mean light; None: the painted one.
         drawn: the outline is a person's and says what is meant: see `find_drawn_material`.
-        asked: about which colour the model was asked for, where that is known.
+        asked: about which colour the model was asked for, where that can be told.
+        known: the model was made for images of this kind: see there.
         before: of a frame of a clip, which decides with this one what is of the material, and alone what that becomes.
     """
     around = window(thing, scale_px(NEAR_PX, thing.shape) * 1.5)
@@ -118,7 +126,7 @@ def keep(
         return Kept(image=painted.copy())
     seen = photo[around].astype(np.float32)
     images = painted[around], photo[around], thing[around]
-    found = _found(*images, _size(thing), plain=not surface, drawn=drawn, asked=asked)
+    found = _found(*images, _size(thing), plain=not surface, drawn=drawn, asked=asked, known=known)
     if found is not None:
         share, look = _at_own_size(*found, photo[around], _working_scale(_size(thing)))
         look = look if colour is None else replace(look, colour=colour)
@@ -205,13 +213,14 @@ def _found(
     plain: bool,
     drawn: bool = False,
     asked: Rgb | None = None,
+    known: bool = True,
 ) -> tuple[Plane, Look] | None:
     """`find_material` of a part of images of a shape, at the working size."""
     shrink = _working_scale(shape)
     images = _shrunk(photo, shrink), _shrunk(painted, shrink), _solid(thing, shrink)
     scale = scale_px(shrink, shape)
     if drawn and plain:
-        return find_drawn_material(*images, scale=scale, asked=asked)
+        return find_drawn_material(*images, scale=scale, asked=asked, known=known)
     return find_material(*images, scale=scale, plain=plain)
 
 

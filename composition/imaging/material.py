@@ -63,8 +63,6 @@ LEAST_GAIN = 0.35
 WHITE = 255.0
 NEAREST, ASKED = 0.05, 45.0
 """The share of what was painted that says what the asked colour is to the model; so far may its hue be from it."""
-MOSTLY = 0.5
-"""From this share of the thing on that was painted about the asked colour, the model knows it: the mean is its idea."""
 LIGHTLY = 0.5
 """How much a difference of lightness counts against one of hue, where light may be any."""
 LEAST_SEEN = 0.005
@@ -206,7 +204,7 @@ def find_material(
 
 
 def find_drawn_material(
-    photo: Image, painted: Image, thing: Mask, *, scale: float, asked: Colour | None
+    photo: Image, painted: Image, thing: Mask, *, scale: float, asked: Colour | None, known: bool = True
 ) -> tuple[Plane, Look] | None:
     """As `find_material`, of a thing whose outline the user drew: what is alike in the photograph is of one material.
 
@@ -219,6 +217,8 @@ def find_drawn_material(
         thing: as there.
         scale: as there.
         asked: about which colour the model was asked for, RGB (3,); None: whichever it painted most.
+        known: the model was made for images of this kind: its colour is the mean of what it painted about the asked
+            one. Else it is what it painted nearest to that: the rest is paler, or in a shade that nothing casts there.
     """
     core = _core(thing)
     evidence = _Evidence(photo, painted, dilate(thing, NEAR_PX * scale) > 0, AVERAGED_PX * scale)
@@ -227,7 +227,7 @@ def find_drawn_material(
     if seen[core].mean() < LEAST_SEEN:
         return None
     look = replace(evidence.look(seen, core), follows=1.0)
-    if own is not None and seen[core].mean() < MOSTLY:
+    if own is not None and not known:
         look = replace(look, colour=own)
     share = evidence.alike(look, seen, core)
     if share[core].mean() < LEAST_MATERIAL:
@@ -283,7 +283,6 @@ class _Evidence:
         """Where the model has painted the colour (3,) that comes nearest to one, and that; None: nothing comes near.
 
         Every model has its own idea of what a word for a colour means: what it has painted nearest to it is that idea.
-        On a thing that it hardly knows, the rest is paler, or in a shade that nothing casts there.
         """
         changed = core & (self._change > PAINTED / 2)
         if not changed.any():

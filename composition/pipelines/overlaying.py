@@ -176,6 +176,7 @@ def kept(edit: Located, generated: Image, colour: Rgb | None, before: Carried | 
             colour=colour,
             drawn=plan.drawn,
             asked=named_colour(plan.prompt),
+            known=mask.known,
             before=before,
         )
         if "light" not in journal.kept:  # of several candidates, the first one's

@@ -69,8 +69,8 @@ def make_plan(request: EditRequest, decision: Decision, config: Config) -> EditP
 
 
 def minds_kind(plan: EditPlan) -> bool:
-    """Whether `for_unknown` makes a difference: a thing keeps its shape, and the painter says more than its colour."""
-    return (plan.keep_light or plan.keep_parts) and not plan.drawn
+    """Whether it matters that the models know the image: a thing keeps its shape, and the painter says its look."""
+    return plan.keep_light or plan.keep_parts
 
 
 def for_unknown(plan: EditPlan, options: EditOptions) -> EditPlan:

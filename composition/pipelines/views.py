@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from composition.decision import EditPlan, Pipeline
+from composition.decision import Pipeline
 from composition.diffusion import DiffusionRequest, ViewRequest
 from composition.errors import EmptyMask, NoDetection
 from composition.images import Image, Mask
@@ -120,10 +120,7 @@ def of_one_look(edits: Sequence[Located], images: Sequence[Image], known: Sequen
     plan = edits[0].ctx.plan
     if not plan.color_match:
         return Looks(images=tuple((image, None) for image in seen))
-    surfaces = [
-        _surface(edit.ctx.plan, image, edit.mask.view(edit.ctx.request.base), edit.mask.view(edit.mask.thing))
-        for edit, image in zip(edits, seen, strict=True)
-    ]
+    surfaces = [_surface(edit, image) for edit, image in zip(edits, seen, strict=True)]
     colours = common_colours([*known, *surfaces])[len(known) :]
     if plan.keep_light:
         looks = list(zip(seen, colours, strict=True))
@@ -135,9 +132,12 @@ def of_one_look(edits: Sequence[Located], images: Sequence[Image], known: Sequen
     return Looks(images=tuple(looks), surfaces=tuple(one for one in surfaces if one is not None))
 
 
-def _surface(plan: EditPlan, painted: Image, photo: Image, thing: Mask) -> Surface | None:
+def _surface(edit: Located, painted: Image) -> Surface | None:
+    plan, mask = edit.ctx.plan, edit.mask
+    photo, thing = mask.view(edit.ctx.request.base), mask.view(mask.thing)
     if plan.keep_light:
-        return material_surface(painted, photo, thing, drawn=plan.drawn, asked=named_colour(plan.prompt))
+        asked = named_colour(plan.prompt)
+        return material_surface(painted, photo, thing, drawn=plan.drawn, asked=asked, known=mask.known)
     return surface_of(painted, photo, thing)
 
 

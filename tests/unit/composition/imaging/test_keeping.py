@@ -316,13 +316,13 @@ def test_the_asked_colour_is_found_among_others_that_the_model_painted_more_of()
     assert off(most.image, Car(BLUE).image, body) > 40
 
 
-@pytest.mark.parametrize(("known_px", "weight"), [(120, 1.0), (216, 0.3)])
-def test_of_a_thing_that_is_hardly_known_the_colour_is_what_was_painted_nearest_else_the_mean(known_px, weight):
+@pytest.mark.parametrize(("known", "weight"), [(False, 1.0), (True, 0.3)])
+def test_of_an_unknown_image_the_colour_is_what_was_painted_nearest_to_the_asked_one_else_the_mean(known, weight):
     car, pale, columns = Car(RED), np.array((40, 70, 176), float), np.arange(SIZE)[None]
     painted = car.image.copy()
-    for left, right, colour in ((40, 90, BLUE), (90, known_px, pale), (known_px, 216, (205, 165, 135))):
+    for left, right, colour in ((40, 90, BLUE), (90, 216, pale)):
         painted[car.body & (columns >= left) & (columns < right)] = colour
-    kept = keep(painted, car.image, car.mask, drawn=True, asked=np.array(BLUE, np.float32))
+    kept = keep(painted, car.image, car.mask, drawn=True, asked=np.array(BLUE, np.float32), known=known)
 
     expected = weight * np.array(BLUE, float) + (1 - weight) * pale
     assert np.abs(kept.material.colour - expected).max() < 3.0
