@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from composition.images import Mask, Outlines
-from runners.detector.grabcut import GrabCutSegmenter
+from runners.detector.grabcut import GrabCutSegmenter, sharpened
 from runners.detector.queries import SegmentQuery
 from runners.detector.sam import SamSegmenter
 from runners.home import Home, ask_by_home
@@ -18,6 +18,8 @@ GRABCUT: Final = "grabcut"
 
 class Outliner:
     """Draws with SAM; with GrabCut where a profile's SAM was trained on one kind of image, and `home` does not know it.
+
+    Such a SAM is a small one: what it draws is cut anew along the image's own colours.
 
     Args:
         sam: draws in images that `home` knows.
@@ -36,10 +38,19 @@ class Outliner:
             self._home,
             queries,
             lambda query: query.image,
-            here=lambda known: _by_sam(self._sam.segment(known)),
+            here=self._sharply,
             elsewhere=lambda others: [
                 Outlines(masks=masks, drawn_by=GRABCUT) for masks in self._grabcut.segment(others)
             ],
+        )
+
+    def _sharply(self, known: Sequence[SegmentQuery]) -> list[Outlines]:
+        drawn = self._sam.segment(known)
+        return _by_sam(
+            [
+                tuple(sharpened(query.image, mark, mask) for mark, mask in zip(query.marks, masks, strict=True))
+                for query, masks in zip(known, drawn, strict=True)
+            ]
         )
 
 

@@ -1,11 +1,12 @@
 """Silhouettes without a network, and who draws them on which image."""
 
+import cv2
 import numpy as np
 import pytest
 
 from composition.images import Box
 from composition.marks import Mark, Point
-from runners.detector.grabcut import outline
+from runners.detector.grabcut import outline, sharpened
 from runners.detector.outlining import Outliner
 from runners.detector.queries import SegmentQuery
 from runners.home import Home
@@ -64,17 +65,75 @@ def test_the_same_question_has_the_same_answer():
     assert np.array_equal(outline(photo(), mark), outline(photo(), mark))
 
 
+def blunt(truth, reach=6):
+    """As a small SAM draws: a few pixels off to one side, with its notches and bays filled."""
+    moved = np.roll(truth, (reach, -reach), axis=(0, 1)).astype(np.uint8) * 255
+    return np.where(cv2.GaussianBlur(moved, (0, 0), reach) > 127, np.uint8(255), np.uint8(0))
+
+
+BOX = Mark(box=Box(x0=118, y0=78, x1=243, y1=203))
+
+
+def test_a_drawn_outline_is_moved_to_the_edge_that_it_is_near():
+    drawn = blunt(DISC)
+    cut = sharpened(photo(), BOX, drawn)
+
+    assert overlap(drawn, DISC) < 0.88
+    assert overlap(cut, DISC) > 0.98
+    assert set(np.unique(cut)) == {0, 255}
+    assert np.array_equal(cut, sharpened(photo(), BOX, drawn))
+
+
+def test_a_drawn_outline_keeps_a_rim_that_is_as_dark_as_what_is_around():
+    """A wheel with its tyre on a dark road: sure of the wheel alone, the cut would leave the tyre to the road."""
+    away = np.hypot(COLUMNS - 180, ROWS - 140)
+    wheel, tyre = away <= 15, away <= 20
+    image = photo()
+    image[tyre | (ROWS > 150)] = 30
+    image[wheel] = (180, 180, 190)
+    image += np.random.default_rng(1).integers(0, 9, image.shape, np.uint8)
+    cut = sharpened(image, Mark(box=Box(x0=158, y0=118, x1=203, y1=163)), np.where(tyre, np.uint8(255), np.uint8(0)))
+
+    assert overlap(cut, tyre) > 0.9
+
+
+def test_of_a_drawn_outline_a_box_and_clicks_are_heeded():
+    half = Mark(box=Box(x0=118, y0=78, x1=243, y1=140))
+    off = Mark(points=(Point(180, 140), Point(180, 195, 0)))
+
+    assert not sharpened(photo(), half, blunt(DISC))[150:].any()
+    assert (sharpened(photo(), half, blunt(DISC))[DISC & (ROWS < 136)] > 0).mean() > 0.95
+    assert (sharpened(photo(), off, blunt(DISC))[193:198, 178:183] > 0).mean() < 0.5
+
+
+def test_a_drawn_outline_of_nothing_stays_empty_and_one_of_everything_stays_whole():
+    nothing, everything = np.zeros(SIZE, np.uint8), np.full(SIZE, 255, np.uint8)
+
+    assert not sharpened(photo(), BOX, nothing).any()
+    assert sharpened(photo(), Mark(points=(Point(5, 5),)), everything).mean() > 250
+
+
 class Sam:
-    """Draws nothing, and says so by its masks alone."""
+    """Draws the same in every image."""
 
     module = None
 
-    def __init__(self):
-        self.asked = []
+    def __init__(self, drawn=None):
+        self.asked, self.drawn = [], np.zeros(SIZE, np.uint8) if drawn is None else drawn
 
     def segment(self, queries):
         self.asked += queries
-        return [tuple(np.zeros(query.image.shape[:2], np.uint8) for _ in query.marks) for query in queries]
+        return [tuple(self.drawn for _ in query.marks) for query in queries]
+
+
+def test_what_the_sam_of_one_kind_of_image_draws_there_is_sharpened_and_another_sams_is_not():
+    query, drawn = SegmentQuery(image=255 - photo() // 4, marks=(BOX, BOX)), blunt(DISC)
+    (cut,) = Outliner(Sam(drawn), Home(BrightnessHome())).segment([query])
+    (kept,) = Outliner(Sam(drawn)).segment([query])
+
+    assert [overlap(mask, DISC) > 0.95 for mask in cut] == [True, True]
+    assert cut.drawn_by == "sam"
+    assert [np.array_equal(mask, drawn) for mask in kept] == [True, True]
 
 
 def test_grabcut_draws_where_the_home_of_an_image_is_elsewhere_and_is_named():
