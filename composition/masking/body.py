@@ -12,7 +12,7 @@ from composition.decision import BodyRegion
 from composition.images import Box, Image, Mask, Pose
 from composition.imaging.masks import boxes_to_mask
 from composition.masking.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
-from composition.masking.body_shapes import draw_face, draw_hand, draw_region, knows_hand
+from composition.masking.body_shapes import draw_face, draw_hand, draw_limbs, draw_region, knows_hand
 from composition.masking.skin import Skin
 
 MIN_AGREEMENT = 0.05
@@ -50,6 +50,17 @@ def protected_mask(pose: Pose, size: tuple[int, int], region: BodyRegion, image:
         wrist = skeleton.get(arm[2])
         if skin is None or wrist is None or knows_hand(fingers) or not skin.draw_hand(canvas, wrist, skeleton.stature):
             draw_hand(canvas, skeleton, arm, fingers)
+    return canvas
+
+
+def limbs_left_out(outline: Mask, pose: Pose) -> Mask:
+    """A person's limbs (H, W; 0/255) that an outline (H, W; 0/255) lacks, as it has less than half of their bones."""
+
+    def is_lacking(bone: Mask) -> bool:
+        return bool((outline[bone > 0] > 0).mean() < 0.5)
+
+    canvas = np.zeros_like(outline)
+    draw_limbs(canvas, Skeleton(pose), is_lacking)
     return canvas
 
 

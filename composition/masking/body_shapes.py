@@ -30,6 +30,11 @@ FOUND_JAW = ((0.0, -0.42), (-0.17, -0.3), (0.17, -0.3))
 GUESSED_JAW = ((0.0, -0.52), (-0.19, -0.38), (0.19, -0.38))
 """In the head's frame: without landmarks of the face, the jaw of an open mouth and of a chin held forward has room."""
 
+ARM, LEG = (0.04, 0.035, 0.03), (0.05, 0.04, 0.03)
+"""Radii of a limb at its joints, with cloth that lies on it."""
+TIP, TIP_RADIUS = 0.06, 0.035
+"""How far a hand or a foot reaches beyond wrist or ankle, straight on, and its radius."""
+
 
 def draw_region(region: BodyRegion, canvas: Mask, body: Skeleton) -> bool:
     """Draw a body part with 255 on the canvas (H, W); False, and nothing drawn, when its keypoints are missing."""
@@ -154,6 +159,24 @@ def draw_hand(canvas: Mask, body: Skeleton, arm: tuple[Joint, ...], fingers: Poi
         draw_hull(canvas, [Disc(centre=wrist, radius=0.05 * unit), Disc(centre=tips, radius=0.055 * unit)])
     elif wrist is not None:
         draw_hull(canvas, [Disc(centre=wrist, radius=0.06 * unit)])
+
+
+def draw_limbs(canvas: Mask, body: Skeleton, wanted: Callable[[Mask], bool]) -> None:
+    """The parts of arms and legs that are wanted, asked with the bone of each (H, W; > 0); hands and feet go along."""
+    unit = body.stature
+    for limb, radii in ((RIGHT_ARM, ARM), (LEFT_ARM, ARM), (RIGHT_LEG, LEG), (LEFT_LEG, LEG)):
+        joints = [body.get(joint) for joint in limb]
+        for place, (near, far) in enumerate(pairwise(joints)):
+            if near is None or far is None:
+                continue
+            bone = np.zeros_like(canvas)
+            draw_hull(bone, discs(np.stack([near, far]), 0.5))
+            if bone.any() and wanted(bone):
+                ends = [Disc(centre=near, radius=radii[place] * unit), Disc(centre=far, radius=radii[place + 1] * unit)]
+                draw_hull(canvas, ends)
+                if place == 1:
+                    tip = far + _unit(far - near) * TIP * unit
+                    draw_hull(canvas, [ends[1], Disc(centre=tip, radius=TIP_RADIUS * unit)])
 
 
 def _draw_limb(canvas: Mask, body: Skeleton, limb: tuple[Joint, ...], radii: tuple[float, ...]) -> None:

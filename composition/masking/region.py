@@ -15,7 +15,7 @@ from composition.imaging import masks
 from composition.journal import Journal
 from composition.marks import Mark
 from composition.masking import body, occlusion
-from composition.masking.find import people_in, side_of
+from composition.masking.find import PERSON, people_in, side_of
 from composition.masking.protect import protected_mask
 from composition.masking.select import are_people, select
 from composition.ports.vision import Segmenter
@@ -23,6 +23,21 @@ from composition.request import OnNoDetection
 
 BOX_MARGIN = 0.1
 """How far a silhouette may reach beyond its detection's box, as a share of the box's sides."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Questions:
+    """What is asked about the photograph where something may stand in front of the thing, and only there.
+
+    Attributes:
+        objects: what the analyzer sees, asked of it where the route needed none of that.
+        depth: the photograph's.
+        poses: of some people, in their order.
+    """
+
+    objects: Callable[[], Awaitable[Sequence[Detection]]]
+    depth: Callable[[], Awaitable[DepthMap]]
+    poses: Callable[[Sequence[Detection]], Awaitable[Sequence[Pose]]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,8 +52,7 @@ class Scene:
         found: the instances of what the target names, best first.
         protected: the instances of everything that may not change, by its phrase.
         poses: of the people among `objects`, in their order; empty when no pose was estimated.
-        look: what the analyzer sees, asked of it where the route needed none of that; and `depth`, the photograph's:
-            both only where something may stand in front of the thing.
+        ask: see `Questions`; None: nothing stands in front of the thing.
         known: see `Region`.
     """
 
@@ -49,8 +63,7 @@ class Scene:
     found: Sequence[Detection] = ()
     protected: Mapping[str, Sequence[Detection]] = field(default_factory=dict)
     poses: Sequence[Pose] = ()
-    look: Callable[[], Awaitable[Sequence[Detection]]] | None = None
-    depth: Callable[[], Awaitable[DepthMap]] | None = None
+    ask: Questions | None = None
     known: bool = True
 
     @property
@@ -90,10 +103,10 @@ async def make_region(scene: Scene, plan: EditPlan, *, segmenter: Segmenter, jou
             protected leaves nothing to repaint.
     """
     region = replace(await _region(scene, plan, segmenter, journal), known=scene.known)
-    if plan.spares_front and scene.look is not None and scene.depth is not None and not region.outlined:
-        objects = occlusion.over(region.thing, region.detections, await scene.look())
+    if plan.spares_front and scene.ask is not None and not region.outlined:
+        objects = occlusion.over(region.thing, region.detections, await scene.ask.objects())
         if objects:
-            return await _behind(region, scene.image, objects, await scene.depth(), segmenter, journal)
+            return await _behind(region, scene.image, objects, scene.ask, segmenter, journal)
     return region
 
 
@@ -158,7 +171,7 @@ async def _named(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jo
 
 
 async def _behind(
-    region: Region, image: Image, objects: Sequence[Detection], depth: DepthMap, segmenter: Segmenter, journal: Journal
+    region: Region, image: Image, objects: Sequence[Detection], ask: Questions, segmenter: Segmenter, journal: Journal
 ) -> Region:
     """The region without what stands in front of the thing, of some objects over it."""
     count, asked = len(region.detections), [*region.detections, *objects]
@@ -167,9 +180,12 @@ async def _behind(
     journal.used(drawn.drawn_by)
     outlines = [masks.solid(_near(outline, item.box)) for outline, item in zip(drawn, asked, strict=True)]
     own = masks.union(outlines[:count]) if count else None
-    front = occlusion.in_front(region.thing, own, outlines[count:], depth)
-    if front is None:
+    places = occlusion.in_front(region.thing, own, outlines[count:], await ask.depth())
+    if not places:
         return region
+    people = [place for place in places if objects[place].label == PERSON]
+    poses = dict(zip(people, await ask.poses([objects[place] for place in people]), strict=True)) if people else {}
+    front = occlusion.kept([(outlines[count + place], poses.get(place)) for place in places])
     hidden = masks.area_fraction(np.minimum(front, region.thing)) / masks.area_fraction(region.thing)
     journal.kept.update(in_front=round(hidden, 2))
     if region.exact:

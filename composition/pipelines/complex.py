@@ -9,7 +9,7 @@ from composition.images import DepthMap, Pose
 from composition.masking.edit_mask import EditMask
 from composition.masking.find import people_in
 from composition.pipelines.context import EditContext
-from composition.pipelines.locating import Located, Structure, depth_of, find_target, mask_of
+from composition.pipelines.locating import Located, Structure, depth_of, find_target, mask_of, poses_of
 from composition.pipelines.parallel import together
 from composition.request import ControlType
 
@@ -50,10 +50,7 @@ async def _estimate_poses(ctx: EditContext) -> tuple[Pose, ...]:
         if _needed(ctx.plan.controls, Need.POSES):
             ctx.journal.warn("no person was found: the pose control is empty")
         return ()
-    with ctx.journal.timed("pose"):
-        poses = await ctx.models.pose.estimate_pose(ctx.request.base, people)
-    ctx.journal.used("dwpose")
-    return poses
+    return await poses_of(ctx, people)
 
 
 def _needed(controls: Iterable[ControlType], need: Need) -> bool:

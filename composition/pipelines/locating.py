@@ -9,8 +9,8 @@ from typing import Self
 
 from composition.images import DepthMap, Detection, Pose
 from composition.masking.edit_mask import EditMask, make_edit_mask
-from composition.masking.find import find, find_protected
-from composition.masking.region import Scene
+from composition.masking.find import find, find_protected, people_in
+from composition.masking.region import Questions, Scene
 from composition.pipelines.context import EditContext
 from composition.pipelines.parallel import together
 from composition.pipelines.planning import for_unknown, minds_kind
@@ -96,12 +96,26 @@ async def depth_of(ctx: EditContext) -> DepthMap:
     return depth
 
 
+async def poses_of(ctx: EditContext, people: Sequence[Detection]) -> tuple[Pose, ...]:
+    """The poses of some people of the photograph, in their order."""
+    with ctx.journal.timed("pose"):
+        poses = await ctx.models.pose.estimate_pose(ctx.request.base, people)
+    ctx.journal.used("dwpose")
+    return poses
+
+
 async def mask_of(ctx: EditContext, found: Found, poses: Sequence[Pose] = ()) -> EditMask:
     """The edit's mask, from what was found and the poses of everybody that the analyzer saw, if there are any.
 
     Raises:
         NoDetection, EmptyMask: as `make_edit_mask`.
     """
+
+    async def poses_among(people: Sequence[Detection]) -> Sequence[Pose]:
+        """Those of who stands in front; of everybody that the analyzer saw they may be known."""
+        known = dict(zip(people_in(ctx.signals.objects), poses, strict=False))
+        return [known[one] for one in people] if set(people) <= set(known) else await poses_of(ctx, people)
+
     known = not minds_kind(ctx.plan) or await ctx.models.analyzer.knows(ctx.request.base)
     scene = Scene(
         image=ctx.request.base,
@@ -111,8 +125,7 @@ async def mask_of(ctx: EditContext, found: Found, poses: Sequence[Pose] = ()) ->
         found=found.target,
         protected=found.protected,
         poses=poses,
-        look=partial(objects_in, ctx),
-        depth=partial(depth_of, ctx),
+        ask=Questions(objects=partial(objects_in, ctx), depth=partial(depth_of, ctx), poses=poses_among),
         known=known,
     )
     return await make_edit_mask(

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from composition.decision import BodyRegion
 from composition.images import Box, Pose
-from composition.masking.body import protected_mask, region_mask, worn_mask
+from composition.masking.body import limbs_left_out, protected_mask, region_mask, worn_mask
 
 SIZE = (680, 420)
 NOTHING = np.zeros((0, 3), np.float32)
@@ -346,3 +346,23 @@ def test_the_protected_face_ends_below_the_chin_at_the_ears_and_the_hairline():
     assert 38 < rows.min() < 46
     assert 166 < columns.min() < 178
     assert 222 < columns.max() < 234
+
+
+def test_of_limbs_those_are_drawn_that_an_outline_lacks():
+    """A shin is cut off at its middle; the rest of the person is in the outline."""
+    outline = np.zeros(SIZE, np.uint8)
+    outline[:500] = 255
+    outline[500:, 200:] = 255
+    drawn = limbs_left_out(outline, pose_of())
+    assert at(drawn, (150, 470), (150, 600), (150, 640)) == [1, 1, 1], "the shin, and a foot below the ankle"
+    assert at(drawn, (252, 550), (150, 400), (105, 300), (200, 220)) == [0] * 4
+    assert not limbs_left_out(np.full(SIZE, 255, np.uint8), pose_of()).any()
+
+
+def test_an_outline_of_nothing_lacks_arms_and_legs_and_a_pose_of_nothing_has_none():
+    nobody = np.zeros(SIZE, np.uint8)
+    drawn = limbs_left_out(nobody, pose_of())
+    assert at(drawn, (120, 200), (107, 300), (288, 185), (150, 400), (150, 550), (252, 400), (256, 550)) == [1] * 7
+    assert at(drawn, (200, 78), (200, 550)) == [0] * 2
+    assert not limbs_left_out(nobody, pose_of(without=NAMES)).any()
+    assert not limbs_left_out(nobody, pose_of(shift=(9000.0, 0.0))).any()
