@@ -21,6 +21,7 @@ from torch.nn import functional
 from demo_models.recipes.blocks import Block, stage
 from demo_models.recipes.shards import SceneSet
 from demo_models.recipes.training import Settings
+from demo_models.world.canvas import SUPERSAMPLING
 from demo_models.world.people import (
     L_ANKLE,
     L_EAR,
@@ -39,6 +40,7 @@ from demo_models.world.people import (
     R_KNEE,
     R_SHOULDER,
     R_WRIST,
+    Person,
 )
 
 COCO_JOINTS: Final = (
@@ -165,7 +167,7 @@ class PoseRecipe:
         self, scenes: SceneSet, index: int, rng: np.random.Generator | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         image = scenes.take("images", np.array([index]))[0].astype(np.uint8)
-        places = scenes.take("keypoints", np.array([index]))[0].astype(np.float64)[list(COCO_JOINTS)]
+        places = _keypoints(scenes, index)[list(COCO_JOINTS)]
         box = next(box for box in scenes.boxes(index) if box.label == "person")
         middle_x, middle_y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
         height = max(box.bottom - box.top, (box.right - box.left) * _HEIGHT / _WIDTH) * _PADDING
@@ -216,6 +218,15 @@ class PoseRecipe:
             opset_version=17,
             dynamo=False,
         )
+
+
+def _keypoints(scenes: SceneSet, index: int) -> NDArray[np.float64]:
+    """Returns the 18 joints, x and y in pixels, of the person of a scene: the subject, or who stands before it."""
+    front = scenes.spec(index).front
+    if isinstance(front, Person):
+        return front.keypoints() / SUPERSAMPLING
+    joints: NDArray[np.float64] = scenes.take("keypoints", np.array([index]))[0].astype(np.float64)
+    return joints
 
 
 def _mirrored() -> list[int]:

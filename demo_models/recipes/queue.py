@@ -126,7 +126,7 @@ def _yolox(_: Means) -> Recipe:
 
 
 def _dwpose(_: Means) -> Recipe:
-    return PoseRecipe(scenes=_training(), held_out=_held_out())
+    return PoseRecipe(scenes=_training(hidden=True), held_out=_held_out())
 
 
 def _home(_: Means) -> Recipe:

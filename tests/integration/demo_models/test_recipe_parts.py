@@ -10,8 +10,17 @@ torch = pytest.importorskip("torch")
 from demo_models.recipes.box_losses import Targets, answering, corners, dense_loss, matched_loss, overlap  # noqa: E402
 from demo_models.recipes.diffusion import cumulative_alphas, loss_weights, noised, stratified_timesteps  # noqa: E402
 from demo_models.recipes.export import copy_half  # noqa: E402
-from demo_models.recipes.pose import _MIRRORED, COCO_JOINTS, ExportedPose, PoseNetwork, axis_loss  # noqa: E402
+from demo_models.recipes.pose import (  # noqa: E402
+    _MIRRORED,
+    COCO_JOINTS,
+    ExportedPose,
+    PoseNetwork,
+    PoseRecipe,
+    axis_loss,
+)
+from demo_models.recipes.shards import SceneSet, Shard, render_shard  # noqa: E402
 from demo_models.recipes.yolox import ExportedYolox, Yolox, answering_rows, decoded  # noqa: E402
+from demo_models.world.seeds import TRAINING_HIDDEN  # noqa: E402
 
 SIDES = (32, 16, 8, 4)
 
@@ -105,6 +114,26 @@ def test_exported_yolox_has_coco_columns_and_only_learnt_classes():
         rows = ExportedYolox(Yolox().eval())(torch.rand(1, 3, 640, 640) * 255)
     assert rows.shape == (1, 8400, 85)
     assert (rows[..., 5:].amax((0, 1)) > 0).nonzero().flatten().tolist() == [0, 2, 56, 57, 60]
+
+
+def test_of_who_stands_before_a_car_the_joints_are_learnt_too(tmp_path):
+    render_shard(tmp_path / "hidden-0000", TRAINING_HIDDEN.start, 6)
+    scenes = SceneSet([Shard.open(tmp_path / "hidden-0000")])
+    people = [index for index in range(len(scenes)) if any(box.label == "person" for box in scenes.boxes(index))]
+    assert people
+    recipe = PoseRecipe(scenes=scenes, held_out=scenes)
+    batch = recipe.batch(np.random.default_rng(0))
+    assert batch["crops"].shape == (16, 3, 192, 144)
+    for index in people:
+        _, joints = recipe._crop(scenes, index, None)
+        front = scenes.take("fronts", np.array([index]))[0]
+        box = next(box for box in scenes.boxes(index) if box.label == "person")
+        height = max(box.bottom - box.top, (box.right - box.left) * 4 / 3) * 1.25
+        corner = np.array([(box.left + box.right) / 2 - height * 3 / 8, (box.top + box.bottom) / 2 - height / 2])
+        seen = np.rint(joints * height / 384 + corner).astype(int)
+        seen = seen[((seen >= 0) & (seen < 256)).all(axis=1)]
+        assert len(seen) >= 8
+        assert (front[seen[:, 1], seen[:, 0]] > 127).mean() > 0.9, "joints lie on the person"
 
 
 def test_exported_pose_leaves_feet_face_and_hands_empty():
