@@ -32,8 +32,9 @@ WHOLE = 0.9
 """From this share of the region on, an object is what holds the region (the car of a wheel); it hides no thing."""
 MEANT = 0.8
 """From this share of its own pixels on that lie in a mask by hand, an object is meant to be repainted."""
-NEARER, FARTHER = 4, 16
-"""Levels of depth (of 255) from which on one thing surely stands in front of another, and behind it."""
+NEARER, FARTHER, FAR = 4, 16, 32
+"""Levels of depth (of 255) from which on one thing surely stands in front of another; stands behind it, if nothing but
+its outline speaks against that; and behind it whatever does: a thing's middle is not where it stands."""
 LOWER_PX, HELD = 4.0, 0.7
 """What stands so much lower, in pixels of a 512-pixel image, stands nearer on the ground that both stand on; but an
 object with so much of the thing is what wears or holds it."""
@@ -93,11 +94,13 @@ def _is_before(shape: Pixels, region: Pixels, own: Mask | None, itself: Pixels, 
     """Whether an object stands before the thing, of which `itself` is seen."""
     seen = shape & region
     apart = _level(depth, seen) - _level(depth, itself)
-    if apart >= NEARER or apart <= -FARTHER or own is None:
+    if apart >= NEARER or apart <= -FAR or own is None:
         return apart >= NEARER
     holds = np.count_nonzero(shape & (own > 0)) >= HELD * np.count_nonzero(own)
     if not holds and _base(shape) - _base(itself) >= masks.scale_px(LOWER_PX, own.shape):
         return True
+    if apart <= -FARTHER:
+        return False
     within = seen & _hull(own)
     left_out = within & (own == 0)
     return bool(
