@@ -17,6 +17,8 @@ from composition.masking.skin import Skin
 
 MIN_AGREEMENT = 0.05
 """A garment detection that covers less of the region than this belongs to something else."""
+WHOLE_BONE = 0.9
+"""An outline that holds less of a bone lacks the limb, or its end."""
 
 
 def region_mask(region: BodyRegion, pose: Pose, size: tuple[int, int]) -> Mask | None:
@@ -54,10 +56,10 @@ def protected_mask(pose: Pose, size: tuple[int, int], region: BodyRegion, image:
 
 
 def limbs_left_out(outline: Mask, pose: Pose) -> Mask:
-    """A person's limbs (H, W; 0/255) that an outline (H, W; 0/255) lacks, as it has less than half of their bones."""
+    """A person's limbs (H, W; 0/255) that an outline (H, W; 0/255) lacks, or whose ends it lacks."""
 
     def is_lacking(bone: Mask) -> bool:
-        return bool((outline[bone > 0] > 0).mean() < 0.5)
+        return bool((outline[bone > 0] > 0).mean() < WHOLE_BONE)
 
     canvas = np.zeros_like(outline)
     draw_limbs(canvas, Skeleton(pose), is_lacking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -165,18 +166,21 @@ def draw_limbs(canvas: Mask, body: Skeleton, wanted: Callable[[Mask], bool]) -> 
     """The parts of arms and legs that are wanted, asked with the bone of each (H, W; > 0); hands and feet go along."""
     unit = body.stature
     for limb, radii in ((RIGHT_ARM, ARM), (LEFT_ARM, ARM), (RIGHT_LEG, LEG), (LEFT_LEG, LEG)):
-        joints = [body.get(joint) for joint in limb]
-        for place, (near, far) in enumerate(pairwise(joints)):
+        ends = [
+            None if (point := body.get(joint)) is None else Disc(centre=point, radius=radius * unit)
+            for joint, radius in zip(limb, radii, strict=True)
+        ]
+        for place, (near, far) in enumerate(pairwise(ends)):
             if near is None or far is None:
                 continue
+            part = [near, far]
+            if place == 1:
+                tip = far.centre + _unit(far.centre - near.centre) * TIP * unit
+                part.append(Disc(centre=tip, radius=TIP_RADIUS * unit))
             bone = np.zeros_like(canvas)
-            draw_hull(bone, discs(np.stack([near, far]), 0.5))
+            draw_hull(bone, [replace(disc, radius=0.5) for disc in (part[0], part[-1])])
             if bone.any() and wanted(bone):
-                ends = [Disc(centre=near, radius=radii[place] * unit), Disc(centre=far, radius=radii[place + 1] * unit)]
-                draw_hull(canvas, ends)
-                if place == 1:
-                    tip = far + _unit(far - near) * TIP * unit
-                    draw_hull(canvas, [ends[1], Disc(centre=tip, radius=TIP_RADIUS * unit)])
+                draw_hull(canvas, part)
 
 
 def _draw_limb(canvas: Mask, body: Skeleton, limb: tuple[Joint, ...], radii: tuple[float, ...]) -> None:

@@ -32,7 +32,7 @@ WHOLE = 0.9
 """From this share of the region on, an object is what holds the region (the car of a wheel); it hides no thing."""
 MEANT = 0.8
 """From this share of its own pixels on that lie in a mask by hand, an object is meant to be repainted."""
-NEARER, FARTHER, FAR = 4, 16, 32
+NEARER, FARTHER, FAR = 4, 16, 48
 """Levels of depth (of 255) from which on one thing surely stands in front of another; stands behind it, if nothing but
 its outline speaks against that; and behind it whatever does: a thing's middle is not where it stands."""
 LOWER_PX, HELD = 4.0, 0.7
@@ -41,7 +41,7 @@ object with so much of the thing is what wears or holds it."""
 ENCLOSED, LEFT_OUT = 0.5, 0.3
 """An object interrupts the thing's outline if so much of it, in the region, lies within the outline's convex hull, and
 of that the outline leaves out so much."""
-RIM_PX = 4.0
+RIM_PX = 5.0
 """So far around what stands in front nothing is repainted, in pixels of a 512-pixel image: outlines are no better."""
 
 Pixels = npt.NDArray[np.bool_]
