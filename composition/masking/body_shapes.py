@@ -95,8 +95,8 @@ def _draw_feet(canvas: Mask, body: Skeleton) -> bool:
         own = body.feet[owners == index]
         if not len(own):
             knee = body.get(leg[1])
-            own = np.array([ankle + (_down(body) if knee is None else _unit(ankle - knee)) * 0.06 * unit])
-        draw_hull(canvas, [Disc(centre=ankle, radius=0.035 * unit), *discs(own, 0.035 * unit)])
+            own = np.array([ankle + (_down(body) if knee is None else _unit(ankle - knee)) * TIP * unit])
+        draw_hull(canvas, [Disc(centre=ankle, radius=TIP_RADIUS * unit), *discs(own, TIP_RADIUS * unit)])
     return True
 
 
@@ -166,11 +166,7 @@ def draw_limbs(canvas: Mask, body: Skeleton, wanted: Callable[[Mask], bool]) -> 
     """The parts of arms and legs that are wanted, asked with the bone of each (H, W; > 0); hands and feet go along."""
     unit = body.stature
     for limb, radii in ((RIGHT_ARM, ARM), (LEFT_ARM, ARM), (RIGHT_LEG, LEG), (LEFT_LEG, LEG)):
-        ends = [
-            None if (point := body.get(joint)) is None else Disc(centre=point, radius=radius * unit)
-            for joint, radius in zip(limb, radii, strict=True)
-        ]
-        for place, (near, far) in enumerate(pairwise(ends)):
+        for place, (near, far) in enumerate(pairwise(_joints(body, limb, radii))):
             if near is None or far is None:
                 continue
             part = [near, far]
@@ -184,13 +180,17 @@ def draw_limbs(canvas: Mask, body: Skeleton, wanted: Callable[[Mask], bool]) -> 
 
 
 def _draw_limb(canvas: Mask, body: Skeleton, limb: tuple[Joint, ...], radii: tuple[float, ...]) -> None:
-    ends = [
+    for near, far in pairwise(_joints(body, limb, radii)):
+        if near is not None and far is not None:
+            draw_hull(canvas, [near, far])
+
+
+def _joints(body: Skeleton, limb: tuple[Joint, ...], radii: tuple[float, ...]) -> list[Disc | None]:
+    """A limb's joints with its width at them, of radii that are shares of the stature; None where one was not found."""
+    return [
         None if (point := body.get(joint)) is None else Disc(centre=point, radius=radius * body.stature)
         for joint, radius in zip(limb, radii, strict=True)
     ]
-    for near, far in pairwise(ends):
-        if near is not None and far is not None:
-            draw_hull(canvas, [near, far])
 
 
 def _continue_leg(canvas: Mask, body: Skeleton, leg: tuple[Joint, ...]) -> None:

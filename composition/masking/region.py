@@ -349,9 +349,8 @@ def _boxes(chosen: Sequence[Detection], scene: Scene) -> Mask:
 
 def _near(outline: Mask, box: Box) -> Mask:
     """The part of a silhouette in and close around its own box: elsewhere it has leaked into something else."""
-    margin_x, margin_y = BOX_MARGIN * (box.x1 - box.x0), BOX_MARGIN * (box.y1 - box.y0)
-    grown = Box(x0=box.x0 - margin_x, y0=box.y0 - margin_y, x1=box.x1 + margin_x, y1=box.y1 + margin_y)
-    return np.minimum(outline, masks.boxes_to_mask([grown], (outline.shape[0], outline.shape[1])))
+    around = masks.boxes_to_mask([box.grown(BOX_MARGIN)], (outline.shape[0], outline.shape[1]))
+    return np.minimum(outline, around)
 
 
 def _overlap(inner: Box, outer: Box) -> float:

@@ -38,7 +38,7 @@ BAND_SHARE = 0.03
 BOX_MARGIN = 0.03
 """So far beyond a box, as a share of its sides, a drawn thing may be: a detector's boxes are no better."""
 AROUND_PX = 12
-"""Working pixels about a box whose colours are those of everything else."""
+"""Working pixels about a drawn outline whose colours are those of everything else."""
 LEAST_SHARE = 0.05
 """A smaller share of its box is no silhouette, as the thing has the colours of what is around it: the box is taken."""
 
@@ -98,13 +98,8 @@ def _labels_about(thing: npt.NDArray[np.bool_], mark: Mark) -> Labels:
     core = min(max(1, round(CORE_SHARE * math.sqrt(np.count_nonzero(thing)))), CORE_MOST_PX)
     labels[~_dilated(1 - filled, core)] = cv2.GC_FGD
     if mark.box is not None:
-        labels[~_inside(labels, _grown(mark.box))] = cv2.GC_BGD
+        labels[~_inside(labels, mark.box.grown(BOX_MARGIN))] = cv2.GC_BGD
     return _with_clicks(labels, mark)
-
-
-def _grown(box: Box) -> Box:
-    across, down = BOX_MARGIN * (box.x1 - box.x0), BOX_MARGIN * (box.y1 - box.y0)
-    return Box(x0=box.x0 - across, y0=box.y0 - down, x1=box.x1 + across, y1=box.y1 + down)
 
 
 def _dilated(filled: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.bool_]:
@@ -155,7 +150,7 @@ def _labels(image: Image, mark: Mark, box: Box) -> Labels:
 
 def _with_clicks(labels: Labels, mark: Mark) -> Labels:
     """The labels with what the clicks say, about each of them."""
-    rows, columns = np.mgrid[: labels.shape[0], : labels.shape[1]] + 0.5
+    rows, columns = (axis + 0.5 for axis in np.ogrid[: labels.shape[0], : labels.shape[1]])
     radius = max(1.0, SEED_SHARE * max(labels.shape))
     for point in mark.points:
         near = (columns - point.x) ** 2 + (rows - point.y) ** 2 <= radius**2
