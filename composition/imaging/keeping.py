@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from composition.images import Image, Mask
 from composition.imaging.guided import enlarged
@@ -37,13 +36,13 @@ class Material:
         share: (H, W), 0..255, how much of each pixel is of it.
         colour: RGB float32 (3,), 0..255, that it becomes where its luma in the photograph is `brightness`, 0..255.
         brightness: its mean.
-        follows: how far the photograph's light is on it, 0..1; for the rest the model's own.
+        patterned: it had a pattern, which was painted over.
     """
 
     share: Mask
     colour: Rgb
     brightness: float
-    follows: float
+    patterned: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,14 +125,15 @@ def keep(
         return Kept(image=painted.copy())
     seen = photo[around].astype(np.float32)
     images = painted[around], photo[around], thing[around]
-    found = _found(*images, _size(thing), plain=not surface, drawn=drawn, asked=asked, known=known)
+    patterned = None if before is None else before.material.patterned
+    found = _found(*images, _size(thing), plain=not surface, drawn=drawn, asked=asked, known=known, patterned=patterned)
     if found is not None:
         share, look = _at_own_size(*found, photo[around], _working_scale(_size(thing)))
         look = look if colour is None else replace(look, colour=colour)
         if before is not None:
             share, look = _steady(share, before, around), _as_before(look, before.material)
     elif before is not None and not surface:
-        share, look = _share_before(before, around), _evenly(before.material, seen)
+        share, look = _share_before(before, around), _evenly(before.material)
     else:
         return Kept(image=painted.copy())
     share = _without_specks(share)
@@ -145,7 +145,7 @@ def keep(
     mixed = seen + share[..., None] * (new - seen)
     image = painted.copy()
     image[around] = np.rint(np.clip(mixed, 0.0, 255.0)).astype(np.uint8)
-    return Kept(image=image, light=0.0 if surface else look.follows, parts=kept_share, material=material)
+    return Kept(image=image, light=0.0 if surface else 1.0, parts=kept_share, material=material)
 
 
 def _at_own_size(share: Plane, look: Look, photo: Image, shrink: float) -> tuple[Plane, Look]:
@@ -153,8 +153,8 @@ def _at_own_size(share: Plane, look: Look, photo: Image, shrink: float) -> tuple
     if shrink == 1.0:
         return share, look
     height, width = photo.shape[:2]
-    broad, alike = (cv2.resize(plane, (width, height)) for plane in (look.broad, look.alike))
-    return enlarged(share, photo), replace(look, broad=broad, alike=alike)
+    even = None if look.even is None else cv2.resize(look.even, (width, height))
+    return enlarged(share, photo), replace(look, even=even)
 
 
 def _without_specks(share: Plane) -> Plane:
@@ -175,25 +175,20 @@ def _share_before(before: Carried, around: tuple[slice, slice]) -> Plane:
 
 
 def _as_before(look: Look, was: Material) -> Look:
-    """A frame's look as the one before had it; of the model's own light only where this one knows that too.
-
-    Where this one has the photograph's light instead, its material is what that falls on, and is as bright as that.
-    """
-    follows = was.follows if look.follows < 1.0 else 1.0
-    brightness = look.brightness if follows > was.follows else was.brightness
-    return replace(look, colour=was.colour, brightness=brightness, follows=follows)
+    """A frame's look as the one before had it; without a pattern it is as bright as its own other colour was."""
+    brightness = look.brightness if was.patterned else was.brightness
+    return replace(look, colour=was.colour, brightness=brightness)
 
 
-def _evenly(was: Material, photo: npt.NDArray[np.float32]) -> Look:
-    """The look that the frame before had, under the light of a photograph (H, W, 3) alone."""
-    even = np.ones(photo.shape[:2], np.float32)
-    return Look(colour=was.colour, brightness=was.brightness, follows=1.0, broad=even, alike=even)
+def _evenly(was: Material) -> Look:
+    """The look that the frame before had, under the light of the photograph alone."""
+    return Look(colour=was.colour, brightness=was.brightness)
 
 
 def _material(share: Plane, look: Look, around: tuple[slice, slice], shape: tuple[int, int]) -> Material:
     whole = np.zeros(shape, np.uint8)
     whole[around] = np.rint(share * 255.0).astype(np.uint8)
-    return Material(share=whole, colour=look.colour, brightness=look.brightness, follows=look.follows)
+    return Material(share=whole, colour=look.colour, brightness=look.brightness, patterned=look.even is not None)
 
 
 def _size(mask: Mask) -> tuple[int, int]:
@@ -214,6 +209,7 @@ def _found(
     drawn: bool = False,
     asked: Rgb | None = None,
     known: bool = True,
+    patterned: bool | None = None,
 ) -> tuple[Plane, Look] | None:
     """`find_material` of a part of images of a shape, at the working size."""
     shrink = _working_scale(shape)
@@ -221,7 +217,7 @@ def _found(
     scale = scale_px(shrink, shape)
     if drawn and plain:
         return find_drawn_material(*images, scale=scale, asked=asked, known=known)
-    return find_material(*images, scale=scale, plain=plain)
+    return find_material(*images, scale=scale, plain=plain, patterned=patterned)
 
 
 def _shrunk(image: Image, share: float) -> Image:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from composition.images import Image, Mask
 from composition.imaging.lab import Lab, distance, luma, to_lab
 from composition.imaging.masks import dilate
+from composition.imaging.pattern import Pattern
 from composition.imaging.slices import ColourSlices
 
 NEAR_PX = 30.0
@@ -40,8 +41,8 @@ DARK = 0.4
 """Light below this share of the material's mean shows no hue."""
 VISIBLE_LIGHT = 6.0
 """Deviation of L* below which light and shade need no thought."""
-FOLLOWS = (0.2, 0.3)
-"""Slope of painted on expected lightness between which the photograph's light is a pattern that was painted over."""
+FOLLOWS = 0.25
+"""Share of a pattern's contrast up to which it was painted over."""
 LEAST_MATERIAL, LEAST_SURFACE = 0.1, 0.4
 """A smaller share of the thing is no colour, or no surface, that changed: the edit was something else."""
 ONE_COLOUR = 0.45
@@ -71,6 +72,14 @@ UNSURE = 0.05
 """How much a colour's hue counts against what the model has painted on it, as a share of its pixels."""
 ALIKE = 0.35
 """A colour of the photograph is of the material from this share of it on that became of the new colour."""
+WIDE, LIKELY = 4.0, 0.8
+"""Deviation over that of other averages of what is near and alike; the share of it that has to be of the new look."""
+DOUBT = 0.01
+"""The share of what is near and alike that has to be of the new look to say anything."""
+SMEARED = 0.6
+"""The share of the new look up to which a pixel was left as it was, and what is next to it has run into it."""
+NEXT = 0.4
+"""Deviation over that of other averages of what is next to a pixel."""
 VIVID = 25.0
 """A colour whose a* and b* are nearer to grey has no hue that would tell it from other parts."""
 _ROUNDS = 3
@@ -137,38 +146,31 @@ class Look:
     Attributes:
         colour: RGB float32 (3,), 0..255, under the material's mean light.
         brightness: the material's mean luma in the photograph, 0..255.
-        follows: how far light and shade are the photograph's (1) or, where a pattern was painted over, the model's (0).
-        broad: the model's own light, 1 = mean, (H, W).
-        alike: the photograph's luma averaged over what is near and alike, (H, W).
+        even: the photograph's luma without a pattern that was painted over, (H, W), 0..255; None: as it is.
         shading: how light falls on a thing that a person drew; None: as its luma over the mean.
     """
 
     colour: npt.NDArray[np.float32]
     brightness: float
-    follows: float
-    broad: Plane
-    alike: Plane
+    even: Plane | None = None
     shading: Shading | None = None
 
     def paint(self, photo: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The photograph (H, W, 3) as if all of it were of this colour, 0..255."""
         if self.shading is not None:
             return self.shading.on(self.colour, photo)
-        bright = luma(photo)
+        bright = luma(photo) if self.even is None else self.even
         light = (bright + 1.0) / (self.brightness + 1.0)
         painted = np.minimum(light, HIGHLIGHT)[..., None] * self.colour
         brightest = HIGHLIGHT * (self.brightness + 1.0)
         if brightest < WHITE:
             white = np.maximum(bright - brightest, 0.0)[..., None] / (WHITE - brightest)
             painted = painted + white * (WHITE - painted)
-        if self.follows < 1.0:
-            own = self.broad * np.clip((bright + 8.0) / (self.alike + 8.0), 0.6, 1.6)
-            painted = self.follows * painted + (1.0 - self.follows) * own[..., None] * self.colour
         return np.asarray(np.clip(painted, 0.0, 255.0), dtype=np.float32)
 
 
 def find_material(
-    photo: Image, painted: Image, thing: Mask, *, scale: float, plain: bool = True
+    photo: Image, painted: Image, thing: Mask, *, scale: float, plain: bool = True, patterned: bool | None = None
 ) -> tuple[Plane, Look] | None:
     """How much of every pixel is of the material, float32 (H, W) in 0..1, and its new look.
 
@@ -178,18 +180,23 @@ def find_material(
         thing: (H, W), > 0; at least one pixel is.
         scale: pixels of these images for one of a 512-pixel image.
         plain: the new look is a colour; else it is a surface (marble, wood), whose pixels differ more from their mean.
+        patterned: whether a pattern of the thing is painted over; None: as the painted image says.
 
     Returns:
         None where the model has not painted one new colour on a part of the thing that is worth the name.
     """
-    core = _core(thing)
-    evidence = _Evidence(photo, painted, dilate(thing, NEAR_PX * scale) > 0, AVERAGED_PX * scale)
+    core, near, sigma_px = _core(thing), dilate(thing, NEAR_PX * scale) > 0, AVERAGED_PX * scale
+    evidence = _Evidence(photo.astype(np.float32), painted, near, sigma_px)
     share = evidence.first_guess(core)
+    even = evidence.without_pattern(share * core, core, patterned) if plain else None
+    if even is not None:
+        evidence = _Evidence(even, painted, near, sigma_px)
+        share = evidence.first_guess(core)
     apart = np.zeros(core.shape, bool)
     for _ in range(_ROUNDS):
         if share[core].mean() < LEAST_MATERIAL:
             return None
-        look = evidence.look(share * core, core & ~apart)
+        look = evidence.look(share * core * ~apart)
         share = evidence.share_of(look, FOREIGN if plain else FOREIGN_SURFACE)
         old = evidence.old_colour(share, core & ~apart)
         apart = evidence.apart(share, core, old)
@@ -199,8 +206,9 @@ def find_material(
     if plain:
         if not evidence.is_one_colour(look, core & ~apart, old):
             return None
-        share = np.maximum(share, evidence.of_hue(old) * (thing > 0) * (1.0 - _softened(apart)))
-    return _hardened(share), look
+        more = np.maximum(evidence.of_hue(old), evidence.of_alike(look, share, core))
+        share = np.maximum(share, more * (thing > 0) * (1.0 - _softened(apart)))
+    return _hardened(share), look if even is None else replace(look, even=luma(even))
 
 
 def find_drawn_material(
@@ -221,12 +229,13 @@ def find_drawn_material(
             one. Else it is what it painted nearest to that: the rest is paler, or in a shade that nothing casts there.
     """
     core = _core(thing)
-    evidence = _Evidence(photo, painted, dilate(thing, NEAR_PX * scale) > 0, AVERAGED_PX * scale)
+    around = dilate(thing, NEAR_PX * scale) > 0
+    evidence = _Evidence(photo.astype(np.float32), painted, around, AVERAGED_PX * scale)
     near = None if asked is None else evidence.painted_near(asked, core)
     seen, own = near or (evidence.first_guess(core), None)
     if seen[core].mean() < LEAST_SEEN:
         return None
-    look = replace(evidence.look(seen, core), follows=1.0)
+    look = evidence.look(seen)
     if own is not None and not known:
         look = replace(look, colour=own)
     share = evidence.alike(look, seen, core)
@@ -253,8 +262,8 @@ def _hardened(share: Plane) -> Plane:
 class _Evidence:
     """What the photograph and the painted image say, as far as it does not depend on the guess."""
 
-    def __init__(self, photo: Image, painted: Image, near: Pixels, sigma_px: float) -> None:
-        self._photo, self._painted = photo.astype(np.float32), painted.astype(np.float32)
+    def __init__(self, photo: npt.NDArray[np.float32], painted: Image, near: Pixels, sigma_px: float) -> None:
+        self._photo, self._painted = photo, painted.astype(np.float32)
         self._photo_lab, self._painted_lab = to_lab(photo), to_lab(painted)
         self._sigma_px = sigma_px
         self._weight = near.astype(np.float32) + np.float32(1e-4)
@@ -323,31 +332,35 @@ class _Evidence:
         apart, light = self._from_shaded(old)
         return _rising((OTHER_HUE - apart) / 2.0) * _rising((self._change - PAINTED) / 3.0) * (light > DARK)
 
-    def look(self, material: Plane, core: Pixels) -> Look:
+    def of_alike(self, look: Look, share: Plane, core: Pixels) -> Plane:
+        """What was painted over, in whatever colour, where what is near and alike is of the material, 0..1."""
+        new, left = share * core, _rising((PAINTED - self._change) / 3.0) * (1.0 - share) * core
+        wide = replace(self._slices, sigma_px=WIDE * self._sigma_px)
+        votes = wide.average(np.dstack([new, left, core.astype(np.float32)]), self._weight)
+        counted = votes[..., 0] + votes[..., 1] + DOUBT * votes[..., 2] + np.float32(1e-4)
+        sure: Plane = votes[..., 0] / counted
+        return _rising((sure - LIKELY) / 0.05) * _rising((self._painted_over(look) - PAINTED) / 3.0)
+
+    def look(self, material: Plane) -> Look:
         """The new look of the material (H, W, 0..1), seen well inside of it: at its edges the model has smeared it."""
         material = self._well_inside(material)
         total = float(material.sum())
         colour = (self._painted * material[..., None]).sum(axis=(0, 1)) / total
-        brightness = float((luma(self._photo) * material).sum() / total)
-        alike = core & self._painted_in(colour)
-        none = np.ones(material.shape, np.float32)
-        look = Look(colour=colour, brightness=brightness, follows=1.0, broad=none, alike=none)
-        if np.count_nonzero(alike) < _LEAST_PIXELS:
-            return look
-        follows = self._follows(look, alike)
-        if follows == 1.0:
-            return look
-        held = alike.astype(np.float32)
-        bright = luma(self._painted)
-        around = cv2.GaussianBlur(held, (0, 0), self._sigma_px / 2) + np.float32(1e-4)
-        broad = cv2.GaussianBlur(bright * held, (0, 0), self._sigma_px / 2) / around / bright[alike].mean()
-        return Look(
-            colour=self._painted[alike].mean(axis=0),
-            brightness=brightness,
-            follows=follows,
-            broad=broad,
-            alike=self._average(luma(self._photo)[..., None])[..., 0],
-        )
+        return Look(colour=colour, brightness=float((luma(self._photo) * material).sum() / total))
+
+    def without_pattern(self, material: Plane, core: Pixels, patterned: bool | None) -> npt.NDArray[np.float32] | None:
+        """The photograph (H, W, 3) without the pattern of a thing; None: it has none, or the painted image has it."""
+        if patterned is False or not material.any():
+            return None
+        look = self.look(material)
+        pattern = Pattern.of(self._photo, core & self._painted_in(look.colour), self._sigma_px)
+        if pattern is None:
+            return None
+        expected = pattern.contrast(to_lab(look.paint(self._photo))[..., 0])
+        left = pattern.contrast(self._painted_lab[..., 0])
+        if patterned is None and abs(expected) >= VISIBLE_LIGHT and left / expected > FOLLOWS:
+            return None
+        return pattern.evened(self._photo, core & (self._painted_over(look) > PAINTED), look.colour)
 
     def is_one_colour(self, look: Look, core: Pixels, old: Lab) -> bool:
         """Whether most of what the model changed of the material has become of the look's colour."""
@@ -402,6 +415,15 @@ class _Evidence:
         shaded = to_lab(np.clip(light[..., None] * old, 0.0, 255.0))
         return distance(self._photo_lab[..., 1:], shaded[..., 1:]), light
 
+    def _painted_over(self, look: Look) -> Plane:
+        """How far the painted image is from the photograph with some of the new look smeared over it."""
+        to_look = to_lab(look.paint(self._photo)) - self._photo_lab
+        to_painted = self._painted_lab - self._photo_lab
+        along = (to_look * to_painted).sum(axis=2) / np.maximum(np.square(to_look).sum(axis=2), 1.0)
+        smeared = np.clip(along, 0.0, SMEARED)[..., None] * to_look
+        blurred = cv2.GaussianBlur(distance(to_painted, smeared), (0, 0), NEXT * self._sigma_px)
+        return np.asarray(blurred, dtype=np.float32)
+
     def _well_inside(self, material: Plane) -> Plane:
         side = 2 * round(0.4 * self._sigma_px) + 1
         inside = material * cv2.erode((material > 0.5).astype(np.float32), np.ones((side, side), np.uint8))
@@ -411,15 +433,6 @@ class _Evidence:
         """What has become of a colour (3,), whatever light is on it."""
         alike = distance(self._painted_lab[..., 1:], to_lab(colour)[1:]) < SAME_HUE
         return np.asarray(alike & (self._change > PAINTED))
-
-    def _follows(self, look: Look, material: Pixels) -> float:
-        expected = to_lab(look.paint(self._photo))[..., 0][material]
-        spread = expected - expected.mean()
-        variance = float(np.square(spread).mean())
-        if variance < VISIBLE_LIGHT**2:
-            return 1.0
-        slope = float((spread * self._painted_lab[..., 0][material]).mean()) / variance
-        return float(np.clip((slope - FOLLOWS[0]) / (FOLLOWS[1] - FOLLOWS[0]), 0.0, 1.0))
 
     def _average(self, planes: Lab) -> Lab:
         return self._slices.average(planes, self._weight)

@@ -100,7 +100,7 @@ def dump_state(state: ClipState) -> bytes:
         header["material"] = {
             "colour": state.material.colour.tolist(),
             "brightness": state.material.brightness,
-            "follows": state.material.follows,
+            "patterned": state.material.patterned,
         }
     if shot.noise is not None:
         header["noise"] = {"crop": _dumped(shot.noise.crop)}
