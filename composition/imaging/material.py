@@ -339,7 +339,7 @@ class _Evidence:
         votes = wide.average(np.dstack([new, left, core.astype(np.float32)]), self._weight)
         counted = votes[..., 0] + votes[..., 1] + DOUBT * votes[..., 2] + np.float32(1e-4)
         sure: Plane = votes[..., 0] / counted
-        return _rising((sure - LIKELY) / 0.05) * _rising((self._painted_over(look) - PAINTED) / 3.0)
+        return _rising((sure - LIKELY) / 0.05) * _rising((self._painted_over(look) - 0.5) / 0.1)
 
     def look(self, material: Plane) -> Look:
         """The new look of the material (H, W, 0..1), seen well inside of it: at its edges the model has smeared it."""
@@ -360,7 +360,8 @@ class _Evidence:
         left = pattern.contrast(self._painted_lab[..., 0])
         if patterned is None and abs(expected) >= VISIBLE_LIGHT and left / expected > FOLLOWS:
             return None
-        return pattern.evened(self._photo, core & (self._painted_over(look) > PAINTED), look.colour)
+        thing = cv2.dilate(core.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        return pattern.evened(self._photo, thing & (self._painted_over(look) > 0.5), look.colour)
 
     def is_one_colour(self, look: Look, core: Pixels, old: Lab) -> bool:
         """Whether most of what the model changed of the material has become of the look's colour."""
@@ -416,12 +417,13 @@ class _Evidence:
         return distance(self._photo_lab[..., 1:], shaded[..., 1:]), light
 
     def _painted_over(self, look: Look) -> Plane:
-        """How far the painted image is from the photograph with some of the new look smeared over it."""
+        """How far a pixel was not left as photographed, with some of the new look smeared over it at most, 0..1."""
         to_look = to_lab(look.paint(self._photo)) - self._photo_lab
         to_painted = self._painted_lab - self._photo_lab
         along = (to_look * to_painted).sum(axis=2) / np.maximum(np.square(to_look).sum(axis=2), 1.0)
         smeared = np.clip(along, 0.0, SMEARED)[..., None] * to_look
-        blurred = cv2.GaussianBlur(distance(to_painted, smeared), (0, 0), NEXT * self._sigma_px)
+        over = np.where(along > SMEARED, 1.0, _rising((distance(to_painted, smeared) - PAINTED) / 3.0))
+        blurred = cv2.GaussianBlur(over.astype(np.float32), (0, 0), NEXT * self._sigma_px)
         return np.asarray(blurred, dtype=np.float32)
 
     def _well_inside(self, material: Plane) -> Plane:

@@ -32,6 +32,8 @@ FINE, BROAD = 0.15, 2.0
 """Deviations of the light's averages, as shares of other averages': in the end, and to tell the colours apart."""
 BEYOND = 12.0
 """What is farther from both colours under their light, in L*a*b*, is no part of the pattern."""
+BRIGHTEST, WHITE = 0.99, 255.0
+"""The share of its pixels that the one colour has room for below white: it is made darker if it has none."""
 MIXTURES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the second colour: a pixel on a border is of both."""
 AMONG = 0.05
@@ -128,7 +130,9 @@ class Pattern:
             known[side] = float(colour @ colour)
         detail = _averaged(seen, known, FINE * self.sigma_px, np.float32(1.0))
         apart = distance(to_lab(self.colours), to_lab(unlike))
-        even = np.clip((broad * detail)[..., None] * self.colours[apart.argmax()], 0.0, 255.0)
+        light, colour = broad * detail, self.colours[apart.argmax()]
+        brightest = float(np.quantile(light[own], BRIGHTEST)) if own.any() else 1.0
+        even = np.clip(light[..., None] * colour * min(1.0, WHITE / (brightest * colour.max())), 0.0, WHITE)
         return np.where(own[..., None], even, photo).astype(np.float32)
 
     def _own(self, photo: npt.NDArray[np.float32]) -> Pixels:
