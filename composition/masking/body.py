@@ -12,7 +12,7 @@ from composition.decision import BodyRegion
 from composition.images import Box, Image, Mask, Pose
 from composition.imaging.masks import boxes_to_mask
 from composition.masking.anatomy import LEFT_ARM, RIGHT_ARM, Skeleton
-from composition.masking.body_shapes import draw_face, draw_hand, draw_limbs, draw_region, knows_hand
+from composition.masking.body_shapes import draw_face, draw_hand, draw_limbs, draw_region, ends_at_wrist, knows_hand
 from composition.masking.skin import Skin
 
 MIN_AGREEMENT = 0.05
@@ -33,11 +33,15 @@ def region_mask(region: BodyRegion, pose: Pose, size: tuple[int, int]) -> Mask |
     return canvas if canvas.any() else None
 
 
-def protected_mask(pose: Pose, size: tuple[int, int], region: BodyRegion, image: Image | None = None) -> Mask:
+def protected_mask(
+    pose: Pose, size: tuple[int, int], region: BodyRegion, image: Image | None = None, garment: Mask | None = None
+) -> Mask:
     """Face and hands, 255, of `size` (height, width): what a garment on `region` never covers.
 
     Glasses may cover the eyes' band and a hat what is above the brows; the rest of the face stays protected. Hands
     whose fingers the pose lacks are looked for in the image (height, width, 3), if it is given, by the face's colour.
+    Where that does not tell, a hand is guessed, unless the outline of a garment (height, width; > 0) ends before it:
+    a guess would take the cuff off the sleeve.
     """
     skeleton = Skeleton(pose)
     canvas = np.zeros(size, np.uint8)
@@ -50,8 +54,12 @@ def protected_mask(pose: Pose, size: tuple[int, int], region: BodyRegion, image:
     skin = None if image is None or known else Skin.of(image, skeleton)
     for arm, fingers in zip((RIGHT_ARM, LEFT_ARM), skeleton.hands, strict=True):
         wrist = skeleton.get(arm[2])
-        if skin is None or wrist is None or knows_hand(fingers) or not skin.draw_hand(canvas, wrist, skeleton.stature):
-            draw_hand(canvas, skeleton, arm, fingers)
+        if wrist is not None and not knows_hand(fingers):
+            if skin is not None and skin.draw_hand(canvas, wrist, skeleton.stature):
+                continue
+            if garment is not None and ends_at_wrist(garment, skeleton, arm):
+                continue
+        draw_hand(canvas, skeleton, arm, fingers)
     return canvas
 
 

@@ -36,6 +36,13 @@ ARM, LEG = (0.04, 0.035, 0.03), (0.05, 0.04, 0.03)
 TIP, TIP_RADIUS = 0.06, 0.035
 """How far a hand or a foot reaches beyond wrist or ankle, straight on, and its radius."""
 
+HAND = 0.108
+"""Length of a hand as a share of the stature (Drillis and Contini 1966)."""
+SLEEVE_ENDS = (-0.06, 0.045)
+"""How far beyond the wrist, as shares of the stature, a sleeve's outline ends that holds no fingers."""
+ALL_BUT_SPECKS = 0.98
+"""The share of the pixels near a wrist that says how far an outline goes."""
+
 
 def draw_region(region: BodyRegion, canvas: Mask, body: Skeleton) -> bool:
     """Draw a body part with 255 on the canvas (H, W); False, and nothing drawn, when its keypoints are missing."""
@@ -149,6 +156,20 @@ def draw_face(canvas: Mask, body: Skeleton) -> None:
 def knows_hand(fingers: Points) -> bool:
     """Whether so many of a hand's points were found that they say where it is."""
     return len(fingers) >= 5
+
+
+def ends_at_wrist(outline: Mask, body: Skeleton, arm: tuple[Joint, ...]) -> bool:
+    """Whether a sleeve's outline (H, W; > 0) reaches the wrist and leaves the fingers out."""
+    elbow, wrist = body.get(arm[1]), body.get(arm[2])
+    if elbow is None or wrist is None:
+        return False
+    rows, columns = np.nonzero(outline)
+    from_wrist = np.stack([columns, rows], axis=1) - wrist
+    near = from_wrist[np.linalg.norm(from_wrist, axis=1) < HAND * body.stature]
+    if not len(near):
+        return False
+    reach = float(np.quantile(near @ _unit(wrist - elbow), ALL_BUT_SPECKS)) / body.stature
+    return SLEEVE_ENDS[0] < reach < SLEEVE_ENDS[1]
 
 
 def draw_hand(canvas: Mask, body: Skeleton, arm: tuple[Joint, ...], fingers: Points) -> None:

@@ -239,9 +239,11 @@ async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jou
     garment = await _silhouettes(garments, scene, plan, segmenter, journal) if garments else None
     if garment is None and pose is not None and plan.decision.keeps_shape and plan.refine_mask:
         garment = await _unseen(region, pose, scene, plan, segmenter, journal)
+    sleeves = garment.mask if garment is not None and garment.outlined and garments else None
     protected = None
     if pose is not None:
-        protected = await asyncio.to_thread(body.protected_mask, pose, scene.size, region, scene.image)
+        own = sleeves if plan.decision.keeps_shape else None
+        protected = await asyncio.to_thread(body.protected_mask, pose, scene.size, region, scene.image, own)
     thing = await asyncio.to_thread(
         body.worn_mask,
         region,
@@ -249,7 +251,7 @@ async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jou
         pose,
         wearer.box if wearer is not None else None,
         scene.size,
-        keeps_shape=garment is not None and garment.outlined and bool(garments),
+        keeps_shape=sleeves is not None,
         protected=protected,
     )
     if thing is None or not thing.any():

@@ -42,6 +42,38 @@ def test_a_hand_is_where_skin_is_and_the_cloth_along_the_forearm_is_not():
     assert at(protected(photograph()), HAND, (HAND[0] - 19, HAND[1]), ALONG) == [1, 1, 0]
 
 
+def sleeve(end):
+    """The outline of a coat whose left sleeve ends so many pixels beyond the wrist."""
+    outline = np.zeros(SIZE, np.uint8)
+    cv2.rectangle(outline, (150, 130), (280, 420), 255, -1)
+    elbow, wrist = (np.array(STANDING[name], float) for name in ("l_elbow", "l_wrist"))
+    along = (wrist - elbow) / np.linalg.norm(wrist - elbow)
+    filled = np.zeros(SIZE, np.uint8)
+    cv2.line(filled, tuple(elbow.astype(int)), tuple((wrist + 200 * along).astype(int)), 255, 34)
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+    beyond = (columns - wrist[0]) * along[0] + (rows - wrist[1]) * along[1]
+    outline[(filled > 0) & (beyond < end)] = 255
+    return outline
+
+
+@pytest.mark.parametrize(("end", "is_guessed"), [(0, False), (12, False), (50, True), (-60, True)])
+def test_a_hand_is_not_guessed_where_a_sleeves_outline_ends_at_the_wrist(end, is_guessed):
+    """Beyond it, the outline may hold the hand; far before it, it says nothing of it."""
+    image = photograph(hand=None)
+    with_outline = protected_mask(pose_of(), SIZE, BodyRegion.UPPER, image, sleeve(end))
+    assert at(with_outline, STANDING["l_wrist"]) == [int(is_guessed)]
+    right = np.s_[:, :240]
+    assert np.array_equal(with_outline[right], guessed()[right]), "no sleeve is there"
+
+
+def test_a_hand_whose_fingers_or_skin_were_seen_is_protected_whatever_the_sleeves_outline_is():
+    image = photograph()
+    assert np.array_equal(protected_mask(pose_of(), SIZE, BodyRegion.UPPER, image, sleeve(0)), protected(image))
+    pose = pose_of(left_hand=keypoints((380, 310), (400, 300), (420, 305), (405, 330), (390, 335)))
+    alone = protected_mask(pose, SIZE, BodyRegion.UPPER)
+    assert np.array_equal(protected_mask(pose, SIZE, BodyRegion.UPPER, None, sleeve(0)), alone)
+
+
 def test_all_of_a_hand_is_protected_in_its_own_shade_too():
     image = photograph()
     cv2.circle(image, HAND, 20, (140, 100, 80), 9)  # its rim is darker, and touches what is surely skin
