@@ -80,26 +80,29 @@ class Pattern:
             return None
         if _is_shade(np.median(photo[one], axis=0), np.median(photo[other], axis=0)):
             return None
-        apart = float(along[other].mean() - along[one].mean())
-        sides, jumps = np.zeros(thing.shape, bool), []
-        for axis in (0, 1):
-            near, far = _ends(axis)
-            crossed = (first[near] != first[far]) & thing[near] & thing[far]
-            jumps.append(np.abs(along[near] - along[far])[crossed])
-            sides[near] |= crossed
-            sides[far] |= crossed
-        jump = np.concatenate(jumps)
-        if len(jump) < ACROSS_PX * LONG * np.sqrt(area) or jump.mean() < SHARP * apart:
-            return None
+        borders = _borders(along, first, thing)
+        return None if borders is None else cls._settled(photo, thing, (one, other), borders, sigma_px)
+
+    @classmethod
+    def _settled(
+        cls,
+        photo: npt.NDArray[np.float32],
+        thing: Pixels,
+        sides: tuple[Pixels, Pixels],
+        borders: Pixels,
+        sigma_px: float,
+    ) -> Self | None:
+        """Which pixels are of which colour under their light, in turns with what colours and light that makes."""
         light = np.ones(thing.shape, np.float32)
         for _ in range(_ROUNDS):
-            colours = np.stack([(photo[side] / light[side][:, None]).mean(axis=0) for side in (one, other)])
-            light = _light(photo, colours, (one, other), BROAD * sigma_px)
+            colours = np.stack([(photo[side] / light[side][:, None]).mean(axis=0) for side in sides])
+            light = _light(photo, colours, sides, BROAD * sigma_px)
             first = _apart(photo, colours[0], light) < _apart(photo, colours[1], light)
-            one, other = thing & first, thing & ~first
-            if not one.any() or not other.any():
+            sides = thing & first, thing & ~first
+            if not sides[0].any() or not sides[1].any():
                 return None
-        pattern = cls(colours=colours, light=light, sides=(one & sides, other & sides), sigma_px=sigma_px)
+        next_to = (sides[0] & borders, sides[1] & borders)
+        pattern = cls(colours=colours, light=light, sides=next_to, sigma_px=sigma_px)
         return pattern if pattern._own(photo)[thing].mean() > ALL else None
 
     def contrast(self, plane: Plane) -> float:
@@ -112,7 +115,12 @@ class Pattern:
     def evened(self, photo: npt.NDArray[np.float32], thing: Pixels, unlike: Rgb) -> npt.NDArray[np.float32]:
         """The photograph (H, W, 3; 0..255) as if what has one of the two colours had that which is less like a third.
 
-        What both colours are near a place differs in its light: each pixel is compared with its own colour there.
+        The light near a place is that of both colours; its detail is how each pixel differs from its own colour there.
+
+        Args:
+            photo: of which this is.
+            thing: (H, W), where the pattern is looked for.
+            unlike: the third colour, RGB (3,), 0..255.
         """
         to_one, to_other = (_apart(photo, colour, self.light) for colour in self.colours)
         own, first = self._own(photo) & thing, to_one < to_other
@@ -132,7 +140,8 @@ class Pattern:
         apart = distance(to_lab(self.colours), to_lab(unlike))
         light, colour = broad * detail, self.colours[apart.argmax()]
         brightest = float(np.quantile(light[own], BRIGHTEST)) if own.any() else 1.0
-        even = np.clip(light[..., None] * colour * min(1.0, WHITE / (brightest * colour.max())), 0.0, WHITE)
+        room = min(1.0, WHITE / max(brightest * float(colour.max()), 1.0))
+        even = np.clip(room * light[..., None] * colour, 0.0, WHITE)
         return np.where(own[..., None], even, photo).astype(np.float32)
 
     def _own(self, photo: npt.NDArray[np.float32]) -> Pixels:
@@ -140,7 +149,8 @@ class Pattern:
         apart = np.full(self.light.shape, np.inf, np.float32)
         for share in MIXTURES:
             mixed = (1.0 - share) * self.colours[0] + share * self.colours[1]
-            light = np.clip(photo @ mixed / (mixed @ mixed), ABOUT[0] * self.light, ABOUT[1] * self.light)
+            own = photo @ mixed / max(float(mixed @ mixed), 1.0)
+            light = np.clip(own, ABOUT[0] * self.light, ABOUT[1] * self.light)
             apart = np.minimum(apart, _apart(photo, mixed, light))
         return apart < BEYOND
 
@@ -181,6 +191,22 @@ def _along(photo: npt.NDArray[np.float32], thing: Pixels) -> npt.NDArray[np.floa
     middle = inside.mean(axis=0)
     _, axes = np.linalg.eigh(np.cov((inside - middle).T))
     return np.asarray((lab - middle) @ axes[:, -1])
+
+
+def _borders(along: npt.NDArray[np.float64], first: Pixels, thing: Pixels) -> Pixels | None:
+    """The pixels (H, W) at borders of the thing's first part with its rest; None where these are blurred or short."""
+    borders, jumps = np.zeros(thing.shape, bool), []
+    for axis in (0, 1):
+        near, far = _ends(axis)
+        crossed = (first[near] != first[far]) & thing[near] & thing[far]
+        jumps.append(np.abs(along[near] - along[far])[crossed])
+        borders[near] |= crossed
+        borders[far] |= crossed
+    jump = np.concatenate(jumps)
+    if len(jump) < ACROSS_PX * LONG * np.sqrt(np.count_nonzero(thing)):
+        return None
+    apart = along[thing & ~first].mean() - along[thing & first].mean()
+    return borders if jump.mean() >= SHARP * apart else None
 
 
 def _is_shade(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> bool:

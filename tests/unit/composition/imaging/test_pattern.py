@@ -79,3 +79,14 @@ def test_what_has_one_of_the_colours_and_lies_far_from_the_other_is_no_part_of_i
 
 def test_nothing_is_no_pattern():
     assert Pattern.of(seen((WHITE, RED), CHECKS), np.zeros((SIZE, SIZE), bool), SIGMA_PX) is None
+
+
+@pytest.mark.parametrize("colours", [((0, 0, 0), (255, 255, 255)), ((0, 0, 0), (180, 0, 0))])
+@pytest.mark.parametrize("new", [(0, 0, 0), (255, 255, 255), (30, 60, 200)])
+def test_black_without_any_light_and_white_without_room_are_colours_too(colours, new):
+    photo = seen(colours, CHECKS, np.ones((SIZE, SIZE)))
+    even = Pattern.of(photo, THING, SIGMA_PX).evened(photo, THING, np.array(new, np.float32))
+    inside = (abs(ROWS - 60) < 44) & (abs(COLUMNS - 60) < 44)
+    assert np.isfinite(even).all()
+    assert 0 <= even.min() <= even.max() <= 255
+    assert np.abs(even[inside] - np.median(even[inside], axis=0)).max() < 30
