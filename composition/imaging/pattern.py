@@ -131,12 +131,10 @@ class Pattern:
         sides = [own & side for side in (first, ~first)]
         pure = [cv2.erode(side.astype(np.uint8), inner) > 0 for side in sides]
         broad = _light(photo, self.colours, (pure[0], pure[1]), BROAD * self.sigma_px)
-        seen, known = np.zeros(first.shape, np.float32), np.zeros(first.shape, np.float32)
+        unlit = photo.copy()
         for colour, side in zip(self.colours, pure, strict=True):
-            light = _light(photo, colour[None], (side,), BROAD * self.sigma_px, broad)
-            seen[side] = (photo[side] @ colour) / light[side]
-            known[side] = float(colour @ colour)
-        detail = _averaged(seen, known, FINE * self.sigma_px, np.float32(1.0))
+            unlit[side] /= _light(photo, colour[None], (side,), BROAD * self.sigma_px, broad)[side][:, None]
+        detail = _light(unlit, self.colours, (pure[0], pure[1]), FINE * self.sigma_px, np.float32(1.0))
         apart = distance(to_lab(self.colours), to_lab(unlike))
         light, colour = broad * detail, self.colours[apart.argmax()]
         brightest = float(np.quantile(light[own], BRIGHTEST)) if own.any() else 1.0
@@ -160,7 +158,7 @@ def _light(
     colours: Rgb,
     sides: tuple[Pixels, ...],
     sigma_px: float,
-    otherwise: Plane | None = None,
+    otherwise: Plane | np.float32 | None = None,
 ) -> Plane:
     """What the colours (N, 3) have to be multiplied with, near every pixel (H, W), by pixels of each."""
     seen, known = np.zeros(photo.shape[:2], np.float32), np.zeros(photo.shape[:2], np.float32)
@@ -168,14 +166,9 @@ def _light(
         seen[side] = photo[side] @ colour
         known[side] = float(colour @ colour)
     usual = np.float32(seen.sum() / max(float(known.sum()), 1.0)) if otherwise is None else otherwise
-    return _averaged(seen, known, sigma_px, usual)
-
-
-def _averaged(seen: Plane, known: Plane, sigma_px: float, otherwise: Plane | np.float32) -> Plane:
-    """The quotient (H, W) of averages over what is near; what it is otherwise where nothing is."""
     much = np.float32(_NOTHING * float(known.max()) + _NOTHING)
     seen, known = (cv2.GaussianBlur(plane, (0, 0), sigma_px) for plane in (seen, known))
-    light = (seen + much * otherwise) / (known + much)
+    light = (seen + much * usual) / (known + much)
     return np.asarray(np.clip(light, _LEAST_LIGHT, _MOST_LIGHT), dtype=np.float32)
 
 

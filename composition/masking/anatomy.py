@@ -21,7 +21,7 @@ MIN_SCORE = 0.3
 """A keypoint with a lower score was guessed."""
 SHOULDER_WIDTH, TORSO_LENGTH = 0.22, 0.288
 UPPER_ARM, FOREARM, THIGH, SHIN = 0.186, 0.146, 0.245, 0.246
-HEAD_HEIGHT = 0.13
+HEAD_HEIGHT, HAND = 0.13, 0.108
 
 Point = npt.NDArray[np.float64]
 """(2,): x right, y down, in pixels."""
@@ -204,3 +204,18 @@ def _certain_rows(points: npt.NDArray[np.float32]) -> list[Point | None]:
         np.array([x, y], dtype=np.float64) if np.isfinite((x, y, score)).all() and score >= MIN_SCORE else None
         for x, y, score in points.tolist()
     ]
+
+
+def window_around(centre: Point, radius: float, size: tuple[int, ...]) -> tuple[slice, slice] | None:
+    """The rows and columns of an image of a size that a disc reaches; None: none."""
+    starts = [max(0, int(at - radius)) for at in (centre[1], centre[0])]
+    ends = [min(length, int(at + radius) + 2) for at, length in zip((centre[1], centre[0]), size, strict=True)]
+    if any(end <= start for start, end in zip(starts, ends, strict=True)):
+        return None
+    return slice(starts[0], ends[0]), slice(starts[1], ends[1])
+
+
+def within(centre: Point, radius: float, window: tuple[slice, slice]) -> npt.NDArray[np.bool_]:
+    """Which pixels of a window are not farther from a point."""
+    rows, columns = np.ogrid[window]
+    return np.asarray((columns - centre[0]) ** 2 + (rows - centre[1]) ** 2 <= radius**2)

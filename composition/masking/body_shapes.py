@@ -11,6 +11,7 @@ import numpy as np
 from composition.decision import BodyRegion
 from composition.images import Mask
 from composition.masking.anatomy import (
+    HAND,
     LEFT_ARM,
     LEFT_LEG,
     RIGHT_ARM,
@@ -25,6 +26,8 @@ from composition.masking.anatomy import (
     Skeleton,
     discs,
     draw_hull,
+    window_around,
+    within,
 )
 
 FOUND_JAW = ((0.0, -0.42), (-0.17, -0.3), (0.17, -0.3))
@@ -36,8 +39,6 @@ ARM, LEG = (0.04, 0.035, 0.03), (0.05, 0.04, 0.03)
 TIP, TIP_RADIUS = 0.06, 0.035
 """How far a hand or a foot reaches beyond wrist or ankle, straight on, and its radius."""
 
-HAND = 0.108
-"""Length of a hand as a share of the stature (Drillis and Contini 1966)."""
 SLEEVE_ENDS = (-0.06, 0.045)
 """How far beyond the wrist, as shares of the stature, a sleeve's outline ends that holds no fingers."""
 ALL_BUT_SPECKS = 0.98
@@ -163,9 +164,11 @@ def ends_at_wrist(outline: Mask, body: Skeleton, arm: tuple[Joint, ...]) -> bool
     elbow, wrist = body.get(arm[1]), body.get(arm[2])
     if elbow is None or wrist is None:
         return False
-    rows, columns = np.nonzero(outline)
-    from_wrist = np.stack([columns, rows], axis=1) - wrist
-    near = from_wrist[np.linalg.norm(from_wrist, axis=1) < HAND * body.stature]
+    window = window_around(wrist, HAND * body.stature, outline.shape)
+    if window is None:
+        return False
+    rows, columns = np.nonzero((outline[window] > 0) & within(wrist, HAND * body.stature, window))
+    near = np.stack([columns + window[1].start, rows + window[0].start], axis=1) - wrist
     if not len(near):
         return False
     reach = float(np.quantile(near @ _unit(wrist - elbow), ALL_BUT_SPECKS)) / body.stature

@@ -242,8 +242,7 @@ async def _worn(scene: Scene, plan: EditPlan, segmenter: Segmenter, journal: Jou
     sleeves = garment.mask if garment is not None and garment.outlined and garments else None
     protected = None
     if pose is not None:
-        own = sleeves if plan.decision.keeps_shape else None
-        protected = await asyncio.to_thread(body.protected_mask, pose, scene.size, region, scene.image, own)
+        protected = await asyncio.to_thread(body.protected_mask, pose, scene.size, region, scene.image, sleeves)
     thing = await asyncio.to_thread(
         body.worn_mask,
         region,

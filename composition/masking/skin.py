@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from composition.images import Image, Mask
 from composition.imaging.lab import Lab, to_lab
-from composition.masking.anatomy import Disc, Joint, Point, Skeleton, discs, draw_hull
+from composition.masking.anatomy import Disc, Joint, Point, Skeleton, discs, draw_hull, window_around, within
 from composition.masking.body_shapes import draw_face
 
 CHEEKS = ((-0.15, -0.12), (0.15, -0.12), (0.0, -0.2), (0.0, -0.05))
@@ -30,7 +30,7 @@ WORN = 0.3
 SURE_SHARE = 0.3
 """Of a hand's pixels that are surely skin."""
 REACH = 0.12
-"""How far from the wrist a hand's pixels are, as a share of the stature; a hand is 0.108 long (Drillis and Contini)."""
+"""How far from the wrist a hand's pixels are, as a share of the stature; a hand is `anatomy.HAND` long."""
 SMALLEST, LARGEST = 0.00015, 0.008
 """Area of a hand as shares of the squared stature: half hidden in a sleeve, and with the fingers spread. More than that
 of skin's colour is a bare arm, or a wall."""
@@ -82,11 +82,11 @@ class Skin:
 
     def draw_hand(self, canvas: Mask, wrist: Point, stature: float) -> bool:
         """Draw the hand at a wrist with 255 on the canvas (H, W); False where no colour tells it."""
-        window = _window(wrist, REACH * stature, canvas.shape[:2])
+        window = window_around(wrist, REACH * stature, canvas.shape[:2])
         if window is None:
             return False
         lab = to_lab(self.image[window])
-        near = _disc(wrist, REACH * stature, window) & (self.face[window] == 0)
+        near = within(wrist, REACH * stature, window) & (self.face[window] == 0)
         sure, perhaps = near & self._surely(lab), near & self._surely(lab, LOOSER)
         opened = cv2.morphologyEx(perhaps.astype(np.uint8), cv2.MORPH_OPEN, _round(0.003 * stature))
         count, numbers = cv2.connectedComponents(opened)
@@ -102,20 +102,6 @@ class Skin:
         grown = np.asarray(cv2.dilate(closed, _round(MARGIN * stature)), np.uint8)
         _lay(canvas, grown, window[0].start - room, window[1].start - room)
         return True
-
-
-def _window(centre: Point, radius: float, size: tuple[int, ...]) -> tuple[slice, slice] | None:
-    """The rows and columns of an image of a size that a disc reaches; None: none."""
-    starts = [max(0, int(at - radius)) for at in (centre[1], centre[0])]
-    ends = [min(length, int(at + radius) + 2) for at, length in zip((centre[1], centre[0]), size, strict=True)]
-    if any(end <= start for start, end in zip(starts, ends, strict=True)):
-        return None
-    return slice(starts[0], ends[0]), slice(starts[1], ends[1])
-
-
-def _disc(centre: Point, radius: float, window: tuple[slice, slice]) -> npt.NDArray[np.bool_]:
-    rows, columns = np.ogrid[window]
-    return np.asarray((columns - centre[0]) ** 2 + (rows - centre[1]) ** 2 <= radius**2)
 
 
 def _round(radius: float) -> Mask:
